@@ -1,0 +1,34 @@
+# The verbs of the project. Everything they need is installed into .venv from requirements.lock.
+PYTHON ?= python3
+PORT ?= 8080
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run install test check bench format
+
+run: install ## serve on http://127.0.0.1:$(PORT) with the packaged content
+	@$(BIN)/cds-service serve --port $(PORT)
+
+install: $(VENV)/.installed ## .venv from the lock file
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+test: install ## every test that needs no service of its own
+	@$(BIN)/python -m pytest
+
+check: install ## formatting, lint, types, content
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/cds-service check
+
+bench: install ## ratios against a floor measured in the same run
+	$(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .

@@ -1,0 +1,137 @@
+"""The web application: the only place where parts are joined to the world."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from cds_service.content.load import load_pack
+from cds_service.content.model import Pack
+from cds_service.evaluate import Evaluator, evaluate
+from cds_service.protocol.discovery import discovery
+from cds_service.protocol.faults import Fault, operation_outcome
+from cds_service.settings import Settings
+
+_log = logging.getLogger("cds_service")
+_json = msgspec.json.Encoder(decimal_format="number")
+_JSON_TYPES = ("application/json", "application/fhir+json")
+_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
+_SENTENCES = {
+    404: "there is no such path",
+    405: "this method is not allowed here",
+    413: "the body is too large",
+    415: "expected Content-Type application/json",
+}
+
+
+def services_of(pack: Pack) -> list[dict[str, Any]]:
+    """The services of a pack as discovery lists them, prefetch templates from the declared facts."""
+    prefetch = {search.key: search.template for search in pack.searches.values()}
+    return [
+        {
+            "hook": service.hook,
+            "id": service.id,
+            "title": service.title,
+            "description": service.description,
+            "usageRequirements": service.usage_requirements,
+            "prefetch": prefetch,
+        }
+        for service in pack.services.values()
+    ]
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application. Content is loaded here, once; a fault in it stops the start.
+
+    Raises:
+        ContentError: the content cannot be used; every problem with file and line.
+    """
+    settings = settings or Settings()
+    pack = load_pack(settings.cards)
+    shown = pack.reviewed or settings.accept_unreviewed_content or settings.loopback  # Z15
+    evaluator = Evaluator.prepare(
+        pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key(), shown=shown
+    )
+    catalogue = _json.encode(discovery(services_of(pack)))
+    app = Flask("cds_service", static_folder=None)
+    app.url_map.strict_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+
+    @app.get("/cds-services")
+    def list_services() -> Response:
+        return Response(catalogue, mimetype="application/json")
+
+    @app.post("/cds-services/<service_id>")
+    def call_service(service_id: str) -> Response:
+        service = pack.services.get(service_id)
+        if service is None:
+            raise Fault(404, "not-found", "there is no service of this id")
+        if request.mimetype not in _JSON_TYPES:
+            raise Fault(415, "not-supported", _SENTENCES[415])
+        answer = evaluate(evaluator, service, request.get_data(cache=False), datetime.now(UTC))
+        return Response(_json.encode(answer.body), mimetype="application/json")
+
+    @app.get("/healthz")
+    def alive() -> Response:
+        return Response(b'{"status":"alive"}', mimetype="application/json")
+
+    @app.get("/readyz")
+    def ready() -> Response:
+        state = {
+            "status": "ready",
+            "content": {"id": pack.id, "version": pack.version, "reviewed": pack.reviewed, "shown": shown},
+        }
+        return Response(_json.encode(state), mimetype="application/json")
+
+    @app.after_request
+    def allow_browsers(response: Response) -> Response:
+        """CORS for browser clients, on services only, errors included (SEC-18, SEC-19, Z26)."""
+        if request.path.startswith("/cds-services"):
+            response.headers["Access-Control-Allow-Origin"] = "*"
+            if request.method == "OPTIONS":
+                response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "GET, POST")
+                response.headers["Access-Control-Allow-Headers"] = "authorization, content-type"
+                response.headers["Access-Control-Max-Age"] = "600"
+        return response
+
+    @app.errorhandler(Fault)
+    def refuse(fault: Fault) -> Response:
+        return _outcome(fault.status, fault.outcome())
+
+    @app.errorhandler(HTTPException)
+    def refuse_http(error: HTTPException) -> Response:
+        status = 413 if isinstance(error, RequestEntityTooLarge) else error.code or 500
+        text = _SENTENCES.get(status, "the request could not be answered")
+        response = _outcome(status, operation_outcome(_CODES.get(status, "processing"), text))
+        for name, value in error.get_headers():
+            if name.lower() == "allow":
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def fail(error: Exception) -> Response:
+        """A defect of ours: the log names where, never what the patient's data were (ERR-04)."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+        _log.error("defect %s at %s", type(error).__name__, where)
+        return _outcome(500, operation_outcome("exception", "the service failed; this is a defect of it"))
+
+    return app
+
+
+def _outcome(status: int, outcome: Mapping[str, Any]) -> Response:
+    return Response(_json.encode(outcome), status=status, mimetype="application/fhir+json")
+
+
+def wsgi() -> Flask:
+    """The factory that WSGI servers call."""
+    return create_app()

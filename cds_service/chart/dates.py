@@ -1,0 +1,63 @@
+"""FHIR dates as spans of time: a partial date is the whole of its year, month or day (Z32). Imports nothing of ours."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+_FHIR_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T.+)?)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From ``start`` (in it) to ``end`` (not in it, unless it is the same instant)."""
+
+    start: datetime
+    end: datetime
+
+
+def read_date(text: str | None, zone: tzinfo) -> Span | None:
+    """The span a FHIR date, dateTime or instant names, or ``None`` if it names none.
+
+    A time without an offset is read in the hospital's ``zone``; partial dates are whole days there.
+    """
+    match = _FHIR_DATE.fullmatch(text or "")
+    if match is None:
+        return None
+    year, month, day, time = match.groups()
+    try:
+        if time:
+            instant = datetime.fromisoformat(text or "")
+            if instant.tzinfo is None:
+                instant = instant.replace(tzinfo=zone)
+            return Span(instant.astimezone(UTC), instant.astimezone(UTC))
+        first = date(int(year), int(month or 1), int(day or 1))
+        if day:
+            last = first + timedelta(days=1)
+        elif month:
+            last = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+        else:
+            last = date(first.year + 1, 1, 1)
+    except (ValueError, OverflowError):
+        return None
+    return Span(*(datetime(d.year, d.month, d.day, tzinfo=zone).astimezone(UTC) for d in (first, last)))
+
+
+def years_between(birth: str | None, now: datetime) -> tuple[int, int] | None:
+    """Completed years of age at ``now`` as the least and most a birth date (also a partial one) allows."""
+    match = _FHIR_DATE.fullmatch(birth or "")
+    if match is None or match[4]:
+        return None
+    year, month, day = (int(part) if part else None for part in match.groups()[:3])
+    today = now.date()
+    try:
+        date(year or 0, month or 1, day or 1)
+    except ValueError:
+        return None
+
+    def age(born_month: int, born_day: int) -> int:
+        return today.year - (year or 0) - ((today.month, today.day) < (born_month, born_day))
+
+    youngest, oldest = age(month or 12, day or 31), age(month or 1, day or 1)
+    return (youngest, oldest) if youngest >= 0 else None

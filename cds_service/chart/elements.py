@@ -1,0 +1,173 @@
+"""The elements of FHIR R4 resources that facts read, as typed structures. Imports nothing of ours.
+
+Everything is optional and repeating elements also arrive as one object, because real resources are like that
+(field.md 0.1). Shapes of R5 that carry the same meaning stand beside R4's (terminology.md 7.7).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Coding(msgspec.Struct):
+    system: str | None = None
+    code: str | None = None
+    display: str | None = None
+
+
+class CodeableConcept(msgspec.Struct):
+    coding: list[Coding] | Coding | None = None
+    text: str | None = None
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """``(system, code)`` of each coding that has both."""
+        return [(c.system, c.code) for c in many(self.coding) if c.system and c.code]
+
+    def words(self) -> str:
+        """What a person reads: text, else the first display."""
+        return self.text or next((c.display for c in many(self.coding) if c.display), "")
+
+    def all_words(self) -> str:
+        """Every text and display, for exact names and naming words."""
+        return " | ".join(filter(None, [self.text, *(c.display for c in many(self.coding))]))
+
+
+class Quantity(msgspec.Struct):
+    """``value`` stays undecoded, so that its digits are read exactly and a string is noticed."""
+
+    value: msgspec.Raw = msgspec.Raw()
+    comparator: str | None = None
+    unit: str | None = None
+    system: str | None = None
+    code: str | None = None
+
+
+class Reference(msgspec.Struct):
+    reference: str | None = None
+    display: str | None = None
+
+
+class Period(msgspec.Struct):
+    start: str | None = None
+    end: str | None = None
+
+
+class ReferenceRange(msgspec.Struct):
+    low: Quantity | None = None
+
+
+class Patient(msgspec.Struct):
+    id: str | None = None
+    birthDate: str | None = None
+    gender: str | None = None
+
+
+class Resource(msgspec.Struct, kw_only=True):
+    id: str | None = None
+    status: str | None = None
+    subject: Reference | None = None
+    modifierExtension: msgspec.Raw = msgspec.Raw()
+
+
+class Observation(Resource):
+    code: CodeableConcept | None = None
+    effectiveDateTime: str | None = None
+    effectiveInstant: str | None = None
+    effectivePeriod: Period | None = None
+    valueQuantity: Quantity | None = None
+    interpretation: list[CodeableConcept] | CodeableConcept | None = None
+    referenceRange: list[ReferenceRange] | ReferenceRange | None = None
+
+
+class Condition(Resource):
+    clinicalStatus: CodeableConcept | None = None
+    verificationStatus: CodeableConcept | None = None
+    category: list[CodeableConcept] | CodeableConcept | None = None
+    code: CodeableConcept | None = None
+    recordedDate: str | None = None
+
+
+class AllergyIntolerance(Resource):
+    clinicalStatus: CodeableConcept | None = None
+    verificationStatus: CodeableConcept | None = None
+    code: CodeableConcept | None = None
+    patient: Reference | None = None
+    recordedDate: str | None = None
+
+
+class Procedure(Resource):
+    code: CodeableConcept | None = None
+    performedDateTime: str | None = None
+    performedPeriod: Period | None = None
+    occurrenceDateTime: str | None = None
+    occurrencePeriod: Period | None = None
+
+
+class CodeableReference(msgspec.Struct):
+    concept: CodeableConcept | None = None
+    reference: Reference | None = None
+
+
+class Contained(msgspec.Struct):
+    id: str | None = None
+    code: CodeableConcept | None = None
+
+
+class Medicated(Resource):
+    """A resource that names a medication in one of the ways of R4 or R5."""
+
+    medicationCodeableConcept: CodeableConcept | None = None
+    medicationReference: Reference | None = None
+    medication: CodeableReference | None = None
+    contained: list[Contained] | None = None
+
+    def concept(self) -> CodeableConcept | None:
+        """The medication's own concept, a contained one, or a reference's display; ``None`` if not here."""
+        reference = self.medicationReference
+        if self.medication is not None:
+            if self.medication.concept is not None:
+                return self.medication.concept
+            reference = reference or self.medication.reference
+        if self.medicationCodeableConcept is not None:
+            return self.medicationCodeableConcept
+        if reference is None:
+            return None
+        if reference.reference and reference.reference.startswith("#"):
+            for resource in self.contained or ():
+                if resource.id == reference.reference[1:] and resource.code is not None:
+                    return resource.code
+        return CodeableConcept(text=reference.display) if reference.display else None
+
+
+class MedicationRequest(Medicated):
+    doNotPerform: bool | None = None
+    authoredOn: str | None = None
+
+
+class MedicationAdministration(Medicated):
+    effectiveDateTime: str | None = None
+    effectivePeriod: Period | None = None
+    occurenceDateTime: str | None = None
+    occurencePeriod: Period | None = None
+
+
+TYPES: dict[str, type[msgspec.Struct]] = {
+    "Patient": Patient,
+    "Observation": Observation,
+    "Condition": Condition,
+    "AllergyIntolerance": AllergyIntolerance,
+    "Procedure": Procedure,
+    "MedicationRequest": MedicationRequest,
+    "MedicationAdministration": MedicationAdministration,
+}
+
+
+def many(value: list[T] | T | None) -> list[T]:
+    """A repeating element as a list, whatever shape it came in."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

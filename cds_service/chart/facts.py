@@ -1,0 +1,117 @@
+"""From declarations to facts: which reader reads which declared fact. Imports the shared vocabulary and this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from cds_service.chart import order as of_order
+from cds_service.chart import patient
+from cds_service.chart.order import Order
+from cds_service.chart.prefetch import Chart
+from cds_service.chart.tree import node, pairs, text
+from cds_service.declarations import FactDeclaration
+from cds_service.facts import Evidence, Fact, Facts
+
+_NOT_DRAFTED = frozenset({"cancelled", "entered-in-error", "completed", "stopped"})
+
+_PATIENT = {"age": patient.age, "sex": patient.sex}
+_CHART = {
+    "observation": patient.observation,
+    "flag": patient.flag,
+    "condition": patient.condition,
+    "allergy": patient.allergy,
+    "treatment": patient.treatment,
+}
+_ORDER = {
+    "agent": of_order.agent,
+    "form": of_order.form,
+    "recognised-by": of_order.recognised_by,
+    "route": of_order.route,
+    "has-route": of_order.has_route,
+    "reason": of_order.reason,
+}
+ELEMENTS: Mapping[str, frozenset[str]] = {
+    "patient": frozenset(_PATIENT),
+    "order": frozenset(_ORDER),
+    "dosage": frozenset({"dose", "interval", "doses", "days"}),
+    "derived": frozenset({"ckd-epi-2021", "newer"}),
+}
+
+
+def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> Facts:
+    """Every fact that does not depend on an order, each read when first asked for."""
+    readers: dict[str, Callable[[], Fact]] = {}
+    facts = Facts(readers)
+    for name, declared in declarations.items():
+        if declared.kind == "patient":
+            readers[name] = partial(_PATIENT[declared.element], declared, chart)
+        elif declared.kind in _CHART:
+            readers[name] = partial(_CHART[declared.kind], declared, chart)
+        elif declared.kind == "derived":
+            readers[name] = partial(_derived, declared, facts)
+    return facts
+
+
+def _derived(declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
+    inputs = {role: facts[name] for role, name in declared.inputs.items()}
+    if declared.element == "newer":
+        return patient.newer(inputs["reported"], inputs["computed"])
+    return patient.estimated_gfr(declared, inputs["creatinine"], inputs["age"], inputs["sex"])
+
+
+def order_facts(
+    declarations: Mapping[str, FactDeclaration], shared: Facts, order: Order, others: Sequence[Order], chart: Chart
+) -> tuple[Facts, list[Facts]]:
+    """The facts of one order over those of the patient, and of each step of its dosage.
+
+    ``others`` are the draft orders beside it (D7: B12 in the same set of drafts counts as under way).
+    """
+    readers: dict[str, Callable[[], Fact]] = {}
+    for name, declared in declarations.items():
+        if declared.kind == "order":
+            readers[name] = partial(_ORDER[declared.element], declared, order)
+        elif declared.kind == "drafts":
+            readers[name] = partial(_drafted, declared, others)
+    facts = Facts(readers, shared)
+    steps = [_step_facts(declarations, facts, order, dosage, chart) for dosage in order.dosages()]
+    return facts, steps
+
+
+def _step_facts(
+    declarations: Mapping[str, FactDeclaration], facts: Facts, order: Order, dosage: dict[str, object], chart: Chart
+) -> Facts:
+    readers: dict[str, Callable[[], Fact]] = {}
+    for name, declared in declarations.items():
+        if declared.kind == "dosage":
+            match declared.element:
+                case "dose":
+                    drug = of_order.recognise_drug(order, declared.value_sets.values())
+                    readers[name] = partial(of_order.dose, declared, drug, dosage)
+                case "interval":
+                    readers[name] = partial(of_order.interval, dosage)
+                case "doses":
+                    readers[name] = partial(of_order.doses, dosage, chart.zone)
+                case "days":
+                    readers[name] = partial(of_order.days, dosage, chart.zone)
+    return Facts(readers, facts)
+
+
+def _drafted(declared: FactDeclaration, others: Sequence[Order]) -> Fact:
+    """``present`` if another draft, not cancelled and to be performed, orders something of the value sets.
+
+    Medications are known by their drug (and form, if declared), service requests by their code.
+    """
+    found = []
+    for other in others:
+        if text(other.resource, "status") in _NOT_DRAFTED or other.resource.get("doNotPerform") is True:
+            continue
+        if text(other.resource, "resourceType") == "ServiceRequest":
+            codes = pairs(node(other.resource, "code"))
+            ordered = next((c for vs in declared.value_sets.values() if (c := vs.match(codes))), None)
+        else:
+            drug = of_order.recognise_drug(other, declared.value_sets.values())
+            ordered = drug.concept if drug and declared.form in ("", drug.form) else None
+        if ordered is not None:
+            found.append(Evidence(other.reference, other.name or ordered.display))
+    return Fact.of(of_order.PRESENT, *found) if found else Fact.absent()

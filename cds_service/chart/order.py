@@ -1,0 +1,366 @@
+"""Facts of one draft order: drug, route, reason, and each step's dose and schedule.
+
+Imports the shared vocabulary and this room. Doses and schedules are understood, never matched as text
+(terminology.md 7.5, 7.6); what is there and cannot be understood is unusable with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from fractions import Fraction
+from typing import Any
+
+from cds_service.chart.dates import read_date
+from cds_service.chart.quantities import read_number, read_quantity
+from cds_service.chart.tree import Node, node, nodes, number_text, pairs, text, words
+from cds_service.declarations import Concept, FactDeclaration, ValueSet
+from cds_service.facts import Evidence, Fact, Interval, Reason
+
+PRESENT = "present"
+
+GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
+
+# Days in one unit of time as FHIR's Timing names them; a month is 28 to 31 days (terminology.md 7.5, Z19).
+_DAYS: Mapping[str, tuple[Fraction, Fraction]] = {
+    "s": (Fraction(1, 86400), Fraction(1, 86400)),
+    "min": (Fraction(1, 1440), Fraction(1, 1440)),
+    "h": (Fraction(1, 24), Fraction(1, 24)),
+    "d": (Fraction(1), Fraction(1)),
+    "wk": (Fraction(7), Fraction(7)),
+    "mo": (Fraction(28), Fraction(31)),
+    "a": (Fraction(365), Fraction(366)),
+}
+# Timing.code: how often, in days (terminology.md 7.4).
+_TIMING_CODES: Mapping[str, Interval] = {
+    **dict.fromkeys(("QD", "AM", "PM", "BED"), Interval.point(1)),
+    "BID": Interval.point(Fraction(1, 2)),
+    "TID": Interval.point(Fraction(1, 3)),
+    "QID": Interval.point(Fraction(1, 4)),
+    "QOD": Interval.point(2),
+    "WK": Interval.point(7),
+    "MO": Interval(Fraction(28), Fraction(31)),
+}
+_UNREADABLE = Fact.unusable(Reason("scheduleNotReadable"))
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One draft order: where it stood in the request, its tree, and the concepts its drug may be named by."""
+
+    path: str
+    resource: Node
+    medications: tuple[Node, ...]
+
+    @property
+    def reference(self) -> str:
+        return f"{text(self.resource, 'resourceType')}/{text(self.resource, 'id')}"
+
+    @property
+    def name(self) -> str:
+        """The drug as the order words it."""
+        return next(filter(None, map(words, self.medications)), "")
+
+    def dosages(self) -> list[Node]:
+        """``dosageInstruction`` in the order of its sequence numbers."""
+        listed = nodes(self.resource, "dosageInstruction")
+
+        def place(item: tuple[int, Node]) -> tuple[Fraction, int]:
+            number = read_number(number_text(item[1], "sequence"))
+            return (number if number is not None else Fraction(item[0] + 1), item[0])
+
+        return [dosage for _, dosage in sorted(enumerate(listed), key=place)]
+
+
+def read_order(path: str, resource: Node, others: Mapping[str, Node]) -> Order:
+    """An order with its medication found: in itself, contained, in the draft Bundle, or only displayed.
+
+    ``others`` are the resources of the draft Bundle by ``Type/id`` and by ``fullUrl``. R4 and R5 shapes are read.
+    """
+    found: list[Node] = []
+    concept = resource.get("medicationCodeableConcept")
+    if isinstance(concept, dict):
+        found.append(concept)
+    modern = node(resource, "medication")
+    if isinstance(modern.get("concept"), dict):
+        found.append(modern["concept"])
+    for reference in (node(resource, "medicationReference"), node(modern, "reference")):
+        target = text(reference, "reference")
+        if target.startswith("#"):
+            held = [item for item in nodes(resource, "contained") if text(item, "id") == target[1:]]
+        else:
+            held = [others[target]] if target in others else []
+        found.extend(node(item, "code") for item in held if node(item, "code"))
+        if not held and text(reference, "display"):
+            found.append({"text": text(reference, "display")})
+    return Order(path, resource, tuple(found))
+
+
+# --- the drug ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Drug:
+    """What an order's drug was recognised as; ``by_name`` when only its exact name said so (Z29)."""
+
+    concept: Concept
+    agent: str
+    form: str
+    by_name: bool
+
+
+def recognise_drug(order: Order, value_sets: Iterable[ValueSet]) -> Drug | None:
+    """The drug of an order by its codes, or by exact name where nothing is coded; ``None`` if it is none of ours.
+
+    Several codings may name ingredient and product (field.md 1.4): the one that says most is taken. Value sets
+    listed earlier win, so excluded products are listed first. ``agent`` is ``conflict`` if codings name two agents.
+    """
+    coded = [pair for concept in order.medications for pair in pairs(concept)]
+    for value_set in value_sets:
+        if coded:
+            known = [c for c in (value_set.find(*pair) for pair in coded) if c is not None]
+        else:
+            names = (words(concept).strip().casefold() for concept in order.medications)
+            known = [value_set.names[name] for name in names if name in value_set.names]
+        if known:
+            known.sort(key=lambda c: (c.strength is not None, bool(c.form)), reverse=True)
+            agents = {c.agent for c in known} - {"vitamin-b12"} or {c.agent for c in known}
+            agent = agents.pop() if len(agents) == 1 else "conflict"
+            form = next((c.form for c in known if c.form), "")
+            return Drug(known[0], agent, form, by_name=not coded)
+    return None
+
+
+def agent(declaration: FactDeclaration, order: Order) -> Fact:
+    """Which drug it is, as the value sets name agents."""
+    drug = recognise_drug(order, declaration.value_sets.values())
+    if drug is None:
+        return Fact.absent()
+    said = Evidence(order.reference, _said(order, drug))
+    if drug.agent == "conflict":
+        return Fact.unusable(Reason("codesDisagree"), said)
+    return Fact.of(drug.agent, said)
+
+
+def form(declaration: FactDeclaration, order: Order) -> Fact:
+    """The product's form, where its code says it."""
+    drug = recognise_drug(order, declaration.value_sets.values())
+    if drug is None or not drug.form:
+        return Fact.absent()
+    return Fact.of(drug.form, Evidence(order.reference, _said(order, drug)))
+
+
+def recognised_by(declaration: FactDeclaration, order: Order) -> Fact:
+    """``code`` or ``name``."""
+    drug = recognise_drug(order, declaration.value_sets.values())
+    if drug is None:
+        return Fact.absent()
+    return Fact.of("name" if drug.by_name else "code", Evidence(order.reference, _said(order, drug)))
+
+
+def _said(order: Order, drug: Drug) -> str:
+    name = order.name or drug.concept.display
+    return name if drug.by_name else f"{name} ({drug.concept.code})"
+
+
+# --- route, reason ----------------------------------------------------------------------------------------------
+
+
+def route(declaration: FactDeclaration, order: Order) -> Fact:
+    """The name of the route value set all dosages agree on; ``mixed`` if they differ; unusable if not coded so."""
+    found: dict[str, Evidence] = {}
+    unread = ""
+    for dosage in order.dosages():
+        concept = node(dosage, "route")
+        if not concept:
+            continue
+        name = next((n for n, vs in declaration.value_sets.items() if vs.match(pairs(concept))), "")
+        if name:
+            found.setdefault(name, Evidence(f"{order.reference} route", words(concept) or pairs(concept)[0][1]))
+        else:
+            unread = words(concept) or next((code for _, code in pairs(concept)), "-")
+    if unread:
+        return Fact.unusable(Reason("routeNotKnown", {"route": unread}))
+    if not found:
+        return Fact.absent()
+    return Fact.of(next(iter(found)) if len(found) == 1 else "mixed", *found.values())
+
+
+def has_route(declaration: FactDeclaration, order: Order) -> Fact:
+    """``present`` if any dosage has a route of the value set."""
+    value_set = next(iter(declaration.value_sets.values()))
+    for dosage in order.dosages():
+        concept = node(dosage, "route")
+        if value_set.match(pairs(concept)):
+            return Fact.of(PRESENT, Evidence(f"{order.reference} route", words(concept) or pairs(concept)[0][1]))
+    return Fact.absent()
+
+
+def reason(declaration: FactDeclaration, order: Order) -> Fact:
+    """``present`` if a reason code of the order is in the value set; ``naming`` as for conditions."""
+    value_set = next(iter(declaration.value_sets.values()))
+    concepts = nodes(order.resource, "reasonCode")
+    concepts += [node(item, "concept") for item in nodes(order.resource, "reason")]
+    for concept in concepts:
+        known = value_set.match(pairs(concept))
+        said = " | ".join([words(concept), *(text(c, "display") for c in nodes(concept, "coding"))]).casefold()
+        if known and (not declaration.naming or any(name.casefold() in said for name in declaration.naming)):
+            return Fact.of(
+                PRESENT, Evidence(f"{order.reference} reason", f"{words(concept) or known.display} ({known.code})")
+            )
+    return Fact.absent()
+
+
+# --- dose and schedule of one step ------------------------------------------------------------------------------
+
+
+def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
+    """The amount of drug given at once, in the analyte's unit (D8).
+
+    Volumes, sprays and tablets count only through the strength of a recognised product; units without meaning
+    for the drug, and products of unknown strength, make the dose unusable. A range stays a range.
+    """
+    rates = nodes(dosage, "doseAndRate")
+    quantities = [node(rate, "doseQuantity") for rate in rates if node(rate, "doseQuantity")]
+    ranges = [node(rate, "doseRange") for rate in rates if node(rate, "doseRange")]
+    if not quantities and not ranges:
+        older = node(dosage, "doseQuantity")  # Epic's published example puts it here
+        quantities = [older] if older else []
+    if not quantities and not ranges:
+        if "doseAndRate" in dosage or text(dosage, "text"):
+            return Fact.unusable(Reason("doseNotReadable"))
+        return Fact.absent()
+    if len(quantities) + len(ranges) > 1:
+        return Fact.unusable(Reason("severalDoses"))
+    ends = quantities or [node(ranges[0], "low"), node(ranges[0], "high")]
+    read = [_amount(declaration, drug, quantity) for quantity in ends]
+    said = "-".join(f"{number_text(q, 'value')} {text(q, 'unit') or text(q, 'code')}".strip() for q in ends)
+    evidence = Evidence("dosageInstruction", said[:60])
+    for amount in read:
+        if isinstance(amount, Reason):
+            return Fact.unusable(amount, evidence)
+    low, high = read[0], read[-1]
+    assert isinstance(low, Interval) and isinstance(high, Interval)  # noqa: S101  (reasons have returned)
+    return Fact.of(Interval(low.low, high.high), evidence)
+
+
+def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> Interval | Reason:
+    analyte = declaration.analyte
+    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
+    value, code, unit = number_text(quantity, "value"), text(quantity, "code"), text(quantity, "unit")
+    if not analyte.unit(code) and not analyte.unit(unit) and drug is not None and drug.concept.strength:
+        strength = drug.concept.strength
+        number = read_number(value)
+        if number is not None and number >= 0 and declaration.counted.get(code or unit) == strength.per:
+            return Interval.point(number * strength.amount)
+    return read_quantity(
+        analyte, value, code, text(quantity, "system"), unit, text(quantity, "comparator")
+    )
+
+
+def interval(dosage: Node) -> Fact:
+    """Days between doses as a range (D9), from Timing.repeat or Timing.code."""
+    timing = node(dosage, "timing")
+    repeat = node(timing, "repeat")
+    said = Evidence("dosageInstruction", _timing_words(timing))
+    days_of_week = _strings(repeat, "dayOfWeek")
+    period = _range(repeat, "period", "periodMax")
+    frequency = _range(repeat, "frequency", "frequencyMax")
+    unit = _DAYS.get(text(repeat, "periodUnit"))
+    if isinstance(period, Reason) or isinstance(frequency, Reason):
+        return _UNREADABLE
+    if period is not None and unit is not None:
+        span = period.times(Interval(*unit))
+        times = frequency or Interval.point(1)
+        if days_of_week and frequency is None:
+            times = Interval.point(len(days_of_week))
+        return Fact.of(span.divided_by(times), said) if times.low else _UNREADABLE
+    if period is not None or text(repeat, "periodUnit"):
+        return _UNREADABLE
+    if days_of_week:
+        return Fact.of(Interval.point(Fraction(7, len(set(days_of_week)))), said)
+    for system, code in pairs(node(timing, "code")):
+        if system == GTS and code in _TIMING_CODES:
+            return Fact.of(_TIMING_CODES[code], said)
+    return _UNREADABLE if timing else Fact.absent()
+
+
+def days(dosage: Node, zone: tzinfo) -> Fact:
+    """How many days the step lasts, from its bounds, or from its count and interval; absent if it is unbounded."""
+    repeat = node(node(dosage, "timing"), "repeat")
+    bounds = _bounds(repeat, zone)
+    if bounds is not None:
+        return bounds
+    count, every = _range(repeat, "count", "countMax"), interval(dosage)
+    if isinstance(count, Reason):
+        return _UNREADABLE
+    if count is None:
+        return Fact.absent()
+    if isinstance(every.value, Interval):
+        return Fact.of(count.times(every.value))
+    return _UNREADABLE
+
+
+def doses(dosage: Node, zone: tzinfo) -> Fact:
+    """How many doses the step gives, from its count, or from its bounds and interval; absent if it is unbounded."""
+    repeat = node(node(dosage, "timing"), "repeat")
+    count = _range(repeat, "count", "countMax")
+    if isinstance(count, Reason):
+        return _UNREADABLE
+    if count is not None:
+        return Fact.of(count)
+    bounds, every = _bounds(repeat, zone), interval(dosage)
+    if bounds is None:
+        return Fact.absent()
+    if isinstance(bounds.value, Interval) and isinstance(every.value, Interval):
+        return Fact.of(bounds.value.divided_by(every.value))
+    return _UNREADABLE
+
+
+def _bounds(repeat: Node, zone: tzinfo) -> Fact | None:
+    """The bounds of a Timing in days; ``None`` if there are none. A start alone bounds nothing."""
+    duration = node(repeat, "boundsDuration")
+    if duration:
+        amount = _duration(duration)
+        return _UNREADABLE if amount is None else Fact.of(amount)
+    limits = node(repeat, "boundsRange")
+    if limits:
+        low, high = _duration(node(limits, "low")), _duration(node(limits, "high"))
+        return Fact.of(Interval(low.low, high.high)) if low and high else _UNREADABLE
+    period = node(repeat, "boundsPeriod")
+    if text(period, "end"):
+        start, end = read_date(text(period, "start"), zone), read_date(text(period, "end"), zone)
+        if start is None or end is None or end.end < start.start:
+            return _UNREADABLE
+        return Fact.of(Interval.point((end.end - start.start).days))
+    return None
+
+
+def _duration(quantity: Node) -> Interval | None:
+    number = read_number(number_text(quantity, "value"))
+    unit = _DAYS.get(text(quantity, "code") or text(quantity, "unit"))
+    return Interval.point(number).times(Interval(*unit)) if number is not None and number > 0 and unit else None
+
+
+def _range(repeat: Node, low_key: str, high_key: str) -> Interval | Reason | None:
+    if low_key not in repeat:
+        return None
+    low = read_number(number_text(repeat, low_key))
+    high = read_number(number_text(repeat, high_key)) if high_key in repeat else low
+    if low is None or high is None or low <= 0 or high < low:
+        return Reason("scheduleNotReadable")
+    return Interval(low, high)
+
+
+def _strings(parent: Node, key: str) -> list[str]:
+    value: Any = parent.get(key)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _timing_words(timing: Node) -> str:
+    repeat = node(timing, "repeat")
+    if not repeat:
+        return words(node(timing, "code")) or next((code for _, code in pairs(node(timing, "code"))), "")
+    said = [f"{key} {number_text(repeat, key)}" for key in ("frequency", "period", "periodMax", "count") if key in repeat]
+    return " ".join([*said, text(repeat, "periodUnit"), *_strings(repeat, "dayOfWeek")]).strip()

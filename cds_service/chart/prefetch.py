@@ -1,0 +1,163 @@
+"""The prefetch of one request, decoded key by key when a fact first asks. Imports the shared vocabulary only.
+
+Every state a key can be in is told apart (conformance 5.2): not sent, null, empty, found, failed, malformed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from enum import StrEnum
+
+import msgspec
+
+from cds_service.chart import elements
+from cds_service.declarations import Search
+
+
+class Sent(StrEnum):
+    """What became of one prefetch key."""
+
+    READ = "read"  # the client looked; what it found (also nothing) is known
+    MISSING = "missing"  # not sent
+    FAILED = "failed"  # the client says that its own query failed
+    MALFORMED = "malformed"  # neither a resource nor a Bundle nor null
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The resources under one key. ``complete`` is false when there may be more than these.
+
+    ``unreadable`` says that an entry was there whose elements could not be understood, ``other_patient`` that a
+    Patient was there who is not the one of the context.
+    """
+
+    sent: Sent
+    resources: tuple[msgspec.Struct, ...] = ()
+    complete: bool = True
+    unreadable: bool = False
+    other_patient: bool = False
+
+
+class _Link(msgspec.Struct):
+    relation: str | None = None
+
+
+class _Issue(msgspec.Struct):
+    severity: str | None = None
+
+
+class _Entry(msgspec.Struct):
+    resource: msgspec.Raw = msgspec.Raw()
+
+
+class _Head(msgspec.Struct):
+    resourceType: str | None = None
+    entry: list[_Entry] | None = None
+    link: list[_Link] | None = None
+    issue: list[_Issue] | None = None
+
+
+class _TypeOnly(msgspec.Struct):
+    resourceType: str | None = None
+    issue: list[_Issue] | None = None
+
+
+_head = msgspec.json.Decoder(_Head)
+_type_only = msgspec.json.Decoder(_TypeOnly)
+_decoders = {name: msgspec.json.Decoder(struct) for name, struct in elements.TYPES.items()}
+_FAILURES = frozenset({"error", "fatal"})
+_PATIENT = re.compile(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$")
+
+
+def patient_in(reference: str | None) -> str | None:
+    """The id in a relative, absolute or versioned reference to a Patient (Z32)."""
+    match = _PATIENT.search(reference or "")
+    return match[1] if match else None
+
+
+class Chart:
+    """What a request brought about its patient, read on demand.
+
+    ``now`` bounds look-backs; ``zone`` is the hospital's; ``prefetch`` maps each key to its undecoded JSON.
+    """
+
+    def __init__(
+        self, patient_id: str, prefetch: Mapping[str, msgspec.Raw], now: datetime, zone: tzinfo
+    ) -> None:
+        self.patient_id = patient_id
+        self.now = now
+        self.zone = zone
+        self._prefetch = prefetch
+        self._results: dict[str, Results] = {}
+
+    def results(self, search: Search) -> Results:
+        """The resources of this patient under ``search``'s key; those of another subject are left out (Z32)."""
+        found = self._results.get(search.key)
+        if found is None:
+            raw = self._prefetch.get(search.key)
+            found = Results(Sent.MISSING, (), False) if raw is None else self._decode(bytes(raw), search)
+            self._results[search.key] = found
+        return found
+
+    def _decode(self, raw: bytes, search: Search) -> Results:
+        if raw == b"null":
+            return Results(Sent.READ)
+        try:
+            head = _head.decode(raw)
+        except msgspec.ValidationError:
+            return Results(Sent.MALFORMED, (), False)
+        if head.resourceType == "OperationOutcome":
+            return _outcome(head.issue)
+        if head.resourceType == search.resource:
+            return self._collect([raw], search, complete=True)
+        if head.resourceType != "Bundle":
+            return Results(Sent.MALFORMED, (), False)
+        more = any(link.relation == "next" for link in head.link or ())
+        return self._collect([bytes(entry.resource) for entry in head.entry or ()], search, complete=not more)
+
+    def _collect(self, raws: list[bytes], search: Search, *, complete: bool) -> Results:
+        found: list[msgspec.Struct] = []
+        unreadable = other_patient = False
+        for raw in raws:
+            try:
+                kind = _type_only.decode(raw)
+            except msgspec.DecodeError:
+                unreadable = True
+                continue
+            if kind.resourceType == "OperationOutcome":
+                outcome = _outcome(kind.issue)
+                if outcome.sent is Sent.FAILED:
+                    return outcome
+            elif kind.resourceType == search.resource:
+                resource = _read(raw, search.resource)
+                if resource is None:
+                    unreadable = True
+                elif self._is_ours(resource):
+                    found.append(resource)
+                else:
+                    other_patient |= isinstance(resource, elements.Patient)
+        return Results(Sent.READ, tuple(found), complete and not unreadable, unreadable, other_patient)
+
+    def _is_ours(self, resource: msgspec.Struct) -> bool:
+        """Whether the resource is of this patient; one without a subject is kept, to be found unusable (Z32)."""
+        if isinstance(resource, elements.Patient):
+            return resource.id == self.patient_id
+        subject = getattr(resource, "patient", None) or getattr(resource, "subject", None)
+        return subject is None or not subject.reference or patient_in(subject.reference) == self.patient_id
+
+
+def _read(raw: bytes, resource: str) -> msgspec.Struct | None:
+    try:
+        decoded: msgspec.Struct = _decoders[resource].decode(raw)
+    except msgspec.ValidationError:
+        return None
+    return decoded
+
+
+def _outcome(issues: list[_Issue] | None) -> Results:
+    """An OperationOutcome says that a query failed, or, as a mere warning, that it found nothing (field.md 0.5)."""
+    failed = not issues or any(issue.severity in _FAILURES or not issue.severity for issue in issues)
+    return Results(Sent.FAILED, (), False) if failed else Results(Sent.READ)

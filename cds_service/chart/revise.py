@@ -1,0 +1,162 @@
+"""Orders changed and made: what accepting a suggestion does to the drafts. Imports this room only.
+
+An update edits a deep copy of the draft's own tree, so that every element and extension it does not touch comes
+back as it was sent (RSP-43, T-06); what changing the regimen makes untrue is dropped (Z6), and only a listed set of
+faults is mended (Z24).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cds_service.chart import r4
+from cds_service.chart.tree import Node, node, nodes, text
+from cds_service.chart.wording import dosages_in_words
+
+_SUPPLY = ("quantity", "expectedSupplyDuration", "numberOfRepeatsAllowed")
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A changed draft, with what changed, what was dropped and what was mended; or why there is none."""
+
+    resource: Node
+    changed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def from_template(template: Mapping[str, Any], patient_id: str, encounter_id: str, identity: str, end: str) -> Node:
+    """A new order: the template's resource for this patient, its dosage also in words that finish with ``end``."""
+    resource: Node = copy.deepcopy(dict(template))
+    resource["id"] = identity
+    resource["subject"] = {"reference": f"Patient/{patient_id}"}
+    if encounter_id:
+        resource["encounter"] = {"reference": f"Encounter/{encounter_id}"}
+    _say_dosages(resource, end)
+    return resource
+
+
+def with_regimen(draft: Node, template: Mapping[str, Any], end: str) -> Revision:
+    """The draft with the template's drug and dosage (Z6)."""
+
+    def change(revised: Node) -> tuple[str, ...]:
+        revised.pop("medicationReference", None)
+        revised.pop("medication", None)
+        revised["medicationCodeableConcept"] = copy.deepcopy(template["medicationCodeableConcept"])
+        revised["dosageInstruction"] = copy.deepcopy(template["dosageInstruction"])
+        _say_dosages(revised, end)
+        return ("medication", "dosageInstruction")
+
+    return _revise(draft, change)
+
+
+def with_route(draft: Node, route: Mapping[str, str]) -> Revision:
+    """The draft by another route: dose and schedule stay, whatever else the old dosage said is dropped (Z6).
+
+    ``route`` holds system, code, display and text.
+    """
+    coding = {key: route[key] for key in ("system", "code", "display")}
+
+    def change(revised: Node) -> tuple[str, ...]:
+        steps = []
+        for old in nodes(revised, "dosageInstruction"):
+            step: Node = {"sequence": old["sequence"]} if isinstance(old.get("sequence"), int) else {}
+            if node(old, "timing"):
+                step["timing"] = node(old, "timing")
+            step["route"] = {"coding": [dict(coding)], "text": route["text"]}
+            amounts = [
+                {key: rate[key] for key in ("doseQuantity", "doseRange") if key in rate}
+                for rate in nodes(old, "doseAndRate")
+            ]
+            if any(amounts):
+                step["doseAndRate"] = [amount for amount in amounts if amount]
+            steps.append(step)
+        revised["dosageInstruction"] = steps
+        _say_dosages(revised, "")
+        return ("dosageInstruction",)
+
+    return _revise(draft, change)
+
+
+def _revise(draft: Node, change: Any) -> Revision:
+    if _has_modifier(draft):
+        return Revision(draft, problem="modifierExtension")
+    revised: Node = copy.deepcopy(draft)
+    supply = node(revised, "dispenseRequest")
+    dropped = [f"dispenseRequest.{key}" for key in _SUPPLY if supply.pop(key, None) is not None]
+    if "dispenseRequest" in revised and not supply:
+        del revised["dispenseRequest"]
+    if revised.pop("substitution", None) is not None:
+        dropped.append("substitution")
+    changed = change(revised)
+    repaired = _repair(revised)
+    kept, gone = _unreferenced(revised)
+    if gone:
+        dropped.append("contained")
+        revised["contained"] = kept
+        if not kept:
+            del revised["contained"]
+    return Revision(revised, changed, tuple(dropped), tuple(repaired), r4.problem_in(revised))
+
+
+def _repair(revised: Node) -> list[str]:
+    """The listed mendings and no other (Z24): object to array, a missing intent, impossible dates."""
+    repaired = []
+    for key in r4.REPEATING:
+        if isinstance(revised.get(key), dict):
+            revised[key] = [revised[key]]
+            repaired.append(key)
+    if "intent" not in revised:
+        revised["intent"] = "order"
+        repaired.append("intent")
+    for key in r4.DATES:
+        if key in revised and not r4.is_date(revised[key]):
+            del revised[key]
+            repaired.append(key)
+    for dosage in nodes(revised, "dosageInstruction"):
+        repeat = node(node(dosage, "timing"), "repeat")
+        period = node(repeat, "boundsPeriod")
+        for key in ("start", "end"):
+            if key in period and not r4.is_date(period[key]):
+                del period[key]
+                repaired.append(f"boundsPeriod.{key}")
+        if "boundsPeriod" in repeat and not period:
+            del repeat["boundsPeriod"]
+    return repaired
+
+
+def _unreferenced(revised: Node) -> tuple[list[Node], bool]:
+    """Contained resources that stay, and whether Medications nobody refers to any more were among them."""
+    contained = nodes(revised, "contained")
+    referred = set(_references({key: value for key, value in revised.items() if key != "contained"}))
+    kept = [
+        item
+        for item in contained
+        if text(item, "resourceType") != "Medication" or f"#{text(item, 'id')}" in referred
+    ]
+    return kept, len(kept) < len(contained)
+
+
+def _references(tree: Any) -> list[str]:
+    if isinstance(tree, dict):
+        own = [tree["reference"]] if isinstance(tree.get("reference"), str) else []
+        return own + [found for value in tree.values() for found in _references(value)]
+    return [found for item in tree for found in _references(item)] if isinstance(tree, list) else []
+
+
+def _has_modifier(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        return "modifierExtension" in tree or any(_has_modifier(value) for value in tree.values())
+    return isinstance(tree, list) and any(_has_modifier(item) for item in tree)
+
+
+def _say_dosages(resource: Node, end: str) -> None:
+    for dosage in nodes(resource, "dosageInstruction"):
+        said = " ".join(filter(None, [dosages_in_words([dosage]), end]))
+        if said:
+            dosage["text"] = said

@@ -1,0 +1,52 @@
+"""Reading parsed JSON whose shape cannot be trusted. Imports nothing of ours.
+
+Draft orders stay whole JSON trees, because an update must give back every element it does not touch (RSP-43).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+Node = dict[str, Any]
+
+
+def nodes(node: Any, key: str) -> list[Node]:
+    """The objects under ``key``: a list's objects, or a lone object as a list of one."""
+    value = node.get(key) if isinstance(node, dict) else None
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def node(parent: Any, key: str) -> Node:
+    """The object under ``key`` (the first of a list), or an empty one."""
+    return next(iter(nodes(parent, key)), {})
+
+
+def text(parent: Any, key: str) -> str:
+    """The string under ``key``, or ``""``."""
+    value = parent.get(key) if isinstance(parent, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def number_text(parent: Any, key: str) -> str:
+    """The JSON text of the number under ``key``; ``""`` if there is nothing, quotes kept if it is a string."""
+    value = parent.get(key) if isinstance(parent, dict) else None
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return "not a number"
+    return str(value)
+
+
+def pairs(concept: Any) -> list[tuple[str, str]]:
+    """``(system, code)`` of each coding of a CodeableConcept that has both."""
+    found = [(text(coding, "system"), text(coding, "code")) for coding in nodes(concept, "coding")]
+    return [(system, code) for system, code in found if system and code]
+
+
+def words(concept: Any) -> str:
+    """What a person reads of a CodeableConcept: text, else the first display."""
+    displays = (text(coding, "display") for coding in nodes(concept, "coding"))
+    return text(concept, "text") or next(filter(None, displays), "")

@@ -1,0 +1,277 @@
+"""``cds-service``: one command, its verbs. Exit 0 good, 1 findings or failures, 2 wrong use."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import secrets
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
+
+import click
+import msgspec
+
+from cds_service import __version__
+from cds_service.content.check import check as check_content
+from cds_service.content.check import update_lock
+from cds_service.content.files import ContentError
+from cds_service.content.load import load_pack
+from cds_service.evaluate import Evaluator
+from cds_service.explain import explain as explain_request
+from cds_service.packaged import packaged
+from cds_service.protocol.faults import Fault
+from cds_service.replay.run import Result, against, in_process
+from cds_service.replay.scenarios import Scenario, read_scenarios
+from cds_service.settings import Settings
+from cds_service.suggestions import template_words
+
+_json = msgspec.json.Encoder(decimal_format="number")
+_DEFAULT_SAMPLE = "platelets-and-im/belowTwentyFive"
+
+
+class _Moment(click.ParamType):
+    """A point in time, ISO 8601; without an offset it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not an ISO 8601 time", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cds-service")
+def main() -> None:
+    """CDS Hooks decision support for vitamin B12 orders.
+
+    Example: cds-service serve
+    """
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="Port to listen on.")
+@click.option("--workers", default=1, show_default=True, help="Worker processes.")
+@click.option("--insecure", is_flag=True, help="Listen on a non-loopback host although nobody is authenticated.")
+def serve(host: str, port: int, workers: int, insecure: bool) -> None:
+    """Serve over HTTP.
+
+    Example: cds-service serve --port 8080 --workers 2
+    """
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    loopback = _is_loopback(host)
+    if not loopback and not insecure:
+        raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
+    settings = Settings()
+    pack = _load(settings.cards)
+    os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers
+    os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
+    shown = pack.reviewed or settings.accept_unreviewed_content or loopback
+    note = "" if shown else "; unreviewed content runs as shadow: no cards are shown"
+    click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}; anybody may call{note})")
+    server = Granian(
+        "cds_service.app:wsgi",
+        address=host,
+        port=port,
+        workers=workers,
+        interface=Interfaces.WSGI,
+        factory=True,
+        log_access=False,
+        log_level="warning",  # type: ignore[arg-type]
+    )
+    server.serve()
+
+
+@main.command()
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--against", "url", help="Base URL of a live service; default is in process.")
+@click.option("--now", type=_Moment(), help="Fire as if it were this time.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True
+)
+@click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to replay with.")
+def replay(paths: tuple[Path, ...], url: str | None, now: datetime | None, form: str, cards: Path | None) -> None:
+    """Fire scenarios and show what differs from what they expect.
+
+    Example: cds-service replay --against http://127.0.0.1:8080
+    """
+    import requests
+
+    scenarios = list(read_scenarios(packaged("fixtures"), paths))
+    try:
+        fire = against(url, now) if url else in_process(_evaluator(cards))
+    except requests.RequestException as error:
+        raise click.ClickException(f"{url} does not answer discovery: {type(error).__name__}") from None
+    if now is not None and not url:
+        scenarios = [_at(scenario, now) for scenario in scenarios]
+    results = []
+    with click.progressbar(
+        scenarios, file=sys.stderr, label="replay", hidden=not sys.stderr.isatty() or len(scenarios) < 200
+    ) as bar:
+        for scenario in bar:
+            results.append(fire(scenario))
+    click.echo({"text": _as_text, "json": _as_json, "junit": _as_junit}[form](results))
+    if any(result.differences for result in results):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("scenario", default=_DEFAULT_SAMPLE)
+def sample(scenario: str) -> None:
+    """Print a hook request that is right today, for curl.
+
+    Example: cds-service sample | curl -s -H 'Content-Type: application/json' -d @-
+    http://127.0.0.1:8080/cds-services/vitamin-b12-order-select
+    """
+    found = {known.name: known for known in read_scenarios(packaged("fixtures"))}
+    if scenario not in found:
+        raise click.UsageError(f"no scenario {scenario!r}; there are: {', '.join(sorted(found))}")
+    templates = {search.key: search.template for search in _load(Settings().cards).searches.values()}
+    request = found[scenario].request(templates, datetime.now(UTC))
+    click.echo(msgspec.json.format(_json.encode(request), indent=2).decode())
+
+
+@main.command()
+@click.argument("request_file", metavar="REQUEST.json", type=click.File("rb"))
+@click.option("--now", type=_Moment(), help="Explain as if it were this time.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def explain(request_file: Any, now: datetime | None, form: str) -> None:
+    """Show the facts read for a request, the rules that fired, and why the near ones did not.
+
+    Example: cds-service sample > request.json; cds-service explain request.json
+    """
+    try:
+        told = explain_request(_evaluator(None), request_file.read(), now or datetime.now(UTC))
+    except Fault as fault:
+        click.echo(f"{fault.status} {fault.path}: {fault.text}", err=True)
+        sys.exit(1)
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False) if form == "json" else _explained(told))
+
+
+@main.command()
+@click.argument("cards_dir", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--update-lock", "update", is_flag=True, help="Write digests after a version bump.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def check(cards_dir: Path | None, update: bool, form: str) -> None:
+    """Prove the content: schema, references, gaps, overlaps, unreachable rules, texts, codes, orders.
+
+    Example: cds-service check cards
+    """
+    cards = cards_dir or Settings().cards
+    try:
+        problems = update_lock(cards) if update else []
+        problems = problems or check_content(cards, template_words(load_pack(cards)))
+    except ContentError as error:
+        problems = list(error.problems)
+    if form == "json":
+        click.echo(json.dumps(problems, indent=2))
+    else:
+        for problem in problems:
+            click.echo(problem)
+        if not problems:
+            reviewed = load_pack(cards).reviewed
+            click.echo("the content holds" + ("" if reviewed else "; it has not been reviewed by a clinician"))
+    if problems:
+        sys.exit(1)
+
+
+# --- helpers ----------------------------------------------------------------------------------------------------
+
+
+def _load(cards: Path) -> Any:
+    try:
+        return load_pack(cards)
+    except ContentError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+
+
+def _evaluator(cards: Path | None) -> Evaluator:
+    settings = Settings()
+    pack = _load(cards or settings.cards)
+    return Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key())
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _at(scenario: Scenario, now: datetime) -> Scenario:
+    from dataclasses import replace
+
+    return replace(scenario, now=now)
+
+
+def _as_text(results: list[Result]) -> str:
+    lines = []
+    for result in results:
+        if result.skipped:
+            lines.append(f"skip  {result.name}: {result.skipped}")
+        lines += [f"FAIL  {result.name}: {difference}" for difference in result.differences]
+    failed = sum(bool(result.differences) for result in results)
+    skipped = sum(bool(result.skipped) for result in results)
+    lines.append(f"{len(results) - failed - skipped} as expected, {failed} different, {skipped} skipped")
+    return "\n".join(lines)
+
+
+def _as_json(results: list[Result]) -> str:
+    return json.dumps(
+        [{"scenario": r.name, "differences": r.differences, "skipped": r.skipped, "cards": r.cards} for r in results],
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _as_junit(results: list[Result]) -> str:
+    suite = ElementTree.Element(
+        "testsuite",
+        name="cds-service replay",
+        tests=str(len(results)),
+        failures=str(sum(bool(result.differences) for result in results)),
+        skipped=str(sum(bool(result.skipped) for result in results)),
+    )
+    for result in results:
+        story, _, name = result.name.partition("/")
+        case = ElementTree.SubElement(suite, "testcase", classname=story, name=name)
+        if result.skipped:
+            ElementTree.SubElement(case, "skipped", message=result.skipped)
+        if result.differences:
+            ElementTree.SubElement(case, "failure", message=result.differences[0]).text = "\n".join(result.differences)
+    return ElementTree.tostring(suite, encoding="unicode")
+
+
+def _explained(told: dict[str, Any]) -> str:
+    lines = [f"{told['service']} at {told['now']}"]
+    for order in told["orders"]:
+        lines += ["", f"{order['order']}: {order['drug']}", "  facts"]
+        for name, fact in order["facts"].items():
+            read = "; ".join(
+                f"{r['reference']}: {r['said']}{' ' + r['date'] if 'date' in r else ''}" for r in fact.get("read-from", [])
+            )
+            why = " ".join(filter(None, [fact.get("reason", ""), ", ".join(fact.get("missing", []))]))
+            lines.append(f"    {name} = {fact['value']}" + (f"  [{read}]" if read else "") + (f"  ({why})" if why else ""))
+        for number, step in enumerate(order["steps"], 1):
+            lines.append(f"    step {number}: " + ", ".join(f"{n} = {f['value']}" for n, f in step.items()))
+        lines.append("  definitions")
+        lines += [f"    {name} = {value}" for name, value in order["definitions"].items()]
+        lines.append("  decisions")
+        for decision in order["decisions"]:
+            for rule in decision["fired"]:
+                lines.append(f"    {decision['decision']}: {rule['rule']}{' (silent)' if rule['silent'] else ''}")
+            lines += [f"      not {near['rule']}: {'; '.join(near['because'])}" for near in decision["near"]]
+    lines += ["", "cards"] + [f"  {card['indicator']}: {card['summary']}" for card in told["cards"]]
+    return "\n".join(lines if told["cards"] else [*lines, "  none"])

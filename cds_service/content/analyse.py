@@ -1,0 +1,114 @@
+"""Proof over the cells of a table: gaps, overlaps, rules never reached. Imports the shared vocabulary and this room.
+
+An input is split at its thresholds into points and the open stretches between them; ranges that cover several of
+these stand for inexact values; then come its strings and the states it can be in. Every cell of the product is put
+to the rules, which is exact because rules are boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import product
+
+from cds_service.content.decide import decidable
+from cds_service.content.model import Decision, Pack
+from cds_service.content.unary import Cell
+from cds_service.facts import Fact, Interval, State
+
+_STATES = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)
+_PRESENCE = ("condition", "allergy", "treatment", "drafts")
+
+
+def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
+    """One fact for every region of an input that rules of a table could tell apart."""
+    declared = pack.facts.get(name)
+    states = [Fact(state) for state in _STATES]
+    if declared is None:
+        definition = pack.decisions[name]
+        written = sorted({s for cell in column for s in cell.strings})
+        values = list(dict.fromkeys([*definition.values, *(written if definition.each == "dosage" else [])]))
+        return [Fact.of(value) for value in values] + ([Fact.absent()] if definition.each == "dosage" else [])
+    if declared.values:
+        return [Fact.of(value) for value in declared.values] + states
+    if declared.kind in _PRESENCE or declared.element in ("has-route", "reason"):
+        return [Fact.of("present"), *states]
+    edges = sorted({number for cell in column for number in cell.numbers()})
+    return [Fact.of(value) for value in _regions(edges)] + states
+
+
+def _regions(edges: Sequence[Fraction]) -> list[Interval]:
+    """Points and stretches between the edges, and every range over neighbours of them."""
+    if not edges:
+        return [Interval.point(1)]
+    atoms: list[Interval] = [Interval(None, edges[0], high_open=True)]
+    for index, edge in enumerate(edges):
+        atoms.append(Interval.point(edge))
+        following = edges[index + 1] if index + 1 < len(edges) else None
+        atoms.append(Interval(edge, following, low_open=True, high_open=following is not None))
+    ranges = [
+        Interval(atoms[i].low, atoms[j].high, atoms[i].low_open, atoms[j].high_open)
+        for i in range(len(atoms))
+        for j in range(i + 1, len(atoms))
+    ]
+    return [_representative(atom) for atom in atoms] + ranges
+
+
+def _representative(atom: Interval) -> Interval:
+    """A point of a stretch: within a stretch all points behave alike."""
+    if atom.low is None:
+        return Interval.point((atom.high or Fraction(0)) - 1)
+    if atom.high is None:
+        return Interval.point(atom.low + 1)
+    return Interval.point((atom.low + atom.high) / 2)
+
+
+def findings(pack: Pack, decision: Decision) -> Iterator[tuple[str, int, str]]:
+    """``(kind, rule index, text)`` for every gap, overlap and rule never reached; index -1 is the table."""
+    axes = [
+        [decidable(fact, column) for fact in probes(pack, name, column)]
+        for name, column in zip(decision.inputs, decision.columns, strict=True)
+    ]
+    fits = [
+        [
+            {i for i, fact in enumerate(axis) if rule.cells[n] is None or rule.cells[n].matches(fact)}  # type: ignore[union-attr]
+            for n, axis in enumerate(axes)
+        ]
+        for rule in decision.rules
+    ]
+    reached: set[int] = set()
+    gaps = overlaps = 0
+    for cell in product(*(range(len(axis)) for axis in axes)):
+        hits = [r for r, boxes in enumerate(fits) if all(i in box for i, box in zip(cell, boxes, strict=True))]
+        reached.update(hits if decision.hit_policy == "COLLECT" else hits[:1])
+        if not hits and decision.hit_policy != "COLLECT":
+            gaps += 1
+            if gaps <= 3:
+                yield "gap", -1, f"no rule for {_words(decision, axes, cell)}"
+        if len(hits) > 1 and decision.hit_policy == "UNIQUE":
+            overlaps += 1
+            if overlaps <= 3:
+                names = " and ".join(decision.rules[r].id for r in hits)
+                yield "overlap", hits[1], f"{names} both hit {_words(decision, axes, cell)}"
+    if gaps > 3:
+        yield "gap", -1, f"and {gaps - 3} cells more"
+    if overlaps > 3:
+        yield "overlap", -1, f"and {overlaps - 3} cells more"
+    for index, rule in enumerate(decision.rules):
+        if index not in reached:
+            yield "unreachable", index, f"rule {rule.id} is never reached"
+
+
+def _words(decision: Decision, axes: Sequence[Sequence[Fact]], cell: Sequence[int]) -> str:
+    return ", ".join(
+        f"{name} {_word(axis[i])}" for name, axis, i in zip(decision.inputs, axes, cell, strict=True)
+    )
+
+
+def _word(fact: Fact) -> str:
+    if fact.state is not State.VALUE:
+        return str(fact.state)
+    value = fact.value
+    if isinstance(value, Interval):
+        return f"{value.low}" if value.is_point else f"{value.low}..{value.high}"
+    return f'"{value}"'

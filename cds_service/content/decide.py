@@ -1,0 +1,139 @@
+"""Deciding: facts in, findings out; no clock, no network, no randomness (design rule 3).
+
+Imports the shared vocabulary and this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cds_service.content.model import Decision, Outcome, Pack, Rule
+from cds_service.content.unary import Cell
+from cds_service.facts import Fact, Interval, State
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """The facts of one order: its own with the patient's behind them, and those of each of its dosage steps."""
+
+    order: Mapping[str, Fact]
+    dosages: Sequence[Mapping[str, Fact]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that fired. ``used`` are the inputs it looked at, by name, definitions followed down to facts."""
+
+    decision: Decision
+    rule: Rule
+    used: Mapping[str, Fact]
+
+    @property
+    def topic(self) -> str:
+        """Decision id and rule id: the code of ``source.topic``."""
+        return self.decision.id + self.rule.id
+
+    @property
+    def then(self) -> Outcome:
+        return self.rule.then
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """All that was decided on one order: cards, notes, and the value of each definition that was asked for."""
+
+    cards: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
+    values: Values
+
+
+def decide(pack: Pack, decisions: Sequence[str], facts: OrderFacts) -> Decided:
+    """Every named decision evaluated on one order (for an order fired at one hook).
+
+    A rule that says nothing yields no finding. Notes are evaluated for their lines and for withholding.
+    """
+    values = Values(pack, facts)
+    cards: list[Finding] = []
+    notes: list[Finding] = []
+    for name in decisions:
+        decision = pack.decisions[name]
+        if decision.status in ("active", "shadow"):
+            for rule in values.rules(decision, facts.order):
+                if not rule.then.silent:
+                    found = Finding(decision, rule, values.used(decision, rule))
+                    (notes if decision.kind == "note" else cards).append(found)
+    return Decided(tuple(cards), tuple(notes), values)
+
+
+class Values:
+    """Inputs of tables: facts, and the outputs of other tables, each computed once."""
+
+    def __init__(self, pack: Pack, facts: OrderFacts) -> None:
+        self._pack = pack
+        self._facts = facts
+        self._definitions: dict[str, tuple[Fact, tuple[tuple[Decision, Rule], ...]]] = {}
+
+    def __getitem__(self, name: str) -> Fact:
+        """The fact of this name, or the output of the definition of this name as a fact."""
+        return self._value(name, self._facts.order)
+
+    def _value(self, name: str, facts: Mapping[str, Fact]) -> Fact:
+        decision = self._pack.decisions.get(name)
+        return facts[name] if decision is None else self._definition(decision)[0]
+
+    def _definition(self, decision: Decision) -> tuple[Fact, tuple[tuple[Decision, Rule], ...]]:
+        known = self._definitions.get(decision.id)
+        if known is None:
+            steps = self._facts.dosages if decision.each == "dosage" else [self._facts.order]
+            fired = tuple((decision, rule) for step in steps for rule in self.rules(decision, step))
+            outputs = [rule.then.value for _, rule in fired]
+            fact = Fact.of(" then ".join(outputs)) if outputs else Fact.absent()
+            known = self._definitions[decision.id] = (fact, fired)
+        return known
+
+    def rules(self, decision: Decision, facts: Mapping[str, Fact]) -> list[Rule]:
+        """The rules of a table that fire: all of a COLLECT table, else the first (the only one if UNIQUE)."""
+        inputs = [self._value(name, facts) for name in decision.inputs]
+        inputs = [decidable(fact, column) for fact, column in zip(inputs, decision.columns, strict=True)]
+        fired = []
+        for rule in decision.rules:
+            if all(cell is None or cell.matches(fact) for cell, fact in zip(rule.cells, inputs, strict=True)):
+                fired.append(rule)
+                if decision.hit_policy != "COLLECT":
+                    break
+        return fired
+
+    def used(self, decision: Decision, rule: Rule) -> dict[str, Fact]:
+        """The facts a rule looked at, those behind definitions included, in the order of the inputs."""
+        found: dict[str, Fact] = {}
+        for name, cell in zip(decision.inputs, rule.cells, strict=True):
+            if cell is not None:
+                self._collect(name, found)
+        return found
+
+    def _collect(self, name: str, found: dict[str, Fact]) -> None:
+        decision = self._pack.decisions.get(name)
+        if decision is None:
+            if name in self._facts.order:
+                found.setdefault(name, self._facts.order[name])
+            else:
+                for step in self._facts.dosages:
+                    found.setdefault(name, step[name])
+            return
+        for source, rule in self._definition(decision)[1]:
+            for inner, cell in zip(source.inputs, rule.cells, strict=True):
+                if cell is not None:
+                    self._collect(inner, found)
+
+
+def decidable(fact: Fact, column: Sequence[Cell]) -> Fact:
+    """A range that lies across the edge of a cell and wholly within none is ``undecidable`` in that column (Z19)."""
+    value = fact.value
+    if not isinstance(value, Interval) or value.is_point or fact.state is not State.VALUE:
+        return fact
+    if any(cell.matches(fact) for cell in column):
+        return fact
+    if any(cell.straddled_by(value) for cell in column):
+        return Fact(State.UNDECIDABLE, value, fact.evidence, fact.reason)
+    return fact

@@ -1,0 +1,68 @@
+"""``cards/lock.json``: which content is which. Imports nothing of ours.
+
+It holds id, version and digest of every decision, the digest of every other file of the pack, and one number for
+each rule of each decision version, given once and never again (Z18). A change without a new version fails ``check``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """``findings`` maps (topic code, decision version) to the finding number carried in uuids."""
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    findings: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+def read_lock(path: Path) -> Lock:
+    """The lock as it stands; an empty one where there is no file yet."""
+    if not path.exists():
+        return Lock()
+    data = json.loads(path.read_text(encoding="utf-8"))
+    findings = {(entry["topic"], entry["version"]): int(number) for number, entry in data["findings"].items()}
+    return Lock(data["versions"], data["digests"], findings)
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """The lock as stable, diff-friendly JSON."""
+    data: dict[str, Any] = {
+        "versions": dict(sorted(lock.versions.items())),
+        "digests": dict(sorted(lock.digests.items())),
+        "findings": {
+            str(number): {"topic": topic, "version": version}
+            for (topic, version), number in sorted(lock.findings.items(), key=lambda item: item[1])
+        },
+    }
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def digest(paths: list[Path]) -> str:
+    """SHA-256 over the bytes of files, each with its name."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def folder_digests(pack_folder: Path) -> dict[str, str]:
+    """A digest for each decision folder (``decision:<id>``) and one for everything else (``pack:<id>``)."""
+    decisions = pack_folder / "decisions"
+    found = {
+        f"decision:{folder.name}": digest([p for p in folder.iterdir() if p.is_file()])
+        for folder in sorted(decisions.iterdir())
+        if folder.is_dir()
+    }
+    others = [
+        p for p in pack_folder.rglob("*.yaml") if p.is_file() and not p.is_relative_to(decisions)
+    ]
+    found[f"pack:{pack_folder.name}"] = digest(others)
+    return found

@@ -1,0 +1,147 @@
+"""The content, compiled: decision tables, texts, order templates and their sources. Imports the shared vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cds_service.content.unary import Cell
+from cds_service.declarations import FactDeclaration, Search, ValueSet
+
+INDICATORS = ("critical", "warning", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One suggestion of a rule. ``when`` maps decisions or facts to the cell they must match to be offered.
+
+    ``kind`` is ``replace`` (the draft by a template), ``add`` (a template beside it), ``route`` (the draft with
+    another route: ``route`` is its Coding) or ``remove`` (the draft).
+    """
+
+    id: str
+    kind: str
+    template: str = ""
+    route: Mapping[str, str] = field(default_factory=dict)
+    recommended: bool = False
+    when: Mapping[str, Cell | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a matching rule says. Definitions have ``value``; cards ``indicator`` and ``text``; notes ``text``.
+
+    ``silent`` cards say nothing. ``not_checked`` marks what could not be judged for want of data (Z21),
+    ``not_covered`` what the source does not speak of (Z30), ``withhold`` a note that withdraws every suggestion.
+    """
+
+    value: str = ""
+    silent: bool = False
+    indicator: str = ""
+    text: str = ""
+    suggestions: tuple[Suggestion, ...] = ()
+    not_checked: bool = False
+    not_covered: bool = False
+    withhold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    id: str
+    cells: tuple[Cell | None, ...]
+    then: Outcome
+    statement: str
+    basis: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardText:
+    """Words of one outcome; placeholders stand for every number."""
+
+    summary: str
+    detail: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision table. ``kind`` is ``definition``, ``card`` or ``note``; ``each`` is ``order`` or ``dosage``."""
+
+    id: str
+    version: str
+    status: str
+    kind: str
+    each: str
+    title: str
+    question: str
+    hit_policy: str
+    inputs: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    columns: tuple[tuple[Cell, ...], ...]
+    texts: Mapping[str, CardText]
+    phrases: Mapping[str, str]
+    override_reasons: tuple[Mapping[str, str], ...]
+    safety: bool
+    path: Path
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of the source: where it stands and a short quotation."""
+
+    id: str
+    place: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One CDS Hooks service of the pack: its hook and the decisions it shows."""
+
+    id: str
+    hook: str
+    title: str
+    description: str
+    usage_requirements: str
+    decisions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTemplate:
+    """A FHIR resource that suggestions carry, and the words that its structure cannot say."""
+
+    id: str
+    statement: str
+    resource: Mapping[str, Any]
+    agent: str
+    dosage_text: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A whole content pack, read only."""
+
+    id: str
+    version: str
+    title: str
+    topic_system: str
+    reviewed: bool
+    services: Mapping[str, Service]
+    relevant: tuple[ValueSet, ...]
+    excluded: tuple[ValueSet, ...]
+    facts: Mapping[str, FactDeclaration]
+    searches: Mapping[str, Search]
+    decisions: Mapping[str, Decision]
+    templates: Mapping[str, OrderTemplate]
+    statements: Mapping[str, Statement]
+    source_label: str
+    words: Mapping[str, str]
+    reasons: Mapping[str, str]
+    names: Mapping[str, str]
+    findings: Mapping[tuple[str, str], int]
+    value_sets: Mapping[str, ValueSet]

@@ -1,0 +1,158 @@
+"""Findings in words: summaries and details of cards. Imports the shared vocabulary and this room.
+
+Texts hold placeholders only. ``{fact}`` is a fact as sent, ``{fact.date}`` its date, ``{fact.reason}`` why it has no
+value, ``{limit.fact}`` the threshold of the rule's own cell, ``{definition}`` the phrase of a definition's output,
+``{regimen.id}`` an order template in words, ``{name.id}`` a name of the pack, ``{order}`` the drug as drafted.
+Whatever comes from the chart is made inert before it stands in Markdown (RSP-12).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from cds_service.content.decide import Finding, Values
+from cds_service.content.model import INDICATORS, Pack
+from cds_service.facts import Fact, Reason, State
+
+PLACEHOLDER = re.compile(r"\{([A-Za-z0-9][A-Za-z0-9.-]*)\}")
+LONGEST_SUMMARY = 139
+_LONGEST_WORDS = 60
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+
+
+def plain(text: str) -> str:
+    """Text of the chart on one line, without control characters, bounded."""
+    clean = " ".join(_CONTROL.sub(" ", text).split())
+    return clean if len(clean) <= _LONGEST_WORDS else clean[: _LONGEST_WORDS - 1] + "…"
+
+
+def inert(text: str) -> str:
+    """Text of the chart as Markdown that says the same and does nothing: no link, no HTML, no heading."""
+    entities = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", entities).replace("://", ":&#47;&#47;").replace("@", "&#64;")
+
+
+class Speech:
+    """The words of one order's findings. ``regimens`` are the pack's order templates in words, by id."""
+
+    def __init__(self, pack: Pack, regimens: Mapping[str, str], values: Values, order_name: str) -> None:
+        self._pack = pack
+        self._regimens = regimens
+        self._values = values
+        self._order_name = order_name or pack.words["order"]
+
+    def summary(self, finding: Finding) -> str:
+        """At most 139 UTF-16 units on one line (RSP-11)."""
+        text = self._fill(finding.decision.texts[finding.then.text].summary, finding, plain)
+        return shortened(text)
+
+    def detail(self, finding: Finding) -> str:
+        """The finding's own paragraph, in Markdown."""
+        return self._fill(finding.decision.texts[finding.then.text].detail, finding, inert)
+
+    def label(self, finding: Finding, suggestion: str) -> str:
+        """What the button of a suggestion says."""
+        return self._fill(finding.decision.texts[finding.then.text].labels[suggestion], finding, plain)
+
+    def _fill(self, text: str, finding: Finding, clean: Callable[[str], str]) -> str:
+        filled = PLACEHOLDER.sub(lambda match: self._value(match[1], finding, clean), text)
+        return " ".join(filled.split()).replace(" .", ".")
+
+    def _value(self, name: str, finding: Finding, clean: Callable[[str], str]) -> str:
+        head, _, rest = name.partition(".")
+        if name == "order":
+            return clean(self._order_name)
+        if head == "name":
+            return self._pack.names[rest]
+        if head == "regimen":
+            return self._regimens[rest]
+        if head == "limit":
+            return limits(finding, rest)
+        if name in self._pack.decisions:
+            phrase = self._pack.decisions[name].phrases.get(str(self._values[name].value), "")
+            return self._fill(phrase, finding, clean)
+        for suffix in (".date", ".reason"):
+            if name.endswith(suffix):
+                fact = self._values[name.removesuffix(suffix)]
+                if suffix == ".date":
+                    return fact.evidence[0].date if fact.evidence else ""
+                return self.reason(fact.reason, clean)
+        fact = self._values[name]
+        return ", ".join(clean(evidence.said) for evidence in fact.evidence[:2])
+
+    def reason(self, reason: Reason | None, clean: Callable[[str], str] = inert) -> str:
+        """Why a fact has no value, as a sentence."""
+        if reason is None:
+            return ""
+        return fill(self._pack.reasons[reason.key], {key: clean(value) for key, value in reason.values.items()})
+
+    # --- the lines under the paragraph ---------------------------------------------------------------------------
+
+    def evidence(self, used: Mapping[str, Fact]) -> list[str]:
+        """One line for each fact that was looked at: what was read, or why nothing was."""
+        return [line for name, fact in used.items() for line in self._evidence_lines(name, fact)]
+
+    def _evidence_lines(self, name: str, fact: Fact) -> list[str]:
+        words, label = self._pack.words, self._pack.facts[name].label
+        said = ", ".join(inert(evidence.said) for evidence in fact.evidence[:3] if evidence.said)
+        reason = self.reason(fact.reason)
+        if fact.state is State.UNKNOWN:
+            return [fill(words["not-known"], {"label": label, "reason": reason})]
+        if fact.state is State.UNUSABLE:
+            return [fill(words["not-usable"], {"label": label, "said": said, "reason": reason})]
+        if fact.state is State.ABSENT:
+            return [fill(words["none-found"], {"label": label})]
+        lines = []
+        for evidence in fact.evidence[:3]:
+            key = "dated" if evidence.date else "evidence"
+            lines.append(
+                fill(words[key], {"label": label, "said": inert(evidence.said), "date": evidence.date})
+                + f" ({inert(evidence.reference)})"
+            )
+        return lines
+
+    def source(self, finding: Finding) -> str:
+        """The statement a finding rests on, quoted, and whether the finding is its word or our reading."""
+        statement = self._pack.statements.get(finding.rule.statement)
+        if statement is None:
+            return ""
+        words = self._pack.words
+        quoted = fill(
+            words["source"], {"statement": statement.id, "place": statement.place, "quote": statement.quote}
+        )
+        return f"{quoted} ({words['basis-' + (finding.rule.basis or 'reading')]})"
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """``text`` with its placeholders replaced."""
+    return " ".join(PLACEHOLDER.sub(lambda match: values[match[1]], text).split())
+
+
+def limits(finding: Finding, name: str) -> str:
+    """The thresholds of the rule's own cell for an input; of the whole column if the cell names none."""
+    index = finding.decision.inputs.index(name)
+    cell = finding.rule.cells[index]
+    numbers: Sequence[object] = cell.numbers() if cell else ()
+    if not numbers:
+        column = finding.decision.columns[index]
+        numbers = sorted({number for other in column for number in other.numbers()})
+    return "-".join(str(number) for number in numbers)
+
+
+def shortened(text: str) -> str:
+    """A summary within its limit, cut at a word if it must be."""
+    if _units(text) <= LONGEST_SUMMARY:
+        return text
+    while _units(text) > LONGEST_SUMMARY - 1:
+        text = text.rpartition(" ")[0] if " " in text else text[:-1]
+    return text + "…"
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def by_precedence(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings by indicator; within one, in the precedence they were decided in (Z30)."""
+    return sorted(findings, key=lambda finding: INDICATORS.index(finding.then.indicator))

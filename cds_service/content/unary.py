@@ -1,0 +1,101 @@
+"""Cells of decision tables: S-FEEL unary tests and the names of states, nothing more. Imports the shared vocabulary.
+
+Grammar: ``-`` | test ("," test)*, where a test is ``< 25``, ``[25..50]``, ``(1..2]``, ``2``, ``"IM"``,
+``not("PO","SL")``, or one of ``absent unknown unusable undecidable``. No expressions.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cds_service.facts import Fact, Interval, State
+
+_NUMBER = r"-?\d+(?:\.\d+)?"
+_TOKEN = re.compile(
+    rf"""\s*(?:
+      (?P<string>"[^"]*")
+    | not\(\s*(?P<not>"[^"]*"(?:\s*,\s*"[^"]*")*)\s*\)
+    | (?P<open>[\[\(\]])\s*(?P<low>{_NUMBER})\s*\.\.\s*(?P<high>{_NUMBER})\s*(?P<close>[\]\)\[])
+    | (?P<operator><=|>=|<|>)\s*(?P<bound>{_NUMBER})
+    | (?P<point>{_NUMBER})
+    | (?P<state>absent|unknown|unusable|undecidable)
+    )\s*(?P<comma>,|$)""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one input must be for a rule to match; ``source`` is the cell as written."""
+
+    source: str
+    intervals: tuple[Interval, ...] = ()
+    strings: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+    states: frozenset[State] = frozenset()
+
+    def matches(self, fact: Fact) -> bool:
+        """Whether a fact fits. A range fits only if the whole of it lies in one of the cell's intervals (Z19)."""
+        if fact.state is not State.VALUE:
+            return fact.state in self.states
+        if isinstance(fact.value, str):
+            return fact.value in self.strings or (bool(self.excluded) and fact.value not in self.excluded)
+        value = fact.value
+        return value is not None and any(value.within(interval) for interval in self.intervals)
+
+    def straddled_by(self, value: Interval) -> bool:
+        """Whether ``value`` lies partly in and partly out of this cell."""
+        return any(value.overlaps(interval) and not value.within(interval) for interval in self.intervals)
+
+    def numbers(self) -> tuple[Fraction, ...]:
+        """The thresholds of this cell, in order."""
+        return tuple(
+            dict.fromkeys(end for i in self.intervals for end in (i.low, i.high) if end is not None)
+        )
+
+
+def parse_cell(source: str) -> Cell | None:
+    """The compiled cell, ``None`` for ``-`` (matches anything, the states included).
+
+    Raises:
+        ValueError: the text is no unary test of the grammar above.
+    """
+    if source.strip() == "-":
+        return None
+    intervals: list[Interval] = []
+    strings: set[str] = set()
+    excluded: set[str] = set()
+    states: set[State] = set()
+    position, comma = 0, ","
+    while comma == ",":
+        match = _TOKEN.match(source, position)
+        if match is None:
+            raise ValueError(f"{source!r} is not a unary test")
+        if match["string"]:
+            strings.add(match["string"][1:-1])
+        elif match["not"]:
+            excluded.update(re.findall(r'"([^"]*)"', match["not"]))
+        elif match["state"]:
+            states.add(State(match["state"]))
+        else:
+            intervals.append(_interval(match))
+        position, comma = match.end(), match["comma"]
+    return Cell(source, tuple(intervals), frozenset(strings), frozenset(excluded), frozenset(states))
+
+
+def _interval(match: re.Match[str]) -> Interval:
+    if match["point"]:
+        return Interval.point(Fraction(match["point"]))
+    if match["operator"]:
+        bound = Fraction(match["bound"])
+        below = match["operator"].startswith("<")
+        is_open = len(match["operator"]) == 1
+        if below:
+            return Interval(None, bound, high_open=is_open)
+        return Interval(bound, None, low_open=is_open)
+    low, high = Fraction(match["low"]), Fraction(match["high"])
+    if low > high:
+        raise ValueError(f"{match[0]!r} runs backwards")
+    return Interval(low, high, match["open"] != "[", match["close"] != "]")

@@ -1,0 +1,174 @@
+"""What a rule may know: a value or one of the states that stand in for it. Imports nothing of ours.
+
+The vocabulary shared by the rooms: ``chart`` makes facts, ``content`` decides on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+
+
+class State(StrEnum):
+    """How a fact stands. Rules ask for every state but ``VALUE`` by its name."""
+
+    VALUE = "value"
+    ABSENT = "absent"  # looked for and not there
+    UNKNOWN = "unknown"  # could not look
+    UNUSABLE = "unusable"  # there, but it cannot be trusted
+    UNDECIDABLE = "undecidable"  # a range that fits no single band of a table (Z19)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A numeric value as the range it can lie in; ``None`` is an open horizon. A point is the common case.
+
+    Ends are exact rationals, so 25 x10^3/uL is 25 and never 24.999 (Z19, issue of terminology.md 4.1).
+    """
+
+    low: Fraction | None
+    high: Fraction | None
+    low_open: bool = False
+    high_open: bool = False
+
+    @classmethod
+    def point(cls, value: Fraction | int) -> Interval:
+        exact = Fraction(value)
+        return cls(exact, exact)
+
+    @property
+    def is_point(self) -> bool:
+        return self.low is not None and self.low == self.high
+
+    def within(self, other: Interval) -> bool:
+        """Whether every value of this range lies in ``other``."""
+        if other.low is not None and (
+            self.low is None
+            or self.low < other.low
+            or (self.low == other.low and other.low_open and not self.low_open)
+        ):
+            return False
+        return not (
+            other.high is not None
+            and (
+                self.high is None
+                or self.high > other.high
+                or (self.high == other.high and other.high_open and not self.high_open)
+            )
+        )
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether some value lies in both ranges."""
+        return not (self._below(other) or other._below(self))
+
+    def _below(self, other: Interval) -> bool:
+        if self.high is None or other.low is None:
+            return False
+        return self.high < other.low or (self.high == other.low and (self.high_open or other.low_open))
+
+    def scaled(self, factor: Fraction) -> Interval:
+        """This range in another unit; ``factor`` is positive."""
+        return Interval(
+            None if self.low is None else self.low * factor,
+            None if self.high is None else self.high * factor,
+            self.low_open,
+            self.high_open,
+        )
+
+    def divided_by(self, other: Interval) -> Interval:
+        """The range of quotients of two ranges of positive numbers."""
+        low = None if self.low is None or other.high is None else self.low / other.high
+        high = None if self.high is None or not other.low else self.high / other.low
+        return Interval(low, high)
+
+    def times(self, other: Interval) -> Interval:
+        """The range of products of two ranges of positive numbers."""
+        low = None if self.low is None or other.low is None else self.low * other.low
+        high = None if self.high is None or other.high is None else self.high * other.high
+        return Interval(low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a fact has no value: a key of the pack's ``reasons`` texts and what fills its placeholders."""
+
+    key: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing read: where it stands, what it said as sent, and its date.
+
+    ``reference`` is ``Type/id`` (or the element of the order), ``said`` the value as sent with its unit,
+    ``date`` an ISO date or ``""``, ``number`` and ``unit`` the value and unit as sent, apart.
+    """
+
+    reference: str
+    said: str
+    date: str = ""
+    number: str = ""
+    unit: str = ""
+
+
+Value = Interval | str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One declared fact of one patient or order: its state, its value, and what it was read from.
+
+    ``missing`` names the prefetch keys whose absence made it ``UNKNOWN``.
+    """
+
+    state: State
+    value: Value | None = None
+    evidence: tuple[Evidence, ...] = ()
+    reason: Reason | None = None
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, value: Value, *evidence: Evidence) -> Fact:
+        return cls(State.VALUE, value, evidence)
+
+    @classmethod
+    def absent(cls, *evidence: Evidence) -> Fact:
+        return cls(State.ABSENT, None, evidence)
+
+    @classmethod
+    def unknown(cls, *missing: str, reason: Reason | None = None) -> Fact:
+        return cls(State.UNKNOWN, None, (), reason, missing)
+
+    @classmethod
+    def unusable(cls, reason: Reason, *evidence: Evidence) -> Fact:
+        return cls(State.UNUSABLE, None, evidence, reason)
+
+
+class Facts(Mapping[str, Fact]):
+    """Declared facts by name, each read when a rule first asks for it and then kept.
+
+    ``shared`` are facts of the patient that the facts of each order build upon.
+    """
+
+    def __init__(self, readers: Mapping[str, Callable[[], Fact]], shared: Facts | None = None) -> None:
+        self._readers = readers
+        self._shared = shared
+        self._read: dict[str, Fact] = {}
+
+    def __getitem__(self, name: str) -> Fact:
+        fact = self._read.get(name)
+        if fact is None:
+            if name not in self._readers and self._shared is not None:
+                return self._shared[name]
+            fact = self._read[name] = self._readers[name]()
+        return fact
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._readers
+        if self._shared is not None:
+            yield from self._shared
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -1,0 +1,197 @@
+"""The envelope of a CDS Hooks call: decoded and checked, with the prefetch left undecoded. Imports this room only.
+
+A fault is a 400 that names the path (REQ-02 to REQ-07, REQ-15, CTX-02, CTX-12). Unknown members are ignored
+(J-08, EXT-04). Draft orders become plain JSON trees with exact numbers, because real drafts are not valid FHIR.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from cds_service.protocol.faults import Fault
+
+ORDER_HOOKS = ("order-select", "order-sign")
+_PLACE = re.compile(r" - at `\$?\.?(.*)`$")
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+
+
+class _FhirAuthorization(msgspec.Struct):
+    access_token: str | None = None
+    token_type: str | None = None
+    expires_in: int | None = None
+    scope: str | None = None
+    subject: str | None = None
+    patient: str | None = None
+
+
+class _Context(msgspec.Struct):
+    userId: str
+    patientId: str
+    encounterId: str | None = None
+    selections: list[str] | None = None
+    draftOrders: msgspec.Raw = msgspec.Raw()
+
+
+class _HookRequest(msgspec.Struct):
+    hook: str
+    hookInstance: str
+    context: _Context
+    fhirServer: str | None = None
+    fhirAuthorization: _FhirAuthorization | None = None
+    prefetch: dict[str, msgspec.Raw] | None = None
+
+
+class _Bundle(msgspec.Struct):
+    resourceType: str
+    entry: list[dict[str, Any]] | None = None
+
+
+class _HookOnly(msgspec.Struct):
+    hook: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One resource of ``draftOrders`` and where it stood in the request."""
+
+    path: str
+    resource: dict[str, Any]
+    full_url: str
+
+    @property
+    def reference(self) -> str:
+        """``Type/id`` as selections name it (CTX-04); ``""`` parts where they are missing."""
+        kind, identity = self.resource.get("resourceType"), self.resource.get("id")
+        return f"{kind}/{identity}" if isinstance(kind, str) and isinstance(identity, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class HookRequest:
+    """A call whose envelope is in order. ``selections`` is ``None`` for hooks that have none."""
+
+    hook: str
+    hook_instance: str
+    patient_id: str
+    encounter_id: str
+    user_id: str
+    selections: tuple[str, ...] | None
+    drafts: tuple[Draft, ...]
+    prefetch: Mapping[str, msgspec.Raw]
+
+    def selected(self) -> list[Draft]:
+        """The orders to judge: those selected, or every draft where the hook selects none (CTX-05, CTX-07).
+
+        A selection that names no draft is passed over (CTX-03).
+        """
+        if self.selections is None:
+            return list(self.drafts)
+        return [draft for draft in self.drafts if draft.reference and draft.reference in self.selections]
+
+
+_hook_only = msgspec.json.Decoder(_HookOnly)
+_request = msgspec.json.Decoder(_HookRequest)
+_bundle = msgspec.json.Decoder(_Bundle, float_hook=Decimal)
+
+
+def decode_request(body: bytes, hook: str) -> HookRequest:
+    """The call in ``body``, which must be for ``hook``.
+
+    Raises:
+        Fault: 400, with the path of what is wrong.
+    """
+    call = _decode(_request, body, "")
+    if call.hook != hook:
+        raise Fault(400, "invalid", f"this service answers the hook {hook}", "hook")
+    _not_blank(call.hookInstance, "hookInstance")
+    context = call.context
+    _not_blank(context.userId, "context.userId")
+    _logical_id(context.patientId, "context.patientId")
+    if context.encounterId is not None:
+        _logical_id(context.encounterId, "context.encounterId")
+    if call.fhirAuthorization is not None and not call.fhirServer:
+        raise Fault(400, "required", "fhirAuthorization needs a fhirServer", "fhirServer")
+    if hook == "order-select" and not context.selections:
+        raise Fault(400, "required", "expected at least one selected order", "context.selections")
+    return HookRequest(
+        hook=call.hook,
+        hook_instance=call.hookInstance,
+        patient_id=context.patientId,
+        encounter_id=context.encounterId or "",
+        user_id=context.userId,
+        selections=tuple(context.selections or ()) if hook == "order-select" else None,
+        drafts=_drafts(context.draftOrders) if hook in ORDER_HOOKS else (),
+        prefetch=call.prefetch or {},
+    )
+
+
+def read_hook(body: bytes) -> str:
+    """The hook a call is for.
+
+    Raises:
+        Fault: 400, if there is none.
+    """
+    hook: str = _decode(_hook_only, body, "").hook
+    return hook
+
+
+def _drafts(raw: msgspec.Raw) -> tuple[Draft, ...]:
+    path = "context.draftOrders"
+    if bytes(raw) in (b"", b"null"):
+        raise Fault(400, "required", "expected a Bundle", path)
+    bundle = _decode(_bundle, bytes(raw), path)
+    if bundle.resourceType != "Bundle":
+        raise Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType")
+    drafts = []
+    for index, entry in enumerate(bundle.entry or ()):
+        place = f"{path}.entry[{index}].resource"
+        resource = entry.get("resource")
+        if not isinstance(resource, dict):
+            raise Fault(400, "structure", "expected a resource", place)
+        if not isinstance(resource.get("resourceType"), str):
+            raise Fault(400, "structure", "expected a string", f"{place}.resourceType")
+        full_url = entry.get("fullUrl")
+        drafts.append(Draft(place, resource, full_url if isinstance(full_url, str) else ""))
+    return tuple(drafts)
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) -> Any:
+    try:
+        body.decode("utf-8")
+        return decoder.decode(body)
+    except UnicodeDecodeError:
+        raise Fault(400, "invalid", "the body is not UTF-8", prefix) from None
+    except RecursionError:
+        raise Fault(400, "too-costly", "the JSON is nested too deeply", prefix) from None
+    except msgspec.ValidationError as error:
+        raise Fault(400, "structure", *_what_and_where(str(error), prefix)) from None
+    except msgspec.DecodeError:
+        raise Fault(400, "invalid", "the body is not JSON", prefix) from None
+
+
+def _what_and_where(message: str, prefix: str) -> tuple[str, str]:
+    """The sentence and the path of a type error. The messages name types and members, never values."""
+    place = _PLACE.search(message)
+    path = place[1] if place else ""
+    text = _PLACE.sub("", message)
+    missing = _MISSING.search(text)
+    if missing:
+        path = f"{path}.{missing[1]}" if path else missing[1]
+        text = "a required member is missing"
+    text = text.replace("`", "")
+    return text[:1].lower() + text[1:], ".".join(filter(None, [prefix, path])).replace(".[", "[")
+
+
+def _not_blank(value: str, path: str) -> None:
+    if not value.strip():
+        raise Fault(400, "value", "expected a non-empty string", path)
+
+
+def _logical_id(value: str, path: str) -> None:
+    if not value.strip() or "/" in value:
+        raise Fault(400, "value", "expected a logical id without a resource type", path)

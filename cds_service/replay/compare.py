@@ -1,0 +1,49 @@
+"""What was expected against what came: differences in words. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def differences(expect: Any, status: int, body: Mapping[str, Any]) -> list[str]:
+    """Every way in which an answer is not the expected one; an empty list if it is."""
+    if isinstance(expect, dict):
+        found = [] if status == expect["status"] else [f"expected status {expect['status']}, got {status}"]
+        said = str(body)
+        return found + [f"the error does not name {name!r}" for name in expect.get("names", []) if name not in said]
+    if status != 200:
+        return [f"expected cards, got status {status}: {_said(body)}"]
+    cards = body["cards"]
+    found = _topics([card["topic"] for card in expect], [card["source"]["topic"]["code"] for card in cards])
+    if found:
+        return found
+    for wanted, card in zip(expect, cards, strict=True):
+        found += _card_differences(wanted, card)
+    return found
+
+
+def _topics(wanted: Sequence[str], got: Sequence[str]) -> list[str]:
+    if wanted == got:
+        return []
+    missing = [f"missing card {topic}" for topic in wanted if topic not in got]
+    surplus = [f"unexpected card {topic}" for topic in got if topic not in wanted]
+    return missing + surplus or [f"expected the order {', '.join(wanted)}, got {', '.join(got)}"]
+
+
+def _card_differences(wanted: Mapping[str, Any], card: Mapping[str, Any]) -> list[str]:
+    topic = wanted["topic"]
+    found = []
+    if card["indicator"] != wanted["indicator"]:
+        found.append(f"{topic}: expected {wanted['indicator']}, got {card['indicator']}")
+    labels = [suggestion["label"] for suggestion in card.get("suggestions", [])]
+    if labels != wanted.get("suggestions", []):
+        found.append(f"{topic}: expected suggestions {wanted.get('suggestions', [])}, got {labels}")
+    text = f"{card['summary']}\n{card['detail']}"
+    found += [f"{topic}: does not say {said!r}" for said in wanted.get("says", []) if said not in text]
+    return found
+
+
+def _said(body: Mapping[str, Any]) -> str:
+    issues = body.get("issue") or [{}]
+    return str(issues[0].get("diagnostics") or issues[0].get("details", {}).get("text", ""))

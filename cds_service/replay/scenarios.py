@@ -1,0 +1,194 @@
+"""Scenarios: a patient, drafts and the cards expected, as stories in ``fixtures/scenarios``.
+
+A scenario becomes a real hook request: the patient's resources answer the prefetch templates of discovery. Dates are
+as of the scenario's ``now``; against a live service the whole patient is moved to today (Z17). Imports nothing but
+the declarations it is given.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import NAMESPACE_URL, uuid5
+
+import yaml
+
+DEFAULT_NOW = "2026-11-23T12:00:00Z"
+_DATE = re.compile(r"^\d{4}-\d\d-\d\d(T\S*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One case of one story. ``expect`` is a list of cards, or ``{status, names}`` for an error."""
+
+    name: str
+    path: Path
+    hook: str
+    now: datetime
+    patient: str
+    resources: Sequence[Mapping[str, Any]]
+    drafts: Sequence[Mapping[str, Any]]
+    selections: Sequence[str]
+    without: frozenset[str]
+    prefetch: Mapping[str, Any]
+    in_process_only: bool
+    expect: Any
+    why: str = ""
+    statements: tuple[str, ...] = field(default=())
+
+    def request(self, templates: Mapping[str, str], today: datetime | None = None) -> dict[str, Any]:
+        """The hook request a client would send, its prefetch found by ``templates``; moved to ``today`` if given."""
+        resources: Any = list(self.resources)
+        drafts: Any = list(self.drafts)
+        if today is not None:
+            days = (today.date() - self.now.date()).days
+            resources, drafts = moved(resources, days), moved(drafts, days)
+        prefetch: dict[str, Any] = {}
+        if "all" not in self.without:
+            prefetch = {
+                key: search(template, resources)
+                for key, template in templates.items()
+                if key not in self.without
+            }
+        prefetch.update(self.prefetch)
+        context: dict[str, Any] = {
+            "userId": "Practitioner/example",
+            "patientId": self.patient,
+            "draftOrders": {
+                "resourceType": "Bundle",
+                "type": "collection",
+                "entry": [{"resource": draft} for draft in drafts],
+            },
+        }
+        if self.hook == "order-select":
+            context["selections"] = list(self.selections)
+        return {
+            "hook": self.hook,
+            "hookInstance": str(uuid5(NAMESPACE_URL, self.name)),
+            "context": context,
+            "prefetch": prefetch,
+        }
+
+
+def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scenario]:
+    """The scenarios of the given files or folders; of all of ``fixtures/scenarios`` if none are given."""
+    files: list[Path] = []
+    for path in list(paths) or [fixtures / "scenarios"]:
+        files.extend(sorted(path.glob("*.yaml")) if path.is_dir() else [path])
+    for file in files:
+        story = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for case in story["cases"]:
+            yield _scenario(fixtures, file, story, case)
+
+
+def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mapping[str, Any]) -> Scenario:
+    def setting(key: str, default: Any = None) -> Any:
+        return case.get(key, story.get(key, default))
+
+    now = datetime.fromisoformat(setting("now", DEFAULT_NOW))
+    patient = setting("patient")
+    bundle = json.loads((fixtures / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
+    resources = {
+        f"{r['resourceType']}/{r['id']}": r for r in (entry["resource"] for entry in bundle["entry"])
+    }
+    for reference in case.get("remove", []):
+        del resources[reference]
+    for reference, change in case.get("change", {}).items():
+        resources[reference] = merged(resources[reference], dated(change, now))
+    for added in dated(case.get("add", []), now):
+        resources[f"{added['resourceType']}/{added['id']}"] = added
+    names = setting("draft", [])
+    drafts = []
+    for index, name in enumerate([names] if isinstance(names, str) else names):
+        draft = json.loads((fixtures / "drafts" / f"{name}.json").read_text(encoding="utf-8"))
+        draft["id"] = f"draft-{index + 1}"
+        draft["subject"] = {"reference": f"Patient/{patient}"}
+        drafts.append(merged(draft, dated(case.get("draft-change", {}), now)) if index == 0 else draft)
+    selected = case.get("select") or range(1, len(drafts) + 1)
+    without = setting("without", [])
+    return Scenario(
+        name=f"{file.stem}/{case['name']}",
+        path=file,
+        hook=setting("hook", "order-select"),
+        now=now,
+        patient=patient,
+        resources=list(resources.values()),
+        drafts=drafts,
+        selections=[f"{drafts[n - 1]['resourceType']}/{drafts[n - 1]['id']}" for n in selected],
+        without=frozenset([without] if isinstance(without, str) else without),
+        prefetch=case.get("prefetch", {}),
+        in_process_only=case.get("in-process-only", False),
+        expect=case["expect"],
+        why=case.get("why", ""),
+        statements=tuple(story.get("statements", ())),
+    )
+
+
+def search(template: str, resources: Sequence[Mapping[str, Any]]) -> Any:
+    """What a FHIR server would answer to a prefetch template: a read, or a search by code and status."""
+    kind, _, query = template.partition("?")
+    if not query:
+        kind = kind.partition("/")[0]
+        return next((r for r in resources if r["resourceType"] == kind), None)
+    parameters = {key: set(",".join(values).split(",")) for key, values in parse_qs(query).items()}
+    found = [
+        resource
+        for resource in resources
+        if resource["resourceType"] == kind
+        and ("code" not in parameters or parameters["code"] & set(_codes(resource)))
+        and ("status" not in parameters or resource.get("status") in parameters["status"])
+    ]
+    return {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": len(found),
+        **({"entry": [{"resource": resource, "search": {"mode": "match"}} for resource in found]} if found else {}),
+    }
+
+
+def _codes(resource: Mapping[str, Any]) -> list[str]:
+    return [f"{c.get('system')}|{c.get('code')}" for c in resource.get("code", {}).get("coding", [])]
+
+
+def merged(base: Any, change: Any) -> Any:
+    """``base`` with ``change`` laid over it: objects member by member, ``None`` takes a member away."""
+    if not isinstance(base, dict) or not isinstance(change, dict):
+        return copy.deepcopy(change)
+    result = dict(base)
+    for key, value in change.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def dated(tree: Any, now: datetime) -> Any:
+    """Offsets such as ``P-3D`` and ``P-3DT08:00:00Z`` as the dates they mean at ``now``."""
+    if isinstance(tree, dict):
+        return {key: dated(value, now) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [dated(item, now) for item in tree]
+    match = re.fullmatch(r"P(-?\d+)D(T\S+)?", tree) if isinstance(tree, str) else None
+    if match is None:
+        return tree
+    return f"{(now + timedelta(days=int(match[1]))).date().isoformat()}{match[2] or ''}"
+
+
+def moved(tree: Any, days: int) -> Any:
+    """Every date in a FHIR tree moved by whole days, so that ages and intervals stay as they are."""
+    if isinstance(tree, dict):
+        return {key: moved(value, days) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [moved(item, days) for item in tree]
+    if isinstance(tree, str) and _DATE.match(tree):
+        day = datetime.fromisoformat(tree[:10]).date() + timedelta(days=days)
+        return day.isoformat() + tree[10:]
+    return tree

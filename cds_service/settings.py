@@ -1,0 +1,41 @@
+"""Settings from the environment, each ``CDS_SERVICE_<NAME>``; defaults serve a laptop. Imports nothing of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cds_service.packaged import packaged
+
+
+class Settings(BaseSettings):
+    """What a deployer may set."""
+
+    model_config = SettingsConfigDict(env_prefix="CDS_SERVICE_")
+
+    cards: Path = Field(default_factory=lambda: packaged("cards"), description="folder of the content pack")
+    time_zone: str = Field(default="UTC", description="the hospital's time zone, an IANA name (Z32)")
+    key: str = Field(
+        default_factory=lambda: secrets.token_hex(32),
+        description="secret that makes uuids of cards; shared by instances; made anew at each start if unset (Z18)",
+    )
+    max_body_bytes: int = Field(default=20_000_000, gt=0, description="largest request body accepted (J-09)")
+    accept_unreviewed_content: bool = Field(
+        default=False, description="show cards of unreviewed content on a non-loopback host (Z15)"
+    )
+    loopback: bool = Field(default=False, description="set by serve when it listens on loopback only")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        ZoneInfo(value)
+        return value
+
+    def uuid_key(self) -> bytes:
+        """The key as bytes of fixed length."""
+        return hashlib.sha256(self.key.encode()).digest()

@@ -1,0 +1,109 @@
+"""From a rule's suggestion to the actions a client can accept, and to the drafts that accepting it leaves.
+
+Joins ``chart`` (how orders are changed) and ``content`` (which change, in which words). Imports both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cds_service.chart.order import Order
+from cds_service.chart.revise import Revision, from_template, with_regimen, with_route
+from cds_service.chart.tree import Node
+from cds_service.chart.wording import orders_words
+from cds_service.content.model import Pack, Suggestion
+from cds_service.content.render import fill, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The actions of one suggestion, and the draft resources by ``Type/id`` as they stand once it is accepted."""
+
+    actions: list[dict[str, Any]]
+    drafts: Mapping[str, Node]
+    selected: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a suggestion is made: the order it is about, all drafts by ``Type/id``, whose and when."""
+
+    pack: Pack
+    regimens: Mapping[str, str]
+    order: Order
+    drafts: Mapping[str, Node]
+    selected: tuple[str, ...]
+    patient_id: str
+    encounter_id: str
+
+
+def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Proposal:
+    """What accepting ``suggestion`` would do. ``identity`` is the id of a resource it creates."""
+    order = situation.order
+    name = plain(order.name) or situation.pack.words["order"]
+    say = situation.pack.words
+    if suggestion.kind == "remove":
+        actions: list[dict[str, Any]] = [
+            {"type": "delete", "description": fill(say["removed"], {"order": name}), "resourceId": order.reference}
+        ]
+        drafts = {ref: node for ref, node in situation.drafts.items() if ref != order.reference}
+        return Proposal(actions, drafts, tuple(s for s in situation.selected if s != order.reference))
+    if suggestion.kind == "add":
+        created = _created(situation, suggestion, identity)
+        regimen = situation.regimens[suggestion.template]
+        description = fill(say["added"], {"regimen": regimen, "order": name})
+        return _with_created(situation, created, description, situation.drafts, situation.selected)
+    revision = _revision(situation, suggestion)
+    if suggestion.kind == "route":
+        description = fill(say["rerouted"], {"order": name, "route": suggestion.route["text"]})
+    else:
+        description = fill(
+            say["replaced"], {"order": name, "regimen": situation.regimens[suggestion.template]}
+        )
+    if revision.problem:
+        created = _created(situation, suggestion, identity) if suggestion.template else None
+        if created is None:
+            return Proposal([], situation.drafts, situation.selected)
+        description = f"{description} {fill(say['created-instead'], {'why': revision.problem})}"
+        remaining = {ref: node for ref, node in situation.drafts.items() if ref != order.reference}
+        kept = tuple(s for s in situation.selected if s != order.reference)
+        return _with_created(situation, created, description, remaining, kept)
+    changes = ", ".join(revision.changed)
+    dropped = ", ".join(revision.dropped) or say["nothing"]
+    description += " " + fill(say["kept"], {"changes": changes, "dropped": dropped})
+    if revision.repaired:
+        description += " " + fill(say["repaired"], {"repairs": ", ".join(revision.repaired)})
+    action = {"type": "update", "description": description, "resource": revision.resource}
+    return Proposal([action], {**situation.drafts, order.reference: revision.resource}, situation.selected)
+
+
+def _revision(situation: Situation, suggestion: Suggestion) -> Revision:
+    if suggestion.kind == "route":
+        return with_route(situation.order.resource, suggestion.route)
+    template = situation.pack.templates[suggestion.template]
+    return with_regimen(situation.order.resource, template.resource, template.dosage_text)
+
+
+def _created(situation: Situation, suggestion: Suggestion, identity: str) -> Node:
+    template = situation.pack.templates[suggestion.template]
+    return from_template(
+        template.resource, situation.patient_id, situation.encounter_id, identity, template.dosage_text
+    )
+
+
+def _with_created(
+    situation: Situation, created: Node, description: str, drafts: Mapping[str, Node], selected: tuple[str, ...]
+) -> Proposal:
+    reference = f"{created['resourceType']}/{created['id']}"
+    action = {"type": "create", "description": description, "resource": created}
+    return Proposal([action], {**drafts, reference: created}, (*selected, reference))
+
+
+def template_words(pack: Pack) -> dict[str, str]:
+    """Every order template as a person would say it, by id: its name, then its dosage in words."""
+    return {
+        template.id: " ".join(filter(None, [template.name, orders_words(dict(template.resource))]))
+        for template in pack.templates.values()
+    }
