@@ -136,7 +136,10 @@ def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Ord
     for search in pack.searches.values():
         if search.resource == "Patient" and chart.results(search).other_patient:
             raise Fault(
-                422, "business-rule", "the Patient is another than context.patientId", f"prefetch.{search.key}.id"
+                422,
+                "business-rule",
+                "the Patient is another than context.patientId",
+                f"prefetch.{search.key}.id",
             )
 
 
@@ -155,9 +158,7 @@ def judge(
     judged = []
     for order in orders:
         beside = [
-            read_order("", resource, drafts)
-            for resource in drafts.values()
-            if resource is not order.resource
+            read_order("", resource, drafts) for resource in drafts.values() if resource is not order.resource
         ]
         own, steps = order_facts(pack.facts, shared, order, beside, chart)
         facts = OrderFacts(own, steps)
@@ -175,9 +176,7 @@ def refuse_for_missing_data(judged: Sequence[Judged]) -> None:
     missing: dict[str, None] = {}
     for finding in shown:
         if finding.then.not_checked and finding.decision.safety:
-            missing.update(
-                dict.fromkeys(key for fact in finding.used.values() for key in fact.missing)
-            )
+            missing.update(dict.fromkeys(key for fact in finding.used.values() for key in fact.missing))
     if missing and not any(not f.then.not_checked and not f.then.not_covered for f in shown):
         keys = ", ".join(f"prefetch.{key}" for key in missing)
         raise Fault(412, "processing", f"the order cannot be judged without {keys}", keys.partition(",")[0])

@@ -82,7 +82,9 @@ def _decision(judged: Judged, decision: Decision) -> dict[str, Any]:
     return {
         "decision": decision.id,
         "version": decision.version,
-        "fired": [{"rule": rule.id, "silent": rule.then.silent, "statement": rule.statement} for rule in fired],
+        "fired": [
+            {"rule": rule.id, "silent": rule.then.silent, "statement": rule.statement} for rule in fired
+        ],
         "near": near,
     }
 
@@ -124,4 +126,3 @@ def _number(value: Any) -> str:
     if value is None:
         return "any"
     return str(value.numerator) if value.denominator == 1 else f"{float(value):g}"
-

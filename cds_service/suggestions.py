@@ -46,7 +46,11 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
     say = situation.pack.words
     if suggestion.kind == "remove":
         actions: list[dict[str, Any]] = [
-            {"type": "delete", "description": fill(say["removed"], {"order": name}), "resourceId": order.reference}
+            {
+                "type": "delete",
+                "description": fill(say["removed"], {"order": name}),
+                "resourceId": order.reference,
+            }
         ]
         drafts = {ref: node for ref, node in situation.drafts.items() if ref != order.reference}
         return Proposal(actions, drafts, tuple(s for s in situation.selected if s != order.reference))
@@ -94,7 +98,11 @@ def _created(situation: Situation, suggestion: Suggestion, identity: str) -> Nod
 
 
 def _with_created(
-    situation: Situation, created: Node, description: str, drafts: Mapping[str, Node], selected: tuple[str, ...]
+    situation: Situation,
+    created: Node,
+    description: str,
+    drafts: Mapping[str, Node],
+    selected: tuple[str, ...],
 ) -> Proposal:
     reference = f"{created['resourceType']}/{created['id']}"
     action = {"type": "create", "description": description, "resource": created}

@@ -61,7 +61,11 @@ def _derived(declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
 
 
 def order_facts(
-    declarations: Mapping[str, FactDeclaration], shared: Facts, order: Order, others: Sequence[Order], chart: Chart
+    declarations: Mapping[str, FactDeclaration],
+    shared: Facts,
+    order: Order,
+    others: Sequence[Order],
+    chart: Chart,
 ) -> tuple[Facts, list[Facts]]:
     """The facts of one order over those of the patient, and of each step of its dosage.
 
@@ -79,7 +83,11 @@ def order_facts(
 
 
 def _step_facts(
-    declarations: Mapping[str, FactDeclaration], facts: Facts, order: Order, dosage: dict[str, object], chart: Chart
+    declarations: Mapping[str, FactDeclaration],
+    facts: Facts,
+    order: Order,
+    dosage: dict[str, object],
+    chart: Chart,
 ) -> Facts:
     readers: dict[str, Callable[[], Fact]] = {}
     for name, declared in declarations.items():

@@ -101,7 +101,9 @@ def _results_of(declaration: FactDeclaration, chart: Chart) -> tuple[Results, li
             continue
         period = observation.effectivePeriod
         span = read_date(
-            observation.effectiveDateTime or observation.effectiveInstant or (period and (period.end or period.start)),
+            observation.effectiveDateTime
+            or observation.effectiveInstant
+            or (period and (period.end or period.start)),
             chart.zone,
         )
         found.append(_Result(observation, span, _as_sent(observation, _day(span, chart))))
@@ -141,7 +143,9 @@ def _flaw(result: _Result, chart: Chart) -> Reason | None:
 
 
 def _newest(
-    declaration: FactDeclaration, chart: Chart, read: Callable[[elements.Observation], Interval | str | Reason]
+    declaration: FactDeclaration,
+    chart: Chart,
+    read: Callable[[elements.Observation], Interval | str | Reason],
 ) -> Fact:
     """The newest final result as ``read`` understands it.
 
@@ -161,7 +165,9 @@ def _newest(
         if declaration.look_back_days is not None and result.span.end < chart.now - timedelta(
             days=declaration.look_back_days
         ):
-            return flawed or Fact.unusable(Reason("tooOld", {"days": str(declaration.look_back_days)}), result.evidence)
+            return flawed or Fact.unusable(
+                Reason("tooOld", {"days": str(declaration.look_back_days)}), result.evidence
+            )
         values = [(read(result.observation), result)]
         for other in found[index + 1 :]:
             if other.span == result.span and _flaw(other, chart) is None:
@@ -222,7 +228,9 @@ def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
                 analyte = declaration.analyte
                 assert analyte is not None  # noqa: S101  (the schema demands it)
                 value, low = (
-                    read_quantity(analyte, _raw(q), q.code or "", q.system or "", q.unit or "", q.comparator or "")
+                    read_quantity(
+                        analyte, _raw(q), q.code or "", q.system or "", q.unit or "", q.comparator or ""
+                    )
                     for q in (quantity, limits.low)
                 )
                 if isinstance(value, Reason) or isinstance(low, Reason):
@@ -366,7 +374,9 @@ def _when(entry: elements.Medicated | elements.Procedure) -> str | None:
         return entry.authoredOn
     if isinstance(entry, elements.Procedure):
         period = entry.performedPeriod or entry.occurrencePeriod
-        return entry.performedDateTime or entry.occurrenceDateTime or (period and (period.end or period.start))
+        return (
+            entry.performedDateTime or entry.occurrenceDateTime or (period and (period.end or period.start))
+        )
     given = cast(elements.MedicationAdministration, entry)
     period = given.effectivePeriod or given.occurencePeriod
     return given.effectiveDateTime or given.occurenceDateTime or (period and (period.end or period.start))

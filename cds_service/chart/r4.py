@@ -13,7 +13,9 @@ import msgspec
 from msgspec import Meta
 
 _DAY = r"([0-9]{4})(-(0[1-9]|1[0-2])(-(0[1-9]|[1-2][0-9]|3[0-1])"
-_TIME = r"T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?(Z|(\+|-)((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
+_TIME = (
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?(Z|(\+|-)((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
+)
 
 Text = Annotated[str, Meta(pattern=r"\S")]
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9\-.]{1,64}$")]
@@ -207,7 +209,16 @@ class MedicationRequest(Element, kw_only=True):
 
 
 # Elements that repeat in R4 and that clients are known to send as one object (field.md 0.1, sandbox.md).
-REPEATING = ("category", "reasonCode", "reasonReference", "identifier", "note", "basedOn", "insurance", "contained")
+REPEATING = (
+    "category",
+    "reasonCode",
+    "reasonReference",
+    "identifier",
+    "note",
+    "basedOn",
+    "insurance",
+    "contained",
+)
 DATES = ("authoredOn",)
 
 
@@ -237,6 +248,8 @@ def problem_in(resource: dict[str, Any]) -> str:
 def _without_primitive_extensions(node: Any) -> Any:
     if isinstance(node, dict):
         return {
-            key: _without_primitive_extensions(value) for key, value in node.items() if not key.startswith("_")
+            key: _without_primitive_extensions(value)
+            for key, value in node.items()
+            if not key.startswith("_")
         }
     return [_without_primitive_extensions(item) for item in node] if isinstance(node, list) else node

@@ -30,7 +30,9 @@ class Revision:
     problem: str = ""
 
 
-def from_template(template: Mapping[str, Any], patient_id: str, encounter_id: str, identity: str, end: str) -> Node:
+def from_template(
+    template: Mapping[str, Any], patient_id: str, encounter_id: str, identity: str, end: str
+) -> Node:
     """A new order: the template's resource for this patient, its dosage also in words that finish with ``end``."""
     resource: Node = copy.deepcopy(dict(template))
     resource["id"] = identity

@@ -17,6 +17,7 @@ from cds_service.content.unary import Cell
 from cds_service.facts import Fact, Interval, State
 
 _STATES = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)
+_SHOWN = 3
 _PRESENCE = ("condition", "allergy", "treatment", "drafts")
 
 
@@ -64,45 +65,52 @@ def _representative(atom: Interval) -> Interval:
 
 
 def findings(pack: Pack, decision: Decision) -> Iterator[tuple[str, int, str]]:
-    """``(kind, rule index, text)`` for every gap, overlap and rule never reached; index -1 is the table."""
-    axes = [
-        [decidable(fact, column) for fact in probes(pack, name, column)]
-        for name, column in zip(decision.inputs, decision.columns, strict=True)
-    ]
-    fits = [
-        [
-            {i for i, fact in enumerate(axis) if rule.cells[n] is None or rule.cells[n].matches(fact)}  # type: ignore[union-attr]
-            for n, axis in enumerate(axes)
-        ]
-        for rule in decision.rules
-    ]
-    reached: set[int] = set()
-    gaps = overlaps = 0
-    for cell in product(*(range(len(axis)) for axis in axes)):
-        hits = [r for r, boxes in enumerate(fits) if all(i in box for i, box in zip(cell, boxes, strict=True))]
-        reached.update(hits if decision.hit_policy == "COLLECT" else hits[:1])
+    """``(kind, rule index, text)`` for every gap, overlap and rule never reached; index -1 is the table.
+
+    Probes of an input that fit exactly the same rules are one class, named by its first probe; classes are what is
+    multiplied out, so that six inputs stay cheap.
+    """
+    axes = []
+    for number, (name, column) in enumerate(zip(decision.inputs, decision.columns, strict=True)):
+        classes: dict[int, Fact] = {}
+        for probe in probes(pack, name, column):
+            fact = decidable(probe, column)
+            mask = sum(1 << r for r, rule in enumerate(decision.rules) if _fits(rule.cells[number], fact))
+            classes.setdefault(mask, fact)
+        axes.append(list(classes.items()))
+    reached = 0
+    gaps: list[str] = []
+    overlaps: list[tuple[int, str]] = []
+    for cell in product(*axes):
+        hits = (1 << len(decision.rules)) - 1
+        for mask, _ in cell:
+            hits &= mask
+        first = hits & -hits
+        reached |= hits if decision.hit_policy == "COLLECT" else first
         if not hits and decision.hit_policy != "COLLECT":
-            gaps += 1
-            if gaps <= 3:
-                yield "gap", -1, f"no rule for {_words(decision, axes, cell)}"
-        if len(hits) > 1 and decision.hit_policy == "UNIQUE":
-            overlaps += 1
-            if overlaps <= 3:
-                names = " and ".join(decision.rules[r].id for r in hits)
-                yield "overlap", hits[1], f"{names} both hit {_words(decision, axes, cell)}"
-    if gaps > 3:
-        yield "gap", -1, f"and {gaps - 3} cells more"
-    if overlaps > 3:
-        yield "overlap", -1, f"and {overlaps - 3} cells more"
+            gaps.append(f"no rule for {_words(decision, [fact for _, fact in cell])}")
+        if hits != first and decision.hit_policy == "UNIQUE":
+            both = [r for r in range(len(decision.rules)) if hits >> r & 1]
+            names = " and ".join(decision.rules[r].id for r in both)
+            overlaps.append((both[1], f"{names} both hit {_words(decision, [fact for _, fact in cell])}"))
+    for text in gaps[:_SHOWN]:
+        yield "gap", -1, text
+    for index, text in overlaps[:_SHOWN]:
+        yield "overlap", index, text
+    for kind, found in (("gap", len(gaps)), ("overlap", len(overlaps))):
+        if found > _SHOWN:
+            yield kind, -1, f"and {found - _SHOWN} more like these"
     for index, rule in enumerate(decision.rules):
-        if index not in reached:
+        if not reached >> index & 1:
             yield "unreachable", index, f"rule {rule.id} is never reached"
 
 
-def _words(decision: Decision, axes: Sequence[Sequence[Fact]], cell: Sequence[int]) -> str:
-    return ", ".join(
-        f"{name} {_word(axis[i])}" for name, axis, i in zip(decision.inputs, axes, cell, strict=True)
-    )
+def _fits(cell: Cell | None, fact: Fact) -> bool:
+    return cell is None or cell.matches(fact)
+
+
+def _words(decision: Decision, cell: Sequence[Fact]) -> str:
+    return ", ".join(f"{name} {_word(fact)}" for name, fact in zip(decision.inputs, cell, strict=True))
 
 
 def _word(fact: Fact) -> str:

@@ -159,7 +159,10 @@ def _longest(pack: Pack, regimens: Mapping[str, str], decision: Decision, text: 
         if head == "limit":
             return 8
         if name in pack.decisions:
-            return max((_longest(pack, regimens, decision, p) for p in pack.decisions[name].phrases.values()), default=0)
+            return max(
+                (_longest(pack, regimens, decision, p) for p in pack.decisions[name].phrases.values()),
+                default=0,
+            )
         if name.endswith(".reason"):
             return _LONGEST_REASON
         return _LONGEST_DATE if name.endswith(".date") else _LONGEST_VALUE
@@ -180,9 +183,15 @@ def _unused(folder: Path, pack: Pack) -> Iterator[str]:
     facts = folder / "facts.yaml"
     for name in pack.facts.keys() - read:
         yield f"{facts}:{line_of(facts, ('facts', name))}: unread: no rule reads the fact {name!r}"
+    spoken = {
+        match[1]
+        for decision in pack.decisions.values()
+        for text in decision.texts.values()
+        for match in PLACEHOLDER.finditer(text.summary + text.detail)
+    }
     shown = {name for service in pack.services.values() for name in service.decisions}
     for decision in pack.decisions.values():
-        if decision.id not in shown | named:
+        if decision.id not in shown | named | spoken:
             yield f"{decision.path}:1: unread: no service shows the decision {decision.id!r}"
     sets = {vs.id for fact in pack.facts.values() for vs in fact.value_sets.values()}
     sets |= {vs.id for vs in (*pack.relevant, *pack.excluded)}

@@ -88,7 +88,8 @@ class _Loading:
             decisions=decisions,
             templates=templates,
             statements={
-                key: Statement(key, entry["place"], entry["quote"]) for key, entry in sources["statements"].items()
+                key: Statement(key, entry["place"], entry["quote"])
+                for key, entry in sources["statements"].items()
             },
             source_label=sources["label"],
             words=words["words"],
@@ -123,7 +124,9 @@ class _Loading:
 
     # --- compiling ----------------------------------------------------------------------------------------------
 
-    def _sets(self, names: list[str], known: Mapping[str, ValueSet], path: Path, place: str) -> list[ValueSet]:
+    def _sets(
+        self, names: list[str], known: Mapping[str, ValueSet], path: Path, place: str
+    ) -> list[ValueSet]:
         for name in names:
             if name not in known:
                 self._fault(path, (place,), f"no value set {name!r}")
@@ -155,7 +158,11 @@ class _Loading:
                 key = fact.get("search") or name
                 keys = [key]
                 if key not in searches:
-                    codes = ",".join(f"{LOINC}|{c.code}" for c in sets[fact["value-set"]].codes.values() if c.system == LOINC)
+                    codes = ",".join(
+                        f"{LOINC}|{c.code}"
+                        for c in sets[fact["value-set"]].codes.values()
+                        if c.system == LOINC
+                    )
                     query = f"Observation?{_PATIENT_SEARCH}&code={codes}&_sort=-date&_count={data['results-per-page']}"
                     searches[key] = Search(key, "Observation", query)
             for key in keys:
@@ -165,7 +172,9 @@ class _Loading:
             if "analyte" in fact and analyte is None:
                 self._fault(path, ("facts", name), f"no analyte {fact['analyte']!r} in units.yaml")
             if analyte is not None and fact.get("unit", analyte.canonical) != analyte.canonical:
-                self._fault(path, ("facts", name), f"unit is not the analyte's canonical {analyte.canonical!r}")
+                self._fault(
+                    path, ("facts", name), f"unit is not the analyte's canonical {analyte.canonical!r}"
+                )
             look_back = fact.get("look-back")
             facts[name] = FactDeclaration(
                 name=name,
@@ -196,7 +205,8 @@ class _Loading:
                 if name not in inputs:
                     self._fault(path, (*place, "when", name), f"{name!r} is no input of this table")
             cells = tuple(
-                self._cell(path, (*place, "when", name), rule.get("when", {}).get(name, "-")) for name in inputs
+                self._cell(path, (*place, "when", name), rule.get("when", {}).get(name, "-"))
+                for name in inputs
             )
             rules.append(
                 Rule(
@@ -226,7 +236,9 @@ class _Loading:
             columns=columns,
             texts={
                 key: CardText(
-                    _one_line(text.get("summary", "")), text.get("detail", "").strip(), text.get("suggestions", {})
+                    _one_line(text.get("summary", "")),
+                    text.get("detail", "").strip(),
+                    text.get("suggestions", {}),
                 )
                 for key, text in texts.get("texts", {}).items()
             },
@@ -281,7 +293,9 @@ class _Loading:
         for decision in pack.decisions.values():
             path = decision.path
             if path.parent.name != decision.id:
-                self._fault(path, ("id",), f"folder {path.parent.name!r} is not named as the decision {decision.id!r}")
+                self._fault(
+                    path, ("id",), f"folder {path.parent.name!r} is not named as the decision {decision.id!r}"
+                )
             for name in decision.inputs:
                 if name not in known:
                     self._fault(path, ("inputs", name), f"no fact or decision {name!r}")
@@ -290,14 +304,20 @@ class _Loading:
             for index, rule in enumerate(decision.rules):
                 place = ("rules", index)
                 if rule.statement and rule.statement not in pack.statements:
-                    self._fault(path, (*place, "statement"), f"no statement {rule.statement!r} in sources.yaml")
+                    self._fault(
+                        path, (*place, "statement"), f"no statement {rule.statement!r} in sources.yaml"
+                    )
                 if rule.then.text and rule.then.text not in decision.texts:
                     self._fault(path, (*place, "then", "text"), f"no text {rule.then.text!r} in text.en.yaml")
                 for suggestion in rule.then.suggestions:
                     if suggestion.template and suggestion.template not in pack.templates:
-                        self._fault(path, (*place, "then", "suggest"), f"no order template {suggestion.template!r}")
+                        self._fault(
+                            path, (*place, "then", "suggest"), f"no order template {suggestion.template!r}"
+                        )
                     if suggestion.id not in decision.texts[rule.then.text].labels:
-                        self._fault(path, (*place, "then", "suggest"), f"no label for suggestion {suggestion.id!r}")
+                        self._fault(
+                            path, (*place, "then", "suggest"), f"no label for suggestion {suggestion.id!r}"
+                        )
                     for name in suggestion.when:
                         if name not in known:
                             self._fault(path, (*place, "then", "suggest"), f"no fact or decision {name!r}")
@@ -312,7 +332,11 @@ class _Loading:
 
         def visit(name: str, way: tuple[str, ...]) -> None:
             if name in way:
-                self._fault(pack.decisions[name].path, ("inputs",), f"decisions in a circle: {' > '.join((*way, name))}")
+                self._fault(
+                    pack.decisions[name].path,
+                    ("inputs",),
+                    f"decisions in a circle: {' > '.join((*way, name))}",
+                )
             elif name in pack.decisions and name not in done:
                 for needed in pack.decisions[name].inputs:
                     visit(needed, (*way, name))
@@ -343,7 +367,8 @@ def _value_set(data: Mapping[str, Any]) -> ValueSet:
         if row.get("match") == "prefix":
             prefixes.append(concept)
     names = {
-        row["name"].casefold(): Concept("", row["name"], row["name"], row["agent"]) for row in data.get("names", [])
+        row["name"].casefold(): Concept("", row["name"], row["name"], row["agent"])
+        for row in data.get("names", [])
     }
     return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names)
 

@@ -61,8 +61,6 @@ def folder_digests(pack_folder: Path) -> dict[str, str]:
         for folder in sorted(decisions.iterdir())
         if folder.is_dir()
     }
-    others = [
-        p for p in pack_folder.rglob("*.yaml") if p.is_file() and not p.is_relative_to(decisions)
-    ]
+    others = [p for p in pack_folder.rglob("*.yaml") if p.is_file() and not p.is_relative_to(decisions)]
     found[f"pack:{pack_folder.name}"] = digest(others)
     return found

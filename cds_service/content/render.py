@@ -30,7 +30,11 @@ def plain(text: str) -> str:
 def inert(text: str) -> str:
     """Text of the chart as Markdown that says the same and does nothing: no link, no HTML, no heading."""
     entities = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", entities).replace("://", ":&#47;&#47;").replace("@", "&#64;")
+    return (
+        re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", entities)
+        .replace("://", ":&#47;&#47;")
+        .replace("@", "&#64;")
+    )
 
 
 class Speech:
@@ -85,7 +89,9 @@ class Speech:
         """Why a fact has no value, as a sentence."""
         if reason is None:
             return ""
-        return fill(self._pack.reasons[reason.key], {key: clean(value) for key, value in reason.values.items()})
+        return fill(
+            self._pack.reasons[reason.key], {key: clean(value) for key, value in reason.values.items()}
+        )
 
     # --- the lines under the paragraph ---------------------------------------------------------------------------
 

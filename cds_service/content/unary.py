@@ -51,9 +51,7 @@ class Cell:
 
     def numbers(self) -> tuple[Fraction, ...]:
         """The thresholds of this cell, in order."""
-        return tuple(
-            dict.fromkeys(end for i in self.intervals for end in (i.low, i.high) if end is not None)
-        )
+        return tuple(dict.fromkeys(end for i in self.intervals for end in (i.low, i.high) if end is not None))
 
 
 def parse_cell(source: str) -> Cell | None:

@@ -149,7 +149,11 @@ def search(template: str, resources: Sequence[Mapping[str, Any]]) -> Any:
         "resourceType": "Bundle",
         "type": "searchset",
         "total": len(found),
-        **({"entry": [{"resource": resource, "search": {"mode": "match"}} for resource in found]} if found else {}),
+        **(
+            {"entry": [{"resource": resource, "search": {"mode": "match"}} for resource in found]}
+            if found
+            else {}
+        ),
     }
 
 
