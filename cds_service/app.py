@@ -56,9 +56,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings()
     pack = load_pack(settings.cards)
     shown = pack.reviewed or settings.accept_unreviewed_content or settings.loopback  # Z15
-    evaluator = Evaluator.prepare(
-        pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key(), shown=shown
-    )
+    evaluator = Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key(), shown=shown)
     catalogue = _json.encode(discovery(services_of(pack)))
     app = Flask("cds_service", static_folder=None)
     app.url_map.strict_slashes = False

@@ -31,10 +31,12 @@ from cds_service.settings import Settings
 from cds_service.suggestions import template_words
 
 _json = msgspec.json.Encoder(decimal_format="number")
+# Evaluation is work for the processor: more threads than this only queue for the interpreter.
+_THREADS_PER_WORKER = 4
 _DEFAULT_SAMPLE = "platelets-and-im/belowTwentyFive"
 
 
-class _Moment(click.ParamType):
+class _Moment(click.ParamType[datetime]):
     """A point in time, ISO 8601; without an offset it is UTC."""
 
     name = "time"
@@ -62,9 +64,7 @@ def main() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="Port to listen on.")
 @click.option("--workers", default=1, show_default=True, help="Worker processes.")
-@click.option(
-    "--insecure", is_flag=True, help="Listen on a non-loopback host although nobody is authenticated."
-)
+@click.option("--insecure", is_flag=True, help="Listen on a non-loopback host although nobody is authenticated.")
 def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     """Serve over HTTP.
 
@@ -75,18 +75,14 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
 
     loopback = _is_loopback(host)
     if not loopback and not insecure:
-        raise click.UsageError(
-            f"{host} is not a loopback host and no clients are configured; use --insecure to serve"
-        )
+        raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
     settings = Settings()
     pack = _load(settings.cards)
     os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
     shown = pack.reviewed or settings.accept_unreviewed_content or loopback
     note = "" if shown else "; unreviewed content runs as shadow: no cards are shown"
-    click.echo(
-        f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}; anybody may call{note})"
-    )
+    click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}; anybody may call{note})")
     server = Granian(
         "cds_service.app:wsgi",
         address=host,
@@ -96,6 +92,7 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         factory=True,
         log_access=False,
         log_level="warning",  # type: ignore[arg-type]
+        blocking_threads=_THREADS_PER_WORKER,
     )
     server.serve()
 
@@ -104,15 +101,9 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--against", "url", help="Base URL of a live service; default is in process.")
 @click.option("--now", type=_Moment(), help="Fire as if it were this time.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True
-)
-@click.option(
-    "--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to replay with."
-)
-def replay(
-    paths: tuple[Path, ...], url: str | None, now: datetime | None, form: str, cards: Path | None
-) -> None:
+@click.option("--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True)
+@click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to replay with.")
+def replay(paths: tuple[Path, ...], url: str | None, now: datetime | None, form: str, cards: Path | None) -> None:
     """Fire scenarios and show what differs from what they expect.
 
     Example: cds-service replay --against http://127.0.0.1:8080
@@ -192,9 +183,7 @@ def check(cards_dir: Path | None, update: bool, form: str) -> None:
             click.echo(problem)
         if not problems:
             reviewed = load_pack(cards).reviewed
-            click.echo(
-                "the content holds" + ("" if reviewed else "; it has not been reviewed by a clinician")
-            )
+            click.echo("the content holds" + ("" if reviewed else "; it has not been reviewed by a clinician"))
     if problems:
         sys.exit(1)
 
@@ -242,10 +231,7 @@ def _as_text(results: list[Result]) -> str:
 
 def _as_json(results: list[Result]) -> str:
     return json.dumps(
-        [
-            {"scenario": r.name, "differences": r.differences, "skipped": r.skipped, "cards": r.cards}
-            for r in results
-        ],
+        [{"scenario": r.name, "differences": r.differences, "skipped": r.skipped, "cards": r.cards} for r in results],
         indent=2,
         ensure_ascii=False,
     )
@@ -265,9 +251,7 @@ def _as_junit(results: list[Result]) -> str:
         if result.skipped:
             ElementTree.SubElement(case, "skipped", message=result.skipped)
         if result.differences:
-            ElementTree.SubElement(case, "failure", message=result.differences[0]).text = "\n".join(
-                result.differences
-            )
+            ElementTree.SubElement(case, "failure", message=result.differences[0]).text = "\n".join(result.differences)
     return ElementTree.tostring(suite, encoding="unicode")
 
 
@@ -282,9 +266,7 @@ def _explained(told: dict[str, Any]) -> str:
             )
             why = " ".join(filter(None, [fact.get("reason", ""), ", ".join(fact.get("missing", []))]))
             lines.append(
-                f"    {name} = {fact['value']}"
-                + (f"  [{read}]" if read else "")
-                + (f"  ({why})" if why else "")
+                f"    {name} = {fact['value']}" + (f"  [{read}]" if read else "") + (f"  ({why})" if why else "")
             )
         for number, step in enumerate(order["steps"], 1):
             lines.append(f"    step {number}: " + ", ".join(f"{n} = {f['value']}" for n, f in step.items()))
@@ -293,9 +275,7 @@ def _explained(told: dict[str, Any]) -> str:
         lines.append("  decisions")
         for decision in order["decisions"]:
             for rule in decision["fired"]:
-                lines.append(
-                    f"    {decision['decision']}: {rule['rule']}{' (silent)' if rule['silent'] else ''}"
-                )
+                lines.append(f"    {decision['decision']}: {rule['rule']}{' (silent)' if rule['silent'] else ''}")
             lines += [f"      not {near['rule']}: {'; '.join(near['because'])}" for near in decision["near"]]
     lines += ["", "cards"] + [f"  {card['indicator']}: {card['summary']}" for card in told["cards"]]
     return "\n".join(lines if told["cards"] else [*lines, "  none"])

@@ -79,9 +79,7 @@ def evaluate(evaluator: Evaluator, service: Service, body: bytes, now: datetime)
     refuse_other_patients(evaluator.pack, request, orders, chart)
     facts = patient_facts(evaluator.pack.facts, chart)
     judged = judge(evaluator.pack, service, chart, facts, draft_nodes(request), orders)
-    cards = [
-        card for one in judged for card in order_cards(evaluator, service, request, chart, facts, judged, one)
-    ]
+    cards = [card for one in judged for card in order_cards(evaluator, service, request, chart, facts, judged, one)]
     refuse_for_missing_data(judged)
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
     return Answer({"cards": cards if evaluator.shown else []}, tuple(judged))
@@ -157,9 +155,7 @@ def judge(
     """Every decision of the service on every order, each with the other drafts beside it."""
     judged = []
     for order in orders:
-        beside = [
-            read_order("", resource, drafts) for resource in drafts.values() if resource is not order.resource
-        ]
+        beside = [read_order("", resource, drafts) for resource in drafts.values() if resource is not order.resource]
         own, steps = order_facts(pack.facts, shared, order, beside, chart)
         facts = OrderFacts(own, steps)
         judged.append(Judged(order, facts, decide(pack, service.decisions, facts)))
@@ -322,9 +318,7 @@ def suggestions_of(
                 words_after = Speech(
                     pack, evaluator.regimens, judged_after.decided.values, plain(judged_after.order.name)
                 )
-                withheld.append(
-                    fill(pack.words["withheld"], {"label": label, "summary": words_after.summary(worse)})
-                )
+                withheld.append(fill(pack.words["withheld"], {"label": label, "summary": words_after.summary(worse)}))
                 continue
             entry: dict[str, Any] = {"label": label, "uuid": uuid, "actions": proposal.actions}
             if suggestion.recommended:
@@ -335,9 +329,7 @@ def suggestions_of(
 
 def is_offered(suggestion: Suggestion, one: Judged) -> bool:
     """Whether the conditions of a suggestion hold for this order."""
-    return all(
-        cell is None or cell.matches(one.decided.values[name]) for name, cell in suggestion.when.items()
-    )
+    return all(cell is None or cell.matches(one.decided.values[name]) for name, cell in suggestion.when.items())
 
 
 def what_it_raises(

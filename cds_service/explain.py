@@ -50,9 +50,7 @@ def _order(evaluator: Evaluator, service: Service, judged: Judged) -> dict[str, 
     return {
         "order": judged.order.reference,
         "drug": plain(judged.order.name),
-        "facts": {
-            name: _fact(values[name]) for name in needed if name in pack.facts and name in judged.facts.order
-        },
+        "facts": {name: _fact(values[name]) for name in needed if name in pack.facts and name in judged.facts.order},
         "steps": [
             {name: _fact(fact) for name, fact in step.items() if name.startswith("dosage.")}
             for step in judged.facts.dosages
@@ -82,9 +80,7 @@ def _decision(judged: Judged, decision: Decision) -> dict[str, Any]:
     return {
         "decision": decision.id,
         "version": decision.version,
-        "fired": [
-            {"rule": rule.id, "silent": rule.then.silent, "statement": rule.statement} for rule in fired
-        ],
+        "fired": [{"rule": rule.id, "silent": rule.then.silent, "statement": rule.statement} for rule in fired],
         "near": near,
     }
 

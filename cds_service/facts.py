@@ -45,9 +45,7 @@ class Interval:
     def within(self, other: Interval) -> bool:
         """Whether every value of this range lies in ``other``."""
         if other.low is not None and (
-            self.low is None
-            or self.low < other.low
-            or (self.low == other.low and other.low_open and not self.low_open)
+            self.low is None or self.low < other.low or (self.low == other.low and other.low_open and not self.low_open)
         ):
             return False
         return not (

@@ -63,13 +63,11 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
     if suggestion.kind == "route":
         description = fill(say["rerouted"], {"order": name, "route": suggestion.route["text"]})
     else:
-        description = fill(
-            say["replaced"], {"order": name, "regimen": situation.regimens[suggestion.template]}
-        )
+        description = fill(say["replaced"], {"order": name, "regimen": situation.regimens[suggestion.template]})
     if revision.problem:
-        created = _created(situation, suggestion, identity) if suggestion.template else None
-        if created is None:
+        if not suggestion.template:
             return Proposal([], situation.drafts, situation.selected)
+        created = _created(situation, suggestion, identity)
         description = f"{description} {fill(say['created-instead'], {'why': revision.problem})}"
         remaining = {ref: node for ref, node in situation.drafts.items() if ref != order.reference}
         kept = tuple(s for s in situation.selected if s != order.reference)

@@ -55,6 +55,10 @@ class Period(msgspec.Struct):
     start: str | None = None
     end: str | None = None
 
+    def latest(self) -> str | None:
+        """Its end, or its start while it is still open."""
+        return self.end or self.start
+
 
 class ReferenceRange(msgspec.Struct):
     low: Quantity | None = None

@@ -177,9 +177,7 @@ def route(declaration: FactDeclaration, order: Order) -> Fact:
             continue
         name = next((n for n, vs in declaration.value_sets.items() if vs.match(pairs(concept))), "")
         if name:
-            found.setdefault(
-                name, Evidence(f"{order.reference} route", words(concept) or pairs(concept)[0][1])
-            )
+            found.setdefault(name, Evidence(f"{order.reference} route", words(concept) or pairs(concept)[0][1]))
         else:
             unread = words(concept) or next((code for _, code in pairs(concept)), "-")
     if unread:
@@ -195,9 +193,7 @@ def has_route(declaration: FactDeclaration, order: Order) -> Fact:
     for dosage in order.dosages():
         concept = node(dosage, "route")
         if value_set.match(pairs(concept)):
-            return Fact.of(
-                PRESENT, Evidence(f"{order.reference} route", words(concept) or pairs(concept)[0][1])
-            )
+            return Fact.of(PRESENT, Evidence(f"{order.reference} route", words(concept) or pairs(concept)[0][1]))
     return Fact.absent()
 
 
@@ -208,9 +204,7 @@ def reason(declaration: FactDeclaration, order: Order) -> Fact:
     concepts += [node(item, "concept") for item in nodes(order.resource, "reason")]
     for concept in concepts:
         known = value_set.match(pairs(concept))
-        said = " | ".join(
-            [words(concept), *(text(c, "display") for c in nodes(concept, "coding"))]
-        ).casefold()
+        said = " | ".join([words(concept), *(text(c, "display") for c in nodes(concept, "coding"))]).casefold()
         if known and (not declaration.naming or any(name.casefold() in said for name in declaration.naming)):
             return Fact.of(
                 PRESENT,
@@ -345,9 +339,7 @@ def _bounds(repeat: Node, zone: tzinfo) -> Fact | None:
 def _duration(quantity: Node) -> Interval | None:
     number = read_number(number_text(quantity, "value"))
     unit = _DAYS.get(text(quantity, "code") or text(quantity, "unit"))
-    return (
-        Interval.point(number).times(Interval(*unit)) if number is not None and number > 0 and unit else None
-    )
+    return Interval.point(number).times(Interval(*unit)) if number is not None and number > 0 and unit else None
 
 
 def _range(repeat: Node, low_key: str, high_key: str) -> Interval | Reason | None:
@@ -370,8 +362,6 @@ def _timing_words(timing: Node) -> str:
     if not repeat:
         return words(node(timing, "code")) or next((code for _, code in pairs(node(timing, "code"))), "")
     said = [
-        f"{key} {number_text(repeat, key)}"
-        for key in ("frequency", "period", "periodMax", "count")
-        if key in repeat
+        f"{key} {number_text(repeat, key)}" for key in ("frequency", "period", "periodMax", "count") if key in repeat
     ]
     return " ".join([*said, text(repeat, "periodUnit"), *_strings(repeat, "dayOfWeek")]).strip()

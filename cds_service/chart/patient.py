@@ -101,9 +101,7 @@ def _results_of(declaration: FactDeclaration, chart: Chart) -> tuple[Results, li
             continue
         period = observation.effectivePeriod
         span = read_date(
-            observation.effectiveDateTime
-            or observation.effectiveInstant
-            or (period and (period.end or period.start)),
+            observation.effectiveDateTime or observation.effectiveInstant or (period.latest() if period else None),
             chart.zone,
         )
         found.append(_Result(observation, span, _as_sent(observation, _day(span, chart))))
@@ -165,9 +163,7 @@ def _newest(
         if declaration.look_back_days is not None and result.span.end < chart.now - timedelta(
             days=declaration.look_back_days
         ):
-            return flawed or Fact.unusable(
-                Reason("tooOld", {"days": str(declaration.look_back_days)}), result.evidence
-            )
+            return flawed or Fact.unusable(Reason("tooOld", {"days": str(declaration.look_back_days)}), result.evidence)
         values = [(read(result.observation), result)]
         for other in found[index + 1 :]:
             if other.span == result.span and _flaw(other, chart) is None:
@@ -228,9 +224,7 @@ def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
                 analyte = declaration.analyte
                 assert analyte is not None  # noqa: S101  (the schema demands it)
                 value, low = (
-                    read_quantity(
-                        analyte, _raw(q), q.code or "", q.system or "", q.unit or "", q.comparator or ""
-                    )
+                    read_quantity(analyte, _raw(q), q.code or "", q.system or "", q.unit or "", q.comparator or "")
                     for q in (quantity, limits.low)
                 )
                 if isinstance(value, Reason) or isinstance(low, Reason):
@@ -374,12 +368,10 @@ def _when(entry: elements.Medicated | elements.Procedure) -> str | None:
         return entry.authoredOn
     if isinstance(entry, elements.Procedure):
         period = entry.performedPeriod or entry.occurrencePeriod
-        return (
-            entry.performedDateTime or entry.occurrenceDateTime or (period and (period.end or period.start))
-        )
+        return entry.performedDateTime or entry.occurrenceDateTime or (period.latest() if period else None)
     given = cast(elements.MedicationAdministration, entry)
     period = given.effectivePeriod or given.occurencePeriod
-    return given.effectiveDateTime or given.occurenceDateTime or (period and (period.end or period.start))
+    return given.effectiveDateTime or given.occurenceDateTime or (period.latest() if period else None)
 
 
 # --- kidney -----------------------------------------------------------------------------------------------------
@@ -410,7 +402,7 @@ def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact
             * max(ratio, 1.0) ** float(constants["exponent"])
             * float(constants["age-base"]) ** float(at_age)
         )
-        return result * float(constants["female-factor"]) if of_sex == "female" else result
+        return float(result * float(constants["female-factor"]) if of_sex == "female" else result)
 
     values = [Fraction(estimate(s, y)) for s in sexes for y in {years.low, cast(Fraction, years.high)}]
     read = creatinine.evidence[0]

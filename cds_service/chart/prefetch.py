@@ -84,9 +84,7 @@ class Chart:
     ``now`` bounds look-backs; ``zone`` is the hospital's; ``prefetch`` maps each key to its undecoded JSON.
     """
 
-    def __init__(
-        self, patient_id: str, prefetch: Mapping[str, msgspec.Raw], now: datetime, zone: tzinfo
-    ) -> None:
+    def __init__(self, patient_id: str, prefetch: Mapping[str, msgspec.Raw], now: datetime, zone: tzinfo) -> None:
         self.patient_id = patient_id
         self.now = now
         self.zone = zone

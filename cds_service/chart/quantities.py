@@ -76,7 +76,5 @@ def read_quantity(
 
 def spell(number: Fraction) -> str:
     """A number for a person: exact where decimals are, else to four decimals, without trailing zeros."""
-    text = (
-        f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)
-    )
+    text = f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)
     return text

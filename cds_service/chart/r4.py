@@ -1,4 +1,4 @@
-"""FHIR R4 MedicationRequest in full, as strict structures: what we emit must fit them. Imports nothing of ours.
+"""FHIR R4 MedicationRequest as an update gives it back, as strict structures: what we emit must fit them. Imports nothing of ours.
 
 The serving process does not import fhir.resources (Z27), so an edited draft is held against these; the tests hold
 these against fhir.resources.
@@ -13,9 +13,7 @@ import msgspec
 from msgspec import Meta
 
 _DAY = r"([0-9]{4})(-(0[1-9]|1[0-2])(-(0[1-9]|[1-2][0-9]|3[0-1])"
-_TIME = (
-    r"T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?(Z|(\+|-)((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
-)
+_TIME = r"T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?(Z|(\+|-)((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 
 Text = Annotated[str, Meta(pattern=r"\S")]
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9\-.]{1,64}$")]
@@ -27,9 +25,15 @@ Positive = Annotated[int, Meta(gt=0)]
 Natural = Annotated[int, Meta(ge=0)]
 
 
+class Extension(msgspec.Struct):
+    """Given back as it came; what it holds is its sender's matter."""
+
+    url: Uri
+
+
 class Element(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    id: str | None = None
-    extension: list[dict[str, Any]] | None = None
+    id: Text | None = None
+    extension: list[Extension] | None = None
 
 
 class Coding(Element, kw_only=True):
@@ -38,6 +42,20 @@ class Coding(Element, kw_only=True):
     code: Code | None = None
     display: Text | None = None
     userSelected: bool | None = None
+
+
+class ResourceMeta(Element, kw_only=True):
+    versionId: Id | None = None
+    lastUpdated: DateTime | None = None
+    source: Uri | None = None
+    profile: list[Uri] | None = None
+    security: list[Coding] | None = None
+    tag: list[Coding] | None = None
+
+
+class Narrative(Element, kw_only=True):
+    status: Literal["generated", "extensions", "additional", "empty"]
+    div: Annotated[str, Meta(pattern=r"^<div[^>]*>[\s\S]*</div>$")]
 
 
 class CodeableConcept(Element, kw_only=True):
@@ -68,13 +86,18 @@ class Period(Element, kw_only=True):
     end: DateTime | None = None
 
 
+class Assigner(Element, kw_only=True):
+    reference: Text | None = None
+    display: Text | None = None
+
+
 class Identifier(Element, kw_only=True):
     use: Code | None = None
     type: CodeableConcept | None = None
     system: Uri | None = None
     value: Text | None = None
     period: Period | None = None
-    assigner: dict[str, Any] | None = None
+    assigner: Assigner | None = None
 
 
 class Reference(Element, kw_only=True):
@@ -143,8 +166,13 @@ class Dosage(Element, kw_only=True):
     maxDosePerLifetime: Quantity | None = None
 
 
+class InitialFill(Element, kw_only=True):
+    quantity: Quantity | None = None
+    duration: Quantity | None = None
+
+
 class DispenseRequest(Element, kw_only=True):
-    initialFill: dict[str, Any] | None = None
+    initialFill: InitialFill | None = None
     dispenseInterval: Quantity | None = None
     validityPeriod: Period | None = None
     numberOfRepeatsAllowed: Natural | None = None
@@ -153,18 +181,26 @@ class DispenseRequest(Element, kw_only=True):
     performer: Reference | None = None
 
 
+class Medication(Element, kw_only=True):
+    """A contained Medication; one with more than this is not vouched for."""
+
+    resourceType: Literal["Medication"]
+    id: Id
+    code: CodeableConcept | None = None
+    status: Literal["active", "inactive", "entered-in-error"] | None = None
+    form: CodeableConcept | None = None
+
+
 class MedicationRequest(Element, kw_only=True):
     resourceType: Literal["MedicationRequest"]
-    id: Id | None = None  # type: ignore[assignment]
-    meta: dict[str, Any] | None = None
+    id: Id | None = None
+    meta: ResourceMeta | None = None
     implicitRules: Uri | None = None
     language: Code | None = None
-    text: dict[str, Any] | None = None
-    contained: list[dict[str, Any]] | None = None
+    text: Narrative | None = None
+    contained: list[Medication] | None = None
     identifier: list[Identifier] | None = None
-    status: Literal[
-        "active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft", "unknown"
-    ]
+    status: Literal["active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft", "unknown"]
     statusReason: CodeableConcept | None = None
     intent: Literal[
         "proposal",
@@ -202,7 +238,6 @@ class MedicationRequest(Element, kw_only=True):
     note: list[Annotation] | None = None
     dosageInstruction: list[Dosage] | None = None
     dispenseRequest: DispenseRequest | None = None
-    substitution: dict[str, Any] | None = None
     priorPrescription: Reference | None = None
     detectedIssue: list[Reference] | None = None
     eventHistory: list[Reference] | None = None
@@ -247,9 +282,5 @@ def problem_in(resource: dict[str, Any]) -> str:
 
 def _without_primitive_extensions(node: Any) -> Any:
     if isinstance(node, dict):
-        return {
-            key: _without_primitive_extensions(value)
-            for key, value in node.items()
-            if not key.startswith("_")
-        }
+        return {key: _without_primitive_extensions(value) for key, value in node.items() if not key.startswith("_")}
     return [_without_primitive_extensions(item) for item in node] if isinstance(node, list) else node

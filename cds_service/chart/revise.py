@@ -30,9 +30,7 @@ class Revision:
     problem: str = ""
 
 
-def from_template(
-    template: Mapping[str, Any], patient_id: str, encounter_id: str, identity: str, end: str
-) -> Node:
+def from_template(template: Mapping[str, Any], patient_id: str, encounter_id: str, identity: str, end: str) -> Node:
     """A new order: the template's resource for this patient, its dosage also in words that finish with ``end``."""
     resource: Node = copy.deepcopy(dict(template))
     resource["id"] = identity
@@ -137,9 +135,7 @@ def _unreferenced(revised: Node) -> tuple[list[Node], bool]:
     contained = nodes(revised, "contained")
     referred = set(_references({key: value for key, value in revised.items() if key != "contained"}))
     kept = [
-        item
-        for item in contained
-        if text(item, "resourceType") != "Medication" or f"#{text(item, 'id')}" in referred
+        item for item in contained if text(item, "resourceType") != "Medication" or f"#{text(item, 'id')}" in referred
     ]
     return kept, len(kept) < len(contained)
 

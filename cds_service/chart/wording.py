@@ -40,9 +40,7 @@ def _rhythm(repeat: Node) -> str:
     if unit not in _UNITS or not period:
         return ""
     if times == "1":
-        return (
-            _EACH.get(unit, f"every {_UNITS[unit]}") if period == "1" else f"every {period} {_UNITS[unit]}s"
-        )
+        return _EACH.get(unit, f"every {_UNITS[unit]}") if period == "1" else f"every {period} {_UNITS[unit]}s"
     per = f"a {_UNITS[unit]}" if period == "1" else f"in {period} {_UNITS[unit]}s"
     return f"{times} times {per}"
 

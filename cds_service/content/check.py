@@ -31,7 +31,8 @@ def check(cards: Path, regimens_of: Mapping[str, str] | None = None) -> list[str
     try:
         pack = load_pack(cards)
     except ContentError as error:
-        return list(error.problems)
+        repeated = [line for path in sorted(cards.glob("*/pack.yaml")) for line in _keys(path.parent)]
+        return sorted([*error.problems, *repeated])
     folder = next(cards.glob("*/pack.yaml")).parent
     found = [
         *_keys(folder),

@@ -41,8 +41,8 @@ def read_yaml(path: Path, kind: str) -> Any:
     validator = schema(kind)
     if not validator.is_valid(data):
         problems = []
-        for error in sorted(validator.iter_errors(data), key=lambda e: [str(p) for p in e.absolute_path]):
-            cause = best_match([error]) or error
+        for fault in sorted(validator.iter_errors(data), key=lambda e: [str(p) for p in e.absolute_path]):
+            cause = best_match([fault]) or fault
             where = "/".join(str(part) for part in cause.absolute_path) or "(top)"
             problems.append(f"{path}:{line_of(path, cause.absolute_path)}: schema: {where}: {cause.message}")
         raise ContentError(problems)

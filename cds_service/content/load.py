@@ -57,15 +57,14 @@ class _Loading:
         units = self._read(self.folder / "units.yaml", "units")
         facts_file = self._read(self.folder / "facts.yaml", "facts")
         value_sets = {
-            path.stem: _value_set(data)
-            for path, data in self._read_all("value-sets/*.yaml", "value-set").items()
+            path.stem: _value_set(data) for path, data in self._read_all("value-sets/*.yaml", "value-set").items()
         }
         self._stop()
+        if head["id"] != self.folder.name:
+            self._fault(self.folder / "pack.yaml", ("id",), f"the folder is not named as the pack {head['id']!r}")
         analytes = {name: _analyte(data) for name, data in units.items()}
         searches, facts = self._facts(facts_file, value_sets, analytes)
-        templates = {
-            data["id"]: _template(data) for data in self._read_all("orders/*.yaml", "order").values()
-        }
+        templates = {data["id"]: _template(data) for data in self._read_all("orders/*.yaml", "order").values()}
         names = dict(head["names"])
         decisions = {}
         for path, data in self._read_all("decisions/*/table.yaml", "table").items():
@@ -88,8 +87,7 @@ class _Loading:
             decisions=decisions,
             templates=templates,
             statements={
-                key: Statement(key, entry["place"], entry["quote"])
-                for key, entry in sources["statements"].items()
+                key: Statement(key, entry["place"], entry["quote"]) for key, entry in sources["statements"].items()
             },
             source_label=sources["label"],
             words=words["words"],
@@ -124,9 +122,7 @@ class _Loading:
 
     # --- compiling ----------------------------------------------------------------------------------------------
 
-    def _sets(
-        self, names: list[str], known: Mapping[str, ValueSet], path: Path, place: str
-    ) -> list[ValueSet]:
+    def _sets(self, names: list[str], known: Mapping[str, ValueSet], path: Path, place: str) -> list[ValueSet]:
         for name in names:
             if name not in known:
                 self._fault(path, (place,), f"no value set {name!r}")
@@ -159,9 +155,7 @@ class _Loading:
                 keys = [key]
                 if key not in searches:
                     codes = ",".join(
-                        f"{LOINC}|{c.code}"
-                        for c in sets[fact["value-set"]].codes.values()
-                        if c.system == LOINC
+                        f"{LOINC}|{c.code}" for c in sets[fact["value-set"]].codes.values() if c.system == LOINC
                     )
                     query = f"Observation?{_PATIENT_SEARCH}&code={codes}&_sort=-date&_count={data['results-per-page']}"
                     searches[key] = Search(key, "Observation", query)
@@ -172,9 +166,7 @@ class _Loading:
             if "analyte" in fact and analyte is None:
                 self._fault(path, ("facts", name), f"no analyte {fact['analyte']!r} in units.yaml")
             if analyte is not None and fact.get("unit", analyte.canonical) != analyte.canonical:
-                self._fault(
-                    path, ("facts", name), f"unit is not the analyte's canonical {analyte.canonical!r}"
-                )
+                self._fault(path, ("facts", name), f"unit is not the analyte's canonical {analyte.canonical!r}")
             look_back = fact.get("look-back")
             facts[name] = FactDeclaration(
                 name=name,
@@ -205,8 +197,7 @@ class _Loading:
                 if name not in inputs:
                     self._fault(path, (*place, "when", name), f"{name!r} is no input of this table")
             cells = tuple(
-                self._cell(path, (*place, "when", name), rule.get("when", {}).get(name, "-"))
-                for name in inputs
+                self._cell(path, (*place, "when", name), rule.get("when", {}).get(name, "-")) for name in inputs
             )
             rules.append(
                 Rule(
@@ -293,9 +284,7 @@ class _Loading:
         for decision in pack.decisions.values():
             path = decision.path
             if path.parent.name != decision.id:
-                self._fault(
-                    path, ("id",), f"folder {path.parent.name!r} is not named as the decision {decision.id!r}"
-                )
+                self._fault(path, ("id",), f"folder {path.parent.name!r} is not named as the decision {decision.id!r}")
             for name in decision.inputs:
                 if name not in known:
                     self._fault(path, ("inputs", name), f"no fact or decision {name!r}")
@@ -304,20 +293,14 @@ class _Loading:
             for index, rule in enumerate(decision.rules):
                 place = ("rules", index)
                 if rule.statement and rule.statement not in pack.statements:
-                    self._fault(
-                        path, (*place, "statement"), f"no statement {rule.statement!r} in sources.yaml"
-                    )
+                    self._fault(path, (*place, "statement"), f"no statement {rule.statement!r} in sources.yaml")
                 if rule.then.text and rule.then.text not in decision.texts:
                     self._fault(path, (*place, "then", "text"), f"no text {rule.then.text!r} in text.en.yaml")
                 for suggestion in rule.then.suggestions:
                     if suggestion.template and suggestion.template not in pack.templates:
-                        self._fault(
-                            path, (*place, "then", "suggest"), f"no order template {suggestion.template!r}"
-                        )
+                        self._fault(path, (*place, "then", "suggest"), f"no order template {suggestion.template!r}")
                     if suggestion.id not in decision.texts[rule.then.text].labels:
-                        self._fault(
-                            path, (*place, "then", "suggest"), f"no label for suggestion {suggestion.id!r}"
-                        )
+                        self._fault(path, (*place, "then", "suggest"), f"no label for suggestion {suggestion.id!r}")
                     for name in suggestion.when:
                         if name not in known:
                             self._fault(path, (*place, "then", "suggest"), f"no fact or decision {name!r}")
@@ -367,8 +350,7 @@ def _value_set(data: Mapping[str, Any]) -> ValueSet:
         if row.get("match") == "prefix":
             prefixes.append(concept)
     names = {
-        row["name"].casefold(): Concept("", row["name"], row["name"], row["agent"])
-        for row in data.get("names", [])
+        row["name"].casefold(): Concept("", row["name"], row["name"], row["agent"]) for row in data.get("names", [])
     }
     return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names)
 

@@ -30,11 +30,7 @@ def plain(text: str) -> str:
 def inert(text: str) -> str:
     """Text of the chart as Markdown that says the same and does nothing: no link, no HTML, no heading."""
     entities = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return (
-        re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", entities)
-        .replace("://", ":&#47;&#47;")
-        .replace("@", "&#64;")
-    )
+    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", entities).replace("://", ":&#47;&#47;").replace("@", "&#64;")
 
 
 class Speech:
@@ -89,9 +85,7 @@ class Speech:
         """Why a fact has no value, as a sentence."""
         if reason is None:
             return ""
-        return fill(
-            self._pack.reasons[reason.key], {key: clean(value) for key, value in reason.values.items()}
-        )
+        return fill(self._pack.reasons[reason.key], {key: clean(value) for key, value in reason.values.items()})
 
     # --- the lines under the paragraph ---------------------------------------------------------------------------
 
@@ -124,9 +118,7 @@ class Speech:
         if statement is None:
             return ""
         words = self._pack.words
-        quoted = fill(
-            words["source"], {"statement": statement.id, "place": statement.place, "quote": statement.quote}
-        )
+        quoted = fill(words["source"], {"statement": statement.id, "place": statement.place, "quote": statement.quote})
         return f"{quoted} ({words['basis-' + (finding.rule.basis or 'reading')]})"
 
 

@@ -11,9 +11,7 @@ def differences(expect: Any, status: int, body: Mapping[str, Any]) -> list[str]:
     if isinstance(expect, dict):
         found = [] if status == expect["status"] else [f"expected status {expect['status']}, got {status}"]
         said = str(body)
-        return found + [
-            f"the error does not name {name!r}" for name in expect.get("names", []) if name not in said
-        ]
+        return found + [f"the error does not name {name!r}" for name in expect.get("names", []) if name not in said]
     if status != 200:
         return [f"expected cards, got status {status}: {_said(body)}"]
     cards = body["cards"]

@@ -76,9 +76,7 @@ def against(url: str, now: datetime | None = None) -> Callable[[Scenario], Resul
         days = (today.date() - scenario.now.date()).days
         expect = scenario.expect
         if days and isinstance(expect, list):
-            expect = [
-                {**card, "says": [s for s in card.get("says", []) if not _is_date(s)]} for card in expect
-            ]
+            expect = [{**card, "says": [s for s in card.get("says", []) if not _is_date(s)]} for card in expect]
         return Result(
             scenario.name,
             differences(expect, answer.status_code, answer.json()),

@@ -53,9 +53,7 @@ class Scenario:
         prefetch: dict[str, Any] = {}
         if "all" not in self.without:
             prefetch = {
-                key: search(template, resources)
-                for key, template in templates.items()
-                if key not in self.without
+                key: search(template, resources) for key, template in templates.items() if key not in self.without
             }
         prefetch.update(self.prefetch)
         context: dict[str, Any] = {
@@ -95,9 +93,7 @@ def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mappin
     now = datetime.fromisoformat(setting("now", DEFAULT_NOW))
     patient = setting("patient")
     bundle = json.loads((fixtures / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
-    resources = {
-        f"{r['resourceType']}/{r['id']}": r for r in (entry["resource"] for entry in bundle["entry"])
-    }
+    resources = {f"{r['resourceType']}/{r['id']}": r for r in (entry["resource"] for entry in bundle["entry"])}
     for reference in case.get("remove", []):
         del resources[reference]
     for reference, change in case.get("change", {}).items():
@@ -149,11 +145,7 @@ def search(template: str, resources: Sequence[Mapping[str, Any]]) -> Any:
         "resourceType": "Bundle",
         "type": "searchset",
         "total": len(found),
-        **(
-            {"entry": [{"resource": resource, "search": {"mode": "match"}} for resource in found]}
-            if found
-            else {}
-        ),
+        **({"entry": [{"resource": resource, "search": {"mode": "match"}} for resource in found]} if found else {}),
     }
 
 

@@ -1,0 +1,151 @@
+"""What every conformance test needs: a client, a request as a client would send it, and the shape of an error."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import jsonschema
+import pytest
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from cds_service.app import create_app
+from cds_service.content.load import load_pack
+from cds_service.content.model import Pack
+from cds_service.packaged import packaged
+from cds_service.replay.scenarios import moved, search
+from cds_service.settings import Settings
+
+FIXTURES = packaged("fixtures")
+ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
+# What requests carry and errors must never give back (ERR-04).
+TOKEN = "token-that-must-not-be-repeated"  # noqa: S105
+USER = "Practitioner/user-that-must-not-be-repeated"
+PATIENTS = sorted(path.stem for path in (FIXTURES / "patients").glob("*.json"))
+DRAFTS = sorted(path.stem for path in (FIXTURES / "drafts").glob("*.json"))
+_WRITTEN = date(2026, 11, 23)  # the day that patients and drafts are written as of
+# https://hl7.org/fhir/R4/valueset-issue-type.html
+_ISSUE_TYPES = frozenset(
+    "invalid structure required value invariant security login unknown expired forbidden suppressed processing "
+    "not-supported duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly "
+    "business-rule conflict transient lock-error no-store exception timeout incomplete throttled informational".split()
+)
+_RESPONSE = jsonschema.Draft202012Validator(
+    json.loads((packaged("cards").parent / "cds_service/protocol/schemas/response.json").read_text(encoding="utf-8"))
+)
+
+
+@pytest.fixture(scope="session")
+def client() -> FlaskClient:
+    return create_app(Settings(loopback=True, key="tests")).test_client()
+
+
+@pytest.fixture(scope="session")
+def pack() -> Pack:
+    return load_pack(packaged("cards"))
+
+
+@pytest.fixture(scope="session")
+def templates(client: FlaskClient) -> dict[str, str]:
+    (service,) = (s for s in client.get("/cds-services").json["services"] if ORDER_SELECT.endswith(s["id"]))
+    return service["prefetch"]
+
+
+RequestFor = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def request_for(templates: Mapping[str, str]) -> RequestFor:
+    """A valid order-select call for a patient of the fixtures, moved to today, every draft selected.
+
+    A draft is the name of a fixture or a resource. ``without`` leaves prefetch keys out (``all``: every one),
+    ``prefetch`` sets some.
+    """
+    days = (datetime.now(UTC).date() - _WRITTEN).days
+
+    def build(
+        patient: str,
+        *drafts: str | Mapping[str, Any],
+        without: Iterable[str] = (),
+        prefetch: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        bundle = json.loads((FIXTURES / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
+        resources = moved([entry["resource"] for entry in bundle["entry"]], days)
+        orders = []
+        for number, draft in enumerate(drafts, 1):
+            if isinstance(draft, str):
+                order = moved(json.loads((FIXTURES / "drafts" / f"{draft}.json").read_text(encoding="utf-8")), days)
+                order |= {"id": f"draft-{number}", "subject": {"reference": f"Patient/{patient}"}}
+            else:
+                order = copy.deepcopy(dict(draft))
+            orders.append(order)
+        left_out = set(without)
+        sent = {} if "all" in left_out else {k: search(t, resources) for k, t in templates.items() if k not in left_out}
+        return {
+            "hook": "order-select",
+            "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+            "context": {
+                "userId": USER,
+                "patientId": patient,
+                "selections": [f"{order['resourceType']}/{order.get('id')}" for order in orders],
+                "draftOrders": {
+                    "resourceType": "Bundle",
+                    "type": "collection",
+                    "entry": [{"resource": order} for order in orders],
+                },
+            },
+            "prefetch": sent | copy.deepcopy(dict(prefetch or {})),
+        }
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def assert_outcome() -> Callable[..., dict[str, Any]]:
+    """Checks that an answer is the error it should be: status, valid OperationOutcome, path, no patient data."""
+
+    def check(response: TestResponse, status: int, path: str | None = None) -> dict[str, Any]:
+        assert response.status_code == status, response.text
+        assert response.mimetype in ("application/fhir+json", "application/json")
+        body: dict[str, Any] = json.loads(response.data)
+        assert body["resourceType"] == "OperationOutcome"
+        OperationOutcome.model_validate(body)
+        for issue in body["issue"]:
+            assert issue["severity"] in ("fatal", "error")
+            assert issue["code"] in _ISSUE_TYPES
+            assert issue["details"]["text"]
+        said = response.text.casefold()
+        for marker in (TOKEN, USER, *PATIENTS, *(name.rpartition("-")[2] for name in PATIENTS), "traceback", 'file "'):
+            assert marker.casefold() not in said
+        if path is not None:
+            places = [place for issue in body["issue"] for place in issue.get("expression", [])]
+            assert any(place == path or place.startswith((f"{path}.", f"{path}[")) for place in places), places
+            assert any(path in issue.get("diagnostics", "") for issue in body["issue"])
+        return body
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def cards_of() -> Callable[[TestResponse], list[dict[str, Any]]]:
+    """The cards of a 200 that keeps to the response schema and says nothing that strict JSON has no word for."""
+
+    def check(response: TestResponse) -> list[dict[str, Any]]:
+        assert response.status_code == 200, response.text
+        assert response.mimetype == "application/json"
+        assert not response.data.startswith(b"\xef\xbb\xbf")
+        body = json.loads(response.data.decode("utf-8"), parse_constant=lambda name: pytest.fail(name))
+        problems = [f"{error.json_path}: {error.message[:200]}" for error in _RESPONSE.iter_errors(body)]
+        assert not problems, problems
+        cards: list[dict[str, Any]] = body["cards"]
+        uuids = [c["uuid"] for c in cards] + [s["uuid"] for c in cards for s in c.get("suggestions", [])]
+        assert len(uuids) == len(set(uuids)), "uuids repeat within one answer (RSP-10, RSP-31)"
+        assert all(len(c["summary"].encode("utf-16-le")) // 2 < 140 for c in cards), "RSP-11"
+        return cards
+
+    return check

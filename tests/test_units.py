@@ -1,0 +1,111 @@
+"""Units are exact, and each factor is proved against an independent UCUM library."""
+
+from fractions import Fraction
+
+import pytest
+import yaml
+from cds_service.chart.quantities import read_quantity
+from cds_service.facts import Interval, Reason
+from cds_service.packaged import packaged
+from hypothesis import given
+from hypothesis import strategies as st
+from ucumvert import PintUcumRegistry
+
+UNITS = yaml.safe_load((packaged("cards") / "vitamin-b12/units.yaml").read_text())
+UCUM = "http://unitsofmeasure.org"
+# grams per mole, computed from the molecular formula (terminology.md section 4)
+MOLAR = {"vitamin-b12": 1355.39, "creatinine": 113.12}
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return PintUcumRegistry()
+
+
+@pytest.fixture(scope="module")
+def platelets(pack):
+    return pack.facts["platelets"].analyte
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "unit"),
+    [
+        ("25", "10*3/uL", "10*3/uL"),
+        ("25000", "/uL", "/uL"),
+        ("25", "10*9/L", "10*9/L"),
+        ("25", "K/uL", "K/uL"),
+        ("25", "", "x10E3/uL"),
+        ("25", "", "thou/mm3"),
+        ("25.0", "G/L", "G/L"),
+    ],
+)
+def test_one_and_the_same_count_in_every_spelling(platelets, value, code, unit):
+    assert read_quantity(platelets, value, code, UCUM, unit) == Interval.point(25)
+
+
+@pytest.mark.parametrize("unit", ["mg/dL", "fL", "%", "lakh/cumm", "cells", "10*3"])
+def test_a_unit_not_known_for_platelets_is_refused_with_its_name(platelets, unit):
+    read = read_quantity(platelets, "25", unit, UCUM, unit)
+    assert read == Reason("unitNotKnown", {"unit": unit})
+
+
+def test_no_unit_a_negative_value_and_a_quoted_number_are_refused(platelets):
+    assert read_quantity(platelets, "25", "", "", "") == Reason("unitMissing")
+    assert read_quantity(platelets, "-1", "10*9/L", UCUM, "") == Reason("valueNegative")
+    assert read_quantity(platelets, '"25"', "10*9/L", UCUM, "") == Reason("valueNotNumber")
+
+
+def test_code_and_unit_text_that_disagree_are_refused(platelets):
+    read = read_quantity(platelets, "25", "10*9/L", UCUM, "/uL")
+    assert read == Reason("unitsDisagree", {"code": "10*9/L", "unit": "/uL"})
+
+
+@pytest.mark.parametrize(
+    ("analyte", "code"), [(name, code) for name, entry in UNITS.items() for code in entry["units"]]
+)
+def test_every_factor_agrees_with_ucum(registry, analyte, code):
+    entry = UNITS[analyte]
+    if "1.73" in code:
+        pytest.skip("the annotation is not a unit to UCUM; the factor is one")
+    theirs = registry.from_ucum(code)
+    canonical = registry.from_ucum(entry["canonical"])
+    ours = Fraction(entry["units"][code])
+    ratio = (1 * theirs / canonical).to_base_units()
+    if not ratio.dimensionless:
+        grams_per_mole = MOLAR[analyte] * registry.from_ucum("g/mol")
+        ratio = (1 * theirs * grams_per_mole / canonical).to_base_units()
+        assert ratio.dimensionless
+        assert float(ratio.magnitude) == pytest.approx(float(ours), rel=5e-4)
+    else:
+        assert float(ratio.magnitude) == pytest.approx(float(ours), rel=1e-12)
+
+
+@given(st.decimals(min_value=0, max_value=10**6, allow_nan=False, allow_infinity=False, places=4))
+def test_scaling_is_exact_for_any_decimal(value):
+    """A count in /uL is a thousandth of it in 10*9/L, never a rounding away from it."""
+    from cds_service.content.load import load_pack
+
+    analyte = _platelets(load_pack)
+    per_litre = read_quantity(analyte, str(value), "10*9/L", UCUM, "")
+    per_microlitre = read_quantity(analyte, str(value * 1000), "/uL", UCUM, "")
+    assert per_litre == per_microlitre == Interval.point(Fraction(value))
+
+
+def _platelets(load, _cache=[]):  # noqa: B006  (one load for all examples)
+    if not _cache:
+        _cache.append(load(packaged("cards")).facts["platelets"].analyte)
+    return _cache[0]
+
+
+@given(
+    comparator=st.sampled_from(["<", "<=", ">", ">="]),
+    value=st.integers(0, 1000),
+    probe=st.integers(0, 1000),
+)
+def test_a_comparator_holds_exactly_the_values_it_allows(comparator, value, probe):
+    from cds_service.content.load import load_pack
+
+    read = read_quantity(_platelets(load_pack), str(value), "10*9/L", UCUM, "", comparator)
+    allowed = {"<": probe < value, "<=": probe <= value, ">": probe > value, ">=": probe >= value}[comparator]
+    if not (comparator == "<" and value == 0):
+        assert Interval.point(probe).within(read) == allowed

@@ -1,0 +1,50 @@
+"""The built wheel, installed into an empty environment, is complete: it serves and replays."""
+
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    return next(folder.glob("*.whl"))
+
+
+def test_content_and_fixtures_travel_in_the_wheel(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "cds_service/_data/cards/lock.json" in names
+    assert "cds_service/_data/cards/vitamin-b12/facts.yaml" in names
+    assert any(name.startswith("cds_service/_data/fixtures/patients/") for name in names)
+    assert "cds_service/content/schemas/table.json" in names
+
+
+def test_an_installed_wheel_replays_and_checks_far_from_the_checkout(wheel, tmp_path):
+    """The dependencies are lent by path, so that the test needs no network; the wheel itself is installed."""
+    home = tmp_path / "env"
+    venv.create(home, with_pip=True)
+    python = home / "bin/python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True, capture_output=True)
+    site = next((home / "lib").glob("python*/site-packages"))
+    lent = Path(sys.modules["flask"].__file__).parents[1]
+    (site / "lent.pth").write_text(f"import sys; sys.path.append({str(lent)!r})\n")
+    for arguments in (["replay"], ["check"], ["sample"]):
+        done = subprocess.run(
+            [home / "bin/cds-service", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    shown = subprocess.run(
+        [python, "-c", "import cds_service; print(cds_service.__file__)"], capture_output=True, text=True, check=True
+    )
+    assert str(site) in shown.stdout
