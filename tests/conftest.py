@@ -31,9 +31,39 @@ DRAFTS = sorted(path.stem for path in (FIXTURES / "drafts").glob("*.json"))
 _WRITTEN = date(2026, 11, 23)  # the day that patients and drafts are written as of
 # https://hl7.org/fhir/R4/valueset-issue-type.html
 _ISSUE_TYPES = frozenset(
-    "invalid structure required value invariant security login unknown expired forbidden suppressed processing "
-    "not-supported duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly "
-    "business-rule conflict transient lock-error no-store exception timeout incomplete throttled informational".split()
+    [
+        "invalid",
+        "structure",
+        "required",
+        "value",
+        "invariant",
+        "security",
+        "login",
+        "unknown",
+        "expired",
+        "forbidden",
+        "suppressed",
+        "processing",
+        "not-supported",
+        "duplicate",
+        "multiple-matches",
+        "not-found",
+        "deleted",
+        "too-long",
+        "code-invalid",
+        "extension",
+        "too-costly",
+        "business-rule",
+        "conflict",
+        "transient",
+        "lock-error",
+        "no-store",
+        "exception",
+        "timeout",
+        "incomplete",
+        "throttled",
+        "informational",
+    ]
 )
 _RESPONSE = jsonschema.Draft202012Validator(
     json.loads((packaged("cards").parent / "cds_service/protocol/schemas/response.json").read_text(encoding="utf-8"))

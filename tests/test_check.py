@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+
 from cds_service.content.check import check, loinc_is_valid, snomed_is_valid, update_lock
 from cds_service.content.load import load_pack
 from cds_service.packaged import packaged

@@ -139,7 +139,7 @@ def test_the_application_also_runs_under_gunicorn(tmp_path):
     try:
         for _ in range(100):
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/cds-services", timeout=1) as answer:  # noqa: S310
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/cds-services", timeout=1) as answer:
                     assert json.loads(answer.read())["services"]
                 break
             except OSError:

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 sys.path.insert(0, str(__import__("pathlib").Path(__file__).parent / "bench"))
-from test_relevance import NOW, body_with  # noqa: E402
+from test_relevance import NOW, body_with
 
-from cds_service.evaluate import evaluate  # noqa: E402
+from cds_service.evaluate import evaluate
 
 
 def fastest(function, *arguments, rounds=15):

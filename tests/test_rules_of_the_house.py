@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from cds_service.packaged import packaged
 
 PACKAGE = Path(__file__).parents[1] / "cds_service"
@@ -24,8 +25,10 @@ def strings_and_numbers(tree):
     docs = {
         id(node.body[0].value)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body
-        and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+        and isinstance(node.body[0].value, ast.Constant)
     }
     return [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and id(n) not in docs]
 

@@ -8,6 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
+from fhir.resources.R4B import get_fhir_model_class
+from jsonschema import Draft202012Validator
+
 from cds_service.content.load import load_pack
 from cds_service.content.model import INDICATORS
 from cds_service.evaluate import Evaluator, evaluate
@@ -15,8 +18,6 @@ from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
 from cds_service.replay.run import in_process
 from cds_service.replay.scenarios import read_scenarios
-from fhir.resources.R4B import get_fhir_model_class
-from jsonschema import Draft202012Validator
 
 SCENARIOS = list(read_scenarios(packaged("fixtures")))
 RESPONSE = Draft202012Validator(

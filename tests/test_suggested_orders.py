@@ -4,12 +4,13 @@ import copy
 import json
 
 import pytest
-from cds_service.chart.r4 import problem_in
-from cds_service.chart.revise import with_regimen, with_route
-from cds_service.packaged import packaged
 from fhir.resources.R4B.medicationrequest import MedicationRequest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cds_service.chart.r4 import problem_in
+from cds_service.chart.revise import with_regimen, with_route
+from cds_service.packaged import packaged
 
 ROUTE = {"system": "http://snomed.info/sct", "code": "78421000", "display": "Intramuscular route", "text": "IM"}
 DRAFTS = {path.stem: json.loads(path.read_text()) for path in (packaged("fixtures") / "drafts").glob("*.json")}

@@ -4,12 +4,13 @@ import random
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cds_service.content.analyse import findings, probes
 from cds_service.content.decide import OrderFacts, Values
 from cds_service.content.unary import parse_cell
 from cds_service.facts import Fact, Interval, State
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
@@ -31,9 +32,9 @@ def test_a_number_fits_a_cell(cell, value, fits):
     assert parse_cell(cell).matches(Fact.of(Interval.point(Fraction(value)))) is fits
 
 
-@pytest.mark.parametrize("cell", ["", "25 and 30", "< ", "[50..25]", "IM", 'not(absent)', '"a" "b"', "25 +", "< x"])
+@pytest.mark.parametrize("cell", ["", "25 and 30", "< ", "[50..25]", "IM", "not(absent)", '"a" "b"', "25 +", "< x"])
 def test_what_is_no_unary_test_is_refused(cell):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"is not a unary test|runs backwards"):
         parse_cell(cell)
 
 
@@ -57,9 +58,10 @@ def naive_rules(decision, facts):
     """Rules that fire, by the plainest reading: every cell's text taken apart anew."""
     fired = []
     for rule in decision.rules:
-        if all(cell is None or naive_fit(cell.source, facts[name], decision, name) for name, cell in zip(
-            decision.inputs, rule.cells, strict=True
-        )):
+        if all(
+            cell is None or naive_fit(cell.source, facts[name], decision, name)
+            for name, cell in zip(decision.inputs, rule.cells, strict=True)
+        ):
             fired.append(rule.id)
     return fired if decision.hit_policy == "COLLECT" else fired[:1]
 

@@ -4,12 +4,13 @@ from fractions import Fraction
 
 import pytest
 import yaml
-from cds_service.chart.quantities import read_quantity
-from cds_service.facts import Interval, Reason
-from cds_service.packaged import packaged
 from hypothesis import given
 from hypothesis import strategies as st
 from ucumvert import PintUcumRegistry
+
+from cds_service.chart.quantities import read_quantity
+from cds_service.facts import Interval, Reason
+from cds_service.packaged import packaged
 
 UNITS = yaml.safe_load((packaged("cards") / "vitamin-b12/units.yaml").read_text())
 UCUM = "http://unitsofmeasure.org"

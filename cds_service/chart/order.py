@@ -19,6 +19,9 @@ from cds_service.declarations import Concept, FactDeclaration, ValueSet
 from cds_service.facts import Evidence, Fact, Interval, Reason
 
 PRESENT = "present"
+# Names of agents that value sets give to products: these two settle what an order is, the third leaves it open.
+_SETTLED = ("excluded", "combination")
+_NOT_STATED = "not-stated"
 
 GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
 
@@ -113,23 +116,27 @@ class Drug:
 def recognise_drug(order: Order, value_sets: Iterable[ValueSet]) -> Drug | None:
     """The drug of an order by its codes, or by exact name where nothing is coded; ``None`` if it is none of ours.
 
-    Several codings may name ingredient and product (field.md 1.4): the one that says most is taken. Value sets
-    listed earlier win, so excluded products are listed first. ``agent`` is ``conflict`` if codings name two agents.
+    Several codings may name ingredient and product (field.md 1.4): the one that says most is taken. ``agent`` is
+    the one that any of them states; ``conflict`` if codings name two agents of
+    the same or of another set. Sets of products that settle the matter alone (excluded, combinations) come first.
     """
     coded = [pair for concept in order.medications for pair in pairs(concept)]
+    names = [words(concept).strip().casefold() for concept in order.medications]
+    known: list[Concept] = []
     for value_set in value_sets:
         if coded:
-            known = [c for c in (value_set.find(*pair) for pair in coded) if c is not None]
+            known += [c for c in (value_set.find(*pair) for pair in coded) if c is not None]
         else:
-            names = (words(concept).strip().casefold() for concept in order.medications)
-            known = [value_set.names[name] for name in names if name in value_set.names]
-        if known:
-            known.sort(key=lambda c: (c.strength is not None, bool(c.form)), reverse=True)
-            agents = {c.agent for c in known} - {"vitamin-b12"} or {c.agent for c in known}
-            agent = agents.pop() if len(agents) == 1 else "conflict"
-            form = next((c.form for c in known if c.form), "")
-            return Drug(known[0], agent, form, by_name=not coded)
-    return None
+            known += [value_set.names[name] for name in names if name in value_set.names]
+        if known and known[0].agent in _SETTLED:
+            return Drug(known[0], known[0].agent, known[0].form, by_name=not coded)
+    if not known:
+        return None
+    known.sort(key=lambda c: (c.strength is not None, bool(c.form)), reverse=True)
+    agents = {c.agent for c in known} - {_NOT_STATED} or {_NOT_STATED}
+    agent = agents.pop() if len(agents) == 1 else "conflict"
+    form = next((c.form for c in known if c.form), "")
+    return Drug(known[0], agent, form, by_name=not coded)
 
 
 def agent(declaration: FactDeclaration, order: Order) -> Fact:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+
 from cds_service.evaluate import evaluate
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import read_scenarios
