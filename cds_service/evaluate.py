@@ -281,7 +281,8 @@ def suggestions_of(
 
     A suggestion is withheld if accepting it would raise a critical, or anything new as severe as its own card.
     """
-    if any(note.then.withhold for note in one.decided.notes):
+    withdrawn = {note.then.withhold for note in one.decided.notes}
+    if "all" in withdrawn:
         return [], []
     pack = evaluator.pack
     drafts = draft_nodes(request)
@@ -296,6 +297,8 @@ def suggestions_of(
         for index, suggestion in enumerate(finding.then.suggestions):
             key = (suggestion.kind, suggestion.template)
             if key in seen or not is_offered(suggestion, one):
+                continue
+            if "medications" in withdrawn and orders_medication(pack, suggestion):
                 continue
             seen.add(key)
             about = (request.hook_instance, one.order.reference, finding.topic, str(index))
@@ -325,6 +328,11 @@ def suggestions_of(
                 entry["isRecommended"] = True
             offered.append(entry)
     return offered, withheld
+
+
+def orders_medication(pack: Pack, suggestion: Suggestion) -> bool:
+    """Whether accepting a suggestion leaves a medication order that it placed or changed."""
+    return suggestion.kind == "route" or bool(suggestion.template and pack.templates[suggestion.template].agent)
 
 
 def is_offered(suggestion: Suggestion, one: Judged) -> bool:

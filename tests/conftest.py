@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import jsonschema
 import pytest
@@ -17,6 +18,7 @@ from werkzeug.test import TestResponse
 from cds_service.app import create_app
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
+from cds_service.evaluate import Evaluator
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import moved, search
 from cds_service.settings import Settings
@@ -179,3 +181,19 @@ def cards_of() -> Callable[[TestResponse], list[dict[str, Any]]]:
         return cards
 
     return check
+
+
+@pytest.fixture(scope="session")
+def evaluator(pack: Pack) -> Evaluator:
+    return Evaluator.prepare(pack, zone=ZoneInfo("UTC"), key=b"a key for tests")
+
+
+@pytest.fixture(scope="session")
+def post(client: FlaskClient) -> Callable[..., TestResponse]:
+    """Sends a call to the order-select service; bytes go as they are."""
+
+    def send(body: Any, content_type: str | None = "application/json", path: str = ORDER_SELECT, **more: Any) -> Any:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return client.post(path, data=data, content_type=content_type, **more)
+
+    return send

@@ -163,7 +163,10 @@ def _newest(
         if declaration.look_back_days is not None and result.span.end < chart.now - timedelta(
             days=declaration.look_back_days
         ):
-            return flawed or Fact.unusable(Reason("tooOld", {"days": str(declaration.look_back_days)}), result.evidence)
+            return flawed or Fact.unusable(
+                Reason("tooOld", {"days": str(declaration.look_back_days), "date": result.evidence.date}),
+                result.evidence,
+            )
         values = [(read(result.observation), result)]
         for other in found[index + 1 :]:
             if other.span == result.span and _flaw(other, chart) is None:

@@ -1,4 +1,4 @@
-"""FHIR R4 MedicationRequest as an update gives it back, as strict structures: what we emit must fit them. Imports nothing of ours.
+"""FHIR R4 MedicationRequest as an update gives it back, as strict structures. Imports nothing of ours.
 
 The serving process does not import fhir.resources (Z27), so an edited draft is held against these; the tests hold
 these against fhir.resources.

@@ -27,6 +27,7 @@ from cds_service.content.unary import Cell, parse_cell
 from cds_service.declarations import Analyte, Concept, FactDeclaration, Search, Strength, ValueSet
 
 LOINC = "http://loinc.org"
+_WITHHOLD = {"": "", "withheld": "all", "medications withheld": "medications"}
 _PATIENT_SEARCH = "patient={{context.patientId}}"
 
 
@@ -274,7 +275,7 @@ class _Loading:
             suggestions=tuple(suggestions),
             not_checked=then.get("not-checked", False),
             not_covered=then.get("not-covered", False),
-            withhold=then.get("suggestions") == "withheld",
+            withhold=_WITHHOLD[then.get("suggestions", "")],
         )
 
     # --- references ---------------------------------------------------------------------------------------------

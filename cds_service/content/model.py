@@ -34,7 +34,8 @@ class Outcome:
     """What a matching rule says. Definitions have ``value``; cards ``indicator`` and ``text``; notes ``text``.
 
     ``silent`` cards say nothing. ``not_checked`` marks what could not be judged for want of data (Z21),
-    ``not_covered`` what the source does not speak of (Z30), ``withhold`` a note that withdraws every suggestion.
+    ``not_covered`` what the source does not speak of (Z30). ``withhold`` is what a note withdraws: ``all``
+    suggestions, or those that order ``medications``.
     """
 
     value: str = ""
@@ -44,7 +45,7 @@ class Outcome:
     suggestions: tuple[Suggestion, ...] = ()
     not_checked: bool = False
     not_covered: bool = False
-    withhold: bool = False
+    withhold: str = ""
 
 
 @dataclass(frozen=True, slots=True)

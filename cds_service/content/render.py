@@ -100,7 +100,8 @@ class Speech:
         if fact.state is State.UNKNOWN:
             return [fill(words["not-known"], {"label": label, "reason": reason})]
         if fact.state is State.UNUSABLE:
-            return [fill(words["not-usable"], {"label": label, "said": said, "reason": reason})]
+            date = fact.evidence[0].date if fact.evidence else ""
+            return [fill(words["not-usable"], {"label": label, "said": said, "date": date, "reason": reason})]
         if fact.state is State.ABSENT:
             return [fill(words["none-found"], {"label": label})]
         lines = []

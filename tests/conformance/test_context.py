@@ -1,0 +1,235 @@
+"""What the context of order-select holds (conformance section 4)."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-im-monthly"
+
+
+@pytest.fixture
+def body(request_for):
+    return request_for(PATIENT, DRAFT)
+
+
+@pytest.fixture
+def draft(body):
+    return body["context"]["draftOrders"]["entry"][0]["resource"]
+
+
+@pytest.mark.parametrize(
+    "user", ["x", "Practitioner", "Practitioner/", "/a", "a/b/c", "https://x/Practitioner/1", "😀"]
+)
+def test_CTX_01_an_odd_user_is_400_or_tolerated(post, body, user):
+    body["context"]["userId"] = user
+    assert post(body).status_code in (200, 400)
+
+
+@pytest.mark.parametrize("selection", ["x", "", "/", "MedicationRequest/", "a/b/c", "😀"])
+def test_CTX_01_an_odd_selection_is_400_or_tolerated(post, body, selection):
+    body["context"]["selections"] = [selection]
+    assert post(body).status_code in (200, 400)
+
+
+@pytest.mark.parametrize("field", ["patientId", "encounterId"])
+@pytest.mark.parametrize("value", ["Patient/1", "https://fhir.example/Patient/1", "/1", "1/", ""])
+def test_CTX_02_ids_are_bare(post, assert_outcome, body, field, value):
+    body["context"][field] = value
+    assert_outcome(post(body), 400, f"context.{field}")
+
+
+def test_CTX_03_a_dangling_selection_is_passed_over(post, cards_of, body):
+    plain = cards_of(post(body))
+    body["context"]["selections"] += ["MedicationRequest/nowhere", "ServiceRequest/draft-1"]
+    assert plain
+    assert cards_of(post(body)) == plain
+
+
+def test_CTX_03_only_dangling_selections_give_no_card(post, cards_of, body):
+    body["context"]["selections"] = ["MedicationRequest/nowhere"]
+    assert cards_of(post(body)) == []
+
+
+def test_CTX_03_a_selection_named_twice_gives_its_cards_once(post, cards_of, body):
+    plain = cards_of(post(body))
+    body["context"]["selections"] *= 2
+    assert cards_of(post(body)) == plain
+
+
+def test_CTX_04_fullUrl_id_total_and_type_of_the_bundle_may_be_missing_or_there(post, cards_of, body):
+    plain = cards_of(post(body))
+    bundle = body["context"]["draftOrders"]
+    bundle.pop("type")
+    assert cards_of(post(body)) == plain
+    bundle |= {"id": "b", "total": 1}
+    bundle["entry"][0]["fullUrl"] = "urn:uuid:d1577c69-dfbe-44ad-ba6d-3e05e953b2eb"
+    assert cards_of(post(body)) == plain
+
+
+def test_CTX_04_the_order_of_entries_does_not_matter(post, cards_of, request_for):
+    body = request_for("kwame-mensah", DRAFT, "atorvastatin", "folic-acid-5mg-oral")
+    plain = cards_of(post(body))
+    body["context"]["draftOrders"]["entry"].reverse()
+    assert plain
+    assert sorted(c["summary"] for c in cards_of(post(body))) == sorted(c["summary"] for c in plain)
+
+
+def test_CTX_05_an_order_that_is_not_selected_gets_no_card(post, cards_of, request_for):
+    body = request_for("kwame-mensah", "atorvastatin", DRAFT)
+    assert cards_of(post(body))
+    body["context"]["selections"] = ["MedicationRequest/draft-1"]
+    assert cards_of(post(body)) == []
+
+
+@pytest.mark.parametrize("member", ["dosageInstruction", "authoredOn", "intent", "status", "id"])
+def test_CTX_06_an_incomplete_order_is_no_error(post, cards_of, body, draft, member):
+    draft.pop(member)
+    cards_of(post(body))
+
+
+@pytest.mark.parametrize("member", ["text", "timing", "route", "doseAndRate"])
+def test_CTX_06_an_incomplete_dosage_is_no_error(post, cards_of, body, draft, member):
+    draft["dosageInstruction"][0].pop(member)
+    cards_of(post(body))
+
+
+def test_CTX_06_an_order_with_only_a_code_is_judged(post, cards_of, request_for):
+    body = request_for(PATIENT, "b12-code-only")
+    order = body["context"]["draftOrders"]["entry"][0]["resource"]
+    kept = {"resourceType", "id", "subject", "medicationCodeableConcept"}
+    body["context"]["draftOrders"]["entry"][0]["resource"] = {k: v for k, v in order.items() if k in kept}
+    assert cards_of(post(body))
+
+
+def test_CTX_06_an_order_without_a_medication_is_silent(post, cards_of, body, draft):
+    draft.pop("medicationCodeableConcept")
+    assert cards_of(post(body)) == []
+
+
+@pytest.mark.parametrize("kind", ["collection", "searchset", "transaction", "nonsense", 1, None])
+def test_CTX_08_any_type_of_bundle_is_accepted(post, cards_of, body, kind):
+    body["context"]["draftOrders"]["type"] = kind
+    assert cards_of(post(body))
+
+
+def test_CTX_09_unknown_resource_types_are_skipped(post, cards_of, body):
+    plain = cards_of(post(body))
+    kinds = ["ServiceRequest", "DeviceRequest", "NutritionOrder", "VisionPrescription", "ProcedureRequest", "Nonsense"]
+    others = [{"resourceType": kind, "id": f"other-{kind}"} for kind in kinds] + [{"resourceType": "MedicationOrder"}]
+    body["context"]["draftOrders"]["entry"] += [{"resource": other} for other in others]
+    body["context"]["selections"] += [f"{other['resourceType']}/{other.get('id', 'x')}" for other in others]
+    assert plain
+    assert cards_of(post(body)) == plain
+
+
+def test_CTX_09_only_other_types_give_no_cards(post, cards_of, request_for):
+    order = {"resourceType": "ServiceRequest", "id": "s", "code": {"coding": [{}]}}
+    assert cards_of(post(request_for(PATIENT, order, without=["all"]))) == []
+
+
+def test_CTX_09_shapes_of_R5_are_read(post, cards_of, body, draft):
+    plain = [card["summary"] for card in cards_of(post(body))]
+    concept = draft.pop("medicationCodeableConcept")
+    draft["medication"] = {"concept": concept}
+    assert plain
+    assert [card["summary"] for card in cards_of(post(body))] == plain
+    draft["contained"] = [{"resourceType": "Medication", "id": "m", "code": concept}]
+    draft["medication"] = {"reference": {"reference": "#m"}}
+    assert [card["summary"] for card in cards_of(post(body))] == plain
+
+
+@pytest.mark.parametrize("length", [194, 5_000])
+def test_CTX_11_long_and_unusual_ids_are_accepted(post, cards_of, request_for, length):
+    body = request_for(PATIENT, DRAFT)
+    odd = "4d0f39b4\u20116ba6\u2011" + "x" * length
+    text = __import__("json").dumps(body).replace(f"Patient/{PATIENT}", f"Patient/{odd}")
+    body = __import__("json").loads(text)
+    body["context"] |= {"patientId": odd, "selections": [f"MedicationRequest/{odd}"], "encounterId": odd}
+    body["context"]["draftOrders"]["entry"][0]["resource"]["id"] = odd
+    body["prefetch"]["patient"]["id"] = odd
+    assert cards_of(post(body))
+
+
+def test_CTX_12_no_selections_is_400(post, assert_outcome, body):
+    body["context"]["selections"] = []
+    assert_outcome(post(body), 400, "context.selections")
+
+
+def test_CTX_12_draftOrders_must_be_a_bundle(post, assert_outcome, body, draft):
+    body["context"]["draftOrders"] = draft
+    assert_outcome(post(body), 400, "context.draftOrders")
+
+
+@pytest.mark.parametrize("entry", [{}, {"entry": []}, {"entry": None}])
+@pytest.mark.parametrize("without", [(), ("all",)])
+def test_CTX_12_RSP_02_a_bundle_without_entry_gives_no_cards(post, cards_of, request_for, entry, without):
+    body = request_for(PATIENT, DRAFT, without=without)
+    body["context"]["draftOrders"] = {"resourceType": "Bundle", **entry}
+    assert cards_of(post(body)) == []
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"reference": "Patient/emily-carter"},
+        {"reference": "https://fhir.example/Patient/emily-carter"},
+        {"reference": f"Patient/{PATIENT}x"},
+        {"reference": f"Group/{PATIENT}"},
+        {"reference": PATIENT},
+        {"reference": ""},
+        {"reference": 1},
+        {"reference": None},
+        {"reference": "#p"},
+        {"display": "x"},
+        {"identifier": {"value": PATIENT}},
+        {},
+        [],
+        "Patient/amara-okafor",
+        None,
+    ],
+)
+def test_CTX_13_Z32_an_order_for_another_patient_or_none_is_422(post, assert_outcome, body, draft, subject):
+    draft["subject"] = subject
+    assert_outcome(post(body), 422, "context.draftOrders.entry[0].resource.subject")
+
+
+def test_CTX_13_Z32_an_order_without_a_subject_is_422(post, assert_outcome, body, draft):
+    del draft["subject"]
+    assert_outcome(post(body), 422, "context.draftOrders.entry[0].resource.subject")
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        f"https://fhir.example/r4/Patient/{PATIENT}",
+        f"Patient/{PATIENT}/_history/3",
+        f"https://fhir.example/r4/Patient/{PATIENT}/_history/3",
+    ],
+)
+def test_CTX_13_Z32_absolute_and_versioned_subjects_are_this_patient(post, cards_of, body, draft, reference):
+    draft["subject"] = {"reference": reference}
+    assert cards_of(post(body))
+
+
+def test_CTX_13_the_path_names_the_order_that_is_wrong(post, assert_outcome, request_for):
+    body = request_for(PATIENT, "atorvastatin", DRAFT)
+    body["context"]["draftOrders"]["entry"][1]["resource"]["subject"] = {"reference": "Patient/other"}
+    assert_outcome(post(body), 422, "context.draftOrders.entry[1].resource.subject")
+
+
+@pytest.mark.parametrize("identity", ["other", "", None])
+def test_CTX_13_a_prefetched_patient_who_is_another_is_422(post, assert_outcome, body, identity):
+    body["prefetch"]["patient"]["id"] = identity
+    assert_outcome(post(body), 422, "prefetch.patient")
+
+
+def test_CTX_13_results_of_another_patient_make_no_card(post, cards_of, request_for):
+    body = request_for(PATIENT, DRAFT)
+    other = request_for("kwame-mensah", DRAFT)
+    mine = copy.deepcopy(body)
+    mine["prefetch"]["platelets"].pop("entry")
+    body["prefetch"]["platelets"] = other["prefetch"]["platelets"]
+    assert cards_of(post(body)) == cards_of(post(mine))
+    assert "kwame" not in post(body).text

@@ -1,0 +1,117 @@
+"""Discovery and the prefetch templates it publishes (conformance sections 2 and 5.1, settlement Z22)."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+TOKENS = {
+    "context.userId",
+    "context.patientId",
+    "context.encounterId",
+    "userPractitionerId",
+    "userPractitionerRoleId",
+    "userPatientId",
+    "userRelatedPersonId",
+}
+
+
+@pytest.fixture
+def services(client):
+    return client.get("/cds-services").json["services"]
+
+
+@pytest.mark.parametrize("path", ["/cds-services", "/cds-services/"])
+def test_D_01_discovery_answers_200_with_and_without_slash(client, path):
+    assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/fhir+json", None])
+def test_D_01_J_07_discovery_is_json_for_every_accept(client, accept):
+    answer = client.get("/cds-services", headers={"Accept": accept} if accept else {})
+    assert answer.status_code == 200
+    assert answer.mimetype == "application/json"
+
+
+def test_D_02_services_is_an_array(client):
+    body = client.get("/cds-services").json
+    assert list(body) == ["services"]
+    assert isinstance(body["services"], list)
+    assert body["services"]
+
+
+def test_D_02_no_services_is_an_empty_array():
+    from cds_service.protocol.discovery import discovery
+
+    assert discovery([]) == {"services": []}
+
+
+def test_D_03_D_04_D_06_hook_description_and_title_are_said(services):
+    for service in services:
+        for member in ("hook", "description", "title"):
+            assert isinstance(service[member], str)
+            assert service[member].strip()
+
+
+def test_D_05_id_is_a_path_segment_that_is_served(client, services):
+    for service in services:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", service["id"])
+        assert service["id"] != "feedback"
+        assert client.post(f"/cds-services/{service['id']}", json={}).status_code == 400
+
+
+def test_D_07_J_03_nothing_empty_and_only_known_members(services):
+    known = {"hook", "id", "title", "description", "prefetch", "usageRequirements"}
+    for service in services:
+        assert set(service) <= known
+        assert all(service.values())
+        assert all(isinstance(t, str) and t for t in service.get("prefetch", {}).values())
+
+
+def test_D_13_no_two_services_of_one_id_and_hook(services):
+    pairs = [(service["id"], service["hook"]) for service in services]
+    assert len(pairs) == len(set(pairs))
+
+
+def test_PF_01_templates_are_relative_reads_or_searches(templates):
+    token = r"\{\{[^{}]+\}\}"
+    for template in templates.values():
+        assert re.fullmatch(rf"[A-Z][A-Za-z]+(/{token}|\?[^?\s]+)", template), template
+        assert "://" not in template.partition("?")[0]
+
+
+def test_PF_02_PF_03_tokens_are_first_level_context_or_user(templates):
+    for template in templates.values():
+        assert set(re.findall(r"\{\{(.*?)\}\}", template)) <= TOKENS, template
+
+
+def test_PF_05_PF_06_PF_07_only_the_safe_subset(templates):
+    for template in templates.values():
+        query = template.partition("?")[2]
+        for part in filter(None, query.split("&")):
+            name, equals, value = part.partition("=")
+            assert equals and value
+            assert re.fullmatch(r"patient|subject|code|status|category|_count|_sort", name), part
+            assert not re.match(r"(ne|sa|eb|ap)\d", value)
+            assert name != "_sort" or value == "-date"
+
+
+def test_PF_11_keys_are_identifiers(templates):
+    assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) for key in templates)
+
+
+def test_Z22_at_most_12_templates_of_1500_characters_without_dates_or_in(templates):
+    assert len(templates) <= 12
+    for template in templates.values():
+        assert len(template) <= 1500
+        assert ":in" not in template
+        assert not re.search(r"[?&](date|recorded-date|authoredon)\b|(ge|le|gt|lt|eq)\d{4}|today\(", template)
+
+
+def test_Z22_laboratory_templates_are_sorted_and_counted_with_room(templates):
+    for template in templates.values():
+        if template.startswith("Observation?"):
+            assert "_sort=-date" in template
+            assert int(re.search(r"_count=(\d+)", template)[1]) >= 5
+            assert re.search(r"code=http://loinc\.org\|", template)

@@ -1,0 +1,178 @@
+"""What may arrive under a prefetch key (conformance section 5.2)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+PATIENT = "kwame-mensah"  # low platelets
+DRAFTS = ["hydroxocobalamin-im-monthly", "cyanocobalamin-iv", "folic-acid-5mg-oral", "cyanocobalamin-oral-1000-daily"]
+KEYS = [
+    "patient",
+    "conditions",
+    "allergyIntolerances",
+    "medicationRequests",
+    "medicationAdministrations",
+    "procedures",
+    "platelets",
+    "vitaminB12",
+    "egfr",
+    "creatinine",
+    "dialysisCreatinine",
+]
+
+
+def outcome(severity, **more):
+    return {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": "processing"}], **more}
+
+
+def bundle(*resources, **more):
+    return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": r} for r in resources], **more}
+
+
+NOTHING_FOUND = {
+    "bundle-without-entry": {"resourceType": "Bundle", "type": "searchset", "total": 0},
+    "bundle-with-empty-entry": {"resourceType": "Bundle", "type": "searchset", "entry": []},
+    "bundle-with-null-entry": {"resourceType": "Bundle", "entry": None},
+    "bundle-with-warning": {
+        "resourceType": "Bundle",
+        "total": 0,
+        "entry": [{"resource": outcome("warning"), "search": {"mode": "outcome"}}],
+    },
+    "bundle-with-information": bundle(outcome("information")),
+    "outcome-warning": outcome("warning"),
+}
+FAILED = {
+    "outcome-error": outcome("error"),
+    "outcome-fatal": outcome("fatal"),
+    "bundle-with-error": bundle(outcome("error")),
+}
+MALFORMED = {
+    "string": "x",
+    "empty-string": "",
+    "number": 1,
+    "true": True,
+    "array": [],
+    "array-of-resources": [{"resourceType": "Observation"}],
+    "empty-object": {},
+    "other-type": {"resourceType": "Practitioner", "id": "x"},
+    "type-is-number": {"resourceType": 1},
+    "type-is-null": {"resourceType": None},
+    "bundle-entry-object": {"resourceType": "Bundle", "entry": {"resource": {}}},
+    "bundle-entry-string": {"resourceType": "Bundle", "entry": "x"},
+    "bundle-entry-of-strings": {"resourceType": "Bundle", "entry": ["x"]},
+}
+ODD_ENTRIES = {
+    "entry-empty": {"resourceType": "Bundle", "entry": [{}]},
+    "entry-null": {"resourceType": "Bundle", "entry": [None]},
+    "resource-null": bundle(None),
+    "resource-string": bundle("x"),
+    "resource-array": bundle([]),
+    "resource-empty": bundle({}),
+    "resource-of-other-type": bundle({"resourceType": "Practitioner", "id": "x"}),
+    "link-null": bundle(link=None),
+    "link-object": bundle(link={}),
+    "link-of-null": bundle(link=[None]),
+    "link-next": bundle(link=[{"relation": "next", "url": "https://evil.example/next"}]),
+    "outcome-without-issue": {"resourceType": "OperationOutcome"},
+    "outcome-issue-empty": {"resourceType": "OperationOutcome", "issue": []},
+    "outcome-issue-string": {"resourceType": "OperationOutcome", "issue": "x"},
+    "outcome-severity-number": {"resourceType": "OperationOutcome", "issue": [{"severity": 1}]},
+    "bundle-outcome-issue-string": bundle({"resourceType": "OperationOutcome", "issue": "x"}),
+    "bundle-in-bundle": bundle(bundle()),
+}
+
+
+def answer_of(post, cards_of, body):
+    answer = post(body)
+    assert answer.status_code in (200, 412), answer.text
+    if answer.status_code == 200:
+        cards_of(answer)
+    return answer
+
+
+def test_PF_13_the_keys_of_this_test_are_those_of_discovery(templates):
+    assert sorted(KEYS) == sorted(templates)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("draft", DRAFTS)
+@pytest.mark.parametrize("state", NOTHING_FOUND)
+def test_PF_23_T_01_nothing_found_is_the_same_as_null(post, cards_of, request_for, key, draft, state):
+    null = answer_of(post, cards_of, request_for(PATIENT, draft, prefetch={key: None}))
+    found = answer_of(post, cards_of, request_for(PATIENT, draft, prefetch={key: NOTHING_FOUND[state]}))
+    assert (found.status_code, found.data) == (null.status_code, null.data)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("draft", DRAFTS)
+@pytest.mark.parametrize("state", FAILED | MALFORMED)
+def test_PF_22_PF_23_failed_or_malformed_is_as_if_it_were_not_sent(post, cards_of, request_for, key, draft, state):
+    missing = answer_of(post, cards_of, request_for(PATIENT, draft, without=[key]))
+    sent = answer_of(post, cards_of, request_for(PATIENT, draft, prefetch={key: (FAILED | MALFORMED)[state]}))
+    assert sent.status_code == missing.status_code
+    if missing.status_code == 200:
+        assert [c["summary"] for c in sent.json["cards"]] == [c["summary"] for c in missing.json["cards"]]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("state", ODD_ENTRIES)
+def test_PF_22_odd_entries_are_never_500(post, cards_of, request_for, key, state):
+    for draft in DRAFTS:
+        answer_of(post, cards_of, request_for(PATIENT, draft, prefetch={key: ODD_ENTRIES[state]}))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_PF_27_dropping_one_key_is_200_or_412_that_names_it(post, cards_of, assert_outcome, request_for, key):
+    for draft in DRAFTS:
+        answer = answer_of(post, cards_of, request_for(PATIENT, draft, without=[key]))
+        if answer.status_code == 412:
+            assert_outcome(answer, 412, f"prefetch.{key}")
+
+
+def test_PF_13_other_keys_are_ignored(post, cards_of, request_for):
+    plain = cards_of(post(request_for(PATIENT, DRAFTS[0])))
+    extra = {"user": {"resourceType": "Practitioner"}, "x": 1, "": None, "platelets ": "x"}
+    assert plain
+    assert cards_of(post(request_for(PATIENT, DRAFTS[0], prefetch=extra))) == plain
+
+
+def test_PF_25_what_has_a_next_page_is_not_taken_for_absent(post, cards_of, request_for):
+    body = request_for("fatima-idrissi", DRAFTS[0])  # thrombocytopenia is coded, no platelet count at all
+    first_page = {"resourceType": "Bundle", "link": [{"relation": "next", "url": "https://fhir.example/next"}]}
+    paged = answer_of(post, cards_of, request_for("fatima-idrissi", DRAFTS[0], prefetch={"platelets": first_page}))
+    looked = answer_of(post, cards_of, body)
+    assert paged.data != looked.data
+
+
+def test_PF_26_shuffled_untyped_bundles_with_included_resources_are_read(post, cards_of, request_for):
+    body = request_for(PATIENT, DRAFTS[0])
+    plain = cards_of(post(body))
+    sent = body["prefetch"]["platelets"]
+    sent["entry"] = [{"resource": e["resource"]} for e in reversed(sent["entry"])]
+    sent["entry"].insert(0, {"resource": {"resourceType": "Practitioner", "id": "x"}, "search": {"mode": "include"}})
+    for kind in ("collection", "searchset", None):
+        sent["type"] = kind
+        assert cards_of(post(body)) == plain
+
+
+def test_Z21_an_im_order_without_any_data_is_412_and_names_platelets(post, assert_outcome, request_for):
+    body = request_for(PATIENT, "hydroxocobalamin-im-monthly", without=["all"])
+    said = json.dumps(assert_outcome(post(body), 412))
+    assert "prefetch.platelets" in said
+    del body["prefetch"]
+    assert_outcome(post(body), 412)
+
+
+def test_Z21_iv_cyanocobalamin_without_any_data_is_200_with_a_card(post, cards_of, request_for):
+    assert cards_of(post(request_for(PATIENT, "cyanocobalamin-iv", without=["all"])))
+
+
+def test_Z21_everything_null_is_never_412(post, cards_of, request_for):
+    for draft in DRAFTS:
+        cards_of(post(request_for(PATIENT, draft, prefetch=dict.fromkeys(KEYS))))
+
+
+def test_PF_21_an_order_of_something_else_needs_no_data(post, cards_of, request_for):
+    assert cards_of(post(request_for(PATIENT, "atorvastatin", without=["all"]))) == []

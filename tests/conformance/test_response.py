@@ -1,0 +1,243 @@
+"""Cards, suggestions and actions over every patient and every draft of the fixtures (conformance section 7)."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+
+import pytest
+from fhir.resources.R4B.medicationrequest import MedicationRequest
+from fhir.resources.R4B.servicerequest import ServiceRequest
+
+from cds_service.packaged import packaged
+
+PATIENTS = sorted(path.stem for path in (packaged("fixtures") / "patients").glob("*.json"))
+DRAFTS = sorted(path.stem for path in (packaged("fixtures") / "drafts").glob("*.json"))
+MODELS = {"MedicationRequest": MedicationRequest, "ServiceRequest": ServiceRequest}
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+@pytest.fixture(scope="module")
+def answers(post, request_for, cards_of):
+    """``(request, cards)`` of every patient with every draft; each answer keeps to the schema."""
+    found = []
+    for patient in PATIENTS:
+        for draft in DRAFTS:
+            body = request_for(patient, draft)
+            found.append((body, cards_of(post(body))))
+    return found
+
+
+def all_actions(answers):
+    for body, cards in answers:
+        for card in cards:
+            for suggestion in card.get("suggestions", []):
+                for action in suggestion.get("actions", []):
+                    yield body, suggestion, action
+
+
+def test_RSP_01_every_patient_with_every_draft_is_answered_by_the_schema(answers):
+    assert len(answers) == len(PATIENTS) * len(DRAFTS)
+    assert sum(map(bool, (cards for _, cards in answers))) > 100
+
+
+def test_RSP_02_nothing_to_say_is_an_empty_array(post, request_for):
+    answer = post(request_for("emily-carter", "atorvastatin"))
+    assert (answer.status_code, answer.json) == (200, {"cards": []})
+
+
+def test_RSP_03_no_system_actions(post, request_for):
+    assert list(post(request_for("kwame-mensah", "hydroxocobalamin-im-monthly")).json) == ["cards"]
+
+
+def test_RSP_10_RSP_31_Z18_uuids_are_version_8_and_bare(answers):
+    for _, cards in answers:
+        for card in cards:
+            assert UUID.fullmatch(card["uuid"])
+            assert all(UUID.fullmatch(s["uuid"]) for s in card.get("suggestions", []))
+
+
+def test_RSP_10_Z18_the_same_call_has_the_same_uuids_and_a_new_instance_new_ones(post, request_for):
+    def uuids(body):
+        cards = post(body).json["cards"]
+        return {c["uuid"] for c in cards} | {s["uuid"] for c in cards for s in c.get("suggestions", [])}
+
+    body = request_for("hiroshi-tanaka", "hydroxocobalamin-im-monthly", "b12-no-dose")
+    first = uuids(body)
+    assert first
+    assert uuids(body) == first
+    assert not uuids(body | {"hookInstance": "6c0c7d0e-0d7a-4d3a-9b2f-000000000001"}) & first
+
+
+def test_RSP_11_T_02_the_longest_names_keep_the_summary_short(post, cards_of, request_for):
+    names = ["cyanocobalamin " * 200, "😀" * 500, "x" * 5_000, "a\nb" * 100, "é\u0301" * 300]
+    for patient, draft in [("kwame-mensah", "hydroxocobalamin-im-monthly"), ("amara-okafor", "b12-no-dose")]:
+        for name in names:
+            body = request_for(patient, draft)
+            concept = body["context"]["draftOrders"]["entry"][0]["resource"]["medicationCodeableConcept"]
+            concept["text"] = name
+            for coding in concept.get("coding", []):
+                coding["display"] = name
+            for entry in body["prefetch"]["conditions"].get("entry", []):
+                entry["resource"]["code"]["text"] = name
+            for card in cards_of(post(body)):  # checks the length in UTF-16 units
+                for suggestion in card.get("suggestions", []):
+                    assert "\n" not in suggestion["label"]
+
+
+HOSTILE = "<script>alert(1)</script> <img src=x onerror=alert(1)> [x](javascript:1) **b** `c` | # h ![i](http://e)"
+
+
+def _poisoned(tree):
+    """Every word that a person might read, made hostile; codes, ids and references stay."""
+    if isinstance(tree, dict):
+        return {
+            key: HOSTILE if key in ("text", "display", "unit") and isinstance(value, str) else _poisoned(value)
+            for key, value in tree.items()
+        }
+    return [_poisoned(item) for item in tree] if isinstance(tree, list) else tree
+
+
+@pytest.mark.parametrize("patient", PATIENTS)
+def test_RSP_12_text_from_the_input_is_inert(post, cards_of, request_for, patient):
+    for draft in DRAFTS:
+        for card in cards_of(post(_poisoned(request_for(patient, draft)))):
+            said = [card["summary"], card.get("detail", "")]
+            for suggestion in card.get("suggestions", []):
+                said += [suggestion["label"], *(action["description"] for action in suggestion["actions"])]
+            for text in said:
+                assert not re.search(r"(?<!\\)<\s*/?(script|img)", text), text
+                assert not re.search(r"(?<!\\)\[x(?<!\\)\]\(", text), text
+
+
+def test_RSP_13_RSP_14_RSP_20_RSP_23_indicator_and_source(answers):
+    for _, cards in answers:
+        for card in cards:
+            assert card["indicator"] in ("info", "warning", "critical")
+            assert card["source"]["label"]
+            assert set(card["source"]["topic"]) == {"system", "code", "display"}
+
+
+def test_RSP_13_Z30_cards_stand_by_indicator_with_one_info_per_order(answers):
+    rank = ["critical", "warning", "info"]
+    for _, cards in answers:
+        places = [rank.index(card["indicator"]) for card in cards]
+        assert places == sorted(places)
+        assert places.count(2) <= 1
+
+
+def test_RSP_16_selectionBehavior_iff_suggestions(answers):
+    seen = set()
+    for _, cards in answers:
+        for card in cards:
+            assert ("suggestions" in card) == ("selectionBehavior" in card)
+            seen.add("suggestions" in card)
+    assert seen == {True, False}
+
+
+def test_RSP_17_override_reasons_have_a_display(answers):
+    reasons = [r for _, cards in answers for card in cards for r in card.get("overrideReasons", [])]
+    assert reasons
+    assert all(set(reason) == {"code", "system", "display"} for reason in reasons)
+
+
+def test_RSP_18_links_are_left_out_if_there_are_none(answers):
+    assert all(card.get("links") != [] for _, cards in answers for card in cards)
+
+
+def test_RSP_30_labels_are_said_and_differ_within_a_card(answers):
+    for _, cards in answers:
+        for card in cards:
+            labels = [suggestion["label"].strip() for suggestion in card.get("suggestions", [])]
+            assert all(labels)
+            assert len(labels) == len(set(labels))
+
+
+def test_RSP_33_RSP_34_actions_do_not_depend_on_their_order(answers):
+    for _, suggestion, action in all_actions(answers):
+        assert "actionSelectionBehavior" not in suggestion
+        assert len(suggestion["actions"]) == len({json.dumps(a, sort_keys=True) for a in suggestion["actions"]})
+        assert action["description"].strip()
+
+
+def test_RSP_40_RSP_41_all_kinds_of_action_are_seen(answers):
+    assert {action["type"] for _, _, action in all_actions(answers)} <= {"create", "update", "delete"}
+    assert {"create", "update"} <= {action["type"] for _, _, action in all_actions(answers)}
+
+
+def test_RSP_42_J_02_created_and_updated_resources_are_valid_R4_for_this_patient(answers):
+    for body, _, action in all_actions(answers):
+        if "resource" in action:
+            resource = action["resource"]
+            MODELS[resource["resourceType"]].model_validate(resource)
+            assert resource["subject"]["reference"] == f"Patient/{body['context']['patientId']}"
+
+
+def test_RSP_42_created_ids_are_new_and_unique_in_the_answer(answers):
+    for body, cards in answers:
+        drafts = {e["resource"]["id"] for e in body["context"]["draftOrders"]["entry"]}
+        ids = [a["resource"]["id"] for _, _, a in all_actions([(body, cards)]) if a["type"] == "create"]
+        assert len(ids) == len(set(ids))
+        assert not drafts & set(ids)
+
+
+def test_RSP_44_deletes_name_a_draft(answers):
+    for body, _, action in all_actions(answers):
+        if action["type"] == "delete":
+            drafts = [e["resource"] for e in body["context"]["draftOrders"]["entry"]]
+            assert action["resourceId"] in [f"{d['resourceType']}/{d['id']}" for d in drafts]
+
+
+def test_RSP_43_T_06_an_update_keeps_all_that_it_does_not_change(post, cards_of, request_for):
+    may_change = {"medicationCodeableConcept", "medicationReference", "medication", "dosageInstruction", "contained"}
+    may_go = {"substitution", "dispenseRequest"}
+    extra = {
+        "meta": {"profile": ["https://example.org/p"]},
+        "extension": [{"url": "https://example.org/e", "valueDecimal": 1.50}],
+        "_authoredOn": {"extension": [{"url": "https://example.org/a", "valueString": "x"}]},
+        "identifier": [{"system": "https://example.org/i", "value": "1"}],
+        "note": [{"text": "keep me"}],
+        "requester": {"reference": "Practitioner/1"},
+        "orgExampleUnknown": {"x": [1, None, {"y": 100000000000000000001}]},
+    }
+    updates = 0
+    for draft in DRAFTS:
+        body = request_for("amara-okafor", draft)
+        body["context"]["draftOrders"]["entry"][0]["resource"] |= copy.deepcopy(extra)
+        for _, _, action in all_actions([(body, cards_of(post(body)))]):
+            if action["type"] != "update":
+                continue
+            updates += 1
+            before = body["context"]["draftOrders"]["entry"][0]["resource"]
+            after = action["resource"]
+            assert {k: v for k, v in after.items() if k not in may_change} == {
+                k: v for k, v in before.items() if k not in may_change | may_go
+            }
+    assert updates
+
+
+def test_RSP_43_numbers_of_an_update_keep_their_digits(post, request_for):
+    body = request_for("amara-okafor", "hydroxocobalamin-im-monthly")
+    body["context"]["draftOrders"]["entry"][0]["resource"]["extension"] = [
+        {"url": "https://example.org/e", "valueDecimal": "@1"},
+        {"url": "https://example.org/f", "valueDecimal": "@2"},
+    ]
+    sent = json.dumps(body).replace('"@1"', "1.500").replace('"@2"', "0.1000000000000000055511151231257827")
+    said = post(sent.encode()).text
+    assert '"update"' in said
+    assert re.search(r'"valueDecimal":1\.500\b', said)
+    assert "0.1000000000000000055511151231257827" in said
+
+
+def test_RSP_65_each_card_names_its_order(post, cards_of, request_for):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-monthly", "cyanocobalamin-im-monthly")
+    cards = cards_of(post(body))
+    names = [
+        e["resource"]["medicationCodeableConcept"]["text"].casefold() for e in body["context"]["draftOrders"]["entry"]
+    ]
+    assert names[0] != names[1]
+    assert len(cards) >= 2
+    said = [f"{card['summary']} {card['detail']}".casefold() for card in cards]
+    assert all(sum(name in text for text in said) >= 1 for name in names)
+    assert all(any(name in text for name in names) for text in said)
