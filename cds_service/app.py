@@ -60,6 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     catalogue = _json.encode(discovery(services_of(pack)))
     app = Flask("cds_service", static_folder=None)
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
 
     @app.get("/cds-services")
@@ -73,7 +74,10 @@ def create_app(settings: Settings | None = None) -> Flask:
             raise Fault(404, "not-found", "there is no service of this id")
         if request.mimetype not in _JSON_TYPES:
             raise Fault(415, "not-supported", _SENTENCES[415])
-        answer = evaluate(evaluator, service, request.get_data(cache=False), datetime.now(UTC))
+        body = request.get_data(cache=False)
+        if request.content_length is None and len(body) >= settings.max_body_bytes:
+            raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
+        answer = evaluate(evaluator, service, body, datetime.now(UTC))
         return Response(_json.encode(answer.body), mimetype="application/json")
 
     @app.get("/healthz")
@@ -91,7 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     @app.after_request
     def allow_browsers(response: Response) -> Response:
         """CORS for browser clients, on services only, errors included (SEC-18, SEC-19, Z26)."""
-        if request.path.startswith("/cds-services"):
+        if request.path == "/cds-services" or request.path.startswith("/cds-services/"):
             response.headers["Access-Control-Allow-Origin"] = "*"
             if request.method == "OPTIONS":
                 response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "GET, POST")

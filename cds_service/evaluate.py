@@ -228,7 +228,7 @@ def card_of(
     for other in further:
         used |= other.used
     lines = [speech.detail(finding)]
-    lines += [f"- {words['also']}: {speech.summary(other)} {speech.detail(other)}" for other in further]
+    lines += [f"- {words['also']}: {speech.summary_in_detail(other)} {speech.detail(other)}" for other in further]
     lines += [f"- {speech.detail(note)}" for note in one.decided.notes if note.decision.status == "active"]
     lines += [f"- {line}" for line in withheld]
     lines += ["", f"**{words['read']}**", *(f"- {line}" for line in speech.evidence(used))]
@@ -321,7 +321,9 @@ def suggestions_of(
                 words_after = Speech(
                     pack, evaluator.regimens, judged_after.decided.values, plain(judged_after.order.name)
                 )
-                withheld.append(fill(pack.words["withheld"], {"label": label, "summary": words_after.summary(worse)}))
+                withheld.append(
+                    fill(pack.words["withheld"], {"label": label, "summary": words_after.summary_in_detail(worse)})
+                )
                 continue
             entry: dict[str, Any] = {"label": label, "uuid": uuid, "actions": proposal.actions}
             if suggestion.recommended:

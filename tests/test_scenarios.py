@@ -135,7 +135,8 @@ def test_a_changed_threshold_makes_the_right_scenarios_fail(tmp_path, evaluator)
     at_the_edge = {
         s.name
         for s in SCENARIOS
-        if isinstance(s.expect, list) and any(card["topic"] in ("imPlateletsThinNeedle", "imPlateletsNotDecidable") for card in s.expect)
+        if isinstance(s.expect, list)
+        and any(card["topic"] in ("imPlateletsThinNeedle", "imPlateletsNotDecidable") for card in s.expect)
     }
     assert failed <= at_the_edge
 

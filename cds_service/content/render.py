@@ -30,7 +30,8 @@ def plain(text: str) -> str:
 def inert(text: str) -> str:
     """Text of the chart as Markdown that says the same and does nothing: no link, no HTML, no heading."""
     entities = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", entities).replace("://", ":&#47;&#47;").replace("@", "&#64;")
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", entities)
+    return escaped.replace("://", ":&#47;&#47;").replace("@", "&#64;").replace("www.", "www&#46;")
 
 
 class Speech:
@@ -46,6 +47,10 @@ class Speech:
         """At most 139 UTF-16 units on one line (RSP-11)."""
         text = self._fill(finding.decision.texts[finding.then.text].summary, finding, plain)
         return shortened(text)
+
+    def summary_in_detail(self, finding: Finding) -> str:
+        """The summary as it may stand in Markdown."""
+        return self._fill(finding.decision.texts[finding.then.text].summary, finding, inert)
 
     def detail(self, finding: Finding) -> str:
         """The finding's own paragraph, in Markdown."""

@@ -16,6 +16,9 @@ import msgspec
 
 from cds_service.protocol.faults import Fault
 
+# FHIR resources of real clients stay under twenty levels.
+_DEEPEST = 64
+
 ORDER_HOOKS = ("order-select", "order-sign")
 _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
@@ -24,7 +27,7 @@ _MISSING = re.compile(r"missing required field `([^`]+)`")
 class _FhirAuthorization(msgspec.Struct):
     access_token: str | None = None
     token_type: str | None = None
-    expires_in: int | None = None
+    expires_in: float | None = None
     scope: str | None = None
     subject: str | None = None
     patient: str | None = None
@@ -155,9 +158,26 @@ def _drafts(raw: msgspec.Raw) -> tuple[Draft, ...]:
             raise Fault(400, "structure", "expected a resource", place)
         if not isinstance(resource.get("resourceType"), str):
             raise Fault(400, "structure", "expected a string", f"{place}.resourceType")
+        if _deeper_than(resource, _DEEPEST):
+            raise Fault(400, "too-costly", "the JSON is nested too deeply", place)
         full_url = entry.get("fullUrl")
         drafts.append(Draft(place, resource, full_url if isinstance(full_url, str) else ""))
     return tuple(drafts)
+
+
+def _deeper_than(tree: Any, levels: int) -> bool:
+    """Whether objects and lists stand in each other more than ``levels`` deep; without recursion."""
+    layer = [tree]
+    for _ in range(levels):
+        layer = [
+            child
+            for node in layer
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+        if not layer:
+            return False
+    return True
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) -> Any:

@@ -17,8 +17,29 @@ BASES = [
     ("esi-boateng", ("cyanocobalamin-oral-1000-daily",)),
 ]
 WORDS = st.sampled_from(
-    ["", " ", "x", "draft", "Bundle", "OperationOutcome", "Patient/x", "#", "#med", "2026-02-30", "0001-01-01"]
-    + ["9999-12-31T23:59:59+14:00", "2026", "2026-11-23T12:00:00", "0000", "wk", "mo", "<", "mg", "1e5", "\ud7ff", "\0"]
+    [
+        "",
+        "x",
+        "draft",
+        "Bundle",
+        "OperationOutcome",
+        "Patient/x",
+        "#",
+        "#med",
+        "2026-02-30",
+        "0001-01-01",
+        "9999-12-31T23:59:59+14:00",
+        "2026",
+        "2026-11-23T12:00:00",
+        "0000",
+        "wk",
+        "mo",
+        "<",
+        "mg",
+        "1e5",
+        "\ud7ff",
+        "\x00",
+    ]
 )
 NUMBERS = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([0, -1, 10**30]))
 SCALARS = st.one_of(st.none(), st.booleans(), NUMBERS, WORDS, st.text(max_size=8))
@@ -30,7 +51,7 @@ JSON = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3)),
     max_leaves=6,
 )
-FIXED = [None, True, 0, -1, 1.5, "", "x", [], {}, [None], [[]], [{}], ["x"], {"x": {}}, "0001-01-01", 10**400]
+FIXED = [None, True, -1, "", [], {}, [None], [{}], "0001-01-01"]
 
 
 def paths(tree, at=()):
@@ -72,14 +93,14 @@ def test_REQ_15_a_random_node_replaced_is_never_500(post, request_for, cards_of,
     check(post(json.dumps(replaced(body, path, value)).encode()), cards_of, assert_outcome, (path, value))
 
 
-@pytest.mark.parametrize(("patient", "drafts"), BASES)
+@pytest.mark.parametrize(("patient", "drafts"), BASES[:3])
 def test_REQ_15_every_node_replaced_by_every_type_is_never_500(
     post, request_for, cards_of, assert_outcome, patient, drafts
 ):
     body = request_for(patient, *drafts)
     for sent in body["prefetch"].values():  # like entries need not be tried again
         if isinstance(sent, dict) and "entry" in sent:
-            del sent["entry"][2:]
+            del sent["entry"][1:]
     found = []
     for path in paths(body):
         for value in FIXED:
@@ -90,7 +111,7 @@ def test_REQ_15_every_node_replaced_by_every_type_is_never_500(
     assert not found, "\n".join(found[:20]) + f"\n{len(found)} in all"
 
 
-@pytest.mark.parametrize(("patient", "drafts"), BASES)
+@pytest.mark.parametrize(("patient", "drafts"), BASES[:3])
 def test_REQ_15_every_member_left_out_is_never_500(post, request_for, cards_of, assert_outcome, patient, drafts):
     body = request_for(patient, *drafts)
     found = []

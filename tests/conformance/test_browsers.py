@@ -6,7 +6,7 @@ import pytest
 
 ORIGIN = {"Origin": "http://127.0.0.1:8080"}
 SERVICE = "/cds-services/vitamin-b12-order-select"
-PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-im-monthly"
+PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-100-im"
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

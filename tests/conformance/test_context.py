@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 
-PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-im-monthly"
+PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-100-im"
 
 
 @pytest.fixture
@@ -144,8 +145,8 @@ def test_CTX_09_shapes_of_R5_are_read(post, cards_of, body, draft):
 def test_CTX_11_long_and_unusual_ids_are_accepted(post, cards_of, request_for, length):
     body = request_for(PATIENT, DRAFT)
     odd = "4d0f39b4\u20116ba6\u2011" + "x" * length
-    text = __import__("json").dumps(body).replace(f"Patient/{PATIENT}", f"Patient/{odd}")
-    body = __import__("json").loads(text)
+    text = json.dumps(body).replace(f"Patient/{PATIENT}", f"Patient/{odd}")
+    body = json.loads(text)
     body["context"] |= {"patientId": odd, "selections": [f"MedicationRequest/{odd}"], "encounterId": odd}
     body["context"]["draftOrders"]["entry"][0]["resource"]["id"] = odd
     body["prefetch"]["patient"]["id"] = odd

@@ -75,9 +75,9 @@ def test_D_13_no_two_services_of_one_id_and_hook(services):
 
 
 def test_PF_01_templates_are_relative_reads_or_searches(templates):
-    token = r"\{\{[^{}]+\}\}"
+    braces = r"\{\{[^{}]+\}\}"
     for template in templates.values():
-        assert re.fullmatch(rf"[A-Z][A-Za-z]+(/{token}|\?[^?\s]+)", template), template
+        assert re.fullmatch(rf"[A-Z][A-Za-z]+(/{braces}|\?[^?\s]+)", template), template
         assert "://" not in template.partition("?")[0]
 
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-im-monthly"
+PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-100-im"
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/cds-services/a/b/c", "/favicon.ico", "/static/x"])
@@ -27,23 +27,23 @@ def test_ERR_02_ERR_03_each_error_is_a_valid_outcome(client, post, assert_outcom
 
 
 def test_ERR_04_values_of_the_request_are_not_repeated(post, assert_outcome, request_for):
-    secret = "token-that-must-not-be-repeated"
+    marker = "token-that-must-not-be-repeated"
     body = request_for(PATIENT, DRAFT)
     for change in (
-        {"hook": secret},
-        {"hookInstance": [secret]},
-        {"fhirAuthorization": secret},
-        {"fhirAuthorization": {"access_token": secret}},
-        {"prefetch": secret},
-        {"context": {secret: secret}},
-        {"context": body["context"] | {"patientId": f"Patient/{secret}"}},
-        {"context": body["context"] | {"draftOrders": {"resourceType": secret}}},
-        {"context": body["context"] | {"draftOrders": {"resourceType": "Bundle", "entry": {secret: secret}}}},
-        {"context": body["context"] | {"draftOrders": {"resourceType": "Bundle", "entry": [{"resource": secret}]}}},
+        {"hook": marker},
+        {"hookInstance": [marker]},
+        {"fhirAuthorization": marker},
+        {"fhirAuthorization": {"access_token": marker}},
+        {"prefetch": marker},
+        {"context": {marker: marker}},
+        {"context": body["context"] | {"patientId": f"Patient/{marker}"}},
+        {"context": body["context"] | {"draftOrders": {"resourceType": marker}}},
+        {"context": body["context"] | {"draftOrders": {"resourceType": "Bundle", "entry": {marker: marker}}}},
+        {"context": body["context"] | {"draftOrders": {"resourceType": "Bundle", "entry": [{"resource": marker}]}}},
     ):
-        assert_outcome(post(body | change, headers={"Authorization": f"Bearer {secret}"}), 400)
-    assert_outcome(post(body, path=f"/cds-services/{secret}"), 404)
-    assert_outcome(post(body, content_type=f"text/{secret}"), 415)
+        assert_outcome(post(body | change, headers={"Authorization": f"Bearer {marker}"}), 400)
+    assert_outcome(post(body, path=f"/cds-services/{marker}"), 404)
+    assert_outcome(post(body, content_type=f"text/{marker}"), 415)
 
 
 @pytest.mark.parametrize("draft", ["hydroxocobalamin-im-monthly", "cyanocobalamin-im-monthly"])

@@ -8,7 +8,7 @@ from io import BytesIO
 
 import pytest
 
-PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-im-monthly"
+PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-100-im"
 
 
 @pytest.fixture

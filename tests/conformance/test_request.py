@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-im-monthly"
+PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-100-im"
 WRONG = {
     "null": None,
     "true": True,
@@ -42,7 +42,7 @@ OPTIONAL = {
     "fhirServer": STRINGS,
     "fhirAuthorization": {"true", "zero", "number", "string", "blank", "space", "array", "array-of-null"},
     "fhirAuthorization.access_token": STRINGS,
-    "fhirAuthorization.expires_in": {"true", "number", "string", "array", "object"},
+    "fhirAuthorization.expires_in": {"true", "string", "array", "object"},
     "context.encounterId": STRINGS | {"blank", "space"},
     "prefetch": {"true", "zero", "number", "string", "blank", "array", "array-of-null"},
 }
