@@ -110,7 +110,10 @@ def replay(paths: tuple[Path, ...], url: str | None, now: datetime | None, form:
     """
     import requests
 
-    scenarios = list(read_scenarios(packaged("fixtures"), paths))
+    try:
+        scenarios = list(read_scenarios(packaged("fixtures"), paths))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     try:
         fire = against(url, now) if url else in_process(_evaluator(cards))
     except requests.RequestException as error:

@@ -120,7 +120,11 @@ def test_every_verb_has_help_with_an_example(verb):
     assert "Example:" in done.stdout
 
 
-def test_wrong_use_exits_two():
+def test_wrong_use_exits_two(tmp_path):
+    story = tmp_path / "no-story.yaml"
+    story.write_text("hook: order-select\n")
+    assert "not a story of scenarios" in (done := run("replay", str(story))).stderr
+    assert done.returncode == 2
     assert run("replay", "no-such-file").returncode == 2
     assert run("sample", "no/such").returncode == 2
 

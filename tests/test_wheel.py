@@ -1,7 +1,10 @@
 """The built wheel, installed into an empty environment, is complete: it serves and replays."""
 
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 import venv
 import zipfile
 from pathlib import Path
@@ -44,7 +47,33 @@ def test_an_installed_wheel_replays_and_checks_far_from_the_checkout(wheel, tmp_
             [home / "bin/cds-service", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stdout + done.stderr
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [home / "bin/cds-service", "serve", "--port", str(port)], cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+    try:
+        assert answers(f"http://127.0.0.1:{port}/readyz")
+    finally:
+        process.terminate()
+        process.wait(10)
     shown = subprocess.run(
-        [python, "-c", "import cds_service; print(cds_service.__file__)"], capture_output=True, text=True, check=True
+        [python, "-c", "import cds_service; print(cds_service.__file__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert str(site) in shown.stdout
+
+
+def answers(url):
+    """Whether the address answers within ten seconds."""
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(url, timeout=1) as reply:  # noqa: S310
+                return reply.status == 200
+        except OSError:
+            time.sleep(0.1)
+    return False

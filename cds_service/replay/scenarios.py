@@ -76,12 +76,21 @@ class Scenario:
 
 
 def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scenario]:
-    """The scenarios of the given files or folders; of all of ``fixtures/scenarios`` if none are given."""
+    """The scenarios of the given files or folders; of all of ``fixtures/scenarios`` if none are given.
+
+    Raises:
+        ValueError: a file holds no scenarios.
+    """
     files: list[Path] = []
     for path in list(paths) or [fixtures / "scenarios"]:
         files.extend(sorted(path.glob("*.yaml")) if path.is_dir() else [path])
     for file in files:
-        story = yaml.safe_load(file.read_text(encoding="utf-8"))
+        try:
+            story = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ValueError(f"{file}: {error}") from None
+        if not isinstance(story, dict) or not isinstance(story.get("cases"), list):
+            raise ValueError(f"{file}: not a story of scenarios: it has no list of cases")
         for case in story["cases"]:
             yield _scenario(fixtures, file, story, case)
 
