@@ -16,7 +16,7 @@ from cds_service.chart.prefetch import Chart, patient_in
 from cds_service.chart.tree import Node, node, text
 from cds_service.content.decide import Decided, Finding, OrderFacts, decide
 from cds_service.content.model import INDICATORS, Pack, Service, Suggestion
-from cds_service.content.render import Speech, by_precedence, fill, plain
+from cds_service.content.render import Speech, by_precedence, fill, inert, plain
 from cds_service.facts import Facts
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.protocol.faults import Fault
@@ -322,7 +322,9 @@ def suggestions_of(
                     pack, evaluator.regimens, judged_after.decided.values, plain(judged_after.order.name)
                 )
                 withheld.append(
-                    fill(pack.words["withheld"], {"label": label, "summary": words_after.summary_in_detail(worse)})
+                    fill(
+                        pack.words["withheld"], {"label": inert(label), "summary": words_after.summary_in_detail(worse)}
+                    )
                 )
                 continue
             entry: dict[str, Any] = {"label": label, "uuid": uuid, "actions": proposal.actions}
