@@ -12,6 +12,8 @@ import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from cds_service.content.check import lock_problems
+from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.evaluate import Evaluator, evaluate
@@ -51,10 +53,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application. Content is loaded here, once; a fault in it stops the start.
 
     Raises:
-        ContentError: the content cannot be used; every problem with file and line.
+        ContentError: the content cannot be used or is not the locked one; every problem with file and line.
     """
     settings = settings or Settings()
     pack = load_pack(settings.cards)
+    unlocked = list(lock_problems(settings.cards, pack))
+    if unlocked:
+        raise ContentError(unlocked)
     shown = pack.reviewed or settings.accept_unreviewed_content or settings.loopback  # Z15
     evaluator = Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key(), shown=shown)
     catalogue = _json.encode(discovery(services_of(pack)))

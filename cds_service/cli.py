@@ -18,7 +18,7 @@ import msgspec
 
 from cds_service import __version__
 from cds_service.content.check import check as check_content
-from cds_service.content.check import update_lock
+from cds_service.content.check import lock_problems, update_lock
 from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.evaluate import Evaluator
@@ -78,6 +78,8 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
     settings = Settings()
     pack = _load(settings.cards)
+    if unlocked := list(lock_problems(settings.cards, pack)):
+        raise click.ClickException("\n".join(unlocked))
     os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
     shown = pack.reviewed or settings.accept_unreviewed_content or loopback

@@ -101,7 +101,8 @@ class Evidence:
     """One thing read: where it stands, what it said as sent, and its date.
 
     ``reference`` is ``Type/id`` (or the element of the order), ``said`` the value as sent with its unit,
-    ``date`` an ISO date or ``""``, ``number`` and ``unit`` the value and unit as sent, apart.
+    ``date`` an ISO date or ``""``, ``number`` and ``unit`` the value and unit as sent, apart. ``label`` names the
+    fact it was read for, where another fact is derived from it (Z11: show which).
     """
 
     reference: str
@@ -109,6 +110,7 @@ class Evidence:
     date: str = ""
     number: str = ""
     unit: str = ""
+    label: str = ""
 
 
 Value = Interval | str

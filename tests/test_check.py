@@ -4,9 +4,12 @@ import shutil
 
 import pytest
 
+from cds_service.app import create_app
 from cds_service.content.check import check, loinc_is_valid, snomed_is_valid, update_lock
+from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.packaged import packaged
+from cds_service.settings import Settings
 from cds_service.suggestions import template_words
 
 
@@ -94,3 +97,10 @@ def test_check_digits():
     assert loinc_is_valid("777-3") and loinc_is_valid("2132-9")
     assert not loinc_is_valid("14685-0")
     assert snomed_is_valid("190634004") and not snomed_is_valid("190634005")
+
+
+def test_changed_content_is_not_served_until_it_is_locked(cards):
+    """Z27: what is served is what was checked and locked."""
+    edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
+    with pytest.raises(ContentError, match="imPlatelets changed without a new version"):
+        create_app(Settings(cards=cards))

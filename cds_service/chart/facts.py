@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from cds_service.chart import order as of_order
@@ -49,15 +50,21 @@ def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> 
         elif declared.kind in _CHART:
             readers[name] = partial(_CHART[declared.kind], declared, chart)
         elif declared.kind == "derived":
-            readers[name] = partial(_derived, declared, facts)
+            readers[name] = partial(_derived, declarations, declared, facts)
     return facts
 
 
-def _derived(declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
-    inputs = {role: facts[name] for role, name in declared.inputs.items()}
+def _derived(declarations: Mapping[str, FactDeclaration], declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
+    inputs = {role: _labelled(facts[name], declarations[name].label) for role, name in declared.inputs.items()}
     if declared.element == "newer":
         return patient.newer(inputs["reported"], inputs["computed"])
     return patient.estimated_gfr(declared, inputs["creatinine"], inputs["age"], inputs["sex"])
+
+
+def _labelled(fact: Fact, label: str) -> Fact:
+    """The fact with its evidence under its own name."""
+    evidence = tuple(item if item.label else replace(item, label=label) for item in fact.evidence)
+    return replace(fact, evidence=evidence)
 
 
 def order_facts(

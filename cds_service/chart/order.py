@@ -163,7 +163,7 @@ def recognised_by(declaration: FactDeclaration, order: Order) -> Fact:
     drug = recognise_drug(order, declaration.value_sets.values())
     if drug is None:
         return Fact.absent()
-    return Fact.of("name" if drug.by_name else "code", Evidence(order.reference, _said(order, drug)))
+    return Fact.of("name", Evidence(order.reference, _said(order, drug))) if drug.by_name else Fact.of("code")
 
 
 def _said(order: Order, drug: Drug) -> str:

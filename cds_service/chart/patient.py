@@ -64,7 +64,8 @@ def age(declaration: FactDeclaration, chart: Chart) -> Fact:
     years = years_between(person.birthDate, chart.now)
     if years is None:
         return Fact.unusable(Reason("dateNotReadable"))
-    evidence = Evidence("Patient", spell(Fraction(years[0])), "", spell(Fraction(years[0])), declaration.unit)
+    number = spell(Fraction(years[0]))
+    evidence = Evidence("Patient", f"{number} {declaration.unit}", "", number, declaration.unit)
     return Fact.of(Interval(Fraction(years[0]), Fraction(years[1])), evidence)
 
 

@@ -36,7 +36,7 @@ def check(cards: Path, regimens_of: Mapping[str, str] | None = None) -> list[str
     folder = next(cards.glob("*/pack.yaml")).parent
     found = [
         *_keys(folder),
-        *_lock(cards, folder, pack),
+        *lock_problems(cards, pack),
         *_tables(pack),
         *_texts(pack, regimens_of or {}),
         *_unused(folder, pack),
@@ -89,7 +89,9 @@ def _keys(folder: Path) -> Iterator[str]:
             yield f"{path}:{line}: schema: the key {key!r} stands twice"
 
 
-def _lock(cards: Path, folder: Path, pack: Pack) -> Iterator[str]:
+def lock_problems(cards: Path, pack: Pack) -> Iterator[str]:
+    """Where files, versions and ``lock.json`` do not agree; also looked at before serving (Z27)."""
+    folder = cards / pack.id
     path = cards / "lock.json"
     lock = read_lock(path)
     versions = _versions(pack)

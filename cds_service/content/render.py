@@ -113,7 +113,9 @@ class Speech:
         for evidence in fact.evidence[:3]:
             key = "dated" if evidence.date else "evidence"
             lines.append(
-                fill(words[key], {"label": label, "said": inert(evidence.said), "date": evidence.date})
+                fill(
+                    words[key], {"label": evidence.label or label, "said": inert(evidence.said), "date": evidence.date}
+                )
                 + f" ({inert(evidence.reference)})"
             )
         return lines
