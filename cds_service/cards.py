@@ -1,0 +1,214 @@
+"""From what was decided to cards, each suggestion tried before it is offered. Imports protocol, chart and content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from cds_service.chart.order import read_order
+from cds_service.chart.prefetch import Chart
+from cds_service.chart.tree import Node
+from cds_service.content.decide import Finding
+from cds_service.content.model import INDICATORS, Pack, Service, Suggestion
+from cds_service.content.render import Speech, by_precedence, fill, inert, plain
+from cds_service.facts import Facts
+from cds_service.judging import Judged, draft_nodes, is_judged, is_relevant, judge
+from cds_service.protocol.envelope import HookRequest
+from cds_service.protocol.uuids import make_uuid
+from cds_service.suggestions import Situation, propose, template_words
+
+_OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """Content made ready, and the settings that answers depend on.
+
+    ``zone`` is the hospital's time zone, ``key`` makes uuids (Z18), ``shown`` is false where unreviewed content
+    runs as shadow (Z15).
+    """
+
+    pack: Pack
+    zone: tzinfo
+    key: bytes
+    shown: bool = True
+    regimens: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def prepare(cls, pack: Pack, *, zone: tzinfo, key: bytes, shown: bool = True) -> Evaluator:
+        return cls(pack, zone, key, shown, template_words(pack))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request on its way: by whose content it is judged, what it brought, and what was decided on its orders."""
+
+    evaluator: Evaluator
+    service: Service
+    request: HookRequest
+    chart: Chart
+    facts: Facts
+    judged: Sequence[Judged]
+
+    def judge_again(self, drafts: Mapping[str, Node], selected: Sequence[str]) -> list[Judged]:
+        """Every decision on the drafts as an accepted suggestion would leave them."""
+        pack = self.evaluator.pack
+        orders = [read_order("", drafts[reference], drafts) for reference in selected]
+        orders = [order for order in orders if is_judged(order.resource) and is_relevant(pack, order)]
+        return judge(pack, self.service, self.chart, self.facts, drafts, orders)
+
+    def speech(self, one: Judged) -> Speech:
+        """The words for one of its orders."""
+        return Speech(self.evaluator.pack, self.evaluator.regimens, one.decided.values, plain(one.order.name))
+
+
+def order_cards(call: Call, one: Judged) -> list[dict[str, Any]]:
+    """The cards about one order: criticals and warnings each their own, at most one info (Z30)."""
+    findings = by_precedence([f for f in one.decided.cards if f.decision.status == "active"])
+    covered = [finding for finding in findings if not finding.then.not_covered]
+    leading = [finding for finding in covered if finding.then.indicator != "info"]
+    infos = [finding for finding in covered if finding.then.indicator == "info"]
+    uncovered = [finding for finding in findings if finding.then.not_covered]
+    if infos:
+        leading.append(infos[0])
+    elif not leading and uncovered:
+        leading.append(uncovered.pop(0))
+    cards = []
+    for finding in leading:
+        further = [*(infos[1:] if finding is (infos[0] if infos else None) else []), *uncovered]
+        offered, withheld = suggestions_of(call, one, [finding, *further])
+        cards.append(card_of(call, one, finding, further, offered, withheld))
+    return cards
+
+
+def card_of(
+    call: Call,
+    one: Judged,
+    finding: Finding,
+    further: Sequence[Finding],
+    offered: list[dict[str, Any]],
+    withheld: Sequence[str],
+) -> dict[str, Any]:
+    """One card (RSP-10 to RSP-23): what was found, what it was read from, what it rests on, whose content spoke."""
+    pack, words, speech = call.evaluator.pack, call.evaluator.pack.words, call.speech(one)
+    used = dict(finding.used)
+    for other in further:
+        used |= other.used
+    lines = [speech.detail(finding)]
+    lines += [f"- {words['also']}: {speech.summary_in_detail(other)} {speech.detail(other)}" for other in further]
+    lines += [f"- {speech.detail(note)}" for note in one.decided.notes if note.decision.status == "active"]
+    lines += [f"- {line}" for line in withheld]
+    lines += ["", f"**{words['read']}**", *(f"- {line}" for line in speech.evidence(used))]
+    sources = dict.fromkeys(filter(None, map(speech.source, [finding, *further])))
+    lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources), f"- {words['individual']}", ""]
+    version = fill(
+        words["content"],
+        {
+            "pack": pack.id,
+            "version": pack.version,
+            "decision": finding.decision.id,
+            "decision-version": finding.decision.version,
+        },
+    )
+    lines.append(version if pack.reviewed else f"{version} {words['not-reviewed']}")
+    number = pack.findings.get((finding.topic, finding.decision.version), 0)
+    card: dict[str, Any] = {
+        "uuid": make_uuid(call.evaluator.key, number, call.request.hook_instance, one.order.reference, finding.topic),
+        "summary": speech.summary(finding),
+        "detail": "\n".join(lines),
+        "indicator": finding.then.indicator,
+        "source": {
+            "label": pack.source_label,
+            "topic": {"system": pack.topic_system, "code": finding.topic, "display": finding.decision.title},
+        },
+    }
+    if offered:
+        card["suggestions"] = offered
+        card["selectionBehavior"] = "at-most-one"
+    if finding.decision.override_reasons:
+        card["overrideReasons"] = [
+            {"code": reason["code"], "system": _OVERRIDE_SYSTEM, "display": reason["display"]}
+            for reason in finding.decision.override_reasons
+        ]
+    return card
+
+
+def suggestions_of(call: Call, one: Judged, findings: Sequence[Finding]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The suggestions of a card, each tried first (Z1), and a line for each that is withheld.
+
+    A suggestion is withheld if accepting it would raise a critical, or anything new as severe as its own card.
+    """
+    withdrawn = {note.then.withhold for note in one.decided.notes}
+    if "all" in withdrawn:
+        return [], []
+    evaluator, request, speech = call.evaluator, call.request, call.speech(one)
+    pack = evaluator.pack
+    situation = Situation(
+        pack,
+        evaluator.regimens,
+        one.order,
+        draft_nodes(request),
+        tuple(judged.order.reference for judged in call.judged),
+        request.patient_id,
+        request.encounter_id,
+    )
+    offered: list[dict[str, Any]] = []
+    withheld: list[str] = []
+    seen: set[tuple[str, str]] = set()
+    for finding in findings:
+        for index, suggestion in enumerate(finding.then.suggestions):
+            key = (suggestion.kind, suggestion.template)
+            if key in seen or not is_offered(suggestion, one):
+                continue
+            if "medications" in withdrawn and orders_medication(pack, suggestion):
+                continue
+            seen.add(key)
+            about = (request.hook_instance, one.order.reference, finding.topic, str(index))
+            number = pack.findings.get((finding.topic, finding.decision.version), 0)
+            uuid = make_uuid(evaluator.key, number, *about)
+            proposal = propose(situation, suggestion, uuid)
+            if not proposal.actions:
+                continue
+            label = speech.label(finding, suggestion.id)
+            after = call.judge_again(proposal.drafts, proposal.selected)
+            raised = what_it_raises(call.judged, after, finding)
+            if raised is not None:
+                later, worse = raised
+                summary = call.speech(later).summary_in_detail(worse)
+                withheld.append(fill(pack.words["withheld"], {"label": inert(label), "summary": summary}))
+                continue
+            entry: dict[str, Any] = {"label": label, "uuid": uuid, "actions": proposal.actions}
+            if suggestion.recommended:
+                entry["isRecommended"] = True
+            offered.append(entry)
+    return offered, withheld
+
+
+def orders_medication(pack: Pack, suggestion: Suggestion) -> bool:
+    """Whether accepting a suggestion leaves a medication order that it placed or changed."""
+    return suggestion.kind == "route" or bool(suggestion.template and pack.templates[suggestion.template].agent)
+
+
+def is_offered(suggestion: Suggestion, one: Judged) -> bool:
+    """Whether the conditions of a suggestion hold for this order."""
+    return all(cell is None or cell.matches(one.decided.values[name]) for name, cell in suggestion.when.items())
+
+
+def what_it_raises(
+    before: Sequence[Judged], after: Sequence[Judged], finding: Finding
+) -> tuple[Judged, Finding] | None:
+    """What an accepted suggestion would newly raise at the severity of its card or above, or any critical (Z1)."""
+    known = {(one.order.reference, f.topic) for one in before for f in one.decided.cards}
+    limit = INDICATORS.index(finding.then.indicator)
+    for one in after:
+        for found in one.decided.cards:
+            if found.then.not_covered or found.decision.status != "active":
+                continue
+            severity = INDICATORS.index(found.then.indicator)
+            is_new = (one.order.reference, found.topic) not in known
+            unsolved = found.topic == finding.topic
+            if severity == 0 or (severity <= limit and (is_new or unsolved)):
+                return one, found
+    return None

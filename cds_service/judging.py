@@ -1,0 +1,76 @@
+"""Which orders are judged, and every decision put to each of them. Imports protocol, chart and content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cds_service.chart.facts import order_facts
+from cds_service.chart.order import Order, read_order, recognise_drug
+from cds_service.chart.prefetch import Chart
+from cds_service.chart.tree import Node, text
+from cds_service.content.decide import Decided, OrderFacts, decide
+from cds_service.content.model import Pack, Service
+from cds_service.facts import Facts
+from cds_service.protocol.envelope import HookRequest
+
+_NOT_JUDGED = frozenset({"cancelled", "entered-in-error", "completed", "stopped"})
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One order with all that was decided about it."""
+
+    order: Order
+    facts: OrderFacts
+    decided: Decided
+
+
+def draft_nodes(request: HookRequest) -> dict[str, Node]:
+    """Every draft by ``Type/id``; drafts without an id cannot be named and stay background."""
+    return {draft.reference or draft.path: draft.resource for draft in request.drafts}
+
+
+def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
+    """The selected orders this content is about, decided without a look at the prefetch (design, rule 2)."""
+    others = {draft.reference: draft.resource for draft in request.drafts}
+    others |= {draft.full_url: draft.resource for draft in request.drafts if draft.full_url}
+    return [
+        order
+        for draft in request.selected()
+        if is_judged(draft.resource)
+        for order in [read_order(draft.path, draft.resource, others)]
+        if is_relevant(pack, order)
+    ]
+
+
+def is_judged(resource: Node) -> bool:
+    """Whether a draft is an order to be carried out (Z14, CTX-07, CTX-09)."""
+    return (
+        resource.get("resourceType") == "MedicationRequest"
+        and text(resource, "status") not in _NOT_JUDGED
+        and resource.get("doNotPerform") is not True
+    )
+
+
+def is_relevant(pack: Pack, order: Order) -> bool:
+    """Whether the drug is one of the pack's and none of its excluded ones."""
+    return recognise_drug(order, pack.excluded) is None and recognise_drug(order, pack.relevant) is not None
+
+
+def judge(
+    pack: Pack,
+    service: Service,
+    chart: Chart,
+    shared: Facts,
+    drafts: Mapping[str, Node],
+    orders: Sequence[Order],
+) -> list[Judged]:
+    """Every decision of the service on every order, each with the other drafts beside it."""
+    judged = []
+    for order in orders:
+        beside = [read_order("", resource, drafts) for resource in drafts.values() if resource is not order.resource]
+        own, steps = order_facts(pack.facts, shared, order, beside, chart)
+        facts = OrderFacts(own, steps)
+        judged.append(Judged(order, facts, decide(pack, service.decisions, facts)))
+    return judged
