@@ -27,6 +27,7 @@ _CHART = {
 _ORDER = {
     "agent": of_order.agent,
     "form": of_order.form,
+    "in-value-set": of_order.in_value_set,
     "recognised-by": of_order.recognised_by,
     "route": of_order.route,
     "has-route": of_order.has_route,

@@ -158,6 +158,12 @@ def form(declaration: FactDeclaration, order: Order) -> Fact:
     return Fact.of(drug.form, Evidence(order.reference, _said(order, drug)))
 
 
+def in_value_set(declaration: FactDeclaration, order: Order) -> Fact:
+    """``present`` if a code (or the exact name) of the drug is in the value set."""
+    drug = recognise_drug(order, declaration.value_sets.values())
+    return Fact.of(PRESENT, Evidence(order.reference, _said(order, drug))) if drug else Fact.absent()
+
+
 def recognised_by(declaration: FactDeclaration, order: Order) -> Fact:
     """``code`` or ``name``."""
     drug = recognise_drug(order, declaration.value_sets.values())

@@ -32,7 +32,7 @@ def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
         return [Fact.of(value) for value in values] + ([Fact.absent()] if definition.each == "dosage" else [])
     if declared.values:
         return [Fact.of(value) for value in declared.values] + states
-    if declared.kind in _PRESENCE or declared.element in ("has-route", "reason"):
+    if declared.kind in _PRESENCE or declared.element in ("has-route", "in-value-set", "reason"):
         return [Fact.of("present"), *states]
     edges = sorted({number for cell in column for number in cell.numbers()})
     return [Fact.of(value) for value in _regions(edges)] + states
