@@ -1,0 +1,44 @@
+"""Content that no clinician has reviewed shows itself on a laptop only, unless a deployer accepts it (Z15)."""
+
+import shutil
+
+import pytest
+
+from cds_service.app import create_app
+from cds_service.content.check import update_lock
+from cds_service.packaged import packaged
+from cds_service.settings import Settings
+
+ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
+
+
+@pytest.fixture(scope="module")
+def request_body(request_for):
+    return request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        (Settings(), False),
+        (Settings(loopback=True), True),
+        (Settings(accept_unreviewed_content=True), True),
+    ],
+)
+def test_unreviewed_content_runs_as_shadow_beyond_loopback(request_body, settings, shown):
+    client = create_app(settings).test_client()
+    assert bool(client.post(ORDER_SELECT, json=request_body).json["cards"]) is shown
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json["content"] == {"id": "vitamin-b12", "version": "1.0.0", "reviewed": False, "shown": shown}
+
+
+def test_a_recorded_review_shows_the_content_and_ends_the_notice(request_body, tmp_path):
+    cards = tmp_path / "cards"
+    shutil.copytree(packaged("cards"), cards)
+    pack = cards / "vitamin-b12/pack.yaml"
+    text = pack.read_text().replace('date: ""', 'date: "2026-11-23"').replace('role: ""', 'role: "Pharmacist"')
+    pack.write_text(text.replace("version: 1.0.0", "version: 1.0.1"))
+    assert update_lock(cards) == []
+    (card,) = create_app(Settings(cards=cards)).test_client().post(ORDER_SELECT, json=request_body).json["cards"]
+    assert "has not been reviewed" not in card["detail"]
