@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from cds_service.content.model import INDICATORS
 from cds_service.evaluate import Evaluator, evaluate
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
+from cds_service.replay.compare import differences
 from cds_service.replay.run import in_process
 from cds_service.replay.scenarios import read_scenarios
 
@@ -146,3 +148,22 @@ def test_every_scenario_file_names_statements_and_every_case_says_why():
         story = yaml.safe_load(path.read_text())
         assert story["statements"], path.name
         assert all(case.get("why") for case in story["cases"]), path.name
+
+
+@pytest.mark.parametrize("days", [1, 38.4, 38.6, 400])
+def test_scenarios_hold_on_any_other_day_at_any_hour(evaluator, templates, days):
+    """Against a live service the patient is moved to today; nothing but the dates may differ (Z17)."""
+    failed = {}
+    for scenario in SCENARIOS:
+        if scenario.in_process_only:
+            continue
+        today = scenario.now + timedelta(days=days)
+        service = next(s for s in evaluator.pack.services.values() if s.hook == scenario.hook)
+        try:
+            answer = evaluate(evaluator, service, ENCODER.encode(scenario.request(templates, today)), today)
+            status, said = 200, json.loads(ENCODER.encode(answer.body))
+        except Fault as fault:
+            status, said = fault.status, fault.outcome()
+        if found := differences(scenario.expected(today), status, said):
+            failed[scenario.name] = found
+    assert failed == {}

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -21,6 +21,7 @@ from uuid import NAMESPACE_URL, uuid5
 import yaml
 
 DEFAULT_NOW = "2026-11-23T12:00:00Z"
+_DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d(T\S*)?$")
 
 
@@ -73,6 +74,17 @@ class Scenario:
             "context": context,
             "prefetch": prefetch,
         }
+
+    def expected(self, today: datetime) -> Any:
+        """What is expected of the scenario moved to ``today``: the dates that cards say move with the patient."""
+        days = (today.date() - self.now.date()).days
+        if not days or not isinstance(self.expect, list):
+            return self.expect
+        return [{**card, "says": [_moved_words(said, days) for said in card.get("says", [])]} for card in self.expect]
+
+
+def _moved_words(text: str, days: int) -> str:
+    return _DAY.sub(lambda match: (date.fromisoformat(match[0]) + timedelta(days=days)).isoformat(), text)
 
 
 def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scenario]:
