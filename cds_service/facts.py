@@ -66,15 +66,6 @@ class Interval:
             return False
         return self.high < other.low or (self.high == other.low and (self.high_open or other.low_open))
 
-    def scaled(self, factor: Fraction) -> Interval:
-        """This range in another unit; ``factor`` is positive."""
-        return Interval(
-            None if self.low is None else self.low * factor,
-            None if self.high is None else self.high * factor,
-            self.low_open,
-            self.high_open,
-        )
-
     def divided_by(self, other: Interval) -> Interval:
         """The range of quotients of two ranges of positive numbers."""
         low = None if self.low is None or other.high is None else self.low / other.high

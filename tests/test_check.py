@@ -62,6 +62,7 @@ def test_the_content_as_shipped_holds(cards):
         ("value-sets/pernicious-anaemia.yaml", "84027009", "84027008", ": code: 84027008 fails"),
         ("orders/hydroxocobalaminThreeWeekly.yaml", "frequency: 3", "frequency: [3]", ": order: not valid FHIR R4"),
         ("facts.yaml", "kind: patient, element: sex", "kind: patience, element: sex", ": schema: "),
+        ("facts.yaml", "element: agent", "element: agents", "'agents' is not one of"),
         ("pack.yaml", "id: vitamin-b12\n", "id: vitamin-b12\nid: again\n", "stands twice"),
     ],
 )

@@ -33,12 +33,6 @@ _ORDER = {
     "has-route": of_order.has_route,
     "reason": of_order.reason,
 }
-ELEMENTS: Mapping[str, frozenset[str]] = {
-    "patient": frozenset(_PATIENT),
-    "order": frozenset(_ORDER),
-    "dosage": frozenset({"dose", "interval", "doses", "days"}),
-    "derived": frozenset({"ckd-epi-2021", "newer"}),
-}
 
 
 def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> Facts:
