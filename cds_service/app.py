@@ -16,6 +16,7 @@ from cds_service.content.check import lock_problems
 from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
+from cds_service.content.needs import searches_of
 from cds_service.evaluate import Evaluator, evaluate
 from cds_service.protocol.discovery import discovery
 from cds_service.protocol.faults import Fault, operation_outcome
@@ -35,7 +36,6 @@ _SENTENCES = {
 
 def services_of(pack: Pack) -> list[dict[str, Any]]:
     """The services of a pack as discovery lists them, prefetch templates from the declared facts."""
-    prefetch = {search.key: search.template for search in pack.searches.values()}
     return [
         {
             "hook": service.hook,
@@ -43,7 +43,7 @@ def services_of(pack: Pack) -> list[dict[str, Any]]:
             "title": service.title,
             "description": service.description,
             "usageRequirements": service.usage_requirements,
-            "prefetch": prefetch,
+            "prefetch": {key: search.template for key, search in searches_of(pack, service).items()},
         }
         for service in pack.services.values()
     ]

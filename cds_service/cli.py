@@ -25,7 +25,7 @@ from cds_service.evaluate import Evaluator
 from cds_service.explain import explain as explain_request
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
-from cds_service.replay.run import Result, against, in_process
+from cds_service.replay.run import Result, against, in_process, templates_of
 from cds_service.replay.scenarios import Scenario, read_scenarios
 from cds_service.settings import Settings
 from cds_service.suggestions import template_words
@@ -144,8 +144,11 @@ def sample(scenario: str) -> None:
     found = {known.name: known for known in read_scenarios(packaged("fixtures"))}
     if scenario not in found:
         raise click.UsageError(f"no scenario {scenario!r}; there are: {', '.join(sorted(found))}")
-    templates = {search.key: search.template for search in _load(Settings().cards).searches.values()}
-    request = found[scenario].request(templates, datetime.now(UTC))
+    pack = _load(Settings().cards)
+    service = next((s for s in pack.services.values() if s.hook == found[scenario].hook), None)
+    if service is None:
+        raise click.ClickException(f"no service answers {found[scenario].hook}")
+    request = found[scenario].request(templates_of(pack, service), datetime.now(UTC))
     click.echo(msgspec.json.format(_json.encode(request), indent=2).decode())
 
 

@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from cds_service.app import create_app
-from cds_service.content.check import check, loinc_is_valid, snomed_is_valid, update_lock
+from cds_service.content.check import check, update_lock
+from cds_service.content.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.packaged import packaged

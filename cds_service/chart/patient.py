@@ -1,4 +1,4 @@
-"""Facts of the patient: age, results, problems, allergies, treatments, kidney function.
+"""Facts of the patient: age, results, problems, allergies, treatments, how long ago, kidney function.
 
 Imports the shared vocabulary and this room. Each reader takes a declaration and the chart and returns one Fact;
 rules about status, date and subject are FHIR's and terminology.md's, codes and limits are the content's.
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import cast
+
+import msgspec
 
 from cds_service.chart import elements
 from cds_service.chart.dates import Span, read_date, years_between
@@ -100,15 +102,16 @@ def _results_of(declaration: FactDeclaration, chart: Chart) -> tuple[Results, li
             continue
         if value_set.match(observation.code.pairs()) is None:
             continue
-        period = observation.effectivePeriod
-        span = read_date(
-            observation.effectiveDateTime or observation.effectiveInstant or (period.latest() if period else None),
-            chart.zone,
-        )
+        span = read_date(_effective(observation), chart.zone)
         found.append(_Result(observation, span, _as_sent(observation, _day(span, chart))))
     earliest = datetime.min.replace(tzinfo=chart.now.tzinfo)
     found.sort(key=lambda result: result.span.start if result.span else earliest, reverse=True)
     return results, found
+
+
+def _effective(observation: elements.Observation) -> str | None:
+    period = observation.effectivePeriod
+    return observation.effectiveDateTime or observation.effectiveInstant or (period.latest() if period else None)
 
 
 def _as_sent(observation: elements.Observation, day: str) -> Evidence:
@@ -193,6 +196,8 @@ def observation(declaration: FactDeclaration, chart: Chart) -> Fact:
     """The newest usable result in the analyte's canonical unit (D5)."""
     analyte = declaration.analyte
     assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
+    if not declaration.searches:
+        return Fact.unknown(reason=Reason("noCodes"))
 
     def read(resource: elements.Observation) -> Interval | Reason:
         quantity = resource.valueQuantity
@@ -305,7 +310,10 @@ def _entry_evidence(
     concept = cast(elements.CodeableConcept, entry.code)
     known = cast(Concept, value_set.match(concept.pairs()))
     words = concept.words() or known.display
-    span = read_date(entry.recordedDate, chart.zone)
+    began = None
+    if isinstance(entry, elements.Condition):
+        began = entry.onsetDateTime or (entry.onsetPeriod.start if entry.onsetPeriod else None)
+    span = read_date(began or entry.recordedDate, chart.zone)
     return Evidence(f"{kind}/{entry.id}" if entry.id else kind, f"{words} ({known.code})", _day(span, chart))
 
 
@@ -376,6 +384,110 @@ def _when(entry: elements.Medicated | elements.Procedure) -> str | None:
     given = cast(elements.MedicationAdministration, entry)
     period = given.effectivePeriod or given.occurencePeriod
     return given.effectiveDateTime or given.occurenceDateTime or (period.latest() if period else None)
+
+
+def procedure(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """``present`` if a procedure of the value set was done at any time."""
+    results = chart.results(declaration.searches[0])
+    value_set = next(iter(declaration.value_sets.values()))
+    evidence, unusable = [], None
+    for resource in results.resources:
+        entry = cast(elements.Procedure, resource)
+        if (entry.status or "unknown") in _NOT_GIVEN or entry.code is None:
+            continue
+        known = value_set.match(entry.code.pairs())
+        if known is None:
+            continue
+        said = Evidence(
+            f"Procedure/{entry.id}" if entry.id else "Procedure",
+            f"{entry.code.words() or known.display} ({known.code})",
+            _day(read_date(_when(entry), chart.zone), chart),
+        )
+        if entry.subject is None or not entry.subject.reference:
+            unusable = unusable or Fact.unusable(Reason("subjectMissing"), said)
+        elif bytes(entry.modifierExtension):
+            unusable = unusable or Fact.unusable(Reason("modifierExtension"), said)
+        else:
+            evidence.append(said)
+    if evidence:
+        return Fact.of(PRESENT, *evidence)
+    if unusable is not None:
+        return unusable
+    return Fact.absent() if results.complete else _not_read(declaration, [results])
+
+
+# --- how long ago ------------------------------------------------------------------------------------------------
+
+
+def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """Whole days from the newest (``element: newest``) or the oldest such entry to ``now``.
+
+    Entries are final results, and orders, administrations and procedures that were not denied, with a code of the
+    value sets and a date; ``statuses`` and ``form`` narrow the orders. A partial date gives a range of days. Where
+    not every entry was read the answer is open, except that results come newest first (Z22).
+    """
+    read = [chart.results(search) for search in declaration.searches]
+    dated: list[tuple[Span, Evidence]] = []
+    for results in read:
+        for resource in results.resources:
+            entry = _dated_entry(declaration, resource, chart)
+            if entry is not None:
+                dated.append(entry)
+    newest_first = declaration.element == "newest"
+    for search, results in zip(declaration.searches, read, strict=True):
+        sorted_so_far = newest_first and search.resource == "Observation" and results.sent is Sent.READ
+        if not results.complete and not (sorted_so_far and dated):
+            return _not_read(declaration, read)
+    if not dated:
+        return Fact.absent()
+    span, evidence = (max if newest_first else min)(dated, key=lambda item: item[0].start)
+    today = chart.now.astimezone(chart.zone).date()
+    first = span.start.astimezone(chart.zone).date()
+    last = (span.end - timedelta(microseconds=1)).astimezone(chart.zone).date() if span.end > span.start else first
+    days = Interval(Fraction(max((today - last).days, 0)), Fraction(max((today - first).days, 0)))
+    return Fact.of(days, evidence)
+
+
+def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: Chart) -> tuple[Span, Evidence] | None:
+    entry = cast("elements.Observation | elements.Medicated | elements.Procedure", resource)
+    if entry.subject is None or not entry.subject.reference or bytes(entry.modifierExtension):
+        return None
+    if isinstance(entry, elements.Observation):
+        if entry.status not in _FINAL:
+            return None
+        concept, when = entry.code, _effective(entry)
+    else:
+        if (entry.status or "unknown") in _NOT_GIVEN or getattr(entry, "doNotPerform", None):
+            return None
+        if isinstance(entry, elements.MedicationRequest) and entry.status not in (
+            declaration.statuses or (entry.status,)
+        ):
+            return None
+        concept = entry.code if isinstance(entry, elements.Procedure) else entry.concept()
+        when = _when(entry)
+    known = recognise(concept, declaration.value_sets.values()) if concept is not None else None
+    if concept is None or known is None or (declaration.form and known.form != declaration.form):
+        return None
+    span = read_date(when, chart.zone)
+    if span is None or span.start > chart.now + _CLOCK_SKEW:
+        return None
+    kind = type(entry).__name__
+    reference = f"{kind}/{entry.id}" if entry.id else kind
+    return span, Evidence(reference, concept.words() or known.display, _day(span, chart))
+
+
+def later(event: Fact, since: Fact) -> Fact:
+    """``later`` if something recorded is newer than another thing, by the dates of their evidence, else ``not-later``.
+
+    Where either is not there, nothing is later. Dates of one day do not say which came first.
+    """
+    for fact in (event, since):
+        if fact.state is not State.VALUE:
+            return fact
+    days = [max((item.date for item in fact.evidence), default="") for fact in (event, since)]
+    if not all(days):
+        return Fact.unusable(Reason("dateMissing"), *event.evidence)
+    return Fact.of("later" if days[0] > days[1] else "not-later", *event.evidence, *since.evidence)
 
 
 # --- kidney -----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 from cds_service.content.files import ContentError, line_of, read_yaml
 from cds_service.content.lock import read_lock
 from cds_service.content.model import (
+    SUGGESTION_KINDS,
     CardText,
     Decision,
     OrderTemplate,
@@ -20,6 +21,7 @@ from cds_service.content.model import (
     Pack,
     Rule,
     Service,
+    Settlement,
     Statement,
     Suggestion,
 )
@@ -79,7 +81,7 @@ class _Loading:
             version=head["version"],
             title=head["title"],
             topic_system=head["topic-system"],
-            reviewed=bool(head["review"].get("date")),
+            review=head["review"],
             services=services,
             relevant=tuple(self._sets(head["relevant"], value_sets, self.folder / "pack.yaml", "relevant")),
             excluded=tuple(self._sets(head["excluded"], value_sets, self.folder / "pack.yaml", "excluded")),
@@ -88,7 +90,12 @@ class _Loading:
             decisions=decisions,
             templates=templates,
             statements={
-                key: Statement(key, entry["place"], entry["quote"]) for key, entry in sources["statements"].items()
+                key: Statement(key, entry["place"], entry["quote"], entry.get("no-rule", ""))
+                for key, entry in sources["statements"].items()
+            },
+            settlements={
+                key: Settlement(key, entry["clash"], entry["settlement"], entry.get("no-rule", ""))
+                for key, entry in sources["settlements"].items()
             },
             source_label=sources["label"],
             words=words["words"],
@@ -153,11 +160,13 @@ class _Loading:
             keys = [keys] if isinstance(keys, str) else keys
             if fact["kind"] in ("observation", "flag"):
                 key = fact.get("search") or name
-                keys = [key]
-                if key not in searches:
-                    codes = ",".join(
-                        f"{LOINC}|{c.code}" for c in sets[fact["value-set"]].codes.values() if c.system == LOINC
-                    )
+                codes = ",".join(
+                    f"{c.system}|{c.code}"
+                    for c in (sets[fact["value-set"]].codes.values() if fact["value-set"] in sets else ())
+                    if c.system == LOINC
+                )
+                keys = [key] if codes else []  # no code that could be asked for: nobody can look (Z33)
+                if codes and key not in searches:
                     query = f"Observation?{_PATIENT_SEARCH}&code={codes}&_sort=-date&_count={data['results-per-page']}"
                     searches[key] = Search(key, "Observation", query)
             for key in keys:
@@ -208,6 +217,8 @@ class _Loading:
                     statement=rule.get("statement", ""),
                     basis=rule.get("basis", ""),
                     index=index,
+                    settles=tuple(rule.get("settles", ())),
+                    alone=rule.get("alone", False),
                 )
             )
         columns = tuple(
@@ -239,6 +250,7 @@ class _Loading:
             safety=data.get("safety", False),
             path=path,
             values=values,
+            review=data.get("review", {}),
         )
 
     def _cell(self, path: Path, place: tuple[str | int, ...], source: object) -> Cell | None:
@@ -257,13 +269,13 @@ class _Loading:
                 name: self._cell(path, (*place, "then", "suggest", index, "when", name), cell)
                 for name, cell in item.get("when", {}).items()
             }
-            suggestion_kind = next(key for key in ("replace", "add", "route", "remove") if key in item)
+            suggestion_kind = next(key for key in SUGGESTION_KINDS if key in item)
             target = item[suggestion_kind]
             suggestions.append(
                 Suggestion(
                     id=item["id"],
                     kind=suggestion_kind,
-                    template=target if suggestion_kind in ("replace", "add") else "",
+                    template=target if suggestion_kind in ("replace", "add", "dosage") else "",
                     route=target if suggestion_kind == "route" else {},
                     recommended=item.get("recommended", False),
                     when=when,
@@ -276,6 +288,7 @@ class _Loading:
             not_checked=then.get("not-checked", False),
             not_covered=then.get("not-covered", False),
             withhold=_WITHHOLD[then.get("suggestions", "")],
+            selection=then.get("selection", "at-most-one"),
         )
 
     # --- references ---------------------------------------------------------------------------------------------
@@ -295,6 +308,9 @@ class _Loading:
                 place = ("rules", index)
                 if rule.statement and rule.statement not in pack.statements:
                     self._fault(path, (*place, "statement"), f"no statement {rule.statement!r} in sources.yaml")
+                for name in rule.settles:
+                    if name not in pack.settlements:
+                        self._fault(path, (*place, "settles"), f"no settlement {name!r} in sources.yaml")
                 if rule.then.text and rule.then.text not in decision.texts:
                     self._fault(path, (*place, "then", "text"), f"no text {rule.then.text!r} in text.en.yaml")
                 for suggestion in rule.then.suggestions:
