@@ -120,6 +120,8 @@ def card_of(
             "decision-version": finding.decision.version,
         },
     )
+    if pack.site_digest:
+        version += " " + fill(words["site"], {"digest": pack.site_digest})
     reviewed = pack.reviewed or finding.decision.reviewed
     lines.append(version if reviewed else f"{version} {words['not-reviewed']}")
     number = pack.findings.get((finding.topic, finding.decision.version), 0)
@@ -174,13 +176,16 @@ def suggestions_of(call: Call, one: Judged, findings: Sequence[Finding]) -> tupl
             if "medications" in withdrawn and orders_medication(pack, suggestion):
                 continue
             seen.add(key)
+            label = speech.label(finding, suggestion.id)
+            if suggestion.kind in ("replace", "add") and not pack.templates[suggestion.template].stocked:
+                withheld.append(fill(pack.words["not-stocked"], {"label": inert(label)}))
+                continue
             about = (request.hook_instance, one.order.reference, finding.topic, str(index))
             number = pack.findings.get((finding.topic, finding.decision.version), 0)
             uuid = make_uuid(evaluator.key, number, *about)
             proposal = propose(situation, suggestion, uuid)
             if not proposal.actions:
                 continue
-            label = speech.label(finding, suggestion.id)
             after = call.judge_again(proposal.drafts, proposal.selected)
             raised = what_it_raises(call.judged, after, finding)
             if raised is not None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from cds_service.chart import kidney, patient, problems, results, treatments
 from cds_service.chart import order as of_order
-from cds_service.chart import patient
 from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.prefetch import Chart
 from cds_service.chart.tree import node, pairs, text
@@ -18,13 +18,13 @@ _NOT_DRAFTED = frozenset({"cancelled", "entered-in-error", "completed", "stopped
 
 _PATIENT = {"age": patient.age, "sex": patient.sex}
 _CHART = {
-    "observation": patient.observation,
-    "flag": patient.flag,
-    "condition": patient.condition,
-    "allergy": patient.allergy,
-    "treatment": patient.treatment,
-    "procedure": patient.procedure,
-    "recency": patient.recency,
+    "observation": results.observation,
+    "flag": results.flag,
+    "condition": problems.condition,
+    "allergy": problems.allergy,
+    "treatment": treatments.treatment,
+    "procedure": problems.procedure,
+    "recency": treatments.recency,
 }
 _ORDER = {
     "agent": of_order.agent,
@@ -54,10 +54,10 @@ def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> 
 def _derived(declarations: Mapping[str, FactDeclaration], declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
     inputs = {role: _labelled(facts[name], declarations[name].label) for role, name in declared.inputs.items()}
     if declared.element == "newer":
-        return patient.newer(inputs["reported"], inputs["computed"])
+        return kidney.newer(inputs["reported"], inputs["computed"])
     if declared.element == "later":
-        return patient.later(inputs["event"], inputs["since"])
-    return patient.estimated_gfr(declared, inputs["creatinine"], inputs["age"], inputs["sex"])
+        return treatments.later(inputs["event"], inputs["since"])
+    return kidney.estimated_gfr(declared, inputs["creatinine"], inputs["age"], inputs["sex"])
 
 
 def _labelled(fact: Fact, label: str) -> Fact:

@@ -18,6 +18,7 @@ from cds_service.content.lock import Lock, folder_digests, read_lock, write_lock
 from cds_service.content.model import PLACEHOLDER, CardText, Decision, Pack, TemplateWords
 from cds_service.content.needs import reads, searches_of
 from cds_service.content.render import LONGEST_SUMMARY
+from cds_service.content.site import Site
 
 _DIGIT = re.compile(r"\d")
 # What GFM would take for markup other than emphasis: HTML, links, code, tables, headings, quotations, lists.
@@ -28,13 +29,14 @@ _LONGEST_VALUE, _LONGEST_DATE, _LONGEST_REASON = 24, 10, 60
 _MOST_TEMPLATES, _LONGEST_TEMPLATE = 12, 1500
 
 
-def check(cards: Path, regimens_of: Mapping[str, TemplateWords] | None = None) -> list[str]:
+def check(cards: Path, regimens_of: Mapping[str, TemplateWords] | None = None, site: Site | None = None) -> list[str]:
     """Every finding about a ``cards`` folder, sorted by file and line; an empty list is a pass.
 
-    ``regimens_of`` are the order templates in words, for the length of summaries.
+    ``regimens_of`` are the order templates in words, for the length of summaries; ``site`` is an overlay to check
+    with it.
     """
     try:
-        pack = load_pack(cards)
+        pack = load_pack(cards, site)
     except ContentError as error:
         repeated = [line for path in sorted(cards.glob("*/pack.yaml")) for line in _keys(path.parent)]
         return sorted([*error.problems, *repeated])

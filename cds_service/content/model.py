@@ -142,7 +142,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class OrderTemplate:
-    """A FHIR resource that suggestions carry, and the words that its structure cannot say."""
+    """A FHIR resource that suggestions carry, and the words that its structure cannot say.
+
+    ``stocked`` is false where the site does not have it: then it is named and not offered (Z31).
+    """
 
     id: str
     statement: str
@@ -150,6 +153,7 @@ class OrderTemplate:
     agent: str
     dosage_text: str
     name: str
+    stocked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,7 @@ class Pack:
     names: Mapping[str, str]
     findings: Mapping[tuple[str, str], int]
     value_sets: Mapping[str, ValueSet]
+    site_digest: str = ""
 
     @property
     def reviewed(self) -> bool:
