@@ -33,7 +33,7 @@ _SWAPPED = {"critical": ("warning",), "warning": ("critical", "info"), "info": (
 _PROOF = "proof"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mutant:
     """One change. ``place`` is a decision or a fact, ``rule`` a rule of the decision (or ``""``)."""
 
@@ -256,23 +256,24 @@ class Watch:
                 return _PROOF
             candidates = self._touched(mutant)
         fire = in_process(replace(self._evaluator, pack=mutant.pack))
-        return next((self._scenarios[n].name for n in candidates if fire(self._scenarios[n]).differences), "")  # type: ignore[arg-type]
+        return next((self._scenarios[n].name for n in candidates if fire(self._scenarios[n]).differences), "")
 
     def _record(self) -> None:
         original = Values.rules
-        current = 0
+        current: list[int] = []
 
         def rules(values: Values, decision: Decision, facts: Mapping[str, Fact]) -> list[Rule]:
             inputs = {name: values._value(name, facts) for name in decision.inputs}
             fired = original(values, decision, facts)
             key = tuple((fact.state, fact.value) for fact in inputs.values())
-            self._asked[decision.id].setdefault(key, _Asked(inputs, fired, set())).scenarios.add(current)
+            self._asked[decision.id].setdefault(key, _Asked(inputs, fired, set())).scenarios.update(current)
             return fired
 
         fire = in_process(self._evaluator)
         with patch.object(Values, "rules", rules):
-            for current, scenario in enumerate(self._scenarios):
-                differences = fire(scenario).differences  # type: ignore[arg-type]
+            for number, scenario in enumerate(self._scenarios):
+                current[:] = [number]
+                differences = fire(scenario).differences
                 assert differences == [], f"{scenario.name} fails without any mutant: {differences}"
 
     def _is_disproved(self, mutant: Mutant) -> bool:
