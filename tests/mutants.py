@@ -7,8 +7,7 @@ longer gets the cards it expects. Nothing here knows what the content is about.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -31,6 +30,7 @@ from cds_service.replay.scenarios import Scenario
 COUNTED = ("rule", "threshold", "indicator")
 _SWAPPED = {"critical": ("warning",), "warning": ("critical", "info"), "info": ("warning",)}
 _PROOF = "proof"
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +86,12 @@ def _of_rule(decision: Decision, rule: Rule) -> Iterator[tuple[str, str, Rule]]:
                 yield kind, f"{name}: {changed.source}", replace(rule, cells=cells)
     for kind, change, then in _of_outcome(rule.then):
         yield kind, change, replace(rule, then=then)
+    for name in _flags(rule):
+        yield "outcome", f"{name} dropped", replace(rule, **{name: False})
+
+
+def _flags(one: Rule | Outcome) -> list[str]:
+    return [member.name for member in fields(one) if getattr(one, member.name) is True]
 
 
 # --- cells ----------------------------------------------------------------------------------------------------------
@@ -167,9 +173,8 @@ def _of_outcome(then: Outcome) -> Iterator[tuple[str, str, Outcome]]:
         yield "indicator", f"indicator: {indicator}", replace(then, indicator=indicator)
     if then.text:
         yield "outcome", "silenced", replace(then, silent=True)
-    for member in fields(then):
-        if getattr(then, member.name) is True and not then.silent:
-            yield "outcome", f"{member.name} dropped", replace(then, **{member.name: False})
+    for name in _flags(then) if not then.silent else ():
+        yield "outcome", f"{name} dropped", replace(then, **{name: False})
     if then.withhold:
         yield "outcome", "withhold dropped", replace(then, withhold="")
     for number, suggestion in enumerate(then.suggestions):
@@ -209,16 +214,20 @@ def _of_fact(fact: FactDeclaration) -> Iterator[tuple[str, FactDeclaration]]:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A scenario whose request is written out once."""
+    """A scenario whose request is written out once, as the pack without a mutant asks for it."""
 
-    name: str
-    hook: str
-    now: datetime
-    expect: Any
-    body: msgspec.Raw
+    scenario: Scenario
+    written: list[msgspec.Raw] = field(default_factory=list)
+
+    name = property(lambda self: self.scenario.name)
+    hook = property(lambda self: self.scenario.hook)
+    now = property(lambda self: self.scenario.now)
+    expect = property(lambda self: self.scenario.expect)
 
     def request(self, templates: Mapping[str, str]) -> msgspec.Raw:
-        return self.body
+        if not self.written:
+            self.written.append(msgspec.Raw(_encode(self.scenario.request(templates))))
+        return self.written[0]
 
 
 @dataclass(slots=True)
@@ -239,11 +248,7 @@ class Watch:
 
     def __init__(self, evaluator: Evaluator, scenarios: Iterable[Scenario]) -> None:
         self._evaluator = evaluator
-        templates = {search.key: search.template for search in evaluator.pack.searches.values()}
-        encode = msgspec.json.Encoder(decimal_format="number").encode
-        self._scenarios = [
-            _Prepared(s.name, s.hook, s.now, s.expect, msgspec.Raw(encode(s.request(templates)))) for s in scenarios
-        ]
+        self._scenarios = [_Prepared(scenario) for scenario in scenarios]
         self._asked: dict[str, dict[Any, _Asked]] = {name: {} for name in evaluator.pack.decisions}
         self._record()
 
@@ -288,13 +293,12 @@ class Watch:
         """The scenarios in which the mutated table answers otherwise, those with the rarest question first."""
         decision = mutant.pack.decisions[mutant.place]
         tables_only = replace(mutant.pack, decisions={})
-        # A text that names a threshold may change although the same rule fires.
-        all_matter = any("{limit." in text.summary + text.detail for text in decision.texts.values())
+        all_matter = _says_limits(mutant.pack, decision)
         certain: list[set[int]] = []
         possible: list[set[int]] = []
         for asked in self._asked[decision.id].values():
             fired = Values(tables_only, OrderFacts(asked.inputs, [])).rules(decision, asked.inputs)
-            if [(rule.id, rule.then) for rule in fired] != [(rule.id, rule.then) for rule in asked.fired]:
+            if [replace(rule, cells=()) for rule in fired] != [replace(rule, cells=()) for rule in asked.fired]:
                 certain.append(asked.scenarios)
             elif all_matter:
                 possible.append(asked.scenarios)
@@ -313,3 +317,10 @@ class Watch:
     @cached_property
     def _derived(self) -> dict[str, set[str]]:
         return {f.name: set(f.inputs.values()) for f in self._evaluator.pack.facts.values() if f.inputs}
+
+
+def _says_limits(pack: Pack, decision: Decision) -> bool:
+    """Whether words about this decision name a threshold: they may change although the same rule fires."""
+    parts = [part for text in decision.texts.values() for part in (text.summary, text.detail, *text.labels.values())]
+    phrases = [phrase for other in pack.decisions.values() for phrase in other.phrases.values()]
+    return any("{limit." in part for part in (*parts, *phrases))
