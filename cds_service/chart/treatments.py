@@ -28,7 +28,9 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     Orders, administrations and procedures count with any status that does not deny them; ``statuses`` and ``form``
     narrow the orders further. A medication named only by a reference that is not here leaves the answer open.
     """
-    earliest = chart.now - timedelta(days=declaration.look_back_days or 0)
+    earliest = None
+    if declaration.look_back_days is not None:
+        earliest = chart.now - timedelta(days=declaration.look_back_days)
     read = [chart.results(search) for search in declaration.searches]
     evidence: list[Evidence] = []
     unresolved = False
@@ -45,7 +47,7 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
                 continue
             span = read_date(when(entry), chart.zone)
             under_way = isinstance(entry, elements.MedicationRequest) and entry.status == "active"
-            if not under_way and (span is None or span.end < earliest):
+            if not under_way and (span is None or (earliest is not None and span.end < earliest)):
                 continue
             known = recognise(concept, declaration.value_sets.values())
             if known is None or (declaration.form and known.form != declaration.form):

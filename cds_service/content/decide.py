@@ -41,11 +41,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """All that was decided on one order: cards, notes, and the value of each definition that was asked for."""
+    """All that was decided on one order: cards, notes, and the value of each definition that was asked for.
+
+    ``fired`` are the rules that fired, silent ones and those of definitions too, by decision.
+    """
 
     cards: tuple[Finding, ...]
     notes: tuple[Finding, ...]
     values: Values
+    fired: Mapping[str, Sequence[Rule]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +68,16 @@ def decide(pack: Pack, decisions: Sequence[str], facts: OrderFacts) -> Decided:
     values = Values(pack, facts)
     cards: list[Finding] = []
     notes: list[Finding] = []
+    fired: dict[str, Sequence[Rule]] = {}
     for name in decisions:
         decision = pack.decisions[name]
         if decision.status in ("active", "shadow"):
-            for rule in values.rules(decision, facts.order):
+            fired[name] = values.rules(decision, facts.order)
+            for rule in fired[name]:
                 if not rule.then.silent:
                     found = Finding(decision, rule, values.used(decision, rule))
                     (notes if decision.kind == "note" else cards).append(found)
-    return Decided(tuple(cards), tuple(notes), values)
+    return Decided(tuple(cards), tuple(notes), values, {**values.fired(), **fired})
 
 
 class Values:

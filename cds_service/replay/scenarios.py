@@ -75,7 +75,10 @@ class Scenario:
         days = (today.date() - self.now.date()).days
         if not days or not isinstance(self.expect, list):
             return self.expect
-        return [{**card, "says": [_moved_words(said, days) for said in card.get("says", [])]} for card in self.expect]
+        return [
+            {**card, **{key: [_moved_words(said, days) for said in card.get(key, [])] for key in ("says", "says-not")}}
+            for card in self.expect
+        ]
 
 
 def _moved_words(text: str, days: int) -> str:
