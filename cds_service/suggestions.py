@@ -57,7 +57,8 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
     if suggestion.kind == "add":
         created = _created(situation, suggestion, identity)
         regimen = situation.regimens[suggestion.template].order
-        description = fill(say["added"], {"regimen": regimen, "order": name})
+        known = "added" if order.reference else "placed"
+        description = fill(say[known], {"regimen": regimen, "order": name})
         return _with_created(situation, created, description, situation.drafts, situation.selected)
     revision = _revision(situation, suggestion)
     match suggestion.kind:
