@@ -64,7 +64,7 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
     match suggestion.kind:
         case "route":
             description = fill(say["rerouted"], {"order": name, "route": suggestion.route["text"]})
-        case "dosage":
+        case "dosage" | "last-dosage":
             dosage = situation.regimens[suggestion.template].dosage
             description = fill(say["redosed"], {"order": name, "dosage": dosage})
         case "open-ended":
@@ -96,8 +96,9 @@ def _revision(situation: Situation, suggestion: Suggestion) -> Revision:
     if suggestion.kind == "open-ended":
         return without_end(situation.order.resource)
     template = situation.pack.templates[suggestion.template]
-    if suggestion.kind == "dosage":
-        return with_dosage(situation.order.resource, template.resource, template.dosage_text)
+    if suggestion.kind in ("dosage", "last-dosage"):
+        kept = len(situation.order.dosages()) - 1 if suggestion.kind == "last-dosage" else 0
+        return with_dosage(situation.order.resource, template.resource, template.dosage_text, kept)
     return with_regimen(situation.order.resource, template.resource, template.dosage_text)
 
 

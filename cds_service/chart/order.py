@@ -70,13 +70,17 @@ class Order:
 
     def dosages(self) -> list[Node]:
         """``dosageInstruction`` in the order of its sequence numbers."""
-        listed = nodes(self.resource, "dosageInstruction")
+        return dosages_of(self.resource)
 
-        def place(item: tuple[int, Node]) -> tuple[Fraction, int]:
-            number = read_number(number_text(item[1], "sequence"))
-            return (number if number is not None else Fraction(item[0] + 1), item[0])
 
-        return [dosage for _, dosage in sorted(enumerate(listed), key=place)]
+def dosages_of(resource: Node) -> list[Node]:
+    """The steps of an order's dosage, in the order of their sequence numbers."""
+
+    def place(item: tuple[int, Node]) -> tuple[Fraction, int]:
+        number = read_number(number_text(item[1], "sequence"))
+        return (number if number is not None else Fraction(item[0] + 1), item[0])
+
+    return [dosage for _, dosage in sorted(enumerate(nodes(resource, "dosageInstruction")), key=place)]
 
 
 NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the patient alone
