@@ -15,8 +15,11 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.protocol.faults import Fault, operation_outcome
+from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
 from cds_service.serving import Serving
 from cds_service.settings import Settings
+from cds_service.store.database import StoreDown
+from cds_service.store.store import Store
 
 _log = logging.getLogger("cds_service")
 _json = msgspec.json.Encoder(decimal_format="number")
@@ -35,9 +38,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises:
         ContentError: the content cannot be used or is not the locked one; every problem with file and line.
+        ValueError: the store's URL is none; a store that is only down stops nothing.
     """
     settings = settings or Settings()
-    serving = Serving(settings)
+    store = Store(settings.store, settings.uuid_key())
+    serving = Serving(settings, store.key)
     counts = Counts()
     app = Flask("cds_service", static_folder=None)
     app.url_map.strict_slashes = False
@@ -55,14 +60,29 @@ def create_app(settings: Settings | None = None) -> Flask:
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
         g.service, g.began = service.id, time.perf_counter()
-        if request.mimetype not in _JSON_TYPES:
-            raise Fault(415, "not-supported", _SENTENCES[415])
-        body = request.get_data(cache=False)
-        if request.content_length is None and len(body) >= settings.max_body_bytes:
-            raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
-        answer = evaluate(served.evaluator, service, body, datetime.now(UTC))
+        answer = evaluate(served.evaluator, service, _body(settings.max_body_bytes), datetime.now(UTC))
         counts.findings(service, answer)
+        for shown in served.attribution.shown(answer.body["cards"]):
+            store.count(service.id, *shown)
         return Response(_json.encode(answer.body), mimetype="application/json")
+
+    @app.post("/cds-services/<service_id>/feedback")
+    def take_feedback(service_id: str) -> Response:
+        """Feedback is on disk before the 200 (FB-14); a store that is down is a 503, so that it is sent again."""
+        served = serving.now()
+        if service_id not in served.evaluator.pack.services:
+            raise Fault(404, "not-found", "there is no service of this id")
+        body = _body(min(settings.max_body_bytes, MAX_BODY_BYTES))
+        said = decode_feedback(body, keep_comments=settings.keep_comments)
+        now = datetime.now(UTC)
+        try:
+            store.add(served.attribution.entries(said, store.keys, service_id, client="", now=now))
+        except StoreDown:
+            text = "the feedback could not be stored; send it again later"
+            raise Fault(503, "transient", text) from None
+        response = Response(status=200)
+        del response.headers["Content-Type"]  # there is no content
+        return response
 
     @app.get("/metrics")
     def measured() -> Response:
@@ -77,8 +97,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     def ready() -> Response:
         served = serving.now()
         pack = served.evaluator.pack
+        reachable = store.reachable()
         state: dict[str, Any] = {
-            "status": "ready",
+            "status": "ready" if reachable else "not ready: the store cannot be reached",
             "content": {
                 "id": pack.id,
                 "version": pack.version,
@@ -86,8 +107,9 @@ def create_app(settings: Settings | None = None) -> Flask:
                 "shown": served.evaluator.shown,
             },
             "site": {"digest": pack.site_digest, "off": served.off, "problem": serving.problem},
+            "store": {"reachable": reachable},
         }
-        return Response(_json.encode(state), mimetype="application/json")
+        return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")
 
     @app.after_request
     def count(response: Response) -> Response:
@@ -131,6 +153,22 @@ def create_app(settings: Settings | None = None) -> Flask:
         return _outcome(500, operation_outcome("exception", "the service failed; this is a defect of it"))
 
     return app
+
+
+def _body(limit: int) -> bytes:
+    """The bytes of a JSON body of at most ``limit``.
+
+    Raises:
+        Fault: 415.
+        RequestEntityTooLarge: 413.
+    """
+    if request.mimetype not in _JSON_TYPES:
+        raise Fault(415, "not-supported", _SENTENCES[415])
+    request.max_content_length = limit
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) >= limit:
+        raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
+    return body
 
 
 def _outcome(status: int, outcome: Mapping[str, Any]) -> Response:

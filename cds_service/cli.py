@@ -85,12 +85,17 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     except ContentError as error:
         raise click.ClickException("\n".join(error.problems)) from None
     pack = served.evaluator.pack
-    os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers
+    store = _store(settings)  # its tables are brought up to date before anybody listens
+    store.close()
+    if store.problem:
+        click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
+        os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
     if workers > 1:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
     note = "" if served.evaluator.shown else "; unreviewed content runs as shadow: no cards are shown"
     click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}; anybody may call{note})")
+    click.echo(f"feedback is kept in {store.where}")
     server = Granian(
         "cds_service.app:wsgi",
         address=host,
@@ -208,6 +213,27 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
         sys.exit(1)
 
 
+@main.command()
+@click.option("--since", type=_Moment(), help="Only what came since then.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def report(since: datetime | None, form: str) -> None:
+    """Show what became of the cards: acceptance and reasons of overrides, per rule and content version.
+
+    Example: cds-service report --since 2026-11-01
+    """
+    from cds_service.reporting import as_text
+    from cds_service.store.database import StoreDown
+
+    store = _store(Settings())
+    try:
+        told = store.report(since)
+    except StoreDown as error:
+        raise click.ClickException(f"{store.where} cannot be read: {error}") from None
+    finally:
+        store.close()
+    click.echo(json.dumps(msgspec.to_builtins(told), indent=2) if form == "json" else as_text(told, store.where))
+
+
 # --- helpers ----------------------------------------------------------------------------------------------------
 
 
@@ -218,10 +244,21 @@ def _load(cards: Path) -> Any:
         raise click.ClickException("\n".join(error.problems)) from None
 
 
+def _store(settings: Settings) -> Any:
+    from cds_service.store.store import Store
+
+    try:
+        return Store(settings.store, settings.uuid_key())
+    except ValueError as error:
+        raise click.UsageError(f"CDS_SERVICE_STORE: {error}") from None
+
+
 def _evaluator(cards: Path | None) -> Evaluator:
     settings = Settings()
     pack = _load(cards or settings.cards)
-    return Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key())
+    return Evaluator.prepare(
+        pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key() or secrets.token_bytes(32)
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -108,7 +108,7 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
     Raises:
         Fault: 400, with the path of what is wrong.
     """
-    call = _decode(_request, body, "")
+    call = decode_json(_request, body, "")
     if call.hook != hook:
         raise Fault(400, "invalid", f"this service answers the hook {hook}", "hook")
     _not_blank(call.hookInstance, "hookInstance")
@@ -139,7 +139,7 @@ def read_hook(body: bytes) -> str:
     Raises:
         Fault: 400, if there is none.
     """
-    hook: str = _decode(_hook_only, body, "").hook
+    hook: str = decode_json(_hook_only, body, "").hook
     return hook
 
 
@@ -147,7 +147,7 @@ def _drafts(raw: msgspec.Raw) -> tuple[Draft, ...]:
     path = "context.draftOrders"
     if bytes(raw) in (b"", b"null"):
         raise Fault(400, "required", "expected a Bundle", path)
-    bundle = _decode(_bundle, bytes(raw), path)
+    bundle = decode_json(_bundle, bytes(raw), path)
     if bundle.resourceType != "Bundle":
         raise Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType")
     drafts = []
@@ -180,7 +180,12 @@ def _deeper_than(tree: Any, levels: int) -> bool:
     return True
 
 
-def _decode(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) -> Any:
+def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) -> Any:
+    """What ``decoder`` reads from ``body``, which stands at the path ``prefix`` of the request.
+
+    Raises:
+        Fault: 400, with the path of what is wrong; no value is repeated.
+    """
     try:
         body.decode("utf-8")
         return decoder.decode(body)
