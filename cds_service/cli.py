@@ -36,6 +36,8 @@ from cds_service.suggestions import template_words
 _json = msgspec.json.Encoder(decimal_format="number")
 # Evaluation is work for the processor: more threads than this only queue for the interpreter.
 _THREADS_PER_WORKER = 4
+# A worker that a stop reaches while it is still starting may miss it: it is ended after so long.
+_STOP_SECONDS = 10
 _DEFAULT_SAMPLE = "platelets-and-im/belowTwentyFive"
 
 
@@ -106,6 +108,7 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         log_access=False,
         log_level="warning",  # type: ignore[arg-type]
         blocking_threads=_THREADS_PER_WORKER,
+        workers_kill_timeout=_STOP_SECONDS,
     )
     server.serve()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +110,7 @@ def _sqlite(url: URL, durable: bool, patience: int) -> Engine:
     def set_up(connection: Any, _: object) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver's guess
         connection.execute(f"PRAGMA busy_timeout={patience}")
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection, time.monotonic() + patience / 1000)
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
 
@@ -120,3 +121,16 @@ def _sqlite(url: URL, durable: bool, patience: int) -> Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
+    """Write-ahead logging; SQLite does not wait by itself while another process is making the same change."""
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

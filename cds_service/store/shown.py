@@ -31,6 +31,9 @@ class Tally:
         self._counts: Counter[Shown] = Counter()
         self._adding = threading.Lock()
 
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
     def add(self, service: str, decision: str, rule: str, version: str, indicator: str) -> None:
         kind = Shown(datetime.now(UTC).date(), service, decision, rule, version, indicator)
         with self._adding:

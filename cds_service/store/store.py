@@ -61,6 +61,7 @@ class Store:
         self._thread: threading.Thread | None = None
         self._busy_since: float | None = None
         self._prepared = False
+        self._closed = False
         try:
             self._prepare()
         except Exception as error:
@@ -112,6 +113,9 @@ class Store:
 
     def close(self) -> None:
         """Writes what is left, within a bounded time, and lets the database go."""
+        if self._closed:
+            return
+        self._closed = True
         atexit.unregister(self.close)
         thread, self._thread = self._thread, None
         if thread is not None and thread.is_alive():
@@ -119,7 +123,8 @@ class Store:
             thread.join(self._wait_seconds)
             if thread.is_alive():
                 return  # the database hangs; a lost batch of counts is acceptable
-        self._flush()
+        if self._tally:
+            self._flush()
         self._engine.dispose()
 
     def _ask(self, entries: Sequence[Entry], seconds: float) -> None:

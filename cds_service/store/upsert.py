@@ -13,7 +13,7 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     """Inserts those rows whose key is not there yet; how many, or -1 where the driver does not say."""
     if not rows:
         return 0
-    return connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows).rowcount
+    return connection.execute(_insert(connection, table).on_conflict_do_nothing(), _ordered(table, rows)).rowcount
 
 
 def insert_or_add(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]], column: str) -> None:
@@ -21,9 +21,13 @@ def insert_or_add(connection: Connection, table: Table, rows: Iterable[Mapping[s
     statement = _insert(connection, table)
     keys = [key.name for key in table.primary_key]
     added = table.c[column] + statement.excluded[column]
-    # In the order of the key: two processes that add to the same rows then never wait for each other in a circle.
-    ordered = sorted(rows, key=lambda row: [str(row[key]) for key in keys])
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_={column: added}), ordered)
+    statement = statement.on_conflict_do_update(index_elements=keys, set_={column: added})
+    connection.execute(statement, _ordered(table, rows))
+
+
+def _ordered(table: Table, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """By key: two processes that write the same rows then never wait for each other in a circle."""
+    return sorted(rows, key=lambda row: [str(row[key.name]) for key in table.primary_key])
 
 
 def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
