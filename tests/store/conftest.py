@@ -46,4 +46,4 @@ def store_url(request, tmp_path):
     """The URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.sqlite3'}"
-    return request.getfixturevalue("postgresql").make_database(f"test{next(_databases)}")
+    return request.getfixturevalue("postgresql").make_store(f"test{next(_databases)}")

@@ -106,7 +106,7 @@ def test_feedback_survives_kill_9_of_the_whole_service(store_url, tmp_path, kill
 
 @pytest.mark.parametrize("kills", [4])
 def test_feedback_survives_kill_9_of_postgresql_itself(own_postgresql, tmp_path, kills):
-    url = own_postgresql.make_database("killed")
+    url = own_postgresql.make_store("killed")
     with Service(url, tmp_path / "log") as service:
         sender = Sender(service)
         sender.start()
