@@ -35,11 +35,16 @@ def brief(text: str) -> str:
 
 
 def inert(text: str) -> str:
-    """Text of the chart as Markdown that says the same and does nothing: no link, no HTML, no heading."""
-    entities = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    escaped = re.sub(r"([\\`*_\[\]|~])", r"\\\1", entities)
-    escaped = re.sub(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=]))", r"\1\\", escaped)  # would begin a list, heading or rule
-    return escaped.replace("://", ":&#47;&#47;").replace("@", "&#64;").replace("www.", "www&#46;")
+    """Text of the chart, bounded, as Markdown that says the same and does nothing."""
+    return escaped(plain(text))
+
+
+def escaped(text: str) -> str:
+    """Text as Markdown that says the same and does nothing: no link, no HTML, no heading."""
+    entities = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    harmless = re.sub(r"([\\`*_\[\]|~])", r"\\\1", entities)
+    harmless = re.sub(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=]))", r"\1\\", harmless)  # would begin a list, heading or rule
+    return harmless.replace("://", ":&#47;&#47;").replace("@", "&#64;").replace("www.", "www&#46;")
 
 
 class Speech:
