@@ -58,7 +58,10 @@ def test_an_allergy_withholds_every_suggestion_that_leaves_the_drug_ordered(clie
     ("strength", "fits"), [('"1000", unit: "ug"', True), ('"1", unit: "mg"', True), ('"1", unit: "ug"', False)]
 )
 def test_the_strength_of_a_product_is_in_its_own_unit(cards, request_for, strength, fits):
-    row = 'code: "317106", display: "hydroxocobalamin 1 MG/ML Injectable Solution", agent: "hydroxocobalamin", form: "injection", strength: {value: "1000", unit: "ug"'
+    row = (
+        'code: "317106", display: "hydroxocobalamin 1 MG/ML Injectable Solution", agent: "hydroxocobalamin", '
+        'form: "injection", strength: {value: "1000", unit: "ug"'
+    )
     path = cards / "vitamin-b12/value-sets/cobalamin-medication.yaml"
     assert row in path.read_text()
     path.write_text(path.read_text().replace(row, row.replace('"1000", unit: "ug"', strength)))
