@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from cds_service.content.model import CardText, Decision, Pack, Rule, Suggestion
 from cds_service.export.columns import Column, columns, feel_names, label
-from cds_service.export.feel import cell_text, quoted, read_column
+from cds_service.export.feel import clauses, quoted
 from cds_service.export.layout import HEIGHT, WIDTH, Box, lay_out
 from cds_service.facts import State
 
@@ -113,23 +113,26 @@ def _decision(root: Element, pack: Pack, decision: Decision, table: Sequence[Col
         requirement = SubElement(element, "informationRequirement", {"id": f"{decision.id}.needs.{names[column.name]}"})
         SubElement(requirement, tag, {"href": f"#{_id(column.name, names, pack)}"})
     body = SubElement(element, "decisionTable", {"id": f"{decision.id}.table", "hitPolicy": decision.hit_policy})
-    readings = [read_column(column, names[column.name]) for column in table]
-    for column, reading in zip(table, readings, strict=True):
-        clause = SubElement(body, "input", {"id": f"{decision.id}.in.{names[column.name]}", "label": column.label})
-        _text(clause, "inputExpression", reading.expression)
+    inputs = []
+    for number, column in enumerate(table):
+        for clause in clauses(column, names[column.name], [rule.cells[number] for rule in decision.rules]):
+            inputs.append(clause)
+            identity = f"{decision.id}.in.{names[column.name]}.{clause.part}"
+            head = SubElement(body, "input", {"id": identity, "label": clause.label})
+            _text(head, "inputExpression", clause.expression, typeRef=clause.type)
     for output in _outputs(decision):
         attributes = {"id": f"{decision.id}.out.{output}", "label": output, "name": output}
-        clause = SubElement(body, "output", attributes)
+        head = SubElement(body, "output", attributes)
         if _is_definition(decision):
-            clause.set("typeRef", "string")
-            _text(clause, "outputValues", ", ".join(quoted(value) for value in decision.values))
+            head.set("typeRef", "string")
+            _text(head, "outputValues", ", ".join(quoted(value) for value in decision.values))
     SubElement(body, "annotation", {"name": "Rule and statement"})
     for rule in decision.rules:
         row = SubElement(body, "rule", {"id": rule_id(decision, rule)})
         note = _annotation(pack, rule)
         _say(row, note)
-        for cell, column, reading in zip(rule.cells, table, readings, strict=True):
-            _text(row, "inputEntry", cell_text(cell, column, reading))
+        for clause in inputs:
+            _text(row, "inputEntry", clause.entries[rule.index])
         for entry in _entries(decision, rule):
             _text(row, "outputEntry", entry)
         _text(row, "annotationEntry", note)
@@ -170,7 +173,7 @@ def _offer(decision: Decision, rule: Rule, suggestion: Suggestion) -> str:
 def _annotation(pack: Pack, rule: Rule) -> str:
     statement = pack.statements.get(rule.statement)
     cited = f'{statement.id}, {statement.place}: "{statement.quote}"' if statement else ""
-    return ". ".join(filter(None, [rule.id, cited, pack.words.get(f"basis-{rule.basis}", rule.basis)]))
+    return "; ".join(filter(None, [rule.id, cited, pack.words.get(f"basis-{rule.basis}", rule.basis)]))
 
 
 def _diagram(root: Element, pack: Pack, names: Mapping[str, str]) -> None:
@@ -178,7 +181,7 @@ def _diagram(root: Element, pack: Pack, names: Mapping[str, str]) -> None:
     needs: dict[str, Sequence[str]] = {decision.id: decision.inputs for decision in pack.decisions.values()}
     for decision in pack.decisions.values():
         needs |= {name: () for name in decision.inputs if name not in pack.decisions}
-    boxes = lay_out(needs, [decision.id for decision in pack.decisions.values() if not _is_definition(decision)])
+    boxes = lay_out(needs)
     diagram = SubElement(SubElement(root, "dmndi:DMNDI"), "dmndi:DMNDiagram", {"id": "diagram"})
     for name, box in boxes.items():
         known = _id(name, names, pack)
