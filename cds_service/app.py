@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from cds_service.content.check import lock_problems
-from cds_service.content.files import ContentError
-from cds_service.content.load import load_pack
-from cds_service.content.model import Pack
-from cds_service.evaluate import Evaluator, evaluate
-from cds_service.protocol.discovery import discovery
+from cds_service.counts import Counts
+from cds_service.evaluate import evaluate
 from cds_service.protocol.faults import Fault, operation_outcome
+from cds_service.serving import Serving
 from cds_service.settings import Settings
 
 _log = logging.getLogger("cds_service")
@@ -33,22 +30,6 @@ _SENTENCES = {
 }
 
 
-def services_of(pack: Pack) -> list[dict[str, Any]]:
-    """The services of a pack as discovery lists them, prefetch templates from the declared facts."""
-    prefetch = {search.key: search.template for search in pack.searches.values()}
-    return [
-        {
-            "hook": service.hook,
-            "id": service.id,
-            "title": service.title,
-            "description": service.description,
-            "usageRequirements": service.usage_requirements,
-            "prefetch": prefetch,
-        }
-        for service in pack.services.values()
-    ]
-
-
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application. Content is loaded here, once; a fault in it stops the start.
 
@@ -56,13 +37,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         ContentError: the content cannot be used or is not the locked one; every problem with file and line.
     """
     settings = settings or Settings()
-    pack = load_pack(settings.cards)
-    unlocked = list(lock_problems(settings.cards, pack))
-    if unlocked:
-        raise ContentError(unlocked)
-    shown = pack.reviewed or settings.accept_unreviewed_content or settings.loopback  # Z15
-    evaluator = Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key(), shown=shown)
-    catalogue = _json.encode(discovery(services_of(pack)))
+    serving = Serving(settings)
+    counts = Counts()
     app = Flask("cds_service", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
@@ -70,20 +46,28 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     @app.get("/cds-services")
     def list_services() -> Response:
-        return Response(catalogue, mimetype="application/json")
+        return Response(serving.now().catalogue, mimetype="application/json")
 
     @app.post("/cds-services/<service_id>")
     def call_service(service_id: str) -> Response:
-        service = pack.services.get(service_id)
+        served = serving.now()
+        service = served.evaluator.pack.services.get(service_id)
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
+        g.service, g.began = service.id, time.perf_counter()
         if request.mimetype not in _JSON_TYPES:
             raise Fault(415, "not-supported", _SENTENCES[415])
         body = request.get_data(cache=False)
         if request.content_length is None and len(body) >= settings.max_body_bytes:
             raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
-        answer = evaluate(evaluator, service, body, datetime.now(UTC))
+        answer = evaluate(served.evaluator, service, body, datetime.now(UTC))
+        counts.findings(service, answer)
         return Response(_json.encode(answer.body), mimetype="application/json")
+
+    @app.get("/metrics")
+    def measured() -> Response:
+        counts.off(serving.now().off)
+        return Response(counts.text(), content_type=counts.CONTENT_TYPE)
 
     @app.get("/healthz")
     def alive() -> Response:
@@ -91,11 +75,25 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     @app.get("/readyz")
     def ready() -> Response:
-        state = {
+        served = serving.now()
+        pack = served.evaluator.pack
+        state: dict[str, Any] = {
             "status": "ready",
-            "content": {"id": pack.id, "version": pack.version, "reviewed": pack.reviewed, "shown": shown},
+            "content": {
+                "id": pack.id,
+                "version": pack.version,
+                "reviewed": pack.reviewed,
+                "shown": served.evaluator.shown,
+            },
+            "site": {"digest": pack.site_digest, "off": served.off, "problem": serving.problem},
         }
         return Response(_json.encode(state), mimetype="application/json")
+
+    @app.after_request
+    def count(response: Response) -> Response:
+        if "service" in g:
+            counts.call(g.service, response.status_code, time.perf_counter() - g.began)
+        return response
 
     @app.after_request
     def allow_browsers(response: Response) -> Response:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
-from cds_service.chart.order import read_order
+from cds_service.chart.order import NO_ORDER, read_order
 from cds_service.chart.prefetch import Chart
 from cds_service.chart.tree import Node
 from cds_service.content.decide import Finding
-from cds_service.content.model import INDICATORS, Pack, Service, Suggestion
+from cds_service.content.model import INDICATORS, Pack, Service, Suggestion, TemplateWords
 from cds_service.content.render import Speech, by_precedence, fill, inert, plain
 from cds_service.facts import Facts
 from cds_service.judging import Judged, draft_nodes, is_judged, is_relevant, judge
-from cds_service.protocol.envelope import HookRequest
+from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
 from cds_service.protocol.uuids import make_uuid
 from cds_service.suggestions import Situation, propose, template_words
 
@@ -34,7 +34,7 @@ class Evaluator:
     zone: tzinfo
     key: bytes
     shown: bool = True
-    regimens: Mapping[str, str] = field(default_factory=dict)
+    regimens: Mapping[str, TemplateWords] = field(default_factory=dict)
 
     @classmethod
     def prepare(cls, pack: Pack, *, zone: tzinfo, key: bytes, shown: bool = True) -> Evaluator:
@@ -55,13 +55,21 @@ class Call:
     def judge_again(self, drafts: Mapping[str, Node], selected: Sequence[str]) -> list[Judged]:
         """Every decision on the drafts as an accepted suggestion would leave them."""
         pack = self.evaluator.pack
-        orders = [read_order("", drafts[reference], drafts) for reference in selected]
+        orders = [read_order("", drafts[reference], drafts) for reference in selected if reference]
         orders = [order for order in orders if is_judged(order.resource) and is_relevant(pack, order)]
+        if self.request.hook not in ORDER_HOOKS:
+            orders.append(NO_ORDER)
         return judge(pack, self.service, self.chart, self.facts, drafts, orders)
 
     def speech(self, one: Judged) -> Speech:
         """The words for one of its orders."""
-        return Speech(self.evaluator.pack, self.evaluator.regimens, one.decided.values, plain(one.order.name))
+        return Speech(
+            self.evaluator.pack,
+            self.evaluator.regimens,
+            one.decided.values,
+            plain(one.order.name),
+            about_order=one.order is not NO_ORDER,
+        )
 
 
 def order_cards(call: Call, one: Judged) -> list[dict[str, Any]]:
@@ -112,7 +120,10 @@ def card_of(
             "decision-version": finding.decision.version,
         },
     )
-    lines.append(version if pack.reviewed else f"{version} {words['not-reviewed']}")
+    if pack.site_digest:
+        version += " " + fill(words["site"], {"digest": pack.site_digest})
+    reviewed = pack.reviewed or finding.decision.reviewed
+    lines.append(version if reviewed else f"{version} {words['not-reviewed']}")
     number = pack.findings.get((finding.topic, finding.decision.version), 0)
     card: dict[str, Any] = {
         "uuid": make_uuid(call.evaluator.key, number, call.request.hook_instance, one.order.reference, finding.topic),
@@ -126,7 +137,7 @@ def card_of(
     }
     if offered:
         card["suggestions"] = offered
-        card["selectionBehavior"] = "at-most-one"
+        card["selectionBehavior"] = finding.then.selection
     if finding.decision.override_reasons:
         card["overrideReasons"] = [
             {"code": reason["code"], "system": _OVERRIDE_SYSTEM, "display": reason["display"]}
@@ -165,13 +176,16 @@ def suggestions_of(call: Call, one: Judged, findings: Sequence[Finding]) -> tupl
             if "medications" in withdrawn and orders_medication(pack, suggestion):
                 continue
             seen.add(key)
+            label = speech.label(finding, suggestion.id)
+            if suggestion.kind in ("replace", "add") and not pack.templates[suggestion.template].stocked:
+                withheld.append(fill(pack.words["not-stocked"], {"label": inert(label)}))
+                continue
             about = (request.hook_instance, one.order.reference, finding.topic, str(index))
             number = pack.findings.get((finding.topic, finding.decision.version), 0)
             uuid = make_uuid(evaluator.key, number, *about)
             proposal = propose(situation, suggestion, uuid)
             if not proposal.actions:
                 continue
-            label = speech.label(finding, suggestion.id)
             after = call.judge_again(proposal.drafts, proposal.selected)
             raised = what_it_raises(call.judged, after, finding)
             if raised is not None:

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,17 @@ import msgspec
 
 from cds_service import __version__
 from cds_service.content.check import check as check_content
-from cds_service.content.check import lock_problems, update_lock
+from cds_service.content.check import update_lock
 from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
+from cds_service.content.site import read_site
 from cds_service.evaluate import Evaluator
 from cds_service.explain import explain as explain_request
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
-from cds_service.replay.run import Result, against, in_process
+from cds_service.replay.run import Result, against, in_process, templates_of
 from cds_service.replay.scenarios import Scenario, read_scenarios
+from cds_service.serving import prepare
 from cds_service.settings import Settings
 from cds_service.suggestions import template_words
 
@@ -76,14 +79,17 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     loopback = _is_loopback(host)
     if not loopback and not insecure:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
-    settings = Settings()
-    pack = _load(settings.cards)
-    if unlocked := list(lock_problems(settings.cards, pack)):
-        raise click.ClickException("\n".join(unlocked))
+    settings = Settings(loopback=loopback)
+    try:
+        served = prepare(settings)
+    except ContentError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+    pack = served.evaluator.pack
     os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
-    shown = pack.reviewed or settings.accept_unreviewed_content or loopback
-    note = "" if shown else "; unreviewed content runs as shadow: no cards are shown"
+    if workers > 1:
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
+    note = "" if served.evaluator.shown else "; unreviewed content runs as shadow: no cards are shown"
     click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}; anybody may call{note})")
     server = Granian(
         "cds_service.app:wsgi",
@@ -144,8 +150,11 @@ def sample(scenario: str) -> None:
     found = {known.name: known for known in read_scenarios(packaged("fixtures"))}
     if scenario not in found:
         raise click.UsageError(f"no scenario {scenario!r}; there are: {', '.join(sorted(found))}")
-    templates = {search.key: search.template for search in _load(Settings().cards).searches.values()}
-    request = found[scenario].request(templates, datetime.now(UTC))
+    pack = _load(Settings().cards)
+    service = next((s for s in pack.services.values() if s.hook == found[scenario].hook), None)
+    if service is None:
+        raise click.ClickException(f"no service answers {found[scenario].hook}")
+    request = found[scenario].request(templates_of(pack, service), datetime.now(UTC))
     click.echo(msgspec.json.format(_json.encode(request), indent=2).decode())
 
 
@@ -169,8 +178,13 @@ def explain(request_file: Any, now: datetime | None, form: str) -> None:
 @main.command()
 @click.argument("cards_dir", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--update-lock", "update", is_flag=True, help="Write digests after a version bump.")
+@click.option(
+    "--site",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A site.toml to check with the content.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def check(cards_dir: Path | None, update: bool, form: str) -> None:
+def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) -> None:
     """Prove the content: schema, references, gaps, overlaps, unreachable rules, texts, codes, orders.
 
     Example: cds-service check cards
@@ -178,7 +192,8 @@ def check(cards_dir: Path | None, update: bool, form: str) -> None:
     cards = cards_dir or Settings().cards
     try:
         problems = update_lock(cards) if update else []
-        problems = problems or check_content(cards, template_words(load_pack(cards)))
+        overlay = read_site(site or Settings().site)
+        problems = problems or check_content(cards, template_words(load_pack(cards, overlay)), overlay)
     except ContentError as error:
         problems = list(error.problems)
     if form == "json":
@@ -198,7 +213,7 @@ def check(cards_dir: Path | None, update: bool, form: str) -> None:
 
 def _load(cards: Path) -> Any:
     try:
-        return load_pack(cards)
+        return load_pack(cards, read_site(Settings().site))
     except ContentError as error:
         raise click.ClickException("\n".join(error.problems)) from None
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+NDC = "http://hl7.org/fhir/sid/ndc"
+
 
 @dataclass(frozen=True, slots=True)
 class Strength:
@@ -20,7 +22,10 @@ class Strength:
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One code of a value set; ``agent``, ``form`` and ``strength`` are known for medications only."""
+    """One code of a value set; ``agent``, ``form`` and ``strength`` are known for medications only.
+
+    ``local`` codes are the site's own (Z31).
+    """
 
     system: str
     code: str
@@ -28,6 +33,7 @@ class Concept:
     agent: str = ""
     form: str = ""
     strength: Strength | None = None
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,10 @@ class ValueSet:
     names: Mapping[str, Concept] = field(default_factory=dict)
 
     def find(self, system: str, code: str) -> Concept | None:
-        """The concept of a code, never matched without its system."""
+        """The concept of a code, never matched without its system. An NDC names a product in any of its spellings."""
         concept = self.codes.get((system, code))
+        if concept is None and system == NDC:
+            return next((known for name in ndc_products(code) if (known := self.codes.get((NDC, name)))), None)
         if concept is None:
             for prefix in self.prefixes:
                 if prefix.system == system and code.startswith(prefix.code):
@@ -102,3 +110,30 @@ class FactDeclaration:
     counted: Mapping[str, str] = field(default_factory=dict)
     values: tuple[str, ...] = ()
     unit: str = ""
+
+
+def ndc_products(code: str) -> list[str]:
+    """The products, as ``labeler-product``, that an NDC can mean: of ten digits with hyphens (4-4-2, 5-3-2, 5-4-1),
+    of eleven with or without (5-4-2), or of ten without, where a labeler of four digits begins with 0.
+
+    A package segment is left off, because value sets list products. What is no NDC gives nothing.
+    """
+    segments = code.split("-")
+    if not all(segment.isascii() and segment.isdigit() for segment in segments):
+        return []
+    lengths = tuple(map(len, segments))
+    if len(segments) == 3 and lengths in ((4, 4, 2), (5, 3, 2), (5, 4, 1)):
+        return ["-".join(segments[:2])]
+    if lengths == (11,) or lengths == (5, 4, 2):
+        labeler, product = (code[:5], code[5:9]) if len(segments) == 1 else segments[:2]
+        found = [f"{labeler}-{product}"]
+        found += [f"{labeler[1:]}-{product}"] if labeler.startswith("0") else []
+        found += [f"{labeler}-{product[1:]}"] if product.startswith("0") else []
+        return found
+    if lengths == (10,):
+        return (
+            [f"{code[:4]}-{code[4:8]}"]
+            if code.startswith("0")
+            else [f"{code[:5]}-{code[5:8]}", f"{code[:5]}-{code[5:9]}"]
+        )
+    return []

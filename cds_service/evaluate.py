@@ -12,7 +12,7 @@ from typing import Any
 
 from cds_service.cards import Call, Evaluator, order_cards
 from cds_service.chart.facts import patient_facts
-from cds_service.chart.order import Order
+from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.prefetch import Chart, patient_in
 from cds_service.chart.tree import node, text
 from cds_service.content.model import INDICATORS, Pack, Service
@@ -61,6 +61,8 @@ def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Ord
         Fault: 422, naming the path.
     """
     for order in orders:
+        if order is NO_ORDER:
+            continue
         subject = patient_in(text(node(order.resource, "subject"), "reference"))
         if subject != request.patient_id:
             what = "names no patient" if subject is None else "is for another patient than context.patientId"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from cds_service.content.model import Decision, Rule, Service
+from cds_service.content.needs import reads
 from cds_service.content.render import plain
 from cds_service.evaluate import Evaluator, Judged, evaluate
 from cds_service.facts import Fact, Interval, State
@@ -43,16 +43,14 @@ def _service_for(evaluator: Evaluator, body: bytes) -> Service:
 
 def _order(evaluator: Evaluator, service: Service, judged: Judged) -> dict[str, Any]:
     pack = evaluator.pack
-    needed: dict[str, None] = {}
-    for name in service.decisions:
-        _inputs(pack.decisions, name, needed)
+    needed = reads(pack, service.decisions)
     values = judged.decided.values
     return {
         "order": judged.order.reference,
         "drug": plain(judged.order.name),
         "facts": {name: _fact(values[name]) for name in needed if name in pack.facts and name in judged.facts.order},
         "steps": [
-            {name: _fact(fact) for name, fact in step.items() if name.startswith("dosage.")}
+            {name: _fact(fact) for name, fact in step.items() if pack.facts[name].kind == "dosage"}
             for step in judged.facts.dosages
         ],
         "definitions": {
@@ -60,13 +58,6 @@ def _order(evaluator: Evaluator, service: Service, judged: Judged) -> dict[str, 
         },
         "decisions": [_decision(judged, pack.decisions[name]) for name in service.decisions],
     }
-
-
-def _inputs(decisions: Mapping[str, Decision], name: str, found: dict[str, None]) -> None:
-    for needed in decisions[name].inputs:
-        if needed in decisions:
-            _inputs(decisions, needed, found)
-        found.setdefault(needed)
 
 
 def _decision(judged: Judged, decision: Decision) -> dict[str, Any]:

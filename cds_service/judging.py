@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cds_service.chart.facts import order_facts
-from cds_service.chart.order import Order, read_order, recognise_drug
+from cds_service.chart.order import NO_ORDER, Order, read_order, recognise_drug
 from cds_service.chart.prefetch import Chart
 from cds_service.chart.tree import Node, text
 from cds_service.content.decide import Decided, OrderFacts, decide
 from cds_service.content.model import Pack, Service
 from cds_service.facts import Facts
-from cds_service.protocol.envelope import HookRequest
+from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
 
-_NOT_JUDGED = frozenset({"cancelled", "entered-in-error", "completed", "stopped"})
+_NOT_JUDGED = frozenset({"cancelled", "entered-in-error", "completed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,12 @@ def draft_nodes(request: HookRequest) -> dict[str, Node]:
 
 
 def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
-    """The selected orders this content is about, decided without a look at the prefetch (design, rule 2)."""
+    """The selected orders this content is about, decided without a look at the prefetch (design, rule 2).
+
+    A hook without draft orders is about the patient: it has no order to select.
+    """
+    if request.hook not in ORDER_HOOKS:
+        return [NO_ORDER]
     others = {draft.reference: draft.resource for draft in request.drafts}
     others |= {draft.full_url: draft.resource for draft in request.drafts if draft.full_url}
     return [
@@ -45,7 +50,7 @@ def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
 
 
 def is_judged(resource: Node) -> bool:
-    """Whether a draft is an order to be carried out (Z14, CTX-07, CTX-09)."""
+    """Whether a draft is an order to be carried out, or stopped, which is judged too (Z14, CTX-07, CTX-09)."""
     return (
         resource.get("resourceType") == "MedicationRequest"
         and text(resource, "status") not in _NOT_JUDGED

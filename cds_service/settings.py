@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CDS_SERVICE_")
 
     cards: Path = Field(default_factory=lambda: packaged("cards"), description="folder of the content pack")
+    site: Path | None = Field(default=None, description="the site's overlay, a site.toml (Z31); none if unset")
     time_zone: str = Field(default="UTC", description="the hospital's time zone, an IANA name (Z32)")
     key: str = Field(
         default_factory=lambda: secrets.token_hex(32),

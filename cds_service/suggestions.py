@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_service.chart.order import Order
-from cds_service.chart.revise import Revision, from_template, with_regimen, with_route
+from cds_service.chart.revise import Revision, from_template, with_dosage, with_regimen, with_route, without_end
 from cds_service.chart.tree import Node
 from cds_service.chart.wording import orders_words
-from cds_service.content.model import Pack, Suggestion
+from cds_service.content.model import Pack, Suggestion, TemplateWords
 from cds_service.content.render import fill, plain
 
 
@@ -31,7 +31,7 @@ class Situation:
     """Where a suggestion is made: the order it is about, all drafts by ``Type/id``, whose and when."""
 
     pack: Pack
-    regimens: Mapping[str, str]
+    regimens: Mapping[str, TemplateWords]
     order: Order
     drafts: Mapping[str, Node]
     selected: tuple[str, ...]
@@ -56,16 +56,24 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
         return Proposal(actions, drafts, tuple(s for s in situation.selected if s != order.reference))
     if suggestion.kind == "add":
         created = _created(situation, suggestion, identity)
-        regimen = situation.regimens[suggestion.template]
+        regimen = situation.regimens[suggestion.template].order
         description = fill(say["added"], {"regimen": regimen, "order": name})
         return _with_created(situation, created, description, situation.drafts, situation.selected)
     revision = _revision(situation, suggestion)
-    if suggestion.kind == "route":
-        description = fill(say["rerouted"], {"order": name, "route": suggestion.route["text"]})
-    else:
-        description = fill(say["replaced"], {"order": name, "regimen": situation.regimens[suggestion.template]})
+    match suggestion.kind:
+        case "route":
+            description = fill(say["rerouted"], {"order": name, "route": suggestion.route["text"]})
+        case "dosage":
+            dosage = situation.regimens[suggestion.template].dosage
+            description = fill(say["redosed"], {"order": name, "dosage": dosage})
+        case "open-ended":
+            description = fill(say["open-ended"], {"order": name})
+        case _:
+            description = fill(
+                say["replaced"], {"order": name, "regimen": situation.regimens[suggestion.template].order}
+            )
     if revision.problem:
-        if not suggestion.template:
+        if suggestion.kind != "replace":
             return Proposal([], situation.drafts, situation.selected)
         created = _created(situation, suggestion, identity)
         description = f"{description} {fill(say['created-instead'], {'why': revision.problem})}"
@@ -84,7 +92,11 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
 def _revision(situation: Situation, suggestion: Suggestion) -> Revision:
     if suggestion.kind == "route":
         return with_route(situation.order.resource, suggestion.route)
+    if suggestion.kind == "open-ended":
+        return without_end(situation.order.resource)
     template = situation.pack.templates[suggestion.template]
+    if suggestion.kind == "dosage":
+        return with_dosage(situation.order.resource, template.resource, template.dosage_text)
     return with_regimen(situation.order.resource, template.resource, template.dosage_text)
 
 
@@ -107,9 +119,9 @@ def _with_created(
     return Proposal([action], {**drafts, reference: created}, (*selected, reference))
 
 
-def template_words(pack: Pack) -> dict[str, str]:
-    """Every order template as a person would say it, by id: its name, then its dosage in words."""
+def template_words(pack: Pack) -> dict[str, TemplateWords]:
+    """Every order template in words, by id."""
     return {
-        template.id: " ".join(filter(None, [template.name, orders_words(dict(template.resource))]))
+        template.id: TemplateWords(template.name, orders_words(dict(template.resource)))
         for template in pack.templates.values()
     }

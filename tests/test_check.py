@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from cds_service.app import create_app
-from cds_service.content.check import check, loinc_is_valid, snomed_is_valid, update_lock
+from cds_service.content.check import check, update_lock
+from cds_service.content.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.packaged import packaged
@@ -63,6 +64,18 @@ def test_the_content_as_shipped_holds(cards):
         ("orders/hydroxocobalaminThreeWeekly.yaml", "frequency: 3", "frequency: [3]", ": order: not valid FHIR R4"),
         ("facts.yaml", "kind: patient, element: sex", "kind: patience, element: sex", ": schema: "),
         ("facts.yaml", "element: agent", "element: agents", "'agents' is not one of"),
+        (
+            "sources.yaml",
+            "no-rule: the short form of S13, which the rules rest on",
+            "",
+            ": uncited: no rule rests on S2",
+        ),
+        ("decisions/imPlatelets/table.yaml", "settles: [C5]", "settles: [C99]", "no settlement 'C99'"),
+        ("decisions/adult/table.yaml", "status: active", "status: draft", ": status: adult is draft and"),
+        ("decisions/monitoringDue/table.yaml", "indicator: info", "indicator: warning", ": indicator: "),
+        ("pack.yaml", 'role: ""', "role: Pharmacist", ": review: date, role and version belong together"),
+        ("pack.yaml", 'date: ""', 'date: "yesterday"', ": review: the date is not of the form"),
+        ("words.en.yaml", "  also: Also\n", "", ": schema: words: 'also' is a required property"),
         ("pack.yaml", "id: vitamin-b12\n", "id: vitamin-b12\nid: again\n", "stands twice"),
     ],
 )
@@ -80,14 +93,14 @@ def test_changed_content_without_a_new_version_fails_and_cannot_be_locked(cards)
     edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
     assert any("imPlatelets changed without a new version" in p for p in found(cards, lock=True))
     assert update_lock(cards)
-    edit(cards, "decisions/imPlatelets/table.yaml", "version: 1.0.0", "version: 1.0.1")
+    edit(cards, "decisions/imPlatelets/table.yaml", "\nversion: 1.", "\nversion: 9.")
     assert update_lock(cards) == []
     assert found(cards, lock=True) == []
 
 
 def test_finding_numbers_are_never_given_twice_and_never_change(cards):
     before = load_pack(cards).findings
-    edit(cards, "decisions/imPlatelets/table.yaml", "version: 1.0.0", "version: 1.0.1")
+    edit(cards, "decisions/imPlatelets/table.yaml", "\nversion: 1.", "\nversion: 9.")
     update_lock(cards)
     after = load_pack(cards).findings
     assert before.items() <= after.items()

@@ -51,20 +51,22 @@ def test_no_code_of_a_value_set_and_no_clinical_word_stands_in_python(path, pack
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_no_threshold_of_a_rule_stands_in_python(path, pack):
-    """Thresholds of card decisions; 1, 2 and 7 are counted as ordinary numbers."""
+    """Thresholds of card decisions; small counts, powers of ten and the calendar's numbers are ordinary numbers."""
     thresholds = {
         float(number)
         for decision in pack.decisions.values()
         for column in decision.columns
         for cell in column
         for number in cell.numbers()
-    } - {0, 1, 2, 3, 4, 6, 7, 14, 28}
+    } - {0, 1, 2, 3, 4, 6, 7, 10, 14, 20, 28, 31, 100, 365}
     numbers = [v for v in strings_and_numbers(ast.parse(path.read_text())) if type(v) in (int, float)]
-    if path.name in ("check.py", "analyse.py"):
+    if path.name in ("check.py", "check_digits.py", "analyse.py"):
         return  # check digits and lengths
+    if path.name == "app.py":
+        numbers = [n for n in numbers if n != 500]  # a status of HTTP
     if path.name == "uuids.py":
         numbers = [n for n in numbers if n != 50]  # bits of the tag
-    if path.name in ("wording.py", "cli.py", "render.py", "order.py", "patient.py"):
+    if path.name in ("wording.py", "cli.py", "render.py", "order.py"):
         numbers = [n for n in numbers if n != 60]  # characters of a line
     assert [n for n in numbers if float(n) in thresholds] == []
 
@@ -82,7 +84,7 @@ def test_rooms_know_nothing_of_each_other(path):
 
 def test_texts_hold_no_numbers(pack):
     """Z29; check proves it file by file, this holds that check looks at every text."""
-    names = [*pack.names.values(), *pack.statements]
+    names = sorted([*pack.names.values(), *pack.statements], key=len, reverse=True)
     for decision in pack.decisions.values():
         for text in decision.texts.values():
             bare = re.sub(r"\{[^}]*\}", "", text.summary + text.detail)

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from ucumvert import PintUcumRegistry
 
 from cds_service.chart.quantities import read_quantity
+from cds_service.declarations import Analyte
 from cds_service.facts import Interval, Reason
 from cds_service.packaged import packaged
 
 UNITS = yaml.safe_load((packaged("cards") / "vitamin-b12/units.yaml").read_text())
 UCUM = "http://unitsofmeasure.org"
 # grams per mole, computed from the molecular formula (terminology.md section 4)
-MOLAR = {"vitamin-b12": 1355.39, "creatinine": 113.12}
+MOLAR = {"vitamin-b12": 1355.39, "creatinine": 113.12, "homocysteine": 135.18}
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +75,61 @@ def test_every_factor_agrees_with_ucum(registry, analyte, code):
     ratio = (1 * theirs / canonical).to_base_units()
     if not ratio.dimensionless:
         grams_per_mole = MOLAR[analyte] * registry.from_ucum("g/mol")
-        ratio = (1 * theirs * grams_per_mole / canonical).to_base_units()
+        canonical_is_molar = (1 * canonical).is_compatible_with(registry.from_ucum("mol/L"))
+        into_canonical = 1 / grams_per_mole if canonical_is_molar else grams_per_mole
+        ratio = (1 * theirs * into_canonical / canonical).to_base_units()
         assert ratio.dimensionless
         assert float(ratio.magnitude) == pytest.approx(float(ours), rel=5e-4)
     else:
         assert float(ratio.magnitude) == pytest.approx(float(ours), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "spelling", "code"),
+    [(name, spelling, code) for name, entry in UNITS.items() for spelling, code in entry.get("aliases", {}).items()],
+)
+def test_every_spelling_leads_to_a_listed_unit(name, spelling, code):
+    assert code in UNITS[name]["units"]
+    assert read_quantity(analyte_of(name), "2", "", "", spelling) == read_quantity(
+        analyte_of(name), "2", code, UCUM, ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "unit", "micromoles"),
+    [
+        ("1.35", "mg/L", "mg/L", "9.98595"),
+        ("0.135", "mg/dL", "", "9.98595"),
+        ("10", "nmol/mL", "", "10"),
+        ("10.0", "", "\u00b5mol/L", "10"),
+        ("10.0", "", "\u03bcmol/l", "10"),
+    ],
+)
+def test_homocysteine_is_exact_beside_its_target(value, code, unit, micromoles):
+    read = read_quantity(analyte_of("homocysteine"), value, code, UCUM if code else "", unit)
+    assert read == Interval.point(Fraction(micromoles))
+    below = Interval(Fraction(0), Fraction(10), high_open=True)
+    assert read.within(below) == (micromoles != "10")
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "unit"),
+    [("20", "cm", "cm"), ("200", "mm", ""), ("0.2", "m", ""), ("20", "", "centimetres"), ("20", "", "centimeter")],
+)
+def test_one_and_the_same_length_in_every_spelling(value, code, unit):
+    assert read_quantity(analyte_of("length"), value, code, UCUM if code else "", unit) == Interval.point(20)
+
+
+@pytest.mark.parametrize("unit", ["in", "[in_i]", "inches", "cm2"])
+def test_a_unit_not_known_for_length_is_refused_with_its_name(unit):
+    assert read_quantity(analyte_of("length"), "8", unit, UCUM, unit) == Reason("unitNotKnown", {"unit": unit})
+
+
+def analyte_of(name):
+    """An analyte as units.yaml has it, whether or not a fact uses it."""
+    entry = UNITS[name]
+    factors = {unit: Fraction(factor) for unit, factor in entry["units"].items()}
+    return Analyte(entry["canonical"], factors, entry.get("aliases", {}))
 
 
 @given(st.decimals(min_value=0, max_value=10**6, allow_nan=False, allow_infinity=False, places=4))

@@ -1,5 +1,6 @@
 """Content that no clinician has reviewed shows itself on a laptop only, unless a deployer accepts it (Z15)."""
 
+import re
 import shutil
 
 import pytest
@@ -30,15 +31,42 @@ def test_unreviewed_content_runs_as_shadow_beyond_loopback(request_body, setting
     assert bool(client.post(ORDER_SELECT, json=request_body).json["cards"]) is shown
     ready = client.get("/readyz")
     assert ready.status_code == 200
-    assert ready.json["content"] == {"id": "vitamin-b12", "version": "1.0.0", "reviewed": False, "shown": shown}
+    content = ready.json["content"]
+    assert (content["id"], content["reviewed"], content["shown"]) == ("vitamin-b12", False, shown)
 
 
 def test_a_recorded_review_shows_the_content_and_ends_the_notice(request_body, tmp_path):
     cards = tmp_path / "cards"
     shutil.copytree(packaged("cards"), cards)
     pack = cards / "vitamin-b12/pack.yaml"
-    text = pack.read_text().replace('date: ""', 'date: "2026-11-23"').replace('role: ""', 'role: "Pharmacist"')
-    pack.write_text(text.replace("version: 1.0.0", "version: 1.0.1"))
+    text = pack.read_text().replace('date: ""', 'date: "2026-11-23"').replace('role: ""', "role: Pharmacist")
+    text = re.sub(r"\nversion: \S+", "\nversion: 9.0.0", text)
+    pack.write_text(text.replace('  version: ""', "  version: 9.0.0"))
     assert update_lock(cards) == []
     (card,) = create_app(Settings(cards=cards)).test_client().post(ORDER_SELECT, json=request_body).json["cards"]
+    assert "has not been reviewed" not in card["detail"]
+
+
+def test_a_review_of_an_older_version_does_not_count(request_body, tmp_path):
+    cards = tmp_path / "cards"
+    shutil.copytree(packaged("cards"), cards)
+    pack = cards / "vitamin-b12/pack.yaml"
+    text = pack.read_text().replace('date: ""', 'date: "2026-11-23"').replace('role: ""', "role: Pharmacist")
+    text = re.sub(r"\nversion: \S+", "\nversion: 9.0.1", text)
+    pack.write_text(text.replace('  version: ""', "  version: 9.0.0"))
+    assert update_lock(cards) == []
+    client = create_app(Settings(cards=cards)).test_client()
+    assert client.post(ORDER_SELECT, json=request_body).json["cards"] == []
+    assert client.get("/readyz").json["content"]["reviewed"] is False
+
+
+def test_a_review_of_one_decision_ends_the_notice_on_its_cards_only(request_body, tmp_path):
+    cards = tmp_path / "cards"
+    shutil.copytree(packaged("cards"), cards)
+    table = cards / "vitamin-b12/decisions/imPlatelets/table.yaml"
+    text = re.sub(r"\nversion: \S+", "\nversion: 9.0.0", table.read_text())
+    table.write_text(text + 'review: {date: "2026-11-23", role: Pharmacist, version: 9.0.0}\n')
+    assert update_lock(cards) == []
+    client = create_app(Settings(cards=cards, loopback=True)).test_client()
+    (card,) = client.post(ORDER_SELECT, json=request_body).json["cards"]
     assert "has not been reviewed" not in card["detail"]

@@ -92,6 +92,8 @@ class Condition(Resource):
     verificationStatus: CodeableConcept | None = None
     category: list[CodeableConcept] | CodeableConcept | None = None
     code: CodeableConcept | None = None
+    onsetDateTime: str | None = None
+    onsetPeriod: Period | None = None
     recordedDate: str | None = None
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from cds_service.chart import kidney, patient, problems, results, treatments
 from cds_service.chart import order as of_order
-from cds_service.chart import patient
-from cds_service.chart.order import Order
+from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.prefetch import Chart
 from cds_service.chart.tree import node, pairs, text
 from cds_service.declarations import FactDeclaration
@@ -18,11 +18,13 @@ _NOT_DRAFTED = frozenset({"cancelled", "entered-in-error", "completed", "stopped
 
 _PATIENT = {"age": patient.age, "sex": patient.sex}
 _CHART = {
-    "observation": patient.observation,
-    "flag": patient.flag,
-    "condition": patient.condition,
-    "allergy": patient.allergy,
-    "treatment": patient.treatment,
+    "observation": results.observation,
+    "flag": results.flag,
+    "condition": problems.condition,
+    "allergy": problems.allergy,
+    "treatment": treatments.treatment,
+    "procedure": problems.procedure,
+    "recency": treatments.recency,
 }
 _ORDER = {
     "agent": of_order.agent,
@@ -52,8 +54,10 @@ def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> 
 def _derived(declarations: Mapping[str, FactDeclaration], declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
     inputs = {role: _labelled(facts[name], declarations[name].label) for role, name in declared.inputs.items()}
     if declared.element == "newer":
-        return patient.newer(inputs["reported"], inputs["computed"])
-    return patient.estimated_gfr(declared, inputs["creatinine"], inputs["age"], inputs["sex"])
+        return kidney.newer(inputs["reported"], inputs["computed"])
+    if declared.element == "later":
+        return treatments.later(inputs["event"], inputs["since"])
+    return kidney.estimated_gfr(declared, inputs["creatinine"], inputs["age"], inputs["sex"])
 
 
 def _labelled(fact: Fact, label: str) -> Fact:
@@ -71,11 +75,16 @@ def order_facts(
 ) -> tuple[Facts, list[Facts]]:
     """The facts of one order over those of the patient, and of each step of its dosage.
 
-    ``others`` are the draft orders beside it (D7: B12 in the same set of drafts counts as under way).
+    ``others`` are the draft orders beside it (D7: B12 in the same set of drafts counts as under way). Of no order
+    every fact is absent.
     """
     readers: dict[str, Callable[[], Fact]] = {}
     for name, declared in declarations.items():
-        if declared.kind == "order":
+        if declared.kind == "order" and order is NO_ORDER:
+            readers[name] = Fact.absent
+        elif declared.kind == "order" and declared.element == "status":
+            readers[name] = partial(of_order.status, order)
+        elif declared.kind == "order":
             readers[name] = partial(_ORDER[declared.element], declared, order)
         elif declared.kind == "drafts":
             readers[name] = partial(_drafted, declared, others)
@@ -92,6 +101,7 @@ def _step_facts(
     chart: Chart,
 ) -> Facts:
     readers: dict[str, Callable[[], Fact]] = {}
+    step = Facts(readers, facts)
     for name, declared in declarations.items():
         if declared.kind == "dosage":
             match declared.element:
@@ -104,7 +114,13 @@ def _step_facts(
                     readers[name] = partial(of_order.doses, dosage, chart.zone)
                 case "days":
                     readers[name] = partial(of_order.days, dosage, chart.zone)
-    return Facts(readers, facts)
+                case "daily":
+                    readers[name] = partial(_daily, declared, step)
+    return step
+
+
+def _daily(declared: FactDeclaration, step: Facts) -> Fact:
+    return of_order.daily(step[declared.inputs["dose"]], step[declared.inputs["interval"]])
 
 
 def _drafted(declared: FactDeclaration, others: Sequence[Order]) -> Fact:

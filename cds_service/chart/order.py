@@ -15,6 +15,7 @@ from typing import Any
 from cds_service.chart.dates import read_date
 from cds_service.chart.quantities import read_number, read_quantity
 from cds_service.chart.tree import Node, node, nodes, number_text, pairs, text, words
+from cds_service.chart.wording import timing_in_words
 from cds_service.declarations import Concept, FactDeclaration, ValueSet
 from cds_service.facts import Evidence, Fact, Interval, Reason
 
@@ -58,7 +59,9 @@ class Order:
 
     @property
     def reference(self) -> str:
-        return f"{text(self.resource, 'resourceType')}/{text(self.resource, 'id')}"
+        """``Type/id``; ``""`` for no order at all."""
+        kind, identity = text(self.resource, "resourceType"), text(self.resource, "id")
+        return f"{kind}/{identity}" if kind or identity else ""
 
     @property
     def name(self) -> str:
@@ -74,6 +77,9 @@ class Order:
             return (number if number is not None else Fraction(item[0] + 1), item[0])
 
         return [dosage for _, dosage in sorted(enumerate(listed), key=place)]
+
+
+NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the patient alone
 
 
 def read_order(path: str, resource: Node, others: Mapping[str, Node]) -> Order:
@@ -170,6 +176,13 @@ def recognised_by(declaration: FactDeclaration, order: Order) -> Fact:
     if drug is None:
         return Fact.absent()
     return Fact.of("name", Evidence(order.reference, _said(order, drug))) if drug.by_name else Fact.of("code")
+
+
+def status(order: Order) -> Fact:
+    """``stopped`` or ``ordered``: a stopped order is judged as a stop and as nothing else (Z14)."""
+    if text(order.resource, "status") == "stopped":
+        return Fact.of("stopped", Evidence(f"{order.reference} status", "stopped"))
+    return Fact.of("ordered")
 
 
 def _said(order: Order, drug: Drug) -> str:
@@ -275,7 +288,7 @@ def interval(dosage: Node) -> Fact:
     """Days between doses as a range (D9), from Timing.repeat or Timing.code."""
     timing = node(dosage, "timing")
     repeat = node(timing, "repeat")
-    said = Evidence("dosageInstruction", _timing_words(timing))
+    said = Evidence("dosageInstruction", timing_in_words(timing))
     days_of_week = _strings(repeat, "dayOfWeek")
     period = _range(repeat, "period", "periodMax")
     frequency = _range(repeat, "frequency", "frequencyMax")
@@ -296,6 +309,16 @@ def interval(dosage: Node) -> Fact:
         if system == GTS and code in _TIMING_CODES:
             return Fact.of(_TIMING_CODES[code], said)
     return _UNREADABLE if timing else Fact.absent()
+
+
+def daily(dose_fact: Fact, every: Fact) -> Fact:
+    """The amount a day: the dose of a step over its interval in days."""
+    for fact in (dose_fact, every):
+        if not isinstance(fact.value, Interval):
+            return fact
+    amount, length = dose_fact.value, every.value
+    assert isinstance(amount, Interval) and isinstance(length, Interval)  # noqa: S101  (others have returned)
+    return Fact.of(amount.divided_by(length), *dose_fact.evidence, *every.evidence)
 
 
 def days(dosage: Node, zone: tzinfo) -> Fact:
@@ -368,13 +391,3 @@ def _range(repeat: Node, low_key: str, high_key: str) -> Interval | Reason | Non
 def _strings(parent: Node, key: str) -> list[str]:
     value: Any = parent.get(key)
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def _timing_words(timing: Node) -> str:
-    repeat = node(timing, "repeat")
-    if not repeat:
-        return words(node(timing, "code")) or next((code for _, code in pairs(node(timing, "code"))), "")
-    said = [
-        f"{key} {number_text(repeat, key)}" for key in ("frequency", "period", "periodMax", "count") if key in repeat
-    ]
-    return " ".join([*said, text(repeat, "periodUnit"), *_strings(repeat, "dayOfWeek")]).strip()

@@ -16,6 +16,7 @@ from cds_service.chart import r4
 from cds_service.chart.tree import Node, node, nodes, text
 from cds_service.chart.wording import dosages_in_words
 
+_BOUNDS = ("boundsDuration", "boundsRange", "boundsPeriod", "count", "countMax")
 _SUPPLY = ("quantity", "expectedSupplyDuration", "numberOfRepeatsAllowed")
 
 
@@ -63,24 +64,56 @@ def with_route(draft: Node, route: Mapping[str, str]) -> Revision:
     coding = {key: route[key] for key in ("system", "code", "display")}
 
     def change(revised: Node) -> tuple[str, ...]:
-        steps = []
-        for old in nodes(revised, "dosageInstruction"):
-            step: Node = {"sequence": old["sequence"]} if isinstance(old.get("sequence"), int) else {}
-            if node(old, "timing"):
-                step["timing"] = node(old, "timing")
+        steps = _bare_steps(revised)
+        for step in steps:
             step["route"] = {"coding": [dict(coding)], "text": route["text"]}
-            amounts = [
-                {key: rate[key] for key in ("doseQuantity", "doseRange") if key in rate}
-                for rate in nodes(old, "doseAndRate")
-            ]
-            if any(amounts):
-                step["doseAndRate"] = [amount for amount in amounts if amount]
-            steps.append(step)
         revised["dosageInstruction"] = steps
         _say_dosages(revised, "")
         return ("dosageInstruction",)
 
     return _revise(draft, change)
+
+
+def with_dosage(draft: Node, template: Mapping[str, Any], end: str) -> Revision:
+    """The draft's own drug with the template's dosage (Z6)."""
+
+    def change(revised: Node) -> tuple[str, ...]:
+        revised["dosageInstruction"] = copy.deepcopy(template["dosageInstruction"])
+        _say_dosages(revised, end)
+        return ("dosageInstruction",)
+
+    return _revise(draft, change)
+
+
+def without_end(draft: Node) -> Revision:
+    """The draft going on: its last step without bounds and count; drug, dose, route and rhythm stay."""
+
+    def change(revised: Node) -> tuple[str, ...]:
+        steps = _bare_steps(revised)
+        repeat = node(node(steps[-1] if steps else {}, "timing"), "repeat")
+        for key in _BOUNDS:
+            repeat.pop(key, None)
+        revised["dosageInstruction"] = steps
+        _say_dosages(revised, "")
+        return ("dosageInstruction",)
+
+    return _revise(draft, change)
+
+
+def _bare_steps(draft: Node) -> list[Node]:
+    """Each dosage with what its structure says: sequence, timing, route and amount."""
+    steps = []
+    for old in nodes(draft, "dosageInstruction"):
+        step: Node = {"sequence": old["sequence"]} if isinstance(old.get("sequence"), int) else {}
+        step |= {key: node(old, key) for key in ("timing", "route") if node(old, key)}
+        amounts = [
+            {key: rate[key] for key in ("doseQuantity", "doseRange") if key in rate}
+            for rate in nodes(old, "doseAndRate")
+        ]
+        if any(amounts):
+            step["doseAndRate"] = [amount for amount in amounts if amount]
+        steps.append(step)
+    return steps
 
 
 def _revise(draft: Node, change: Any) -> Revision:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cds_service.chart.tree import Node, node, nodes, number_text, text, words
+from cds_service.chart.tree import Node, node, nodes, number_text, pairs, text, words
 
 _UNITS = {"s": "second", "min": "minute", "h": "hour", "d": "day", "wk": "week", "mo": "month", "a": "year"}
 _EACH = {"d": "daily", "wk": "weekly", "mo": "monthly", "a": "yearly"}
@@ -22,6 +22,16 @@ def dosages_in_words(dosages: Sequence[Node]) -> str:
         said.append(" ".join(filter(None, ["" if amount == last else amount, _schedule(dosage)])))
         last = amount
     return ", then ".join(said)
+
+
+def timing_in_words(timing: Node) -> str:
+    """How often, as a Timing says it: its rhythm and days of the week, or the words of its code."""
+    repeat = node(timing, "repeat")
+    week = repeat.get("dayOfWeek")
+    days = [day for day in week if isinstance(day, str)] if isinstance(week, list) else []
+    said = " ".join(filter(None, [_rhythm(repeat), f"on {', '.join(days)}" if days else ""]))
+    code = node(timing, "code")
+    return said or words(code) or next((value for _, value in pairs(code)), "")
 
 
 def _dose(dosage: Node) -> str:

@@ -18,7 +18,7 @@ from cds_service.facts import Fact, Interval, State
 
 _STATES = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)
 _SHOWN = 3
-_PRESENCE = ("condition", "allergy", "treatment", "drafts")
+_PRESENCE = ("condition", "allergy", "procedure", "treatment", "drafts")
 
 
 def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
@@ -29,7 +29,7 @@ def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
         definition = pack.decisions[name]
         written = sorted({s for cell in column for s in cell.strings})
         values = list(dict.fromkeys([*definition.values, *(written if definition.each == "dosage" else [])]))
-        return [Fact.of(value) for value in values] + ([Fact.absent()] if definition.each == "dosage" else [])
+        return [Fact.of(value) for value in values] + ([Fact.absent()] if definition.each != "order" else [])
     if declared.values:
         return [Fact.of(value) for value in declared.values] + states
     if declared.kind in _PRESENCE or declared.element in ("has-route", "in-value-set", "reason"):

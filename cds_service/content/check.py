@@ -7,29 +7,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 from cds_service.content.analyse import findings
+from cds_service.content.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.content.files import ContentError, line_of, repeated_keys
 from cds_service.content.load import load_pack
 from cds_service.content.lock import Lock, folder_digests, read_lock, write_lock
-from cds_service.content.model import Decision, Pack
-from cds_service.content.render import LONGEST_SUMMARY, PLACEHOLDER
+from cds_service.content.model import PLACEHOLDER, CardText, Decision, Pack, TemplateWords
+from cds_service.content.needs import reads, searches_of
+from cds_service.content.render import LONGEST_SUMMARY
+from cds_service.content.site import Site
 
 _DIGIT = re.compile(r"\d")
+# What GFM would take for markup other than emphasis: HTML, links, code, tables, headings, quotations, lists.
+_MARKUP = re.compile(r"[`<>\[\]|~\\]|^\s*(#|[-+*]\s|=)|https?:|www\.")
 _SNOMED, _LOINC = "http://snomed.info/sct", "http://loinc.org"
 # The longest a placeholder can become: what the chart sends is bounded when it is rendered.
 _LONGEST_VALUE, _LONGEST_DATE, _LONGEST_REASON = 24, 10, 60
 _MOST_TEMPLATES, _LONGEST_TEMPLATE = 12, 1500
 
 
-def check(cards: Path, regimens_of: Mapping[str, str] | None = None) -> list[str]:
+def check(cards: Path, regimens_of: Mapping[str, TemplateWords] | None = None, site: Site | None = None) -> list[str]:
     """Every finding about a ``cards`` folder, sorted by file and line; an empty list is a pass.
 
-    ``regimens_of`` are the order templates in words, for the length of summaries.
+    ``regimens_of`` are the order templates in words, for the length of summaries; ``site`` is an overlay to check
+    with it.
     """
     try:
-        pack = load_pack(cards)
+        pack = load_pack(cards, site)
     except ContentError as error:
         repeated = [line for path in sorted(cards.glob("*/pack.yaml")) for line in _keys(path.parent)]
         return sorted([*error.problems, *repeated])
@@ -42,7 +49,10 @@ def check(cards: Path, regimens_of: Mapping[str, str] | None = None) -> list[str
         *_unused(folder, pack),
         *_codes(folder, pack),
         *_templates(folder, pack),
-        *_searches(folder, pack),
+        *_uncited(folder, pack),
+        *_lives(pack),
+        *_services(folder, pack),
+        *_reviews(folder, pack),
     ]
     return sorted(found)
 
@@ -111,7 +121,7 @@ def _tables(pack: Pack) -> Iterator[str]:
             yield f"{decision.path}:{line_of(decision.path, place)}: {kind}: {text}"
 
 
-def _texts(pack: Pack, regimens: Mapping[str, str]) -> Iterator[str]:
+def _texts(pack: Pack, regimens: Mapping[str, TemplateWords]) -> Iterator[str]:
     for decision in pack.decisions.values():
         path = decision.path.parent / "text.en.yaml"
         used = {rule.then.text for rule in decision.rules if rule.then.text}
@@ -133,11 +143,11 @@ def _words(pack: Pack, decision: Decision, path: Path, line: int, text: str) -> 
         if not _known(pack, decision, match[1]):
             yield f"{path}:{line}: placeholder: nothing is called {match[1]!r}"
     bare = PLACEHOLDER.sub("", text)
-    for name in [*pack.names.values(), *pack.statements]:
+    for name in sorted([*pack.names.values(), *pack.statements], key=len, reverse=True):
         bare = bare.replace(name, "")
     if _DIGIT.search(bare):
         yield f"{path}:{line}: number: a number stands in the text; it must come from the rule or the patient"
-    if re.search(r"<[a-zA-Z/!]|\]\(|!\[", bare):
+    if _MARKUP.search(bare):
         yield f"{path}:{line}: markdown: only plain text and emphasis may stand in a text"
 
 
@@ -145,12 +155,18 @@ def _known(pack: Pack, decision: Decision, name: str) -> bool:
     head, _, rest = name.partition(".")
     if name == "order" or name in pack.facts or name in pack.decisions:
         return True
-    if head in ("name", "regimen", "limit"):
-        return rest in {"name": pack.names, "regimen": pack.templates, "limit": decision.inputs}[head]
+    known = {
+        "name": pack.names,
+        "regimen": pack.templates,
+        "dosage-of": pack.templates,
+        "limit": decision.inputs,
+    }
+    if head in known:
+        return rest in known[head]
     return any(name.endswith(end) and name.removesuffix(end) in pack.facts for end in (".date", ".reason"))
 
 
-def _longest(pack: Pack, regimens: Mapping[str, str], decision: Decision, text: str) -> int:
+def _longest(pack: Pack, regimens: Mapping[str, TemplateWords], decision: Decision, text: str) -> int:
     """The most UTF-16 units a summary can have, whatever its placeholders become."""
 
     def width(name: str) -> int:
@@ -158,7 +174,9 @@ def _longest(pack: Pack, regimens: Mapping[str, str], decision: Decision, text: 
         if head == "name":
             return len(pack.names[rest])
         if head == "regimen":
-            return len(regimens.get(rest, ""))
+            return len(regimens[rest].order) if rest in regimens else 0
+        if head == "dosage-of":
+            return len(regimens[rest].dosage) if rest in regimens else 0
         if head == "limit":
             return 8
         if name in pack.decisions:
@@ -174,41 +192,91 @@ def _longest(pack: Pack, regimens: Mapping[str, str], decision: Decision, text: 
 
 
 def _unused(folder: Path, pack: Pack) -> Iterator[str]:
-    named = {name for decision in pack.decisions.values() for name in decision.inputs}
-    named |= {
-        name
-        for decision in pack.decisions.values()
-        for rule in decision.rules
-        for suggestion in rule.then.suggestions
-        for name in suggestion.when
-    }
-    read = named | {name for fact in pack.facts.values() for name in fact.inputs.values()}
+    """What nothing uses: facts, decisions, value sets, order templates, and statements without a rule or a reason."""
+    shown = {name for service in pack.services.values() for name in service.decisions}
+    read = {*reads(pack, shown), *shown}
     facts = folder / "facts.yaml"
     for name in pack.facts.keys() - read:
         yield f"{facts}:{line_of(facts, ('facts', name))}: unread: no rule reads the fact {name!r}"
-    spoken = {
-        match[1]
-        for decision in pack.decisions.values()
-        for text in decision.texts.values()
-        for match in PLACEHOLDER.finditer(text.summary + text.detail)
-    }
-    shown = {name for service in pack.services.values() for name in service.decisions}
     for decision in pack.decisions.values():
-        if decision.id not in shown | named | spoken:
+        if decision.id not in read and decision.status in ("active", "shadow"):
             yield f"{decision.path}:1: unread: no service shows the decision {decision.id!r}"
     sets = {vs.id for fact in pack.facts.values() for vs in fact.value_sets.values()}
     sets |= {vs.id for vs in (*pack.relevant, *pack.excluded)}
     for name in pack.value_sets.keys() - sets:
         yield f"{folder / 'value-sets' / (name + '.yaml')}:1: unread: no fact uses the value set {name!r}"
-    cited = {rule.statement for decision in pack.decisions.values() for rule in decision.rules}
-    general = {name for name in pack.statements if any(name in text for text in pack.words.values())}
-    sources = folder / "sources.yaml"
-    for name in pack.statements.keys() - cited - general:
-        line = line_of(sources, ("statements", name))
-        yield f"{sources}:{line}: uncited: no rule rests on {name}"
-    used = {s.template for d in pack.decisions.values() for r in d.rules for s in r.then.suggestions}
+    spoken = {
+        match[2]
+        for decision in pack.decisions.values()
+        for text in (*decision.texts.values(), *(CardText(phrase) for phrase in decision.phrases.values()))
+        for part in (text.summary, text.detail, *text.labels.values())
+        for match in re.finditer(r"\{(regimen|dosage-of)\.([A-Za-z0-9]+)\}", part)
+    }
+    used = {s.template for d in pack.decisions.values() for r in d.rules for s in r.then.suggestions} | spoken
     for name in pack.templates.keys() - used:
         yield f"{folder / 'orders' / (name + '.yaml')}:1: unread: no rule offers the order {name!r}"
+
+
+def _uncited(folder: Path, pack: Pack) -> Iterator[str]:
+    """Statements and settlements with neither a rule nor a declared reason, or with both."""
+    rules = [rule for d in pack.decisions.values() if d.status in ("active", "shadow") for rule in d.rules]
+    cited = {rule.statement for rule in rules} | {name for rule in rules for name in rule.settles}
+    sources = folder / "sources.yaml"
+    for place, entries in (("statements", pack.statements), ("settlements", pack.settlements)):
+        for name, entry in entries.items():
+            line = line_of(sources, (place, name))
+            if name not in cited and not entry.no_rule:
+                yield f"{sources}:{line}: uncited: no rule rests on {name}, and no reason is given"
+            if name in cited and entry.no_rule:
+                yield f"{sources}:{line}: uncited: {name} is said to have no rule, and a rule rests on it"
+
+
+def _lives(pack: Pack) -> Iterator[str]:
+    """Definitions that rules lean on must be as alive as what leans on them."""
+    for decision in pack.decisions.values():
+        if decision.status in ("active", "shadow"):
+            for name in reads(pack, [decision.id]):
+                needed = pack.decisions.get(name)
+                if needed is not None and needed.status != "active":
+                    line = line_of(decision.path, ("inputs",))
+                    yield f"{decision.path}:{line}: status: {name} is {needed.status} and {decision.id} reads it"
+
+
+def _services(folder: Path, pack: Pack) -> Iterator[str]:
+    path = folder / "pack.yaml"
+    for index, service in enumerate(pack.services.values()):
+        line = line_of(path, ("services", index))
+        searches = searches_of(pack, service)
+        if len(searches) > _MOST_TEMPLATES:
+            yield f"{path}:{line}: prefetch: {service.id} asks for {len(searches)} of at most {_MOST_TEMPLATES}"
+        for search in searches.values():
+            if len(search.template) > _LONGEST_TEMPLATE:
+                yield f"{path}:{line}: prefetch: {search.key!r} has over {_LONGEST_TEMPLATE} characters"
+        if service.hook == "patient-view":  # Z30: info only, unasked as it is
+            for name in service.decisions:
+                for rule in pack.decisions[name].rules:
+                    if rule.then.indicator not in ("", "info"):
+                        yield f"{path}:{line}: indicator: {service.id} shows {name}{rule.id}, which is no info"
+
+
+def _reviews(folder: Path, pack: Pack) -> Iterator[str]:
+    """Recorded reviews must have a date, a role and a version, or be left empty altogether."""
+    places = [(folder / "pack.yaml", pack.review)]
+    places += [(decision.path, decision.review) for decision in pack.decisions.values() if decision.review]
+    for path, review in places:
+        filled = [bool(review.get(key)) for key in ("date", "role", "version")]
+        if any(filled) and not all(filled):
+            yield f"{path}:{line_of(path, ('review',))}: review: date, role and version belong together"
+        if review.get("date") and not _is_date(review["date"]):
+            yield f"{path}:{line_of(path, ('review',))}: review: the date is not of the form YYYY-MM-DD"
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _codes(folder: Path, pack: Pack) -> Iterator[str]:
@@ -223,36 +291,6 @@ def _codes(folder: Path, pack: Pack) -> Iterator[str]:
                 yield f"{path}:{line}: code: {concept.code} fails its check digit"
 
 
-def loinc_is_valid(code: str) -> bool:
-    """Whether a LOINC code ends in its mod-10 check digit."""
-    number, _, digit = code.partition("-")
-    if not number.isdigit() or not digit.isdigit():
-        return False
-    doubled = sum(sum(divmod(int(d) * 2, 10)) for d in number[::-2])
-    return (10 - (doubled + sum(map(int, number[-2::-2]))) % 10) % 10 == int(digit)
-
-
-def snomed_is_valid(code: str) -> bool:
-    """Whether a SNOMED CT identifier ends in its Verhoeff check digit (dihedral group D5)."""
-    if not code.isdigit() or not 6 <= len(code) <= 18:
-        return False
-    check = 0
-    for place, digit in enumerate(reversed(code)):
-        permuted = int(digit)
-        for _ in range(place % 8):
-            permuted = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)[permuted]
-        check = _multiplied(check, permuted)
-    return check == 0
-
-
-def _multiplied(a: int, b: int) -> int:
-    """The product in D5 of elements 0-4 (rotations) and 5-9 (reflections)."""
-    rotation_a, rotation_b = a % 5, b % 5
-    if a < 5:
-        return (rotation_a + rotation_b) % 5 + (5 if b >= 5 else 0)
-    return (rotation_a - rotation_b) % 5 + (0 if b >= 5 else 5)
-
-
 def _templates(folder: Path, pack: Pack) -> Iterator[str]:
     from fhir.resources.R4B import get_fhir_model_class
 
@@ -263,12 +301,3 @@ def _templates(folder: Path, pack: Pack) -> Iterator[str]:
         except ValueError as error:
             text = " ".join(str(error).split())[:200]
             yield f"{folder / 'orders' / (template.id + '.yaml')}:1: order: not valid FHIR R4: {text}"
-
-
-def _searches(folder: Path, pack: Pack) -> Iterator[str]:
-    facts = folder / "facts.yaml"
-    if len(pack.searches) > _MOST_TEMPLATES:
-        yield f"{facts}:1: prefetch: {len(pack.searches)} templates, at most {_MOST_TEMPLATES} are allowed"
-    for search in pack.searches.values():
-        if len(search.template) > _LONGEST_TEMPLATE:
-            yield f"{facts}:1: prefetch: the template of {search.key!r} has over {_LONGEST_TEMPLATE} characters"

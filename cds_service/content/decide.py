@@ -41,11 +41,23 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """All that was decided on one order: cards, notes, and the value of each definition that was asked for."""
+    """All that was decided on one order: cards, notes, and the value of each definition that was asked for.
+
+    ``fired`` are the rules that fired, silent ones and those of definitions too, by decision.
+    """
 
     cards: tuple[Finding, ...]
     notes: tuple[Finding, ...]
     values: Values
+    fired: Mapping[str, Sequence[Rule]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Defined:
+    """What a definition came to, and by which rules on which facts."""
+
+    fact: Fact
+    fired: tuple[tuple[Decision, Rule, Mapping[str, Fact]], ...]
 
 
 def decide(pack: Pack, decisions: Sequence[str], facts: OrderFacts) -> Decided:
@@ -56,14 +68,16 @@ def decide(pack: Pack, decisions: Sequence[str], facts: OrderFacts) -> Decided:
     values = Values(pack, facts)
     cards: list[Finding] = []
     notes: list[Finding] = []
+    fired: dict[str, Sequence[Rule]] = {}
     for name in decisions:
         decision = pack.decisions[name]
         if decision.status in ("active", "shadow"):
-            for rule in values.rules(decision, facts.order):
+            fired[name] = values.rules(decision, facts.order)
+            for rule in fired[name]:
                 if not rule.then.silent:
                     found = Finding(decision, rule, values.used(decision, rule))
                     (notes if decision.kind == "note" else cards).append(found)
-    return Decided(tuple(cards), tuple(notes), values)
+    return Decided(tuple(cards), tuple(notes), values, {**values.fired(), **fired})
 
 
 class Values:
@@ -72,24 +86,38 @@ class Values:
     def __init__(self, pack: Pack, facts: OrderFacts) -> None:
         self._pack = pack
         self._facts = facts
-        self._definitions: dict[str, tuple[Fact, tuple[tuple[Decision, Rule], ...]]] = {}
+        self._definitions: dict[str, _Defined] = {}
 
     def __getitem__(self, name: str) -> Fact:
-        """The fact of this name, or the output of the definition of this name as a fact."""
+        """The fact of this name, or the output of the definition of this name as a fact.
+
+        Facts of a dosage are those of the last one; absent if there is none.
+        """
+        if name in self._pack.facts and self._pack.facts[name].kind == "dosage":
+            return self._facts.dosages[-1][name] if self._facts.dosages else Fact.absent()
         return self._value(name, self._facts.order)
+
+    def fired(self) -> dict[str, tuple[Rule, ...]]:
+        """The rules of every definition asked for so far."""
+        return {name: tuple(rule for _, rule, _ in defined.fired) for name, defined in self._definitions.items()}
 
     def _value(self, name: str, facts: Mapping[str, Fact]) -> Fact:
         decision = self._pack.decisions.get(name)
-        return facts[name] if decision is None else self._definition(decision)[0]
+        return facts[name] if decision is None else self._definition(decision).fact
 
-    def _definition(self, decision: Decision) -> tuple[Fact, tuple[tuple[Decision, Rule], ...]]:
+    def _definition(self, decision: Decision) -> _Defined:
         known = self._definitions.get(decision.id)
         if known is None:
-            steps = self._facts.dosages if decision.each == "dosage" else [self._facts.order]
-            fired = tuple((decision, rule) for step in steps for rule in self.rules(decision, step))
-            outputs = [rule.then.value for _, rule in fired]
+            steps = {
+                "order": [self._facts.order],
+                "dosage": self._facts.dosages,
+                "last-dosage": self._facts.dosages[-1:],
+            }[decision.each]
+            fired = tuple((decision, rule, step) for step in steps for rule in self.rules(decision, step))
+            outputs = [rule.then.value for _, rule, _ in fired]
+            outputs = next(([rule.then.value] for _, rule, _ in fired if rule.alone), outputs)
             fact = Fact.of(" then ".join(outputs)) if outputs else Fact.absent()
-            known = self._definitions[decision.id] = (fact, fired)
+            known = self._definitions[decision.id] = _Defined(fact, fired)
         return known
 
     def rules(self, decision: Decision, facts: Mapping[str, Fact]) -> list[Rule]:
@@ -109,22 +137,18 @@ class Values:
         found: dict[str, Fact] = {}
         for name, cell in zip(decision.inputs, rule.cells, strict=True):
             if cell is not None:
-                self._collect(name, found)
+                self._collect(name, self._facts.order, found)
         return found
 
-    def _collect(self, name: str, found: dict[str, Fact]) -> None:
+    def _collect(self, name: str, facts: Mapping[str, Fact], found: dict[str, Fact]) -> None:
         decision = self._pack.decisions.get(name)
         if decision is None:
-            if name in self._facts.order:
-                found.setdefault(name, self._facts.order[name])
-            else:
-                for step in self._facts.dosages:
-                    found.setdefault(name, step[name])
+            found.setdefault(name, facts[name])
             return
-        for source, rule in self._definition(decision)[1]:
+        for source, rule, step in self._definition(decision).fired:
             for inner, cell in zip(source.inputs, rule.cells, strict=True):
                 if cell is not None:
-                    self._collect(inner, found)
+                    self._collect(inner, step, found)
 
 
 def decidable(fact: Fact, column: Sequence[Cell]) -> Fact:

@@ -5,14 +5,16 @@ Whatever is wrong is reported with file and line, all of it at once where possib
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from cds_service.content.files import ContentError, line_of, read_yaml
+from cds_service.content.files import ContentError, line_of, read_yaml, schema
 from cds_service.content.lock import read_lock
 from cds_service.content.model import (
+    SUGGESTION_KINDS,
     CardText,
     Decision,
     OrderTemplate,
@@ -20,9 +22,11 @@ from cds_service.content.model import (
     Pack,
     Rule,
     Service,
+    Settlement,
     Statement,
     Suggestion,
 )
+from cds_service.content.site import Site
 from cds_service.content.unary import Cell, parse_cell
 from cds_service.declarations import Analyte, Concept, FactDeclaration, Search, Strength, ValueSet
 
@@ -31,8 +35,8 @@ _WITHHOLD = {"": "", "withheld": "all", "medications withheld": "medications"}
 _PATIENT_SEARCH = "patient={{context.patientId}}"
 
 
-def load_pack(cards: Path) -> Pack:
-    """The one pack of a ``cards`` folder, compiled.
+def load_pack(cards: Path, site: Site | None = None) -> Pack:
+    """The one pack of a ``cards`` folder, compiled, with a site's overlay laid over it (Z31).
 
     Raises:
         ContentError: the folder or a file of it cannot be used; every problem with file and line.
@@ -40,15 +44,16 @@ def load_pack(cards: Path) -> Pack:
     folders = sorted(path.parent for path in cards.glob("*/pack.yaml"))
     if len(folders) != 1:
         raise ContentError([f"{cards}:1: schema: expected one folder with a pack.yaml, found {len(folders)}"])
-    return _Loading(folders[0], cards).pack()
+    return _Loading(folders[0], cards, site or Site()).pack()
 
 
 class _Loading:
     """One reading of one pack folder; problems are gathered, then raised together."""
 
-    def __init__(self, folder: Path, cards: Path) -> None:
+    def __init__(self, folder: Path, cards: Path, site: Site) -> None:
         self.folder = folder
         self.cards = cards
+        self.site = site
         self.problems: list[str] = []
 
     def pack(self) -> Pack:
@@ -57,21 +62,25 @@ class _Loading:
         words = self._read(self.folder / "words.en.yaml", "words")
         units = self._read(self.folder / "units.yaml", "units")
         facts_file = self._read(self.folder / "facts.yaml", "facts")
-        value_sets = {
-            path.stem: _value_set(data) for path, data in self._read_all("value-sets/*.yaml", "value-set").items()
-        }
+        rows = {path.stem: data for path, data in self._read_all("value-sets/*.yaml", "value-set").items()}
         self._stop()
+        self._add_local_codes(rows)
+        self._set_look_backs(facts_file["facts"])
+        value_sets = {name: _value_set(data) for name, data in rows.items()}
         if head["id"] != self.folder.name:
             self._fault(self.folder / "pack.yaml", ("id",), f"the folder is not named as the pack {head['id']!r}")
         analytes = {name: _analyte(data) for name, data in units.items()}
         searches, facts = self._facts(facts_file, value_sets, analytes)
-        templates = {data["id"]: _template(data) for data in self._read_all("orders/*.yaml", "order").values()}
+        orders = {data["id"]: data for data in self._read_all("orders/*.yaml", "order").values()}
+        templates = {name: self._template(data) for name, data in orders.items()}
+        self._known("orderables", self.site.orderables, orders)
         names = dict(head["names"])
         decisions = {}
         for path, data in self._read_all("decisions/*/table.yaml", "table").items():
             texts = self._read(path.parent / "text.en.yaml", "text")
             if data and texts:
                 decisions[data["id"]] = self._decision(path, data, texts)
+        self._switch_off(decisions)
         services = {s["id"]: _service(s) for s in head["services"]}
         self._stop()
         pack = Pack(
@@ -79,7 +88,7 @@ class _Loading:
             version=head["version"],
             title=head["title"],
             topic_system=head["topic-system"],
-            reviewed=bool(head["review"].get("date")),
+            review=head["review"],
             services=services,
             relevant=tuple(self._sets(head["relevant"], value_sets, self.folder / "pack.yaml", "relevant")),
             excluded=tuple(self._sets(head["excluded"], value_sets, self.folder / "pack.yaml", "excluded")),
@@ -88,7 +97,12 @@ class _Loading:
             decisions=decisions,
             templates=templates,
             statements={
-                key: Statement(key, entry["place"], entry["quote"]) for key, entry in sources["statements"].items()
+                key: Statement(key, entry["place"], entry["quote"], entry.get("no-rule", ""))
+                for key, entry in sources["statements"].items()
+            },
+            settlements={
+                key: Settlement(key, entry["clash"], entry["settlement"], entry.get("no-rule", ""))
+                for key, entry in sources["settlements"].items()
             },
             source_label=sources["label"],
             words=words["words"],
@@ -96,6 +110,7 @@ class _Loading:
             names=names,
             findings=read_lock(self.cards / "lock.json").findings,
             value_sets=value_sets,
+            site_digest=self.site.digest,
         )
         self._references(pack)
         self._stop()
@@ -120,6 +135,72 @@ class _Loading:
 
     def _fault(self, path: Path, place: tuple[str | int, ...], text: str) -> None:
         self.problems.append(f"{path}:{line_of(path, place)}: reference: {text}")
+
+    # --- the site's overlay ---------------------------------------------------------------------------------------
+
+    def _known(self, table: str, names: Iterable[str], known: Iterable[str]) -> None:
+        for name in sorted(set(names) - set(known)):
+            self.problems.append(self.site.fault([table, name], f"{table}: the content has no {name!r}"))
+
+    def _add_local_codes(self, rows: Mapping[str, Any]) -> None:
+        self._known("codes", self.site.codes, rows)
+        for name, added in self.site.codes.items():
+            if name not in rows:
+                continue
+            data = rows[name]
+            taken = {(row["system"], row["code"]) for row in data["concepts"]}
+            local = [{**row, "verified": ["the site"]} for row in added]
+            for row in local:
+                place = ["codes", name, row["code"]]
+                if (row["system"], row["code"]) in taken:
+                    self.problems.append(self.site.fault(place, f"{name} holds {row['code']!r} already"))
+                if data["kind"] == "medication" and "agent" not in row:
+                    self.problems.append(self.site.fault(place, f"{row['code']!r} needs an agent"))
+            for fault in schema("value-set").iter_errors({**data, "concepts": local}):
+                self.problems.append(self.site.fault(["codes", name], f"{name}: {fault.message}"))
+            data["concepts"] = [*data["concepts"], *({**row, "local": True} for row in local)]
+        self._stop()
+
+    def _set_look_backs(self, facts: Mapping[str, Any]) -> None:
+        self._known("look-backs", self.site.look_backs, facts)
+        for name, look_back in self.site.look_backs.items():
+            bounds = facts.get(name, {}).get("look-back-bounds")
+            place = ["look-backs", name]
+            if name in facts and not bounds:
+                self.problems.append(self.site.fault(place, f"the look-back of {name} is not the site's to set"))
+            elif bounds and not _days(bounds[0]) <= _days(look_back) <= _days(bounds[1]):
+                self.problems.append(
+                    self.site.fault(place, f"{look_back} is not within {bounds[0]} to {bounds[1]} for {name}")
+                )
+            elif bounds:
+                facts[name]["look-back"] = look_back
+        self._stop()
+
+    def _switch_off(self, decisions: dict[str, Decision]) -> None:
+        self._known("off", self.site.off, decisions)
+        for name in self.site.off:
+            if name in decisions and decisions[name].kind == "definition":
+                self.problems.append(self.site.fault(["off", name], f"{name} is a definition; others rest on it"))
+            elif name in decisions:
+                decisions[name] = replace(decisions[name], status="off")
+
+    def _template(self, data: Mapping[str, Any]) -> OrderTemplate:
+        orderable = self.site.orderables.get(data["id"], {})
+        resource = data["resource"]
+        if orderable:
+            element = "code" if resource["resourceType"] == "ServiceRequest" else "medicationCodeableConcept"
+            concept = resource[element]
+            concept = {"coding": [dict(orderable), *concept["coding"]], "text": orderable["display"]}
+            resource = {**resource, element: concept}
+        return OrderTemplate(
+            id=data["id"],
+            statement=data.get("statement", ""),
+            resource=resource,
+            agent=data.get("agent", ""),
+            dosage_text=data.get("dosage-text", ""),
+            name=data["name"],
+            stocked=orderable is not None,
+        )
 
     # --- compiling ----------------------------------------------------------------------------------------------
 
@@ -153,11 +234,13 @@ class _Loading:
             keys = [keys] if isinstance(keys, str) else keys
             if fact["kind"] in ("observation", "flag"):
                 key = fact.get("search") or name
-                keys = [key]
-                if key not in searches:
-                    codes = ",".join(
-                        f"{LOINC}|{c.code}" for c in sets[fact["value-set"]].codes.values() if c.system == LOINC
-                    )
+                codes = ",".join(
+                    f"{c.system}|{c.code}"
+                    for c in (sets[fact["value-set"]].codes.values() if fact["value-set"] in sets else ())
+                    if c.system == LOINC or c.local
+                )
+                keys = [key] if codes else []  # no code that could be asked for: nobody can look (Z33)
+                if codes and key not in searches:
                     query = f"Observation?{_PATIENT_SEARCH}&code={codes}&_sort=-date&_count={data['results-per-page']}"
                     searches[key] = Search(key, "Observation", query)
             for key in keys:
@@ -177,7 +260,7 @@ class _Loading:
                 value_sets=sets,
                 analyte=analyte,
                 searches=tuple(searches[key] for key in keys if key in searches),
-                look_back_days=int(look_back[1:-1]) if look_back else None,
+                look_back_days=_days(look_back) if look_back else None,
                 naming=tuple(fact.get("naming", ())),
                 form=fact.get("form", ""),
                 statuses=tuple(fact.get("statuses", ())),
@@ -208,6 +291,8 @@ class _Loading:
                     statement=rule.get("statement", ""),
                     basis=rule.get("basis", ""),
                     index=index,
+                    settles=tuple(rule.get("settles", ())),
+                    alone=rule.get("alone", False),
                 )
             )
         columns = tuple(
@@ -239,6 +324,7 @@ class _Loading:
             safety=data.get("safety", False),
             path=path,
             values=values,
+            review=data.get("review", {}),
         )
 
     def _cell(self, path: Path, place: tuple[str | int, ...], source: object) -> Cell | None:
@@ -257,13 +343,13 @@ class _Loading:
                 name: self._cell(path, (*place, "then", "suggest", index, "when", name), cell)
                 for name, cell in item.get("when", {}).items()
             }
-            suggestion_kind = next(key for key in ("replace", "add", "route", "remove") if key in item)
+            suggestion_kind = next(key for key in SUGGESTION_KINDS if key in item)
             target = item[suggestion_kind]
             suggestions.append(
                 Suggestion(
                     id=item["id"],
                     kind=suggestion_kind,
-                    template=target if suggestion_kind in ("replace", "add") else "",
+                    template=target if suggestion_kind in ("replace", "add", "dosage") else "",
                     route=target if suggestion_kind == "route" else {},
                     recommended=item.get("recommended", False),
                     when=when,
@@ -276,6 +362,7 @@ class _Loading:
             not_checked=then.get("not-checked", False),
             not_covered=then.get("not-covered", False),
             withhold=_WITHHOLD[then.get("suggestions", "")],
+            selection=then.get("selection", "at-most-one"),
         )
 
     # --- references ---------------------------------------------------------------------------------------------
@@ -295,6 +382,9 @@ class _Loading:
                 place = ("rules", index)
                 if rule.statement and rule.statement not in pack.statements:
                     self._fault(path, (*place, "statement"), f"no statement {rule.statement!r} in sources.yaml")
+                for name in rule.settles:
+                    if name not in pack.settlements:
+                        self._fault(path, (*place, "settles"), f"no settlement {name!r} in sources.yaml")
                 if rule.then.text and rule.then.text not in decision.texts:
                     self._fault(path, (*place, "then", "text"), f"no text {rule.then.text!r} in text.en.yaml")
                 for suggestion in rule.then.suggestions:
@@ -346,6 +436,7 @@ def _value_set(data: Mapping[str, Any]) -> ValueSet:
             row.get("agent", ""),
             row.get("form", ""),
             Strength(Fraction(strength["value"]), strength["per"]) if strength else None,
+            row.get("local", False),
         )
         codes[concept.system, concept.code] = concept
         if row.get("match") == "prefix":
@@ -361,15 +452,9 @@ def _analyte(data: Mapping[str, Any]) -> Analyte:
     return Analyte(data["canonical"], factors, data.get("aliases", {}))
 
 
-def _template(data: Mapping[str, Any]) -> OrderTemplate:
-    return OrderTemplate(
-        data["id"],
-        data.get("statement", ""),
-        data["resource"],
-        data.get("agent", ""),
-        data.get("dosage-text", ""),
-        data["name"],
-    )
+def _days(look_back: str) -> int:
+    """The days in a look-back such as ``P90D``."""
+    return int(look_back[1:-1])
 
 
 def _service(data: Mapping[str, Any]) -> Service:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +11,18 @@ from typing import Any
 from cds_service.content.unary import Cell
 from cds_service.declarations import FactDeclaration, Search, ValueSet
 
+PLACEHOLDER = re.compile(r"\{([A-Za-z0-9][A-Za-z0-9.-]*)\}")
 INDICATORS = ("critical", "warning", "info")
+SUGGESTION_KINDS = ("replace", "add", "dosage", "route", "open-ended", "remove")
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """One suggestion of a rule. ``when`` maps decisions or facts to the cell they must match to be offered.
 
-    ``kind`` is ``replace`` (the draft by a template), ``add`` (a template beside it), ``route`` (the draft with
-    another route: ``route`` is its Coding) or ``remove`` (the draft).
+    ``kind`` is one of ``SUGGESTION_KINDS``: ``replace`` the draft by a template, ``add`` a template beside it, put a
+    template's ``dosage`` on the draft's own drug, give it another ``route`` (``route`` is its Coding), let it go on
+    without an end (``open-ended``), or ``remove`` it.
     """
 
     id: str
@@ -33,9 +37,9 @@ class Suggestion:
 class Outcome:
     """What a matching rule says. Definitions have ``value``; cards ``indicator`` and ``text``; notes ``text``.
 
-    ``silent`` cards say nothing. ``not_checked`` marks what could not be judged for want of data (Z21),
-    ``not_covered`` what the source does not speak of (Z30). ``withhold`` is what a note withdraws: ``all``
-    suggestions, or those that order ``medications``.
+    ``silent`` cards say nothing. ``selection`` is the card's ``selectionBehavior``. ``not_checked`` marks what could
+    not be judged for want of data (Z21), ``not_covered`` what the source does not speak of (Z30). ``withhold`` is what
+    a note withdraws: ``all`` suggestions, or those that order ``medications``.
     """
 
     value: str = ""
@@ -46,16 +50,21 @@ class Outcome:
     not_checked: bool = False
     not_covered: bool = False
     withhold: str = ""
+    selection: str = "at-most-one"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """One rule of a table. ``alone`` makes its output that of the whole order, whatever the other dosages came to."""
+
     id: str
     cells: tuple[Cell | None, ...]
     then: Outcome
     statement: str
     basis: str
     index: int
+    settles: tuple[str, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,11 @@ class CardText:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision table. ``kind`` is ``definition``, ``card`` or ``note``; ``each`` is ``order`` or ``dosage``."""
+    """One decision table. ``kind`` is ``definition``, ``card`` or ``note``.
+
+    ``each`` says what a definition is asked of: the ``order``, each ``dosage`` of it (the answers in sequence), or its
+    ``last-dosage``. ``review`` is a clinician's, with date, role and version; one of another version does not count.
+    """
 
     id: str
     version: str
@@ -88,15 +101,31 @@ class Decision:
     safety: bool
     path: Path
     values: tuple[str, ...] = ()
+    review: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reviewed(self) -> bool:
+        return bool(self.review.get("date")) and self.review.get("version") == self.version
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of the source: where it stands and a short quotation."""
+    """One statement of the source: where it stands and a short quotation. ``no_rule`` says why no rule rests on it."""
 
     id: str
     place: str
     quote: str
+    no_rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a contradiction inside the source is settled. ``no_rule`` says where, if in no single rule."""
+
+    id: str
+    clash: str
+    settlement: str
+    no_rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +142,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class OrderTemplate:
-    """A FHIR resource that suggestions carry, and the words that its structure cannot say."""
+    """A FHIR resource that suggestions carry, and the words that its structure cannot say.
+
+    ``stocked`` is false where the site does not have it: then it is named and not offered (Z31).
+    """
 
     id: str
     statement: str
@@ -121,6 +153,19 @@ class OrderTemplate:
     agent: str
     dosage_text: str
     name: str
+    stocked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateWords:
+    """An order template as a person would say it: the drug or test, and its dosage (``""`` for a test)."""
+
+    name: str
+    dosage: str
+
+    @property
+    def order(self) -> str:
+        return f"{self.name} {self.dosage}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +176,7 @@ class Pack:
     version: str
     title: str
     topic_system: str
-    reviewed: bool
+    review: Mapping[str, str]
     services: Mapping[str, Service]
     relevant: tuple[ValueSet, ...]
     excluded: tuple[ValueSet, ...]
@@ -140,9 +185,16 @@ class Pack:
     decisions: Mapping[str, Decision]
     templates: Mapping[str, OrderTemplate]
     statements: Mapping[str, Statement]
+    settlements: Mapping[str, Settlement]
     source_label: str
     words: Mapping[str, str]
     reasons: Mapping[str, str]
     names: Mapping[str, str]
     findings: Mapping[tuple[str, str], int]
     value_sets: Mapping[str, ValueSet]
+    site_digest: str = ""
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether a clinician's review of this very version is recorded (Z15)."""
+        return bool(self.review.get("date")) and self.review.get("version") == self.version

@@ -2,7 +2,8 @@
 
 Texts hold placeholders only. ``{fact}`` is a fact as sent, ``{fact.date}`` its date, ``{fact.reason}`` why it has no
 value, ``{limit.fact}`` the threshold of the rule's own cell, ``{definition}`` the phrase of a definition's output,
-``{regimen.id}`` an order template in words, ``{name.id}`` a name of the pack, ``{order}`` the drug as drafted.
+``{regimen.id}`` an order template in words, ``{dosage-of.id}`` its dosage alone, ``{name.id}`` a name of the pack,
+``{order}`` the drug as drafted.
 Whatever comes from the chart is made inert before it stands in Markdown (RSP-12).
 """
 
@@ -12,12 +13,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from cds_service.content.decide import Finding, Values
-from cds_service.content.model import INDICATORS, Pack
+from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, TemplateWords
 from cds_service.facts import Fact, Reason, State
 
-PLACEHOLDER = re.compile(r"\{([A-Za-z0-9][A-Za-z0-9.-]*)\}")
 LONGEST_SUMMARY = 139
 _LONGEST_WORDS = 60
+_OF_ORDERS = ("order", "drafts", "dosage")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
@@ -37,11 +38,20 @@ def inert(text: str) -> str:
 class Speech:
     """The words of one order's findings. ``regimens`` are the pack's order templates in words, by id."""
 
-    def __init__(self, pack: Pack, regimens: Mapping[str, str], values: Values, order_name: str) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        regimens: Mapping[str, TemplateWords],
+        values: Values,
+        order_name: str,
+        *,
+        about_order: bool = True,
+    ) -> None:
         self._pack = pack
         self._regimens = regimens
         self._values = values
         self._order_name = order_name or pack.words["order"]
+        self._about_order = about_order
 
     def summary(self, finding: Finding) -> str:
         """At most 139 UTF-16 units on one line (RSP-11)."""
@@ -71,7 +81,9 @@ class Speech:
         if head == "name":
             return self._pack.names[rest]
         if head == "regimen":
-            return self._regimens[rest]
+            return self._regimens[rest].order
+        if head == "dosage-of":
+            return self._regimens[rest].dosage
         if head == "limit":
             return limits(finding, rest)
         if name in self._pack.decisions:
@@ -83,7 +95,7 @@ class Speech:
                 if suffix == ".date":
                     return fact.evidence[0].date if fact.evidence else ""
                 return self.reason(fact.reason, clean)
-        fact = self._values[name]
+        fact = finding.used.get(name) or self._values[name]
         return ", ".join(clean(evidence.said) for evidence in fact.evidence[:2])
 
     def reason(self, reason: Reason | None, clean: Callable[[str], str] = inert) -> str:
@@ -100,6 +112,8 @@ class Speech:
 
     def _evidence_lines(self, name: str, fact: Fact) -> list[str]:
         words, label = self._pack.words, self._pack.facts[name].label
+        if not self._about_order and self._pack.facts[name].kind in _OF_ORDERS:
+            return []
         said = ", ".join(inert(evidence.said) for evidence in fact.evidence[:3] if evidence.said)
         reason = self.reason(fact.reason)
         if fact.state is State.UNKNOWN:

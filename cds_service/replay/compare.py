@@ -39,8 +39,15 @@ def _card_differences(wanted: Mapping[str, Any], card: Mapping[str, Any]) -> lis
     labels = [suggestion["label"] for suggestion in card.get("suggestions", [])]
     if labels != wanted.get("suggestions", []):
         found.append(f"{topic}: expected suggestions {wanted.get('suggestions', [])}, got {labels}")
+    recommended = [s["label"] for s in card.get("suggestions", []) if s.get("isRecommended")]
+    if recommended != wanted.get("recommended", []):
+        found.append(f"{topic}: expected {wanted.get('recommended', [])} recommended, got {recommended}")
+    selection = card.get("selectionBehavior", "at-most-one")
+    if selection != wanted.get("selection", "at-most-one"):
+        found.append(f"{topic}: expected selection {wanted.get('selection', 'at-most-one')}, got {selection}")
     text = f"{card['summary']}\n{card['detail']}"
     found += [f"{topic}: does not say {said!r}" for said in wanted.get("says", []) if said not in text]
+    found += [f"{topic}: says {said!r}" for said in wanted.get("says-not", []) if said in text]
     return found
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 import requests
 
+from cds_service.content.model import Pack, Service
+from cds_service.content.needs import searches_of
 from cds_service.evaluate import Evaluator, evaluate
 from cds_service.protocol.faults import Fault
 from cds_service.replay.compare import differences
@@ -32,19 +34,25 @@ class Result:
 
 def in_process(evaluator: Evaluator) -> Callable[[Scenario], Result]:
     """Fires scenarios at the function that the web application calls, at the scenario's own ``now``."""
-    templates = {search.key: search.template for search in evaluator.pack.searches.values()}
     services = {service.hook: service for service in evaluator.pack.services.values()}
+    asked = {service.id: templates_of(evaluator.pack, service) for service in services.values()}
 
     def fire(scenario: Scenario) -> Result:
-        body = _json.encode(scenario.request(templates))
+        service = services[scenario.hook]
+        body = _json.encode(scenario.request(asked[service.id]))
         try:
-            answer = evaluate(evaluator, services[scenario.hook], body, scenario.now)
+            answer = evaluate(evaluator, service, body, scenario.now)
             status, said = 200, json.loads(_json.encode(answer.body))
         except Fault as fault:
             status, said = fault.status, fault.outcome()
         return Result(scenario.name, differences(scenario.expect, status, said), said.get("cards", []))
 
     return fire
+
+
+def templates_of(pack: Pack, service: Service) -> dict[str, str]:
+    """The prefetch templates of a service by key, as its discovery lists them."""
+    return {key: search.template for key, search in searches_of(pack, service).items()}
 
 
 def against(url: str, now: datetime | None = None) -> Callable[[Scenario], Result]:

@@ -57,17 +57,12 @@ class Scenario:
                 key: search(template, resources) for key, template in templates.items() if key not in self.without
             }
         prefetch.update(self.prefetch)
-        context: dict[str, Any] = {
-            "userId": "Practitioner/example",
-            "patientId": self.patient,
-            "draftOrders": {
-                "resourceType": "Bundle",
-                "type": "collection",
-                "entry": [{"resource": draft} for draft in drafts],
-            },
-        }
+        context: dict[str, Any] = {"userId": "Practitioner/example", "patientId": self.patient}
         if self.hook == "order-select":
             context["selections"] = list(self.selections)
+        if self.hook != "patient-view":
+            entries = [{"resource": draft} for draft in drafts]
+            context["draftOrders"] = {"resourceType": "Bundle", "type": "collection", "entry": entries}
         return {
             "hook": self.hook,
             "hookInstance": str(uuid5(NAMESPACE_URL, self.name)),
@@ -80,7 +75,10 @@ class Scenario:
         days = (today.date() - self.now.date()).days
         if not days or not isinstance(self.expect, list):
             return self.expect
-        return [{**card, "says": [_moved_words(said, days) for said in card.get("says", [])]} for card in self.expect]
+        return [
+            {**card, **{key: [_moved_words(said, days) for said in card.get(key, [])] for key in ("says", "says-not")}}
+            for card in self.expect
+        ]
 
 
 def _moved_words(text: str, days: int) -> str:

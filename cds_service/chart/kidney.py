@@ -1,0 +1,55 @@
+"""Kidney function: eGFR by CKD-EPI 2021, and which of two results is the newer. Imports the shared vocabulary."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import cast
+
+from cds_service.chart.quantities import spell
+from cds_service.declarations import FactDeclaration
+from cds_service.facts import Evidence, Fact, Interval, Reason, State
+
+
+def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact, sex_fact: Fact) -> Fact:
+    """eGFR in mL/min/{1.73_m2} from creatinine in mg/dL, age in years and sex, by CKD-EPI 2021.
+
+    The form of the equation is here, its constants in ``facts.yaml`` (Z20). Where sex is not stated both are
+    computed and the answer is the range between them, so that a band counts only if both agree. Under the
+    declared least age nothing is computed.
+    """
+    for fact in (creatinine, age_fact):
+        if fact.state is not State.VALUE:
+            return fact
+    scr, years = cast(Interval, creatinine.value), cast(Interval, age_fact.value)
+    constants = declaration.constants
+    if not scr.is_point or not scr.low or years.low is None or years.low < constants["least-age"]:
+        return Fact.unusable(Reason("notComputed"), *creatinine.evidence)
+    sexes = [cast(str, sex_fact.value)] if sex_fact.state is State.VALUE else ["female", "male"]
+
+    def estimate(of_sex: str, at_age: Fraction) -> float:
+        kappa, alpha = (float(constants[f"{name}-{of_sex}"]) for name in ("kappa", "alpha"))
+        ratio = float(cast(Fraction, scr.low)) / kappa
+        result = (
+            float(constants["factor"])
+            * min(ratio, 1.0) ** alpha
+            * max(ratio, 1.0) ** float(constants["exponent"])
+            * float(constants["age-base"]) ** float(at_age)
+        )
+        return float(result * float(constants["female-factor"]) if of_sex == "female" else result)
+
+    values = [Fraction(estimate(s, y)) for s in sexes for y in {years.low, cast(Fraction, years.high)}]
+    read = creatinine.evidence[0]
+    shown = spell(Fraction(round(min(values), 2)))
+    computed = Evidence(read.reference, f"{shown} {declaration.unit}", read.date, shown, declaration.unit)
+    return Fact.of(Interval(min(values), max(values)), computed, *creatinine.evidence)
+
+
+def newer(reported: Fact, computed: Fact) -> Fact:
+    """The newer of two facts by the date of their evidence; the reported one on the same day (Z11)."""
+    if reported.state is not State.VALUE or computed.state is not State.VALUE:
+        if reported.state is State.VALUE:
+            return reported
+        if computed.state is State.VALUE:
+            return computed
+        return computed if reported.state is State.ABSENT else reported
+    return computed if computed.evidence[0].date > reported.evidence[0].date else reported

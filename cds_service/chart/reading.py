@@ -1,0 +1,30 @@
+"""What every reader of facts shares: when a search was not read, and what day something was. Imports this room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from cds_service.chart.dates import Span
+from cds_service.chart.prefetch import Chart, Results, Sent
+from cds_service.declarations import FactDeclaration
+from cds_service.facts import Fact, Reason
+
+PRESENT = "present"
+FINAL = frozenset({"final", "amended", "corrected"})
+NOT_GIVEN = frozenset({"cancelled", "entered-in-error", "draft", "stopped", "not-done", "unknown"})
+CLOCK_SKEW = timedelta(days=1)
+
+
+def not_read(declaration: FactDeclaration, results: Iterable[Results]) -> Fact:
+    missing, reason = [], None
+    for search, result in zip(declaration.searches, results, strict=True):
+        if result.sent is not Sent.READ:
+            missing.append(search.key)
+        elif not result.complete:
+            reason = Reason("notAllRead")
+    return Fact.unknown(*missing, reason=Reason("notSent") if missing else reason)
+
+
+def day(span: Span | None, chart: Chart) -> str:
+    return span.start.astimezone(chart.zone).date().isoformat() if span else ""

@@ -1,0 +1,186 @@
+"""Facts from results: the newest usable value, and the laboratory's own verdict on it.
+
+Imports the shared vocabulary and this room. Rules about status, date and subject are FHIR's and terminology.md's,
+codes and limits are the content's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import cast
+
+from cds_service.chart import elements
+from cds_service.chart.dates import Span, read_date
+from cds_service.chart.elements import many
+from cds_service.chart.prefetch import Chart, Results
+from cds_service.chart.quantities import read_quantity
+from cds_service.chart.reading import CLOCK_SKEW, FINAL, day, not_read
+from cds_service.declarations import FactDeclaration
+from cds_service.facts import Evidence, Fact, Interval, Reason
+
+_NOT_RESULTS = frozenset({"entered-in-error", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    observation: elements.Observation
+    span: Span | None
+    evidence: Evidence
+
+
+def _results_of(declaration: FactDeclaration, chart: Chart) -> tuple[Results, list[_Result]]:
+    """Observations of the fact's codes that are results at all, newest first, undated ones last."""
+    value_set = next(iter(declaration.value_sets.values()))
+    results = chart.results(declaration.searches[0])
+    found = []
+    for resource in results.resources:
+        observation = cast(elements.Observation, resource)
+        if observation.status in _NOT_RESULTS or observation.code is None:
+            continue
+        if value_set.match(observation.code.pairs()) is None:
+            continue
+        span = read_date(effective(observation), chart.zone)
+        found.append(_Result(observation, span, _as_sent(observation, day(span, chart))))
+    earliest = datetime.min.replace(tzinfo=chart.now.tzinfo)
+    found.sort(key=lambda result: result.span.start if result.span else earliest, reverse=True)
+    return results, found
+
+
+def effective(observation: elements.Observation) -> str | None:
+    period = observation.effectivePeriod
+    return observation.effectiveDateTime or observation.effectiveInstant or (period.latest() if period else None)
+
+
+def _as_sent(observation: elements.Observation, day: str) -> Evidence:
+    quantity = observation.valueQuantity
+    reference = f"Observation/{observation.id}" if observation.id else "Observation"
+    if quantity is None:
+        return Evidence(reference, "", day)
+    unit = quantity.unit or quantity.code or ""
+    number = f"{quantity.comparator or ''}{_raw(quantity)[:12]}"
+    return Evidence(reference, f"{number} {unit}".strip(), day, number, unit)
+
+
+def _raw(quantity: elements.Quantity) -> str:
+    return bytes(quantity.value).decode("utf-8", "replace")
+
+
+def _flaw(result: _Result, chart: Chart) -> Reason | None:
+    """Why a result cannot be used at all, before its value is looked at."""
+    observation = result.observation
+    if observation.subject is None or not observation.subject.reference:
+        return Reason("subjectMissing")
+    if bytes(observation.modifierExtension):
+        return Reason("modifierExtension")
+    if observation.status not in FINAL:
+        return Reason("statusNotFinal", {"status": observation.status or "-"})
+    if result.span is None:
+        return Reason("dateMissing")
+    if result.span.start > chart.now + CLOCK_SKEW:
+        return Reason("dateInFuture")
+    return None
+
+
+def _newest(
+    declaration: FactDeclaration,
+    chart: Chart,
+    read: Callable[[elements.Observation], Interval | str | Reason],
+) -> Fact:
+    """The newest final result as ``read`` understands it.
+
+    Preliminary results give way to an older final one. A newest final result that cannot be understood is never
+    passed over for an older one: the fact is unusable. Of two at the same instant the lower counts (Z37).
+    """
+    results, found = _results_of(declaration, chart)
+    if results.unreadable:
+        return Fact.unusable(Reason("elementNotReadable"))
+    flawed: Fact | None = None
+    for index, result in enumerate(found):
+        flaw = _flaw(result, chart)
+        if flaw is not None:
+            flawed = flawed or Fact.unusable(flaw, result.evidence)
+            continue
+        assert result.span is not None  # noqa: S101  (a result without a date has a flaw)
+        if declaration.look_back_days is not None and result.span.end < chart.now - timedelta(
+            days=declaration.look_back_days
+        ):
+            return flawed or Fact.unusable(
+                Reason("tooOld", {"days": str(declaration.look_back_days), "date": result.evidence.date}),
+                result.evidence,
+            )
+        values = [(read(result.observation), result)]
+        for other in found[index + 1 :]:
+            if other.span == result.span and _flaw(other, chart) is None:
+                values.append((read(other.observation), other))
+        for value, owner in values:
+            if isinstance(value, Reason):
+                return Fact.unusable(value, owner.evidence)
+        usable = [(cast("Interval | str", value), owner) for value, owner in values]
+        usable.sort(key=lambda pair: _rank(pair[0]))
+        return Fact.of(usable[0][0], *(owner.evidence for _, owner in usable))
+    if flawed is not None:
+        return flawed
+    return Fact.absent() if results.complete else not_read(declaration, [results])
+
+
+def _rank(value: Interval | str) -> tuple[Fraction, str]:
+    if isinstance(value, str):
+        return Fraction(0), value
+    return (value.low if value.low is not None else Fraction(-1)), ""
+
+
+def observation(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """The newest usable result in the analyte's canonical unit (D5)."""
+    analyte = declaration.analyte
+    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
+    if not declaration.searches:
+        return Fact.unknown(reason=Reason("noCodes"))
+
+    def read(resource: elements.Observation) -> Interval | Reason:
+        quantity = resource.valueQuantity
+        if quantity is None or not bytes(quantity.value):
+            return Reason("valueMissing")
+        return read_quantity(
+            analyte,
+            _raw(quantity),
+            quantity.code or "",
+            quantity.system or "",
+            quantity.unit or "",
+            quantity.comparator or "",
+        )
+
+    return _newest(declaration, chart, read)
+
+
+def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """``low`` or ``not-low``: what the laboratory itself said of its newest result (D1); no cut-off of ours.
+
+    Low is an interpretation L, LL or their kin, or a value below the report's own ``referenceRange.low`` in the
+    same unit.
+    """
+    value_set = declaration.value_sets["interpretation"]
+
+    def read(resource: elements.Observation) -> str | Reason:
+        for concept in many(resource.interpretation):
+            if value_set.match(concept.pairs()):
+                return "low"
+        quantity = resource.valueQuantity
+        for limits in many(resource.referenceRange):
+            if quantity is not None and limits.low is not None:
+                analyte = declaration.analyte
+                assert analyte is not None  # noqa: S101  (the schema demands it)
+                value, low = (
+                    read_quantity(analyte, _raw(q), q.code or "", q.system or "", q.unit or "", q.comparator or "")
+                    for q in (quantity, limits.low)
+                )
+                if isinstance(value, Reason) or isinstance(low, Reason):
+                    return value if isinstance(value, Reason) else cast(Reason, low)
+                if value.high is not None and low.low is not None and value.high < low.low:
+                    return "low"
+                return "not-low"
+        return "not-low"
+
+    return _newest(declaration, chart, read)

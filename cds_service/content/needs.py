@@ -1,0 +1,58 @@
+"""What decisions need: the facts and searches behind them, definitions followed down. Imports this room.
+
+One declaration, many uses (design rule 2): discovery asks for what these decisions read and for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cds_service.content.model import PLACEHOLDER, Decision, Pack, Service
+from cds_service.declarations import Search
+
+
+def reads(pack: Pack, decisions: Iterable[str]) -> dict[str, None]:
+    """Every fact and definition that decisions read, directly or behind others, in the order first met."""
+    found: dict[str, None] = {}
+    for name in decisions:
+        for needed in direct(pack, pack.decisions[name]):
+            _follow(pack, needed, found)
+    return found
+
+
+def direct(pack: Pack, decision: Decision) -> dict[str, None]:
+    """What one decision names itself: its inputs, the conditions of its suggestions, and what its texts say."""
+    named = dict.fromkeys(decision.inputs)
+    for rule in decision.rules:
+        for suggestion in rule.then.suggestions:
+            named |= dict.fromkeys(suggestion.when)
+    texts = [part for text in decision.texts.values() for part in (text.summary, text.detail, *text.labels.values())]
+    for text in [*texts, *decision.phrases.values()]:
+        for match in PLACEHOLDER.finditer(text):
+            for name in (match[1], match[1].removesuffix(".date"), match[1].removesuffix(".reason")):
+                if name in pack.facts or name in pack.decisions:
+                    named[name] = None
+    return named
+
+
+def _follow(pack: Pack, name: str, found: dict[str, None]) -> None:
+    if name in found:
+        return
+    found[name] = None
+    if name in pack.decisions:
+        for needed in direct(pack, pack.decisions[name]):
+            _follow(pack, needed, found)
+    else:
+        for needed in pack.facts[name].inputs.values():
+            _follow(pack, needed, found)
+
+
+def searches_of(pack: Pack, service: Service) -> dict[str, Search]:
+    """The prefetch of a service by key: what the facts behind its decisions are read from, as declared."""
+    keys = {
+        search.key
+        for name in reads(pack, service.decisions)
+        if name in pack.facts
+        for search in pack.facts[name].searches
+    }
+    return {key: search for key, search in pack.searches.items() if key in keys}

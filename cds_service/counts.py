@@ -1,0 +1,82 @@
+"""Counts for Prometheus: calls, findings by rule, decisions switched off. Never a value of a patient.
+
+Findings of shadow decisions are counted like the others, which is the whole of their life (design, Decisions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import ValueClass
+
+from cds_service.content.model import Service
+from cds_service.evaluate import Answer
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Counts:
+    """The metrics of one application; with several workers those of all of them (``PROMETHEUS_MULTIPROC_DIR``)."""
+
+    CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._calls = Counter(
+            "cds_service_calls", "Calls by service and status", ["service", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "cds_service_call_seconds",
+            "Time to answer a call, by service",
+            ["service"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._findings = Counter(
+            "cds_service_findings",
+            "Findings by rule, whether shown (active) or not (shadow)",
+            ["service", "decision", "version", "rule", "indicator", "status"],
+            registry=self._registry,
+        )
+        self._off = Gauge(
+            "cds_service_decision_off",
+            "1 for each decision that the site has switched off",
+            ["decision"],
+            registry=self._registry,
+            multiprocess_mode="max",
+        )
+
+    def call(self, service: str, status: int, seconds: float) -> None:
+        """One call answered, well or not."""
+        self._calls.labels(service, status).inc()
+        self._seconds.labels(service).observe(seconds)
+
+    def findings(self, service: Service, answer: Answer) -> None:
+        """What was decided on the way to an answer."""
+        for judged in answer.judged:
+            for finding in judged.decided.cards:
+                decision = finding.decision
+                self._findings.labels(
+                    service.id,
+                    decision.id,
+                    decision.version,
+                    finding.rule.id,
+                    finding.then.indicator,
+                    decision.status,
+                ).inc()
+
+    def off(self, decisions: Iterable[str]) -> None:
+        """The decisions now switched off; those switched on again disappear."""
+        self._off.clear()
+        for decision in decisions:
+            self._off.labels(decision).set(1)
+
+    def text(self) -> bytes:
+        """Everything in the Prometheus text format."""
+        if ValueClass.__name__ == "MmapedValue":  # several workers share a folder of values
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            return generate_latest(registry)
+        return generate_latest(self._registry)

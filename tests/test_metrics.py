@@ -1,0 +1,66 @@
+"""What is counted, and that a shadow decision is counted and shown to nobody."""
+
+import re
+import shutil
+
+from cds_service.app import create_app
+from cds_service.content.check import update_lock
+from cds_service.packaged import packaged
+from cds_service.settings import Settings
+
+ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
+
+
+def app_with(tmp_path, status):
+    cards = tmp_path / status
+    shutil.copytree(packaged("cards"), cards)
+    table = cards / "vitamin-b12/decisions/imPlatelets/table.yaml"
+    text = re.sub(r"\nversion: \S+", "\nversion: 9.0.0", table.read_text())
+    table.write_text(text.replace("status: active", f"status: {status}"))
+    assert update_lock(cards) == []
+    return create_app(Settings(cards=cards, loopback=True, key="tests")).test_client()
+
+
+def test_calls_and_findings_are_counted_by_rule(request_for):
+    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    client.post(ORDER_SELECT, json=body)
+    client.post(ORDER_SELECT, json=body)
+    client.post(ORDER_SELECT, json={})
+    told = client.get("/metrics").text
+    assert 'cds_service_calls_total{service="vitamin-b12-order-select",status="200"} 2.0' in told
+    assert 'cds_service_calls_total{service="vitamin-b12-order-select",status="400"} 1.0' in told
+    assert re.search(
+        r'findings_total\{decision="imPlatelets",.*rule="TransfusionFirst",.*status="active",.*\} 2\.0', told
+    )
+
+
+def test_a_shadow_decision_is_counted_and_shown_to_nobody(tmp_path, request_for):
+    client = app_with(tmp_path, "shadow")
+    answer = client.post(ORDER_SELECT, json=request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")).json
+    assert answer == {"cards": []}
+    told = client.get("/metrics").text
+    assert re.search(
+        r'findings_total\{decision="imPlatelets",.*rule="TransfusionFirst",.*status="shadow",.*\} 1\.0', told
+    )
+
+
+def test_a_draft_or_retired_decision_is_not_even_asked(tmp_path, request_for):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    for status in ("draft", "retired"):
+        client = app_with(tmp_path, status)
+        assert client.post(ORDER_SELECT, json=body).json == {"cards": []}
+        assert "imPlatelets" not in client.get("/metrics").text
+
+
+def test_no_value_of_a_patient_stands_in_the_metrics(request_for):
+    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    client.post(ORDER_SELECT, json=request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly"))
+    told = client.get("/metrics").text
+    assert "kwame" not in told and "mensah" not in told
+
+
+def test_an_unknown_path_gives_no_new_label(request_for):
+    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    client.post("/cds-services/made-up", json={})
+    assert "made-up" not in client.get("/metrics").text
