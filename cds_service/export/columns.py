@@ -6,7 +6,7 @@ A fact is carried as a value and a state, because neither FEEL nor FHIRPath know
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -79,14 +79,14 @@ def strings(cell: Cell) -> list[str]:
     return sorted(cell.strings | cell.excluded, key=lambda text: cell.source.index(f'"{text}"'))
 
 
-def earlier_rules(table: list[Column], decision: Decision, rule: Rule) -> list[Rule]:
+def earlier_rules(table: Sequence[Column], decision: Decision, rule: Rule) -> list[Rule]:
     """The rules of a FIRST table that come before a rule and can match the same facts."""
     if decision.hit_policy != "FIRST":
         return []
     return [other for other in decision.rules[: rule.index] if _meet(table, other, rule)]
 
 
-def _meet(table: list[Column], one: Rule, other: Rule) -> bool:
+def _meet(table: Sequence[Column], one: Rule, other: Rule) -> bool:
     for column, left, right in zip(table, one.cells, other.cells, strict=True):
         if left is not None and right is not None:
             facts = [decidable(probe, column.cells) for probe in column.probes]

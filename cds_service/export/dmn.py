@@ -173,7 +173,9 @@ def _offer(decision: Decision, rule: Rule, suggestion: Suggestion) -> str:
 def _annotation(pack: Pack, rule: Rule) -> str:
     statement = pack.statements.get(rule.statement)
     cited = f'{statement.id}, {statement.place}: "{statement.quote}"' if statement else ""
-    return "; ".join(filter(None, [rule.id, cited, pack.words.get(f"basis-{rule.basis}", rule.basis)]))
+    basis = pack.words.get(f"basis-{rule.basis}", rule.basis)
+    alone = "alone the answer for all steps" if rule.alone else ""
+    return "; ".join(filter(None, [rule.id, cited, basis, ", ".join(rule.settles), alone]))
 
 
 def _diagram(root: Element, pack: Pack, names: Mapping[str, str]) -> None:

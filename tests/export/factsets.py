@@ -14,8 +14,6 @@ from cds_service.export.columns import Column, columns
 from cds_service.facts import Fact, Interval, State
 
 STATES = [State.ABSENT, State.UNKNOWN, State.UNUSABLE, State.UNDECIDABLE]
-_NUMBERS = 150  # random numbers and ranges for each numeric input
-_MOST_CELLS = 100_000  # a product larger than this is put to the test by one fact for each class of alike facts
 
 
 @dataclass(frozen=True)
@@ -31,12 +29,16 @@ class Table:
         return {c.name: pool[i] for c, pool, i in zip(self.columns, self.pools, chosen, strict=True)}
 
 
-def tables(pack: Pack, chance: random.Random) -> list[Table]:
+def tables(pack: Pack, chance: random.Random, numbers: int = 150, most_cells: int = 100_000) -> list[Table]:
+    """Every decision with ``numbers`` random numbers and ranges for each numeric input.
+
+    A table of more than ``most_cells`` cells is put to the test by one fact for each class of facts that fit alike.
+    """
     found = []
     for decision in pack.decisions.values():
         table = columns(pack, decision)
-        pools = [[*column.probes, *_further(column, chance)] for column in table]
-        found.append(Table(decision, table, pools, _cells(decision, table)))
+        pools = [[*column.probes, *_further(column, chance, numbers)] for column in table]
+        found.append(Table(decision, table, pools, _cells(decision, table, most_cells)))
     return found
 
 
@@ -50,7 +52,7 @@ def our_rules(pack: Pack, table: Table, sets) -> list[list[str]]:
     return [[rule.id for rule in values.rules(table.decision, table.facts(chosen))] for chosen in sets]
 
 
-def _further(column: Column, chance: random.Random) -> list[Fact]:
+def _further(column: Column, chance: random.Random, numbers: int) -> list[Fact]:
     if column.is_decision:
         written = [probe.value for probe in column.probes if isinstance(probe.value, str)]
         joined = [" then ".join(chance.sample(written, 2)) for _ in range(3)] if len(written) > 1 else []
@@ -59,7 +61,7 @@ def _further(column: Column, chance: random.Random) -> list[Fact]:
     if not column.is_numeric:
         return [Fact.of("of no cell"), *states]
     edges = sorted({edge for cell in column.cells for edge in cell.numbers()}) or [Fraction(1)]
-    return states * 10 + [Fact.of(_some_range(edges, chance)) for _ in range(_NUMBERS)]
+    return states * (1 + numbers // 15) + [Fact.of(_some_range(edges, chance)) for _ in range(numbers)]
 
 
 def _some_range(edges: list[Fraction], chance: random.Random) -> Interval:
@@ -79,10 +81,10 @@ def _some_range(edges: list[Fraction], chance: random.Random) -> Interval:
     )
 
 
-def _cells(decision: Decision, table: list[Column]) -> list[tuple[int, ...]]:
+def _cells(decision: Decision, table: list[Column], most: int) -> list[tuple[int, ...]]:
     """Every cell of the table: all probes of an input with all of the others."""
     axes = [list(range(len(column.probes))) for column in table]
-    if prod(map(len, axes)) > _MOST_CELLS:
+    if prod(map(len, axes)) > most:
         axes = [_classes(decision, number, column) for number, column in enumerate(table)]
     return list(product(*axes))
 
