@@ -72,6 +72,15 @@ class Call:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The suggestions of one card, a line for each that is withheld, and how many may be taken (RSP-16)."""
+
+    suggestions: list[dict[str, Any]] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+    selection: str = "at-most-one"
+
+
 def order_cards(call: Call, one: Judged) -> list[dict[str, Any]]:
     """The cards about one order: criticals and warnings each their own, at most one info (Z30)."""
     findings = by_precedence([f for f in one.decided.cards if f.decision.status == "active"])
@@ -86,8 +95,7 @@ def order_cards(call: Call, one: Judged) -> list[dict[str, Any]]:
     cards = []
     for finding in leading:
         further = [*(infos[1:] if finding is (infos[0] if infos else None) else []), *uncovered]
-        offered, withheld = suggestions_of(call, one, [finding, *further])
-        cards.append(card_of(call, one, finding, further, offered, withheld))
+        cards.append(card_of(call, one, finding, further, offer_of(call, one, [finding, *further])))
     return cards
 
 
@@ -96,8 +104,7 @@ def card_of(
     one: Judged,
     finding: Finding,
     further: Sequence[Finding],
-    offered: list[dict[str, Any]],
-    withheld: Sequence[str],
+    offer: Offer,
 ) -> dict[str, Any]:
     """One card (RSP-10 to RSP-23): what was found, what it was read from, what it rests on, whose content spoke."""
     pack, words, speech = call.evaluator.pack, call.evaluator.pack.words, call.speech(one)
@@ -107,7 +114,7 @@ def card_of(
     lines = [speech.detail(finding)]
     lines += [f"- {words['also']}: {speech.summary_in_detail(other)} {speech.detail(other)}" for other in further]
     lines += [f"- {speech.detail(note)}" for note in one.decided.notes if note.decision.status == "active"]
-    lines += [f"- {line}" for line in withheld]
+    lines += [f"- {line}" for line in offer.withheld]
     lines += ["", f"**{words['read']}**", *(f"- {line}" for line in speech.evidence(used))]
     sources = dict.fromkeys(filter(None, map(speech.source, [finding, *further])))
     lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources), f"- {words['individual']}", ""]
@@ -135,9 +142,9 @@ def card_of(
             "topic": {"system": pack.topic_system, "code": finding.topic, "display": finding.decision.title},
         },
     }
-    if offered:
-        card["suggestions"] = offered
-        card["selectionBehavior"] = finding.then.selection
+    if offer.suggestions:
+        card["suggestions"] = offer.suggestions
+        card["selectionBehavior"] = offer.selection
     if finding.decision.override_reasons:
         card["overrideReasons"] = [
             {"code": reason["code"], "system": _OVERRIDE_SYSTEM, "display": reason["display"]}
@@ -146,14 +153,14 @@ def card_of(
     return card
 
 
-def suggestions_of(call: Call, one: Judged, findings: Sequence[Finding]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The suggestions of a card, each tried first (Z1), and a line for each that is withheld.
+def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
+    """What a card offers, each suggestion tried first (Z1).
 
     A suggestion is withheld if accepting it would raise a critical, or anything new as severe as its own card.
     """
     withdrawn = {note.then.withhold for note in one.decided.notes}
     if "all" in withdrawn:
-        return [], []
+        return Offer()
     evaluator, request, speech = call.evaluator, call.request, call.speech(one)
     pack = evaluator.pack
     situation = Situation(
@@ -167,6 +174,7 @@ def suggestions_of(call: Call, one: Judged, findings: Sequence[Finding]) -> tupl
     )
     offered: list[dict[str, Any]] = []
     withheld: list[str] = []
+    selections: set[str] = set()
     seen: set[tuple[str, str]] = set()
     for finding in findings:
         for index, suggestion in enumerate(finding.then.suggestions):
@@ -197,7 +205,8 @@ def suggestions_of(call: Call, one: Judged, findings: Sequence[Finding]) -> tupl
             if suggestion.recommended:
                 entry["isRecommended"] = True
             offered.append(entry)
-    return offered, withheld
+            selections.add(finding.then.selection)
+    return Offer(offered, withheld, "any" if selections == {"any"} else "at-most-one")
 
 
 def orders_medication(pack: Pack, suggestion: Suggestion) -> bool:

@@ -57,13 +57,14 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
     if suggestion.kind == "add":
         created = _created(situation, suggestion, identity)
         regimen = situation.regimens[suggestion.template].order
-        description = fill(say["added"], {"regimen": regimen, "order": name})
+        known = "added" if order.reference else "placed"
+        description = fill(say[known], {"regimen": regimen, "order": name})
         return _with_created(situation, created, description, situation.drafts, situation.selected)
     revision = _revision(situation, suggestion)
     match suggestion.kind:
         case "route":
             description = fill(say["rerouted"], {"order": name, "route": suggestion.route["text"]})
-        case "dosage":
+        case "dosage" | "last-dosage":
             dosage = situation.regimens[suggestion.template].dosage
             description = fill(say["redosed"], {"order": name, "dosage": dosage})
         case "open-ended":
@@ -95,8 +96,9 @@ def _revision(situation: Situation, suggestion: Suggestion) -> Revision:
     if suggestion.kind == "open-ended":
         return without_end(situation.order.resource)
     template = situation.pack.templates[suggestion.template]
-    if suggestion.kind == "dosage":
-        return with_dosage(situation.order.resource, template.resource, template.dosage_text)
+    if suggestion.kind in ("dosage", "last-dosage"):
+        kept = len(situation.order.dosages()) - 1 if suggestion.kind == "last-dosage" else 0
+        return with_dosage(situation.order.resource, template.resource, template.dosage_text, kept)
     return with_regimen(situation.order.resource, template.resource, template.dosage_text)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from cds_service.chart.dates import read_date
 from cds_service.chart.quantities import read_number, read_quantity
 from cds_service.chart.tree import Node, node, nodes, number_text, pairs, text, words
-from cds_service.chart.wording import timing_in_words
+from cds_service.chart.wording import length_in_words, timing_in_words
 from cds_service.declarations import Concept, FactDeclaration, ValueSet
 from cds_service.facts import Evidence, Fact, Interval, Reason
 
@@ -70,13 +70,17 @@ class Order:
 
     def dosages(self) -> list[Node]:
         """``dosageInstruction`` in the order of its sequence numbers."""
-        listed = nodes(self.resource, "dosageInstruction")
+        return dosages_of(self.resource)
 
-        def place(item: tuple[int, Node]) -> tuple[Fraction, int]:
-            number = read_number(number_text(item[1], "sequence"))
-            return (number if number is not None else Fraction(item[0] + 1), item[0])
 
-        return [dosage for _, dosage in sorted(enumerate(listed), key=place)]
+def dosages_of(resource: Node) -> list[Node]:
+    """The steps of an order's dosage, in the order of their sequence numbers."""
+
+    def place(item: tuple[int, Node]) -> tuple[Fraction, int]:
+        number = read_number(number_text(item[1], "sequence"))
+        return (number if number is not None else Fraction(item[0] + 1), item[0])
+
+    return [dosage for _, dosage in sorted(enumerate(nodes(resource, "dosageInstruction")), key=place)]
 
 
 NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the patient alone
@@ -333,7 +337,7 @@ def days(dosage: Node, zone: tzinfo) -> Fact:
     if count is None:
         return Fact.absent()
     if isinstance(every.value, Interval):
-        return Fact.of(count.times(every.value))
+        return Fact.of(count.times(every.value), _length_said(repeat))
     return _UNREADABLE
 
 
@@ -344,12 +348,12 @@ def doses(dosage: Node, zone: tzinfo) -> Fact:
     if isinstance(count, Reason):
         return _UNREADABLE
     if count is not None:
-        return Fact.of(count)
+        return Fact.of(count, _length_said(repeat))
     bounds, every = _bounds(repeat, zone), interval(dosage)
     if bounds is None:
         return Fact.absent()
     if isinstance(bounds.value, Interval) and isinstance(every.value, Interval):
-        return Fact.of(bounds.value.divided_by(every.value))
+        return Fact.of(bounds.value.divided_by(every.value), _length_said(repeat))
     return _UNREADABLE
 
 
@@ -358,18 +362,22 @@ def _bounds(repeat: Node, zone: tzinfo) -> Fact | None:
     duration = node(repeat, "boundsDuration")
     if duration:
         amount = _duration(duration)
-        return _UNREADABLE if amount is None else Fact.of(amount)
+        return _UNREADABLE if amount is None else Fact.of(amount, _length_said(repeat))
     limits = node(repeat, "boundsRange")
     if limits:
         low, high = _duration(node(limits, "low")), _duration(node(limits, "high"))
-        return Fact.of(Interval(low.low, high.high)) if low and high else _UNREADABLE
+        return Fact.of(Interval(low.low, high.high), _length_said(repeat)) if low and high else _UNREADABLE
     period = node(repeat, "boundsPeriod")
     if text(period, "end"):
         start, end = read_date(text(period, "start"), zone), read_date(text(period, "end"), zone)
         if start is None or end is None or end.end < start.start:
             return _UNREADABLE
-        return Fact.of(Interval.point((end.end - start.start).days))
+        return Fact.of(Interval.point((end.end - start.start).days), _length_said(repeat))
     return None
+
+
+def _length_said(repeat: Node) -> Evidence:
+    return Evidence("dosageInstruction", length_in_words(repeat))
 
 
 def _duration(quantity: Node) -> Interval | None:

@@ -349,7 +349,7 @@ class _Loading:
                 Suggestion(
                     id=item["id"],
                     kind=suggestion_kind,
-                    template=target if suggestion_kind in ("replace", "add", "dosage") else "",
+                    template=target if suggestion_kind in ("replace", "add", "dosage", "last-dosage") else "",
                     route=target if suggestion_kind == "route" else {},
                     recommended=item.get("recommended", False),
                     when=when,
