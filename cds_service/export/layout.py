@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 170, 55
-_STEP, _DOWN = 190, 170  # from box to box in the fullest row; from row to row
+_STEP = 240  # from box to box in the fullest line; the gap lets arrows from the next line through
+_LINE, _DOWN = 120, 260  # from line to line within a row; from row to row
+_MOST = 16  # boxes in one line
 _LEFT, _TOP = 40, 120  # room for the title that viewers lay over the corner
 _SWEEPS = 8
 
@@ -25,7 +27,8 @@ class Box:
 def lay_out(needs: Mapping[str, Sequence[str]]) -> dict[str, Box]:
     """A place for every node; ``needs`` names what each rests on.
 
-    What nothing rests on makes the upper row. Within a row a node stands near its neighbours.
+    What nothing rests on makes the upper row. Within a row a node stands near its neighbours; a row of many nodes is
+    dealt out to several lines, each set off against the other.
     """
     users: dict[str, list[str]] = {name: [] for name in needs}
     for name, below in needs.items():
@@ -46,12 +49,15 @@ def lay_out(needs: Mapping[str, Sequence[str]]) -> dict[str, Box]:
         for row in rows if sweep % 2 else reversed(rows):
             row.sort(key=lambda name: _mean([place[other] for other in neighbours[name]], place[name]))
             place |= {name: _share(index, row) for index, name in enumerate(row)}
-    breadth = _STEP * max((len(row) for row in rows), default=0)
-    return {
-        name: Box(_LEFT + int(place[name] * breadth - WIDTH / 2), _TOP + number * _DOWN)
-        for number, row in enumerate(rows)
-        for name in row
-    }
+    lines = [-(-len(row) // _MOST) for row in rows]
+    breadth = _STEP * max((-(-len(row) // count) for row, count in zip(rows, lines, strict=True)), default=0)
+    boxes = {}
+    top = _TOP
+    for row, count in zip(rows, lines, strict=True):
+        for index, name in enumerate(row):
+            boxes[name] = Box(_LEFT + int(place[name] * breadth - WIDTH / 2), top + index % count * _LINE)
+        top += (count - 1) * _LINE + _DOWN
+    return boxes
 
 
 def _share(index: int, row: Sequence[str]) -> float:
