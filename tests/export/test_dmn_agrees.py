@@ -147,7 +147,7 @@ def test_tables_with_any_cells_agree(pack, feel):
             hit_policy=chance.choice(["COLLECT", "FIRST"]),
         )
     other_pack = replace(pack, decisions=made)
-    asked = tables(other_pack, chance)
+    asked = tables(other_pack, chance, numbers=40)
     sets = {table.decision.id: table.cells + random_sets(table, 200, chance) for table in asked}
     document = dmn(other_pack)
     assert '"(in ' in document, "no range without a number to stand for it was tried"

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from dataclasses import replace
 from functools import cache
 
 import fhirpathpy
@@ -213,7 +214,8 @@ def test_a_card_cites_its_statement_and_bears_its_hooks_and_its_order_templates(
         plan = plans[decision.id]
         hooks = [service.hook for service in pack.services.values() if decision.id in service.decisions]
         assert [trigger["name"] for trigger in plan["action"][0].get("trigger", [])] == hooks
-        assert (plan["version"], plan["experimental"]) == (decision.version, True)
+        assert plan["version"] == decision.version
+        assert plan["experimental"] is not (pack.reviewed or decision.reviewed)
         spoken = [rule for rule in decision.rules if not rule.then.silent]
         assert [action["id"] for action in actions(plan)] == [rule.id for rule in spoken]
         for rule, action in zip(spoken, actions(plan), strict=True):
@@ -229,6 +231,16 @@ def test_a_card_cites_its_statement_and_bears_its_hooks_and_its_order_templates(
                 if canonical:
                     activity = exported[canonical.partition("/vitamin-b12/")[2].partition("|")[0]]
                     assert activity["kind"] == pack.templates[suggestion.template].resource["resourceType"]
+
+
+@pytest.mark.parametrize(
+    ("status", "published"),
+    [("active", "active"), ("shadow", "draft"), ("draft", "draft"), ("retired", "retired")],
+)
+def test_only_what_is_shown_is_published_as_active(pack, status, published):
+    changed = {name: replace(decision, status=status) for name, decision in pack.decisions.items()}
+    plans = [r for r in resources(replace(pack, decisions=changed)) if r["resourceType"] == "PlanDefinition"]
+    assert {plan["status"] for plan in plans} == {published}
 
 
 def test_every_canonical_has_the_base_of_the_topic_system(pack):
