@@ -208,6 +208,25 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
         sys.exit(1)
 
 
+@main.command()
+@click.argument("form", type=click.Choice(["dmn", "plandefinition"]))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
+@click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
+def export(form: str, out: Path | None, cards: Path | None) -> None:
+    """Print the content in another form: DMN 1.3, or FHIR PlanDefinition and ActivityDefinition.
+
+    Example: cds-service export dmn --out exported
+    """
+    from cds_service.export.forms import printed, write
+
+    pack = _load(cards or Settings().cards)
+    if out is None:
+        click.echo(printed(pack, form), nl=False)
+    else:
+        for path in write(pack, form, out):
+            click.echo(path)
+
+
 # --- helpers ----------------------------------------------------------------------------------------------------
 
 

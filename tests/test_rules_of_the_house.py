@@ -16,6 +16,7 @@ CLINICAL_WORDS = re.compile(
 FORBIDDEN = {
     "protocol": ("chart", "content", "evaluate", "app", "suggestions", "cards", "judging"),
     "chart": ("protocol", "content", "evaluate", "app", "suggestions", "cards", "judging"),
+    "export": ("protocol", "evaluate", "app", "cards", "judging", "replay"),
     "content": ("protocol", "chart", "evaluate", "app", "suggestions", "cards", "judging"),
 }
 
