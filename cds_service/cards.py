@@ -120,7 +120,8 @@ def card_of(
     lines += ["", f"**{words['read']}**", *(f"- {line}" for line in speech.evidence(used))]
     sources = dict.fromkeys(filter(None, map(speech.source, [finding, *further])))
     lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources)]
-    lines += [f"- {words['on-every-card']}"] if "on-every-card" in words else []
+    if "also-rests-on" in words and not finding.decision.safety:
+        lines.append(f"- {words['also-rests-on']}")
     lines.append("")
     version = fill(
         words["content"],
