@@ -212,5 +212,5 @@ class _NoAddresses(logging.Filter):
         return False
 
 
-for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
-    logging.getLogger(_name).addFilter(_NoAddresses())
+for _name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_NoAddresses())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,14 +63,16 @@ class _Server(ThreadingHTTPServer):
 class Stub:
     """The server, as a context; ``base`` is where its FHIR begins."""
 
-    def __init__(self, answer: Callable[[Asked], None], host: str = "127.0.0.1") -> None:
+    def __init__(self, answer: Callable[[Asked], None], tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.ended = threading.Event()
-        self._server = _Server((host, 0), Asked)
+        self._server = _Server(("127.0.0.1", 0), Asked)
         self._server.stub = self
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
-        self.origin = f"http://{host}:{self.port}"
+        self.origin = f"http://127.0.0.1:{self.port}"
         self.base = f"{self.origin}/fhir"
 
     def __enter__(self) -> Stub:
@@ -119,7 +122,7 @@ class Listener:
     """A socket on loopback that nobody must come to."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        self._socket = socket.create_server((host, 0))
+        self._socket = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
 
