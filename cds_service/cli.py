@@ -77,14 +77,19 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
+    from cds_service.app import allowed_servers
+
     loopback = _is_loopback(host)
     if not loopback and not insecure:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
     settings = Settings(loopback=loopback)
     try:
+        allowed_servers(settings)
         served = prepare(settings)
     except ContentError as error:
         raise click.ClickException("\n".join(error.problems)) from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     pack = served.evaluator.pack
     os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
