@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from cds_service.chart.allowed import AllowedServers
+from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.protocol.faults import Fault, operation_outcome
 from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
+from cds_service.protocol.profiles import Profile
 from cds_service.serving import Serving
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
@@ -38,12 +41,14 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises:
         ContentError: the content cannot be used or is not the locked one; every problem with file and line.
-        ValueError: the store's URL is none; a store that is only down stops nothing.
+        ValueError: the store's URL or a FHIR server's cannot be one; a store that is only down stops nothing.
     """
     settings = settings or Settings()
     store = Store(settings.store, settings.uuid_key())
     serving = Serving(settings, store.key)
     counts = Counts()
+    fhir = FhirClient(fhir_limits(settings))
+    fhir_servers = allowed_servers(settings)
     app = Flask("cds_service", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
@@ -60,7 +65,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
         g.service, g.began = service.id, time.perf_counter()
-        answer = evaluate(served.evaluator, service, _body(settings.max_body_bytes), datetime.now(UTC))
+        fetch = fhir.within_budget(fhir_servers)
+        profile = Profile(settings.default_profile)
+        body = _body(settings.max_body_bytes)
+        answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
         counts.findings(service, answer)
         for shown in served.attribution.shown(answer.body["cards"]):
             store.count(service.id, *shown)
@@ -153,6 +161,30 @@ def create_app(settings: Settings | None = None) -> Flask:
         return _outcome(500, operation_outcome("exception", "the service failed; this is a defect of it"))
 
     return app
+
+
+def allowed_servers(settings: Settings) -> AllowedServers:
+    """The FHIR servers that may be called while no clients are configured: those listed, and on loopback any there.
+
+    Raises:
+        ValueError: one of them cannot be the base URL of a FHIR server.
+    """
+    return AllowedServers.of(
+        settings.fhir_servers,
+        open_bases=settings.fhir_open_servers,
+        private_hosts=settings.fhir_private_hosts,
+        loopback=settings.loopback,
+    )
+
+
+def fhir_limits(settings: Settings) -> Limits:
+    """What FHIR calls may cost."""
+    return Limits(
+        seconds=timedelta(milliseconds=settings.fhir_budget_ms).total_seconds(),
+        pages=settings.fhir_max_pages,
+        bytes=settings.fhir_max_bytes,
+        ca_bundle=str(settings.fhir_ca_bundle) if settings.fhir_ca_bundle else None,
+    )
 
 
 def _body(limit: int) -> bytes:

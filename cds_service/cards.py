@@ -12,12 +12,15 @@ from cds_service.chart.prefetch import Chart
 from cds_service.chart.tree import Node
 from cds_service.content.decide import Finding
 from cds_service.content.model import INDICATORS, Pack, Service, Suggestion, TemplateWords
-from cds_service.content.render import Speech, by_precedence, fill, inert, plain
+from cds_service.content.needs import searches_of
+from cds_service.content.render import Speech, by_precedence, escaped, fill, plain
+from cds_service.declarations import Search
 from cds_service.facts import Facts
 from cds_service.judging import Judged, draft_nodes, is_judged, is_relevant, judge
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
+from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.protocol.uuids import make_uuid
-from cds_service.suggestions import Situation, propose, template_words
+from cds_service.suggestions import Situation, propose, template_words, without_updates
 
 _OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 
@@ -27,7 +30,7 @@ class Evaluator:
     """Content made ready, and the settings that answers depend on.
 
     ``zone`` is the hospital's time zone, ``key`` makes uuids (Z18), ``shown`` is false where unreviewed content
-    runs as shadow (Z15).
+    runs as shadow (Z15). ``searches`` are what each service reads, by its id.
     """
 
     pack: Pack
@@ -35,10 +38,12 @@ class Evaluator:
     key: bytes
     shown: bool = True
     regimens: Mapping[str, TemplateWords] = field(default_factory=dict)
+    searches: Mapping[str, tuple[Search, ...]] = field(default_factory=dict)
 
     @classmethod
     def prepare(cls, pack: Pack, *, zone: tzinfo, key: bytes, shown: bool = True) -> Evaluator:
-        return cls(pack, zone, key, shown, template_words(pack))
+        searches = {service.id: tuple(searches_of(pack, service).values()) for service in pack.services.values()}
+        return cls(pack, zone, key, shown, template_words(pack), searches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Call:
     chart: Chart
     facts: Facts
     judged: Sequence[Judged]
+    profile: Profile = COMMON
 
     def judge_again(self, drafts: Mapping[str, Node], selected: Sequence[str]) -> list[Judged]:
         """Every decision on the drafts as an accepted suggestion would leave them."""
@@ -117,7 +123,10 @@ def card_of(
     lines += [f"- {line}" for line in offer.withheld]
     lines += ["", f"**{words['read']}**", *(f"- {line}" for line in speech.evidence(used))]
     sources = dict.fromkeys(filter(None, map(speech.source, [finding, *further])))
-    lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources), f"- {words['individual']}", ""]
+    lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources)]
+    if "also-rests-on" in words and not finding.decision.safety:
+        lines.append(f"- {words['also-rests-on']}")
+    lines.append("")
     version = fill(
         words["content"],
         {
@@ -158,7 +167,7 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
 
     A suggestion is withheld if accepting it would raise a critical, or anything new as severe as its own card.
     """
-    withdrawn = {note.then.withhold for note in one.decided.notes}
+    withdrawn = {note.then.withhold for note in one.decided.notes if note.decision.status == "active"}
     if "all" in withdrawn:
         return Offer()
     evaluator, request, speech = call.evaluator, call.request, call.speech(one)
@@ -186,7 +195,7 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
             seen.add(key)
             label = speech.label(finding, suggestion.id)
             if suggestion.kind in ("replace", "add") and not pack.templates[suggestion.template].stocked:
-                withheld.append(fill(pack.words["not-stocked"], {"label": inert(label)}))
+                withheld.append(fill(pack.words["not-stocked"], {"label": escaped(label)}))
                 continue
             about = (request.hook_instance, one.order.reference, finding.topic, str(index))
             number = pack.findings.get((finding.topic, finding.decision.version), 0)
@@ -199,19 +208,29 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
             if raised is not None:
                 later, worse = raised
                 summary = call.speech(later).summary_in_detail(worse)
-                withheld.append(fill(pack.words["withheld"], {"label": inert(label), "summary": summary}))
+                withheld.append(fill(pack.words["withheld"], {"label": escaped(label), "summary": summary}))
                 continue
-            entry: dict[str, Any] = {"label": label, "uuid": uuid, "actions": proposal.actions}
-            if suggestion.recommended:
-                entry["isRecommended"] = True
-            offered.append(entry)
+            if call.profile.updates:
+                entry: dict[str, Any] = {"label": label, "uuid": uuid, "actions": proposal.actions}
+                if suggestion.recommended:
+                    entry["isRecommended"] = True
+                offered.append(entry)
+            else:
+                uuids = (uuid, make_uuid(evaluator.key, number, *about, "remove"))
+                pair = without_updates(situation, suggestion, label, uuids, call.profile.preference_list)
+                offered += pair
+                if not pair:
+                    withheld.append(fill(pack.words["by-hand"], {"label": escaped(label)}))
             selections.add(finding.then.selection)
-    return Offer(offered, withheld, "any" if selections == {"any"} else "at-most-one")
+    selection = "any" if selections == {"any"} or call.profile.selections == ("any",) else "at-most-one"
+    return Offer(offered, withheld, selection)
 
 
 def orders_medication(pack: Pack, suggestion: Suggestion) -> bool:
     """Whether accepting a suggestion leaves a medication order that it placed or changed."""
-    return suggestion.kind == "route" or bool(suggestion.template and pack.templates[suggestion.template].agent)
+    if suggestion.kind in ("add", "replace"):
+        return bool(pack.templates[suggestion.template].resource["resourceType"] == "MedicationRequest")
+    return suggestion.kind != "remove"
 
 
 def is_offered(suggestion: Suggestion, one: Judged) -> bool:

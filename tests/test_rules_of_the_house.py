@@ -14,9 +14,10 @@ CLINICAL_WORDS = re.compile(
     r"cobalamin|hydroxo|mecobal|folic|folate|platelet|transfus|an[a]?emi|needle|neurolog|leber|pernicious", re.I
 )
 FORBIDDEN = {
-    "protocol": ("chart", "content", "evaluate", "app", "suggestions", "cards", "judging"),
-    "chart": ("protocol", "content", "evaluate", "app", "suggestions", "cards", "judging"),
-    "content": ("protocol", "chart", "evaluate", "app", "suggestions", "cards", "judging"),
+    "protocol": ("chart", "content", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
+    "chart": ("protocol", "content", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
+    "export": ("protocol", "evaluate", "app", "cards", "judging", "replay", "gaps"),
+    "content": ("protocol", "chart", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -76,7 +76,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A call whose envelope is in order. ``selections`` is ``None`` for hooks that have none."""
+    """A call whose envelope is in order. ``selections`` is ``None`` for hooks that have none.
+
+    ``fhir_server`` and ``access_token`` are ``""`` where the client lends none; what a token's ``scope`` and
+    ``expires_in`` say is not looked at, because clients write them in many ways (FA-05, FA-06, field.md 0.6).
+    """
 
     hook: str
     hook_instance: str
@@ -86,6 +90,8 @@ class HookRequest:
     selections: tuple[str, ...] | None
     drafts: tuple[Draft, ...]
     prefetch: Mapping[str, msgspec.Raw]
+    fhir_server: str = ""
+    access_token: str = field(default="", repr=False)
 
     def selected(self) -> list[Draft]:
         """The orders to judge: those selected, or every draft where the hook selects none (CTX-05, CTX-07).
@@ -130,6 +136,8 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
         selections=tuple(context.selections or ()) if hook == "order-select" else None,
         drafts=_drafts(context.draftOrders) if hook in ORDER_HOOKS else (),
         prefetch=call.prefetch or {},
+        fhir_server=call.fhirServer or "",
+        access_token=(call.fhirAuthorization.access_token if call.fhirAuthorization else None) or "",
     )
 
 
