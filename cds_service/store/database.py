@@ -121,7 +121,8 @@ def _sqlite(url: URL, durable: bool, patience: int) -> Engine:
     def begin(connection: Connection) -> None:
         # A writer takes its turn at the start: one that read first could not wait for another's commit.
         reads = connection.get_execution_options().get("cds_reads")
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 
