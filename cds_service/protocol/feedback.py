@@ -21,7 +21,7 @@ from cds_service.protocol.faults import Fault
 OUTCOMES = ("accepted", "overridden")
 MAX_BODY_BYTES = 1_000_000
 # Longer texts are no codes or names; comments are cut instead, so that nothing else is lost with them (FB-18).
-_LONGEST_TEXT = 1_000
+_LONGEST_TEXT = 1_024
 _LONGEST_COMMENT = 4_000
 _LONGEST_RAW = 16_000
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)

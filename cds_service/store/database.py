@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-# A commit waits this long for another process's, in milliseconds; the caller of a request is still there then.
-_PATIENCE = 2000
+# A commit waits this long for another process's; the caller of a request is still there then.
+_PATIENCE = timedelta(seconds=2)
+_MILLISECOND = timedelta(milliseconds=1)
 _POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
 
 
@@ -37,10 +39,10 @@ def read_url(text: str) -> URL:
     raise ValueError("the store must be sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
 
 
-def open_engine(url: URL, *, durable: bool = True, patience: int = _PATIENCE) -> Engine:
+def open_engine(url: URL, *, durable: bool = True, patience: timedelta = _PATIENCE) -> Engine:
     """An engine; nothing is connected yet.
 
-    ``durable``: a commit has reached the disk when it returns. ``patience`` bounds a statement, in milliseconds.
+    ``durable``: a commit has reached the disk when it returns. ``patience`` bounds a statement.
 
     Raises:
         ValueError: the driver is not installed, with what to install.
@@ -49,15 +51,15 @@ def open_engine(url: URL, *, durable: bool = True, patience: int = _PATIENCE) ->
         return _sqlite(url, durable, patience)
     settings = {
         "synchronous_commit": "on" if durable else "off",
-        "statement_timeout": patience,
-        "lock_timeout": patience,
-        "idle_in_transaction_session_timeout": 60_000,
+        "statement_timeout": patience // _MILLISECOND,
+        "lock_timeout": patience // _MILLISECOND,
+        "idle_in_transaction_session_timeout": "1min",
     }
     given = dict(url.query)
     ours = " ".join(f"-c {name}={value}" for name, value in settings.items())
     arguments: dict[str, Any] = {
         "connect_timeout": 2,  # seconds, the least that libpq knows
-        "tcp_user_timeout": max(patience, _PATIENCE),
+        "tcp_user_timeout": _PATIENCE // _MILLISECOND,
         "application_name": "cds-service",
         **given,
         "options": f"{given.get('options', '')} {ours}".strip(),
@@ -69,7 +71,7 @@ def open_engine(url: URL, *, durable: bool = True, patience: int = _PATIENCE) ->
             hide_parameters=True,
             pool_size=2,
             max_overflow=2,
-            pool_timeout=patience / 1000,
+            pool_timeout=patience.total_seconds(),
         )
     except ModuleNotFoundError:
         raise ValueError("PostgreSQL needs its driver: pip install 'cds-service[postgresql]'") from None
@@ -100,8 +102,10 @@ def is_stale(error: SQLAlchemyError) -> bool:
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
-def _sqlite(url: URL, durable: bool, patience: int) -> Engine:
-    engine = create_engine(url, hide_parameters=True, pool_size=2, max_overflow=2, pool_timeout=patience / 1000)
+def _sqlite(url: URL, durable: bool, patience: timedelta) -> Engine:
+    engine = create_engine(
+        url, hide_parameters=True, pool_size=2, max_overflow=2, pool_timeout=patience.total_seconds()
+    )
     folder = Path(str(url.database)).parent
 
     @event.listens_for(engine, "do_connect")
@@ -112,8 +116,8 @@ def _sqlite(url: URL, durable: bool, patience: int) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _: object) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver's guess
-        connection.execute(f"PRAGMA busy_timeout={patience}")
-        _use_wal(connection, time.monotonic() + patience / 1000)
+        connection.execute(f"PRAGMA busy_timeout={patience // _MILLISECOND}")
+        _use_wal(connection, time.monotonic() + patience.total_seconds())
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys=ON")
 

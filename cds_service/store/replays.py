@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from datetime import timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,7 +15,8 @@ from cds_service.store.migrate import bring_up_to_date
 from cds_service.store.tables import token
 from cds_service.store.upsert import insert_new
 
-_SWEEP_EVERY_SECONDS = 60.0
+_SWEEP_EVERY_SECONDS = timedelta(minutes=1).total_seconds()
+_PATIENCE = timedelta(seconds=1)
 
 
 class Replays:
@@ -28,7 +30,7 @@ class Replays:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = open_engine(read_url(url), durable=False, patience=1000)
+        self._engine = open_engine(read_url(url), durable=False, patience=_PATIENCE)
         self._prepared = False
         self._sweep_at = 0.0
         self._sweeping = threading.Lock()
