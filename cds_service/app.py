@@ -12,14 +12,19 @@ import msgspec
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from cds_service import __version__
 from cds_service.chart.allowed import AllowedServers
 from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.protocol.faults import Fault, operation_outcome
+from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
+from cds_service.protocol.openapi import openapi
 from cds_service.protocol.profiles import Profile
 from cds_service.serving import Serving
 from cds_service.settings import Settings
+from cds_service.store.database import StoreDown
+from cds_service.store.store import Store
 
 _log = logging.getLogger("cds_service")
 _json = msgspec.json.Encoder(decimal_format="number")
@@ -38,10 +43,12 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises:
         ContentError: the content cannot be used or is not the locked one; every problem with file and line.
-        ValueError: a FHIR server is configured that cannot be one.
+        ValueError: a FHIR server is configured that cannot be one, or the store's URL is none; a store that is only
+            down stops nothing.
     """
     settings = settings or Settings()
-    serving = Serving(settings)
+    store = Store(settings.store, settings.uuid_key())
+    serving = Serving(settings, store.key)
     counts = Counts()
     fhir = FhirClient(fhir_limits(settings))
     fhir_servers = allowed_servers(settings)
@@ -61,21 +68,41 @@ def create_app(settings: Settings | None = None) -> Flask:
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
         g.service, g.began = service.id, time.perf_counter()
-        if request.mimetype not in _JSON_TYPES:
-            raise Fault(415, "not-supported", _SENTENCES[415])
-        body = request.get_data(cache=False)
-        if request.content_length is None and len(body) >= settings.max_body_bytes:
-            raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
+        body = _body(settings.max_body_bytes)
         fetch = fhir.within_budget(fhir_servers)
         profile = Profile(settings.default_profile)
         answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
         counts.findings(service, answer)
+        for shown in served.attribution.shown(answer.body["cards"]):
+            store.count(service.id, *shown)
         return Response(_json.encode(answer.body), mimetype="application/json")
+
+    @app.post("/cds-services/<service_id>/feedback")
+    def take_feedback(service_id: str) -> Response:
+        """Feedback is on disk before the 200 (FB-14); a store that is down is a 503, so that it is sent again."""
+        served = serving.now()
+        if service_id not in served.evaluator.pack.services:
+            raise Fault(404, "not-found", "there is no service of this id")
+        body = _body(min(settings.max_body_bytes, MAX_BODY_BYTES))
+        said = decode_feedback(body, keep_comments=settings.keep_comments)
+        now = datetime.now(UTC)
+        try:
+            store.add(served.attribution.entries(said, store.keys, service_id, client="", now=now))
+        except StoreDown:
+            text = "the feedback could not be stored; send it again later"
+            raise Fault(503, "transient", text) from None
+        response = Response(status=200)
+        del response.headers["Content-Type"]  # there is no content
+        return response
 
     @app.get("/metrics")
     def measured() -> Response:
         counts.off(serving.now().off)
         return Response(counts.text(), content_type=counts.CONTENT_TYPE)
+
+    @app.get("/openapi.json")
+    def describe() -> Response:
+        return Response(_json.encode(openapi(__version__, serving.now().listed)), mimetype="application/json")
 
     @app.get("/healthz")
     def alive() -> Response:
@@ -85,8 +112,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     def ready() -> Response:
         served = serving.now()
         pack = served.evaluator.pack
+        reachable = store.reachable()
         state: dict[str, Any] = {
-            "status": "ready",
+            "status": "ready" if reachable else "not ready: the store cannot be reached",
             "content": {
                 "id": pack.id,
                 "version": pack.version,
@@ -94,8 +122,9 @@ def create_app(settings: Settings | None = None) -> Flask:
                 "shown": served.evaluator.shown,
             },
             "site": {"digest": pack.site_digest, "off": served.off, "problem": serving.problem},
+            "store": {"reachable": reachable},
         }
-        return Response(_json.encode(state), mimetype="application/json")
+        return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")
 
     @app.after_request
     def count(response: Response) -> Response:
@@ -163,6 +192,22 @@ def fhir_limits(settings: Settings) -> Limits:
         bytes=settings.fhir_max_bytes,
         ca_bundle=str(settings.fhir_ca_bundle) if settings.fhir_ca_bundle else None,
     )
+
+
+def _body(limit: int) -> bytes:
+    """The bytes of a JSON body of at most ``limit``.
+
+    Raises:
+        Fault: 415.
+        RequestEntityTooLarge: 413.
+    """
+    if request.mimetype not in _JSON_TYPES:
+        raise Fault(415, "not-supported", _SENTENCES[415])
+    request.max_content_length = limit
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) >= limit:
+        raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
+    return body
 
 
 def _outcome(status: int, outcome: Mapping[str, Any]) -> Response:

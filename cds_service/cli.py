@@ -27,16 +27,19 @@ from cds_service.evaluate import Evaluator
 from cds_service.explain import explain as explain_request
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
+from cds_service.protocol.openapi import openapi
 from cds_service.replay.coverage import as_table, coverage, written_into
 from cds_service.replay.run import Result, against, in_process, templates_of
 from cds_service.replay.scenarios import Scenario, read_scenarios
-from cds_service.serving import prepare
+from cds_service.serving import prepare, services_of
 from cds_service.settings import Settings
 from cds_service.suggestions import template_words
 
 _json = msgspec.json.Encoder(decimal_format="number")
 # Evaluation is work for the processor: more threads than this only queue for the interpreter.
 _THREADS_PER_WORKER = 4
+# A worker that a stop reaches while it is still starting may miss it: it is ended after so long.
+_STOP_SECONDS = 10
 _DEFAULT_SAMPLE = "platelets-and-im/belowTwentyFive"
 
 
@@ -91,12 +94,17 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     pack = served.evaluator.pack
-    os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers
+    store = _store(settings)  # its tables are brought up to date before anybody listens
+    store.close()
+    if store.problem:
+        click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
+        os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
     if workers > 1:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
     note = "" if served.evaluator.shown else "; unreviewed content runs as shadow: no cards are shown"
     click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}; anybody may call{note})")
+    click.echo(f"feedback is kept in {store.where}")
     server = Granian(
         "cds_service.app:wsgi",
         address=host,
@@ -107,6 +115,7 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         log_access=False,
         log_level="warning",  # type: ignore[arg-type]
         blocking_threads=_THREADS_PER_WORKER,
+        workers_kill_timeout=_STOP_SECONDS,
     )
     server.serve()
 
@@ -215,12 +224,13 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
 
 
 @main.command()
-@click.argument("form", type=click.Choice(["dmn", "plandefinition", "statements"]))
+@click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements"]))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
 @click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
 def export(form: str, out: Path | None, cards: Path | None) -> None:
-    """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, or the table of
-    statements with their rules and scenarios (--out names the folder whose README.md carries it).
+    """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
+    OpenAPI 3.1, or the table of statements with their rules and scenarios (--out names the folder whose README.md
+    carries it).
 
     Example: cds-service export dmn --out exported
     """
@@ -229,12 +239,25 @@ def export(form: str, out: Path | None, cards: Path | None) -> None:
     if form == "statements":
         _statements(cards, out)
         return
+    if form == "openapi":
+        _openapi(cards, out)
+        return
     pack = _load(cards or Settings().cards)
     if out is None:
         click.echo(printed(pack, form), nl=False)
     else:
         for path in write(pack, form, out):
             click.echo(path)
+
+
+def _openapi(cards: Path | None, out: Path | None) -> None:
+    text = json.dumps(openapi(__version__, services_of(_load(cards or Settings().cards))), indent=2) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "openapi.json").write_text(text, encoding="utf-8")
+    click.echo(out / "openapi.json")
 
 
 def _statements(cards: Path | None, out: Path | None) -> None:
@@ -250,6 +273,27 @@ def _statements(cards: Path | None, out: Path | None) -> None:
     click.echo(page)
 
 
+@main.command()
+@click.option("--since", type=_Moment(), help="Only what came since then.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def report(since: datetime | None, form: str) -> None:
+    """Show what became of the cards: acceptance and reasons of overrides, per rule and content version.
+
+    Example: cds-service report --since 2026-11-01
+    """
+    from cds_service.reporting import as_text
+    from cds_service.store.database import StoreDown
+
+    store = _store(Settings())
+    try:
+        told = store.report(since)
+    except StoreDown as error:
+        raise click.ClickException(f"{store.where} cannot be read: {error}") from None
+    finally:
+        store.close()
+    click.echo(json.dumps(msgspec.to_builtins(told), indent=2) if form == "json" else as_text(told, store.where))
+
+
 # --- helpers ----------------------------------------------------------------------------------------------------
 
 
@@ -260,10 +304,21 @@ def _load(cards: Path) -> Any:
         raise click.ClickException("\n".join(error.problems)) from None
 
 
+def _store(settings: Settings) -> Any:
+    from cds_service.store.store import Store
+
+    try:
+        return Store(settings.store, settings.uuid_key())
+    except ValueError as error:
+        raise click.UsageError(f"CDS_SERVICE_STORE: {error}") from None
+
+
 def _evaluator(cards: Path | None) -> Evaluator:
     settings = Settings()
     pack = _load(cards or settings.cards)
-    return Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key())
+    return Evaluator.prepare(
+        pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key() or secrets.token_bytes(32)
+    )
 
 
 def _is_loopback(host: str) -> bool:

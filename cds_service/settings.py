@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -26,9 +26,18 @@ class Settings(BaseSettings):
     cards: Path = Field(default_factory=lambda: packaged("cards"), description="folder of the content pack")
     site: Path | None = Field(default=None, description="the site's overlay, a site.toml (Z31); none if unset")
     time_zone: str = Field(default="UTC", description="the hospital's time zone, an IANA name (Z32)")
-    key: str = Field(
-        default_factory=lambda: secrets.token_hex(32),
-        description="secret that makes uuids of cards; shared by instances; made anew at each start if unset (Z18)",
+    key: str | None = Field(
+        default=None,
+        repr=False,
+        description="secret that makes uuids of cards; if unset made once and kept in the store (Z18)",
+    )
+    store: str = Field(
+        default_factory=lambda: _own_file(),
+        repr=False,  # it may hold a password
+        description="database URL of feedback and counts: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE",
+    )
+    keep_comments: bool = Field(
+        default=False, description="keep what clinicians write freely in feedback; it may name the patient (FB-18)"
     )
     max_body_bytes: int = Field(default=20_000_000, gt=0, description="largest request body accepted (J-09)")
     default_profile: Literal["2.0", "3.0", "epic", "sandbox"] = Field(
@@ -72,6 +81,15 @@ class Settings(BaseSettings):
         ZoneInfo(value)
         return value
 
-    def uuid_key(self) -> bytes:
-        """The key as bytes of fixed length."""
-        return hashlib.sha256(self.key.encode()).digest()
+    def uuid_key(self) -> bytes | None:
+        """The key as bytes of fixed length; ``None`` if it is not set."""
+        return hashlib.sha256(self.key.encode()).digest() if self.key else None
+
+
+def _own_file() -> str:
+    """A file in the user's folder for state that is to last (XDG), the same from whatever folder one starts."""
+    try:
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    except RuntimeError:  # a user without a home
+        state = Path()
+    return f"sqlite:///{state / 'cds-service' / 'store.sqlite3'}"
