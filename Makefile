@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run install test check bench format
+.PHONY: run install test check bench format statements
 
 run: install ## serve on http://127.0.0.1:$(PORT) with the packaged content
 	@$(BIN)/cds-service serve --port $(PORT)
@@ -28,6 +28,9 @@ check: install ## formatting, lint, types, content
 
 bench: install ## ratios against a floor measured in the same run
 	$(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
+
+statements: install ## the table of statements in cards/README.md
+	@$(BIN)/cds-service export statements --out cards
 
 format: install
 	$(BIN)/ruff format .

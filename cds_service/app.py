@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         if request.content_length is None and len(body) >= settings.max_body_bytes:
             raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
         fetch = fhir.within_budget(fhir_servers)
-        answer = evaluate(served.evaluator, service, body, datetime.now(UTC), fetch)
+        answer = evaluate(served.evaluator, service, body, datetime.now(UTC), fetch=fetch)
         counts.findings(service, answer)
         return Response(_json.encode(answer.body), mimetype="application/json")
 

@@ -13,13 +13,14 @@ from cds_service.chart.tree import Node
 from cds_service.content.decide import Finding
 from cds_service.content.model import INDICATORS, Pack, Service, Suggestion, TemplateWords
 from cds_service.content.needs import searches_of
-from cds_service.content.render import Speech, by_precedence, fill, inert, plain
+from cds_service.content.render import Speech, by_precedence, escaped, fill, plain
 from cds_service.declarations import Search
 from cds_service.facts import Facts
 from cds_service.judging import Judged, draft_nodes, is_judged, is_relevant, judge
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
+from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.protocol.uuids import make_uuid
-from cds_service.suggestions import Situation, propose, template_words
+from cds_service.suggestions import Situation, propose, template_words, without_updates
 
 _OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 
@@ -55,6 +56,7 @@ class Call:
     chart: Chart
     facts: Facts
     judged: Sequence[Judged]
+    profile: Profile = COMMON
 
     def judge_again(self, drafts: Mapping[str, Node], selected: Sequence[str]) -> list[Judged]:
         """Every decision on the drafts as an accepted suggestion would leave them."""
@@ -76,6 +78,15 @@ class Call:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The suggestions of one card, a line for each that is withheld, and how many may be taken (RSP-16)."""
+
+    suggestions: list[dict[str, Any]] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+    selection: str = "at-most-one"
+
+
 def order_cards(call: Call, one: Judged) -> list[dict[str, Any]]:
     """The cards about one order: criticals and warnings each their own, at most one info (Z30)."""
     findings = by_precedence([f for f in one.decided.cards if f.decision.status == "active"])
@@ -90,8 +101,7 @@ def order_cards(call: Call, one: Judged) -> list[dict[str, Any]]:
     cards = []
     for finding in leading:
         further = [*(infos[1:] if finding is (infos[0] if infos else None) else []), *uncovered]
-        offered, withheld = suggestions_of(call, one, [finding, *further])
-        cards.append(card_of(call, one, finding, further, offered, withheld))
+        cards.append(card_of(call, one, finding, further, offer_of(call, one, [finding, *further])))
     return cards
 
 
@@ -100,8 +110,7 @@ def card_of(
     one: Judged,
     finding: Finding,
     further: Sequence[Finding],
-    offered: list[dict[str, Any]],
-    withheld: Sequence[str],
+    offer: Offer,
 ) -> dict[str, Any]:
     """One card (RSP-10 to RSP-23): what was found, what it was read from, what it rests on, whose content spoke."""
     pack, words, speech = call.evaluator.pack, call.evaluator.pack.words, call.speech(one)
@@ -111,10 +120,13 @@ def card_of(
     lines = [speech.detail(finding)]
     lines += [f"- {words['also']}: {speech.summary_in_detail(other)} {speech.detail(other)}" for other in further]
     lines += [f"- {speech.detail(note)}" for note in one.decided.notes if note.decision.status == "active"]
-    lines += [f"- {line}" for line in withheld]
+    lines += [f"- {line}" for line in offer.withheld]
     lines += ["", f"**{words['read']}**", *(f"- {line}" for line in speech.evidence(used))]
     sources = dict.fromkeys(filter(None, map(speech.source, [finding, *further])))
-    lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources), f"- {words['individual']}", ""]
+    lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources)]
+    if "also-rests-on" in words and not finding.decision.safety:
+        lines.append(f"- {words['also-rests-on']}")
+    lines.append("")
     version = fill(
         words["content"],
         {
@@ -139,9 +151,9 @@ def card_of(
             "topic": {"system": pack.topic_system, "code": finding.topic, "display": finding.decision.title},
         },
     }
-    if offered:
-        card["suggestions"] = offered
-        card["selectionBehavior"] = finding.then.selection
+    if offer.suggestions:
+        card["suggestions"] = offer.suggestions
+        card["selectionBehavior"] = offer.selection
     if finding.decision.override_reasons:
         card["overrideReasons"] = [
             {"code": reason["code"], "system": _OVERRIDE_SYSTEM, "display": reason["display"]}
@@ -150,14 +162,14 @@ def card_of(
     return card
 
 
-def suggestions_of(call: Call, one: Judged, findings: Sequence[Finding]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The suggestions of a card, each tried first (Z1), and a line for each that is withheld.
+def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
+    """What a card offers, each suggestion tried first (Z1).
 
     A suggestion is withheld if accepting it would raise a critical, or anything new as severe as its own card.
     """
-    withdrawn = {note.then.withhold for note in one.decided.notes}
+    withdrawn = {note.then.withhold for note in one.decided.notes if note.decision.status == "active"}
     if "all" in withdrawn:
-        return [], []
+        return Offer()
     evaluator, request, speech = call.evaluator, call.request, call.speech(one)
     pack = evaluator.pack
     situation = Situation(
@@ -171,6 +183,7 @@ def suggestions_of(call: Call, one: Judged, findings: Sequence[Finding]) -> tupl
     )
     offered: list[dict[str, Any]] = []
     withheld: list[str] = []
+    selections: set[str] = set()
     seen: set[tuple[str, str]] = set()
     for finding in findings:
         for index, suggestion in enumerate(finding.then.suggestions):
@@ -182,7 +195,7 @@ def suggestions_of(call: Call, one: Judged, findings: Sequence[Finding]) -> tupl
             seen.add(key)
             label = speech.label(finding, suggestion.id)
             if suggestion.kind in ("replace", "add") and not pack.templates[suggestion.template].stocked:
-                withheld.append(fill(pack.words["not-stocked"], {"label": inert(label)}))
+                withheld.append(fill(pack.words["not-stocked"], {"label": escaped(label)}))
                 continue
             about = (request.hook_instance, one.order.reference, finding.topic, str(index))
             number = pack.findings.get((finding.topic, finding.decision.version), 0)
@@ -195,18 +208,29 @@ def suggestions_of(call: Call, one: Judged, findings: Sequence[Finding]) -> tupl
             if raised is not None:
                 later, worse = raised
                 summary = call.speech(later).summary_in_detail(worse)
-                withheld.append(fill(pack.words["withheld"], {"label": inert(label), "summary": summary}))
+                withheld.append(fill(pack.words["withheld"], {"label": escaped(label), "summary": summary}))
                 continue
-            entry: dict[str, Any] = {"label": label, "uuid": uuid, "actions": proposal.actions}
-            if suggestion.recommended:
-                entry["isRecommended"] = True
-            offered.append(entry)
-    return offered, withheld
+            if call.profile.updates:
+                entry: dict[str, Any] = {"label": label, "uuid": uuid, "actions": proposal.actions}
+                if suggestion.recommended:
+                    entry["isRecommended"] = True
+                offered.append(entry)
+            else:
+                uuids = (uuid, make_uuid(evaluator.key, number, *about, "remove"))
+                pair = without_updates(situation, suggestion, label, uuids, call.profile.preference_list)
+                offered += pair
+                if not pair:
+                    withheld.append(fill(pack.words["by-hand"], {"label": escaped(label)}))
+            selections.add(finding.then.selection)
+    selection = "any" if selections == {"any"} or call.profile.selections == ("any",) else "at-most-one"
+    return Offer(offered, withheld, selection)
 
 
 def orders_medication(pack: Pack, suggestion: Suggestion) -> bool:
     """Whether accepting a suggestion leaves a medication order that it placed or changed."""
-    return suggestion.kind == "route" or bool(suggestion.template and pack.templates[suggestion.template].agent)
+    if suggestion.kind in ("add", "replace"):
+        return bool(pack.templates[suggestion.template].resource["resourceType"] == "MedicationRequest")
+    return suggestion.kind != "remove"
 
 
 def is_offered(suggestion: Suggestion, one: Judged) -> bool:

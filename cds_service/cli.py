@@ -27,6 +27,7 @@ from cds_service.evaluate import Evaluator
 from cds_service.explain import explain as explain_request
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
+from cds_service.replay.coverage import as_table, coverage, written_into
 from cds_service.replay.run import Result, against, in_process, templates_of
 from cds_service.replay.scenarios import Scenario, read_scenarios
 from cds_service.serving import prepare
@@ -211,6 +212,42 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
             click.echo("the content holds" + ("" if reviewed else "; it has not been reviewed by a clinician"))
     if problems:
         sys.exit(1)
+
+
+@main.command()
+@click.argument("form", type=click.Choice(["dmn", "plandefinition", "statements"]))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
+@click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
+def export(form: str, out: Path | None, cards: Path | None) -> None:
+    """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, or the table of
+    statements with their rules and scenarios (--out names the folder whose README.md carries it).
+
+    Example: cds-service export dmn --out exported
+    """
+    from cds_service.export.forms import printed, write
+
+    if form == "statements":
+        _statements(cards, out)
+        return
+    pack = _load(cards or Settings().cards)
+    if out is None:
+        click.echo(printed(pack, form), nl=False)
+    else:
+        for path in write(pack, form, out):
+            click.echo(path)
+
+
+def _statements(cards: Path | None, out: Path | None) -> None:
+    table = as_table(coverage(_evaluator(cards), read_scenarios(packaged("fixtures"))))
+    if out is None:
+        click.echo(table)
+        return
+    page = out / "README.md"
+    try:
+        page.write_text(written_into(page.read_text(encoding="utf-8"), table), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{page}: {error}") from None
+    click.echo(page)
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ NDC = "http://hl7.org/fhir/sid/ndc"
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How much drug one unit of a product holds: ``amount`` in the dose analyte's unit per ``per``."""
+    """How much drug one unit of a product holds: ``amount`` of ``unit`` per ``per``."""
 
     amount: Fraction
+    unit: str
     per: str
 
 
@@ -38,7 +39,10 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class ValueSet:
-    """Codes that mean one thing. ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM)."""
+    """Codes that mean one thing. ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM).
+
+    A set of medications that ``settles`` decides alone what an order is, whatever its other codes say.
+    """
 
     id: str
     title: str
@@ -46,6 +50,7 @@ class ValueSet:
     codes: Mapping[tuple[str, str], Concept]
     prefixes: tuple[Concept, ...] = ()
     names: Mapping[str, Concept] = field(default_factory=dict)
+    settles: bool = False
 
     def find(self, system: str, code: str) -> Concept | None:
         """The concept of a code, never matched without its system. An NDC names a product in any of its spellings."""

@@ -22,6 +22,7 @@ from cds_service.gaps import fill_gaps
 from cds_service.judging import Judged, draft_nodes, judge, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.protocol.faults import Fault
+from cds_service.protocol.profiles import COMMON, Profile
 
 __all__ = ["Answer", "Evaluator", "Judged", "evaluate"]
 
@@ -34,11 +35,18 @@ class Answer:
     judged: tuple[Judged, ...] = ()
 
 
-def evaluate(evaluator: Evaluator, service: Service, body: bytes, now: datetime, fetch: Fetch | None = None) -> Answer:
-    """The answer to one call of ``service`` at ``now``.
+def evaluate(
+    evaluator: Evaluator,
+    service: Service,
+    body: bytes,
+    now: datetime,
+    profile: Profile = COMMON,
+    fetch: Fetch | None = None,
+) -> Answer:
+    """The answer to one call of ``service`` at ``now``, rendered as the client's ``profile`` can use it.
 
-    The same request, content, now and key give the same bytes (design rule 3), and so do the same answers to
-    ``fetch``, which asks the client's FHIR server for what was not prefetched; without it, nothing is asked for.
+    The same request, content, now, profile and key give the same bytes (design rule 3), and so do the same answers
+    to ``fetch``, which asks the client's FHIR server for what was not prefetched; without it, nothing is asked for.
 
     Raises:
         Fault: 400 for a request that is wrong, 412 for data that is missing (Z21), 422 for another patient's.
@@ -55,7 +63,7 @@ def evaluate(evaluator: Evaluator, service: Service, body: bytes, now: datetime,
     facts = patient_facts(evaluator.pack.facts, chart)
     judged = judge(evaluator.pack, service, chart, facts, draft_nodes(request), orders)
     refuse_for_missing_data(evaluator.pack, judged)
-    call = Call(evaluator, service, request, chart, facts, judged)
+    call = Call(evaluator, service, request, chart, facts, judged, profile)
     cards = [card for one in judged for card in order_cards(call, one)]
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
     return Answer({"cards": cards if evaluator.shown else []}, tuple(judged))

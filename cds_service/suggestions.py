@@ -57,13 +57,14 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
     if suggestion.kind == "add":
         created = _created(situation, suggestion, identity)
         regimen = situation.regimens[suggestion.template].order
-        description = fill(say["added"], {"regimen": regimen, "order": name})
+        known = "added" if order.reference else "placed"
+        description = fill(say[known], {"regimen": regimen, "order": name})
         return _with_created(situation, created, description, situation.drafts, situation.selected)
     revision = _revision(situation, suggestion)
     match suggestion.kind:
         case "route":
             description = fill(say["rerouted"], {"order": name, "route": suggestion.route["text"]})
-        case "dosage":
+        case "dosage" | "last-dosage":
             dosage = situation.regimens[suggestion.template].dosage
             description = fill(say["redosed"], {"order": name, "dosage": dosage})
         case "open-ended":
@@ -89,14 +90,57 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
     return Proposal([action], {**situation.drafts, order.reference: revision.resource}, situation.selected)
 
 
+def without_updates(
+    situation: Situation,
+    suggestion: Suggestion,
+    label: str,
+    uuids: tuple[str, str],
+    preference_list: Mapping[str, Mapping[str, str]],
+) -> list[dict[str, Any]]:
+    """The same for a client that cannot update and orders from its preference list only (Z7).
+
+    A replacement is two suggestions, one that removes and one that orders, each naming the other; an order is offered
+    only if the client's own key for that very template is known. Nothing at all means: in words only. ``uuids`` are
+    those of the order and of the removal.
+    """
+    say, order = situation.pack.words, situation.order
+    name = plain(order.name) or say["order"]
+    removed: dict[str, Any] = {
+        "type": "delete",
+        "description": fill(say["removed"], {"order": name}),
+        "resourceId": order.reference,
+    }
+    if suggestion.kind == "remove":
+        return [{"label": label, "uuid": uuids[0], "actions": [removed]}]
+    key = preference_list.get(suggestion.template)
+    if suggestion.kind not in ("add", "replace") or key is None:
+        return []
+    created = _created(situation, suggestion, uuids[0])
+    element = "code" if created["resourceType"] == "ServiceRequest" else "medicationCodeableConcept"
+    created[element]["coding"] = [dict(key), *created[element]["coding"]]
+    regimen = situation.regimens[suggestion.template].order
+    description = fill(say["placed"], {"regimen": regimen})
+    ordered: dict[str, Any] = {"type": "create", "description": description, "resource": created}
+    if suggestion.kind == "add":
+        return [{"label": label, "uuid": uuids[0], "actions": [ordered]}]
+    remove_label = fill(say["remove-draft"], {"order": name})
+    removed["description"] += " " + fill(say["take-also"], {"label": label})
+    ordered["description"] += " " + fill(say["take-also"], {"label": remove_label})
+    return [
+        {"label": remove_label, "uuid": uuids[1], "actions": [removed]},
+        {"label": label, "uuid": uuids[0], "actions": [ordered]},
+    ]
+
+
 def _revision(situation: Situation, suggestion: Suggestion) -> Revision:
     if suggestion.kind == "route":
         return with_route(situation.order.resource, suggestion.route)
     if suggestion.kind == "open-ended":
         return without_end(situation.order.resource)
     template = situation.pack.templates[suggestion.template]
-    if suggestion.kind == "dosage":
-        return with_dosage(situation.order.resource, template.resource, template.dosage_text)
+    if suggestion.kind in ("dosage", "last-dosage"):
+        kept = len(situation.order.dosages()) - 1 if suggestion.kind == "last-dosage" else 0
+        return with_dosage(situation.order.resource, template.resource, template.dosage_text, kept)
     return with_regimen(situation.order.resource, template.resource, template.dosage_text)
 
 

@@ -3,6 +3,7 @@
 import copy
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -261,3 +262,9 @@ def test_a_sound_overlay_passes_the_check(tmp_path):
     path.write_text(CODES, encoding="utf-8")
     checked = CliRunner().invoke(main, ["check", "--site", str(path)])
     assert (checked.exit_code, checked.output.startswith("the content holds")) == (0, True), checked.output
+
+
+def test_the_example_passes_the_check():
+    example = Path(__file__).parents[1] / "deploy/site.example.toml"
+    checked = CliRunner().invoke(main, ["check", "--site", str(example)])
+    assert checked.exit_code == 0, checked.output

@@ -126,11 +126,15 @@ def _daily(declared: FactDeclaration, step: Facts) -> Fact:
 def _drafted(declared: FactDeclaration, others: Sequence[Order]) -> Fact:
     """``present`` if another draft, not cancelled and to be performed, orders something of the value sets.
 
+    ``statuses`` ask for drafts of these statuses instead, such as what is stopped.
+
     Medications are known by their drug (and form, if declared), service requests by their code.
     """
     found = []
     for other in others:
-        if text(other.resource, "status") in _NOT_DRAFTED or other.resource.get("doNotPerform") is True:
+        status = text(other.resource, "status")
+        wanted = status in declared.statuses if declared.statuses else status not in _NOT_DRAFTED
+        if not wanted or other.resource.get("doNotPerform") is True:
             continue
         if text(other.resource, "resourceType") == "ServiceRequest":
             codes = pairs(node(other.resource, "code"))

@@ -15,14 +15,12 @@ from typing import Any
 from cds_service.chart.dates import read_date
 from cds_service.chart.quantities import read_number, read_quantity
 from cds_service.chart.tree import Node, node, nodes, number_text, pairs, text, words
-from cds_service.chart.wording import timing_in_words
+from cds_service.chart.wording import length_in_words, timing_in_words
 from cds_service.declarations import Concept, FactDeclaration, ValueSet
 from cds_service.facts import Evidence, Fact, Interval, Reason
 
 PRESENT = "present"
-# Names of agents that value sets give to products: these two settle what an order is, the third leaves it open.
-_SETTLED = ("excluded", "combination")
-_NOT_STATED = "not-stated"
+_NOT_STATED = "not-stated"  # the agent of a concept that leaves open which of several is meant
 
 GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
 
@@ -70,13 +68,17 @@ class Order:
 
     def dosages(self) -> list[Node]:
         """``dosageInstruction`` in the order of its sequence numbers."""
-        listed = nodes(self.resource, "dosageInstruction")
+        return dosages_of(self.resource)
 
-        def place(item: tuple[int, Node]) -> tuple[Fraction, int]:
-            number = read_number(number_text(item[1], "sequence"))
-            return (number if number is not None else Fraction(item[0] + 1), item[0])
 
-        return [dosage for _, dosage in sorted(enumerate(listed), key=place)]
+def dosages_of(resource: Node) -> list[Node]:
+    """The steps of an order's dosage, in the order of their sequence numbers."""
+
+    def place(item: tuple[int, Node]) -> tuple[Fraction, int]:
+        number = read_number(number_text(item[1], "sequence"))
+        return (number if number is not None else Fraction(item[0] + 1), item[0])
+
+    return [dosage for _, dosage in sorted(enumerate(nodes(resource, "dosageInstruction")), key=place)]
 
 
 NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the patient alone
@@ -111,38 +113,43 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node]) -> Order:
 
 @dataclass(frozen=True, slots=True)
 class Drug:
-    """What an order's drug was recognised as; ``by_name`` when only its exact name said so (Z29)."""
+    """What an order's drug was recognised as; ``by_name`` when only its exact name said so (Z29).
+
+    ``conflict`` if its codes name two agents; then ``agent`` is empty.
+    """
 
     concept: Concept
     agent: str
     form: str
     by_name: bool
+    conflict: bool = False
 
 
 def recognise_drug(order: Order, value_sets: Iterable[ValueSet]) -> Drug | None:
     """The drug of an order by its codes, or by exact name where nothing is coded; ``None`` if it is none of ours.
 
-    Several codings may name ingredient and product (field.md 1.4): the one that says most is taken. ``agent`` is
-    the one that any of them states; ``conflict`` if codings name two agents of
-    the same or of another set. Sets of products that settle the matter alone (excluded, combinations) come first.
+    Several codings may name ingredient and product (field.md 1.4): the one that says most is taken, and the agent is
+    the one that any of them states. A value set that settles the matter (what is excluded, combinations) leaves no
+    conflict: one code of it is enough.
     """
     coded = [pair for concept in order.medications for pair in pairs(concept)]
     names = [words(concept).strip().casefold() for concept in order.medications]
     known: list[Concept] = []
     for value_set in value_sets:
         if coded:
-            known += [c for c in (value_set.find(*pair) for pair in coded) if c is not None]
+            found = [c for c in (value_set.find(*pair) for pair in coded) if c is not None]
         else:
-            known += [value_set.names[name] for name in names if name in value_set.names]
-        if known and known[0].agent in _SETTLED:
-            return Drug(known[0], known[0].agent, known[0].form, by_name=not coded)
+            found = [value_set.names[name] for name in names if name in value_set.names]
+        if found and value_set.settles:
+            return Drug(found[0], found[0].agent, found[0].form, by_name=not coded)
+        known += found
     if not known:
         return None
     known.sort(key=lambda c: (c.strength is not None, bool(c.form)), reverse=True)
     agents = {c.agent for c in known} - {_NOT_STATED} or {_NOT_STATED}
-    agent = agents.pop() if len(agents) == 1 else "conflict"
     form = next((c.form for c in known if c.form), "")
-    return Drug(known[0], agent, form, by_name=not coded)
+    conflict = len(agents) > 1
+    return Drug(known[0], "" if conflict else agents.pop(), form, not coded, conflict)
 
 
 def agent(declaration: FactDeclaration, order: Order) -> Fact:
@@ -151,7 +158,7 @@ def agent(declaration: FactDeclaration, order: Order) -> Fact:
     if drug is None:
         return Fact.absent()
     said = Evidence(order.reference, _said(order, drug))
-    if drug.agent == "conflict":
+    if drug.conflict:
         return Fact.unusable(Reason("codesDisagree"), said)
     return Fact.of(drug.agent, said)
 
@@ -280,7 +287,7 @@ def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> 
         strength = drug.concept.strength
         number = read_number(value)
         if number is not None and number >= 0 and declaration.counted.get(code or unit) == strength.per:
-            return Interval.point(number * strength.amount)
+            return Interval.point(number * strength.amount * analyte.factors[strength.unit])
     return read_quantity(analyte, value, code, text(quantity, "system"), unit, text(quantity, "comparator"))
 
 
@@ -333,7 +340,7 @@ def days(dosage: Node, zone: tzinfo) -> Fact:
     if count is None:
         return Fact.absent()
     if isinstance(every.value, Interval):
-        return Fact.of(count.times(every.value))
+        return Fact.of(count.times(every.value), _length_said(repeat))
     return _UNREADABLE
 
 
@@ -344,12 +351,12 @@ def doses(dosage: Node, zone: tzinfo) -> Fact:
     if isinstance(count, Reason):
         return _UNREADABLE
     if count is not None:
-        return Fact.of(count)
+        return Fact.of(count, _length_said(repeat))
     bounds, every = _bounds(repeat, zone), interval(dosage)
     if bounds is None:
         return Fact.absent()
     if isinstance(bounds.value, Interval) and isinstance(every.value, Interval):
-        return Fact.of(bounds.value.divided_by(every.value))
+        return Fact.of(bounds.value.divided_by(every.value), _length_said(repeat))
     return _UNREADABLE
 
 
@@ -358,18 +365,22 @@ def _bounds(repeat: Node, zone: tzinfo) -> Fact | None:
     duration = node(repeat, "boundsDuration")
     if duration:
         amount = _duration(duration)
-        return _UNREADABLE if amount is None else Fact.of(amount)
+        return _UNREADABLE if amount is None else Fact.of(amount, _length_said(repeat))
     limits = node(repeat, "boundsRange")
     if limits:
         low, high = _duration(node(limits, "low")), _duration(node(limits, "high"))
-        return Fact.of(Interval(low.low, high.high)) if low and high else _UNREADABLE
+        return Fact.of(Interval(low.low, high.high), _length_said(repeat)) if low and high else _UNREADABLE
     period = node(repeat, "boundsPeriod")
     if text(period, "end"):
         start, end = read_date(text(period, "start"), zone), read_date(text(period, "end"), zone)
         if start is None or end is None or end.end < start.start:
             return _UNREADABLE
-        return Fact.of(Interval.point((end.end - start.start).days))
+        return Fact.of(Interval.point((end.end - start.start).days), _length_said(repeat))
     return None
+
+
+def _length_said(repeat: Node) -> Evidence:
+    return Evidence("dosageInstruction", length_in_words(repeat))
 
 
 def _duration(quantity: Node) -> Interval | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_service.chart import r4
+from cds_service.chart.order import dosages_of
 from cds_service.chart.tree import Node, node, nodes, text
 from cds_service.chart.wording import dosages_in_words
 
@@ -74,11 +75,15 @@ def with_route(draft: Node, route: Mapping[str, str]) -> Revision:
     return _revise(draft, change)
 
 
-def with_dosage(draft: Node, template: Mapping[str, Any], end: str) -> Revision:
-    """The draft's own drug with the template's dosage (Z6)."""
+def with_dosage(draft: Node, template: Mapping[str, Any], end: str, kept: int = 0) -> Revision:
+    """The draft's own drug with the template's dosage (Z6), after the first ``kept`` steps of its own."""
 
     def change(revised: Node) -> tuple[str, ...]:
-        revised["dosageInstruction"] = copy.deepcopy(template["dosageInstruction"])
+        steps = copy.deepcopy(template["dosageInstruction"])
+        steps = [*_bare_steps(revised)[:kept], *steps]
+        for number, step in enumerate(steps, 1):
+            step["sequence"] = number
+        revised["dosageInstruction"] = steps
         _say_dosages(revised, end)
         return ("dosageInstruction",)
 
@@ -101,9 +106,9 @@ def without_end(draft: Node) -> Revision:
 
 
 def _bare_steps(draft: Node) -> list[Node]:
-    """Each dosage with what its structure says: sequence, timing, route and amount."""
+    """Each dosage, in sequence, with what its structure says: timing, route and amount."""
     steps = []
-    for old in nodes(draft, "dosageInstruction"):
+    for old in dosages_of(draft):
         step: Node = {"sequence": old["sequence"]} if isinstance(old.get("sequence"), int) else {}
         step |= {key: node(old, key) for key in ("timing", "route") if node(old, key)}
         amounts = [

@@ -41,7 +41,7 @@ def _dose(dosage: Node) -> str:
 
 def _schedule(dosage: Node) -> str:
     repeat = node(node(dosage, "timing"), "repeat")
-    return " ".join(filter(None, [_rhythm(repeat), _length(repeat)]))
+    return " ".join(filter(None, [_rhythm(repeat), length_in_words(repeat)]))
 
 
 def _rhythm(repeat: Node) -> str:
@@ -55,7 +55,8 @@ def _rhythm(repeat: Node) -> str:
     return f"{times} times {per}"
 
 
-def _length(repeat: Node) -> str:
+def length_in_words(repeat: Node) -> str:
+    """How long a schedule goes on: its count, its length, or the day it ends."""
     count = _span(repeat, "count", "countMax")
     if count:
         return f"for {count} doses"
@@ -66,7 +67,8 @@ def _length(repeat: Node) -> str:
     if low and high:
         unit = text(high, "unit") or text(high, "code")
         return f"for {number_text(low, 'value')}-{number_text(high, 'value')} {unit}"
-    return ""
+    end = text(node(repeat, "boundsPeriod"), "end")
+    return f"until {end}" if end else ""
 
 
 def _span(repeat: Node, low: str, high: str) -> str:

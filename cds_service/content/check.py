@@ -17,15 +17,14 @@ from cds_service.content.load import load_pack
 from cds_service.content.lock import Lock, folder_digests, read_lock, write_lock
 from cds_service.content.model import PLACEHOLDER, CardText, Decision, Pack, TemplateWords
 from cds_service.content.needs import reads, searches_of
-from cds_service.content.render import LONGEST_SUMMARY
+from cds_service.content.render import LONGEST_SUMMARY, LONGEST_VALUE
 from cds_service.content.site import Site
 
 _DIGIT = re.compile(r"\d")
 # What GFM would take for markup other than emphasis: HTML, links, code, tables, headings, quotations, lists.
 _MARKUP = re.compile(r"[`<>\[\]|~\\]|^\s*(#|[-+*]\s|=)|https?:|www\.")
 _SNOMED, _LOINC = "http://snomed.info/sct", "http://loinc.org"
-# The longest a placeholder can become: what the chart sends is bounded when it is rendered.
-_LONGEST_VALUE, _LONGEST_DATE, _LONGEST_REASON = 24, 10, 60
+_LONGEST_DATE = 10
 _MOST_TEMPLATES, _LONGEST_TEMPLATE = 12, 1500
 
 
@@ -185,10 +184,14 @@ def _longest(pack: Pack, regimens: Mapping[str, TemplateWords], decision: Decisi
                 default=0,
             )
         if name.endswith(".reason"):
-            return _LONGEST_REASON
-        return _LONGEST_DATE if name.endswith(".date") else _LONGEST_VALUE
+            return max(_longest_filled(reason) for reason in pack.reasons.values())
+        return _LONGEST_DATE if name.endswith(".date") else LONGEST_VALUE
 
     return len(PLACEHOLDER.sub("", text)) + sum(width(match[1]) for match in PLACEHOLDER.finditer(text))
+
+
+def _longest_filled(reason: str) -> int:
+    return len(PLACEHOLDER.sub("", reason)) + LONGEST_VALUE * len(PLACEHOLDER.findall(reason))
 
 
 def _unused(folder: Path, pack: Pack) -> Iterator[str]:

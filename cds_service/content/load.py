@@ -221,6 +221,7 @@ class _Loading:
             if search["resource"] == "Patient":
                 template = "Patient/{{context.patientId}}"
             searches[key] = Search(key, search["resource"], template)
+        searches |= _result_searches(data, value_sets)
         facts: dict[str, FactDeclaration] = {}
         for name, fact in data["facts"].items():
             named = fact.get("value-sets", {})
@@ -233,16 +234,7 @@ class _Loading:
             keys = fact.get("search", [])
             keys = [keys] if isinstance(keys, str) else keys
             if fact["kind"] in ("observation", "flag"):
-                key = fact.get("search") or name
-                codes = ",".join(
-                    f"{c.system}|{c.code}"
-                    for c in (sets[fact["value-set"]].codes.values() if fact["value-set"] in sets else ())
-                    if c.system == LOINC or c.local
-                )
-                keys = [key] if codes else []  # no code that could be asked for: nobody can look (Z33)
-                if codes and key not in searches:
-                    query = f"Observation?{_PATIENT_SEARCH}&code={codes}&_sort=-date&_count={data['results-per-page']}"
-                    searches[key] = Search(key, "Observation", query)
+                keys = [key for key in [fact.get("search") or name] if key in searches]
             for key in keys:
                 if key not in searches:
                     self._fault(path, ("facts", name), f"no search {key!r}")
@@ -251,6 +243,8 @@ class _Loading:
                 self._fault(path, ("facts", name), f"no analyte {fact['analyte']!r} in units.yaml")
             if analyte is not None and fact.get("unit", analyte.canonical) != analyte.canonical:
                 self._fault(path, ("facts", name), f"unit is not the analyte's canonical {analyte.canonical!r}")
+            for value_set in sets.values() if fact.get("element") == "dose" else ():
+                self._strengths(path, name, value_set, analyte)
             look_back = fact.get("look-back")
             facts[name] = FactDeclaration(
                 name=name,
@@ -271,6 +265,11 @@ class _Loading:
                 unit=fact.get("unit", ""),
             )
         return searches, facts
+
+    def _strengths(self, path: Path, name: str, value_set: ValueSet, analyte: Analyte | None) -> None:
+        units = {c.strength.unit for c in value_set.codes.values() if c.strength is not None}
+        for unit in sorted(units - set(analyte.factors if analyte else ())):
+            self._fault(path, ("facts", name), f"{value_set.id} has strengths in {unit!r}, which its analyte has not")
 
     def _decision(self, path: Path, data: Mapping[str, Any], texts: Mapping[str, Any]) -> Decision:
         inputs = tuple(data["inputs"])
@@ -349,7 +348,7 @@ class _Loading:
                 Suggestion(
                     id=item["id"],
                     kind=suggestion_kind,
-                    template=target if suggestion_kind in ("replace", "add", "dosage") else "",
+                    template=target if suggestion_kind in ("replace", "add", "dosage", "last-dosage") else "",
                     route=target if suggestion_kind == "route" else {},
                     recommended=item.get("recommended", False),
                     when=when,
@@ -420,6 +419,26 @@ class _Loading:
             visit(name, ())
 
 
+def _result_searches(data: Mapping[str, Any], value_sets: Mapping[str, ValueSet]) -> dict[str, Search]:
+    """The searches for results, each asking for the codes of all facts that share its key.
+
+    Codes are LOINC's and the site's own; where there is none, nobody can look, and there is no search (Z22, Z33).
+    """
+    codes: dict[str, dict[str, None]] = {}
+    for name, fact in data["facts"].items():
+        if fact["kind"] in ("observation", "flag") and fact["value-set"] in value_sets:
+            asked = codes.setdefault(fact.get("search") or name, {})
+            for concept in value_sets[fact["value-set"]].codes.values():
+                if concept.system == LOINC or concept.local:
+                    asked[f"{concept.system}|{concept.code}"] = None
+    ending = f"&_sort=-date&_count={data['results-per-page']}"
+    return {
+        key: Search(key, "Observation", f"Observation?{_PATIENT_SEARCH}&code={','.join(asked)}{ending}")
+        for key, asked in codes.items()
+        if asked
+    }
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -435,7 +454,7 @@ def _value_set(data: Mapping[str, Any]) -> ValueSet:
             row["display"],
             row.get("agent", ""),
             row.get("form", ""),
-            Strength(Fraction(strength["value"]), strength["per"]) if strength else None,
+            Strength(Fraction(strength["value"]), strength["unit"], strength["per"]) if strength else None,
             row.get("local", False),
         )
         codes[concept.system, concept.code] = concept
@@ -444,7 +463,7 @@ def _value_set(data: Mapping[str, Any]) -> ValueSet:
     names = {
         row["name"].casefold(): Concept("", row["name"], row["name"], row["agent"]) for row in data.get("names", [])
     }
-    return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names)
+    return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names, data.get("settles", False))
 
 
 def _analyte(data: Mapping[str, Any]) -> Analyte:

@@ -13,7 +13,7 @@ from cds_service.declarations import FactDeclaration, Search, ValueSet
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z0-9][A-Za-z0-9.-]*)\}")
 INDICATORS = ("critical", "warning", "info")
-SUGGESTION_KINDS = ("replace", "add", "dosage", "route", "open-ended", "remove")
+SUGGESTION_KINDS = ("replace", "add", "dosage", "last-dosage", "route", "open-ended", "remove")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Suggestion:
     """One suggestion of a rule. ``when`` maps decisions or facts to the cell they must match to be offered.
 
     ``kind`` is one of ``SUGGESTION_KINDS``: ``replace`` the draft by a template, ``add`` a template beside it, put a
-    template's ``dosage`` on the draft's own drug, give it another ``route`` (``route`` is its Coding), let it go on
-    without an end (``open-ended``), or ``remove`` it.
+    template's ``dosage`` on the draft's own drug (``last-dosage``: in place of its last step), give it another
+    ``route`` (``route`` is its Coding), let it go on without an end (``open-ended``), or ``remove`` it.
     """
 
     id: str

@@ -17,22 +17,37 @@ from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, TemplateWor
 from cds_service.facts import Fact, Reason, State
 
 LONGEST_SUMMARY = 139
-_LONGEST_WORDS = 60
+LONGEST_VALUE = 24
+_LONGEST_WORDS = 100
+# What GFM makes links of by itself, even where it is written with entities; a zero-width space breaks it unseen.
+_LINK = re.compile(r"(?<=[a-z]):(?=//)|www(?=\.)|@|(?:mailto|xmpp)(?=:)", re.IGNORECASE)
+_BREAK = "\u200b"
 _OF_ORDERS = ("order", "drafts", "dosage")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
-def plain(text: str) -> str:
-    """Text of the chart on one line, without control characters, bounded."""
+def plain(text: str, longest: int = _LONGEST_WORDS) -> str:
+    """Text of the chart on one line, without control characters, bounded to ``longest`` characters."""
     clean = " ".join(_CONTROL.sub(" ", text).split())
-    return clean if len(clean) <= _LONGEST_WORDS else clean[: _LONGEST_WORDS - 1] + "…"
+    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def brief(text: str) -> str:
+    """Text of the chart as it may stand in a summary: the bound that ``check`` reckons with."""
+    return plain(text, LONGEST_VALUE)
 
 
 def inert(text: str) -> str:
-    """Text of the chart as Markdown that says the same and does nothing: no link, no HTML, no heading."""
-    entities = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", entities)
-    return escaped.replace("://", ":&#47;&#47;").replace("@", "&#64;").replace("www.", "www&#46;")
+    """Text of the chart, bounded, as Markdown that says the same and does nothing."""
+    return escaped(plain(text))
+
+
+def escaped(text: str) -> str:
+    """Text as Markdown that says the same and does nothing: no link, no HTML, no heading."""
+    entities = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    harmless = re.sub(r"([\\`*_\[\]|~])", r"\\\1", entities)
+    harmless = re.sub(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=]))", r"\1\\", harmless)  # would begin a list, heading or rule
+    return _LINK.sub(lambda match: match[0] + _BREAK if match[0] != "@" else _BREAK + "@", harmless)
 
 
 class Speech:
@@ -55,7 +70,7 @@ class Speech:
 
     def summary(self, finding: Finding) -> str:
         """At most 139 UTF-16 units on one line (RSP-11)."""
-        text = self._fill(finding.decision.texts[finding.then.text].summary, finding, plain)
+        text = self._fill(finding.decision.texts[finding.then.text].summary, finding, brief)
         return shortened(text)
 
     def summary_in_detail(self, finding: Finding) -> str:
@@ -96,7 +111,7 @@ class Speech:
                     return fact.evidence[0].date if fact.evidence else ""
                 return self.reason(fact.reason, clean)
         fact = finding.used.get(name) or self._values[name]
-        return ", ".join(clean(evidence.said) for evidence in fact.evidence[:2])
+        return clean(", ".join(evidence.said for evidence in fact.evidence[:2]))
 
     def reason(self, reason: Reason | None, clean: Callable[[str], str] = inert) -> str:
         """Why a fact has no value, as a sentence."""
@@ -108,7 +123,8 @@ class Speech:
 
     def evidence(self, used: Mapping[str, Fact]) -> list[str]:
         """One line for each fact that was looked at: what was read, or why nothing was."""
-        return [line for name, fact in used.items() for line in self._evidence_lines(name, fact)]
+        lines = [line for name, fact in used.items() for line in self._evidence_lines(name, fact)]
+        return list(dict.fromkeys(lines))
 
     def _evidence_lines(self, name: str, fact: Fact) -> list[str]:
         words, label = self._pack.words, self._pack.facts[name].label

@@ -35,10 +35,10 @@ class Covered:
 def coverage(evaluator: Evaluator, scenarios: Iterable[Scenario]) -> list[Covered]:
     """Every statement, then every settlement, in the order of ``sources.yaml``."""
     pack = evaluator.pack
-    shown_by: dict[str, list[str]] = {}
+    shown_by: dict[str, list[Scenario]] = {}
     for scenario in scenarios:
         for rule in rules_fired(evaluator, scenario):
-            shown_by.setdefault(rule, []).append(scenario.name)
+            shown_by.setdefault(rule, []).append(scenario)
     live = [
         (f"{decision.id}.{rule.id}", {rule.statement, *rule.settles})
         for decision in pack.decisions.values()
@@ -50,8 +50,9 @@ def coverage(evaluator: Evaluator, scenarios: Iterable[Scenario]) -> list[Covere
     entries += [(s.id, s.settlement, s.no_rule) for s in pack.settlements.values()]
     for name, text, no_rule in entries:
         rules = tuple(rule for rule, cites in live if name in cites)
-        scenarios_of = dict.fromkeys(found for rule in rules for found in shown_by.get(rule, ()))
-        covered.append(Covered(name, text, rules, tuple(scenarios_of), no_rule))
+        found = {scenario.name: scenario for rule in rules for scenario in shown_by.get(rule, ())}
+        told = sorted(found.values(), key=lambda s: name not in s.statements)  # stories about it come first
+        covered.append(Covered(name, text, rules, tuple(s.name for s in told), no_rule))
     return covered
 
 

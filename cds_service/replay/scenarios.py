@@ -88,8 +88,10 @@ def _moved_words(text: str, days: int) -> str:
 def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scenario]:
     """The scenarios of the given files or folders; of all of ``fixtures/scenarios`` if none are given.
 
+    Patients and drafts are those beside the folder that a file stands in, else those of ``fixtures``.
+
     Raises:
-        ValueError: a file holds no scenarios.
+        ValueError: a file holds no scenarios, or names a patient or draft that is not there.
     """
     files: list[Path] = []
     for path in list(paths) or [fixtures / "scenarios"]:
@@ -101,8 +103,14 @@ def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scena
             raise ValueError(f"{file}: {error}") from None
         if not isinstance(story, dict) or not isinstance(story.get("cases"), list):
             raise ValueError(f"{file}: not a story of scenarios: it has no list of cases")
+        beside = file.resolve().parent.parent
+        home = beside if (beside / "patients").is_dir() else fixtures
         for case in story["cases"]:
-            yield _scenario(fixtures, file, story, case)
+            try:
+                yield _scenario(home, file, story, case)
+            except (FileNotFoundError, KeyError) as error:
+                missing = error.filename if isinstance(error, FileNotFoundError) else error
+                raise ValueError(f"{file}: {case.get('name', '?')}: not there: {missing}") from None
 
 
 def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mapping[str, Any]) -> Scenario:

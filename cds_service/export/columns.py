@@ -1,0 +1,96 @@
+"""Columns of a table as other rule languages need them: kind of value, FEEL name, numbers. Imports ``content``.
+
+A fact is carried as a value and a state, because neither FEEL nor FHIRPath knows of absent or unknown (Z34).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from cds_service.content.analyse import probes
+from cds_service.content.decide import decidable
+from cds_service.content.model import Decision, Pack, Rule
+from cds_service.content.unary import Cell
+from cds_service.facts import Fact, Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One input of a table: its cells that say something, and a fact for each region they tell apart."""
+
+    name: str
+    label: str
+    cells: tuple[Cell, ...]
+    probes: tuple[Fact, ...]
+    is_decision: bool
+
+    @property
+    def is_numeric(self) -> bool:
+        return any(isinstance(probe.value, Interval) for probe in self.probes)
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        """The intervals of all its cells, each once, as written first."""
+        return tuple(dict.fromkeys(interval for cell in self.cells for interval in cell.intervals))
+
+
+def columns(pack: Pack, decision: Decision) -> list[Column]:
+    """The inputs of a table in their order."""
+    return [
+        Column(name, label(pack, name), cells, tuple(probes(pack, name, cells)), name in pack.decisions)
+        for name, cells in zip(decision.inputs, decision.columns, strict=True)
+    ]
+
+
+def label(pack: Pack, name: str) -> str:
+    """An input as its declaration says it, with its unit."""
+    if name in pack.decisions:
+        return pack.decisions[name].title
+    fact = pack.facts[name]
+    return f"{fact.label} ({fact.unit})" if fact.unit and fact.unit != "1" else fact.label
+
+
+def feel_names(pack: Pack) -> Mapping[str, str]:
+    """FEEL names of all facts and decisions: letters, digits and ``_``, because ``-`` and ``.`` are operators there.
+
+    Raises:
+        ValueError: two of them would bear the same FEEL name.
+    """
+    names: dict[str, str] = {}
+    for name in (*pack.facts, *pack.decisions):
+        feel = re.sub(r"\W", "_", name)
+        if feel in names.values():
+            raise ValueError(f"{name!r} and another fact or decision are both {feel!r} in FEEL")
+        names[name] = feel
+    return names
+
+
+def number(value: Fraction) -> str:
+    """A threshold as the decimal it was written as."""
+    return format((Decimal(value.numerator) / Decimal(value.denominator)).normalize(), "f")
+
+
+def strings(cell: Cell) -> list[str]:
+    """The strings a cell names or rules out, in the order they are written."""
+    return sorted(cell.strings | cell.excluded, key=lambda text: cell.source.index(f'"{text}"'))
+
+
+def earlier_rules(table: Sequence[Column], decision: Decision, rule: Rule) -> list[Rule]:
+    """The rules of a FIRST table that come before a rule and can match the same facts."""
+    if decision.hit_policy != "FIRST":
+        return []
+    return [other for other in decision.rules[: rule.index] if _meet(table, other, rule)]
+
+
+def _meet(table: Sequence[Column], one: Rule, other: Rule) -> bool:
+    for column, left, right in zip(table, one.cells, other.cells, strict=True):
+        if left is not None and right is not None:
+            facts = [decidable(probe, column.cells) for probe in column.probes]
+            facts += [Fact(state) for state in left.states & right.states]
+            if not any(left.matches(fact) and right.matches(fact) for fact in facts):
+                return False
+    return True

@@ -1,0 +1,68 @@
+"""Where the boxes of a decision requirements diagram stand: each a row below the lowest that rests on it.
+
+Imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 170, 55
+_STEP = 240  # from box to box in the fullest line; the gap lets arrows from the next line through
+_LINE, _DOWN = 120, 260  # from line to line within a row; from row to row
+_MOST = 16  # boxes in one line
+_LEFT, _TOP = 40, 120  # room for the title that viewers lay over the corner
+_SWEEPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of the diagram by its upper left corner."""
+
+    x: int
+    y: int
+
+
+def lay_out(needs: Mapping[str, Sequence[str]]) -> dict[str, Box]:
+    """A place for every node; ``needs`` names what each rests on.
+
+    What nothing rests on makes the upper row. Within a row a node stands near its neighbours; a row of many nodes is
+    dealt out to several lines, each set off against the other.
+    """
+    users: dict[str, list[str]] = {name: [] for name in needs}
+    for name, below in needs.items():
+        for need in below:
+            users[need].append(name)
+    level: dict[str, int] = {}
+
+    def find(name: str) -> int:
+        if name not in level:
+            level[name] = 1 + max((find(user) for user in users[name]), default=-1)
+        return level[name]
+
+    lowest = max((find(name) for name in needs), default=0)
+    rows = [[name for name in needs if level[name] == number] for number in range(lowest + 1)]
+    neighbours = {name: [*needs[name], *users[name]] for name in needs}
+    place = {name: _share(index, row) for row in rows for index, name in enumerate(row)}
+    for sweep in range(_SWEEPS):
+        for row in rows if sweep % 2 else reversed(rows):
+            row.sort(key=lambda name: _mean([place[other] for other in neighbours[name]], place[name]))
+            place |= {name: _share(index, row) for index, name in enumerate(row)}
+    lines = [-(-len(row) // _MOST) for row in rows]
+    breadth = _STEP * max((-(-len(row) // count) for row, count in zip(rows, lines, strict=True)), default=0)
+    boxes = {}
+    top = _TOP
+    for row, count in zip(rows, lines, strict=True):
+        for index, name in enumerate(row):
+            boxes[name] = Box(_LEFT + int(place[name] * breadth - WIDTH / 2), top + index % count * _LINE)
+        top += (count - 1) * _LINE + _DOWN
+    return boxes
+
+
+def _share(index: int, row: Sequence[str]) -> float:
+    return (index + 0.5) / len(row)
+
+
+def _mean(values: Sequence[float], otherwise: float) -> float:
+    return sum(values) / len(values) if values else otherwise

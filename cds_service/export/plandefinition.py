@@ -1,0 +1,208 @@
+"""A pack as FHIR R4 PlanDefinition and ActivityDefinition resources. Imports ``content``, ``chart.wording``, this room.
+
+https://hl7.org/fhir/R4/plandefinition.html: one PlanDefinition for each decision, one action for each rule that says
+something, one below it for each suggestion. A rule's cells are applicability conditions in FHIRPath, all of which must
+hold; in a FIRST table so must that no earlier rule holds. A definition is a PlanDefinition without a trigger whose
+actions set its value, and what rests on it names it as ``depends-on``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from cds_service.chart.wording import dosages_in_words
+from cds_service.content.model import CardText, Decision, OrderTemplate, Pack, Rule, Suggestion
+from cds_service.export.columns import Column, columns, earlier_rules, label
+from cds_service.export.fhirpath import cell_condition, lone_condition, rule_condition, text_literal
+from cds_service.suggestions import template_words
+
+Resource = dict[str, Any]
+
+# https://hl7.org/fhir/R4/valueset-publication-status.html: what is not shown is not yet in use.
+_STATUS = {"active": "active", "retired": "retired", "shadow": "draft", "draft": "draft"}
+# https://hl7.org/fhir/R4/valueset-request-priority.html
+_PRIORITY = {"critical": "stat", "warning": "urgent", "info": "routine"}
+# http://terminology.hl7.org/CodeSystem/action-type; a kind that is not listed has none.
+_ACTION_TYPE = {"add": "create", "replace": "update", "dosage": "update", "route": "update", "remove": "remove"}
+_USAGE = (
+    "Hit policy {hit}; evaluated for each {each}. Conditions are FHIRPath over a Parameters resource that holds each "
+    "fact and definition as a parameter with the part state (value, absent, unknown, unusable, undecidable) and, if "
+    "that is value, the part value; a number has low, high, lowOpen and highOpen instead, and no end where unbounded."
+)
+
+
+def resources(pack: Pack) -> list[Resource]:
+    """Every resource of a pack, PlanDefinitions first, in the order of the content."""
+    plans = [_plan(pack, decision) for decision in pack.decisions.values()]
+    return plans + [_activity(pack, template) for template in pack.templates.values()]
+
+
+def bundle(pack: Pack) -> Resource:
+    """All resources of a pack as one Bundle of type collection."""
+    entries = [{"fullUrl": resource["url"], "resource": resource} for resource in resources(pack)]
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+def as_json(resource: Resource) -> str:
+    """A resource as text, the same for the same content."""
+    return json.dumps(resource, indent=2, ensure_ascii=False) + "\n"
+
+
+def _url(pack: Pack, kind: str, identity: str) -> str:
+    return f"{pack.topic_system.rpartition('/')[0]}/{kind}/{identity}"
+
+
+def _head(pack: Pack, kind: str, identity: str, version: str) -> Resource:
+    return {
+        "resourceType": kind,
+        "id": identity,
+        "url": _url(pack, kind, identity),
+        "version": version,
+        "name": identity[:1].upper() + identity[1:],
+    }
+
+
+# --- decisions --------------------------------------------------------------------------------------------------
+
+
+def _plan(pack: Pack, decision: Decision) -> Resource:
+    table = columns(pack, decision)
+    plan = _head(pack, "PlanDefinition", decision.id, decision.version) | {"title": decision.title}
+    if decision.kind != "definition":
+        plan["type"] = _coding("http://terminology.hl7.org/CodeSystem/plan-definition-type", "eca-rule")
+    plan |= {
+        "status": _STATUS[decision.status],
+        "experimental": not (pack.reviewed or decision.reviewed),
+        "description": f"{decision.question} ({pack.id} {pack.version}, {decision.kind})",
+        "purpose": decision.question,
+        "usage": _USAGE.format(hit=decision.hit_policy, each=decision.each),
+    }
+    needs = [_depends_on(pack, column.name) for column in table if column.is_decision]
+    if needs:
+        plan["relatedArtifact"] = needs
+    action: Resource = {"title": decision.title}
+    triggers = [{"type": "named-event", "name": hook} for hook in _hooks(pack, decision)]
+    if triggers:
+        action["trigger"] = triggers
+    action["selectionBehavior"] = "any" if decision.hit_policy == "COLLECT" else "at-most-one"
+    rules = [_rule(pack, decision, table, rule) for rule in decision.rules if not rule.then.silent]
+    if rules:
+        action["action"] = rules
+    plan["action"] = [action]
+    return plan
+
+
+def _hooks(pack: Pack, decision: Decision) -> list[str]:
+    return list(dict.fromkeys(s.hook for s in pack.services.values() if decision.id in s.decisions))
+
+
+def _depends_on(pack: Pack, name: str) -> Resource:
+    decision = pack.decisions[name]
+    canonical = f"{_url(pack, 'PlanDefinition', name)}|{decision.version}"
+    return {"type": "depends-on", "display": decision.title, "resource": canonical}
+
+
+def _rule(pack: Pack, decision: Decision, table: Sequence[Column], rule: Rule) -> Resource:
+    then = rule.then
+    text = decision.texts[then.text] if then.text else CardText("")
+    action: Resource = {"id": rule.id, "title": text.summary or then.value}
+    if text.detail:
+        action["description"] = " ".join(text.detail.split())
+    if then.indicator:
+        action["priority"] = _PRIORITY[then.indicator]
+    if rule.statement:
+        action["documentation"] = [_citation(pack, rule.statement, rule.basis)]
+    conditions = list(_conditions(decision, table, rule))
+    if conditions:
+        action["condition"] = conditions
+    if then.suggestions:
+        action["selectionBehavior"] = then.selection
+        action["action"] = [_suggestion(pack, text, suggestion) for suggestion in then.suggestions]
+    if decision.kind == "definition":
+        value = {"language": "text/fhirpath", "expression": text_literal(then.value)}
+        action["dynamicValue"] = [{"path": decision.id, "expression": value}]
+    return action
+
+
+def _conditions(decision: Decision, table: Sequence[Column], rule: Rule) -> Iterator[Resource]:
+    """One condition for each cell, then one for each earlier rule that may hold as well and would come first."""
+    for column, cell in zip(table, rule.cells, strict=True):
+        if cell is not None:
+            yield _condition(f"{column.label}: {cell.source}", cell_condition(cell, column))
+    for earlier in earlier_rules(table, decision, rule):
+        yield _condition(f"not {earlier.id}, which comes first", f"({rule_condition(earlier, table)}).not()")
+
+
+def _condition(description: str, expression: str) -> Resource:
+    said = {"description": description, "language": "text/fhirpath", "expression": expression}
+    return {"kind": "applicability", "expression": said}
+
+
+def _suggestion(pack: Pack, text: CardText, suggestion: Suggestion) -> Resource:
+    action: Resource = {"id": suggestion.id, "title": text.labels[suggestion.id], "code": [{"text": suggestion.kind}]}
+    conditions = [
+        _condition(f"{label(pack, name)}: {cell.source}", lone_condition(cell, name))
+        for name, cell in suggestion.when.items()
+        if cell is not None
+    ]
+    if conditions:
+        action["condition"] = conditions
+    if suggestion.kind in _ACTION_TYPE:
+        action["type"] = _coding("http://terminology.hl7.org/CodeSystem/action-type", _ACTION_TYPE[suggestion.kind])
+    if suggestion.recommended:
+        action["precheckBehavior"] = "yes"
+    if suggestion.template:
+        action["definitionCanonical"] = f"{_url(pack, 'ActivityDefinition', suggestion.template)}|{pack.version}"
+    return action
+
+
+def _coding(system: str, code: str) -> Resource:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+def _citation(pack: Pack, statement_id: str, basis: str) -> Resource:
+    statement = pack.statements[statement_id]
+    said = f'{statement.place}: "{statement.quote}"'
+    words = pack.words.get(f"basis-{basis}", "")
+    citation = f"{said} ({words})" if words else said
+    return {"type": "citation", "label": statement.id, "display": pack.source_label, "citation": citation}
+
+
+# --- order templates --------------------------------------------------------------------------------------------
+
+
+def _activity(pack: Pack, template: OrderTemplate) -> Resource:
+    """An order template. Where suggestions take only its dosage, for whatever drug was drafted, it names no product."""
+    resource = template.resource
+    activity = _head(pack, "ActivityDefinition", template.id, pack.version) | {
+        "title": template_words(pack)[template.id].order,
+        "status": "active",
+        "experimental": not pack.reviewed,
+    }
+    if template.statement:
+        activity["relatedArtifact"] = [_citation(pack, template.statement, "")]
+    activity |= {"kind": resource["resourceType"], "intent": resource["intent"]}
+    if "code" in resource:
+        activity["code"] = resource["code"]
+    if "medicationCodeableConcept" in resource and _uses(pack, template) != {"dosage"}:
+        activity["productCodeableConcept"] = resource["medicationCodeableConcept"]
+    if "dosageInstruction" in resource:
+        activity["dosage"] = [_in_words(step, template.dosage_text) for step in resource["dosageInstruction"]]
+    return activity
+
+
+def _uses(pack: Pack, template: OrderTemplate) -> set[str]:
+    return {
+        suggestion.kind
+        for decision in pack.decisions.values()
+        for rule in decision.rules
+        for suggestion in rule.then.suggestions
+        if suggestion.template == template.id
+    }
+
+
+def _in_words(step: Mapping[str, Any], end: str) -> Resource:
+    said = " ".join(filter(None, [dosages_in_words([dict(step)]), end]))
+    return {**step, "text": said} if said else dict(step)
