@@ -17,6 +17,7 @@ from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.protocol.faults import Fault, operation_outcome
+from cds_service.protocol.profiles import Profile
 from cds_service.serving import Serving
 from cds_service.settings import Settings
 
@@ -66,7 +67,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         if request.content_length is None and len(body) >= settings.max_body_bytes:
             raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
         fetch = fhir.within_budget(fhir_servers)
-        answer = evaluate(served.evaluator, service, body, datetime.now(UTC), fetch=fetch)
+        profile = Profile(settings.default_profile)
+        answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
         counts.findings(service, answer)
         return Response(_json.encode(answer.body), mimetype="application/json")
 

@@ -45,8 +45,8 @@ def evaluate(
 ) -> Answer:
     """The answer to one call of ``service`` at ``now``, rendered as the client's ``profile`` can use it.
 
-    The same request, content, now, profile and key give the same bytes (design rule 3), and so do the same answers
-    to ``fetch``, which asks the client's FHIR server for what was not prefetched; without it, nothing is asked for.
+    The same request, content, now, profile and key give the same bytes (design rule 3), and so do the same answers to
+    ``fetch``, which asks the client's FHIR server for what was not prefetched; without it, nothing is asked for.
 
     Raises:
         Fault: 400 for a request that is wrong, 412 for data that is missing (Z21), 422 for another patient's.

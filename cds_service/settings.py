@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
@@ -31,6 +31,9 @@ class Settings(BaseSettings):
         description="secret that makes uuids of cards; shared by instances; made anew at each start if unset (Z18)",
     )
     max_body_bytes: int = Field(default=20_000_000, gt=0, description="largest request body accepted (J-09)")
+    default_profile: Literal["2.0", "3.0", "epic", "sandbox"] = Field(
+        default="2.0", description="how clients are answered of which nothing else is known (Z25)"
+    )
     accept_unreviewed_content: bool = Field(
         default=False, description="show cards of unreviewed content on a non-loopback host (Z15)"
     )

@@ -16,7 +16,7 @@ CLINICAL_WORDS = re.compile(
 FORBIDDEN = {
     "protocol": ("chart", "content", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
     "chart": ("protocol", "content", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
-    "export": ("protocol", "evaluate", "app", "cards", "judging", "gaps", "replay"),
+    "export": ("protocol", "evaluate", "app", "cards", "judging", "replay", "gaps"),
     "content": ("protocol", "chart", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
 }
 
