@@ -56,7 +56,11 @@ def openapi(version: str, services: Iterable[Mapping[str, Any]]) -> dict[str, An
     }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "cds-service", "version": version, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "info": {
+            "title": "cds-service",
+            "version": version,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {"schemas": _schemas()},
