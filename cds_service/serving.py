@@ -37,8 +37,8 @@ _LOOK_EVERY_SECONDS = 1.0
 class Served:
     """One state of what is served.
 
-    ``listed`` are the services as discovery lists them, ``catalogue`` its body; ``off`` names the decisions that the site has switched off,
-    ``attribution`` says whose card a uuid is.
+    ``listed`` are the services as discovery lists them, ``catalogue`` its body; ``off`` names the decisions that the
+    site has switched off, ``attribution`` says whose card a uuid is.
     """
 
     evaluator: Evaluator

@@ -56,11 +56,7 @@ def openapi(version: str, services: Iterable[Mapping[str, Any]]) -> dict[str, An
     }
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "cds-service",
-            "version": version,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
+        "info": {"title": "cds-service", "version": version, "license": _LICENSE},
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {"schemas": _schemas()},
@@ -69,10 +65,11 @@ def openapi(version: str, services: Iterable[Mapping[str, Any]]) -> dict[str, An
 
 def _call(service: Mapping[str, Any]) -> dict[str, Any]:
     """One hook: the common body, its own name of the hook, and what its context must hold besides."""
-    context: dict[str, Any] = {
+    needed: dict[str, dict[str, Any]] = {
         "order-select": {"required": ["selections", "draftOrders"], "properties": {"selections": {"minItems": 1}}},
         "order-sign": {"required": ["draftOrders"]},
-    }.get(service["hook"], {})
+    }
+    context = needed.get(service["hook"], {})
     body = {
         "allOf": [
             {"$ref": _REFERENCE.format(name="HookBody")},
@@ -130,6 +127,7 @@ def _schemas() -> dict[str, Any]:
     return {**decoded, **parts, "Response": answer, "OperationOutcome": _OPERATION_OUTCOME}
 
 
+_LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 _DISCOVERY = {
     "type": "object",
     "required": ["services"],
