@@ -10,7 +10,7 @@ from typing import Any
 from cds_service.content.model import Pack
 from cds_service.protocol.feedback import Feedback
 from cds_service.protocol.uuids import read_uuid
-from cds_service.store.feedback import Entry, Origin
+from cds_service.store.entries import Entry, Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def test_a_public_host_is_refused_unless_insecure_is_said():
     assert "--insecure" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["serve", "replay", "sample", "explain", "check"])
+@pytest.mark.parametrize("verb", ["serve", "replay", "sample", "explain", "check", "report"])
 def test_every_verb_has_help_with_an_example(verb):
     done = run(verb, "--help")
     assert done.returncode == 0

@@ -17,6 +17,7 @@ FORBIDDEN = {
     "protocol": ("chart", "content", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
     "chart": ("protocol", "content", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
     "export": ("protocol", "evaluate", "app", "cards", "judging", "replay", "gaps"),
+    "store": ("protocol", "chart", "content", "evaluate", "app", "suggestions", "cards", "judging", "gaps", "settings"),
     "content": ("protocol", "chart", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
 }
 

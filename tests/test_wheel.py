@@ -31,6 +31,7 @@ def test_content_and_fixtures_travel_in_the_wheel(wheel):
     assert "cds_service/_data/cards/vitamin-b12/facts.yaml" in names
     assert any(name.startswith("cds_service/_data/fixtures/patients/") for name in names)
     assert "cds_service/content/schemas/table.json" in names
+    assert "cds_service/store/migrations/versions/0001_feedback.py" in names
 
 
 def test_an_installed_wheel_replays_and_checks_far_from_the_checkout(wheel, tmp_path):

@@ -53,16 +53,19 @@ def open_engine(url: URL, *, durable: bool = True, patience: int = _PATIENCE) ->
         "lock_timeout": patience,
         "idle_in_transaction_session_timeout": 60_000,
     }
+    given = dict(url.query)
+    ours = " ".join(f"-c {name}={value}" for name, value in settings.items())
     arguments: dict[str, Any] = {
         "connect_timeout": 2,  # seconds, the least that libpq knows
         "tcp_user_timeout": max(patience, _PATIENCE),
-        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
         "application_name": "cds-service",
+        **given,
+        "options": f"{given.get('options', '')} {ours}".strip(),
     }
     try:
         return create_engine(
             url,
-            connect_args={name: value for name, value in arguments.items() if name not in url.query},
+            connect_args=arguments,
             hide_parameters=True,
             pool_size=2,
             max_overflow=2,
@@ -118,7 +121,8 @@ def _sqlite(url: URL, durable: bool, patience: int) -> Engine:
     def begin(connection: Connection) -> None:
         # A writer takes its turn at the start: one that read first could not wait for another's commit.
         reads = connection.get_execution_options().get("cds_reads")
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 

@@ -4,46 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import fields
+from typing import Any
 
 from sqlalchemy import Connection
 
+from cds_service.store.entries import Entry, Origin
 from cds_service.store.tables import accepted_suggestion, feedback
 from cds_service.store.upsert import insert_new
 
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a uuid came from. ``finding`` is ``None`` for one that is not ours; texts are ``""`` if not known here."""
-
-    finding: int | None = None
-    decision: str = ""
-    rule: str = ""
-    version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing that a clinician did with a card, ready to be stored.
-
-    ``service`` is where it was sent, ``client`` who sent it (``""`` if nobody is authenticated), ``suggestions`` maps
-    accepted uuids to their origins, ``raw`` is the entry as sent or what may be kept of it.
-    """
-
-    received_at: datetime
-    service: str
-    client: str
-    card: str
-    outcome: str
-    outcome_at: datetime
-    origin: Origin
-    reason_system: str = ""
-    reason_code: str = ""
-    reason_display: str = ""
-    comment: str = ""
-    raw: str = ""
-    suggestions: dict[str, Origin] = field(default_factory=dict)
+_COLUMNS = tuple(column.name for column in fields(Entry) if column.name not in ("origin", "suggestions"))
 
 
 def identity(entry: Entry) -> str:
@@ -56,10 +26,20 @@ def keep(connection: Connection, entries: Sequence[Entry]) -> None:
     """Inserts those that are not there yet; the caller commits."""
     rows, accepted = [], []
     for entry in entries:
-        row = asdict(entry)
-        origin, suggestions = row.pop("origin"), row.pop("suggestions")
         key = identity(entry)
-        rows.append(row | origin | {"id": key})
-        accepted += [{"feedback": key, "suggestion": uuid, **whose} for uuid, whose in suggestions.items()]
+        row = {name: getattr(entry, name) for name in _COLUMNS}
+        rows.append(row | _columns(entry.origin) | {"id": key})
+        accepted += [
+            {"feedback": key, "suggestion": uuid} | _columns(origin) for uuid, origin in entry.suggestions.items()
+        ]
     insert_new(connection, feedback, rows)
     insert_new(connection, accepted_suggestion, accepted)
+
+
+def _columns(origin: Origin) -> dict[str, Any]:
+    return {
+        "finding": origin.finding,
+        "decision": origin.decision,
+        "rule": origin.rule,
+        "version": origin.version,
+    }

@@ -23,7 +23,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from cds_service.store import feedback, keys, shown
 from cds_service.store.database import StoreDown, is_stale, open_engine, read_url, reading, why
-from cds_service.store.feedback import Entry
+from cds_service.store.entries import Entry
 from cds_service.store.migrate import bring_up_to_date
 from cds_service.store.report import Report, report
 from cds_service.store.shown import Tally

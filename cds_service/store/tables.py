@@ -60,7 +60,7 @@ feedback = Table(
     Column("received_at", Moment, nullable=False, index=True),
     Column("service", Text, nullable=False),
     Column("client", Text, nullable=False),
-    Column("card", Text, nullable=False, index=True),
+    Column("card", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("outcome_at", Moment, nullable=False),
     Column("reason_system", Text, nullable=False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -13,15 +14,14 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     """Inserts those rows whose key is not there yet; how many, or -1 where the driver does not say."""
     if not rows:
         return 0
-    return connection.execute(_insert(connection, table).on_conflict_do_nothing(), _ordered(table, rows)).rowcount
+    return connection.execute(_new(connection.dialect.name, table), _ordered(table, rows)).rowcount
 
 
 def insert_or_add(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]], column: str) -> None:
     """Inserts rows; where the key is there already, ``column`` is added to what stands."""
-    statement = _insert(connection, table)
-    keys = [key.name for key in table.primary_key]
+    statement = _insert(connection.dialect.name, table)
     added = table.c[column] + statement.excluded[column]
-    statement = statement.on_conflict_do_update(index_elements=keys, set_={column: added})
+    statement = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_={column: added})
     connection.execute(statement, _ordered(table, rows))
 
 
@@ -30,5 +30,10 @@ def _ordered(table: Table, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[st
     return sorted(rows, key=lambda row: [str(row[key.name]) for key in table.primary_key])
 
 
-def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+@cache
+def _new(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
+def _insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)

@@ -16,8 +16,7 @@ from servers import PostgreSQL, postgresql_programs
 _databases = count()
 
 
-@pytest.fixture(scope="session")
-def postgresql():
+def started():
     """A PostgreSQL of the tests' own; where none is installed the tests on it are skipped, but never by CI."""
     programs = postgresql_programs()
     if programs is None:
@@ -25,7 +24,12 @@ def postgresql():
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    server = PostgreSQL(programs)
+    return PostgreSQL(programs)
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    server = started()
     yield server
     server.remove()
 
@@ -33,10 +37,7 @@ def postgresql():
 @pytest.fixture
 def own_postgresql():
     """A PostgreSQL that the test may stop and kill."""
-    programs = postgresql_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    server = PostgreSQL(programs)
+    server = started()
     yield server
     server.remove()
 
@@ -46,4 +47,4 @@ def store_url(request, tmp_path):
     """The URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.sqlite3'}"
-    return request.getfixturevalue("postgresql").make_database(f"test{next(_databases)}")
+    return request.getfixturevalue("postgresql").make_store(f"test{next(_databases)}")

@@ -72,13 +72,11 @@ class PostgreSQL:
     def dsn(self, database):
         return f"postgresql://cds@127.0.0.1:{self.port}/{database}"
 
-    def url(self, database):
-        return f"postgresql+psycopg://cds@127.0.0.1:{self.port}/{database}"
-
-    def make_database(self, name):
+    def make_store(self, name):
+        """The URL of an empty store: a schema of its own, which is made and removed faster than a database."""
         with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return self.url(name)
+            connection.execute(f'CREATE SCHEMA "{name}"')
+        return f"postgresql+psycopg://cds@127.0.0.1:{self.port}/postgres?options=-csearch_path%3D{name}"
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)  # fast shutdown

@@ -78,7 +78,7 @@ def test_a_database_that_another_process_has_locked(tmp_path, request_for, asser
 
 
 def test_postgresql_stopped_and_started_again(own_postgresql, request_for, assert_outcome):
-    client = client_of(own_postgresql.make_database("stopped"))
+    client = client_of(own_postgresql.make_store("stopped"))
     assert send(client).status_code == 200
     own_postgresql.stop()
     assert_degraded(client, request_for, assert_outcome, seconds=5)
@@ -91,7 +91,7 @@ def test_postgresql_stopped_and_started_again(own_postgresql, request_for, asser
 
 def test_postgresql_that_hangs(own_postgresql, request_for, assert_outcome):
     """It takes connections and never answers: the worst kind. Only the first one waits."""
-    client = client_of(own_postgresql.make_database("hung"))
+    client = client_of(own_postgresql.make_store("hung"))
     assert send(client).status_code == 200
     for process in children(own_postgresql.process.pid):
         os.kill(process, signal.SIGSTOP)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from cds_service.store import tables
 from cds_service.store.database import StoreDown, open_engine, read_url, reading
-from cds_service.store.feedback import Entry, Origin
+from cds_service.store.entries import Entry, Origin
 from cds_service.store.store import Store
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

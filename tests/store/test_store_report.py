@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_store_feedback import NOW, OURS, entry
 
-from cds_service.store.feedback import Origin
+from cds_service.store.entries import Origin
 from cds_service.store.intervals import wilson
 from cds_service.store.store import Store
 

@@ -30,7 +30,6 @@ def upgrade() -> None:
         sa.Column("raw", sa.Text, nullable=False),
     )
     op.create_index("ix_feedback_received_at", "feedback", ["received_at"])
-    op.create_index("ix_feedback_card", "feedback", ["card"])
     op.create_table(
         "accepted_suggestion",
         sa.Column("feedback", sa.String(32), sa.ForeignKey("feedback.id", ondelete="CASCADE"), primary_key=True),
