@@ -12,12 +12,14 @@ import msgspec
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from cds_service import __version__
 from cds_service.chart.allowed import AllowedServers
 from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.protocol.faults import Fault, operation_outcome
 from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
+from cds_service.protocol.openapi import openapi
 from cds_service.protocol.profiles import Profile
 from cds_service.serving import Serving
 from cds_service.settings import Settings
@@ -41,7 +43,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises:
         ContentError: the content cannot be used or is not the locked one; every problem with file and line.
-        ValueError: the store's URL or a FHIR server's cannot be one; a store that is only down stops nothing.
+        ValueError: a FHIR server is configured that cannot be one, or the store's URL is none; a store that is only
+            down stops nothing.
     """
     settings = settings or Settings()
     store = Store(settings.store, settings.uuid_key())
@@ -65,9 +68,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
         g.service, g.began = service.id, time.perf_counter()
+        body = _body(settings.max_body_bytes)
         fetch = fhir.within_budget(fhir_servers)
         profile = Profile(settings.default_profile)
-        body = _body(settings.max_body_bytes)
         answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
         counts.findings(service, answer)
         for shown in served.attribution.shown(answer.body["cards"]):
@@ -96,6 +99,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     def measured() -> Response:
         counts.off(serving.now().off)
         return Response(counts.text(), content_type=counts.CONTENT_TYPE)
+
+    @app.get("/openapi.json")
+    def describe() -> Response:
+        return Response(_json.encode(openapi(__version__, serving.now().listed)), mimetype="application/json")
 
     @app.get("/healthz")
     def alive() -> Response:

@@ -27,10 +27,11 @@ from cds_service.evaluate import Evaluator
 from cds_service.explain import explain as explain_request
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
+from cds_service.protocol.openapi import openapi
 from cds_service.replay.coverage import as_table, coverage, written_into
 from cds_service.replay.run import Result, against, in_process, templates_of
 from cds_service.replay.scenarios import Scenario, read_scenarios
-from cds_service.serving import prepare
+from cds_service.serving import prepare, services_of
 from cds_service.settings import Settings
 from cds_service.suggestions import template_words
 
@@ -199,7 +200,8 @@ def explain(request_file: Any, now: datetime | None, form: str) -> None:
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) -> None:
-    """Prove the content: schema, references, gaps, overlaps, unreachable rules, texts, codes, orders.
+    """Prove the content: schema, references, gaps, overlaps, unreachable rules, texts, codes, orders; and, if all that
+    holds, that the scenarios in the folder fixtures beside it still hold.
 
     Example: cds-service check cards
     """
@@ -208,6 +210,8 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
         problems = update_lock(cards) if update else []
         overlay = read_site(site or Settings().site)
         problems = problems or check_content(cards, template_words(load_pack(cards, overlay)), overlay)
+        if not problems and not overlay.digest:  # scenarios are of the content as it stands, not of one site
+            problems = _scenarios_that_differ(cards)
     except ContentError as error:
         problems = list(error.problems)
     if form == "json":
@@ -220,6 +224,72 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
             click.echo("the content holds" + ("" if reviewed else "; it has not been reviewed by a clinician"))
     if problems:
         sys.exit(1)
+
+
+@main.command()
+@click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements"]))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
+@click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
+def export(form: str, out: Path | None, cards: Path | None) -> None:
+    """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
+    OpenAPI 3.1, or the table of statements with their rules and scenarios (--out names the folder whose README.md
+    carries it).
+
+    Example: cds-service export dmn --out exported
+    """
+    from cds_service.export.forms import printed, write
+
+    if form == "statements":
+        _statements(cards, out)
+        return
+    if form == "openapi":
+        _openapi(cards, out)
+        return
+    pack = _load(cards or Settings().cards)
+    if out is None:
+        click.echo(printed(pack, form), nl=False)
+    else:
+        for path in write(pack, form, out):
+            click.echo(path)
+
+
+def _scenarios_that_differ(cards: Path) -> list[str]:
+    """``file:line: fixture: case: difference`` for every scenario beside the content that answers otherwise."""
+    fixtures = cards.resolve().parent / "fixtures"
+    if not (fixtures / "scenarios").is_dir():
+        return []
+    fire = in_process(_evaluator(cards))
+    found = []
+    for scenario in read_scenarios(fixtures):
+        case = scenario.name.rpartition("/")[2]
+        for difference in fire(scenario).differences:
+            lines = scenario.path.read_text(encoding="utf-8").splitlines()
+            line = next((n for n, text in enumerate(lines, 1) if text.strip() == f"- name: {case}"), 1)
+            found.append(f"{scenario.path}:{line}: fixture: {case}: {difference}")
+    return found
+
+
+def _openapi(cards: Path | None, out: Path | None) -> None:
+    text = json.dumps(openapi(__version__, services_of(_load(cards or Settings().cards))), indent=2) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "openapi.json").write_text(text, encoding="utf-8")
+    click.echo(out / "openapi.json")
+
+
+def _statements(cards: Path | None, out: Path | None) -> None:
+    table = as_table(coverage(_evaluator(cards), read_scenarios(packaged("fixtures"))))
+    if out is None:
+        click.echo(table)
+        return
+    page = out / "README.md"
+    try:
+        page.write_text(written_into(page.read_text(encoding="utf-8"), table), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{page}: {error}") from None
+    click.echo(page)
 
 
 @main.command()
@@ -241,42 +311,6 @@ def report(since: datetime | None, form: str) -> None:
     finally:
         store.close()
     click.echo(json.dumps(msgspec.to_builtins(told), indent=2) if form == "json" else as_text(told, store.where))
-
-
-@main.command()
-@click.argument("form", type=click.Choice(["dmn", "plandefinition", "statements"]))
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
-@click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
-def export(form: str, out: Path | None, cards: Path | None) -> None:
-    """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, or the table of
-    statements with their rules and scenarios (--out names the folder whose README.md carries it).
-
-    Example: cds-service export dmn --out exported
-    """
-    from cds_service.export.forms import printed, write
-
-    if form == "statements":
-        _statements(cards, out)
-        return
-    pack = _load(cards or Settings().cards)
-    if out is None:
-        click.echo(printed(pack, form), nl=False)
-    else:
-        for path in write(pack, form, out):
-            click.echo(path)
-
-
-def _statements(cards: Path | None, out: Path | None) -> None:
-    table = as_table(coverage(_evaluator(cards), read_scenarios(packaged("fixtures"))))
-    if out is None:
-        click.echo(table)
-        return
-    page = out / "README.md"
-    try:
-        page.write_text(written_into(page.read_text(encoding="utf-8"), table), encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{page}: {error}") from None
-    click.echo(page)
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------

@@ -37,11 +37,12 @@ _LOOK_EVERY_SECONDS = 1.0
 class Served:
     """One state of what is served.
 
-    ``catalogue`` is the body of discovery; ``off`` names the decisions that the site has switched off,
-    ``attribution`` says whose card a uuid is.
+    ``listed`` are the services as discovery lists them, ``catalogue`` its body; ``off`` names the decisions that the
+    site has switched off, ``attribution`` says whose card a uuid is.
     """
 
     evaluator: Evaluator
+    listed: list[dict[str, Any]]
     catalogue: bytes
     off: tuple[str, ...]
     attribution: Attribution
@@ -63,7 +64,8 @@ def prepare(settings: Settings, key: bytes = b"") -> Served:
     shown = pack.reviewed or settings.accept_unreviewed_content or settings.loopback  # Z15
     key = key or settings.uuid_key() or secrets.token_bytes(32)
     evaluator = Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=key, shown=shown)
-    return Served(evaluator, msgspec.json.encode(discovery(services_of(pack))), site.off, Attribution.of(pack))
+    listed = services_of(pack)
+    return Served(evaluator, listed, msgspec.json.encode(discovery(listed)), site.off, Attribution.of(pack))
 
 
 def services_of(pack: Pack) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
 
-class _FhirAuthorization(msgspec.Struct):
+class FhirAuthorization(msgspec.Struct):
     access_token: str | None = None
     token_type: str | None = None
     expires_in: float | None = None
@@ -33,20 +33,20 @@ class _FhirAuthorization(msgspec.Struct):
     patient: str | None = None
 
 
-class _Context(msgspec.Struct):
+class Context(msgspec.Struct):
     userId: str
     patientId: str
     encounterId: str | None = None
     selections: list[str] | None = None
-    draftOrders: msgspec.Raw = msgspec.Raw()
+    draftOrders: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class _HookRequest(msgspec.Struct):
+class HookBody(msgspec.Struct):
     hook: str
     hookInstance: str
-    context: _Context
+    context: Context
     fhirServer: str | None = None
-    fhirAuthorization: _FhirAuthorization | None = None
+    fhirAuthorization: FhirAuthorization | None = None
     prefetch: dict[str, msgspec.Raw] | None = None
 
 
@@ -104,7 +104,7 @@ class HookRequest:
 
 
 _hook_only = msgspec.json.Decoder(_HookOnly)
-_request = msgspec.json.Decoder(_HookRequest)
+_request = msgspec.json.Decoder(HookBody)
 _bundle = msgspec.json.Decoder(_Bundle, float_hook=Decimal)
 
 
@@ -151,9 +151,9 @@ def read_hook(body: bytes) -> str:
     return hook
 
 
-def _drafts(raw: msgspec.Raw) -> tuple[Draft, ...]:
+def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
     path = "context.draftOrders"
-    if bytes(raw) in (b"", b"null"):
+    if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
         raise Fault(400, "required", "expected a Bundle", path)
     bundle = decode_json(_bundle, bytes(raw), path)
     if bundle.resourceType != "Bundle":

@@ -47,18 +47,18 @@ _CODED = frozenset(
 )
 
 
-class _Suggestion(msgspec.Struct):
+class AcceptedSuggestion(msgspec.Struct):
     id: str
 
 
-class _Coding(msgspec.Struct):
+class ReasonCoding(msgspec.Struct):
     code: str | None = None
     system: str | None = None
     display: str | None = None
 
 
-class _Reason(msgspec.Struct):
-    reason: _Coding | None = None
+class OverrideReason(msgspec.Struct):
+    reason: ReasonCoding | None = None
     code: str | None = None
     key: str | None = None
     system: str | None = None
@@ -67,13 +67,13 @@ class _Reason(msgspec.Struct):
     extension: Any = None
 
 
-class _Entry(msgspec.Struct):
+class FeedbackEntry(msgspec.Struct):
     card: str
     outcome: str
     outcomeTimestamp: str
-    acceptedSuggestions: list[_Suggestion] | None = None
-    overrideReason: _Reason | None = None
-    overrideReasons: _Reason | None = None
+    acceptedSuggestions: list[AcceptedSuggestion] | None = None
+    overrideReason: OverrideReason | None = None
+    overrideReasons: OverrideReason | None = None
 
 
 class _Feedback(msgspec.Struct):
@@ -99,7 +99,7 @@ class Feedback:
 
 
 _feedback = msgspec.json.Decoder(_Feedback)
-_entry = msgspec.json.Decoder(_Entry)
+_entry = msgspec.json.Decoder(FeedbackEntry)
 _anything = msgspec.json.Decoder()
 
 
@@ -114,7 +114,7 @@ def decode_feedback(body: bytes, *, keep_comments: bool) -> tuple[Feedback, ...]
 
 
 def _read(raw: bytes, path: str, keep_comments: bool) -> Feedback:
-    entry: _Entry = decode_json(_entry, raw, path)
+    entry: FeedbackEntry = decode_json(_entry, raw, path)
     if entry.outcome not in OUTCOMES:
         raise Fault(400, "value", f"expected one of {', '.join(OUTCOMES)}", f"{path}.outcome")
     suggestions = [
@@ -124,7 +124,7 @@ def _read(raw: bytes, path: str, keep_comments: bool) -> Feedback:
     if entry.outcome == "accepted" and not suggestions:
         raise Fault(400, "required", "expected at least one accepted suggestion", f"{path}.acceptedSuggestions")
     name = "overrideReason" if entry.overrideReason is not None else "overrideReasons"
-    given = entry.overrideReason or entry.overrideReasons or _Reason()
+    given = entry.overrideReason or entry.overrideReasons or OverrideReason()
     return Feedback(
         card=_uuid(entry.card, f"{path}.card"),
         outcome=entry.outcome,
@@ -136,16 +136,16 @@ def _read(raw: bytes, path: str, keep_comments: bool) -> Feedback:
     )
 
 
-def _reason(given: _Reason, path: str) -> tuple[str, str, str]:
+def _reason(given: OverrideReason, path: str) -> tuple[str, str, str]:
     """System, code and display of a reason, whichever way it is spelled."""
     if given.reason is not None:
         coding, path = given.reason, f"{path}.reason"
     elif isinstance(given.extension, dict) and any(str(name).startswith(_EPIC) for name in given.extension):
         said = {name: given.extension.get(_EPIC + name) for name in ("reasonCategory", "reasonDisplay", "reasonTitle")}
         category, display, title = (value if isinstance(value, str) else "" for value in said.values())
-        coding = _Coding(category, _EPIC + "reasonCategory", display or title)
+        coding = ReasonCoding(category, _EPIC + "reasonCategory", display or title)
     else:
-        coding = _Coding(given.code or given.key, given.system, given.display)
+        coding = ReasonCoding(given.code or given.key, given.system, given.display)
     texts = {"system": coding.system or "", "code": coding.code or "", "display": coding.display or ""}
     for name, text in texts.items():
         _bounded(text, f"{path}.{name}")
