@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import pwd
 import shutil
@@ -16,6 +18,18 @@ import urllib.request
 from pathlib import Path
 
 import psycopg
+
+
+def end_with(parent, by):
+    """For ``preexec_fn``: Linux ends the server when the test run ends, however that ends (prctl PR_SET_PDEATHSIG)."""
+
+    def ask():
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(1, int(by))
+            if os.getppid() != parent:  # it ended already
+                os._exit(1)
+
+    return ask
 
 
 def free_port():
@@ -58,6 +72,7 @@ class PostgreSQL:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=end_with(os.getpid(), signal.SIGQUIT),
                 **self._user,
             )
         for _ in range(200):
@@ -84,8 +99,15 @@ class PostgreSQL:
 
     def kill(self):
         """As a crash would: the whole server at once, nothing written any more."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        everyone = children(self.process.pid)  # each of them leads a session of its own
+        for process in everyone:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self.process.wait(20)
+        for _ in range(500):  # they hold what the next server needs
+            if not any(is_there(process) for process in everyone):
+                break
+            time.sleep(0.01)
 
     def remove(self):
         if self.process.poll() is None:
@@ -115,6 +137,7 @@ class Service:
                 stderr=log,
                 env=os.environ | {"CDS_SERVICE_STORE": self.url, "CDS_SERVICE_LOOPBACK": "1"} | self._environment,
                 start_new_session=True,
+                preexec_fn=end_with(os.getpid(), signal.SIGTERM),
             )
         for _ in range(400):
             if self.process.poll() is not None:
@@ -152,6 +175,14 @@ def children(pid):
         told = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True)
         found += [int(child) for child in told.stdout.split()]
     return found
+
+
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def status_of(url, body=None, timeout=10):
