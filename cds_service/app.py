@@ -14,9 +14,11 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
+from cds_service.gate import Gate
 from cds_service.protocol.faults import Fault, operation_outcome
 from cds_service.serving import Serving
 from cds_service.settings import Settings
+from cds_service.trust.clients import ClientsError
 
 _log = logging.getLogger("cds_service")
 _json = msgspec.json.Encoder(decimal_format="number")
@@ -35,14 +37,18 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises:
         ContentError: the content cannot be used or is not the locked one; every problem with file and line.
+        ClientsError: likewise the file of clients.
     """
     settings = settings or Settings()
     serving = Serving(settings)
     counts = Counts()
+    pack = serving.now().evaluator.pack
+    gate = Gate(settings, pack.services, pack.templates, counts.refused)
     app = Flask("cds_service", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.before_request(gate.enter)
 
     @app.get("/cds-services")
     def list_services() -> Response:
@@ -60,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         body = request.get_data(cache=False)
         if request.content_length is None and len(body) >= settings.max_body_bytes:
             raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
+        gate.use(body)
         answer = evaluate(served.evaluator, service, body, datetime.now(UTC))
         counts.findings(service, answer)
         return Response(_json.encode(answer.body), mimetype="application/json")
@@ -95,20 +102,14 @@ def create_app(settings: Settings | None = None) -> Flask:
             counts.call(g.service, response.status_code, time.perf_counter() - g.began)
         return response
 
-    @app.after_request
-    def allow_browsers(response: Response) -> Response:
-        """CORS for browser clients, on services only, errors included (SEC-18, SEC-19, Z26)."""
-        if request.path == "/cds-services" or request.path.startswith("/cds-services/"):
-            response.headers["Access-Control-Allow-Origin"] = "*"
-            if request.method == "OPTIONS":
-                response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "GET, POST")
-                response.headers["Access-Control-Allow-Headers"] = "authorization, content-type"
-                response.headers["Access-Control-Max-Age"] = "600"
-        return response
+    app.after_request(gate.allow_browsers)
 
     @app.errorhandler(Fault)
     def refuse(fault: Fault) -> Response:
-        return _outcome(fault.status, fault.outcome())
+        response = _outcome(fault.status, fault.outcome())
+        if fault.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     @app.errorhandler(HTTPException)
     def refuse_http(error: HTTPException) -> Response:
@@ -138,5 +139,17 @@ def _outcome(status: int, outcome: Mapping[str, Any]) -> Response:
 
 
 def wsgi() -> Flask:
-    """The factory that WSGI servers call."""
-    return create_app()
+    """The factory that WSGI servers call.
+
+    Raises:
+        ClientsError: nobody is authenticated, and nobody said that this is meant.
+    """
+    settings = Settings()
+    if settings.clients is None and not settings.loopback and not settings.insecure:
+        raise ClientsError(
+            [
+                "no clients are configured: set CDS_SERVICE_CLIENTS to a clients.toml, or say who can reach this "
+                "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
+            ]
+        )
+    return create_app(settings)

@@ -25,6 +25,7 @@ from cds_service.content.load import load_pack
 from cds_service.content.site import read_site
 from cds_service.evaluate import Evaluator
 from cds_service.explain import explain as explain_request
+from cds_service.gate import clients_of
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
 from cds_service.replay.coverage import as_table, coverage, written_into
@@ -33,6 +34,7 @@ from cds_service.replay.scenarios import Scenario, read_scenarios
 from cds_service.serving import prepare
 from cds_service.settings import Settings
 from cds_service.suggestions import template_words
+from cds_service.trust.clients import ClientsError
 
 _json = msgspec.json.Encoder(decimal_format="number")
 # Evaluation is work for the processor: more threads than this only queue for the interpreter.
@@ -78,20 +80,27 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     from granian.constants import Interfaces
 
     loopback = _is_loopback(host)
-    if not loopback and not insecure:
+    settings = Settings(loopback=loopback, insecure=insecure)
+    if not loopback and not insecure and settings.clients is None:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
-    settings = Settings(loopback=loopback)
     try:
         served = prepare(settings)
-    except ContentError as error:
+        pack = served.evaluator.pack
+        clients = clients_of(settings, pack.services, pack.templates)
+    except (ContentError, ClientsError) as error:
         raise click.ClickException("\n".join(error.problems)) from None
-    pack = served.evaluator.pack
     os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
+    os.environ["CDS_SERVICE_INSECURE"] = "1" if insecure else "0"
     if workers > 1:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
     note = "" if served.evaluator.shown else "; unreviewed content runs as shadow: no cards are shown"
-    click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}; anybody may call{note})")
+    click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
+    click.echo(f"may call: {clients.told() if clients else 'anybody who reaches it; no clients are configured'}")
+    for warning in clients.warnings() if clients else ():
+        click.echo(warning, err=True)
+    if clients and workers > 1 and settings.replay_protection:
+        click.echo("replayed tokens are noticed within one worker only", err=True)
     server = Granian(
         "cds_service.app:wsgi",
         address=host,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
@@ -30,6 +31,21 @@ class Settings(BaseSettings):
         default=False, description="show cards of unreviewed content on a non-loopback host (Z15)"
     )
     loopback: bool = Field(default=False, description="set by serve when it listens on loopback only")
+
+    clients: Path | None = Field(default=None, description="who may call, a clients.toml; anybody if unset")
+    insecure: bool = Field(default=False, description="set by serve --insecure: open although not on loopback")
+    default_profile: Literal["2.0", "3.0", "epic", "sandbox"] = Field(
+        default="2.0", description="how a client that names no profile is answered (Z25)"
+    )
+    token_leeway_seconds: float = Field(default=60, ge=0, le=60, description="skew of clocks, in seconds (SEC-08)")
+    token_life_seconds: float = Field(default=3600, gt=0, description="longest life of a token, in seconds (SEC-08)")
+    key_set_seconds: float = Field(
+        default=600, ge=1, description="how long a key set is used before it is read again, in seconds (SEC-13)"
+    )
+    replay_protection: bool = Field(
+        default=True, description="a token serves one call and its retries; some test kits reuse tokens (Z28)"
+    )
+    open_discovery: bool = Field(default=True, description="discovery needs no token; it holds no patient's data")
 
     @field_validator("time_zone")
     @classmethod
