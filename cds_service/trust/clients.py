@@ -177,6 +177,10 @@ def _problems(clients: Iterable[Client]) -> Iterator[tuple[str, tuple[str, ...],
                 yield client.name, ("issuer",), f"{other} has the same issuer, and not tenants of its own"
         if not client.base_urls and not client.audiences:
             yield client.name, (), "no base-urls: under which URLs does it call this service?"
+        if not client.jwks_url and client.jwks_file is None and not client.jku:
+            yield client.name, (), "no keys: one of jwks-url, jwks-file and jku is needed"
+        if client.jwks_url and client.jwks_file is not None:
+            yield client.name, ("jwks-file",), "beside a jwks-url; which of the two?"
         for key, urls in (("jwks-url", {client.jwks_url} - {""}), ("jku", client.jku)):
             for url in sorted(urls):
                 if not url.startswith("https://") and not is_loopback_host(urlsplit(url).hostname or ""):

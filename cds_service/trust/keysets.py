@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from cds_service.trust.addresses import Reach
@@ -155,7 +155,7 @@ def _key(entry: Any) -> Key | None:
         if isinstance(key, RSAKey) and key.public_key.key_size not in _RSA_BITS:
             return None
         return key
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+    except (JoseError, SecurityWarning, ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None
 
 
