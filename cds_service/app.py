@@ -5,20 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from cds_service import __version__
+from cds_service.chart.allowed import AllowedServers
+from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.gate import Gate
 from cds_service.protocol.faults import Fault, operation_outcome
+from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
+from cds_service.protocol.openapi import openapi
+from cds_service.protocol.profiles import Profile
 from cds_service.serving import Serving
 from cds_service.settings import Settings
-from cds_service.trust.clients import ClientsError
+from cds_service.store.database import StoreDown
+from cds_service.store.store import Store
+from cds_service.trust.clients import Clients, ClientsError
 
 _log = logging.getLogger("cds_service")
 _json = msgspec.json.Encoder(decimal_format="number")
@@ -37,13 +45,18 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises:
         ContentError: the content cannot be used or is not the locked one; every problem with file and line.
-        ClientsError: likewise the file of clients.
+        ValueError: a FHIR server is configured that cannot be one, or the store's URL is none; a store that is only
+            down stops nothing.
+        ClientsError: the file of clients cannot be used; every problem with file and line.
     """
     settings = settings or Settings()
-    serving = Serving(settings)
+    store = Store(settings.store, settings.uuid_key())
+    serving = Serving(settings, store.key)
     counts = Counts()
+    fhir = FhirClient(fhir_limits(settings))
     pack = serving.now().evaluator.pack
     gate = Gate(settings, pack.services, pack.templates, counts.refused)
+    fhir_servers = allowed_servers(settings, gate.clients)
     app = Flask("cds_service", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
@@ -61,20 +74,43 @@ def create_app(settings: Settings | None = None) -> Flask:
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
         g.service, g.began = service.id, time.perf_counter()
-        if request.mimetype not in _JSON_TYPES:
-            raise Fault(415, "not-supported", _SENTENCES[415])
-        body = request.get_data(cache=False)
-        if request.content_length is None and len(body) >= settings.max_body_bytes:
-            raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
+        body = _body(settings.max_body_bytes)
         gate.use(body)
-        answer = evaluate(served.evaluator, service, body, datetime.now(UTC))
+        fetch = fhir.within_budget(fhir_servers[g.client.name])
+        profile = Profile(g.client.profile, g.client.preference_list)
+        answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
         counts.findings(service, answer)
+        for shown in served.attribution.shown(answer.body["cards"]):
+            store.count(service.id, *shown)
         return Response(_json.encode(answer.body), mimetype="application/json")
+
+    @app.post("/cds-services/<service_id>/feedback")
+    def take_feedback(service_id: str) -> Response:
+        """Feedback is on disk before the 200 (FB-14); a store that is down is a 503, so that it is sent again."""
+        served = serving.now()
+        if service_id not in served.evaluator.pack.services:
+            raise Fault(404, "not-found", "there is no service of this id")
+        body = _body(min(settings.max_body_bytes, MAX_BODY_BYTES))
+        gate.use(body)
+        said = decode_feedback(body, keep_comments=settings.keep_comments)
+        now = datetime.now(UTC)
+        try:
+            store.add(served.attribution.entries(said, store.keys, service_id, client=g.client.name, now=now))
+        except StoreDown:
+            text = "the feedback could not be stored; send it again later"
+            raise Fault(503, "transient", text) from None
+        response = Response(status=200)
+        del response.headers["Content-Type"]  # there is no content
+        return response
 
     @app.get("/metrics")
     def measured() -> Response:
         counts.off(serving.now().off)
         return Response(counts.text(), content_type=counts.CONTENT_TYPE)
+
+    @app.get("/openapi.json")
+    def describe() -> Response:
+        return Response(_json.encode(openapi(__version__, serving.now().listed)), mimetype="application/json")
 
     @app.get("/healthz")
     def alive() -> Response:
@@ -84,8 +120,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     def ready() -> Response:
         served = serving.now()
         pack = served.evaluator.pack
+        reachable = store.reachable()
         state: dict[str, Any] = {
-            "status": "ready",
+            "status": "ready" if reachable else "not ready: the store cannot be reached",
             "content": {
                 "id": pack.id,
                 "version": pack.version,
@@ -93,8 +130,9 @@ def create_app(settings: Settings | None = None) -> Flask:
                 "shown": served.evaluator.shown,
             },
             "site": {"digest": pack.site_digest, "off": served.off, "problem": serving.problem},
+            "store": {"reachable": reachable},
         }
-        return Response(_json.encode(state), mimetype="application/json")
+        return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")
 
     @app.after_request
     def count(response: Response) -> Response:
@@ -132,6 +170,55 @@ def create_app(settings: Settings | None = None) -> Flask:
         return _outcome(500, operation_outcome("exception", "the service failed; this is a defect of it"))
 
     return app
+
+
+def allowed_servers(settings: Settings, clients: Clients | None) -> dict[str, AllowedServers]:
+    """The FHIR servers that may be called for each client, by its name.
+
+    While no clients are configured, for anybody (``""``): those of the settings, and on loopback any there.
+
+    Raises:
+        ValueError: one of them cannot be the base URL of a FHIR server.
+    """
+    if clients is None:
+        anybody = AllowedServers.of(
+            settings.fhir_servers,
+            open_bases=settings.fhir_open_servers,
+            private_hosts=settings.fhir_private_hosts,
+            loopback=settings.loopback,
+        )
+        return {"": anybody}
+    private = clients.private_hosts.union(settings.fhir_private_hosts)
+    return {
+        client.name: AllowedServers.of(client.fhir_servers, open_bases=client.open_fhir_servers, private_hosts=private)
+        for client in clients.clients
+    }
+
+
+def fhir_limits(settings: Settings) -> Limits:
+    """What FHIR calls may cost."""
+    return Limits(
+        seconds=timedelta(milliseconds=settings.fhir_budget_ms).total_seconds(),
+        pages=settings.fhir_max_pages,
+        bytes=settings.fhir_max_bytes,
+        ca_bundle=str(settings.fhir_ca_bundle) if settings.fhir_ca_bundle else None,
+    )
+
+
+def _body(limit: int) -> bytes:
+    """The bytes of a JSON body of at most ``limit``.
+
+    Raises:
+        Fault: 415.
+        RequestEntityTooLarge: 413.
+    """
+    if request.mimetype not in _JSON_TYPES:
+        raise Fault(415, "not-supported", _SENTENCES[415])
+    request.max_content_length = limit
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) >= limit:
+        raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
+    return body
 
 
 def _outcome(status: int, outcome: Mapping[str, Any]) -> Response:

@@ -12,7 +12,9 @@ from cds_service.chart.prefetch import Chart
 from cds_service.chart.tree import Node
 from cds_service.content.decide import Finding
 from cds_service.content.model import INDICATORS, Pack, Service, Suggestion, TemplateWords
+from cds_service.content.needs import searches_of
 from cds_service.content.render import Speech, by_precedence, escaped, fill, plain
+from cds_service.declarations import Search
 from cds_service.facts import Facts
 from cds_service.judging import Judged, draft_nodes, is_judged, is_relevant, judge
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
@@ -28,7 +30,7 @@ class Evaluator:
     """Content made ready, and the settings that answers depend on.
 
     ``zone`` is the hospital's time zone, ``key`` makes uuids (Z18), ``shown`` is false where unreviewed content
-    runs as shadow (Z15).
+    runs as shadow (Z15). ``searches`` are what each service reads, by its id.
     """
 
     pack: Pack
@@ -36,10 +38,12 @@ class Evaluator:
     key: bytes
     shown: bool = True
     regimens: Mapping[str, TemplateWords] = field(default_factory=dict)
+    searches: Mapping[str, tuple[Search, ...]] = field(default_factory=dict)
 
     @classmethod
     def prepare(cls, pack: Pack, *, zone: tzinfo, key: bytes, shown: bool = True) -> Evaluator:
-        return cls(pack, zone, key, shown, template_words(pack))
+        searches = {service.id: tuple(searches_of(pack, service).values()) for service in pack.services.values()}
+        return cls(pack, zone, key, shown, template_words(pack), searches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ def card_of(
     lines += ["", f"**{words['read']}**", *(f"- {line}" for line in speech.evidence(used))]
     sources = dict.fromkeys(filter(None, map(speech.source, [finding, *further])))
     lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources)]
-    lines += [f"- {words['on-every-card']}"] if "on-every-card" in words else []
+    if "also-rests-on" in words and not finding.decision.safety:
+        lines.append(f"- {words['also-rests-on']}")
     lines.append("")
     version = fill(
         words["content"],

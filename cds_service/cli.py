@@ -28,10 +28,11 @@ from cds_service.explain import explain as explain_request
 from cds_service.gate import clients_of
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
+from cds_service.protocol.openapi import openapi
 from cds_service.replay.coverage import as_table, coverage, written_into
 from cds_service.replay.run import Result, against, in_process, templates_of
 from cds_service.replay.scenarios import Scenario, read_scenarios
-from cds_service.serving import prepare
+from cds_service.serving import prepare, services_of
 from cds_service.settings import Settings
 from cds_service.suggestions import template_words
 from cds_service.trust.clients import ClientsError
@@ -39,6 +40,8 @@ from cds_service.trust.clients import ClientsError
 _json = msgspec.json.Encoder(decimal_format="number")
 # Evaluation is work for the processor: more threads than this only queue for the interpreter.
 _THREADS_PER_WORKER = 4
+# A worker that a stop reaches while it is still starting may miss it: it is ended after so long.
+_STOP_SECONDS = 10
 _DEFAULT_SAMPLE = "platelets-and-im/belowTwentyFive"
 
 
@@ -79,6 +82,8 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
+    from cds_service.app import allowed_servers
+
     loopback = _is_loopback(host)
     settings = Settings(loopback=loopback, insecure=insecure)
     if not loopback and not insecure and settings.clients is None:
@@ -87,20 +92,27 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         served = prepare(settings)
         pack = served.evaluator.pack
         clients = clients_of(settings, pack.services, pack.templates)
+        allowed_servers(settings, clients)
     except (ContentError, ClientsError) as error:
         raise click.ClickException("\n".join(error.problems)) from None
-    os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    store = _store(settings)  # its tables are brought up to date before anybody listens
+    store.close()
+    if store.problem:
+        click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
+        os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
     os.environ["CDS_SERVICE_INSECURE"] = "1" if insecure else "0"
     if workers > 1:
+        os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")  # a token used at one is used at all (SEC-14)
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
     note = "" if served.evaluator.shown else "; unreviewed content runs as shadow: no cards are shown"
     click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
     click.echo(f"may call: {clients.told() if clients else 'anybody who reaches it; no clients are configured'}")
     for warning in clients.warnings() if clients else ():
         click.echo(warning, err=True)
-    if clients and workers > 1 and settings.replay_protection:
-        click.echo("replayed tokens are noticed within one worker only", err=True)
+    click.echo(f"feedback is kept in {store.where}")
     server = Granian(
         "cds_service.app:wsgi",
         address=host,
@@ -111,6 +123,7 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         log_access=False,
         log_level="warning",  # type: ignore[arg-type]
         blocking_threads=_THREADS_PER_WORKER,
+        workers_kill_timeout=_STOP_SECONDS,
     )
     server.serve()
 
@@ -219,12 +232,13 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
 
 
 @main.command()
-@click.argument("form", type=click.Choice(["dmn", "plandefinition", "statements"]))
+@click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements"]))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
 @click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
 def export(form: str, out: Path | None, cards: Path | None) -> None:
-    """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, or the table of
-    statements with their rules and scenarios (--out names the folder whose README.md carries it).
+    """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
+    OpenAPI 3.1, or the table of statements with their rules and scenarios (--out names the folder whose README.md
+    carries it).
 
     Example: cds-service export dmn --out exported
     """
@@ -233,12 +247,25 @@ def export(form: str, out: Path | None, cards: Path | None) -> None:
     if form == "statements":
         _statements(cards, out)
         return
+    if form == "openapi":
+        _openapi(cards, out)
+        return
     pack = _load(cards or Settings().cards)
     if out is None:
         click.echo(printed(pack, form), nl=False)
     else:
         for path in write(pack, form, out):
             click.echo(path)
+
+
+def _openapi(cards: Path | None, out: Path | None) -> None:
+    text = json.dumps(openapi(__version__, services_of(_load(cards or Settings().cards))), indent=2) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "openapi.json").write_text(text, encoding="utf-8")
+    click.echo(out / "openapi.json")
 
 
 def _statements(cards: Path | None, out: Path | None) -> None:
@@ -254,6 +281,27 @@ def _statements(cards: Path | None, out: Path | None) -> None:
     click.echo(page)
 
 
+@main.command()
+@click.option("--since", type=_Moment(), help="Only what came since then.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def report(since: datetime | None, form: str) -> None:
+    """Show what became of the cards: acceptance and reasons of overrides, per rule and content version.
+
+    Example: cds-service report --since 2026-11-01
+    """
+    from cds_service.reporting import as_text
+    from cds_service.store.database import StoreDown
+
+    store = _store(Settings())
+    try:
+        told = store.report(since)
+    except StoreDown as error:
+        raise click.ClickException(f"{store.where} cannot be read: {error}") from None
+    finally:
+        store.close()
+    click.echo(json.dumps(msgspec.to_builtins(told), indent=2) if form == "json" else as_text(told, store.where))
+
+
 # --- helpers ----------------------------------------------------------------------------------------------------
 
 
@@ -264,10 +312,21 @@ def _load(cards: Path) -> Any:
         raise click.ClickException("\n".join(error.problems)) from None
 
 
+def _store(settings: Settings) -> Any:
+    from cds_service.store.store import Store
+
+    try:
+        return Store(settings.store, settings.uuid_key())
+    except ValueError as error:
+        raise click.UsageError(f"CDS_SERVICE_STORE: {error}") from None
+
+
 def _evaluator(cards: Path | None) -> Evaluator:
     settings = Settings()
     pack = _load(cards or settings.cards)
-    return Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key())
+    return Evaluator.prepare(
+        pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key() or secrets.token_bytes(32)
+    )
 
 
 def _is_loopback(host: str) -> bool:

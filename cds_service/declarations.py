@@ -94,6 +94,11 @@ class Search:
     resource: str
     template: str
 
+    @property
+    def newest_first(self) -> bool:
+        """Whether the results come newest first, so that the first page mostly suffices (Z22)."""
+        return "_sort=-" in self.template
+
 
 @dataclass(frozen=True, slots=True)
 class FactDeclaration:

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from cds_service.cards import Call, Evaluator, order_cards
 from cds_service.chart.facts import patient_facts
+from cds_service.chart.fetched import Fetch, FhirAccess
 from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.prefetch import Chart, patient_in
 from cds_service.chart.tree import node, text
 from cds_service.content.model import INDICATORS, Pack, Service
+from cds_service.gaps import fill_gaps
 from cds_service.judging import Judged, draft_nodes, judge, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.protocol.faults import Fault
@@ -32,10 +35,18 @@ class Answer:
     judged: tuple[Judged, ...] = ()
 
 
-def evaluate(evaluator: Evaluator, service: Service, body: bytes, now: datetime, profile: Profile = COMMON) -> Answer:
+def evaluate(
+    evaluator: Evaluator,
+    service: Service,
+    body: bytes,
+    now: datetime,
+    profile: Profile = COMMON,
+    fetch: Fetch | None = None,
+) -> Answer:
     """The answer to one call of ``service`` at ``now``, rendered as the client's ``profile`` can use it.
 
-    The same request, content, now, profile and key give the same bytes (design rule 3).
+    The same request, content, now, profile and key give the same bytes (design rule 3), and so do the same answers to
+    ``fetch``, which asks the client's FHIR server for what was not prefetched; without it, nothing is asked for.
 
     Raises:
         Fault: 400 for a request that is wrong, 412 for data that is missing (Z21), 422 for another patient's.
@@ -46,9 +57,12 @@ def evaluate(evaluator: Evaluator, service: Service, body: bytes, now: datetime,
         return Answer({"cards": []})
     chart = Chart(request.patient_id, request.prefetch, now, evaluator.zone)
     refuse_other_patients(evaluator.pack, request, orders, chart)
+    if fetch is not None and request.fhir_server:
+        access = FhirAccess(request.fhir_server, request.access_token)
+        fill_gaps(evaluator, service, chart, partial(fetch, access))
     facts = patient_facts(evaluator.pack.facts, chart)
     judged = judge(evaluator.pack, service, chart, facts, draft_nodes(request), orders)
-    refuse_for_missing_data(judged)
+    refuse_for_missing_data(evaluator.pack, judged)
     call = Call(evaluator, service, request, chart, facts, judged, profile)
     cards = [card for one in judged for card in order_cards(call, one)]
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
@@ -78,17 +92,22 @@ def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Ord
             )
 
 
-def refuse_for_missing_data(judged: Sequence[Judged]) -> None:
+def refuse_for_missing_data(pack: Pack, judged: Sequence[Judged]) -> None:
     """412 only if no card can be shown and a safety decision is open for want of a prefetch key (Z21, ERR-05).
 
     Raises:
-        Fault: 412, naming the keys.
+        Fault: 412, naming the keys and why they could not be read.
     """
     shown = [f for one in judged for f in one.decided.cards if f.decision.status == "active"]
     missing: dict[str, None] = {}
+    reasons: dict[str, None] = {}
     for finding in shown:
         if finding.then.not_checked and finding.decision.safety:
-            missing.update(dict.fromkeys(key for fact in finding.used.values() for key in fact.missing))
+            for fact in finding.used.values():
+                missing.update(dict.fromkeys(fact.missing))
+                if fact.missing and fact.reason is not None:
+                    reasons[pack.reasons[fact.reason.key]] = None
     if missing and not any(not f.then.not_checked and not f.then.not_covered for f in shown):
         keys = ", ".join(f"prefetch.{key}" for key in missing)
-        raise Fault(412, "processing", f"the order cannot be judged without {keys}", keys.partition(",")[0])
+        text = f"the order cannot be judged without {keys}: {' '.join(reasons)}"
+        raise Fault(412, "processing", text, keys.partition(",")[0])

@@ -1,4 +1,4 @@
-"""The gate of the services: who is let in, and which browsers may ask. Joins trust to Flask.
+"""The gate of the services: who is let in, and which browsers may ask. Joins trust and the store to Flask.
 
 A call is judged before its body is read. What checks tokens is imported only where clients are configured.
 """
@@ -14,6 +14,8 @@ from flask import Response, g, request
 
 from cds_service.protocol.faults import Fault
 from cds_service.settings import Settings
+from cds_service.store.database import StoreDown
+from cds_service.store.replays import Replays as ReplaysInDatabase
 from cds_service.trust.clients import Client, Clients, read_clients
 
 if TYPE_CHECKING:
@@ -43,9 +45,9 @@ class Gate:
         self._open_discovery = settings.open_discovery
         self._anybody = Client(profile=settings.default_profile)
         self._refused = refused
-        self._clients, self._verifier = clients_of(settings, services, templates), None
-        if self._clients is not None:
-            self._verifier = _verifier(settings, self._clients)
+        self.clients, self._verifier = clients_of(settings, services, templates), None
+        if self.clients is not None:
+            self._verifier = _verifier(settings, self.clients)
 
     def enter(self) -> None:
         """Before a request: ``g.client`` is who calls. Paths and methods that do not exist are left to be refused.
@@ -74,7 +76,7 @@ class Gate:
         """When the body is read: a token serves one call and its retries (Z28).
 
         Raises:
-            Fault: 401, it was used for another.
+            Fault: 401, it was used for another; 503, that cannot be known now.
         """
         if self._verifier is None or "admission" not in g:
             return
@@ -84,17 +86,19 @@ class Gate:
             self._verifier.use(g.admission, request.path, body)
         except RefusedError as error:
             self._refuse(error)
+        except StoreDown:
+            raise Fault(503, "transient", "the caller cannot be checked now; call again later") from None
 
     def allow_browsers(self, response: Response) -> Response:
         """CORS for browser clients, on services only, errors included (SEC-18, SEC-19, Z26)."""
         if not _is_service(request.path):
             return response
-        if self._clients is None:
+        if self.clients is None:
             response.headers["Access-Control-Allow-Origin"] = "*"
         else:
             response.headers.add("Vary", "Origin")
             origin = request.headers.get("Origin")
-            if origin not in self._clients.origins:
+            if origin not in self.clients.origins:
                 return response
             response.headers["Access-Control-Allow-Origin"] = origin
         if request.method == "OPTIONS":
@@ -132,12 +136,15 @@ def clients_of(settings: Settings, services: Collection[str], templates: Collect
 
 def _verifier(settings: Settings, clients: Clients) -> Verifier:
     from cds_service.trust.keysets import Limits
-    from cds_service.trust.replays import ReplaysInMemory
+    from cds_service.trust.replays import Replays, ReplaysInMemory
     from cds_service.trust.verifier import Rules, Verifier
 
+    replays: Replays | None = None
+    if settings.replay_protection:
+        replays = ReplaysInDatabase(settings.store) if settings.replay_store == "database" else ReplaysInMemory()
     return Verifier(
         clients,
-        replays=ReplaysInMemory() if settings.replay_protection else None,
+        replays=replays,
         rules=Rules(settings.token_leeway_seconds, settings.token_life_seconds),
         limits=Limits(fresh=settings.key_set_seconds),
         loopback=settings.loopback,

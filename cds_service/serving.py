@@ -7,6 +7,7 @@ refused whole while the old one goes on (Z31: decisions are switched off without
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from cds_service.attribution import Attribution
 from cds_service.cards import Evaluator
 from cds_service.content.check import lock_problems
 from cds_service.content.files import ContentError
@@ -35,16 +37,21 @@ _LOOK_EVERY_SECONDS = 1.0
 class Served:
     """One state of what is served.
 
-    ``catalogue`` is the body of discovery; ``off`` names the decisions that the site has switched off.
+    ``listed`` are the services as discovery lists them, ``catalogue`` its body; ``off`` names the decisions that the
+    site has switched off, ``attribution`` says whose card a uuid is.
     """
 
     evaluator: Evaluator
+    listed: list[dict[str, Any]]
     catalogue: bytes
     off: tuple[str, ...]
+    attribution: Attribution
 
 
-def prepare(settings: Settings) -> Served:
+def prepare(settings: Settings, key: bytes = b"") -> Served:
     """The content of the settings, compiled and verified against its lock, with the site's overlay.
+
+    ``key`` makes uuids; without it that of the settings does, or else one of its own.
 
     Raises:
         ContentError: content or overlay cannot be used, or content is not the locked one; with file and line.
@@ -55,8 +62,10 @@ def prepare(settings: Settings) -> Served:
     if unlocked:
         raise ContentError(unlocked)
     shown = pack.reviewed or settings.accept_unreviewed_content or settings.loopback  # Z15
-    evaluator = Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=settings.uuid_key(), shown=shown)
-    return Served(evaluator, msgspec.json.encode(discovery(services_of(pack))), site.off)
+    key = key or settings.uuid_key() or secrets.token_bytes(32)
+    evaluator = Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=key, shown=shown)
+    listed = services_of(pack)
+    return Served(evaluator, listed, msgspec.json.encode(discovery(listed)), site.off, Attribution.of(pack))
 
 
 def services_of(pack: Pack) -> list[dict[str, Any]]:
@@ -80,13 +89,14 @@ class Serving:
     ``problem`` is why the site's present file is not in use, ``""`` if it is.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Settings, key: bytes = b"", clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._key = key
         self._clock = clock
         self._seen = _stamp(settings.site)
         self._looked = clock()
         self._reading = threading.Lock()
-        self._served = prepare(settings)
+        self._served = prepare(settings, key)
         self.problem = ""
 
     def now(self) -> Served:
@@ -101,7 +111,7 @@ class Serving:
         try:
             stamp = _stamp(self._settings.site)
             try:
-                self._served = prepare(self._settings)
+                self._served = prepare(self._settings, self._key)
                 self.problem = ""
                 _log.info("the site's settings were taken up")
             except ContentError as error:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import json
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cds_service.packaged import packaged
+
+# A list in an environment variable: with commas between, or JSON.
+_Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -22,11 +26,23 @@ class Settings(BaseSettings):
     cards: Path = Field(default_factory=lambda: packaged("cards"), description="folder of the content pack")
     site: Path | None = Field(default=None, description="the site's overlay, a site.toml (Z31); none if unset")
     time_zone: str = Field(default="UTC", description="the hospital's time zone, an IANA name (Z32)")
-    key: str = Field(
-        default_factory=lambda: secrets.token_hex(32),
-        description="secret that makes uuids of cards; shared by instances; made anew at each start if unset (Z18)",
+    key: str | None = Field(
+        default=None,
+        repr=False,
+        description="secret that makes uuids of cards; if unset made once and kept in the store (Z18)",
+    )
+    store: str = Field(
+        default_factory=lambda: _own_file(),
+        repr=False,  # it may hold a password
+        description="database URL of feedback and counts: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE",
+    )
+    keep_comments: bool = Field(
+        default=False, description="keep what clinicians write freely in feedback; it may name the patient (FB-18)"
     )
     max_body_bytes: int = Field(default=20_000_000, gt=0, description="largest request body accepted (J-09)")
+    default_profile: Literal["2.0", "3.0", "epic", "sandbox"] = Field(
+        default="2.0", description="how clients are answered of which nothing else is known (Z25)"
+    )
     accept_unreviewed_content: bool = Field(
         default=False, description="show cards of unreviewed content on a non-loopback host (Z15)"
     )
@@ -34,9 +50,6 @@ class Settings(BaseSettings):
 
     clients: Path | None = Field(default=None, description="who may call, a clients.toml; anybody if unset")
     insecure: bool = Field(default=False, description="set by serve --insecure: open although not on loopback")
-    default_profile: Literal["2.0", "3.0", "epic", "sandbox"] = Field(
-        default="2.0", description="how a client that names no profile is answered (Z25)"
-    )
     token_leeway_seconds: float = Field(default=60, ge=0, le=60, description="skew of clocks, in seconds (SEC-08)")
     token_life_seconds: float = Field(default=3600, gt=0, description="longest life of a token, in seconds (SEC-08)")
     key_set_seconds: float = Field(
@@ -45,7 +58,37 @@ class Settings(BaseSettings):
     replay_protection: bool = Field(
         default=True, description="a token serves one call and its retries; some test kits reuse tokens (Z28)"
     )
+    replay_store: Literal["memory", "database"] = Field(
+        default="memory", description="where used tokens are kept; serve with several workers takes the database (Z28)"
+    )
     open_discovery: bool = Field(default=True, description="discovery needs no token; it holds no patient's data")
+
+    fhir_servers: _Names = Field(
+        default=(), description="base URLs of the FHIR servers that may be called, with the token of the call (FA-08)"
+    )
+    fhir_open_servers: _Names = Field(
+        default=(), description="base URLs of FHIR servers that may also be called without a token (FA-01)"
+    )
+    fhir_private_hosts: _Names = Field(
+        default=(), description="names of FHIR servers whose addresses may be private ones (FA-08)"
+    )
+    fhir_budget_ms: int = Field(
+        default=400, ge=0, description="milliseconds for all FHIR calls of one request together (FA-09)"
+    )
+    fhir_max_pages: int = Field(default=5, gt=0, description="most pages read of one search (PF-25)")
+    fhir_max_bytes: int = Field(default=5_000_000, gt=0, description="most bytes read of one search")
+    fhir_ca_bundle: Path | None = Field(
+        default=None, description="file of certificates to trust for FHIR servers instead of the usual ones"
+    )
+
+    @field_validator("fhir_servers", "fhir_open_servers", "fhir_private_hosts", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return tuple(filter(None, (name.strip() for name in value.split(","))))
 
     @field_validator("time_zone")
     @classmethod
@@ -53,6 +96,15 @@ class Settings(BaseSettings):
         ZoneInfo(value)
         return value
 
-    def uuid_key(self) -> bytes:
-        """The key as bytes of fixed length."""
-        return hashlib.sha256(self.key.encode()).digest()
+    def uuid_key(self) -> bytes | None:
+        """The key as bytes of fixed length; ``None`` if it is not set."""
+        return hashlib.sha256(self.key.encode()).digest() if self.key else None
+
+
+def _own_file() -> str:
+    """A file in the user's folder for state that is to last (XDG), the same from whatever folder one starts."""
+    try:
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    except RuntimeError:  # a user without a home
+        state = Path()
+    return f"sqlite:///{state / 'cds-service' / 'store.sqlite3'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -70,6 +71,12 @@ _ISSUE_TYPES = frozenset(
 _RESPONSE = jsonschema.Draft202012Validator(
     json.loads((packaged("cards").parent / "cds_service/protocol/schemas/response.json").read_text(encoding="utf-8"))
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever keeps its state where a user's is kept by default keeps it in a folder of this run."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="session")

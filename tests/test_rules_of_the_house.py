@@ -14,11 +14,23 @@ CLINICAL_WORDS = re.compile(
     r"cobalamin|hydroxo|mecobal|folic|folate|platelet|transfus|an[a]?emi|needle|neurolog|leber|pernicious", re.I
 )
 FORBIDDEN = {
-    "protocol": ("chart", "content", "evaluate", "app", "suggestions", "cards", "judging"),
-    "chart": ("protocol", "content", "evaluate", "app", "suggestions", "cards", "judging"),
-    "export": ("protocol", "evaluate", "app", "cards", "judging", "replay"),
-    "trust": ("protocol", "chart", "content", "evaluate", "app", "gate", "suggestions", "cards", "judging", "settings"),
-    "content": ("protocol", "chart", "evaluate", "app", "suggestions", "cards", "judging"),
+    "protocol": ("chart", "content", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
+    "chart": ("protocol", "content", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
+    "export": ("protocol", "evaluate", "app", "cards", "judging", "replay", "gaps"),
+    "trust": (
+        "protocol",
+        "chart",
+        "content",
+        "evaluate",
+        "app",
+        "gate",
+        "suggestions",
+        "cards",
+        "judging",
+        "gaps",
+        "settings",
+    ),
+    "content": ("protocol", "chart", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
 }
 
 

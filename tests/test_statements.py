@@ -1,4 +1,4 @@
-"""Every statement of the source and every settlement is carried out by rules and shown by scenarios, or says why not."""
+"""Every statement and settlement is carried out by rules and shown by scenarios, or says why not."""
 
 from pathlib import Path
 

@@ -1,4 +1,6 @@
-"""The prefetch of one request, decoded key by key when a fact first asks. Imports the shared vocabulary only.
+"""What was read of one patient: the prefetch, decoded key by key when a fact first asks, and what was fetched.
+
+Imports the shared vocabulary and this room.
 
 Every state a key can be in is told apart (conformance 5.2): not sent, null, empty, found, failed, malformed.
 """
@@ -14,6 +16,7 @@ from enum import StrEnum
 import msgspec
 
 from cds_service.chart import elements
+from cds_service.chart.fetched import Fetched
 from cds_service.declarations import Search
 
 
@@ -31,7 +34,7 @@ class Results:
     """The resources under one key. ``complete`` is false when there may be more than these.
 
     ``unreadable`` says that an entry was there whose elements could not be understood, ``other_patient`` that a
-    Patient was there who is not the one of the context.
+    Patient was there who is not the one of the context. ``why`` is the reason why nothing was read.
     """
 
     sent: Sent
@@ -39,6 +42,11 @@ class Results:
     complete: bool = True
     unreadable: bool = False
     other_patient: bool = False
+    why: str = "notSent"
+
+    @property
+    def has_further_pages(self) -> bool:
+        return self.sent is Sent.READ and not self.complete and not self.unreadable
 
 
 class _Link(msgspec.Struct):
@@ -79,7 +87,7 @@ def patient_in(reference: str | None) -> str | None:
 
 
 class Chart:
-    """What a request brought about its patient, read on demand.
+    """What a request brought about its patient, read on demand, and what was fetched beside it.
 
     ``now`` bounds look-backs; ``zone`` is the hospital's; ``prefetch`` maps each key to its undecoded JSON.
     """
@@ -100,12 +108,23 @@ class Chart:
             self._results[search.key] = found
         return found
 
+    def add(self, search: Search, fetched: Fetched) -> None:
+        """Takes what was fetched in the place of what was sent, unless it brought nothing (PF-20).
+
+        A Patient who is another than the one of the context is nobody's fault but the server's: not read.
+        """
+        found = None if fetched.raw is None else self._decode(bytes(fetched.raw), search)
+        if found is not None and found.sent is Sent.READ and not found.other_patient:
+            self._results[search.key] = found
+        elif self.results(search).sent is not Sent.READ:
+            self._results[search.key] = Results(Sent.FAILED, (), False, why=fetched.why)
+
     def _decode(self, raw: bytes, search: Search) -> Results:
         if raw == b"null":
             return Results(Sent.READ)
         try:
             head = _head.decode(raw)
-        except msgspec.ValidationError:
+        except msgspec.DecodeError:
             return Results(Sent.MALFORMED, (), False)
         if head.resourceType == "OperationOutcome":
             return _outcome(head.issue)
@@ -150,7 +169,7 @@ class Chart:
 def _read(raw: bytes, resource: str) -> msgspec.Struct | None:
     try:
         decoded: msgspec.Struct = _decoders[resource].decode(raw)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         return None
     return decoded
 

@@ -17,13 +17,15 @@ CLOCK_SKEW = timedelta(days=1)
 
 
 def not_read(declaration: FactDeclaration, results: Iterable[Results]) -> Fact:
-    missing, reason = [], None
+    """``unknown``, with the keys of what was neither sent nor fetched and why, or because there are more entries."""
+    missing: dict[str, str] = {}
+    reason = None
     for search, result in zip(declaration.searches, results, strict=True):
         if result.sent is not Sent.READ:
-            missing.append(search.key)
+            missing[search.key] = result.why
         elif not result.complete:
             reason = Reason("notAllRead")
-    return Fact.unknown(*missing, reason=Reason("notSent") if missing else reason)
+    return Fact.unknown(*missing, reason=Reason(next(iter(missing.values()))) if missing else reason)
 
 
 def day(span: Span | None, chart: Chart) -> str:

@@ -18,7 +18,10 @@ from cds_service.facts import Fact, Reason, State
 
 LONGEST_SUMMARY = 139
 LONGEST_VALUE = 24
-_LONGEST_WORDS = 60
+_LONGEST_WORDS = 100
+# What GFM makes links of by itself, even where it is written with entities; a zero-width space breaks it unseen.
+_LINK = re.compile(r"(?<=[a-z]):(?=//)|www(?=\.)|@|(?:mailto|xmpp)(?=:)", re.IGNORECASE)
+_BREAK = "\u200b"
 _OF_ORDERS = ("order", "drafts", "dosage")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
@@ -44,7 +47,7 @@ def escaped(text: str) -> str:
     entities = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     harmless = re.sub(r"([\\`*_\[\]|~])", r"\\\1", entities)
     harmless = re.sub(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=]))", r"\1\\", harmless)  # would begin a list, heading or rule
-    return harmless.replace("://", ":&#47;&#47;").replace("@", "&#64;").replace("www.", "www&#46;")
+    return _LINK.sub(lambda match: match[0] + _BREAK if match[0] != "@" else _BREAK + "@", harmless)
 
 
 class Speech:
@@ -120,7 +123,8 @@ class Speech:
 
     def evidence(self, used: Mapping[str, Fact]) -> list[str]:
         """One line for each fact that was looked at: what was read, or why nothing was."""
-        return [line for name, fact in used.items() for line in self._evidence_lines(name, fact)]
+        lines = [line for name, fact in used.items() for line in self._evidence_lines(name, fact)]
+        return list(dict.fromkeys(lines))
 
     def _evidence_lines(self, name: str, fact: Fact) -> list[str]:
         words, label = self._pack.words, self._pack.facts[name].label

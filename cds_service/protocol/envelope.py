@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +24,7 @@ _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
 
-class _FhirAuthorization(msgspec.Struct):
+class FhirAuthorization(msgspec.Struct):
     access_token: str | None = None
     token_type: str | None = None
     expires_in: float | None = None
@@ -33,20 +33,20 @@ class _FhirAuthorization(msgspec.Struct):
     patient: str | None = None
 
 
-class _Context(msgspec.Struct):
+class Context(msgspec.Struct):
     userId: str
     patientId: str
     encounterId: str | None = None
     selections: list[str] | None = None
-    draftOrders: msgspec.Raw = msgspec.Raw()
+    draftOrders: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class _HookRequest(msgspec.Struct):
+class HookBody(msgspec.Struct):
     hook: str
     hookInstance: str
-    context: _Context
+    context: Context
     fhirServer: str | None = None
-    fhirAuthorization: _FhirAuthorization | None = None
+    fhirAuthorization: FhirAuthorization | None = None
     prefetch: dict[str, msgspec.Raw] | None = None
 
 
@@ -76,7 +76,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A call whose envelope is in order. ``selections`` is ``None`` for hooks that have none."""
+    """A call whose envelope is in order. ``selections`` is ``None`` for hooks that have none.
+
+    ``fhir_server`` and ``access_token`` are ``""`` where the client lends none; what a token's ``scope`` and
+    ``expires_in`` say is not looked at, because clients write them in many ways (FA-05, FA-06, field.md 0.6).
+    """
 
     hook: str
     hook_instance: str
@@ -86,6 +90,8 @@ class HookRequest:
     selections: tuple[str, ...] | None
     drafts: tuple[Draft, ...]
     prefetch: Mapping[str, msgspec.Raw]
+    fhir_server: str = ""
+    access_token: str = field(default="", repr=False)
 
     def selected(self) -> list[Draft]:
         """The orders to judge: those selected, or every draft where the hook selects none (CTX-05, CTX-07).
@@ -98,7 +104,7 @@ class HookRequest:
 
 
 _hook_only = msgspec.json.Decoder(_HookOnly)
-_request = msgspec.json.Decoder(_HookRequest)
+_request = msgspec.json.Decoder(HookBody)
 _bundle = msgspec.json.Decoder(_Bundle, float_hook=Decimal)
 
 
@@ -108,7 +114,7 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
     Raises:
         Fault: 400, with the path of what is wrong.
     """
-    call = _decode(_request, body, "")
+    call = decode_json(_request, body, "")
     if call.hook != hook:
         raise Fault(400, "invalid", f"this service answers the hook {hook}", "hook")
     _not_blank(call.hookInstance, "hookInstance")
@@ -130,6 +136,8 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
         selections=tuple(context.selections or ()) if hook == "order-select" else None,
         drafts=_drafts(context.draftOrders) if hook in ORDER_HOOKS else (),
         prefetch=call.prefetch or {},
+        fhir_server=call.fhirServer or "",
+        access_token=(call.fhirAuthorization.access_token if call.fhirAuthorization else None) or "",
     )
 
 
@@ -139,15 +147,15 @@ def read_hook(body: bytes) -> str:
     Raises:
         Fault: 400, if there is none.
     """
-    hook: str = _decode(_hook_only, body, "").hook
+    hook: str = decode_json(_hook_only, body, "").hook
     return hook
 
 
-def _drafts(raw: msgspec.Raw) -> tuple[Draft, ...]:
+def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
     path = "context.draftOrders"
-    if bytes(raw) in (b"", b"null"):
+    if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
         raise Fault(400, "required", "expected a Bundle", path)
-    bundle = _decode(_bundle, bytes(raw), path)
+    bundle = decode_json(_bundle, bytes(raw), path)
     if bundle.resourceType != "Bundle":
         raise Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType")
     drafts = []
@@ -180,7 +188,12 @@ def _deeper_than(tree: Any, levels: int) -> bool:
     return True
 
 
-def _decode(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) -> Any:
+def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) -> Any:
+    """What ``decoder`` reads from ``body``, which stands at the path ``prefix`` of the request.
+
+    Raises:
+        Fault: 400, with the path of what is wrong; no value is repeated.
+    """
     try:
         body.decode("utf-8")
         return decoder.decode(body)

@@ -1,0 +1,202 @@
+"""Feedback as clients send it: checked, and every spelling in use brought to one form. Imports this room only.
+
+Reasons come spelled as ``overrideReason.reason`` (the specification), ``overrideReasons.reason`` or named members of
+``overrideReasons.extension`` (Epic), ``overrideReason.code`` (early sandbox) and ``overrideReason.key`` (WintEHR).
+Unknown members are ignored (J-08, EXT-01). A fault names ``feedback[i]`` and repeats no value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from cds_service.protocol.envelope import decode_json
+from cds_service.protocol.faults import Fault
+
+OUTCOMES = ("accepted", "overridden")
+MAX_BODY_BYTES = 1_000_000
+# Longer texts are no codes or names; comments are cut instead, so that nothing else is lost with them (FB-18).
+_LONGEST_TEXT = 1_000
+_LONGEST_COMMENT = 4_000
+_LONGEST_RAW = 16_000
+_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_EPIC = "com.epic.cdshooks.feedback.overrideReason."
+# What an entry may keep of itself where free text is not kept.
+_CODED = frozenset(
+    [
+        "card",
+        "outcome",
+        "outcomeTimestamp",
+        "acceptedSuggestions",
+        "id",
+        "overrideReason",
+        "overrideReasons",
+        "reason",
+        "code",
+        "key",
+        "system",
+        "display",
+        "extension",
+        *(_EPIC + name for name in ("reasonCategory", "reasonDisplay", "reasonTitle")),
+    ]
+)
+
+
+class AcceptedSuggestion(msgspec.Struct):
+    id: str
+
+
+class ReasonCoding(msgspec.Struct):
+    code: str | None = None
+    system: str | None = None
+    display: str | None = None
+
+
+class OverrideReason(msgspec.Struct):
+    reason: ReasonCoding | None = None
+    code: str | None = None
+    key: str | None = None
+    system: str | None = None
+    display: str | None = None
+    userComment: str | None = None
+    extension: Any = None
+
+
+class FeedbackEntry(msgspec.Struct):
+    card: str
+    outcome: str
+    outcomeTimestamp: str
+    acceptedSuggestions: list[AcceptedSuggestion] | None = None
+    overrideReason: OverrideReason | None = None
+    overrideReasons: OverrideReason | None = None
+
+
+class _Feedback(msgspec.Struct):
+    feedback: list[msgspec.Raw]
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One thing that a clinician did with a card.
+
+    ``at`` is in UTC. Texts are ``""`` where nothing was said. ``raw`` is the entry as sent, or its coded members
+    alone where free text is not kept or it is very long.
+    """
+
+    card: str
+    outcome: str
+    at: datetime
+    suggestions: tuple[str, ...]
+    reason: tuple[str, str, str]
+    """System, code and display."""
+    comment: str
+    raw: str
+
+
+_feedback = msgspec.json.Decoder(_Feedback)
+_entry = msgspec.json.Decoder(FeedbackEntry)
+_anything = msgspec.json.Decoder()
+
+
+def decode_feedback(body: bytes, *, keep_comments: bool) -> tuple[Feedback, ...]:
+    """The entries of one call, all of them or none (FB-15).
+
+    Raises:
+        Fault: 400, with the path of what is wrong.
+    """
+    raws = decode_json(_feedback, body, "").feedback
+    return tuple(_read(bytes(raw), f"feedback[{index}]", keep_comments) for index, raw in enumerate(raws))
+
+
+def _read(raw: bytes, path: str, keep_comments: bool) -> Feedback:
+    entry: FeedbackEntry = decode_json(_entry, raw, path)
+    if entry.outcome not in OUTCOMES:
+        raise Fault(400, "value", f"expected one of {', '.join(OUTCOMES)}", f"{path}.outcome")
+    suggestions = [
+        _uuid(suggestion.id, f"{path}.acceptedSuggestions[{index}].id")
+        for index, suggestion in enumerate(entry.acceptedSuggestions or ())
+    ]
+    if entry.outcome == "accepted" and not suggestions:
+        raise Fault(400, "required", "expected at least one accepted suggestion", f"{path}.acceptedSuggestions")
+    name = "overrideReason" if entry.overrideReason is not None else "overrideReasons"
+    given = entry.overrideReason or entry.overrideReasons or OverrideReason()
+    return Feedback(
+        card=_uuid(entry.card, f"{path}.card"),
+        outcome=entry.outcome,
+        at=_moment(entry.outcomeTimestamp, f"{path}.outcomeTimestamp"),
+        suggestions=tuple(dict.fromkeys(suggestions)),
+        reason=_reason(given, f"{path}.{name}"),
+        comment=_storable(given.userComment or "")[:_LONGEST_COMMENT] if keep_comments else "",
+        raw=_raw(raw, keep_comments),
+    )
+
+
+def _reason(given: OverrideReason, path: str) -> tuple[str, str, str]:
+    """System, code and display of a reason, whichever way it is spelled."""
+    if given.reason is not None:
+        coding, path = given.reason, f"{path}.reason"
+    elif isinstance(given.extension, dict) and any(str(name).startswith(_EPIC) for name in given.extension):
+        said = {name: given.extension.get(_EPIC + name) for name in ("reasonCategory", "reasonDisplay", "reasonTitle")}
+        category, display, title = (value if isinstance(value, str) else "" for value in said.values())
+        coding = ReasonCoding(category, _EPIC + "reasonCategory", display or title)
+    else:
+        coding = ReasonCoding(given.code or given.key, given.system, given.display)
+    texts = {"system": coding.system or "", "code": coding.code or "", "display": coding.display or ""}
+    for name, text in texts.items():
+        _bounded(text, f"{path}.{name}")
+    return _storable(texts["system"]), _storable(texts["code"]), _storable(texts["display"])
+
+
+def _uuid(text: str, path: str) -> str:
+    """A uuid as it was sent by us, or any other text as it stands: whose it is shows later (FB-12)."""
+    if not text.strip():
+        raise Fault(400, "value", "expected a non-empty string", path)
+    _bounded(text, path)
+    try:
+        return str(UUID(text.strip()))
+    except ValueError:
+        return _storable(text)
+
+
+def _moment(text: str, path: str) -> datetime:
+    """RFC 3339, any offset brought to UTC; digits beyond the microsecond are dropped, a leap second is the next."""
+    match = _RFC_3339.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError
+        start, seconds, fraction, offset = match.groups()
+        leap = seconds == "60"
+        moment = datetime.fromisoformat(
+            f"{start}{'59' if leap else seconds}{(fraction or '')[:7]}{offset}".upper()
+        ) + timedelta(seconds=leap)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Fault(400, "value", "expected an RFC 3339 date and time with its offset", path) from None
+
+
+def _raw(raw: bytes, keep_comments: bool) -> str:
+    if keep_comments and len(raw) <= _LONGEST_RAW:
+        return raw.decode()
+    return msgspec.json.encode(_coded(_anything.decode(raw))).decode()
+
+
+def _coded(node: Any) -> Any:
+    """A tree with its coded members only."""
+    if isinstance(node, dict):
+        return {name: _coded(child) for name, child in node.items() if name in _CODED}
+    return [_coded(child) for child in node] if isinstance(node, list) else node
+
+
+def _bounded(text: str, path: str) -> None:
+    if len(text) > _LONGEST_TEXT:
+        raise Fault(400, "too-long", f"expected at most {_LONGEST_TEXT} characters", path)
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL holds every character but one."""
+    return text.replace("\0", "\ufffd")

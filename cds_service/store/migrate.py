@@ -1,0 +1,52 @@
+"""Brings the tables to the state that this code needs. Alembic is imported only when there is something to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from cds_service.store.database import StoreDown, reading
+from cds_service.store.tables import REVISION
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+# Any number, the same in every instance: those that start at once take turns.
+_LOCK = 1_844_674_407
+
+
+def bring_up_to_date(engine: Engine) -> None:
+    """Creates or changes the tables, once, however many instances start at the same time.
+
+    Raises:
+        StoreDown: a newer version of the software has changed them in a way unknown to this one.
+        SQLAlchemyError: the database cannot be used.
+    """
+    with reading(engine) as connection:
+        if revision(connection) == REVISION:
+            return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config(attributes={"connection": None})
+    config.set_main_option("script_location", str(_SCRIPTS))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        present = revision(connection)
+        if present == REVISION:
+            return
+        if present is not None and present not in known:
+            raise StoreDown(f"its tables are of revision {present}, made by a newer version of this software")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision the tables are of; ``None`` before the first."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

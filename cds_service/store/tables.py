@@ -1,0 +1,111 @@
+"""The tables. A change here is a new revision in ``migrations/versions`` and a new ``REVISION``; a test compares them.
+
+Texts are ``''`` where there is nothing, so that they group and compare alike on both databases.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+REVISION = "0001"
+
+metadata = MetaData()
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time, aware and in UTC on the way in and out; SQLite keeps no offset itself."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _origin() -> list[Column[int] | Column[str]]:
+    """Whose card or suggestion: the finding number of its uuid (null: not one of ours) and what it stands for."""
+    return [
+        Column("finding", Integer),
+        Column("decision", Text, nullable=False),
+        Column("rule", Text, nullable=False),
+        Column("version", Text, nullable=False),
+    ]
+
+
+# One row for each thing that a clinician did with a card, for ever: a later outcome is a new row (FB-10).
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", String(32), primary_key=True),  # made of what makes two entries the same (feedback.identity)
+    Column("received_at", Moment, nullable=False, index=True),
+    Column("service", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("card", Text, nullable=False, index=True),
+    Column("outcome", Text, nullable=False),
+    Column("outcome_at", Moment, nullable=False),
+    Column("reason_system", Text, nullable=False),
+    Column("reason_code", Text, nullable=False),
+    Column("reason_display", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    *_origin(),
+    Column("raw", Text, nullable=False),
+)
+
+accepted_suggestion = Table(
+    "accepted_suggestion",
+    metadata,
+    Column("feedback", String(32), ForeignKey("feedback.id", ondelete="CASCADE"), primary_key=True),
+    Column("suggestion", Text, primary_key=True),
+    *_origin(),
+)
+
+# How often each rule's card was shown: one row for each day, added to by every process.
+shown = Table(
+    "shown",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("decision", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("indicator", Text, primary_key=True),
+    Column("times", BigInteger, nullable=False),
+)
+
+# Keys of uuids, the one made here and every other that was ever in use (Z18).
+uuid_key = Table(
+    "uuid_key",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("key", String(64), nullable=False),  # hexadecimal
+    Column("since", Moment, nullable=False),
+)
+
+# Tokens of clients that were seen, until they expire (Z28).
+token = Table(
+    "token",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),  # seconds since 1970
+)

@@ -1,0 +1,49 @@
+"""Every test that takes ``store_url`` runs on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from servers import PostgreSQL, postgresql_programs
+
+_databases = count()
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL of the tests' own; where none is installed the tests on it are skipped, but never by CI."""
+    programs = postgresql_programs()
+    if programs is None:
+        reason = "no PostgreSQL server is installed (Debian: apt-get install postgresql)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    server = PostgreSQL(programs)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def own_postgresql():
+    """A PostgreSQL that the test may stop and kill."""
+    programs = postgresql_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
+    server = PostgreSQL(programs)
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request, tmp_path):
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    return request.getfixturevalue("postgresql").make_database(f"test{next(_databases)}")
