@@ -220,3 +220,62 @@ def test_serve_refuses_a_file_of_clients_that_does_not_hold(clients_file):
     )
     assert done.returncode == 1
     assert f"{path}:6: clients: clients/ehr/profile: 'fhir' is not one of" in done.stderr
+
+
+def test_FB_16_feedback_needs_a_token_too(app_for, maker, assert_outcome):
+    client, path = app_for(), f"{SERVICE}/feedback"
+    assert_outcome(client.post(path, json={"feedback": []}), 401)
+    assert_outcome(client.post(path, json={"feedback": []}, headers={"Authorization": "Bearer a.b.c"}), 401)
+    for audience in (BASE + path, BASE + SERVICE):
+        answer = client.post(path, json={"feedback": []}, headers={"Authorization": maker.bearer(aud=audience)})
+        assert answer.status_code not in (401, 403)
+
+
+def test_SEC_14_used_tokens_are_known_to_every_worker(app_for, maker, body, tmp_path):
+    store = {"store": f"sqlite:///{tmp_path / 'store.sqlite3'}", "replay_store": "database"}
+    first, second, authorization = app_for(**store), app_for(**store), maker.bearer()
+
+    def status(client, call):
+        return client.post(SERVICE, json=call, headers={"Authorization": authorization}).status_code
+
+    assert status(first, body) == 200
+    assert status(second, body) == 200  # a retry
+    assert status(second, body | {"hookInstance": "x"}) == 401
+
+
+def test_a_store_of_used_tokens_that_is_down_lets_nobody_in(app_for, maker, body, tmp_path, assert_outcome):
+    (tmp_path / "file").write_text("no folder")
+    client = app_for(store=f"sqlite:///{tmp_path / 'file' / 'store.sqlite3'}", replay_store="database")
+    assert_outcome(client.post(SERVICE, json=body, headers={"Authorization": maker.bearer()}), 503)
+    assert_outcome(client.post(SERVICE, json=body), 401)
+
+
+def test_FA_08_each_client_has_its_own_fhir_servers(clients_file):
+    from cds_service.app import allowed_servers
+    from cds_service.settings import Settings
+
+    text = (
+        'fhir-servers = ["https://one.example/fhir"]\n[clients.other]\nissuer = "urn:other"\n'
+        'jwks-url = "https://x.example/"\nopen-fhir-servers = ["http://127.0.0.1:9/fhir"]'
+    )
+    settings = Settings(loopback=True, fhir_servers=["https://ours.example/fhir"])
+    allowed = allowed_servers(settings, read_clients(clients_file(text)))
+    assert {name: set(servers.servers) for name, servers in allowed.items()} == {
+        "ehr": {"https://one.example/fhir"},
+        "other": {"http://127.0.0.1:9/fhir"},
+    }
+    assert not any(servers.loopback for servers in allowed.values())
+    assert set(allowed_servers(settings, None)[""].servers) == {"https://ours.example/fhir"}
+
+
+def test_V_02_a_client_is_answered_in_its_own_profile(app_for, maker, request_for):
+    call = request_for("amara-okafor", "hydroxocobalamin-100-im")
+
+    def card(client):
+        (told,) = client.post(SERVICE, json=call, headers={"Authorization": maker.bearer()}).json["cards"]
+        return told
+
+    assert card(app_for())["suggestions"]
+    epic = card(app_for('profile = "epic"'))
+    assert "suggestions" not in epic
+    assert "To order by hand" in epic["detail"]
