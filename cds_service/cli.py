@@ -208,7 +208,8 @@ def explain(request_file: Any, now: datetime | None, form: str) -> None:
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) -> None:
-    """Prove the content: schema, references, gaps, overlaps, unreachable rules, texts, codes, orders.
+    """Prove the content: schema, references, gaps, overlaps, unreachable rules, texts, codes, orders; and, if all that
+    holds, that the scenarios in the folder fixtures beside it still hold.
 
     Example: cds-service check cards
     """
@@ -217,6 +218,8 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
         problems = update_lock(cards) if update else []
         overlay = read_site(site or Settings().site)
         problems = problems or check_content(cards, template_words(load_pack(cards, overlay)), overlay)
+        if not problems and not overlay.digest:  # scenarios are of the content as it stands, not of one site
+            problems = _scenarios_that_differ(cards)
     except ContentError as error:
         problems = list(error.problems)
     if form == "json":
@@ -256,6 +259,22 @@ def export(form: str, out: Path | None, cards: Path | None) -> None:
     else:
         for path in write(pack, form, out):
             click.echo(path)
+
+
+def _scenarios_that_differ(cards: Path) -> list[str]:
+    """``file:line: fixture: case: difference`` for every scenario beside the content that answers otherwise."""
+    fixtures = cards.resolve().parent / "fixtures"
+    if not (fixtures / "scenarios").is_dir():
+        return []
+    fire = in_process(_evaluator(cards))
+    found = []
+    for scenario in read_scenarios(fixtures):
+        case = scenario.name.rpartition("/")[2]
+        for difference in fire(scenario).differences:
+            lines = scenario.path.read_text(encoding="utf-8").splitlines()
+            line = next((n for n, text in enumerate(lines, 1) if text.strip() == f"- name: {case}"), 1)
+            found.append(f"{scenario.path}:{line}: fixture: {case}: {difference}")
+    return found
 
 
 def _openapi(cards: Path | None, out: Path | None) -> None:

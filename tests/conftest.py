@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import hypothesis
 import jsonschema
 import pytest
 from fhir.resources.R4B.operationoutcome import OperationOutcome
@@ -23,6 +24,10 @@ from cds_service.evaluate import Evaluator
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import moved, search
 from cds_service.settings import Settings
+
+# A slow machine is no defect: no property has a time to keep.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 FIXTURES = packaged("fixtures")
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +11,10 @@ import urllib.request
 from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
+
+from cds_service.cli import main
+from cds_service.packaged import packaged
 
 
 def run(*arguments, stdin=None):
@@ -153,3 +158,15 @@ def test_the_application_also_runs_under_gunicorn(tmp_path):
     finally:
         process.terminate()
         process.wait(10)
+
+
+def test_check_names_the_scenarios_that_no_longer_hold(tmp_path):
+    for folder in ("cards", "fixtures"):
+        shutil.copytree(packaged(folder), tmp_path / folder)
+    story = tmp_path / "fixtures/scenarios/platelets-and-im.yaml"
+    text = story.read_text()
+    story.write_text(text.replace("topic: imPlateletsThinNeedle", "topic: imPlateletsThickNeedle", 1))
+    checked = CliRunner().invoke(main, ["check", str(tmp_path / "cards")])
+    assert checked.exit_code == 1
+    assert all(": fixture: " in line and "platelets-and-im.yaml:" in line for line in checked.output.splitlines())
+    assert "missing card imPlateletsThickNeedle" in checked.output
