@@ -17,6 +17,7 @@ from cds_service.chart.allowed import AllowedServers
 from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
+from cds_service.gate import Gate
 from cds_service.protocol.faults import Fault, operation_outcome
 from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
 from cds_service.protocol.openapi import openapi
@@ -25,6 +26,7 @@ from cds_service.serving import Serving
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
+from cds_service.trust.clients import Clients, ClientsError
 
 _log = logging.getLogger("cds_service")
 _json = msgspec.json.Encoder(decimal_format="number")
@@ -45,17 +47,21 @@ def create_app(settings: Settings | None = None) -> Flask:
         ContentError: the content cannot be used or is not the locked one; every problem with file and line.
         ValueError: a FHIR server is configured that cannot be one, or the store's URL is none; a store that is only
             down stops nothing.
+        ClientsError: the file of clients cannot be used; every problem with file and line.
     """
     settings = settings or Settings()
     store = Store(settings.store, settings.uuid_key())
     serving = Serving(settings, store.key)
     counts = Counts()
     fhir = FhirClient(fhir_limits(settings))
-    fhir_servers = allowed_servers(settings)
+    pack = serving.now().evaluator.pack
+    gate = Gate(settings, pack.services, pack.templates, counts.refused)
+    fhir_servers = allowed_servers(settings, gate.clients)
     app = Flask("cds_service", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.before_request(gate.enter)
 
     @app.get("/cds-services")
     def list_services() -> Response:
@@ -69,8 +75,9 @@ def create_app(settings: Settings | None = None) -> Flask:
             raise Fault(404, "not-found", "there is no service of this id")
         g.service, g.began = service.id, time.perf_counter()
         body = _body(settings.max_body_bytes)
-        fetch = fhir.within_budget(fhir_servers)
-        profile = Profile(settings.default_profile)
+        gate.use(body)
+        fetch = fhir.within_budget(fhir_servers[g.client.name])
+        profile = Profile(g.client.profile, g.client.preference_list)
         answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
         counts.findings(service, answer)
         for shown in served.attribution.shown(answer.body["cards"]):
@@ -84,10 +91,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         if service_id not in served.evaluator.pack.services:
             raise Fault(404, "not-found", "there is no service of this id")
         body = _body(min(settings.max_body_bytes, MAX_BODY_BYTES))
+        gate.use(body)
         said = decode_feedback(body, keep_comments=settings.keep_comments)
         now = datetime.now(UTC)
         try:
-            store.add(served.attribution.entries(said, store.keys, service_id, client="", now=now))
+            store.add(served.attribution.entries(said, store.keys, service_id, client=g.client.name, now=now))
         except StoreDown:
             text = "the feedback could not be stored; send it again later"
             raise Fault(503, "transient", text) from None
@@ -132,20 +140,14 @@ def create_app(settings: Settings | None = None) -> Flask:
             counts.call(g.service, response.status_code, time.perf_counter() - g.began)
         return response
 
-    @app.after_request
-    def allow_browsers(response: Response) -> Response:
-        """CORS for browser clients, on services only, errors included (SEC-18, SEC-19, Z26)."""
-        if request.path == "/cds-services" or request.path.startswith("/cds-services/"):
-            response.headers["Access-Control-Allow-Origin"] = "*"
-            if request.method == "OPTIONS":
-                response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "GET, POST")
-                response.headers["Access-Control-Allow-Headers"] = "authorization, content-type"
-                response.headers["Access-Control-Max-Age"] = "600"
-        return response
+    app.after_request(gate.allow_browsers)
 
     @app.errorhandler(Fault)
     def refuse(fault: Fault) -> Response:
-        return _outcome(fault.status, fault.outcome())
+        response = _outcome(fault.status, fault.outcome())
+        if fault.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     @app.errorhandler(HTTPException)
     def refuse_http(error: HTTPException) -> Response:
@@ -170,18 +172,27 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def allowed_servers(settings: Settings) -> AllowedServers:
-    """The FHIR servers that may be called while no clients are configured: those listed, and on loopback any there.
+def allowed_servers(settings: Settings, clients: Clients | None) -> dict[str, AllowedServers]:
+    """The FHIR servers that may be called for each client, by its name.
+
+    While no clients are configured, for anybody (``""``): those of the settings, and on loopback any there.
 
     Raises:
         ValueError: one of them cannot be the base URL of a FHIR server.
     """
-    return AllowedServers.of(
-        settings.fhir_servers,
-        open_bases=settings.fhir_open_servers,
-        private_hosts=settings.fhir_private_hosts,
-        loopback=settings.loopback,
-    )
+    if clients is None:
+        anybody = AllowedServers.of(
+            settings.fhir_servers,
+            open_bases=settings.fhir_open_servers,
+            private_hosts=settings.fhir_private_hosts,
+            loopback=settings.loopback,
+        )
+        return {"": anybody}
+    private = clients.private_hosts.union(settings.fhir_private_hosts)
+    return {
+        client.name: AllowedServers.of(client.fhir_servers, open_bases=client.open_fhir_servers, private_hosts=private)
+        for client in clients.clients
+    }
 
 
 def fhir_limits(settings: Settings) -> Limits:
@@ -215,5 +226,17 @@ def _outcome(status: int, outcome: Mapping[str, Any]) -> Response:
 
 
 def wsgi() -> Flask:
-    """The factory that WSGI servers call."""
-    return create_app()
+    """The factory that WSGI servers call.
+
+    Raises:
+        ClientsError: nobody is authenticated, and nobody said that this is meant.
+    """
+    settings = Settings()
+    if settings.clients is None and not settings.loopback and not settings.insecure:
+        raise ClientsError(
+            [
+                "no clients are configured: set CDS_SERVICE_CLIENTS to a clients.toml, or say who can reach this "
+                "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
+            ]
+        )
+    return create_app(settings)

@@ -25,6 +25,7 @@ from cds_service.content.load import load_pack
 from cds_service.content.site import read_site
 from cds_service.evaluate import Evaluator
 from cds_service.explain import explain as explain_request
+from cds_service.gate import clients_of
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.openapi import openapi
@@ -34,6 +35,7 @@ from cds_service.replay.scenarios import Scenario, read_scenarios
 from cds_service.serving import prepare, services_of
 from cds_service.settings import Settings
 from cds_service.suggestions import template_words
+from cds_service.trust.clients import ClientsError
 
 _json = msgspec.json.Encoder(decimal_format="number")
 # Evaluation is work for the processor: more threads than this only queue for the interpreter.
@@ -83,27 +85,33 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     from cds_service.app import allowed_servers
 
     loopback = _is_loopback(host)
-    if not loopback and not insecure:
+    settings = Settings(loopback=loopback, insecure=insecure)
+    if not loopback and not insecure and settings.clients is None:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
-    settings = Settings(loopback=loopback)
     try:
-        allowed_servers(settings)
         served = prepare(settings)
-    except ContentError as error:
+        pack = served.evaluator.pack
+        clients = clients_of(settings, pack.services, pack.templates)
+        allowed_servers(settings, clients)
+    except (ContentError, ClientsError) as error:
         raise click.ClickException("\n".join(error.problems)) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    pack = served.evaluator.pack
     store = _store(settings)  # its tables are brought up to date before anybody listens
     store.close()
     if store.problem:
         click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
+    os.environ["CDS_SERVICE_INSECURE"] = "1" if insecure else "0"
     if workers > 1:
+        os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")  # a token used at one is used at all (SEC-14)
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
     note = "" if served.evaluator.shown else "; unreviewed content runs as shadow: no cards are shown"
-    click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}; anybody may call{note})")
+    click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
+    click.echo(f"may call: {clients.told() if clients else 'anybody who reaches it; no clients are configured'}")
+    for warning in clients.warnings() if clients else ():
+        click.echo(warning, err=True)
     click.echo(f"feedback is kept in {store.where}")
     server = Granian(
         "cds_service.app:wsgi",

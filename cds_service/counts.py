@@ -40,6 +40,9 @@ class Counts:
             ["service", "decision", "version", "rule", "indicator", "status"],
             registry=self._registry,
         )
+        self._refused = Counter(
+            "cds_service_refusals", "Calls that were not let in, by reason", ["reason"], registry=self._registry
+        )
         self._off = Gauge(
             "cds_service_decision_off",
             "1 for each decision that the site has switched off",
@@ -66,6 +69,10 @@ class Counts:
                     finding.then.indicator,
                     decision.status,
                 ).inc()
+
+    def refused(self, reason: str) -> None:
+        """One call that was not let in; ``reason`` is one of few fixed words."""
+        self._refused.labels(reason).inc()
 
     def off(self, decisions: Iterable[str]) -> None:
         """The decisions now switched off; those switched on again disappear."""

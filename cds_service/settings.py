@@ -48,6 +48,21 @@ class Settings(BaseSettings):
     )
     loopback: bool = Field(default=False, description="set by serve when it listens on loopback only")
 
+    clients: Path | None = Field(default=None, description="who may call, a clients.toml; anybody if unset")
+    insecure: bool = Field(default=False, description="set by serve --insecure: open although not on loopback")
+    token_leeway_seconds: float = Field(default=60, ge=0, le=60, description="skew of clocks, in seconds (SEC-08)")
+    token_life_seconds: float = Field(default=3600, gt=0, description="longest life of a token, in seconds (SEC-08)")
+    key_set_seconds: float = Field(
+        default=600, ge=1, description="how long a key set is used before it is read again, in seconds (SEC-13)"
+    )
+    replay_protection: bool = Field(
+        default=True, description="a token serves one call and its retries; some test kits reuse tokens (Z28)"
+    )
+    replay_store: Literal["memory", "database"] = Field(
+        default="memory", description="where used tokens are kept; serve with several workers takes the database (Z28)"
+    )
+    open_discovery: bool = Field(default=True, description="discovery needs no token; it holds no patient's data")
+
     fhir_servers: _Names = Field(
         default=(), description="base URLs of the FHIR servers that may be called, with the token of the call (FA-08)"
     )
