@@ -76,8 +76,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         g.service, g.began = service.id, time.perf_counter()
         body = _body(settings.max_body_bytes)
         gate.use(body)
-        fetch = fhir.within_budget(fhir_servers[g.client.name])
-        profile = Profile(g.client.profile, g.client.preference_list)
+        fetch = counts.fetching(fhir.within_budget(fhir_servers[g.client.name]))
+        profile = Profile(g.client.profile, g.client.preference_list, g.client.issuer)
         answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
         counts.findings(service, answer)
         for shown in served.attribution.shown(answer.body["cards"]):
@@ -110,7 +110,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     @app.get("/openapi.json")
     def describe() -> Response:
-        return Response(_json.encode(openapi(__version__, serving.now().listed)), mimetype="application/json")
+        document = openapi(__version__, serving.now().listed, authenticated=gate.clients is not None)
+        return Response(_json.encode(document), mimetype="application/json")
 
     @app.get("/healthz")
     def alive() -> Response:

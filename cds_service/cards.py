@@ -67,6 +67,10 @@ class Call:
             orders.append(NO_ORDER)
         return judge(pack, self.service, self.chart, self.facts, drafts, orders)
 
+    def about(self, one: Judged, finding: Finding) -> tuple[str, ...]:
+        """What tells the uuids of one finding from every other (Z18)."""
+        return self.profile.issuer, self.request.hook_instance, one.order.reference, finding.topic
+
     def speech(self, one: Judged) -> Speech:
         """The words for one of its orders."""
         return Speech(
@@ -142,7 +146,7 @@ def card_of(
     lines.append(version if reviewed else f"{version} {words['not-reviewed']}")
     number = pack.findings.get((finding.topic, finding.decision.version), 0)
     card: dict[str, Any] = {
-        "uuid": make_uuid(call.evaluator.key, number, call.request.hook_instance, one.order.reference, finding.topic),
+        "uuid": make_uuid(call.evaluator.key, number, *call.about(one, finding)),
         "summary": speech.summary(finding),
         "detail": "\n".join(lines),
         "indicator": finding.then.indicator,
@@ -197,7 +201,7 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
             if suggestion.kind in ("replace", "add") and not pack.templates[suggestion.template].stocked:
                 withheld.append(fill(pack.words["not-stocked"], {"label": escaped(label)}))
                 continue
-            about = (request.hook_instance, one.order.reference, finding.topic, str(index))
+            about = (*call.about(one, finding), str(index))
             number = pack.findings.get((finding.topic, finding.decision.version), 0)
             uuid = make_uuid(evaluator.key, number, *about)
             proposal = propose(situation, suggestion, uuid)

@@ -15,10 +15,14 @@ NAMES = ("2.0", "3.0", "epic", "sandbox")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How one client is answered. ``preference_list`` maps an order template to the client's own Coding of it."""
+    """How one client is answered. ``preference_list`` maps an order template to the client's own Coding of it.
+
+    ``issuer`` is who signs its tokens: what tells its hookInstances from those of others (Z18).
+    """
 
     name: str = "2.0"
     preference_list: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    issuer: str = ""
 
     @property
     def updates(self) -> bool:
