@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,11 +12,13 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service import __version__
+from cds_service.calls import Calls
 from cds_service.chart.allowed import AllowedServers
 from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.gate import Gate
+from cds_service.logs import Tell, open_audit, silent, start_log
 from cds_service.protocol.faults import Fault, operation_outcome
 from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
 from cds_service.protocol.openapi import openapi
@@ -40,8 +41,10 @@ _SENTENCES = {
 }
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     """The WSGI application. Content is loaded here, once; a fault in it stops the start.
+
+    ``log`` is told of each call of a service.
 
     Raises:
         ContentError: the content cannot be used or is not the locked one; every problem with file and line.
@@ -57,10 +60,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     pack = serving.now().evaluator.pack
     gate = Gate(settings, pack.services, pack.templates, counts.refused)
     fhir_servers = allowed_servers(settings, gate.clients)
+    calls = Calls(pack.services, counts, log, open_audit(settings.audit, store.key, counts.audit_failed))
     app = Flask("cds_service", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.before_request(calls.begin)
     app.before_request(gate.enter)
 
     @app.get("/cds-services")
@@ -73,12 +78,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         service = served.evaluator.pack.services.get(service_id)
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
-        g.service, g.began = service.id, time.perf_counter()
         body = _body(settings.max_body_bytes)
         gate.use(body)
         fetch = counts.fetching(fhir.within_budget(fhir_servers[g.client.name]))
         profile = Profile(g.client.profile, g.client.preference_list, g.client.issuer)
         answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
+        calls.answered(answer, served.evaluator.pack.version, answer.body["cards"])
         counts.findings(service, answer)
         for shown in served.attribution.shown(answer.body["cards"]):
             store.count(service.id, *shown)
@@ -99,6 +104,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         except StoreDown:
             text = "the feedback could not be stored; send it again later"
             raise Fault(503, "transient", text) from None
+        calls.stored(len(said))
         response = Response(status=200)
         del response.headers["Content-Type"]  # there is no content
         return response
@@ -135,12 +141,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         }
         return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")
 
-    @app.after_request
-    def count(response: Response) -> Response:
-        if "service" in g:
-            counts.call(g.service, response.status_code, time.perf_counter() - g.began)
-        return response
-
+    app.after_request(calls.end)
     app.after_request(gate.allow_browsers)
 
     @app.errorhandler(Fault)
@@ -240,4 +241,4 @@ def wsgi() -> Flask:
                 "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
             ]
         )
-    return create_app(settings)
+    return create_app(settings, start_log(settings))

@@ -58,6 +58,9 @@ class Counts:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._audit_failures = Counter(
+            "cds_service_audit_failures", "Lines of the audit that could not be written", registry=self._registry
+        )
         self._off = Gauge(
             "cds_service_decision_off",
             "1 for each decision that the site has switched off",
@@ -88,6 +91,10 @@ class Counts:
     def refused(self, reason: str) -> None:
         """One call that was not let in; ``reason`` is one of few fixed words."""
         self._refused.labels(reason).inc()
+
+    def audit_failed(self) -> None:
+        """One line of the audit that could not be written."""
+        self._audit_failures.inc()
 
     def fetching(self, fetch: Fetch) -> Fetch:
         """``fetch``, counted: each search by its outcome, and the time of all of them."""

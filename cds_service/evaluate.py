@@ -29,9 +29,10 @@ __all__ = ["Answer", "Evaluator", "Judged", "evaluate"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response body, and what was decided on the way to it (for ``explain`` and for counting)."""
+    """The response body, and what was asked and decided on the way to it (for explaining, counting and auditing)."""
 
     body: dict[str, Any]
+    request: HookRequest
     judged: tuple[Judged, ...] = ()
 
 
@@ -54,7 +55,7 @@ def evaluate(
     request = decode_request(body, service.hook)
     orders = relevant_orders(evaluator.pack, request)
     if not orders:
-        return Answer({"cards": []})
+        return Answer({"cards": []}, request)
     chart = Chart(request.patient_id, request.prefetch, now, evaluator.zone)
     refuse_other_patients(evaluator.pack, request, orders, chart)
     if fetch is not None and request.fhir_server:
@@ -66,7 +67,7 @@ def evaluate(
     call = Call(evaluator, service, request, chart, facts, judged, profile)
     cards = [card for one in judged for card in order_cards(call, one)]
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
-    return Answer({"cards": cards if evaluator.shown else []}, tuple(judged))
+    return Answer({"cards": cards if evaluator.shown else []}, request, tuple(judged))
 
 
 def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Order], chart: Chart) -> None:
