@@ -53,7 +53,7 @@ class Calls:
             "asked": "hook" if is_hook else "feedback",
             "client": g.client.name,
             "status": response.status_code,
-            "ms": round(seconds * 1000, 3),
+            "seconds": round(seconds, 6),
             **g.said,
         }
         self._log(call)
