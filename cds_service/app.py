@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,7 +28,6 @@ from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
 from cds_service.trust.clients import Clients, ClientsError
 
-_log = logging.getLogger("cds_service")
 _json = msgspec.json.Encoder(decimal_format="number")
 _JSON_TYPES = ("application/json", "application/fhir+json")
 _CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
@@ -70,7 +68,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
 
     @app.get("/cds-services")
     def list_services() -> Response:
-        return Response(serving.now().catalogue, mimetype="application/json")
+        return Response(serving.now().catalogues[g.client.profile], mimetype="application/json")
 
     @app.post("/cds-services/<service_id>")
     def call_service(service_id: str) -> Response:
@@ -83,7 +81,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         fetch = counts.fetching(fhir.within_budget(fhir_servers[g.client.name]))
         profile = Profile(g.client.profile, g.client.preference_list, g.client.issuer)
         answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
-        calls.answered(answer, served.evaluator.pack.version, answer.body["cards"])
+        calls.answered(answer, served.evaluator.pack.version)
         counts.findings(service, answer)
         for shown in served.attribution.shown(answer.body["cards"]):
             store.count(service.id, *shown)
@@ -163,12 +161,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response:
-        """A defect of ours: the log names where, never what the patient's data were (ERR-04)."""
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-        _log.error("defect %s at %s", type(error).__name__, where)
+        calls.failed(error)
         return _outcome(500, operation_outcome("exception", "the service failed; this is a defect of it"))
 
     return app

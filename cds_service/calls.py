@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection
 
 from flask import Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -12,6 +12,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from cds_service.counts import Counts
 from cds_service.evaluate import Answer
 from cds_service.logs import Tell, request_id_of
+
+_log = logging.getLogger("cds_service")
 
 
 class Calls:
@@ -28,8 +30,20 @@ class Calls:
         clear_contextvars()
         bind_contextvars(request_id=g.request_id)
 
-    def answered(self, answer: Answer, version: str, cards: Sequence[Mapping[str, Any]]) -> None:
-        """A hook was answered with ``cards`` by the content of this version."""
+    def failed(self, error: Exception) -> None:
+        """A defect of ours: the log names where, never what the patient's data were (ERR-04)."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+        _log.error("defect %s at %s", type(error).__name__, where)
+        self._counts.defect()
+
+    def answered(self, answer: Answer, version: str) -> None:
+        """A hook was answered by the content of this version."""
+        for defect in answer.defects:
+            self.failed(defect.error)
+        cards = answer.body["cards"]
         g.said = {"content": version, "cards": [card["source"]["topic"]["code"] for card in cards]}
         g.about = {"patient": answer.request.patient_id, "user": answer.request.user_id}
 

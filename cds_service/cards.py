@@ -10,7 +10,7 @@ from typing import Any
 from cds_service.chart.order import NO_ORDER, read_order
 from cds_service.chart.prefetch import Chart
 from cds_service.chart.tree import Node
-from cds_service.content.decide import Finding
+from cds_service.content.decide import Defect, Finding
 from cds_service.content.model import INDICATORS, Pack, Service, Suggestion, TemplateWords
 from cds_service.content.needs import searches_of
 from cds_service.content.render import Speech, by_precedence, escaped, fill, plain
@@ -91,8 +91,12 @@ class Offer:
     selection: str = "at-most-one"
 
 
-def order_cards(call: Call, one: Judged) -> list[dict[str, Any]]:
-    """The cards about one order: criticals and warnings each their own, at most one info (Z30)."""
+def order_cards(call: Call, one: Judged, defects: list[Defect]) -> list[dict[str, Any]]:
+    """The cards about one order: criticals and warnings each their own, at most one info (Z30).
+
+    A suggestion that cannot be made leaves its card without any, a card that cannot be made leaves the others, and
+    either is added to ``defects`` (ERR-06).
+    """
     findings = by_precedence([f for f in one.decided.cards if f.decision.status == "active"])
     covered = [finding for finding in findings if not finding.then.not_covered]
     leading = [finding for finding in covered if finding.then.indicator != "info"]
@@ -105,7 +109,15 @@ def order_cards(call: Call, one: Judged) -> list[dict[str, Any]]:
     cards = []
     for finding in leading:
         further = [*(infos[1:] if finding is (infos[0] if infos else None) else []), *uncovered]
-        cards.append(card_of(call, one, finding, further, offer_of(call, one, [finding, *further])))
+        offer = Offer()
+        try:
+            offer = offer_of(call, one, [finding, *further])
+        except Exception as error:
+            defects.append(Defect(finding.topic, error))
+        try:
+            cards.append(card_of(call, one, finding, further, offer))
+        except Exception as error:
+            defects.append(Defect(finding.topic, error))
     return cards
 
 
@@ -170,6 +182,9 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
     """What a card offers, each suggestion tried first (Z1).
 
     A suggestion is withheld if accepting it would raise a critical, or anything new as severe as its own card.
+
+    Raises:
+        Exception: one of them could not be tried, by a fault of this software; then none is offered.
     """
     withdrawn = {note.then.withhold for note in one.decided.notes if note.decision.status == "active"}
     if "all" in withdrawn:
@@ -208,6 +223,9 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
             if not proposal.actions:
                 continue
             after = call.judge_again(proposal.drafts, proposal.selected)
+            for judged in after:
+                for defect in judged.decided.defects:
+                    raise defect.error
             raised = what_it_raises(call.judged, after, finding)
             if raised is not None:
                 later, worse = raised

@@ -58,6 +58,11 @@ class Counts:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._defects = Counter(
+            "cds_service_defects",
+            "Faults of this software, whether they cost an answer or a part of one; the log says where",
+            registry=self._registry,
+        )
         self._audit_failures = Counter(
             "cds_service_audit_failures", "Lines of the audit that could not be written", registry=self._registry
         )
@@ -91,6 +96,10 @@ class Counts:
     def refused(self, reason: str) -> None:
         """One call that was not let in; ``reason`` is one of few fixed words."""
         self._refused.labels(reason).inc()
+
+    def defect(self) -> None:
+        """One fault of this software."""
+        self._defects.inc()
 
     def audit_failed(self) -> None:
         """One line of the audit that could not be written."""

@@ -1,6 +1,7 @@
 """What kinds of clients can use of a card: one finding, rendered as each client can take it. Imports nothing of ours.
 
-``2.0``, ``3.0`` and ``sandbox`` take the common form (V-03, Z25): members that only one version knows are not sent.
+``2.0``, ``3.0`` and ``sandbox`` take cards in the common form (V-03, Z25): members that only one version knows are not
+sent. Discovery tells ``3.0`` its versions (D-09).
 ``epic`` takes no update, one action a suggestion, any number of suggestions, and orders only from its preference list
 (Z7; fhir.epic.com, CDS Hooks).
 """

@@ -166,7 +166,7 @@ def live(clients_file):
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "cds_service", "serve", "--port", str(port)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.DEVNULL,
         text=True,
         env={k: v for k, v in os.environ.items() if not k.startswith("CDS_SERVICE_")}
         | {"CDS_SERVICE_CLIENTS": str(clients_file())},
