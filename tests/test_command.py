@@ -48,7 +48,6 @@ def server():
     yield url
     process.terminate()
     process.wait(10)
-    process.stdout.close()
 
 
 def post(url, body):

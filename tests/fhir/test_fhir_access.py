@@ -252,7 +252,7 @@ def paged(*pages, link=None):
     return answer
 
 
-def test_PF_24_the_second_page_of_problems_is_read(call, cards_of, request_for):
+def test_PF_08_PF_24_T_14_the_second_page_of_problems_is_read(call, cards_of, request_for):
     body = request_for(PATIENT, DRAFT, without=["conditions"], prefetch={"platelets": None})
     with Stub(paged([condition("I10")], [condition("D69.6")])) as stub:
         topics = [card["source"]["topic"]["code"] for card in cards_of(call(body, stub.base))]
