@@ -20,7 +20,7 @@ from cds_service.judging import Judged, draft_nodes, is_judged, is_relevant, jud
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
 from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.protocol.uuids import make_uuid
-from cds_service.suggestions import Situation, propose, template_words, without_updates
+from cds_service.suggestions import Situation, propose, removal, template_words, without_update
 
 _OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 
@@ -204,6 +204,8 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
     withheld: list[str] = []
     selections: set[str] = set()
     seen: set[tuple[str, str]] = set()
+    replacements: list[str] = []
+    removed = ""
     for finding in findings:
         for index, suggestion in enumerate(finding.then.suggestions):
             key = (suggestion.kind, suggestion.template)
@@ -238,12 +240,17 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
                     entry["isRecommended"] = True
                 offered.append(entry)
             else:
-                uuids = (uuid, make_uuid(evaluator.key, number, *about, "remove"))
-                pair = without_updates(situation, suggestion, label, uuids, call.profile.preference_list)
-                offered += pair
-                if not pair:
+                order = without_update(situation, suggestion, label, uuid, call.profile.preference_list)
+                if order is not None:
+                    offered.append(order)
+                    if suggestion.kind == "replace":
+                        replacements.append(label)
+                        removed = removed or make_uuid(evaluator.key, number, *about, "remove")
+                else:
                     withheld.append(fill(pack.words["by-hand"], {"label": escaped(label)}))
             selections.add(finding.then.selection)
+    if replacements:
+        offered.insert(0, removal(situation, replacements, removed))
     selection = "any" if selections == {"any"} or call.profile.selections == ("any",) else "at-most-one"
     return Offer(offered, withheld, selection)
 

@@ -48,6 +48,12 @@ def test_D_03_D_04_D_06_hook_description_and_title_are_said(services):
             assert service[member].strip()
 
 
+def test_D_08_what_must_hold_before_a_call_is_said(services):
+    said = {service["hook"]: service.get("usageRequirements", "") for service in services}
+    assert "MedicationRequest" in said["order-select"]
+    assert "412" in said["order-sign"]
+
+
 def test_D_05_id_is_a_path_segment_that_is_served(client, services):
     for service in services:
         assert re.fullmatch(r"[A-Za-z0-9._-]+", service["id"])
