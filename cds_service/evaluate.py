@@ -32,13 +32,15 @@ __all__ = ["Answer", "Evaluator", "Judged", "evaluate"]
 class Answer:
     """The response body, and what was asked and decided on the way to it (for explaining, counting and auditing).
 
-    ``defects`` are faults of this software that cost a finding, a card or a suggestion, but not the answer.
+    ``defects`` are faults of this software that cost a finding, a card or a suggestion, but not the answer. ``chart``
+    is what was read; none if no order was relevant.
     """
 
     body: dict[str, Any]
     request: HookRequest
     judged: tuple[Judged, ...] = ()
     defects: tuple[Defect, ...] = ()
+    chart: Chart | None = None
 
 
 def evaluate(
@@ -76,7 +78,7 @@ def evaluate(
     if defects and not cards:
         raise defects[0].error  # silence would say that the order is right
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
-    return Answer({"cards": cards if evaluator.shown else []}, request, tuple(judged), tuple(defects))
+    return Answer({"cards": cards if evaluator.shown else []}, request, tuple(judged), tuple(defects), chart)
 
 
 def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Order], chart: Chart) -> None:
