@@ -80,7 +80,11 @@ def limits_of(pack: Pack, name: str) -> list[Fraction]:
 
 
 def _point(point: Point) -> dict[str, Any]:
-    told = {"at": point.when.isoformat(), "said": plain(point.evidence.said), "reference": point.evidence.reference}
+    told: dict[str, Any] = {
+        "at": point.when.isoformat(),
+        "said": plain(point.evidence.said),
+        "reference": point.evidence.reference,
+    }
     if point.value is not None:
         ends = {"low": point.value.low, "high": point.value.high}
         told |= {end: float(value) for end, value in ends.items() if value is not None}
@@ -106,14 +110,11 @@ def _order(evaluator: Evaluator, service: Service, judged: Judged) -> dict[str, 
     pack = evaluator.pack
     needed = reads(pack, service.decisions)
     values = judged.decided.values
+    read = [name for name in needed if name in pack.facts and name in judged.facts.order]
     return {
         "order": judged.order.reference,
         "drug": plain(judged.order.name),
-        "facts": {
-            name: _fact(pack, name, values[name])
-            for name in needed
-            if name in pack.facts and name in judged.facts.order
-        },
+        "facts": {name: _fact(pack, name, values[name]) for name in read},
         "steps": [
             {name: _fact(pack, name, fact) for name, fact in step.items() if pack.facts[name].kind == "dosage"}
             for step in judged.facts.dosages
