@@ -18,6 +18,7 @@ from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.gate import Gate
 from cds_service.logs import Tell, open_audit, silent, start_log
+from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault, operation_outcome
 from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
 from cds_service.protocol.openapi import openapi
@@ -106,6 +107,11 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         response = Response(status=200)
         del response.headers["Content-Type"]  # there is no content
         return response
+
+    if settings.console == "on" or (settings.console == "auto" and settings.loopback):
+        from cds_service.console.pages import console
+
+        app.register_blueprint(console(serving, store, settings.cards, packaged("fixtures")))
 
     @app.get("/metrics")
     def measured() -> Response:

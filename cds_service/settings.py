@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     accept_unreviewed_content: bool = Field(
         default=False, description="show cards of unreviewed content on a non-loopback host (Z15)"
     )
+    console: Literal["auto", "on", "off"] = Field(
+        default="auto", description="the pages at /; auto shows them on loopback only"
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="how the log on stderr is written; auto is text on a terminal, else json"
     )

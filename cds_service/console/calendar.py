@@ -24,7 +24,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """``notes`` say what the picture cannot: ranges, of which it shows the nearest end, and schedules without an end."""
+    """``notes`` say what the picture cannot: ranges, of which it shows the nearest end, and steps without an end."""
 
     months: tuple[Month, ...]
     notes: tuple[str, ...]

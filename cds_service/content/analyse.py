@@ -8,8 +8,10 @@ to the rules, which is exact because rules are boxes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
+from math import prod
 
 from cds_service.content.decide import decidable
 from cds_service.content.model import Decision, Pack
@@ -64,20 +66,50 @@ def _representative(atom: Interval) -> Interval:
     return Interval.point((atom.low + atom.high) / 2)
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Every class of every input, and the rule that each cell of their product falls to.
+
+    ``axes`` are the inputs with a word for each of their classes, ``cells`` the index of the first rule hit (-1: none)
+    in the order of ``itertools.product`` over the axes.
+    """
+
+    axes: tuple[tuple[str, tuple[str, ...]], ...]
+    cells: tuple[int, ...]
+
+
+def coverage(pack: Pack, decision: Decision, most: int) -> Coverage | None:
+    """The proof of one table as a picture needs it; ``None`` if it has more than ``most`` cells."""
+    axes = [classes_of(pack, decision, number) for number in range(len(decision.inputs))]
+    if prod(map(len, axes)) > most:
+        return None
+    cells = []
+    for cell in product(*axes):
+        hits = (1 << len(decision.rules)) - 1
+        for mask, _ in cell:
+            hits &= mask
+        cells.append((hits & -hits).bit_length() - 1)
+    words = [tuple(_word(fact) for _, fact in axis) for axis in axes]
+    return Coverage(tuple(zip(decision.inputs, words, strict=True)), tuple(cells))
+
+
+def classes_of(pack: Pack, decision: Decision, number: int) -> list[tuple[int, Fact]]:
+    """Probes of one input that fit exactly the same rules are one class: a mask of these rules and its first probe."""
+    classes: dict[int, Fact] = {}
+    column = decision.columns[number]
+    for probe in probes(pack, decision.inputs[number], column):
+        fact = decidable(probe, column)
+        mask = sum(1 << r for r, rule in enumerate(decision.rules) if _fits(rule.cells[number], fact))
+        classes.setdefault(mask, fact)
+    return list(classes.items())
+
+
 def findings(pack: Pack, decision: Decision) -> Iterator[tuple[str, int, str]]:
     """``(kind, rule index, text)`` for every gap, overlap and rule never reached; index -1 is the table.
 
-    Probes of an input that fit exactly the same rules are one class, named by its first probe; classes are what is
-    multiplied out, so that six inputs stay cheap.
+    Classes of probes are what is multiplied out, so that six inputs stay cheap.
     """
-    axes = []
-    for number, (name, column) in enumerate(zip(decision.inputs, decision.columns, strict=True)):
-        classes: dict[int, Fact] = {}
-        for probe in probes(pack, name, column):
-            fact = decidable(probe, column)
-            mask = sum(1 << r for r, rule in enumerate(decision.rules) if _fits(rule.cells[number], fact))
-            classes.setdefault(mask, fact)
-        axes.append(list(classes.items()))
+    axes = [classes_of(pack, decision, number) for number in range(len(decision.inputs))]
     reached = 0
     gaps: list[str] = []
     overlaps: list[tuple[int, str]] = []

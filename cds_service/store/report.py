@@ -7,7 +7,7 @@ A card counts once, with the last thing that was done with it. Silence is no ans
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, Subquery, func, select
 
@@ -68,6 +68,52 @@ class Report:
     made_at: datetime
     rules: list[RuleReport]
     unmatched: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day (UTC) of one rule of one content version: cards shown, and what was done with cards."""
+
+    day: date
+    decision: str
+    rule: str
+    version: str
+    shown: int
+    accepted: int
+    overridden: int
+
+
+def days(connection: Connection, since: datetime) -> list[Day]:
+    """Every day since then on which anything happened, in order."""
+    sums: dict[tuple[date, str, str, str], list[int]] = {}
+    counted = select(shown.c.day, shown.c.decision, shown.c.rule, shown.c.version, func.sum(shown.c.times))
+    counted = counted.where(shown.c.day >= since.astimezone(UTC).date())
+    for day, *rule, times in connection.execute(counted.group_by(*counted.selected_columns[:4])):
+        sums.setdefault((day, *_rule(rule)), [0, 0, 0])[0] += int(times)
+    last = _last_of_each_card(since)
+    what = select(last.c.received_at, last.c.decision, last.c.rule, last.c.version, last.c.outcome)
+    for moment, *rule, outcome in connection.execute(what.where(last.c.place == 1, last.c.decision != "")):
+        day = moment.astimezone(UTC).date()
+        sums.setdefault((day, *_rule(rule)), [0, 0, 0])[1 if outcome == "accepted" else 2] += 1
+    return [Day(*key, *counts) for key, counts in sorted(sums.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What a clinician wrote about a card, kept only where the deployer asked for it (FB-18)."""
+
+    received_at: datetime
+    decision: str
+    rule: str
+    version: str
+    text: str
+
+
+def comments(connection: Connection, most: int) -> list[Comment]:
+    """The latest comments, newest first."""
+    columns = (feedback.c.received_at, feedback.c.decision, feedback.c.rule, feedback.c.version, feedback.c.comment)
+    rows = select(*columns).where(feedback.c.comment != "").order_by(feedback.c.received_at.desc()).limit(most)
+    return [Comment(*row) for row in connection.execute(rows)]
 
 
 @dataclass(slots=True)

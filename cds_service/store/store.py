@@ -25,7 +25,7 @@ from cds_service.store import feedback, keys, shown
 from cds_service.store.database import StoreDown, is_stale, open_engine, read_url, reading, why
 from cds_service.store.entries import Entry
 from cds_service.store.migrate import bring_up_to_date
-from cds_service.store.report import Report, report
+from cds_service.store.report import Comment, Day, Report, comments, days, report
 from cds_service.store.shown import Tally
 
 _log = logging.getLogger("cds_service")
@@ -108,6 +108,18 @@ class Store:
         try:
             with reading(self._engine) as connection:
                 return report(connection, since)
+        except SQLAlchemyError as error:
+            raise StoreDown(why(error)) from None
+
+    def acceptance(self, since: datetime, most_comments: int) -> tuple[Report, list[Day], list[Comment]]:
+        """The report since then, day by day too, and the latest comments.
+
+        Raises:
+            StoreDown: the database cannot be read.
+        """
+        try:
+            with reading(self._engine) as connection:
+                return report(connection, since), days(connection, since), comments(connection, most_comments)
         except SQLAlchemyError as error:
             raise StoreDown(why(error)) from None
 

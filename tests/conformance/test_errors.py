@@ -13,7 +13,7 @@ from cds_service.content.render import Speech
 PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-100-im"
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/cds-services/a/b/c", "/favicon.ico", "/static/x"])
+@pytest.mark.parametrize("path", ["/nothing", "/cds-services/a/b/c", "/favicon.ico", "/static/x"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_ERR_02_T_09_unknown_paths_are_outcomes(client, assert_outcome, path, method):
     assert_outcome(client.open(path, method=method, headers={"Accept": "text/html"}), 404)
