@@ -108,7 +108,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         del response.headers["Content-Type"]  # there is no content
         return response
 
-    if settings.console == "on" or (settings.console == "auto" and settings.loopback):
+    if settings.console == "on" or (settings.console == "auto" and settings.loopback and gate.clients is None):
         from cds_service.console.pages import console
 
         app.register_blueprint(console(serving, store, settings.cards, packaged("fixtures")))
