@@ -34,7 +34,8 @@ def shoot(page, request, tmp_path_factory):
     folder.mkdir(exist_ok=True)
 
     def take(name):
-        page.screenshot(path=folder / f"{name}-{request.node.callspec.id}.png", full_page=True)
+        kind = request.node.callspec.id.partition("-")[0]
+        page.screenshot(path=folder / f"{re.sub('[^a-zA-Z=]+', '-', name)}-{kind}.png", full_page=True)
 
     return take
 
@@ -42,7 +43,7 @@ def shoot(page, request, tmp_path_factory):
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_are_open_to_everybody_and_fit_the_screen(page, axe, shoot, path):
     page.goto(path)
-    shoot(path.strip("/").replace("/", "-").replace("?", "") or "try")
+    shoot(path.strip("/?") or "try")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     page.evaluate(axe)  # the policy of the page allows no script element of ours; this is the debugger's
