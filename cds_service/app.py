@@ -18,6 +18,7 @@ from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.gate import Gate
+from cds_service.protocol.encodings import ACCEPTED, TooLongError, decoded
 from cds_service.protocol.faults import Fault, operation_outcome
 from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
 from cds_service.protocol.openapi import openapi
@@ -147,6 +148,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         response = _outcome(fault.status, fault.outcome())
         if fault.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
+        if fault.status == 415:
+            response.headers["Accept-Encoding"] = ACCEPTED  # RFC 9110, 12.5.3
         return response
 
     @app.errorhandler(HTTPException)
@@ -206,10 +209,10 @@ def fhir_limits(settings: Settings) -> Limits:
 
 
 def _body(limit: int) -> bytes:
-    """The bytes of a JSON body of at most ``limit``.
+    """The bytes of a JSON body, at most ``limit`` as sent and when decoded.
 
     Raises:
-        Fault: 415.
+        Fault: 400, 415.
         RequestEntityTooLarge: 413.
     """
     if request.mimetype not in _JSON_TYPES:
@@ -218,7 +221,10 @@ def _body(limit: int) -> bytes:
     body = request.get_data(cache=False)
     if request.content_length is None and len(body) >= limit:
         raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
-    return body
+    try:
+        return decoded(body, request.headers.get("Content-Encoding", ""), limit)
+    except TooLongError:
+        raise RequestEntityTooLarge from None
 
 
 def _outcome(status: int, outcome: Mapping[str, Any]) -> Response:
