@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run install test check bench format statements
+.PHONY: run install test check bench format statements conformance
 
 run: install ## serve on http://127.0.0.1:$(PORT) with the packaged content
 	@$(BIN)/cds-service serve --port $(PORT)
@@ -18,7 +18,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@touch $@
 
 test: install ## every test that needs no service of its own
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: install ## formatting, lint, types, content
 	$(BIN)/ruff format --check .
@@ -31,6 +31,9 @@ bench: install ## ratios against a floor measured in the same run
 
 statements: install ## the table of statements in cards/README.md
 	@$(BIN)/cds-service export statements --out cards
+
+conformance: install ## run the tests of CDS Hooks requirements and write docs/conformance.md
+	@$(BIN)/python tests/conformance/table.py
 
 format: install
 	$(BIN)/ruff format .

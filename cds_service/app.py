@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,11 +11,13 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service import __version__
+from cds_service.calls import Calls
 from cds_service.chart.allowed import AllowedServers
 from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.gate import Gate
+from cds_service.logs import Tell, open_audit, silent, start_log
 from cds_service.protocol.encodings import ACCEPTED, TooLongError, decoded
 from cds_service.protocol.faults import Fault, operation_outcome
 from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
@@ -29,8 +29,8 @@ from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
 from cds_service.trust.clients import Clients, ClientsError
 
-_log = logging.getLogger("cds_service")
 _json = msgspec.json.Encoder(decimal_format="number")
+_CHUNK_BYTES = 65_536
 _JSON_TYPES = ("application/json", "application/fhir+json")
 _CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
 _SENTENCES = {
@@ -41,8 +41,10 @@ _SENTENCES = {
 }
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     """The WSGI application. Content is loaded here, once; a fault in it stops the start.
+
+    ``log`` is told of each call of a service.
 
     Raises:
         ContentError: the content cannot be used or is not the locked one; every problem with file and line.
@@ -58,15 +60,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     pack = serving.now().evaluator.pack
     gate = Gate(settings, pack.services, pack.templates, counts.refused)
     fhir_servers = allowed_servers(settings, gate.clients)
+    calls = Calls(pack.services, counts, log, open_audit(settings.audit, store.key, counts.audit_failed))
     app = Flask("cds_service", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.before_request(calls.begin)
     app.before_request(gate.enter)
 
     @app.get("/cds-services")
     def list_services() -> Response:
-        return Response(serving.now().catalogue, mimetype="application/json")
+        return Response(serving.now().catalogues[g.client.profile], mimetype="application/json")
 
     @app.post("/cds-services/<service_id>")
     def call_service(service_id: str) -> Response:
@@ -74,12 +78,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         service = served.evaluator.pack.services.get(service_id)
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
-        g.service, g.began = service.id, time.perf_counter()
         body = _body(settings.max_body_bytes)
         gate.use(body)
-        fetch = fhir.within_budget(fhir_servers[g.client.name])
-        profile = Profile(g.client.profile, g.client.preference_list)
+        fetch = counts.fetching(fhir.within_budget(fhir_servers[g.client.name]))
+        profile = Profile(g.client.profile, g.client.preference_list, g.client.issuer)
         answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
+        calls.answered(answer, served.evaluator.pack.version)
         counts.findings(service, answer)
         for shown in served.attribution.shown(answer.body["cards"]):
             store.count(service.id, *shown)
@@ -100,6 +104,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         except StoreDown:
             text = "the feedback could not be stored; send it again later"
             raise Fault(503, "transient", text) from None
+        calls.stored(len(said))
         response = Response(status=200)
         del response.headers["Content-Type"]  # there is no content
         return response
@@ -111,7 +116,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     @app.get("/openapi.json")
     def describe() -> Response:
-        return Response(_json.encode(openapi(__version__, serving.now().listed)), mimetype="application/json")
+        document = openapi(__version__, serving.now().listed, authenticated=gate.clients is not None)
+        return Response(_json.encode(document), mimetype="application/json")
 
     @app.get("/healthz")
     def alive() -> Response:
@@ -136,11 +142,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")
 
     @app.after_request
-    def count(response: Response) -> Response:
-        if "service" in g:
-            counts.call(g.service, response.status_code, time.perf_counter() - g.began)
+    def drain(response: Response) -> Response:
+        if request.method == "POST" and response.status_code >= 400:
+            _drain(2 * settings.max_body_bytes)
         return response
 
+    app.after_request(calls.end)
     app.after_request(gate.allow_browsers)
 
     @app.errorhandler(Fault)
@@ -164,12 +171,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response:
-        """A defect of ours: the log names where, never what the patient's data were (ERR-04)."""
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-        _log.error("defect %s at %s", type(error).__name__, where)
+        calls.failed(error)
         return _outcome(500, operation_outcome("exception", "the service failed; this is a defect of it"))
 
     return app
@@ -227,6 +229,16 @@ def _body(limit: int) -> bytes:
         raise RequestEntityTooLarge from None
 
 
+def _drain(limit: int) -> None:
+    """Reads away at most ``limit`` bytes that a refused caller is still sending.
+
+    Else the connection is reset under the answer, and a proxy takes the service for dead.
+    """
+    left = limit
+    while left > 0 and (read := len(request.environ["wsgi.input"].read(min(left, _CHUNK_BYTES)))):
+        left -= read
+
+
 def _outcome(status: int, outcome: Mapping[str, Any]) -> Response:
     return Response(_json.encode(outcome), status=status, mimetype="application/fhir+json")
 
@@ -245,4 +257,4 @@ def wsgi() -> Flask:
                 "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
             ]
         )
-    return create_app(settings)
+    return create_app(settings, start_log(settings))

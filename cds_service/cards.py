@@ -10,7 +10,7 @@ from typing import Any
 from cds_service.chart.order import NO_ORDER, read_order
 from cds_service.chart.prefetch import Chart
 from cds_service.chart.tree import Node
-from cds_service.content.decide import Finding
+from cds_service.content.decide import Defect, Finding
 from cds_service.content.model import INDICATORS, Pack, Service, Suggestion, TemplateWords
 from cds_service.content.needs import searches_of
 from cds_service.content.render import Speech, by_precedence, escaped, fill, plain
@@ -20,7 +20,7 @@ from cds_service.judging import Judged, draft_nodes, is_judged, is_relevant, jud
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
 from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.protocol.uuids import make_uuid
-from cds_service.suggestions import Situation, propose, template_words, without_updates
+from cds_service.suggestions import Situation, propose, removal, template_words, without_update
 
 _OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 
@@ -67,6 +67,10 @@ class Call:
             orders.append(NO_ORDER)
         return judge(pack, self.service, self.chart, self.facts, drafts, orders)
 
+    def about(self, one: Judged, finding: Finding) -> tuple[str, ...]:
+        """What tells the uuids of one finding from every other (Z18)."""
+        return self.profile.issuer, self.request.hook_instance, one.order.reference, finding.topic
+
     def speech(self, one: Judged) -> Speech:
         """The words for one of its orders."""
         return Speech(
@@ -87,8 +91,12 @@ class Offer:
     selection: str = "at-most-one"
 
 
-def order_cards(call: Call, one: Judged) -> list[dict[str, Any]]:
-    """The cards about one order: criticals and warnings each their own, at most one info (Z30)."""
+def order_cards(call: Call, one: Judged, defects: list[Defect]) -> list[dict[str, Any]]:
+    """The cards about one order: criticals and warnings each their own, at most one info (Z30).
+
+    A suggestion that cannot be made leaves its card without any, a card that cannot be made leaves the others, and
+    either is added to ``defects`` (ERR-06).
+    """
     findings = by_precedence([f for f in one.decided.cards if f.decision.status == "active"])
     covered = [finding for finding in findings if not finding.then.not_covered]
     leading = [finding for finding in covered if finding.then.indicator != "info"]
@@ -101,7 +109,15 @@ def order_cards(call: Call, one: Judged) -> list[dict[str, Any]]:
     cards = []
     for finding in leading:
         further = [*(infos[1:] if finding is (infos[0] if infos else None) else []), *uncovered]
-        cards.append(card_of(call, one, finding, further, offer_of(call, one, [finding, *further])))
+        offer = Offer()
+        try:
+            offer = offer_of(call, one, [finding, *further])
+        except Exception as error:
+            defects.append(Defect(finding.topic, error))
+        try:
+            cards.append(card_of(call, one, finding, further, offer))
+        except Exception as error:
+            defects.append(Defect(finding.topic, error))
     return cards
 
 
@@ -142,7 +158,7 @@ def card_of(
     lines.append(version if reviewed else f"{version} {words['not-reviewed']}")
     number = pack.findings.get((finding.topic, finding.decision.version), 0)
     card: dict[str, Any] = {
-        "uuid": make_uuid(call.evaluator.key, number, call.request.hook_instance, one.order.reference, finding.topic),
+        "uuid": make_uuid(call.evaluator.key, number, *call.about(one, finding)),
         "summary": speech.summary(finding),
         "detail": "\n".join(lines),
         "indicator": finding.then.indicator,
@@ -166,6 +182,9 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
     """What a card offers, each suggestion tried first (Z1).
 
     A suggestion is withheld if accepting it would raise a critical, or anything new as severe as its own card.
+
+    Raises:
+        Exception: one of them could not be tried, by a fault of this software; then none is offered.
     """
     withdrawn = {note.then.withhold for note in one.decided.notes if note.decision.status == "active"}
     if "all" in withdrawn:
@@ -185,6 +204,8 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
     withheld: list[str] = []
     selections: set[str] = set()
     seen: set[tuple[str, str]] = set()
+    replacements: list[str] = []
+    removed = ""
     for finding in findings:
         for index, suggestion in enumerate(finding.then.suggestions):
             key = (suggestion.kind, suggestion.template)
@@ -197,13 +218,16 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
             if suggestion.kind in ("replace", "add") and not pack.templates[suggestion.template].stocked:
                 withheld.append(fill(pack.words["not-stocked"], {"label": escaped(label)}))
                 continue
-            about = (request.hook_instance, one.order.reference, finding.topic, str(index))
+            about = (*call.about(one, finding), str(index))
             number = pack.findings.get((finding.topic, finding.decision.version), 0)
             uuid = make_uuid(evaluator.key, number, *about)
             proposal = propose(situation, suggestion, uuid)
             if not proposal.actions:
                 continue
             after = call.judge_again(proposal.drafts, proposal.selected)
+            for judged in after:
+                for defect in judged.decided.defects:
+                    raise defect.error
             raised = what_it_raises(call.judged, after, finding)
             if raised is not None:
                 later, worse = raised
@@ -216,12 +240,17 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
                     entry["isRecommended"] = True
                 offered.append(entry)
             else:
-                uuids = (uuid, make_uuid(evaluator.key, number, *about, "remove"))
-                pair = without_updates(situation, suggestion, label, uuids, call.profile.preference_list)
-                offered += pair
-                if not pair:
+                order = without_update(situation, suggestion, label, uuid, call.profile.preference_list)
+                if order is not None:
+                    offered.append(order)
+                    if suggestion.kind == "replace":
+                        replacements.append(label)
+                        removed = removed or make_uuid(evaluator.key, number, *about, "remove")
+                else:
                     withheld.append(fill(pack.words["by-hand"], {"label": escaped(label)}))
             selections.add(finding.then.selection)
+    if replacements:
+        offered.insert(0, removal(situation, replacements, removed))
     selection = "any" if selections == {"any"} or call.profile.selections == ("any",) else "at-most-one"
     return Offer(offered, withheld, selection)
 

@@ -284,7 +284,9 @@ def _scenarios_that_differ(cards: Path) -> list[str]:
 
 
 def _openapi(cards: Path | None, out: Path | None) -> None:
-    text = json.dumps(openapi(__version__, services_of(_load(cards or Settings().cards))), indent=2) + "\n"
+    settings = Settings()
+    services = services_of(_load(cards or settings.cards))
+    text = json.dumps(openapi(__version__, services, authenticated=settings.clients is not None), indent=2) + "\n"
     if out is None:
         click.echo(text, nl=False)
         return

@@ -1,17 +1,20 @@
-"""Counts for Prometheus: calls, findings by rule, decisions switched off. Never a value of a patient.
+"""Counts for Prometheus: calls, findings by rule, FHIR searches, decisions switched off. Never a value of a patient.
 
 Findings of shadow decisions are counted like the others, which is the whole of their life (design, Decisions).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import ValueClass
 
+from cds_service.chart.fetched import Fetch, Fetched, FhirAccess
 from cds_service.content.model import Service
+from cds_service.declarations import Search
 from cds_service.evaluate import Answer
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -43,6 +46,26 @@ class Counts:
         self._refused = Counter(
             "cds_service_refusals", "Calls that were not let in, by reason", ["reason"], registry=self._registry
         )
+        self._searches = Counter(
+            "cds_service_fhir_searches",
+            "Searches that were not prefetched, by outcome: read, or why they could not be",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._searching = Histogram(
+            "cds_service_fhir_seconds",
+            "Time that a call waited for FHIR searches",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._defects = Counter(
+            "cds_service_defects",
+            "Faults of this software, whether they cost an answer or a part of one; the log says where",
+            registry=self._registry,
+        )
+        self._audit_failures = Counter(
+            "cds_service_audit_failures", "Lines of the audit that could not be written", registry=self._registry
+        )
         self._off = Gauge(
             "cds_service_decision_off",
             "1 for each decision that the site has switched off",
@@ -73,6 +96,29 @@ class Counts:
     def refused(self, reason: str) -> None:
         """One call that was not let in; ``reason`` is one of few fixed words."""
         self._refused.labels(reason).inc()
+
+    def defect(self) -> None:
+        """One fault of this software."""
+        self._defects.inc()
+
+    def audit_failed(self) -> None:
+        """One line of the audit that could not be written."""
+        self._audit_failures.inc()
+
+    def fetching(self, fetch: Fetch) -> Fetch:
+        """``fetch``, counted: each search by its outcome, and the time of all of them."""
+
+        def counted(
+            access: FhirAccess, searches: Sequence[Search], patient_id: str, *, further: bool = False
+        ) -> Mapping[str, Fetched]:
+            began = time.perf_counter()
+            fetched = fetch(access, searches, patient_id, further=further)
+            self._searching.observe(time.perf_counter() - began)
+            for one in fetched.values():
+                self._searches.labels(one.why.value if one.raw is None else "read").inc()
+            return fetched
+
+        return counted
 
     def off(self, decisions: Iterable[str]) -> None:
         """The decisions now switched off; those switched on again disappear."""

@@ -17,6 +17,7 @@ from cds_service.chart.fetched import Fetch, FhirAccess
 from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.prefetch import Chart, patient_in
 from cds_service.chart.tree import node, text
+from cds_service.content.decide import Defect
 from cds_service.content.model import INDICATORS, Pack, Service
 from cds_service.gaps import fill_gaps
 from cds_service.judging import Judged, draft_nodes, judge, relevant_orders
@@ -29,10 +30,17 @@ __all__ = ["Answer", "Evaluator", "Judged", "evaluate"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response body, and what was decided on the way to it (for ``explain`` and for counting)."""
+    """The response body, and what was asked and decided on the way to it (for explaining, counting and auditing).
+
+    ``defects`` are faults of this software that cost a finding, a card or a suggestion, but not the answer. ``chart``
+    is what was read; none if no order was relevant.
+    """
 
     body: dict[str, Any]
+    request: HookRequest
     judged: tuple[Judged, ...] = ()
+    defects: tuple[Defect, ...] = ()
+    chart: Chart | None = None
 
 
 def evaluate(
@@ -50,11 +58,12 @@ def evaluate(
 
     Raises:
         Fault: 400 for a request that is wrong, 412 for data that is missing (Z21), 422 for another patient's.
+        Exception: a fault of this software, without which there might have been a card.
     """
     request = decode_request(body, service.hook)
     orders = relevant_orders(evaluator.pack, request)
     if not orders:
-        return Answer({"cards": []})
+        return Answer({"cards": []}, request)
     chart = Chart(request.patient_id, request.prefetch, now, evaluator.zone)
     refuse_other_patients(evaluator.pack, request, orders, chart)
     if fetch is not None and request.fhir_server:
@@ -64,9 +73,12 @@ def evaluate(
     judged = judge(evaluator.pack, service, chart, facts, draft_nodes(request), orders)
     refuse_for_missing_data(evaluator.pack, judged)
     call = Call(evaluator, service, request, chart, facts, judged, profile)
-    cards = [card for one in judged for card in order_cards(call, one)]
+    defects = [defect for one in judged for defect in one.decided.defects]
+    cards = [card for one in judged for card in order_cards(call, one, defects)]
+    if defects and not cards:
+        raise defects[0].error  # silence would say that the order is right
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
-    return Answer({"cards": cards if evaluator.shown else []}, tuple(judged))
+    return Answer({"cards": cards if evaluator.shown else []}, request, tuple(judged), tuple(defects), chart)
 
 
 def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Order], chart: Chart) -> None:

@@ -1,14 +1,19 @@
-"""What was read for a request, which rules fired, and why the near ones did not. Imports content and evaluate."""
+"""What was read for a request, which rules fired, and why the near ones did not.
+
+Imports chart, content and evaluate.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
-from cds_service.content.model import Decision, Rule, Service
+from cds_service.chart.results import Point, history
+from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.needs import reads
-from cds_service.content.render import plain
-from cds_service.evaluate import Evaluator, Judged, evaluate
+from cds_service.content.render import fill, plain
+from cds_service.evaluate import Answer, Evaluator, Judged, evaluate
 from cds_service.facts import Fact, Interval, State
 from cds_service.protocol.envelope import read_hook
 from cds_service.protocol.faults import Fault
@@ -20,8 +25,12 @@ def explain(evaluator: Evaluator, body: bytes, now: datetime) -> dict[str, Any]:
     Raises:
         Fault: as evaluate does.
     """
-    service = _service_for(evaluator, body)
-    answer = evaluate(evaluator, service, body, now)
+    service = service_for(evaluator, body)
+    return reasoning(evaluator, service, evaluate(evaluator, service, body, now), now)
+
+
+def reasoning(evaluator: Evaluator, service: Service, answer: Answer, now: datetime) -> dict[str, Any]:
+    """The same for an answer that was already given."""
     return {
         "service": service.id,
         "now": now.isoformat(),
@@ -30,10 +39,66 @@ def explain(evaluator: Evaluator, body: bytes, now: datetime) -> dict[str, Any]:
             {key: card[key] for key in ("indicator", "summary")} | {"topic": card["source"]["topic"]["code"]}
             for card in answer.body["cards"]
         ],
+        "results": _results(evaluator.pack, service, answer),
     }
 
 
-def _service_for(evaluator: Evaluator, body: bytes) -> Service:
+def _results(pack: Pack, service: Service, answer: Answer) -> list[dict[str, Any]]:
+    """Every laboratory result that the service's decisions may look at, by fact, with the limits of their tables."""
+    if answer.chart is None:
+        return []
+    told = []
+    for name in reads(pack, service.decisions):
+        declared = pack.facts.get(name)
+        points = history(declared, answer.chart) if declared is not None and declared.kind == "observation" else []
+        if declared is None or declared.analyte is None or not points:
+            continue
+        told.append(
+            {
+                "fact": name,
+                "label": declared.label,
+                "unit": declared.analyte.canonical,
+                "limits": [_number(limit) for limit in limits_of(pack, name)],
+                "results": [_point(point) for point in points],
+            }
+        )
+    return told
+
+
+def limits_of(pack: Pack, name: str) -> list[Fraction]:
+    """The thresholds that any table of the pack puts to a fact, in order."""
+    return sorted(
+        {
+            number
+            for decision in pack.decisions.values()
+            for used, column in zip(decision.inputs, decision.columns, strict=True)
+            if used == name
+            for cell in column
+            for number in cell.numbers()
+        }
+    )
+
+
+def _point(point: Point) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "at": point.when.isoformat(),
+        "said": plain(point.evidence.said),
+        "reference": point.evidence.reference,
+    }
+    if point.value is not None:
+        ends = {"low": point.value.low, "high": point.value.high}
+        told |= {end: float(value) for end, value in ends.items() if value is not None}
+    elif point.flaw is not None:
+        told["flaw"] = point.flaw.key
+    return told
+
+
+def service_for(evaluator: Evaluator, body: bytes) -> Service:
+    """The service of the hook that a request names.
+
+    Raises:
+        Fault: 400, it names none of ours.
+    """
     hook = read_hook(body)
     for service in evaluator.pack.services.values():
         if service.hook == hook:
@@ -45,12 +110,13 @@ def _order(evaluator: Evaluator, service: Service, judged: Judged) -> dict[str, 
     pack = evaluator.pack
     needed = reads(pack, service.decisions)
     values = judged.decided.values
+    read = [name for name in needed if name in pack.facts and name in judged.facts.order]
     return {
         "order": judged.order.reference,
         "drug": plain(judged.order.name),
-        "facts": {name: _fact(values[name]) for name in needed if name in pack.facts and name in judged.facts.order},
+        "facts": {name: _fact(pack, name, values[name]) for name in read},
         "steps": [
-            {name: _fact(fact) for name, fact in step.items() if pack.facts[name].kind == "dosage"}
+            {name: _fact(pack, name, fact) for name, fact in step.items() if pack.facts[name].kind == "dosage"}
             for step in judged.facts.dosages
         ],
         "definitions": {
@@ -86,8 +152,12 @@ def _missed(judged: Judged, decision: Decision, rule: Rule) -> list[str]:
     return missed
 
 
-def _fact(fact: Fact) -> dict[str, Any]:
-    told: dict[str, Any] = {"value": _said(fact)}
+def _fact(pack: Pack, name: str, fact: Fact) -> dict[str, Any]:
+    declared = pack.facts[name]
+    told: dict[str, Any] = {"label": declared.label, "state": str(fact.state), "value": _said(fact)}
+    unit = declared.analyte.canonical if declared.analyte is not None else declared.unit
+    if unit and isinstance(fact.value, Interval):
+        told["unit"] = unit
     if fact.evidence:
         told["read-from"] = [
             {"reference": e.reference, "said": plain(e.said), **({"date": e.date} if e.date else {})}
@@ -95,6 +165,7 @@ def _fact(fact: Fact) -> dict[str, Any]:
         ]
     if fact.reason is not None:
         told["reason"] = fact.reason.key
+        told["because"] = fill(pack.reasons[fact.reason.key], {k: plain(v) for k, v in fact.reason.values.items()})
     if fact.missing:
         told["missing"] = list(fact.missing)
     return told

@@ -10,7 +10,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from cds_service.content.model import Pack
 from cds_service.content.needs import searches_of
 from cds_service.content.site import read_site
 from cds_service.protocol.discovery import discovery
+from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.settings import Settings
 
 _log = logging.getLogger("cds_service")
@@ -37,13 +38,13 @@ _LOOK_EVERY_SECONDS = 1.0
 class Served:
     """One state of what is served.
 
-    ``listed`` are the services as discovery lists them, ``catalogue`` its body; ``off`` names the decisions that the
-    site has switched off, ``attribution`` says whose card a uuid is.
+    ``listed`` are the services as discovery lists them, ``catalogues`` its body by profile; ``off`` names the decisions
+    that the site has switched off, ``attribution`` says whose card a uuid is.
     """
 
     evaluator: Evaluator
     listed: list[dict[str, Any]]
-    catalogue: bytes
+    catalogues: Mapping[str, bytes]
     off: tuple[str, ...]
     attribution: Attribution
 
@@ -65,7 +66,8 @@ def prepare(settings: Settings, key: bytes = b"") -> Served:
     key = key or settings.uuid_key() or secrets.token_bytes(32)
     evaluator = Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=key, shown=shown)
     listed = services_of(pack)
-    return Served(evaluator, listed, msgspec.json.encode(discovery(listed)), site.off, Attribution.of(pack))
+    catalogues = {profile: msgspec.json.encode(discovery(listed, profile)) for profile in PROFILES}
+    return Served(evaluator, listed, catalogues, site.off, Attribution.of(pack))
 
 
 def services_of(pack: Pack) -> list[dict[str, Any]]:

@@ -46,6 +46,13 @@ class Settings(BaseSettings):
     accept_unreviewed_content: bool = Field(
         default=False, description="show cards of unreviewed content on a non-loopback host (Z15)"
     )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="how the log on stderr is written; auto is text on a terminal, else json"
+    )
+    log_calls: bool = Field(default=True, description="a line in the log for each call, without data of patients")
+    audit: Path | None = Field(
+        default=None, description="file that a line is appended to for each call: who, when, what; ids hashed (SEC-21)"
+    )
     loopback: bool = Field(default=False, description="set by serve when it listens on loopback only")
 
     clients: Path | None = Field(default=None, description="who may call, a clients.toml; anybody if unset")

@@ -5,8 +5,9 @@ Joins ``chart`` (how orders are changed) and ``content`` (which change, in which
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from cds_service.chart.order import Order
@@ -45,15 +46,8 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
     name = plain(order.name) or situation.pack.words["order"]
     say = situation.pack.words
     if suggestion.kind == "remove":
-        actions: list[dict[str, Any]] = [
-            {
-                "type": "delete",
-                "description": fill(say["removed"], {"order": name}),
-                "resourceId": order.reference,
-            }
-        ]
         drafts = {ref: node for ref, node in situation.drafts.items() if ref != order.reference}
-        return Proposal(actions, drafts, tuple(s for s in situation.selected if s != order.reference))
+        return Proposal([_removed(situation)], drafts, tuple(s for s in situation.selected if s != order.reference))
     if suggestion.kind == "add":
         created = _created(situation, suggestion, identity)
         regimen = situation.regimens[suggestion.template].order
@@ -90,46 +84,54 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
     return Proposal([action], {**situation.drafts, order.reference: revision.resource}, situation.selected)
 
 
-def without_updates(
+def without_update(
     situation: Situation,
     suggestion: Suggestion,
     label: str,
-    uuids: tuple[str, str],
+    uuid: str,
     preference_list: Mapping[str, Mapping[str, str]],
-) -> list[dict[str, Any]]:
+) -> dict[str, Any] | None:
     """The same for a client that cannot update and orders from its preference list only (Z7).
 
-    A replacement is two suggestions, one that removes and one that orders, each naming the other; an order is offered
-    only if the client's own key for that very template is known. Nothing at all means: in words only. ``uuids`` are
-    those of the order and of the removal.
+    An order is offered only if the client's own key for that very template is known; ``None`` means: in words only.
+    One that replaces the draft names the ``removal`` that goes with it.
     """
     say, order = situation.pack.words, situation.order
-    name = plain(order.name) or say["order"]
-    removed: dict[str, Any] = {
-        "type": "delete",
-        "description": fill(say["removed"], {"order": name}),
-        "resourceId": order.reference,
-    }
     if suggestion.kind == "remove":
-        return [{"label": label, "uuid": uuids[0], "actions": [removed]}]
+        return {"label": label, "uuid": uuid, "actions": [_removed(situation)]}
     key = preference_list.get(suggestion.template)
     if suggestion.kind not in ("add", "replace") or key is None:
-        return []
-    created = _created(situation, suggestion, uuids[0])
+        return None
+    created = _created(situation, suggestion, uuid)
     element = "code" if created["resourceType"] == "ServiceRequest" else "medicationCodeableConcept"
     created[element]["coding"] = [dict(key), *created[element]["coding"]]
     regimen = situation.regimens[suggestion.template].order
     description = fill(say["placed"], {"regimen": regimen})
-    ordered: dict[str, Any] = {"type": "create", "description": description, "resource": created}
-    if suggestion.kind == "add":
-        return [{"label": label, "uuid": uuids[0], "actions": [ordered]}]
-    remove_label = fill(say["remove-draft"], {"order": name})
-    removed["description"] += " " + fill(say["take-also"], {"label": label})
-    ordered["description"] += " " + fill(say["take-also"], {"label": remove_label})
-    return [
-        {"label": remove_label, "uuid": uuids[1], "actions": [removed]},
-        {"label": label, "uuid": uuids[0], "actions": [ordered]},
-    ]
+    if suggestion.kind == "replace":
+        remove = fill(say["remove-draft"], {"order": plain(order.name) or say["order"]})
+        description += " " + fill(say["take-also"], {"label": remove})
+    action = {"type": "create", "description": description, "resource": created}
+    return {"label": label, "uuid": uuid, "actions": [action]}
+
+
+def removal(situation: Situation, replacements: Sequence[str], uuid: str) -> dict[str, Any]:
+    """The suggestion that removes the draft, naming the labels of what may stand in its place (Z7)."""
+    say = situation.pack.words
+    action = _removed(situation)
+    labels = reduce(lambda first, second: fill(say["one-of"], {"first": first, "second": second}), replacements)
+    action["description"] += " " + fill(say["take-also"], {"label": labels})
+    label = fill(say["remove-draft"], {"order": plain(situation.order.name) or say["order"]})
+    return {"label": label, "uuid": uuid, "actions": [action]}
+
+
+def _removed(situation: Situation) -> dict[str, Any]:
+    say, order = situation.pack.words, situation.order
+    name = plain(order.name) or say["order"]
+    return {
+        "type": "delete",
+        "description": fill(say["removed"], {"order": name}),
+        "resourceId": order.reference,
+    }
 
 
 def _revision(situation: Situation, suggestion: Suggestion) -> Revision:

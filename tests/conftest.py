@@ -95,17 +95,21 @@ def pack() -> Pack:
 
 
 @pytest.fixture(scope="session")
-def templates(client: FlaskClient) -> dict[str, str]:
-    (service,) = (s for s in client.get("/cds-services").json["services"] if ORDER_SELECT.endswith(s["id"]))
-    return service["prefetch"]
+def templates_by_hook(client: FlaskClient) -> dict[str, dict[str, str]]:
+    return {service["hook"]: service["prefetch"] for service in client.get("/cds-services").json["services"]}
+
+
+@pytest.fixture(scope="session")
+def templates(templates_by_hook: Mapping[str, dict[str, str]]) -> dict[str, str]:
+    return templates_by_hook["order-select"]
 
 
 RequestFor = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def request_for(templates: Mapping[str, str]) -> RequestFor:
-    """A valid order-select call for a patient of the fixtures, moved to today, every draft selected.
+def request_for(templates_by_hook: Mapping[str, Mapping[str, str]]) -> RequestFor:
+    """A valid call for a patient of the fixtures, moved to today; at order-select every draft is selected.
 
     A draft is the name of a fixture or a resource. ``without`` leaves prefetch keys out (``all``: every one),
     ``prefetch`` sets some.
@@ -117,7 +121,9 @@ def request_for(templates: Mapping[str, str]) -> RequestFor:
         *drafts: str | Mapping[str, Any],
         without: Iterable[str] = (),
         prefetch: Mapping[str, Any] | None = None,
+        hook: str = "order-select",
     ) -> dict[str, Any]:
+        templates = templates_by_hook[hook]
         bundle = json.loads((FIXTURES / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
         resources = moved([entry["resource"] for entry in bundle["entry"]], days)
         orders = []
@@ -130,19 +136,16 @@ def request_for(templates: Mapping[str, str]) -> RequestFor:
             orders.append(order)
         left_out = set(without)
         sent = {} if "all" in left_out else {k: search(t, resources) for k, t in templates.items() if k not in left_out}
+        context: dict[str, Any] = {"userId": USER, "patientId": patient}
+        if hook == "order-select":
+            context["selections"] = [f"{order['resourceType']}/{order.get('id')}" for order in orders]
+        if hook in ("order-select", "order-sign"):
+            entries = [{"resource": order} for order in orders]
+            context["draftOrders"] = {"resourceType": "Bundle", "type": "collection", "entry": entries}
         return {
-            "hook": "order-select",
+            "hook": hook,
             "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
-            "context": {
-                "userId": USER,
-                "patientId": patient,
-                "selections": [f"{order['resourceType']}/{order.get('id')}" for order in orders],
-                "draftOrders": {
-                    "resourceType": "Bundle",
-                    "type": "collection",
-                    "entry": [{"resource": order} for order in orders],
-                },
-            },
+            "context": context,
             "prefetch": sent | copy.deepcopy(dict(prefetch or {})),
         }
 

@@ -31,8 +31,8 @@ def server():
         port = probe.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", "cds_service", "serve", "--port", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         env={k: v for k, v in os.environ.items() if not k.startswith("CDS_SERVICE_")},
     )
     url = f"http://127.0.0.1:{port}"
@@ -48,7 +48,6 @@ def server():
     yield url
     process.terminate()
     process.wait(10)
-    process.stdout.close()
 
 
 def post(url, body):

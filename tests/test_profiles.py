@@ -63,6 +63,24 @@ def test_a_replacement_for_epic_is_a_removal_and_an_order_that_name_each_other(e
     assert remove["uuid"] != order["uuid"]
 
 
+def test_alternatives_for_epic_share_one_removal_that_names_them_all(evaluator):
+    profile = Profile("epic", dict.fromkeys(evaluator.pack.templates, KEY))
+    (card,) = cards(evaluator, BY_NAME["loading-regimen/dailyForAWeek"], profile)
+    remove, *orders = card["suggestions"]
+    assert len(orders) > 1
+    labels = [order["label"] for order in orders]
+    assert remove["actions"][0]["description"].endswith(f"Take also: {labels[0]}, or: {labels[1]}.")
+    assert {order["actions"][0]["type"] for order in orders} == {"create"}
+
+
+def test_labels_for_epic_differ_within_a_card(evaluator):
+    profile = Profile("epic", dict.fromkeys(evaluator.pack.templates, KEY))
+    for scenario in SCENARIOS:
+        for card in cards(evaluator, scenario, profile):
+            labels = [suggestion["label"] for suggestion in card.get("suggestions", [])]
+            assert len(labels) == len(set(labels)), scenario.name
+
+
 def test_without_a_key_of_the_preference_list_an_order_stands_in_words_only(evaluator):
     (card,) = cards(evaluator, BY_NAME["loading-regimen/dailyForAWeek"], Profile("epic"))
     assert "suggestions" not in card

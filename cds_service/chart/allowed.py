@@ -1,4 +1,4 @@
-"""Which FHIR servers may be called, and at which network addresses (FA-08, SEC-11). Imports nothing of ours.
+"""Which FHIR servers may be called, and at which network addresses (FA-08, SEC-11). Imports what judges addresses.
 
 A server is called only if its base URL is one that the deployer listed, spelled alike but for case, a default port
 and a closing slash. The address that its name stands for is judged again whenever a connection is made.
@@ -6,14 +6,12 @@ and a closing slash. The address that its name stands for is judged again whenev
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from cds_service.addresses import Reach, is_loopback_host, literal
 
 _LONGEST = 8192  # characters of a URL; links to further pages can be long
 _PORTS = {"https": 443, "http": 80}
@@ -21,47 +19,10 @@ _SCHEMES = frozenset(_PORTS)
 # What a URL of a FHIR server holds; spaces, controls, backslashes and userinfo are what parsers disagree about.
 _PLAIN = re.compile(r"[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%|{}^-]+")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class NotAllowedError(Exception):
     """A server, a page or an address that must not be called; the message holds no path and no query."""
-
-
-class Reach(StrEnum):
-    """Where the addresses of a server may lie."""
-
-    PUBLIC = "public"
-    PRIVATE = "private"  # in private networks and on this machine too
-    LOOPBACK = "loopback"  # on this machine only
-
-    def permits(self, address: Address) -> bool:
-        """Whether a connection to ``address`` may be made.
-
-        Link-local addresses, where clouds keep their metadata, multicast and reserved ones never.
-        """
-        address = _meant(address)
-        if address.is_link_local or address.is_multicast or address.is_unspecified or address == _METADATA:
-            return False
-        if address.is_loopback:
-            return self is not Reach.PUBLIC
-        if address.is_reserved or self is Reach.LOOPBACK:
-            return False
-        site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-        return self is Reach.PRIVATE or (address.is_global and not site_local)
-
-
-_METADATA = ipaddress.ip_address("fd00:ec2::254")
-
-
-def _meant(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 one that only carries it (mapped, NAT64, 6to4, Teredo)."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo
-    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +98,7 @@ class AllowedServers:
                     raise ValueError(f"{base!r} cannot be the base URL of a FHIR server: {error}") from None
                 if parts.query:
                     raise ValueError(f"{base!r} cannot be the base URL of a FHIR server: it has a query")
-                named = there.host in private or there.host == "localhost" or _literal(there.host) is not None
+                named = there.host in private or there.host == "localhost" or literal(there.host) is not None
                 reach = Reach.PRIVATE if named else Reach.PUBLIC
                 servers[there.base] = Server(there.scheme, there.host, there.port, there.path, reach, is_open)
         return cls(servers, loopback)
@@ -153,9 +114,7 @@ class AllowedServers:
         listed = self.servers.get(there.base)
         if listed is not None and not parts.query:
             return listed
-        literal = _literal(there.host)
-        here = there.host == "localhost" or (literal is not None and literal.is_loopback)
-        if self.loopback and here and not parts.query:
+        if self.loopback and is_loopback_host(there.host) and not parts.query:
             return Server(there.scheme, there.host, there.port, there.path, Reach.LOOPBACK, open=True)
         raise NotAllowedError(f"{there.origin} is not an allowed FHIR server, or not with this path")
 
@@ -181,13 +140,6 @@ def _parts(url: str) -> SplitResult:
 
 def _place(parts: SplitResult) -> Server:
     host = (parts.hostname or "").rstrip(".")
-    if _literal(host) is None and not _HOST.fullmatch(host):
+    if literal(host) is None and not _HOST.fullmatch(host):
         raise NotAllowedError("not a plain http or https URL")
     return Server(parts.scheme, host, parts.port or _PORTS[parts.scheme], parts.path.rstrip("/"))
-
-
-def _literal(host: str) -> Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None

@@ -1,4 +1,4 @@
-"""Connections that go where they may, and end when their time is over. Imports this room.
+"""Connections that go where they may, and end when their time is over. Imports this room and what judges addresses.
 
 A name is resolved once for each connection, every address it stands for is judged, and the connection is made to one
 of these very addresses: nothing is resolved again in between (no DNS rebinding).
@@ -7,7 +7,6 @@ of these very addresses: nothing is resolved again in between (no DNS rebinding)
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import logging
 import socket
 import threading
@@ -23,7 +22,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.retry import Retry
 
-from cds_service.chart.allowed import NotAllowedError, Reach
+from cds_service.addresses import Reach
+from cds_service.chart.allowed import NotAllowedError
 
 _ACCEPT = "application/fhir+json, application/json;q=0.9"
 _holding = threading.Lock()
@@ -99,7 +99,7 @@ class Call:
         except UnicodeError:
             raise NewConnectionError(connection, "the name cannot be resolved") from None
         for *_, place in found:
-            if not self.reach.permits(ipaddress.ip_address(str(place[0]).partition("%")[0])):
+            if not self.reach.permits(str(place[0])):
                 raise NotAllowedError("the server's name stands for an address that may not be called")
         for index, (family, kind, protocol, _, place) in enumerate(found):
             opened = socket.socket(family, kind, protocol)

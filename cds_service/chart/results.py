@@ -18,7 +18,7 @@ from cds_service.chart.elements import many
 from cds_service.chart.prefetch import Chart, Results
 from cds_service.chart.quantities import read_quantity
 from cds_service.chart.reading import CLOCK_SKEW, FINAL, day, not_read
-from cds_service.declarations import FactDeclaration
+from cds_service.declarations import Analyte, FactDeclaration
 from cds_service.facts import Evidence, Fact, Interval, Reason
 
 _NOT_RESULTS = frozenset({"entered-in-error", "cancelled"})
@@ -139,20 +139,49 @@ def observation(declaration: FactDeclaration, chart: Chart) -> Fact:
     if not declaration.searches:
         return Fact.unknown(reason=Reason("noCodes"))
 
-    def read(resource: elements.Observation) -> Interval | Reason:
-        quantity = resource.valueQuantity
-        if quantity is None or not bytes(quantity.value):
-            return Reason("valueMissing")
-        return read_quantity(
-            analyte,
-            _raw(quantity),
-            quantity.code or "",
-            quantity.system or "",
-            quantity.unit or "",
-            quantity.comparator or "",
-        )
+    return _newest(declaration, chart, lambda resource: _amount(analyte, resource))
 
-    return _newest(declaration, chart, read)
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One result in time. ``value`` is in the analyte's canonical unit, ``None`` where ``flaw`` says why it cannot be
+    used.
+    """
+
+    when: datetime
+    value: Interval | None
+    evidence: Evidence
+    flaw: Reason | None = None
+
+
+def history(declaration: FactDeclaration, chart: Chart) -> list[Point]:
+    """Every dated result of the fact's codes, oldest first, whatever its age: for people to look at."""
+    analyte = declaration.analyte
+    if analyte is None or not declaration.searches:
+        return []
+    points = []
+    for result in _results_of(declaration, chart)[1]:
+        if result.span is None:
+            continue
+        value: Interval | Reason = _flaw(result, chart) or _amount(analyte, result.observation)
+        usable = None if isinstance(value, Reason) else value
+        flaw = value if isinstance(value, Reason) else None
+        points.append(Point(result.span.start, usable, result.evidence, flaw))
+    return points[::-1]
+
+
+def _amount(analyte: Analyte, resource: elements.Observation) -> Interval | Reason:
+    quantity = resource.valueQuantity
+    if quantity is None or not bytes(quantity.value):
+        return Reason("valueMissing")
+    return read_quantity(
+        analyte,
+        _raw(quantity),
+        quantity.code or "",
+        quantity.system or "",
+        quantity.unit or "",
+        quantity.comparator or "",
+    )
 
 
 def flag(declaration: FactDeclaration, chart: Chart) -> Fact:

@@ -40,16 +40,26 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Defect:
+    """A decision, or a finding by its topic, that failed by a fault of this software and not of the request."""
+
+    what: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """All that was decided on one order: cards, notes, and the value of each definition that was asked for.
 
-    ``fired`` are the rules that fired, silent ones and those of definitions too, by decision.
+    ``fired`` are the rules that fired, silent ones and those of definitions too, by decision. ``defects`` are the
+    decisions that could not be made.
     """
 
     cards: tuple[Finding, ...]
     notes: tuple[Finding, ...]
     values: Values
     fired: Mapping[str, Sequence[Rule]]
+    defects: tuple[Defect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +73,26 @@ class _Defined:
 def decide(pack: Pack, decisions: Sequence[str], facts: OrderFacts) -> Decided:
     """Every named decision evaluated on one order (for an order fired at one hook).
 
-    A rule that says nothing yields no finding. Notes are evaluated for their lines and for withholding.
+    A rule that says nothing yields no finding. Notes are evaluated for their lines and for withholding. A decision that
+    fails does not hide the others (ERR-06).
     """
     values = Values(pack, facts)
     cards: list[Finding] = []
     notes: list[Finding] = []
     fired: dict[str, Sequence[Rule]] = {}
+    defects: list[Defect] = []
     for name in decisions:
         decision = pack.decisions[name]
-        if decision.status in ("active", "shadow"):
+        if decision.status not in ("active", "shadow"):
+            continue
+        try:
             fired[name] = values.rules(decision, facts.order)
-            for rule in fired[name]:
-                if not rule.then.silent:
-                    found = Finding(decision, rule, values.used(decision, rule))
-                    (notes if decision.kind == "note" else cards).append(found)
-    return Decided(tuple(cards), tuple(notes), values, {**values.fired(), **fired})
+            said = [rule for rule in fired[name] if not rule.then.silent]
+            found = [Finding(decision, rule, values.used(decision, rule)) for rule in said]
+            (notes if decision.kind == "note" else cards).extend(found)
+        except Exception as error:
+            defects.append(Defect(name, error))
+    return Decided(tuple(cards), tuple(notes), values, {**values.fired(), **fired}, tuple(defects))
 
 
 class Values:

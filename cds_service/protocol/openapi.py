@@ -20,25 +20,35 @@ from cds_service.protocol.feedback import FeedbackEntry
 _REFERENCE = "#/components/schemas/{name}"
 _OUTCOMES = {
     400: "The request is wrong; the OperationOutcome names the path.",
+    401: "The token of a client that may call is missing or not in order.",
+    403: "This client may not call this service.",
     404: "There is no such path or service.",
     405: "This method is not allowed here.",
     412: "The order cannot be judged for want of data, which the OperationOutcome names.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "The request mixes patients.",
-    503: "What was sent could not be stored; send it again.",
+    503: "What was sent could not be checked or stored; send it again.",
 }
 
 
-def openapi(version: str, services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The document. ``services`` are those of discovery: ``id``, ``hook``, ``title``, ``description``."""
+def openapi(version: str, services: Iterable[Mapping[str, Any]], *, authenticated: bool) -> dict[str, Any]:
+    """The document. ``services`` are those of discovery: ``id``, ``hook``, ``title``, ``description``.
+
+    ``authenticated`` says whether only configured clients may call, with their signed tokens.
+    """
     paths: dict[str, Any] = {
         "/cds-services": {"get": _operation("discovery", "The services and what they ask to be prefetched", _DISCOVERY)}
     }
     for service in services:
+        call, feedback = _call(service), _feedback(service)
+        if authenticated:
+            for operation in (call, feedback):
+                operation["security"] = [{"client": []}]
+                operation["responses"] |= _errors(401, 403, 503)
         path = f"/cds-services/{service['id']}"
-        paths[path] = {"post": _call(service)}
-        paths[f"{path}/feedback"] = {"post": _feedback(service)}
+        paths[path] = {"post": call}
+        paths[f"{path}/feedback"] = {"post": feedback}
     paths |= {
         "/healthz": {"get": _operation("alive", "Whether the process answers", {"type": "object"})},
         "/readyz": {
@@ -59,7 +69,7 @@ def openapi(version: str, services: Iterable[Mapping[str, Any]]) -> dict[str, An
         "info": {"title": "cds-service", "version": version, "license": _LICENSE},
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": _schemas(), **({"securitySchemes": _SECURITY} if authenticated else {})},
     }
 
 
@@ -127,6 +137,14 @@ def _schemas() -> dict[str, Any]:
     return {**decoded, **parts, "Response": answer, "OperationOutcome": _OPERATION_OUTCOME}
 
 
+_SECURITY = {
+    "client": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A JWT signed with the client's private key, its aud the URL called (CDS Hooks, Security).",
+    }
+}
 _LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 _DISCOVERY = {
     "type": "object",

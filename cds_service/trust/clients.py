@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator
 
+from cds_service.addresses import is_loopback_host
 from cds_service.toml_file import TomlError, line_of, read_toml
-from cds_service.trust.addresses import is_loopback_host
 
 # The two that the specification recommends, then the others that need no shared secret (SEC-09, SEC-10).
 ALGORITHMS = ("ES384", "RS384", "ES256", "ES512", "RS256", "RS512", "PS256", "PS384", "PS512", "EdDSA", "Ed25519")

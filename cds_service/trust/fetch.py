@@ -13,7 +13,7 @@ import ssl
 import threading
 from urllib.parse import urlsplit
 
-from cds_service.trust.addresses import Reach, permitted
+from cds_service.addresses import Reach
 
 _PORTS = {"https": 443, "http": 80}
 
@@ -69,7 +69,7 @@ class _Call:
         """Connects, and starts the ``watch`` when the name is resolved."""
         found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         places = [place for *_, place in found]
-        if not places or not all(permitted(str(place[0]), self._reach) for place in places):
+        if not places or not all(self._reach.permits(str(place[0])) for place in places):
             raise FetchError("its name stands for an address that may not be called")
         watch.start()
         for index, (family, kind, protocol, _, place) in enumerate(found):

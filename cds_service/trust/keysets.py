@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from cds_service.trust.addresses import Reach
+from cds_service.addresses import Reach
 from cds_service.trust.fetch import FetchError, fetch
 
 _log = logging.getLogger("cds_service")
@@ -38,7 +38,8 @@ class Limits:
 
     From ``fresh`` on a set is read again before it is used, and some time earlier beside the requests. ``stale`` is
     how much longer it serves while its source is down, ``again`` the least time between two readings, and after
-    failures the time doubles from ``first_retry`` to ``last_retry``. ``wait`` is the longest that one reading takes.
+    failures the time doubles from ``first_retry`` to ``last_retry``. ``wait`` is the longest that one reading takes,
+    ``patience`` the longest that a call whose key is known waits for news of it.
     """
 
     fresh: float = 600.0
@@ -47,6 +48,7 @@ class Limits:
     first_retry: float = 1.0
     last_retry: float = 300.0
     wait: float = 2.0
+    patience: float = 0.2
     most_bytes: int = 262_144
 
 
@@ -84,7 +86,7 @@ class KeySet:
             return key
         reading = self._refresh()
         if reading is not None:
-            reading.wait(limits.wait)
+            reading.wait(limits.wait if key is None else min(limits.patience, limits.wait))
         held = self._held
         if self._clock() - held.read_at >= limits.fresh + limits.stale:
             return None

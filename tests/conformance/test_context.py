@@ -234,3 +234,27 @@ def test_CTX_13_results_of_another_patient_make_no_card(post, cards_of, request_
     body["prefetch"]["platelets"] = other["prefetch"]["platelets"]
     assert cards_of(post(body)) == cards_of(post(mine))
     assert "kwame" not in post(body).text
+
+
+@pytest.mark.parametrize("status", ["draft", "active", "on-hold", "unknown", None])
+def test_CTX_07_T_07_Z14_order_sign_judges_revised_orders_whatever_their_status(post, cards_of, request_for, status):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly", hook="order-sign")
+    order = body["context"]["draftOrders"]["entry"][0]["resource"]
+    order["status"] = status
+    (card,) = cards_of(post(body, path="/cds-services/vitamin-b12-order-sign"))
+    assert card["source"]["topic"]["code"] == "imPlateletsTransfusionFirst"
+
+
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error", "completed"])
+def test_CTX_07_Z14_order_sign_is_silent_on_what_is_not_to_be_given(post, cards_of, request_for, status):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly", hook="order-sign")
+    body["context"]["draftOrders"]["entry"][0]["resource"]["status"] = status
+    assert cards_of(post(body, path="/cds-services/vitamin-b12-order-sign")) == []
+
+
+def test_CTX_07_orders_of_mixed_statuses_are_each_judged(post, cards_of, request_for):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly", "cyanocobalamin-iv", hook="order-sign")
+    first, second = (entry["resource"] for entry in body["context"]["draftOrders"]["entry"])
+    first["status"], second["status"] = "active", "draft"
+    details = [card["detail"] for card in cards_of(post(body, path="/cds-services/vitamin-b12-order-sign"))]
+    assert len(details) == 2

@@ -6,15 +6,9 @@ import re
 
 import pytest
 
-TOKENS = {
-    "context.userId",
-    "context.patientId",
-    "context.encounterId",
-    "userPractitionerId",
-    "userPractitionerRoleId",
-    "userPatientId",
-    "userRelatedPersonId",
-}
+from cds_service.app import create_app
+from cds_service.packaged import packaged
+from cds_service.settings import Settings
 
 
 @pytest.fixture
@@ -54,6 +48,12 @@ def test_D_03_D_04_D_06_hook_description_and_title_are_said(services):
             assert service[member].strip()
 
 
+def test_D_08_what_must_hold_before_a_call_is_said(services):
+    said = {service["hook"]: service.get("usageRequirements", "") for service in services}
+    assert "MedicationRequest" in said["order-select"]
+    assert "412" in said["order-sign"]
+
+
 def test_D_05_id_is_a_path_segment_that_is_served(client, services):
     for service in services:
         assert re.fullmatch(r"[A-Za-z0-9._-]+", service["id"])
@@ -69,9 +69,24 @@ def test_D_07_J_03_nothing_empty_and_only_known_members(services):
         assert all(isinstance(t, str) and t for t in service.get("prefetch", {}).values())
 
 
-def test_D_13_no_two_services_of_one_id_and_hook(services):
-    pairs = [(service["id"], service["hook"]) for service in services]
-    assert len(pairs) == len(set(pairs))
+def test_D_11_D_13_no_two_services_of_one_id_or_one_hook(services):
+    for member in ("id", "hook"):
+        assert len({service[member] for service in services}) == len(services)
+
+
+def test_D_09_D_10_D_15_T_18_versions_are_told_to_clients_of_3_0_only(client, services):
+    of_3_0 = create_app(Settings(loopback=True, key="tests", default_profile="3.0")).test_client()
+    told = of_3_0.get("/cds-services").json["services"]
+    assert [(service.pop("version"), service.pop("hookVersion")) for service in told] == [("3.0.0", "1.0")] * 3
+    assert told == services
+    assert not any({"version", "hookVersion"} & set(service) for service in services)
+
+
+def test_D_14_the_services_are_documented_for_people(services):
+    readme = (packaged("cards").parent / "README.md").read_text(encoding="utf-8")
+    for service in services:
+        assert f"/cds-services/{service['id']}`" in readme
+        assert f"hook `{service['hook']}`" in readme
 
 
 def test_PF_01_templates_are_relative_reads_or_searches(templates):
@@ -81,9 +96,10 @@ def test_PF_01_templates_are_relative_reads_or_searches(templates):
         assert "://" not in template.partition("?")[0]
 
 
-def test_PF_02_PF_03_tokens_are_first_level_context_or_user(templates):
-    for template in templates.values():
-        assert set(re.findall(r"\{\{(.*?)\}\}", template)) <= TOKENS, template
+def test_PF_02_PF_03_V_03_T_15_the_only_token_is_the_patient(services):
+    for service in services:
+        for template in service["prefetch"].values():
+            assert set(re.findall(r"\{\{(.*?)\}\}", template)) == {"context.patientId"}, template
 
 
 def test_PF_05_PF_06_PF_07_only_the_safe_subset(templates):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import pytest
+
+from cds_service.content.decide import Values
+from cds_service.content.render import Speech
 
 PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-100-im"
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/cds-services/a/b/c", "/favicon.ico", "/static/x"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_ERR_02_unknown_paths_are_outcomes(client, assert_outcome, path, method):
+def test_ERR_02_T_09_unknown_paths_are_outcomes(client, assert_outcome, path, method):
     assert_outcome(client.open(path, method=method, headers={"Accept": "text/html"}), 404)
 
 
-def test_ERR_02_ERR_03_each_error_is_a_valid_outcome(client, post, assert_outcome, request_for):
+def test_ERR_01_ERR_02_ERR_03_T_09_each_error_is_a_valid_outcome(client, post, assert_outcome, request_for):
     body = request_for(PATIENT, DRAFT)
     assert_outcome(post(b"{"), 400)
     assert_outcome(post(body, path="/cds-services/none"), 404)
@@ -75,3 +79,71 @@ def test_ERR_04_nothing_of_a_request_is_logged(caplog, post, request_for):
             )
     assert PATIENT not in caplog.text
     assert "must-not-be-repeated" not in caplog.text
+
+
+def break_decision(monkeypatch, name):
+    """What a defect in one table would do."""
+    real = Values.rules
+
+    def rules(self, decision, facts):
+        if decision.id == name:
+            raise ValueError(f"{PATIENT} marker-that-must-not-be-repeated")
+        return real(self, decision, facts)
+
+    monkeypatch.setattr(Values, "rules", rules)
+
+
+def defects(client):
+    told = re.search(r"^cds_service_defects_total (\S+)", client.get("/metrics").text, re.MULTILINE)
+    return float(told[1])
+
+
+def test_ERR_06_a_decision_that_fails_does_not_hide_the_others(
+    monkeypatch, caplog, post, client, cards_of, request_for
+):
+    def topics(answer):
+        return [card["source"]["topic"]["code"] for card in cards_of(answer)]
+
+    body = request_for(PATIENT, "cyanocobalamin-iv")
+    whole, before = topics(post(body)), defects(client)
+    assert whole
+    break_decision(monkeypatch, "cobalaminAllergy")
+    with caplog.at_level(logging.DEBUG):
+        assert topics(post(body)) == whole
+    assert defects(client) > before
+    assert "defect ValueError" in caplog.text
+    assert "must-not-be-repeated" not in caplog.text
+
+
+def test_ERR_06_where_a_decision_fails_nothing_is_offered_that_it_should_have_judged(
+    monkeypatch, post, cards_of, request_for
+):
+    body = request_for("amara-okafor", "cyanocobalamin-im-daily-week")
+    assert any("suggestions" in card for card in cards_of(post(body)))
+    break_decision(monkeypatch, "cobalaminAllergy")
+    cards = cards_of(post(body))
+    assert cards
+    assert not any("suggestions" in card for card in cards)
+
+
+def test_ERR_06_a_decision_that_fails_is_not_silence(monkeypatch, post, assert_outcome, request_for):
+    body = request_for("amara-okafor", "hydroxocobalamin-im-three-weekly")
+    assert post(body).json == {"cards": []}
+    break_decision(monkeypatch, "cobalaminAllergy")
+    assert_outcome(post(body), 500)
+
+
+def test_ERR_06_a_card_that_cannot_be_written_does_not_hide_the_others(monkeypatch, post, cards_of, request_for):
+    body = request_for(PATIENT, "hydroxocobalamin-im-three-weekly", "cyanocobalamin-iv")
+    whole = [card["source"]["topic"]["code"] for card in cards_of(post(body))]
+    assert len(set(whole)) > 1
+    real = Speech.summary
+
+    def summary(self, finding):
+        if finding.topic == whole[0]:
+            raise ValueError("marker-that-must-not-be-repeated")
+        return real(self, finding)
+
+    monkeypatch.setattr(Speech, "summary", summary)
+    left = [card["source"]["topic"]["code"] for card in cards_of(post(body))]
+    assert left == [topic for topic in whole if topic != whole[0]]

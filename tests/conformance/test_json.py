@@ -171,6 +171,19 @@ def test_J_08_unknown_members_are_ignored_everywhere(post, cards_of, body):
     assert cards_of(post(changed)) == plain
 
 
+@pytest.mark.parametrize("place", ["top", "context", "fhirAuthorization"])
+@pytest.mark.parametrize(
+    "extension", [{"org.example.thing": {"a": [1]}}, {"davinci-crd.configuration": {"max-cards": 1}}, {}, None, [1], 7]
+)
+def test_EXT_01_EXT_04_unknown_extensions_of_any_shape_change_nothing(post, cards_of, body, place, extension):
+    plain = cards_of(post(body))
+    changed = copy.deepcopy(body)
+    changed |= {"fhirServer": "https://fhir.example/r4", "fhirAuthorization": {"access_token": "t"}}
+    (changed if place == "top" else changed[place])["extension"] = extension
+    assert plain
+    assert cards_of(post(changed)) == plain
+
+
 def test_J_08_unknown_members_of_the_draft_do_not_change_what_is_found(post, cards_of, body):
     plain = cards_of(post(body))
     changed = _with_unknown_members(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections import Counter
 
 import pytest
 from fhir.resources.R4B.medicationrequest import MedicationRequest
@@ -13,19 +14,22 @@ from fhir.resources.R4B.servicerequest import ServiceRequest
 from cds_service.packaged import packaged
 
 PATIENTS = sorted(path.stem for path in (packaged("fixtures") / "patients").glob("*.json"))
+ORDER_HOOKS = ("order-select", "order-sign")
 DRAFTS = sorted(path.stem for path in (packaged("fixtures") / "drafts").glob("*.json"))
 MODELS = {"MedicationRequest": MedicationRequest, "ServiceRequest": ServiceRequest}
+REASONS = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 @pytest.fixture(scope="module")
 def answers(post, request_for, cards_of):
-    """``(request, cards)`` of every patient with every draft; each answer keeps to the schema."""
+    """``(request, cards)`` of every patient, at the order hooks with every draft; each answer keeps to the schema."""
+    calls = [(hook, patient, (draft,)) for hook in ORDER_HOOKS for patient in PATIENTS for draft in DRAFTS]
+    calls += [("patient-view", patient, ()) for patient in PATIENTS]
     found = []
-    for patient in PATIENTS:
-        for draft in DRAFTS:
-            body = request_for(patient, draft)
-            found.append((body, cards_of(post(body))))
+    for hook, patient, drafts in calls:
+        body = request_for(patient, *drafts, hook=hook)
+        found.append((body, cards_of(post(body, path=f"/cds-services/vitamin-b12-{hook}"))))
     return found
 
 
@@ -38,8 +42,11 @@ def all_actions(answers):
 
 
 def test_RSP_01_every_patient_with_every_draft_is_answered_by_the_schema(answers):
-    assert len(answers) == len(PATIENTS) * len(DRAFTS)
-    assert sum(map(bool, (cards for _, cards in answers))) > 100
+    assert len(answers) == len(PATIENTS) * (1 + len(ORDER_HOOKS) * len(DRAFTS))
+    with_cards = Counter(body["hook"] for body, cards in answers if cards)
+    assert with_cards["order-select"] > 100
+    assert with_cards["order-sign"] > 100
+    assert with_cards["patient-view"] > 3
 
 
 def test_RSP_02_nothing_to_say_is_an_empty_array(post, request_for):
@@ -47,18 +54,50 @@ def test_RSP_02_nothing_to_say_is_an_empty_array(post, request_for):
     assert (answer.status_code, answer.json) == (200, {"cards": []})
 
 
-def test_RSP_03_no_system_actions(post, request_for):
+def test_RSP_03_RSP_62_T_17_no_system_actions(post, request_for):
     assert list(post(request_for("kwame-mensah", "hydroxocobalamin-im-monthly")).json) == ["cards"]
 
 
-def test_RSP_10_RSP_31_Z18_uuids_are_version_8_and_bare(answers):
+def members(value, inside=()):
+    """Every member of an answer with its path, resources of actions left out: they are FHIR's."""
+    for name, inner in value.items():
+        yield (*inside, name), inner
+        if name != "resource":
+            for one in inner if isinstance(inner, list) else [inner]:
+                if isinstance(one, dict):
+                    yield from members(one, (*inside, name))
+
+
+def test_J_03_T_04_T_08_nothing_null_and_nothing_empty_is_sent(answers):
+    for _, cards in answers:
+        for card in cards:
+            assert [path for path, value in members(card) if value in (None, "", [], {})] == []
+
+
+def test_V_03_D_15_RSP_34_RSP_54_EXT_02_EXT_03_what_one_version_or_nobody_knows_is_not_sent(answers):
+    sent = {path[-1] for _, cards in answers for card in cards for path, _ in members(card)}
+    assert {"suggestions", "actions", "isRecommended", "overrideReasons"} <= sent
+    assert not sent & {"actionSelectionBehavior", "autolaunchable", "systemActions", "extension"}
+
+
+def test_RSP_32_T_17_at_most_one_suggestion_is_recommended_and_by_a_boolean(answers):
+    seen = set()
+    for _, cards in answers:
+        for card in cards:
+            told = [s["isRecommended"] for s in card.get("suggestions", []) if "isRecommended" in s]
+            assert told in ([], [True])
+            seen.add(len(told))
+    assert seen == {0, 1}
+
+
+def test_RSP_10_RSP_31_T_05_Z18_uuids_are_version_8_and_bare(answers):
     for _, cards in answers:
         for card in cards:
             assert UUID.fullmatch(card["uuid"])
             assert all(UUID.fullmatch(s["uuid"]) for s in card.get("suggestions", []))
 
 
-def test_RSP_10_Z18_the_same_call_has_the_same_uuids_and_a_new_instance_new_ones(post, request_for):
+def test_RSP_10_T_05_Z18_the_same_call_has_the_same_uuids_and_a_new_instance_new_ones(post, request_for):
     def uuids(body):
         cards = post(body).json["cards"]
         return {c["uuid"] for c in cards} | {s["uuid"] for c in cards for s in c.get("suggestions", [])}
@@ -119,7 +158,7 @@ def test_RSP_12_addresses_from_the_input_do_not_become_links(post, cards_of, req
     assert not re.search(r"(?<!\\)(www\.|https?://|\w@\w)", card["detail"])
 
 
-def test_RSP_13_RSP_14_RSP_20_RSP_23_indicator_and_source(answers):
+def test_RSP_13_RSP_14_RSP_20_RSP_23_T_03_indicator_and_source(answers):
     for _, cards in answers:
         for card in cards:
             assert card["indicator"] in ("info", "warning", "critical")
@@ -135,7 +174,7 @@ def test_RSP_13_Z30_cards_stand_by_indicator_with_one_info_per_order(answers):
         assert places.count(2) <= 1
 
 
-def test_RSP_16_selectionBehavior_iff_suggestions(answers):
+def test_RSP_16_T_04_selectionBehavior_iff_suggestions(answers):
     seen = set()
     for _, cards in answers:
         for card in cards:
@@ -144,14 +183,17 @@ def test_RSP_16_selectionBehavior_iff_suggestions(answers):
     assert seen == {True, False}
 
 
-def test_RSP_17_override_reasons_have_a_display(answers):
+def test_RSP_17_RSP_60_RSP_61_override_reasons_are_codings_with_a_display(answers):
     reasons = [r for _, cards in answers for card in cards for r in card.get("overrideReasons", [])]
     assert reasons
     assert all(set(reason) == {"code", "system", "display"} for reason in reasons)
+    assert {reason["system"] for reason in reasons} == {REASONS}
+    topics = [card["source"]["topic"] for _, cards in answers for card in cards]
+    assert all(isinstance(value, str) and value for topic in [*topics, *reasons] for value in topic.values())
 
 
-def test_RSP_18_links_are_left_out_if_there_are_none(answers):
-    assert all(card.get("links") != [] for _, cards in answers for card in cards)
+def test_RSP_18_RSP_50_RSP_51_RSP_52_RSP_53_there_are_no_links(answers):
+    assert not any("links" in card for _, cards in answers for card in cards)
 
 
 def test_RSP_30_labels_are_said_and_differ_within_a_card(answers):
@@ -184,7 +226,8 @@ def test_RSP_42_J_02_created_and_updated_resources_are_valid_R4_for_this_patient
 
 def test_RSP_42_created_ids_are_new_and_unique_in_the_answer(answers):
     for body, cards in answers:
-        drafts = {e["resource"]["id"] for e in body["context"]["draftOrders"]["entry"]}
+        entries = body["context"].get("draftOrders", {"entry": []})["entry"]
+        drafts = {entry["resource"]["id"] for entry in entries}
         ids = [a["resource"]["id"] for _, _, a in all_actions([(body, cards)]) if a["type"] == "create"]
         assert len(ids) == len(set(ids))
         assert not drafts & set(ids)

@@ -64,3 +64,15 @@ def test_bodies_that_never_end_are_given_up_with_their_connection(service, conne
         connection.close()
     status, _ = status_of(service.base + HOOK, hook_body, timeout=3)
     assert status == 200
+
+
+@pytest.mark.parametrize(("size", "kind", "status"), [(20_000_001, "json", 413), (15_000_000, "xml", 415)])
+def test_who_is_refused_before_the_body_is_read_still_gets_the_answer(connect, size, kind, status):
+    """And no reset under it, which a proxy would take for a dead service."""
+    for _ in range(10):
+        connection = connect(
+            f"POST {HOOK} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/{kind}\r\n"
+            f"Content-Length: {size}\r\nConnection: close\r\n\r\n".encode()
+        )
+        connection.sendall(b" " * size)
+        assert connection.recv(100).startswith(f"HTTP/1.1 {status} ".encode())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import pytest
 from stub import Listener, Stub, bundle, saying
 
-from cds_service.chart.allowed import AllowedServers, NotAllowedError, Reach, Server
+from cds_service.addresses import Reach
+from cds_service.chart.allowed import AllowedServers, NotAllowedError, Server
 from cds_service.chart.fetched import FhirAccess, Why
 from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.declarations import Search
@@ -131,40 +130,6 @@ def test_FA_08_nothing_is_allowed_unless_it_is_listed():
 def test_a_base_that_cannot_be_one_stops_the_start(base):
     with pytest.raises(ValueError, match="base URL"):
         AllowedServers.of([base])
-
-
-PUBLIC = ["8.8.8.8", "2001:4860:4860::8888"]
-PRIVATE = ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd12::1", "fec0::1", "198.18.0.1", "::ffff:10.0.0.1"]
-LOOPBACK = ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"]
-NEVER = [
-    "169.254.169.254",
-    "fe80::1",
-    "fd00:ec2::254",
-    "0.0.0.0",  # noqa: S104
-    "::",
-    "224.0.0.1",
-    "ff02::1",
-    "255.255.255.255",
-    "240.0.0.1",
-    "::ffff:169.254.169.254",
-    "64:ff9b::a9fe:a9fe",
-    "2002:a9fe:a9fe::",
-]
-
-
-@pytest.mark.parametrize(
-    ("addresses", "by"),
-    [
-        (PUBLIC, {Reach.PUBLIC, Reach.PRIVATE}),
-        (PRIVATE, {Reach.PRIVATE}),
-        (LOOPBACK, {Reach.PRIVATE, Reach.LOOPBACK}),
-        (NEVER, set()),
-    ],
-    ids=["public", "private", "loopback", "never"],
-)
-def test_FA_08_which_addresses_may_be_connected_to(addresses, by):
-    for address in addresses:
-        assert {reach for reach in Reach if reach.permits(ipaddress.ip_address(address))} == by, address
 
 
 def test_FA_08_a_listed_name_that_stands_for_a_private_address_is_not_connected_to():

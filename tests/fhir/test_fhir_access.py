@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import re
 import socket
 from datetime import UTC, datetime
 
@@ -251,7 +252,7 @@ def paged(*pages, link=None):
     return answer
 
 
-def test_PF_24_the_second_page_of_problems_is_read(call, cards_of, request_for):
+def test_PF_08_PF_24_T_14_the_second_page_of_problems_is_read(call, cards_of, request_for):
     body = request_for(PATIENT, DRAFT, without=["conditions"], prefetch={"platelets": None})
     with Stub(paged([condition("I10")], [condition("D69.6")])) as stub:
         topics = [card["source"]["topic"]["code"] for card in cards_of(call(body, stub.base))]
@@ -514,3 +515,20 @@ def test_FA_03_ERR_04_no_token_no_patient_and_no_body_in_logs_or_errors(caplog, 
     for text in (caplog.text, *(answer.text for answer in said)):
         assert "must-not-be-repeated" not in text
     assert {answer.status_code for answer in said} == {412}
+
+
+def test_searches_are_counted_by_outcome(request_for, resources):
+    client = create_app(Settings(loopback=True, key="tests", fhir_budget_ms=10_000)).test_client()
+
+    def count(outcome):
+        told = re.search(rf'fhir_searches_total{{outcome="{outcome}"}} (\S+)', client.get("/metrics").text)
+        return float(told[1]) if told else 0
+
+    body = request_for(PATIENT, DRAFT, without=KEYS[:2])
+    with Stub(records(resources)) as stub:
+        client.post(ORDER_SELECT, json=body | {"fhirServer": stub.base})
+    assert (count("read"), count("fetchRefused")) == (2, 0)
+    with Stub(saying(ERROR, 403)) as stub:
+        client.post(ORDER_SELECT, json=body | {"fhirServer": stub.base})
+    assert (count("read"), count("fetchRefused")) == (2, 2)
+    assert re.search(r"fhir_seconds_count 2", client.get("/metrics").text)

@@ -11,6 +11,7 @@ import time
 import urllib.request
 
 import pytest
+from openapi_spec_validator import validate
 from trust_parts import BASE, ISSUER, SERVICE
 
 from cds_service.app import wsgi
@@ -165,7 +166,7 @@ def live(clients_file):
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "cds_service", "serve", "--port", str(port)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.DEVNULL,
         text=True,
         env={k: v for k, v in os.environ.items() if not k.startswith("CDS_SERVICE_")}
         | {"CDS_SERVICE_CLIENTS": str(clients_file())},
@@ -279,3 +280,35 @@ def test_V_02_a_client_is_answered_in_its_own_profile(app_for, maker, request_fo
     epic = card(app_for('profile = "epic"'))
     assert "suggestions" not in epic
     assert "To order by hand" in epic["detail"]
+
+
+def test_Z18_the_uuids_of_two_issuers_differ_though_their_hook_instances_do_not(app_for, maker, body, server):
+    other = "https://other.example/fhir"
+    source = f'jwks-url = "{server.url}/jwks"\n[clients.other]\nissuer = "{other}"\njwks-url = "{server.url}/jwks"'
+    client = app_for(source=source)
+
+    def uuid(issuer):
+        answer = client.post(SERVICE, json=body, headers={"Authorization": maker.bearer(iss=issuer)})
+        (card,) = answer.json["cards"]
+        return card["uuid"]
+
+    assert uuid(ISSUER) == uuid(ISSUER)
+    assert uuid(ISSUER) != uuid(other)
+
+
+def test_the_openapi_document_says_whether_tokens_are_needed(app_for, client):
+    def told(service):
+        document = service.get("/openapi.json").json
+        validate(document)
+        operations = [methods["post"] for methods in document["paths"].values() if "post" in methods]
+        return document["components"].get("securitySchemes"), [
+            ("security" in operation, "401" in operation["responses"], "403" in operation["responses"])
+            for operation in operations
+        ]
+
+    schemes, operations = told(app_for())
+    assert schemes["client"]["bearerFormat"] == "JWT"
+    assert set(operations) == {(True, True, True)}
+    schemes, operations = told(client)
+    assert schemes is None
+    assert set(operations) == {(False, False, False)}

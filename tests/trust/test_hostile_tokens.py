@@ -116,7 +116,7 @@ def service(app_for):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_SEC_16_ERR_04_all_are_refused_alike(service, maker, body, assert_outcome, caplog, name):
+def test_SEC_09_SEC_16_ERR_04_all_are_refused_alike(service, maker, body, assert_outcome, caplog, name):
     token = HOSTILE[name](maker)
     with caplog.at_level(logging.DEBUG):
         answer = service.post(SERVICE, json=body, headers={"Authorization": f"Bearer {token}"})

@@ -1,0 +1,99 @@
+"""Requests in the dialects of clients (``fixtures/captured``): what they are answered with, and in which form."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+import yaml
+from fhir.resources.R4B.medicationrequest import MedicationRequest
+
+from cds_service.evaluate import evaluate
+from cds_service.packaged import packaged
+from cds_service.protocol.faults import Fault
+from cds_service.protocol.profiles import COMMON, Profile
+
+FOLDER = packaged("fixtures") / "captured"
+EXPECTED = yaml.safe_load((FOLDER / "expected.yaml").read_text(encoding="utf-8"))
+NOW: datetime = EXPECTED.pop("now")
+CALLS = [(client, name, expected) for client, calls in EXPECTED.items() for name, expected in calls.items()]
+KEY = {
+    "system": "urn:com.epic.cdshooks.action.code.system.preference-list-item",
+    "code": "4711",
+    "display": "An order of the preference list",
+}
+
+
+def cards(evaluator, client, name, profile) -> list[dict[str, Any]]:
+    body = (FOLDER / client / f"{name}.json").read_bytes()
+    hook = json.loads(body)["hook"]
+    service = next(s for s in evaluator.pack.services.values() if s.hook == hook)
+    answer: list[dict[str, Any]] = evaluate(evaluator, service, body, NOW, profile).body["cards"]
+    return answer
+
+
+def profile_of(client, evaluator):
+    return Profile("epic", dict.fromkeys(evaluator.pack.templates, KEY)) if client == "epic" else COMMON
+
+
+def test_every_captured_request_has_an_expectation_and_no_other():
+    there = {(path.parent.name, path.stem) for path in FOLDER.glob("*/*.json") if path.parent.name != "sandbox"}
+    assert there == {(client, name) for client, name, _ in CALLS}
+
+
+@pytest.mark.parametrize(("client", "name", "expected"), CALLS, ids=[f"{c}/{n}" for c, n, _ in CALLS])
+def test_a_captured_request_is_answered_as_expected(evaluator, client, name, expected):
+    profile = profile_of(client, evaluator)
+    if "status" in expected:
+        with pytest.raises(Fault) as fault:
+            cards(evaluator, client, name, profile)
+        assert (fault.value.status, fault.value.path) == (expected["status"], expected["path"])
+        return
+    found = cards(evaluator, client, name, profile)
+    told = [{"topic": card["source"]["topic"]["code"], "indicator": card["indicator"]} for card in found]
+    assert told == expected["cards"]
+    actions = [action for card in found for s in card.get("suggestions", []) for action in s["actions"]]
+    assert [action["type"] for action in actions] == expected.get("offers", [])
+    for action in actions:
+        if "resource" in action:
+            MedicationRequest.model_validate_json(json.dumps(action["resource"], default=float))
+
+
+@pytest.mark.parametrize(("client", "name"), [(c, n) for c, n, e in CALLS if "status" not in e])
+def test_V_04_every_client_is_told_the_same(evaluator, client, name):
+    def said(profile):
+        return [(card["summary"], card["indicator"]) for card in cards(evaluator, client, name, profile)]
+
+    assert said(Profile("epic")) == said(Profile("3.0")) == said(Profile("sandbox")) == said(COMMON)
+
+
+def test_the_dialect_of_epic_is_in_the_fixtures():
+    """So that nobody tidies them up (Z24): what makes these requests unlike valid FHIR is there."""
+    for name in EXPECTED["epic"]:
+        call = json.loads((FOLDER / "epic" / f"{name}.json").read_text(encoding="utf-8"))
+        assert " (R4) " in call["fhirAuthorization"]["scope"]
+        assert "-user" in call["prefetch"]
+        assert call["context"]["userId"].startswith("PractitionerRole/")
+        assert len(call["context"]["patientId"]) > 64
+        assert "." in call["context"]["patientId"]
+        text = json.dumps(call)
+        assert '"mode": "outcome"' in text
+        assert "com.epic.cdshooks.request.bpa-trigger-action" in call["extension"]
+        for entry in call["context"].get("draftOrders", {"entry": []})["entry"]:
+            resource = entry["resource"]
+            assert "value" not in resource["identifier"][0]
+            if resource["resourceType"] == "MedicationRequest":
+                assert isinstance(resource["category"], dict)
+                assert "medicationCodeableConcept" not in resource
+                assert resource["subject"]["reference"].startswith("https://")
+
+
+@pytest.mark.parametrize("hook", ["order-select", "order-sign", "patient-view"])
+def test_captured_requests_are_answered_today_too(client, cards_of, hook):
+    """Over HTTP the clock is today's: results grow old, and the answer stays an answer."""
+    for kind, name, expected in CALLS:
+        call = json.loads((FOLDER / kind / f"{name}.json").read_text(encoding="utf-8"))
+        if call["hook"] == hook and "status" not in expected:
+            cards_of(client.post(f"/cds-services/vitamin-b12-{hook}", json=call))
