@@ -42,6 +42,9 @@ _json = msgspec.json.Encoder(decimal_format="number")
 _THREADS_PER_WORKER = 4
 # A worker that a stop reaches while it is still starting may miss it: it is ended after so long.
 _STOP_SECONDS = 10
+# Headers of a call, its token among them, take a few kilobytes; who sends them slowly or without end is let go.
+_HEADER_MILLISECONDS = 10_000
+_HEADER_BYTES = 65_536
 _DEFAULT_SAMPLE = "platelets-and-im/belowTwentyFive"
 
 
@@ -80,7 +83,8 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     Example: cds-service serve --port 8080 --workers 2
     """
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
 
     from cds_service.app import allowed_servers
 
@@ -124,6 +128,8 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         log_level="warning",  # type: ignore[arg-type]
         blocking_threads=_THREADS_PER_WORKER,
         workers_kill_timeout=_STOP_SECONDS,
+        http=HTTPModes.http1,  # to tell 1 from 2 a silent connection would be waited for without end
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
     )
     server.serve()
 
