@@ -80,7 +80,6 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     Example: cds-service serve --port 8080 --workers 2
     """
     from granian import Granian
-    from granian.constants import Interfaces
 
     from cds_service.app import allowed_servers
 
@@ -113,19 +112,22 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     for warning in clients.warnings() if clients else ():
         click.echo(warning, err=True)
     click.echo(f"feedback is kept in {store.where}")
-    server = Granian(
-        "cds_service.app:wsgi",
-        address=host,
-        port=port,
-        workers=workers,
-        interface=Interfaces.WSGI,
-        factory=True,
-        log_access=False,
-        log_level="warning",  # type: ignore[arg-type]
-        blocking_threads=_THREADS_PER_WORKER,
-        workers_kill_timeout=_STOP_SECONDS,
-    )
+    server = Granian("cds_service.app:wsgi", factory=True, **granian_settings(host, port, workers))
     server.serve()
+
+
+def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
+    """How any application is served; benchmarks serve what they measure against by the same."""
+    return {
+        "address": host,
+        "port": port,
+        "workers": workers,
+        "interface": "wsgi",
+        "log_access": False,
+        "log_level": "warning",
+        "blocking_threads": _THREADS_PER_WORKER,
+        "workers_kill_timeout": _STOP_SECONDS,
+    }
 
 
 @main.command()
