@@ -141,7 +141,10 @@ class Values:
         inputs = [decidable(fact, column) for fact, column in zip(inputs, decision.columns, strict=True)]
         fired = []
         for rule in decision.rules:
-            if all(cell is None or cell.matches(fact) for cell, fact in zip(rule.cells, inputs, strict=True)):
+            for place, cell in rule.tests:
+                if not cell.matches(inputs[place]):
+                    break
+            else:
                 fired.append(rule)
                 if decision.hit_policy != "COLLECT":
                     break
