@@ -22,10 +22,12 @@ _KINDS["Condition"] = ("conditions",)
 def bodies() -> dict[str, bytes]:
     """Each by its name: one patient, with the draft order the content is about or another."""
     sample = _sample()
+    small = _of(sample, observations=3, medications=1, conditions=1)
     middle = _of(sample, observations=40, medications=20, conditions=20)
     return {
+        "irrelevant 8 KB": _bytes(_with_other_drug(small)),
         "irrelevant 80 KB": _bytes(_with_other_drug(middle)),
-        "relevant 8 KB": _bytes(_of(sample, observations=3, medications=1, conditions=1)),
+        "relevant 8 KB": _bytes(small),
         "relevant 80 KB": _bytes(middle),
         "relevant 2.4 MB": _bytes(_of(sample, observations=1280, medications=640, conditions=640)),
     }
