@@ -83,8 +83,6 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     Example: cds-service serve --port 8080 --workers 2
     """
     from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
 
     from cds_service.app import allowed_servers
 
@@ -117,21 +115,27 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     for warning in clients.warnings() if clients else ():
         click.echo(warning, err=True)
     click.echo(f"feedback is kept in {store.where}")
-    server = Granian(
-        "cds_service.app:wsgi",
-        address=host,
-        port=port,
-        workers=workers,
-        interface=Interfaces.WSGI,
-        factory=True,
-        log_access=False,
-        log_level="warning",  # type: ignore[arg-type]
-        blocking_threads=_THREADS_PER_WORKER,
-        workers_kill_timeout=_STOP_SECONDS,
-        http=HTTPModes.http1,  # to tell 1 from 2 a silent connection would be waited for without end
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
-    )
+    server = Granian("cds_service.app:wsgi", factory=True, **granian_settings(host, port, workers))
     server.serve()
+
+
+def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
+    """How any application is served; benchmarks serve what they measure against by the same."""
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+
+    return {
+        "address": host,
+        "port": port,
+        "workers": workers,
+        "interface": Interfaces.WSGI,
+        "log_access": False,
+        "log_level": "warning",
+        "blocking_threads": _THREADS_PER_WORKER,
+        "workers_kill_timeout": _STOP_SECONDS,
+        "http": HTTPModes.http1,  # to tell 1 from 2 a silent connection would be waited for without end
+        "http1_settings": HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
+    }
 
 
 @main.command()
