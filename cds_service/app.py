@@ -111,7 +111,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         return response
 
     if settings.console == "on" or (settings.console == "auto" and settings.loopback and gate.clients is None):
-        from cds_service.console.pages import console
+        from cds_service.pages.console import console
 
         app.register_blueprint(console(serving, store, settings.cards, packaged("fixtures")))
 

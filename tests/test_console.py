@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from cds_service.app import create_app
-from cds_service.console.calendar import calendar_of
+from cds_service.pages.calendar import calendar_of
 from cds_service.settings import Settings
 
 PATHS = ["/", "/content", "/content/decisions/imPlatelets", "/content/value-sets/platelet-count", "/acceptance"]
