@@ -63,6 +63,12 @@ class Counts:
             "Faults of this software, whether they cost an answer or a part of one; the log says where",
             registry=self._registry,
         )
+        self._recordings = Counter(
+            "cds_service_recordings",
+            "Requests recorded, by outcome: kept, changed by de-identification, failed, full",
+            ["outcome"],
+            registry=self._registry,
+        )
         self._audit_failures = Counter(
             "cds_service_audit_failures", "Lines of the audit that could not be written", registry=self._registry
         )
@@ -100,6 +106,10 @@ class Counts:
     def defect(self) -> None:
         """One fault of this software."""
         self._defects.inc()
+
+    def recorded(self, outcome: str) -> None:
+        """What became of a request that was to be recorded."""
+        self._recordings.labels(outcome).inc()
 
     def audit_failed(self) -> None:
         """One line of the audit that could not be written."""
