@@ -136,7 +136,8 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
 
     @app.get("/metrics")
     def measured() -> Response:
-        counts.off(serving.now().off)
+        served = serving.now()
+        counts.serving(served.evaluator.pack.version, served.off, bool(serving.content_problem))
         return Response(counts.text(), content_type=counts.CONTENT_TYPE)
 
     @app.get("/openapi.json")
@@ -160,8 +161,9 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
                 "version": pack.version,
                 "reviewed": pack.reviewed,
                 "shown": served.evaluator.shown,
+                "problem": serving.content_problem,
             },
-            "site": {"digest": pack.site_digest, "off": served.off, "problem": serving.problem},
+            "site": {"digest": pack.site_digest, "off": served.off, "problem": serving.site_problem},
             "store": {"reachable": reachable},
         }
         return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")

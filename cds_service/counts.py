@@ -27,6 +27,7 @@ class Counts:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._version = ""
         self._calls = Counter(
             "cds_service_calls", "Calls by service and status", ["service", "status"], registry=self._registry
         )
@@ -71,6 +72,19 @@ class Counts:
         )
         self._audit_failures = Counter(
             "cds_service_audit_failures", "Lines of the audit that could not be written", registry=self._registry
+        )
+        self._content = Gauge(
+            "cds_service_content",
+            "1 for the version of the content that is served",
+            ["version"],
+            registry=self._registry,
+            multiprocess_mode="max",
+        )
+        self._content_refused = Gauge(
+            "cds_service_content_refused",
+            "1 while the content's folder holds content that was refused, and older content is served",
+            registry=self._registry,
+            multiprocess_mode="max",
         )
         self._off = Gauge(
             "cds_service_decision_off",
@@ -130,10 +144,15 @@ class Counts:
 
         return counted
 
-    def off(self, decisions: Iterable[str]) -> None:
-        """The decisions now switched off; those switched on again disappear."""
+    def serving(self, version: str, off: Iterable[str], content_refused: bool) -> None:
+        """What is served now: the content's version, the decisions switched off, whether newer content was refused."""
+        if self._version not in ("", version):
+            self._content.labels(self._version).set(0)
+        self._version = version
+        self._content.labels(version).set(1)
+        self._content_refused.set(content_refused)
         self._off.clear()
-        for decision in decisions:
+        for decision in off:
             self._off.labels(decision).set(1)
 
     def text(self) -> bytes:
