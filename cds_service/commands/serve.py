@@ -51,8 +51,10 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     settings = Settings(loopback=loopback, insecure=insecure)
     if not loopback and not insecure and settings.clients is None:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
+    store = open_store(settings)  # its tables are brought up to date before anybody listens
+    store.close()
     try:
-        served = prepare(settings)
+        served = prepare(settings, store.key)
         pack = served.evaluator.pack
         clients = clients_of(settings, pack.services, pack.templates)
         allowed_servers(settings, clients)
@@ -60,8 +62,6 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
         raise click.ClickException("\n".join(error.problems)) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    store = open_store(settings)  # its tables are brought up to date before anybody listens
-    store.close()
     if store.problem:
         click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
