@@ -117,7 +117,13 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
 
     @app.get("/metrics")
     def measured() -> Response:
-        counts.off(serving.now().off)
+        served = serving.now()
+        counts.off(served.off)
+        counts.state(
+            shown=served.evaluator.shown,
+            site_refused=bool(serving.problem),
+            store_reachable=store.reachable(),
+        )
         return Response(counts.text(), content_type=counts.CONTENT_TYPE)
 
     @app.get("/openapi.json")

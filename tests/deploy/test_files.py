@@ -1,4 +1,4 @@
-"""The files of deploy/ hold what their formats, their programs and the code ask of them. No container is started here."""
+"""The files of deploy/ hold what their formats, their programs and the code ask of them; no container is started."""
 
 import ast
 import io

@@ -1,4 +1,4 @@
-"""What the Containerfile does, done without a container: its own commands, then its own start as a user who owns nothing."""
+"""What the Containerfile does, done without a container: its commands, its start, by a user who owns nothing."""
 
 import io
 import json
@@ -76,7 +76,7 @@ def placed(root, text):
 
 @pytest.fixture(scope="module")
 def served(image, steps):
-    """The process of ENTRYPOINT and CMD: only the port is another, and nobody is authenticated, which it must be told."""
+    """The process of ENTRYPOINT and CMD; only the port is another, and the host, as there are no clients."""
     said = dict(steps)
     state = Path(placed(image, STATE))
     state.mkdir(parents=True, mode=0o700)
@@ -126,7 +126,7 @@ def test_it_answers_hooks_and_keeps_feedback_as_a_user_who_can_write_nowhere_els
     status, answer = status_of(hook, hook_body)
     cards = json.loads(answer)["cards"]
     assert status == 200 and cards
-    entry = {"card": cards[0]["uuid"], "outcome": "accepted", "outcomeTimestamp": "2026-01-05T09:30:00Z"}
+    entry = {"card": cards[0]["uuid"], "outcome": "overridden", "outcomeTimestamp": "2026-01-05T09:30:00Z"}
     assert status_of(f"{hook}/feedback", json.dumps({"feedback": [entry]}).encode())[0] == 200
     ready = json.loads(status_of(f"http://127.0.0.1:{port}/readyz")[1])
     assert ready["status"] == "ready"
