@@ -42,3 +42,15 @@ def test_every_file_of_the_folder_is_named():
     text = pages.PAGE.read_text(encoding="utf-8")
     for path in pages.PAGE.parent.iterdir():
         assert path.name == "README.md" or path.name in text, path.name
+
+
+def test_what_stops_a_threat_has_a_test_that_is_there():
+    root = pages.PAGE.parents[1]
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| `([^|`]+)` \|$", (root / "SECURITY.md").read_text(), re.M)
+    assert len(rows) > 20
+    for threat, _, test in rows:
+        path, _, name = test.partition("::")
+        assert (root / path).exists(), threat
+        assert re.search(rf"^def {name}\(", (root / path).read_text(encoding="utf-8"), re.M), test
+    lines = [line for line in (root / "SECURITY.md").read_text().splitlines() if line.startswith("|")]
+    assert len(lines) == len(rows) + 2
