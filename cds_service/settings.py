@@ -65,10 +65,12 @@ class Settings(BaseSettings):
         default=None, description="file that a line is appended to for each call: who, when, what; ids hashed (SEC-21)"
     )
     record: Path | None = Field(
-        default=None, description="folder that requests are kept in for replay; they hold patient data"
+        default=None,
+        description="set by serve --record: folder that requests are kept in for replay; they hold patient data",
     )
     record_deidentified: bool = Field(
-        default=False, description="recordings without ids, names and dates of patients, decided as before"
+        default=False,
+        description="set by serve --deidentify: recordings without ids, names and dates of patients, decided as before",
     )
     record_most: int = Field(default=10_000, gt=0, description="most recordings that are kept")
     loopback: bool = Field(

@@ -63,8 +63,8 @@ def root_of(source):
 
 
 def copy_context(target):
-    """What .containerignore lets through."""
-    lines = (ROOT / ".containerignore").read_text().splitlines()
+    """What .dockerignore lets through; podman reads it too."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
     for name in (line[1:] for line in lines if line.startswith("!")):
         if (ROOT / name).is_dir():
             ignore = shutil.ignore_patterns("__pycache__")
