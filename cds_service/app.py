@@ -140,6 +140,11 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     def measured() -> Response:
         served = serving.now()
         counts.serving(served.evaluator.pack.version, served.off, bool(serving.content_problem))
+        counts.state(
+            shown=served.evaluator.shown,
+            site_refused=bool(serving.site_problem),
+            store_reachable=store.reachable(),
+        )
         return Response(counts.text(), content_type=counts.CONTENT_TYPE)
 
     @app.get("/openapi.json")
