@@ -83,5 +83,6 @@ def _card_differences(wanted: Mapping[str, Any], card: Mapping[str, Any]) -> lis
 
 
 def _said(body: Mapping[str, Any]) -> str:
-    issues = body.get("issue") or [{}]
-    return str(issues[0].get("diagnostics") or issues[0].get("details", {}).get("text", ""))
+    issues = body.get("issue")
+    issue = issues[0] if isinstance(issues, list) and issues and isinstance(issues[0], dict) else {}
+    return str(issue.get("diagnostics") or issue.get("details", {}).get("text", ""))
