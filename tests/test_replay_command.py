@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
+from cds_service.packaged import packaged
 
 NOW = "2026-11-23T12:00:00Z"
 
@@ -58,7 +59,7 @@ def test_junit_is_xml_whatever_a_request_says(recording):
 class Gateway(BaseHTTPRequestHandler):
     """Discovery as it should be; every call is answered by something in between that speaks HTML or a list."""
 
-    answer = b""
+    status, answer = 502, b""
 
     def log_message(self, *_):
         pass
@@ -74,17 +75,30 @@ class Gateway(BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._send(502, self.answer)
+        self._send(self.status, self.answer)
 
 
-@pytest.mark.parametrize("answer", [b"<html>Bad gateway</html>", b"[]", b'{"issue": "none"}', b'{"issue": [3]}'])
-def test_an_answer_that_no_service_gives_is_told_of_the_case_it_came_for(recording, answer):
-    gateway = ThreadingHTTPServer(("127.0.0.1", 0), type("Speaking", (Gateway,), {"answer": answer}))
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (502, b"<html>Bad gateway</html>"),
+        (502, b"[]"),
+        (502, b'{"issue": "none"}'),
+        (502, b'{"issue": [3]}'),
+        (200, b"<html>Please log in</html>"),
+        (200, b'{"cards": 3}'),
+    ],
+)
+def test_an_answer_that_no_service_gives_is_told_of_the_case_it_came_for(recording, status, answer):
+    speaking = type("Speaking", (Gateway,), {"status": status, "answer": answer})
+    gateway = ThreadingHTTPServer(("127.0.0.1", 0), speaking)
     Thread(target=gateway.serve_forever, daemon=True).start()
+    story = packaged("fixtures") / "scenarios" / "platelets-and-im.yaml"
     try:
-        told = run(recording(), "--against", f"http://127.0.0.1:{gateway.server_port}")
+        told = run(recording(), story, "--against", f"http://127.0.0.1:{gateway.server_port}")
     finally:
         gateway.shutdown()
         gateway.server_close()
-    assert told.exception is None or isinstance(told.exception, SystemExit)
-    assert "tell  " in told.stdout and "502" in told.stdout
+    assert told.exit_code == 1, told.exception
+    assert f"tell  {recording().parent.name}/recording: {status}: not an answer of a CDS service" in told.stdout
+    assert f"platelets-and-im/belowTwentyFive: expected cards, got status {status}" in told.stdout

@@ -20,7 +20,7 @@ def differences(expect: Any, status: int, body: Mapping[str, Any]) -> list[str]:
         found = [] if status == expect["status"] else [f"expected status {expect['status']}, got {status}"]
         said = str(body)
         return found + [f"the error does not name {name!r}" for name in expect.get("names", []) if name not in said]
-    if status != 200:
+    if status != 200 or "cards" not in body:
         return [f"expected cards, got status {status}: {_said(body)}"]
     cards = body["cards"]
     found = _topics([card["topic"] for card in expect], [card["source"]["topic"]["code"] for card in cards])
@@ -39,7 +39,7 @@ def without_offers(expect: Any) -> Any:
 
 
 def _told_differences(expect: Mapping[str, Any], status: int, body: Mapping[str, Any]) -> list[str]:
-    if status != 200:
+    if status != 200 or "cards" not in body:
         return [f"expected cards, got status {status}: {_said(body)}"]
     wanted = [(card["topic"], card["indicator"]) for card in expect["cards"]]
     got = [(card["source"]["topic"]["code"], card["indicator"]) for card in body["cards"]]

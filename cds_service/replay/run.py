@@ -141,7 +141,7 @@ def _body(answer: requests.Response) -> dict[str, Any]:
         said = answer.json()
     except requests.JSONDecodeError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return said if isinstance(said, dict) and isinstance(said.get("cards", []), list) else {}
 
 
 def _load(server: LoadedServer, case: Case, request: dict[str, Any], today: datetime | None) -> str:
@@ -169,7 +169,7 @@ def _result(
         differences(expect, status, said),
         said.get("cards", []),
         why=case.why,
-        fault=f"{status}: {words or 'not an answer of a CDS service'}" if status != 200 else "",
+        fault=f"{status}: {words or 'not an answer of a CDS service'}" if status != 200 or "cards" not in said else "",
         is_expected=expect is not None,
         now=now,
         request=request,
