@@ -26,7 +26,8 @@ check: install ## formatting, lint, types, content
 	$(BIN)/mypy
 	$(BIN)/cds-service check
 
-bench: install ## ratios against a floor measured in the same run
+bench: install ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)
+	$(BIN)/python tests/bench/table.py $(BENCH)
 	$(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
 
 statements: install ## the table of statements in cards/README.md

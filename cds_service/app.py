@@ -19,6 +19,7 @@ from cds_service.evaluate import evaluate
 from cds_service.gate import Gate
 from cds_service.logs import Tell, open_audit, silent, start_log
 from cds_service.packaged import packaged
+from cds_service.protocol.encodings import ACCEPTED, TooLongError, decoded
 from cds_service.protocol.faults import Fault, operation_outcome
 from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
 from cds_service.protocol.openapi import openapi
@@ -30,6 +31,7 @@ from cds_service.store.store import Store
 from cds_service.trust.clients import Clients, ClientsError
 
 _json = msgspec.json.Encoder(decimal_format="number")
+_CHUNK_BYTES = 65_536
 _JSON_TYPES = ("application/json", "application/fhir+json")
 _CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
 _SENTENCES = {
@@ -108,8 +110,8 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         del response.headers["Content-Type"]  # there is no content
         return response
 
-    if settings.console == "on" or (settings.console == "auto" and settings.loopback):
-        from cds_service.console.pages import console
+    if settings.console == "on" or (settings.console == "auto" and settings.loopback and gate.clients is None):
+        from cds_service.pages.console import console
 
         app.register_blueprint(console(serving, store, settings.cards, packaged("fixtures")))
 
@@ -145,6 +147,12 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         }
         return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")
 
+    @app.after_request
+    def drain(response: Response) -> Response:
+        if request.method == "POST" and response.status_code >= 400:
+            _drain(2 * settings.max_body_bytes)
+        return response
+
     app.after_request(calls.end)
     app.after_request(gate.allow_browsers)
 
@@ -153,6 +161,8 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         response = _outcome(fault.status, fault.outcome())
         if fault.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
+        if fault.status == 415:
+            response.headers["Accept-Encoding"] = ACCEPTED  # RFC 9110, 12.5.3
         return response
 
     @app.errorhandler(HTTPException)
@@ -207,10 +217,10 @@ def fhir_limits(settings: Settings) -> Limits:
 
 
 def _body(limit: int) -> bytes:
-    """The bytes of a JSON body of at most ``limit``.
+    """The bytes of a JSON body, at most ``limit`` as sent and when decoded.
 
     Raises:
-        Fault: 415.
+        Fault: 400, 415.
         RequestEntityTooLarge: 413.
     """
     if request.mimetype not in _JSON_TYPES:
@@ -219,7 +229,20 @@ def _body(limit: int) -> bytes:
     body = request.get_data(cache=False)
     if request.content_length is None and len(body) >= limit:
         raise RequestEntityTooLarge  # a stream without a length was cut off at the limit
-    return body
+    try:
+        return decoded(body, request.headers.get("Content-Encoding", ""), limit)
+    except TooLongError:
+        raise RequestEntityTooLarge from None
+
+
+def _drain(limit: int) -> None:
+    """Reads away at most ``limit`` bytes that a refused caller is still sending.
+
+    Else the connection is reset under the answer, and a proxy takes the service for dead.
+    """
+    left = limit
+    while left > 0 and (read := len(request.environ["wsgi.input"].read(min(left, _CHUNK_BYTES)))):
+        left -= read
 
 
 def _outcome(status: int, outcome: Mapping[str, Any]) -> Response:

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         default=False, description="show cards of unreviewed content on a non-loopback host (Z15)"
     )
     console: Literal["auto", "on", "off"] = Field(
-        default="auto", description="the pages at /; auto shows them on loopback only"
+        default="auto", description="the pages at /; auto shows them on loopback only, and not where clients are named"
     )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="how the log on stderr is written; auto is text on a terminal, else json"

@@ -31,6 +31,8 @@ FORBIDDEN = {
         "gaps",
         "settings",
     ),
+    "replay": ("app", "gate", "pages", "store", "trust", "settings", "commands"),
+    "pages": ("app", "gate", "trust", "settings", "commands"),
     "content": ("protocol", "chart", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
 }
 
@@ -79,8 +81,10 @@ def test_no_threshold_of_a_rule_stands_in_python(path, pack):
         return  # check digits and lengths
     if "store" in path.relative_to(PACKAGE).parts or path.name == "feedback.py":
         return  # lengths, seconds and rows
-    if path.name == "app.py":
+    if path.name in ("app.py", "console.py"):
         numbers = [n for n in numbers if n != 500]  # a status of HTTP
+    if path.name == "console.py":
+        numbers = [n for n in numbers if n != 50]  # comments shown at once
     if path.name == "uuids.py":
         numbers = [n for n in numbers if n != 50]  # bits of the tag
     if path.name in ("wording.py", "cli.py", "render.py", "order.py", "settings.py", "verifier.py"):
@@ -95,8 +99,8 @@ def test_rooms_know_nothing_of_each_other(path):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("cds_service."):
             other = node.module.split(".")[1]
             assert other not in FORBIDDEN.get(room, ()), f"{path.name} imports {node.module}"
-            if room in FORBIDDEN:
-                assert not node.module.startswith("flask")
+        if isinstance(node, ast.ImportFrom) and room in FORBIDDEN and path.name != "console.py":
+            assert not (node.module or "").startswith("flask")
 
 
 def test_texts_hold_no_numbers(pack):

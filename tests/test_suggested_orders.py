@@ -116,6 +116,15 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.parametrize("value", [{"_": None}, {"_": {"id": "x"}}, {"_text": None}, {"_colour": {"id": "x"}}])
+def test_what_only_looks_like_the_extension_of_a_primitive_is_refused(value):
+    assert problem_in(draft(sorted(DRAFTS)[0]) | {"courseOfTherapyType": value}).startswith("courseOfTherapyType")
+
+
+def test_the_extension_of_a_primitive_is_passed_over():
+    assert problem_in(draft(sorted(DRAFTS)[0]) | {"_status": {"id": "x"}}) == ""
+
+
 @settings(max_examples=300, deadline=None)
 @given(name=st.sampled_from(sorted(DRAFTS)), key=st.sampled_from(sorted(MedicationRequest.model_fields)), value=JSON)
 def test_what_our_structures_accept_fhir_resources_accepts(name, key, value):

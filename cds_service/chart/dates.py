@@ -31,7 +31,8 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
             instant = datetime.fromisoformat(text or "")
             if instant.tzinfo is None:
                 instant = instant.replace(tzinfo=zone)
-            return Span(instant.astimezone(UTC), instant.astimezone(UTC))
+            instant = instant.astimezone(UTC)
+            return Span(instant, instant)
         first = date(int(year), int(month or 1), int(day or 1))
         if day:
             last = first + timedelta(days=1)

@@ -25,7 +25,12 @@ class CodeableConcept(msgspec.Struct):
 
     def pairs(self) -> list[tuple[str, str]]:
         """``(system, code)`` of each coding that has both."""
-        return [(c.system, c.code) for c in many(self.coding) if c.system and c.code]
+        codings = self.coding
+        if codings is None:
+            return []
+        if not isinstance(codings, list):
+            codings = [codings]
+        return [(c.system, c.code) for c in codings if c.system and c.code]
 
     def words(self) -> str:
         """What a person reads: text, else the first display."""
@@ -65,12 +70,14 @@ class ReferenceRange(msgspec.Struct):
 
 
 class Patient(msgspec.Struct):
+    resourceType: str | None = None
     id: str | None = None
     birthDate: str | None = None
     gender: str | None = None
 
 
 class Resource(msgspec.Struct, kw_only=True):
+    resourceType: str | None = None
     id: str | None = None
     status: str | None = None
     subject: Reference | None = None

@@ -8,16 +8,20 @@ Every state a key can be in is told apart (conformance 5.2): not sent, null, emp
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from cds_service.chart import elements
 from cds_service.chart.fetched import Fetched
 from cds_service.declarations import Search
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Sent(StrEnum):
@@ -68,6 +72,18 @@ class _Head(msgspec.Struct):
     issue: list[_Issue] | None = None
 
 
+class _EntryOf(msgspec.Struct, Generic[R]):
+    resource: R
+
+
+class _BundleOf(msgspec.Struct, Generic[R]):
+    """A Bundle whose every entry can be read as one type of resource, as most can."""
+
+    resourceType: Literal["Bundle"]
+    entry: list[_EntryOf[R]]
+    link: list[_Link] | None = None
+
+
 class _TypeOnly(msgspec.Struct):
     resourceType: str | None = None
     issue: list[_Issue] | None = None
@@ -76,6 +92,10 @@ class _TypeOnly(msgspec.Struct):
 _head = msgspec.json.Decoder(_Head)
 _type_only = msgspec.json.Decoder(_TypeOnly)
 _decoders = {name: msgspec.json.Decoder(struct) for name, struct in elements.TYPES.items()}
+_bundles: dict[str, msgspec.json.Decoder[Any]] = {
+    name: msgspec.json.Decoder(_BundleOf[struct])  # type: ignore[valid-type]
+    for name, struct in elements.TYPES.items()
+}
 _FAILURES = frozenset({"error", "fatal"})
 _PATIENT = re.compile(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$")
 
@@ -94,10 +114,12 @@ class Chart:
 
     def __init__(self, patient_id: str, prefetch: Mapping[str, msgspec.Raw], now: datetime, zone: tzinfo) -> None:
         self.patient_id = patient_id
+        self._reference = f"Patient/{patient_id}"
         self.now = now
         self.zone = zone
         self._prefetch = prefetch
         self._results: dict[str, Results] = {}
+        self._made: dict[tuple[Callable[..., Any], str], Any] = {}
 
     def results(self, search: Search) -> Results:
         """The resources of this patient under ``search``'s key; those of another subject are left out (Z32)."""
@@ -108,11 +130,20 @@ class Chart:
             self._results[search.key] = found
         return found
 
+    def once(self, work: Callable[[Chart, Search], T], search: Search) -> T:
+        """What ``work`` makes of the results of ``search``, made once however many facts ask for it."""
+        key = (work, search.key)
+        if key not in self._made:
+            self._made[key] = work(self, search)
+        made: T = self._made[key]
+        return made
+
     def add(self, search: Search, fetched: Fetched) -> None:
         """Takes what was fetched in the place of what was sent, unless it brought nothing (PF-20).
 
         A Patient who is another than the one of the context is nobody's fault but the server's: not read.
         """
+        self._made.clear()
         found = None if fetched.raw is None else self._decode(bytes(fetched.raw), search)
         if found is not None and found.sent is Sent.READ and not found.other_patient:
             self._results[search.key] = found
@@ -122,6 +153,22 @@ class Chart:
     def _decode(self, raw: bytes, search: Search) -> Results:
         if raw == b"null":
             return Results(Sent.READ)
+        return self._whole(raw, search) or self._by_entry(raw, search)
+
+    def _whole(self, raw: bytes, search: Search) -> Results | None:
+        """A Bundle with nothing but resources of the search's type, decoded at once; ``None`` for anything else."""
+        try:
+            bundle = _bundles[search.resource].decode(raw)
+        except msgspec.DecodeError:
+            return None
+        resources = [entry.resource for entry in bundle.entry]
+        if any(resource.resourceType != search.resource for resource in resources):
+            return None
+        more = any(link.relation == "next" for link in bundle.link or ())
+        return self._sorted_out(resources, complete=not more, unreadable=False)
+
+    def _by_entry(self, raw: bytes, search: Search) -> Results:
+        """Anything, each entry decoded by itself, so that one that cannot be read does not hide the others."""
         try:
             head = _head.decode(raw)
         except msgspec.DecodeError:
@@ -137,7 +184,7 @@ class Chart:
 
     def _collect(self, raws: list[bytes], search: Search, *, complete: bool) -> Results:
         found: list[msgspec.Struct] = []
-        unreadable = other_patient = False
+        unreadable = False
         for raw in raws:
             try:
                 kind = _type_only.decode(raw)
@@ -152,18 +199,25 @@ class Chart:
                 resource = _read(raw, search.resource)
                 if resource is None:
                     unreadable = True
-                elif self._is_ours(resource):
-                    found.append(resource)
                 else:
-                    other_patient |= isinstance(resource, elements.Patient)
-        return Results(Sent.READ, tuple(found), complete and not unreadable, unreadable, other_patient)
+                    found.append(resource)
+        return self._sorted_out(found, complete=complete, unreadable=unreadable)
+
+    def _sorted_out(self, resources: list[msgspec.Struct], *, complete: bool, unreadable: bool) -> Results:
+        ours = tuple(filter(self._is_ours, resources))
+        strangers = len(ours) < len(resources) and any(
+            isinstance(resource, elements.Patient) for resource in resources if not self._is_ours(resource)
+        )
+        return Results(Sent.READ, ours, complete and not unreadable, unreadable, strangers)
 
     def _is_ours(self, resource: msgspec.Struct) -> bool:
         """Whether the resource is of this patient; one without a subject is kept, to be found unusable (Z32)."""
         if isinstance(resource, elements.Patient):
             return resource.id == self.patient_id
         subject = getattr(resource, "patient", None) or getattr(resource, "subject", None)
-        return subject is None or not subject.reference or patient_in(subject.reference) == self.patient_id
+        if subject is None or not subject.reference or subject.reference == self._reference:
+            return True
+        return patient_in(subject.reference) == self.patient_id
 
 
 def _read(raw: bytes, resource: str) -> msgspec.Struct | None:

@@ -10,7 +10,7 @@ from cds_service.chart.elements import many
 from cds_service.chart.prefetch import Chart
 from cds_service.chart.reading import NOT_GIVEN, PRESENT, day, not_read
 from cds_service.chart.treatments import when
-from cds_service.declarations import Concept, FactDeclaration
+from cds_service.declarations import Concept, FactDeclaration, Search
 from cds_service.facts import Evidence, Fact, Reason
 
 _ACTIVE = frozenset({"active", "recurrence", "relapse"})
@@ -48,17 +48,14 @@ def allergy(declaration: FactDeclaration, chart: Chart) -> Fact:
 def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
     results = chart.results(declaration.searches[0])
     evidence, unusable = [], None
-    for resource in results.resources:
-        entry = cast("elements.Condition | elements.AllergyIntolerance", resource)
-        if entry.code is None or not _is_current(entry):
-            continue
-        known = next((c for vs in declaration.value_sets.values() if (c := vs.match(entry.code.pairs()))), None)
+    for entry, code, codings in chart.once(_current, declaration.searches[0]):
+        known = next((c for vs in declaration.value_sets.values() if (c := vs.match(codings))), None)
         if known is None:
             continue
-        words = entry.code.all_words().casefold()
+        words = code.all_words().casefold()
         if declaration.naming and not any(name.casefold() in words for name in declaration.naming):
             continue
-        evidence_of = _entry_evidence(entry, entry.code, known, chart)
+        evidence_of = _entry_evidence(entry, code, known, chart)
         subject = entry.patient if isinstance(entry, elements.AllergyIntolerance) else entry.subject
         if subject is None or not subject.reference:
             unusable = unusable or Fact.unusable(Reason("subjectMissing"), evidence_of)
@@ -71,6 +68,17 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
     if unusable is not None:
         return unusable
     return Fact.absent() if results.complete else not_read(declaration, [results])
+
+
+_Listed = tuple["elements.Condition | elements.AllergyIntolerance", elements.CodeableConcept, list[tuple[str, str]]]
+
+
+def _current(chart: Chart, search: Search) -> list[_Listed]:
+    """The entries of a list that count, each with its code and codings, for all facts that are read from it."""
+    entries = cast("tuple[elements.Condition | elements.AllergyIntolerance, ...]", chart.results(search).resources)
+    return [
+        (entry, entry.code, entry.code.pairs()) for entry in entries if entry.code is not None and _is_current(entry)
+    ]
 
 
 def _entry_evidence(

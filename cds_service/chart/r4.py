@@ -281,6 +281,18 @@ def problem_in(resource: dict[str, Any]) -> str:
 
 
 def _without_primitive_extensions(node: Any) -> Any:
+    """The same without the ids and extensions of primitive elements; what only looks like one stays and is refused."""
     if isinstance(node, dict):
-        return {key: _without_primitive_extensions(value) for key, value in node.items() if not key.startswith("_")}
+        return {
+            key: _without_primitive_extensions(value)
+            for key, value in node.items()
+            if not (key[1:] in _ELEMENTS and key[0] == "_" and isinstance(value, dict | list))
+        }
     return [_without_primitive_extensions(item) for item in node] if isinstance(node, list) else node
+
+
+def _names(struct: type[msgspec.Struct]) -> set[str]:
+    return set(struct.__struct_fields__).union(*(_names(below) for below in struct.__subclasses__()))
+
+
+_ELEMENTS = _names(Element)

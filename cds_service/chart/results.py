@@ -18,7 +18,7 @@ from cds_service.chart.elements import many
 from cds_service.chart.prefetch import Chart, Results
 from cds_service.chart.quantities import read_quantity
 from cds_service.chart.reading import CLOCK_SKEW, FINAL, day, not_read
-from cds_service.declarations import Analyte, FactDeclaration
+from cds_service.declarations import Analyte, FactDeclaration, Search
 from cds_service.facts import Evidence, Fact, Interval, Reason
 
 _NOT_RESULTS = frozenset({"entered-in-error", "cancelled"})
@@ -28,25 +28,32 @@ _NOT_RESULTS = frozenset({"entered-in-error", "cancelled"})
 class _Result:
     observation: elements.Observation
     span: Span | None
-    evidence: Evidence
+    chart: Chart
+
+    @property
+    def evidence(self) -> Evidence:
+        """The result as it was sent; worded only for those that count."""
+        return _as_sent(self.observation, day(self.span, self.chart))
 
 
 def _results_of(declaration: FactDeclaration, chart: Chart) -> tuple[Results, list[_Result]]:
     """Observations of the fact's codes that are results at all, newest first, undated ones last."""
     value_set = next(iter(declaration.value_sets.values()))
-    results = chart.results(declaration.searches[0])
+    search = declaration.searches[0]
+    found = [result for codings, result in chart.once(_dated, search) if value_set.match(codings) is not None]
+    return chart.results(search), found
+
+
+def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], _Result]]:
+    """Every result under a key with its codings, newest first, for all facts that are read from it."""
     found = []
-    for resource in results.resources:
-        observation = cast(elements.Observation, resource)
-        if observation.status in _NOT_RESULTS or observation.code is None:
-            continue
-        if value_set.match(observation.code.pairs()) is None:
-            continue
-        span = read_date(effective(observation), chart.zone)
-        found.append(_Result(observation, span, _as_sent(observation, day(span, chart))))
+    for observation in cast("tuple[elements.Observation, ...]", chart.results(search).resources):
+        if observation.status not in _NOT_RESULTS and observation.code is not None:
+            span = read_date(effective(observation), chart.zone)
+            found.append((observation.code.pairs(), _Result(observation, span, chart)))
     earliest = datetime.min.replace(tzinfo=chart.now.tzinfo)
-    found.sort(key=lambda result: result.span.start if result.span else earliest, reverse=True)
-    return results, found
+    found.sort(key=lambda one: one[1].span.start if one[1].span else earliest, reverse=True)
+    return found
 
 
 def effective(observation: elements.Observation) -> str | None:

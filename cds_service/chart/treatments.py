@@ -45,12 +45,12 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
                 continue
             if entry.subject is None or not entry.subject.reference:
                 continue
+            known = recognise(concept, declaration.value_sets.values())
+            if known is None or (declaration.form and known.form != declaration.form):
+                continue
             span = read_date(when(entry), chart.zone)
             under_way = isinstance(entry, elements.MedicationRequest) and entry.status == "active"
             if not under_way and (span is None or (earliest is not None and span.end < earliest)):
-                continue
-            known = recognise(concept, declaration.value_sets.values())
-            if known is None or (declaration.form and known.form != declaration.form):
                 continue
             if (
                 declaration.statuses

@@ -137,11 +137,17 @@ class Values:
 
     def rules(self, decision: Decision, facts: Mapping[str, Fact]) -> list[Rule]:
         """The rules of a table that fire: all of a COLLECT table, else the first (the only one if UNIQUE)."""
-        inputs = [self._value(name, facts) for name in decision.inputs]
-        inputs = [decidable(fact, column) for fact, column in zip(inputs, decision.columns, strict=True)]
+        inputs: list[Fact | None] = [None] * len(decision.inputs)
         fired = []
         for rule in decision.rules:
-            if all(cell is None or cell.matches(fact) for cell, fact in zip(rule.cells, inputs, strict=True)):
+            for place, cell in rule.tests:
+                fact = inputs[place]
+                if fact is None:
+                    fact = decidable(self._value(decision.inputs[place], facts), decision.columns[place])
+                    inputs[place] = fact
+                if not cell.matches(fact):
+                    break
+            else:
                 fired.append(rule)
                 if decision.hit_policy != "COLLECT":
                     break

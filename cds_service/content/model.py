@@ -65,6 +65,12 @@ class Rule:
     index: int
     settles: tuple[str, ...] = ()
     alone: bool = False
+    tests: tuple[tuple[int, Cell], ...] = field(init=False)
+    """The cells that ask for something, each with the place of its input."""
+
+    def __post_init__(self) -> None:
+        tests = tuple((place, cell) for place, cell in enumerate(self.cells) if cell is not None)
+        object.__setattr__(self, "tests", tests)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,10 @@ class Cell:
         """Whether a fact fits. A range fits only if the whole of it lies in one of the cell's intervals (Z19)."""
         if fact.state is not State.VALUE:
             return fact.state in self.states
-        if isinstance(fact.value, str):
-            return fact.value in self.strings or (bool(self.excluded) and fact.value not in self.excluded)
         value = fact.value
-        return value is not None and any(value.within(interval) for interval in self.intervals)
+        if isinstance(value, str):
+            return value in self.strings or (bool(self.excluded) and value not in self.excluded)
+        return value is not None and any(map(value.within, self.intervals))
 
     def straddled_by(self, value: Interval) -> bool:
         """Whether ``value`` lies partly in and partly out of this cell."""

@@ -7,7 +7,15 @@ from typing import Any
 
 
 def differences(expect: Any, status: int, body: Mapping[str, Any]) -> list[str]:
-    """Every way in which an answer is not the expected one; an empty list if it is."""
+    """Every way in which an answer is not the expected one; an empty list if it is, or if nothing is expected.
+
+    ``expect`` is a list of cards as scenarios write them; ``{status, names}`` for an error that names something;
+    ``{cards, offers}`` for captured requests: topics and indicators, and the types of all actions, if given.
+    """
+    if expect is None:
+        return []
+    if isinstance(expect, dict) and "cards" in expect:
+        return _told_differences(expect, status, body)
     if isinstance(expect, dict):
         found = [] if status == expect["status"] else [f"expected status {expect['status']}, got {status}"]
         said = str(body)
@@ -21,6 +29,29 @@ def differences(expect: Any, status: int, body: Mapping[str, Any]) -> list[str]:
     for wanted, card in zip(expect, cards, strict=True):
         found += _card_differences(wanted, card)
     return found
+
+
+def without_offers(expect: Any) -> Any:
+    """The same, whatever kind of client it is that asks."""
+    if isinstance(expect, dict):
+        return {key: value for key, value in expect.items() if key != "offers"}
+    return expect
+
+
+def _told_differences(expect: Mapping[str, Any], status: int, body: Mapping[str, Any]) -> list[str]:
+    if status != 200:
+        return [f"expected cards, got status {status}: {_said(body)}"]
+    wanted = [(card["topic"], card["indicator"]) for card in expect["cards"]]
+    got = [(card["source"]["topic"]["code"], card["indicator"]) for card in body["cards"]]
+    found = [] if wanted == got else [f"expected {_list(wanted)}, got {_list(got)}"]
+    offers = [a["type"] for card in body["cards"] for s in card.get("suggestions", []) for a in s["actions"]]
+    if offers != expect.get("offers", offers):
+        found.append(f"expected the actions {', '.join(expect['offers'])}, got {', '.join(offers) or 'none'}")
+    return found
+
+
+def _list(cards: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{topic} ({indicator})" for topic, indicator in cards) or "no card"
 
 
 def _topics(wanted: Sequence[str], got: Sequence[str]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Scenarios and captured requests fired, in process or at a live service. Imports this room and evaluate."""
+"""Cases fired, in process, at a live service, or through a FHIR server.
+
+Imports this room, evaluate and the FHIR client.
+"""
 
 from __future__ import annotations
 
@@ -11,52 +14,82 @@ from typing import Any
 import msgspec
 import requests
 
+from cds_service.chart.allowed import AllowedServers
+from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.content.model import Pack, Service
 from cds_service.content.needs import searches_of
 from cds_service.evaluate import Evaluator, evaluate
 from cds_service.protocol.faults import Fault
-from cds_service.replay.compare import differences
+from cds_service.protocol.profiles import Profile
+from cds_service.replay.cases import Case
+from cds_service.replay.compare import differences, without_offers
+from cds_service.replay.fhir_server import LoadedServer
+from cds_service.replay.scenarios import DEFAULT_NOW as SCENARIOS_NOW
 from cds_service.replay.scenarios import Scenario
 
 _json = msgspec.json.Encoder(decimal_format="number")
 _TIMEOUT_SECONDS = 10.0
+DEFAULT_NOW = datetime.fromisoformat(SCENARIOS_NOW)
+_FETCH = Limits(seconds=10)  # what is asked is whether the cards are right, not whether the server is quick
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One scenario fired. ``skipped`` says why it was not."""
+    """One case fired. ``skipped`` says why it was not; ``is_expected`` whether there was anything to compare with.
+
+    ``request`` is what was sent at ``now``, ``cards`` what came, ``fault`` the words of an answer that was none.
+    """
 
     name: str
     differences: list[str]
     cards: list[Mapping[str, Any]] = field(default_factory=list)
     skipped: str = ""
+    why: str = ""
+    fault: str = ""
+    is_expected: bool = True
+    now: datetime = DEFAULT_NOW
+    request: Mapping[str, Any] = field(default_factory=dict)
+    profile: str = "2.0"
 
 
-def in_process(evaluator: Evaluator) -> Callable[[Scenario], Result]:
-    """Fires scenarios at the function that the web application calls, at the scenario's own ``now``."""
+Fire = Callable[[Case], Result]
+
+
+def in_process(evaluator: Evaluator, server: LoadedServer | None = None) -> Fire:
+    """Fires cases at the function that the web application calls, at the case's own ``now``.
+
+    With ``server`` nothing is prefetched: each scenario's patient is loaded onto it and read from there.
+    """
     services = {service.hook: service for service in evaluator.pack.services.values()}
     asked = {service.id: templates_of(evaluator.pack, service) for service in services.values()}
+    allowed = AllowedServers.of([], open_bases=[server.base] if server else [])
+    fhir = FhirClient(_FETCH)
 
-    def fire(scenario: Scenario) -> Result:
-        service = services[scenario.hook]
-        body = _json.encode(scenario.request(asked[service.id]))
+    def fire(case: Case) -> Result:
+        service = services.get(case.hook)
+        if service is None:
+            return Result(case.name, [f"no service answers {case.hook}"])
+        request = case.request(asked[service.id])
+        if server is not None:
+            skipped = _load(server, case, request, None)
+            if skipped:
+                return Result(case.name, [], skipped=skipped)
         try:
-            answer = evaluate(evaluator, service, body, scenario.now)
+            profile = profile_of(case, evaluator.pack)
+            fetch = fhir.within_budget(allowed) if server else None
+            answer = evaluate(evaluator, service, _json.encode(request), case.now, profile, fetch)
             status, said = 200, json.loads(_json.encode(answer.body))
         except Fault as fault:
             status, said = fault.status, fault.outcome()
-        return Result(scenario.name, differences(scenario.expect, status, said), said.get("cards", []))
+        return _result(case, request, case.now, case.expected(case.now), status, said)
 
     return fire
 
 
-def templates_of(pack: Pack, service: Service) -> dict[str, str]:
-    """The prefetch templates of a service by key, as its discovery lists them."""
-    return {key: search.template for key, search in searches_of(pack, service).items()}
+def against(url: str, now: datetime | None = None, server: LoadedServer | None = None) -> Fire:
+    """Fires cases at a live service, moved to today, asking discovery what to prefetch.
 
-
-def against(url: str, now: datetime | None = None) -> Callable[[Scenario], Result]:
-    """Fires scenarios at a live service, moved to today, asking discovery what to prefetch.
+    With ``server`` nothing is prefetched: each scenario's patient is loaded onto it, and the service is told of it.
 
     Raises:
         requests.RequestException: discovery cannot be read.
@@ -68,23 +101,66 @@ def against(url: str, now: datetime | None = None) -> Callable[[Scenario], Resul
     services = {service["hook"]: service for service in reply.json()["services"]}
     today = now or datetime.now(UTC)
 
-    def fire(scenario: Scenario) -> Result:
-        if scenario.in_process_only:
-            return Result(scenario.name, [], skipped="calendar-sensitive, in process only")
-        service = services.get(scenario.hook)
+    def fire(case: Case) -> Result:
+        if case.in_process_only:
+            return Result(case.name, [], skipped="calendar-sensitive, in process only")
+        service = services.get(case.hook)
         if service is None:
-            return Result(scenario.name, [f"the service does not answer {scenario.hook}"])
-        body = _json.encode(scenario.request(service.get("prefetch", {}), today))
+            return Result(case.name, [f"the service does not answer {case.hook}"])
+        request = case.request(service.get("prefetch", {}), today)
+        if server is not None:
+            skipped = _load(server, case, request, today)
+            if skipped:
+                return Result(case.name, [], skipped=skipped)
         answer = session.post(
             f"{base}/{service['id']}",
-            data=body,
+            data=_json.encode(request),
             headers={"Content-Type": "application/json"},
             timeout=_TIMEOUT_SECONDS,
         )
-        return Result(
-            scenario.name,
-            differences(scenario.expected(today), answer.status_code, answer.json()),
-            answer.json().get("cards", []),
-        )
+        expect = without_offers(case.expected(today))  # who we are to the service is not for us to say
+        return _result(case, request, today, expect, answer.status_code, answer.json())
 
     return fire
+
+
+def profile_of(case: Case, pack: Pack) -> Profile:
+    """How the client of a case is answered; its one item, if any, stands for all that the content orders."""
+    items = dict.fromkeys(pack.templates, case.preference_item) if case.preference_item else {}
+    return Profile(case.profile, items)
+
+
+def templates_of(pack: Pack, service: Service) -> dict[str, str]:
+    """The prefetch templates of a service by key, as its discovery lists them."""
+    return {key: search.template for key, search in searches_of(pack, service).items()}
+
+
+def _load(server: LoadedServer, case: Case, request: dict[str, Any], today: datetime | None) -> str:
+    """Puts the patient of a scenario onto the server instead of into the request; else why that cannot be."""
+    if not isinstance(case, Scenario):
+        return "a captured request has no record to load"
+    if case.without or case.prefetch:
+        return "is about prefetch"
+    refused = server.load(case.record(today))
+    if refused:
+        return f"the FHIR server does not take {refused}"
+    request.pop("prefetch")
+    request["fhirServer"] = server.base
+    return ""
+
+
+def _result(
+    case: Case, request: Mapping[str, Any], now: datetime, expect: Any, status: int, said: Mapping[str, Any]
+) -> Result:
+    issue = (said.get("issue") or [{}])[0] if status != 200 else {}
+    return Result(
+        case.name,
+        differences(expect, status, said),
+        said.get("cards", []),
+        why=case.why,
+        fault=f"{status}: {issue.get('diagnostics') or issue.get('details', {}).get('text', '')}" if issue else "",
+        is_expected=expect is not None,
+        now=now,
+        request=request,
+        profile=case.profile,
+    )

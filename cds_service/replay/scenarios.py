@@ -43,14 +43,19 @@ class Scenario:
     expect: Any
     why: str = ""
     statements: tuple[str, ...] = field(default=())
+    profile: str = "2.0"
+    preference_item: Mapping[str, str] = field(default_factory=dict)
+
+    def record(self, today: datetime | None = None) -> list[Mapping[str, Any]]:
+        """The resources of the patient; moved to ``today`` if given."""
+        resources: list[Mapping[str, Any]] = list(self.resources)
+        return resources if today is None else moved(resources, (today.date() - self.now.date()).days)
 
     def request(self, templates: Mapping[str, str], today: datetime | None = None) -> dict[str, Any]:
         """The hook request a client would send, its prefetch found by ``templates``; moved to ``today`` if given."""
-        resources: Any = list(self.resources)
-        drafts: Any = list(self.drafts)
+        resources, drafts = self.record(today), list(self.drafts)
         if today is not None:
-            days = (today.date() - self.now.date()).days
-            resources, drafts = moved(resources, days), moved(drafts, days)
+            drafts = moved(drafts, (today.date() - self.now.date()).days)
         prefetch: dict[str, Any] = {}
         if "all" not in self.without:
             prefetch = {

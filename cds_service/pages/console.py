@@ -14,9 +14,9 @@ from flask import Blueprint, Response, abort, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from cds_service import __version__
-from cds_service.console.form import Choices, Entered, FormError, choices_of, scenario_of
-from cds_service.console.reading import columns_of, proof_of, rows_of, scenarios_by_topic, value_set_as_written
-from cds_service.console.trying import Tried, fire
+from cds_service.pages.form import Choices, Entered, FormError, choices_of, scenario_of
+from cds_service.pages.reading import columns_of, proof_of, rows_of, scenarios_by_topic, value_set_as_written
+from cds_service.pages.trying import Tried, fire
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import DEFAULT_NOW, Scenario, read_scenarios
@@ -32,7 +32,7 @@ _POLICY = (
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
 }

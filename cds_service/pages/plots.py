@@ -8,17 +8,22 @@ from datetime import datetime
 from typing import Any
 
 WIDTH, HEIGHT = 640, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 28
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 24, 28
+_MOST_NUMBERED = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One result: where it stands, and its words. ``usable`` ones only are joined and have a place of their own."""
+    """One result: where it stands, and its words. ``usable`` ones only are joined and have a place of their own.
+
+    ``value`` is written beside it, and empty where so many stand that it could not be read.
+    """
 
     x: float
     y: float
     said: str
     usable: bool
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,13 @@ def plot_of(told: Mapping[str, Any], now: datetime) -> Plot | None:
         return round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * value / highest, 1)
 
     dots = tuple(
-        Dot(across(when), up(value if value is not None else 0.0), f"{one['said']}, {when:%Y-%m-%d}", value is not None)
+        Dot(
+            across(when),
+            up(value if value is not None else 0.0),
+            f"{one['said']}, {when:%Y-%m-%d}",
+            value is not None,
+            f"{value:g}" if value is not None and len(values) <= _MOST_NUMBERED else "",
+        )
         for when, value, one in results
     )
     path = " ".join(f"{dot.x},{dot.y}" for dot in dots if dot.usable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -36,7 +37,7 @@ def calendar_of(order: Mapping[str, Any], start: date) -> Calendar | None:
     notes: list[str] = []
     begin = start
     steps = [step for step in order.get("dosageInstruction") or [] if isinstance(step, dict)]
-    shortest = 1000.0
+    shortest = math.inf
     for number, step in enumerate(sorted(steps, key=lambda step: step.get("sequence") or 0), 1):
         repeat = (step.get("timing") or {}).get("repeat") or {}
         every = _interval(repeat)

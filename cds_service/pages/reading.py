@@ -17,6 +17,7 @@ from cds_service.content.model import PLACEHOLDER, Decision, Pack, Rule
 from cds_service.replay.scenarios import read_scenarios
 
 _MOST_CELLS = 1500
+_PIECES = re.compile(f"({PLACEHOLDER.pattern.replace('(', '(?:', 1)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Row:
     id: str
     cells: tuple[str, ...]
     indicator: str
-    says: str
+    says: Markup
+    is_silent: bool
     preview: Markup
     suggestions: tuple[str, ...]
     statement: str
@@ -91,7 +93,8 @@ def _row(pack: Pack, decision: Decision, rule: Rule, scenarios: Mapping[str, Seq
         id=rule.id,
         cells=tuple("-" if cell is None else cell.source for cell in rule.cells),
         indicator=then.indicator,
-        says=says or (text.summary or text.detail if text else ""),
+        says=_marked_line(says or (text.summary or text.detail if text else "")),
+        is_silent=then.silent,
         preview=_marked(f"{text.summary}\n{text.detail}" if text else says),
         suggestions=tuple(text.labels[one.id] for one in then.suggestions) if text else (),
         statement=rule.statement,
@@ -103,16 +106,16 @@ def _row(pack: Pack, decision: Decision, rule: Rule, scenarios: Mapping[str, Seq
 
 
 def _marked(text: str) -> Markup:
-    """Text with its placeholders as elements of their own."""
-    parts = []
-    for line in text.strip().splitlines():
-        pieces = re.split(f"({PLACEHOLDER.pattern.replace('(', '(?:', 1)})", line)
-        said = Markup().join(
-            Markup("<var>{}</var>").format(piece[1:-1]) if PLACEHOLDER.fullmatch(piece) else escape(piece)
-            for piece in pieces
-        )
-        parts.append(Markup("<p>{}</p>").format(said))
-    return Markup().join(parts)
+    """Paragraphs with their placeholders as elements of their own."""
+    return Markup().join(Markup("<p>{}</p>").format(_marked_line(line)) for line in text.strip().splitlines())
+
+
+def _marked_line(text: str) -> Markup:
+    pieces = _PIECES.split(text)
+    return Markup().join(
+        Markup("<var>{}</var>").format(piece[1:-1]) if PLACEHOLDER.fullmatch(piece) else escape(piece)
+        for piece in pieces
+    )
 
 
 def proof_of(pack: Pack, decision: Decision) -> Proof | None:

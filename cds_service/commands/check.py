@@ -1,0 +1,72 @@
+"""``cds-service check``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from cds_service.commands.common import evaluator_of
+from cds_service.content.check import check as check_content
+from cds_service.content.check import update_lock
+from cds_service.content.files import ContentError
+from cds_service.content.load import load_pack
+from cds_service.content.site import read_site
+from cds_service.replay.run import in_process
+from cds_service.replay.scenarios import read_scenarios
+from cds_service.settings import Settings
+from cds_service.suggestions import template_words
+
+
+@click.command()
+@click.argument("cards_dir", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--update-lock", "update", is_flag=True, help="Write digests after a version bump.")
+@click.option(
+    "--site",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A site.toml to check with the content.",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) -> None:
+    """Prove the content: schema, references, gaps, overlaps, unreachable rules, texts, codes, orders; and, if all that
+    holds, that the scenarios in the folder fixtures beside it still hold.
+
+    Example: cds-service check cards
+    """
+    cards = cards_dir or Settings().cards
+    try:
+        problems = update_lock(cards) if update else []
+        overlay = read_site(site or Settings().site)
+        problems = problems or check_content(cards, template_words(load_pack(cards, overlay)), overlay)
+        if not problems and not overlay.digest:  # scenarios are of the content as it stands, not of one site
+            problems = _scenarios_that_differ(cards)
+    except ContentError as error:
+        problems = list(error.problems)
+    if form == "json":
+        click.echo(json.dumps(problems, indent=2))
+    else:
+        for problem in problems:
+            click.echo(problem)
+        if not problems:
+            reviewed = load_pack(cards).reviewed
+            click.echo("the content holds" + ("" if reviewed else "; it has not been reviewed by a clinician"))
+    if problems:
+        sys.exit(1)
+
+
+def _scenarios_that_differ(cards: Path) -> list[str]:
+    """``file:line: fixture: case: difference`` for every scenario beside the content that answers otherwise."""
+    fixtures = cards.resolve().parent / "fixtures"
+    if not (fixtures / "scenarios").is_dir():
+        return []
+    fire = in_process(evaluator_of(cards))
+    found = []
+    for scenario in read_scenarios(fixtures):
+        case = scenario.name.rpartition("/")[2]
+        for difference in fire(scenario).differences:
+            lines = scenario.path.read_text(encoding="utf-8").splitlines()
+            line = next((n for n, text in enumerate(lines, 1) if text.strip() == f"- name: {case}"), 1)
+            found.append(f"{scenario.path}:{line}: fixture: {case}: {difference}")
+    return found

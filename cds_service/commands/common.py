@@ -1,0 +1,74 @@
+"""What several commands need: times as arguments, content and store with faults said in words."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from cds_service.content.files import ContentError
+from cds_service.content.load import load_pack
+from cds_service.content.model import Pack
+from cds_service.content.site import read_site
+from cds_service.evaluate import Evaluator
+from cds_service.settings import Settings
+
+if TYPE_CHECKING:
+    from cds_service.store.store import Store
+
+
+class Moment(click.ParamType[datetime]):
+    """A point in time, ISO 8601; without an offset it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not an ISO 8601 time", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def load(cards: Path) -> Pack:
+    """The content of a folder with the site's overlay.
+
+    Raises:
+        ClickException: it cannot be used; every problem with file and line.
+    """
+    try:
+        return load_pack(cards, read_site(Settings().site))
+    except ContentError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+
+
+def open_store(settings: Settings) -> Store:
+    """The store of the settings, its tables brought up to date.
+
+    Raises:
+        UsageError: its URL is none.
+    """
+    from cds_service.store.store import Store
+
+    try:
+        return Store(settings.store, settings.uuid_key())
+    except ValueError as error:
+        raise click.UsageError(f"CDS_SERVICE_STORE: {error}") from None
+
+
+def evaluator_of(cards: Path | None, key: bytes = b"") -> Evaluator:
+    """A content made ready, that of the settings if none is named; ``key`` makes the uuids of its cards.
+
+    Raises:
+        ClickException: it cannot be used; every problem with file and line.
+    """
+    settings = Settings()
+    pack = load(cards or settings.cards)
+    key = key or settings.uuid_key() or secrets.token_bytes(32)
+    return Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=key)

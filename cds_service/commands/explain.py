@@ -1,0 +1,57 @@
+"""``cds-service explain``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from cds_service.commands.common import Moment, evaluator_of
+from cds_service.explain import explain as explain_request
+from cds_service.protocol.faults import Fault
+
+
+@click.command()
+@click.argument("request_file", metavar="REQUEST.json", type=click.File("rb"))
+@click.option("--now", type=Moment(), help="Explain as if it were this time.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def explain(request_file: Any, now: datetime | None, form: str) -> None:
+    """Show the facts read for a request, the rules that fired, and why the near ones did not.
+
+    Example: cds-service sample > request.json; cds-service explain request.json
+    """
+    try:
+        told = explain_request(evaluator_of(None), request_file.read(), now or datetime.now(UTC))
+    except Fault as fault:
+        click.echo(f"{fault.status} {fault.path}: {fault.text}", err=True)
+        sys.exit(1)
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False) if form == "json" else _explained(told))
+
+
+def _explained(told: dict[str, Any]) -> str:
+    lines = [f"{told['service']} at {told['now']}"]
+    for order in told["orders"]:
+        lines += ["", f"{order['order']}: {order['drug']}", "  facts"]
+        for name, fact in order["facts"].items():
+            read = "; ".join(
+                f"{r['reference']}: {r['said']}{' ' + r['date'] if 'date' in r else ''}"
+                for r in fact.get("read-from", [])
+            )
+            why = " ".join(filter(None, [fact.get("reason", ""), ", ".join(fact.get("missing", []))]))
+            lines.append(
+                f"    {name} = {fact['value']}" + (f"  [{read}]" if read else "") + (f"  ({why})" if why else "")
+            )
+        for number, step in enumerate(order["steps"], 1):
+            lines.append(f"    step {number}: " + ", ".join(f"{n} = {f['value']}" for n, f in step.items()))
+        lines.append("  definitions")
+        lines += [f"    {name} = {value}" for name, value in order["definitions"].items()]
+        lines.append("  decisions")
+        for decision in order["decisions"]:
+            for rule in decision["fired"]:
+                lines.append(f"    {decision['decision']}: {rule['rule']}{' (silent)' if rule['silent'] else ''}")
+            lines += [f"      not {near['rule']}: {'; '.join(near['because'])}" for near in decision["near"]]
+    lines += ["", "cards"] + [f"  {card['indicator']}: {card['summary']}" for card in told["cards"]]
+    return "\n".join(lines if told["cards"] else [*lines, "  none"])

@@ -1,0 +1,69 @@
+"""``cds-service export``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from cds_service import __version__
+from cds_service.commands.common import evaluator_of, load
+from cds_service.packaged import packaged
+from cds_service.protocol.openapi import openapi
+from cds_service.replay.coverage import as_table, coverage, written_into
+from cds_service.replay.scenarios import read_scenarios
+from cds_service.serving import services_of
+from cds_service.settings import Settings
+
+
+@click.command()
+@click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements"]))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
+@click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
+def export(form: str, out: Path | None, cards: Path | None) -> None:
+    """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
+    OpenAPI 3.1, or the table of statements with their rules and scenarios (--out names the folder whose README.md
+    carries it).
+
+    Example: cds-service export dmn --out exported
+    """
+    from cds_service.export.forms import printed, write
+
+    if form == "statements":
+        _statements(cards, out)
+        return
+    if form == "openapi":
+        _openapi(cards, out)
+        return
+    pack = load(cards or Settings().cards)
+    if out is None:
+        click.echo(printed(pack, form), nl=False)
+    else:
+        for path in write(pack, form, out):
+            click.echo(path)
+
+
+def _openapi(cards: Path | None, out: Path | None) -> None:
+    settings = Settings()
+    services = services_of(load(cards or settings.cards))
+    text = json.dumps(openapi(__version__, services, authenticated=settings.clients is not None), indent=2) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "openapi.json").write_text(text, encoding="utf-8")
+    click.echo(out / "openapi.json")
+
+
+def _statements(cards: Path | None, out: Path | None) -> None:
+    table = as_table(coverage(evaluator_of(cards), read_scenarios(packaged("fixtures"))))
+    if out is None:
+        click.echo(table)
+        return
+    page = out / "README.md"
+    try:
+        page.write_text(written_into(page.read_text(encoding="utf-8"), table), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{page}: {error}") from None
+    click.echo(page)

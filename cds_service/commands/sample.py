@@ -1,0 +1,36 @@
+"""``cds-service sample``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+import msgspec
+
+from cds_service.commands.common import load
+from cds_service.packaged import packaged
+from cds_service.replay.run import templates_of
+from cds_service.replay.scenarios import read_scenarios
+from cds_service.settings import Settings
+
+_json = msgspec.json.Encoder(decimal_format="number")
+_DEFAULT_SAMPLE = "platelets-and-im/belowTwentyFive"
+
+
+@click.command()
+@click.argument("scenario", default=_DEFAULT_SAMPLE)
+def sample(scenario: str) -> None:
+    """Print a hook request that is right today, for curl.
+
+    Example: cds-service sample | curl -s -H 'Content-Type: application/json' -d @-
+    http://127.0.0.1:8080/cds-services/vitamin-b12-order-select
+    """
+    found = {known.name: known for known in read_scenarios(packaged("fixtures"))}
+    if scenario not in found:
+        raise click.UsageError(f"no scenario {scenario!r}; there are: {', '.join(sorted(found))}")
+    pack = load(Settings().cards)
+    service = next((s for s in pack.services.values() if s.hook == found[scenario].hook), None)
+    if service is None:
+        raise click.ClickException(f"no service answers {found[scenario].hook}")
+    request = found[scenario].request(templates_of(pack, service), datetime.now(UTC))
+    click.echo(msgspec.json.format(_json.encode(request), indent=2).decode())

@@ -1,0 +1,99 @@
+"""``cds-service serve``."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import tempfile
+from typing import Any
+
+import click
+
+from cds_service.commands.common import open_store
+from cds_service.content.files import ContentError
+from cds_service.gate import clients_of
+from cds_service.serving import prepare
+from cds_service.settings import Settings
+from cds_service.trust.clients import ClientsError
+
+# Evaluation is work for the processor: more threads than this only queue for the interpreter.
+_THREADS_PER_WORKER = 4
+# A worker that a stop reaches while it is still starting may miss it: it is ended after so long.
+_STOP_SECONDS = 10
+# Headers of a call, its token among them, take a few kilobytes; who sends them slowly or without end is let go.
+_HEADER_MILLISECONDS = 10_000
+_HEADER_BYTES = 65_536
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="Port to listen on.")
+@click.option("--workers", default=1, show_default=True, help="Worker processes.")
+@click.option("--insecure", is_flag=True, help="Listen on a non-loopback host although nobody is authenticated.")
+def serve(host: str, port: int, workers: int, insecure: bool) -> None:
+    """Serve over HTTP.
+
+    Example: cds-service serve --port 8080 --workers 2
+    """
+    from granian import Granian
+
+    from cds_service.app import allowed_servers
+
+    loopback = _is_loopback(host)
+    settings = Settings(loopback=loopback, insecure=insecure)
+    if not loopback and not insecure and settings.clients is None:
+        raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
+    try:
+        served = prepare(settings)
+        pack = served.evaluator.pack
+        clients = clients_of(settings, pack.services, pack.templates)
+        allowed_servers(settings, clients)
+    except (ContentError, ClientsError) as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    store = open_store(settings)  # its tables are brought up to date before anybody listens
+    store.close()
+    if store.problem:
+        click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
+        os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
+    os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
+    os.environ["CDS_SERVICE_INSECURE"] = "1" if insecure else "0"
+    if workers > 1:
+        os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")  # a token used at one is used at all (SEC-14)
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
+    note = "" if served.evaluator.shown else "; unreviewed content runs as shadow: no cards are shown"
+    click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
+    click.echo(f"may call: {clients.told() if clients else 'anybody who reaches it; no clients are configured'}")
+    for warning in clients.warnings() if clients else ():
+        click.echo(warning, err=True)
+    click.echo(f"feedback is kept in {store.where}")
+    server = Granian("cds_service.app:wsgi", factory=True, **granian_settings(host, port, workers))
+    server.serve()
+
+
+def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
+    """How any application is served; benchmarks serve what they measure against by the same."""
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+
+    return {
+        "address": host,
+        "port": port,
+        "workers": workers,
+        "interface": Interfaces.WSGI,
+        "log_access": False,
+        "log_level": "warning",
+        "blocking_threads": _THREADS_PER_WORKER,
+        "workers_kill_timeout": _STOP_SECONDS,
+        "http": HTTPModes.http1,  # to tell 1 from 2 a silent connection would be waited for without end
+        "http1_settings": HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
+    }
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

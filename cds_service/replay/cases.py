@@ -1,0 +1,150 @@
+"""What can be replayed: scenarios, captured requests and recordings, alike to whoever fires them. Imports this room.
+
+A captured request is the JSON that a client sent. What it is expected to be answered with may stand in
+``expected.yaml`` in the folder above its own (``fixtures/captured``). A recording is a captured request with the time
+it came at: ``{"now", "profile", "request"}``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from cds_service.replay.scenarios import Scenario, moved, read_scenarios
+
+EXPECTED = "expected.yaml"
+
+
+class Case(Protocol):
+    """One call to fire. ``expect`` is ``None`` if nobody has said what its answer must be."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def hook(self) -> str: ...
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def in_process_only(self) -> bool: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def preference_item(self) -> Mapping[str, str]: ...
+
+    def request(self, templates: Mapping[str, str], today: datetime | None = None) -> dict[str, Any]:
+        """The body of the call; moved to ``today`` if given."""
+        ...
+
+    def expected(self, today: datetime) -> Any:
+        """What ``compare.differences`` compares with, of the case moved to ``today``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A request as a client sent it. ``preference_item`` stands for every item of the client's preference list."""
+
+    name: str
+    hook: str
+    now: datetime
+    body: Mapping[str, Any]
+    profile: str = "2.0"
+    preference_item: Mapping[str, str] = field(default_factory=dict)
+    expect: Any = None
+    why: str = ""
+    in_process_only: bool = False
+
+    def request(self, templates: Mapping[str, str], today: datetime | None = None) -> dict[str, Any]:
+        """The body as it was sent, whatever the templates; its dates moved with ``now`` to ``today``."""
+        return dict(self.body) if today is None else moved(dict(self.body), (today.date() - self.now.date()).days)
+
+    def expected(self, today: datetime) -> Any:
+        """The same on any day: captured requests are not expected to say dates."""
+        return self.expect
+
+
+def at(case: Case, now: datetime) -> Case:
+    """The case fired at another time, its dates left as they are."""
+    if isinstance(case, Scenario | Captured):
+        return replace(case, now=now)
+    return case
+
+
+def read_cases(fixtures: Path, paths: Iterable[Path], now: datetime | None = None) -> Iterator[Case]:
+    """The cases of files and folders; all scenarios of ``fixtures`` if none are given.
+
+    YAML files are stories of scenarios, JSON files captured requests or recordings. ``now`` is the time of captured
+    requests that do not say one; without it that is the present.
+
+    Raises:
+        ValueError: a file holds neither, or a folder nothing at all.
+    """
+    paths = list(paths)
+    if not paths:
+        yield from read_scenarios(fixtures)
+    for path in paths:
+        if not path.is_dir():
+            files = [path]
+        elif not (files := [p for p in sorted(path.rglob("*")) if _is_case(p)]):
+            raise ValueError(f"{path}: there are no scenarios (.yaml) and no captured requests (.json) in it")
+        for file in files:
+            if file.suffix == ".json":
+                captured = _captured(file, now or datetime.now(UTC))
+                if captured is not None:
+                    yield captured
+                elif file is path:
+                    raise ValueError(f"{file}: not a request to a CDS service: it names no hook")
+            else:
+                yield from read_scenarios(fixtures, [file])
+
+
+def _is_case(path: Path) -> bool:
+    return path.suffix in (".json", ".yaml") and path.name != EXPECTED
+
+
+def _captured(file: Path, now: datetime) -> Captured | None:
+    """The request in a file; ``None`` if it is JSON of another kind, such as captured feedback."""
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    if not isinstance(held, dict):
+        return None
+    told = _told(file)
+    body = held.get("request", held)
+    hook = body.get("hook") if isinstance(body, dict) else None
+    if not isinstance(hook, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(held["now"]) if body is not held else told.get("now", now)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{file}: a recording must say the time it was made at, as now") from None
+    client = told.get("clients", {}).get(file.parent.name, {})
+    return Captured(
+        name=f"{file.parent.name}/{file.stem}",
+        hook=hook,
+        now=moment,
+        body=body,
+        profile=held.get("profile", "2.0") if body is not held else client.get("profile", "2.0"),
+        preference_item=client.get("preference-item", {}),
+        expect=client.get("calls", {}).get(file.stem),
+    )
+
+
+def _told(file: Path) -> Mapping[str, Any]:
+    beside = file.resolve().parent.parent / EXPECTED
+    if not beside.is_file():
+        return {}
+    try:
+        told = yaml.safe_load(beside.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{beside}: {error}") from None
+    return told if isinstance(told, dict) else {}

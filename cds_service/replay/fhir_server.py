@@ -1,0 +1,51 @@
+"""A FHIR server that holds the record of one patient at a time, for replays that prefetch nothing.
+
+Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import requests
+
+_json = msgspec.json.Encoder(decimal_format="number")
+_TIMEOUT_SECONDS = 10.0
+_FHIR = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
+
+
+class LoadedServer:
+    """The server at ``base``; what is loaded onto it is taken away again before the next record and by ``close``."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base.rstrip("/")
+        self._session = requests.Session()
+        self._there: list[str] = []
+
+    def load(self, record: Sequence[Mapping[str, Any]]) -> str:
+        """Puts every resource of a record; ``Type/id: status`` of the first that is refused, ``""`` if none is.
+
+        Raises:
+            requests.RequestException: the server does not answer.
+        """
+        self.close()
+        for resource in record:
+            name = f"{resource['resourceType']}/{resource['id']}"
+            answer = self._session.put(
+                f"{self.base}/{name}", data=_json.encode(resource), headers=_FHIR, timeout=_TIMEOUT_SECONDS
+            )
+            if not answer.ok:
+                return f"{name}: {answer.status_code}"
+            self._there.append(name)
+        return ""
+
+    def close(self) -> None:
+        """Takes away what was put.
+
+        Raises:
+            requests.RequestException: the server does not answer.
+        """
+        while self._there:
+            self._session.delete(f"{self.base}/{self._there.pop()}", timeout=_TIMEOUT_SECONDS)

@@ -1,0 +1,153 @@
+"""The console in a real browser: what a person sees, at two widths, in light and dark."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+PAGES = [
+    "/",
+    "/?scenario=loading-regimen/dailyForAWeek",
+    "/?scenario=patient-view/noTreatment",
+    "/?by=form",
+    "/content",
+    "/content/decisions/imPlatelets",
+    "/content/decisions/neurologicalInvolvement",
+    "/content/value-sets/platelet-count",
+    "/content/value-sets/ileal-resection-length",
+    "/acceptance",
+    "/content/decisions/none",
+]
+CRITICAL = "Platelets 22 10*9/L (2026-11-21) with an IM order"
+
+
+@pytest.fixture
+def shoot(page, request, tmp_path_factory):
+    """Keeps a screenshot among the artefacts of the run."""
+    folder = Path(tmp_path_factory.getbasetemp()) / "screenshots"
+    folder.mkdir(exist_ok=True)
+
+    def take(name):
+        kind = request.node.callspec.id.partition("-")[0]
+        page.screenshot(path=folder / f"{re.sub('[^a-zA-Z=]+', '-', name)}-{kind}.png", full_page=True)
+
+    return take
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_are_open_to_everybody_and_fit_the_screen(page, axe, shoot, path):
+    page.goto(path)
+    shoot(path.strip("/?") or "try")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    page.evaluate(axe)  # the policy of the page allows no script element of ours; this is the debugger's
+    found = page.evaluate("axe.run().then(told => told.violations.map(v => [v.impact, v.id, v.nodes[0].html]))")
+    assert [violation for violation in found if violation[0] in ("serious", "critical")] == []
+
+
+def test_the_first_page_shows_a_card_its_reasons_and_its_results(page):
+    page.goto("/")
+    expect(page.get_by_role("article")).to_contain_text(CRITICAL)
+    expect(page.get_by_role("article")).to_contain_text("S12")
+    expect(page.get_by_role("img", name="Platelet count: 118")).to_be_visible()
+    expect(page.get_by_role("link", name="imPlatelets", exact=True)).to_be_visible()
+    row = page.get_by_role("row").filter(has_text="Platelet count platelets").first
+    expect(row).to_contain_text("22 10*9/L")
+    expect(row).to_contain_text("Observation/kwame-mensah-platelets-1")
+
+
+def test_a_suggestion_shows_its_change_and_its_days(page, shoot):
+    page.goto("/?scenario=loading-regimen/dailyForAWeek")
+    page.get_by_text("Order hydroxocobalamin 1000 mcg IM 3 times a week for 2 weeks", exact=True).click()
+    change = page.get_by_label("Change of the order").first
+    expect(change).to_contain_text('- "code": "309594"'.replace("- ", ""))
+    expect(change.locator(".added").first).to_be_visible()
+    expect(page.locator("td.dose").first).to_be_visible()
+    assert page.locator(".choices details[open] td.dose").count() == 6  # three a week for two weeks
+    shoot("suggestion")
+
+
+def test_the_form_changes_what_is_asked(page):
+    page.goto("/")
+    page.get_by_text("A form").click()
+    page.get_by_label("Patient", exact=True).select_option("amara-okafor")
+    page.get_by_label("Order", exact=True).select_option("hydroxocobalamin-im-three-weekly")
+    page.get_by_label("Platelet count", exact=True).fill("24.9")
+    page.locator("form").filter(has=page.get_by_label("Route")).get_by_role("button", name="Fire").click()
+    expect(page.get_by_role("article")).to_contain_text("Platelets 24.9 10*9/L")
+    expect(page.get_by_label("Platelet count", exact=True)).to_have_value("24.9")
+
+
+def test_a_field_that_is_no_number_is_named(page):
+    page.goto("/?by=form&patient=amara-okafor&draft=hydroxocobalamin-im-three-weekly&dose=much")
+    expect(page.get_by_role("alert")).to_have_text("The dose: 'much' is not a number.")
+
+
+def test_a_request_can_be_edited_and_what_is_wrong_is_named(page):
+    page.goto("/?scenario=platelets-and-im/belowTwentyFive")
+    page.get_by_text("The request as JSON").click()
+    body = json.loads(page.get_by_label("Body of the call").input_value())
+    for text, said in ((json.dumps(body | {"hook": "x"}), "At hook"), ("{", "Refused")):
+        page.get_by_label("Body of the call").fill(text)
+        page.locator("form").filter(has_text="Body of the call").get_by_role("button", name="Fire").click()
+        expect(page.get_by_text(said).first).to_be_visible()
+        expect(page.get_by_label("Body of the call")).to_have_value(text)
+
+
+def test_hostile_text_of_a_request_stays_text(page):
+    page.goto("/?scenario=platelets-and-im/belowTwentyFive")
+    page.get_by_text("The request as JSON").click()
+    body = json.loads(page.get_by_label("Body of the call").input_value())
+    order = body["context"]["draftOrders"]["entry"][0]["resource"]
+    order["medicationCodeableConcept"]["text"] = "<img src=x onerror=alert(1)> [link](https://evil.example) <b>B12</b>"
+    page.get_by_label("Body of the call").fill(json.dumps(body))
+    page.locator("form").filter(has_text="Body of the call").get_by_role("button", name="Fire").click()
+    expect(page.get_by_role("article")).to_be_visible()
+    assert page.locator("main img, main article a, main article b").count() == 0
+    expect(page.get_by_role("article")).to_contain_text("<b>B12</b>")
+
+
+def test_the_keyboard_reaches_everything(page):
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    for _ in range(6):
+        page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_a_table_is_read_like_a_table_and_leads_to_its_scenarios(page):
+    page.goto("/content")
+    page.get_by_role("link", name="Platelets and IM injection").click()
+    row = page.get_by_role("row").filter(has_text="ThinNeedle").first
+    expect(row).to_contain_text("[25..50]")
+    expect(row).to_contain_text("S11")
+    preview = page.get_by_role("article").filter(has_text="TransfusionFirst")
+    preview.locator("summary").click()
+    preview.get_by_role("link", name="platelets-and-im/belowTwentyFive").click()
+    expect(page.get_by_role("article")).to_contain_text(CRITICAL)
+
+
+def test_acceptance_shows_what_became_of_cards(page, console, request_for, shoot):
+    service = f"{console}/cds-services/vitamin-b12-order-select"
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    (card,) = requests.post(service, json=body, timeout=10).json()["cards"]
+    entry = {
+        "card": card["uuid"],
+        "outcome": "overridden",
+        "outcomeTimestamp": datetime.now(UTC).isoformat(),
+        "overrideReason": {"reason": card["overrideReasons"][0], "userComment": "<i>transfused</i> this morning"},
+    }
+    assert requests.post(f"{service}/feedback", json={"feedback": [entry]}, timeout=10).status_code == 200
+    page.goto("/acceptance?days=7")
+    rule = page.get_by_role("article").filter(has_text="imPlatelets TransfusionFirst")
+    expect(rule).to_contain_text(re.compile(r"0 of \d, 0 %"))
+    expect(rule).to_contain_text(card["overrideReasons"][0]["display"])
+    expect(page.get_by_text("<i>transfused</i> this morning").first).to_be_visible()
+    shoot("acceptance-with-feedback")

@@ -1,0 +1,73 @@
+"""Guards the shape of speed, not the clock: how many Python and C functions each step of a call enters.
+
+The counts are the same on every machine for one Python version. A change that makes one of them a fifth larger fails
+here; one that makes it smaller should lower the bound. ``make bench`` measures the time.
+"""
+
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "bench"))
+from bodies import SERVICE, bodies, many
+
+from cds_service.evaluate import evaluate
+
+ALLOWED = 1.2
+STEPS = {"protocol": "envelope", "chart": "chart", "content": "decide and render"}
+
+
+def counted(evaluator, body):
+    """Function calls of one evaluation by the room whose code made them; the second one, when all is warm."""
+    service, now = evaluator.pack.services[SERVICE], datetime.now(UTC)
+    cards = evaluate(evaluator, service, body, now).body["cards"]
+    calls = Counter()
+
+    def note(frame, event, argument):
+        if event in ("call", "c_call"):
+            parts = Path(frame.f_code.co_filename).parts
+            room = parts[parts.index("cds_service") + 1] if "cds_service" in parts else "libraries"
+            calls[STEPS.get(room, "the rest" if room.endswith(".py") else room)] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        evaluate(evaluator, service, body, now)
+    finally:
+        sys.setprofile(before)
+    return calls, cards
+
+
+@pytest.fixture(scope="module")
+def sent():
+    return bodies()
+
+
+# Measured with Python 3.11; other versions count comprehensions differently.
+COUNTS: dict = {}
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the counts are those of Python 3.11")
+@pytest.mark.parametrize("name", COUNTS)
+def test_no_step_costs_a_fifth_more(evaluator, sent, name):
+    calls, cards = counted(evaluator, sent[name])
+    assert bool(cards) is name.startswith("relevant")
+    too_many = {step: count for step, count in calls.items() if count > ALLOWED * COUNTS[name].get(step, 0)}
+    assert too_many == {}
+    too_low = {step: calls[step] for step, bound in COUNTS[name].items() if calls[step] < bound / ALLOWED}
+    assert too_low == {}, "cheaper now: lower the counts, so that it stays so"
+
+
+def test_an_order_of_something_else_costs_the_same_whatever_was_prefetched(evaluator, sent):
+    small, large = (counted(evaluator, sent[f"irrelevant {size}"])[0].total() for size in ("8 KB", "80 KB"))
+    assert small == large
+
+
+def test_cost_grows_with_the_number_of_results_and_no_faster(evaluator):
+    """Z35: the slope of 1,000 to 4,000 results is that of 100 to 1,000."""
+    few, some, more = (counted(evaluator, many(number))[0].total() for number in (100, 1000, 4000))
+    first, second = (some - few) / 900, (more - some) / 3000
+    assert second <= first * 1.05

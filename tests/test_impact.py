@@ -1,0 +1,113 @@
+"""What changes for whom: contents compared through the command, as folders and as revisions of git."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service.cli import main
+from cds_service.packaged import packaged
+
+CARDS = packaged("cards")
+TABLE = "vitamin-b12/decisions/imPlatelets/table.yaml"
+STORIES = [str(packaged("fixtures") / "scenarios" / f"{name}.yaml") for name in ("platelets-and-im", "order-sign")]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["impact", *map(str, arguments)])
+
+
+@pytest.fixture
+def stricter(tmp_path):
+    """The content with transfusion considered below 26 instead of 25."""
+    cards = tmp_path / "stricter"
+    shutil.copytree(CARDS, cards)
+    text = (cards / TABLE).read_text(encoding="utf-8")
+    for before, after in (("[25..50]", "[26..50]"), ("< 25", "< 26"), ("version: 1.1.0", "version: 1.2.0")):
+        assert before in text
+        text = text.replace(before, after)
+    (cards / TABLE).write_text(text, encoding="utf-8")
+    return cards
+
+
+def test_the_same_content_changes_nothing():
+    told = json.loads(run(CARDS, CARDS, *STORIES, "--format", "json").stdout)
+    assert told["requests"] > 50
+    assert told["changed"]["requests"] == 0
+    assert told["changes"] == []
+    assert told["versions"] == {}
+
+
+def test_a_changed_threshold_is_told_for_exactly_those_whom_it_touches(stricter):
+    told = json.loads(run(CARDS, stricter, *STORIES, "--format", "json").stdout)
+    assert told["versions"] == {"imPlatelets": {"old": "1.1.0", "new": "1.2.0"}}
+    other = [change["request"] for change in told["changes"] if "other" in change["kinds"]]
+    assert "platelets-and-im/exactlyTwentyFive" in other
+    assert "platelets-and-im/belowTwentyFive" not in other
+    change = next(one for one in told["changes"] if one["request"] == "platelets-and-im/exactlyTwentyFive")
+    (before,), (after,) = change["old"]["cards"], change["new"]["cards"]
+    assert (before["indicator"], after["indicator"]) == ("warning", "critical")
+    rules = {rule["topic"]: rule["new"] - rule["old"] for rule in told["rules"]}
+    assert rules["imPlateletsTransfusionFirst"] == len(other)
+    assert rules["imPlateletsThinNeedle"] < 0
+
+
+def test_the_text_names_the_gravest_changes_first(stricter):
+    text = run(CARDS, stricter, *STORIES).stdout
+    assert "get other cards" in text
+    assert "imPlateletsTransfusionFirst (critical):" in text
+    first, later = text.index(": other cards\n"), text.index(": other words only\n")
+    assert first < later
+    assert "below 26" in text[later:]
+
+
+def test_what_is_neither_a_folder_nor_a_revision_is_wrong_use(tmp_path):
+    told = run(CARDS, tmp_path / "none", *STORIES)
+    assert told.exit_code == 2
+    assert "neither a folder nor a revision" in told.stderr
+
+
+def test_content_that_cannot_be_used_is_named_with_its_first_problems(stricter):
+    (stricter / TABLE).write_text("version: 1.2.0\n", encoding="utf-8")
+    told = run(CARDS, stricter, *STORIES)
+    assert told.exit_code == 1
+    assert "is no content that this version can use" in told.stderr
+    assert "table.yaml" in told.stderr
+
+
+def test_a_revision_of_git_is_compared_with_the_folder(tmp_path, monkeypatch, stricter):
+    """Also from a folder below the repository's root."""
+    repository = tmp_path / "repository"
+    shutil.copytree(CARDS, repository / "cards")
+
+    def git(*command):
+        subprocess.run(
+            ["git", "-C", repository, "-c", "user.name=t", "-c", "user.email=t@example.org", *command],
+            check=True,
+            capture_output=True,
+        )
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    shutil.copy(stricter / TABLE, repository / "cards" / TABLE)
+    monkeypatch.chdir(repository / "cards")
+    told = run("HEAD", repository / "cards", *STORIES, "--format", "json")
+    assert told.exit_code == 0, told.stderr
+    assert json.loads(told.stdout)["versions"] == {"imPlatelets": {"old": "1.1.0", "new": "1.2.0"}}
+    for name in ("HEAD~1", "--help-me", "no-such"):
+        assert run("--", name, "HEAD", *STORIES).exit_code == 2
+    git("rm", "-rq", "--cached", "cards")
+    git("commit", "-qm", "no content")
+    assert "has no folder cards" in run("HEAD", "HEAD~1", *STORIES).stderr
+
+
+def test_captured_requests_are_compared_too(stricter):
+    told = json.loads(run(CARDS, stricter, packaged("fixtures") / "captured", "--format", "json").stdout)
+    assert told["requests"] == 22
+    kinds = {change["request"]: change["kinds"] for change in told["changes"]}
+    assert kinds["epic/order-select-low-platelets"] == ["words"]
