@@ -49,17 +49,26 @@ _UNREADABLE = Fact.unusable(Reason("scheduleNotReadable"))
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One draft order: where it stood in the request, its tree, and the concepts its drug may be named by."""
+    """One draft order: where it stood in the request, its tree, and the concepts its drug may be named by.
+
+    ``key`` tells it from the other drafts: its ``Type/id``, or its path if it has none, or not alone.
+    """
 
     path: str
     resource: Node
     medications: tuple[Node, ...]
+    key: str = ""
 
     @property
     def reference(self) -> str:
         """``Type/id``; ``""`` for no order at all."""
         kind, identity = text(self.resource, "resourceType"), text(self.resource, "id")
         return f"{kind}/{identity}" if kind or identity else ""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether an action can name it, and nothing else with it (RSP-42)."""
+        return bool(self.key) and self.key == self.reference
 
     @property
     def name(self) -> str:
@@ -84,7 +93,7 @@ def dosages_of(resource: Node) -> list[Node]:
 NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the patient alone
 
 
-def read_order(path: str, resource: Node, others: Mapping[str, Node]) -> Order:
+def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str = "") -> Order:
     """An order with its medication found: in itself, contained, in the draft Bundle, or only displayed.
 
     ``others`` are the resources of the draft Bundle by ``Type/id`` and by ``fullUrl``. R4 and R5 shapes are read.
@@ -105,7 +114,7 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node]) -> Order:
         found.extend(node(item, "code") for item in held if node(item, "code"))
         if not held and text(reference, "display"):
             found.append({"text": text(reference, "display")})
-    return Order(path, resource, tuple(found))
+    return Order(path, resource, tuple(found), key)
 
 
 # --- the drug ---------------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ import msgspec
 
 from cds_service.protocol.faults import Fault
 
-# FHIR resources of real clients stay under twenty levels.
+# FHIR resources of real clients stay under twenty levels, and their sets of orders under a hundred.
 _DEEPEST = 64
+_MOST_DRAFTS = 512
 
 ORDER_HOOKS = ("order-select", "order-sign")
 _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
@@ -69,9 +70,9 @@ class Draft:
 
     @property
     def reference(self) -> str:
-        """``Type/id`` as selections name it (CTX-04); ``""`` parts where they are missing."""
+        """``Type/id`` as selections name it (CTX-04); ``""`` without an id."""
         kind, identity = self.resource.get("resourceType"), self.resource.get("id")
-        return f"{kind}/{identity}" if isinstance(kind, str) and isinstance(identity, str) else ""
+        return f"{kind}/{identity}" if isinstance(kind, str) and isinstance(identity, str) and identity else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ class HookRequest:
         """
         if self.selections is None:
             return list(self.drafts)
-        return [draft for draft in self.drafts if draft.reference and draft.reference in self.selections]
+        selected = frozenset(self.selections)
+        return [draft for draft in self.drafts if draft.reference and draft.reference in selected]
 
 
 _hook_only = msgspec.json.Decoder(_HookOnly)
@@ -158,6 +160,8 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
     bundle = decode_json(_bundle, bytes(raw), path)
     if bundle.resourceType != "Bundle":
         raise Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType")
+    if len(bundle.entry or ()) > _MOST_DRAFTS:
+        raise Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} draft orders", f"{path}.entry")
     drafts = []
     for index, entry in enumerate(bundle.entry or ()):
         place = f"{path}.entry[{index}].resource"

@@ -82,6 +82,10 @@ def answered_well(service: Service, body: bytes, profile: Profile = Profile()) -
     said = json.loads(encoded.decode("utf-8"), parse_constant=_no_constant)
     problems = [f"{error.json_path}: {error.message[:200]}" for error in _RESPONSE.iter_errors(said)]
     assert not problems, problems
+    uuids = [c["uuid"] for c in said["cards"]] + [s["uuid"] for c in said["cards"] for s in c.get("suggestions", ())]
+    assert len(uuids) == len(set(uuids)), "uuids repeat"
+    for action in (a for c in said["cards"] for s in c.get("suggestions", ()) for a in s["actions"]):
+        assert action["type"] != "update" or action["resource"].get("id"), "an update of nothing that has a name"
     _shows_only_what_was_sent(answer, body)
     return answer
 
@@ -119,7 +123,7 @@ def _shows_only_what_was_sent(answer: Answer, body: bytes) -> None:
                     continue
                 for evidence in fact.evidence:
                     kind = evidence.reference.partition("/")[0]
-                    computed = evaluator().pack.facts[name].kind == "derived"
+                    computed = evaluator().pack.facts[name].kind in ("derived", "flag")  # not from its number
                     if kind == "Observation" and evidence.number and not computed:
                         held = [r for r in resources if _is_result(r, evidence, sent["context"]["patientId"])]
                         assert held, (name, evidence)
@@ -137,7 +141,8 @@ def _resources(prefetch: Any) -> Iterator[Mapping[str, Any]]:
     for value in prefetch.values():
         if isinstance(value, dict):
             yield value
-            for entry in value.get("entry") or ():
+            entries = value.get("entry")
+            for entry in entries if isinstance(entry, list) else ():
                 if isinstance(entry, dict) and isinstance(entry.get("resource"), dict):
                     yield entry["resource"]
 

@@ -14,7 +14,20 @@ from typing import Any
 FRAGMENTS = (
     *("null", "true", "false", "0", "-0", "-1", "0.5", "1e2", "25", "24.999999999999999999", "[]", "{}", "[null]"),
     *("[{}]", '[""]', "[[[]]]", '{"":""}', '{"value":1,"value":2}', '{"coding":{}}', '{"coding":[null]}'),
-    *("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e-400", "1e999999999", "1E+308", "0.1e-999", "01", "+1", ".5"),
+    *(
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "1e999999999",
+        "1E+308",
+        "0.1e-999",
+        "01",
+        "+1",
+        ".5",
+    ),
     *("9" * 30, "9" * 5000, "-" + "9" * 400, "0." + "3" * 400, "9007199254740993", "18446744073709551616"),
     *('""', '" "', '"\\u0000"', '"a\\u0000b"', '"\\ud800"', '"\\udc00\\ud800"', '"\\ud83d\\ude00"', '"\\uffff"'),
     *('"\u202e\u200b\ufeff"', '"\u0661\u0662\u0663"', '"\u00b2"', '"\u0130"', '"e\u0301"', '"' + "x" * 5000 + '"'),
@@ -121,7 +134,9 @@ def _change(random: Random, parent: Any, key: Any, part: Any) -> None:
     elif what == 8 and isinstance(parent[key], str):
         text = parent[key]
         at = random.randrange(len(text) + 1)
-        parent[key] = text[:at] + random.choice(("", " ", "\u0000", "9", "-", "/", "#", "é", "|", "'", '"', "<b>")) + text[at:]
+        parent[key] = (
+            text[:at] + random.choice(("", " ", "\u0000", "9", "-", "/", "#", "é", "|", "'", '"', "<b>")) + text[at:]
+        )
     elif what == 9 and isinstance(parent[key], int | float):
         parent[key] = random.choice((-parent[key], parent[key] * 1000, parent[key] / 7, str(parent[key]), 0))
     else:
@@ -143,7 +158,9 @@ def _holds_itself(tree: Any) -> bool:
 
 def _bytes_changed(random: Random, text: bytes) -> bytes:
     at = random.randrange(len(text) + 1)
-    inserted = random.choice((b"", b"\x00", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\\ud800", b'"', b"}", b",", b"//"))
+    inserted = random.choice(
+        (b"", b"\x00", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\\ud800", b'"', b"}", b",", b"//")
+    )
     if random.randrange(3) == 0:
         return text[:at]  # cut off
     return text[:at] + inserted + text[at + random.randrange(2) :]
