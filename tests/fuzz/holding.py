@@ -142,7 +142,7 @@ def _resources(prefetch: Any) -> Iterator[Mapping[str, Any]]:
         if isinstance(value, dict):
             yield value
             entries = value.get("entry")
-            for entry in entries if isinstance(entry, list) else ():
+            for entry in entries if isinstance(entries, list) else ():
                 if isinstance(entry, dict) and isinstance(entry.get("resource"), dict):
                     yield entry["resource"]
 

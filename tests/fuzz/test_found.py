@@ -7,6 +7,7 @@ import json
 import pytest
 
 from cds_service.app import create_app
+from cds_service.chart.allowed import AllowedServers, NotAllowedError
 from cds_service.settings import Settings
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
@@ -33,3 +34,30 @@ def test_an_amount_that_floating_point_cannot_hold_is_no_defect(service, request
     )
     cards_of(answer)
     assert "cds_service_defects_total 0.0" in service.get("/metrics").text
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/St_Johns"])
+@pytest.mark.parametrize(
+    "date", ["0001-01-01", "0001", "0001-01-01T00:00:00Z", "9999-12-31", "9999-12-31T23:59:59Z", "9999-12-30"]
+)
+def test_a_date_at_the_end_of_time_is_no_defect_in_any_time_zone(request_for, cards_of, zone, date):
+    """The first day of year 1 east of Greenwich, and the last of 9999 west of it, have no time in UTC."""
+    service = create_app(Settings(loopback=True, key="tests", time_zone=zone)).test_client()
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    for sent in body["prefetch"].values():
+        for entry in (sent or {}).get("entry", []):
+            for element in ("effectiveDateTime", "authoredOn", "recordedDate", "onsetDateTime", "performedDateTime"):
+                if element in entry["resource"]:
+                    entry["resource"][element] = date
+    order = body["context"]["draftOrders"]["entry"][0]["resource"]
+    order["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] = {"start": date, "end": date}
+    cards_of(service.post(ORDER_SELECT, json=body))
+    assert "cds_service_defects_total 0.0" in service.get("/metrics").text
+
+
+def test_a_further_page_at_an_address_that_is_none_is_not_asked_for():
+    """``urljoin`` itself raises, which looked like a server that is dead."""
+    server = AllowedServers.of(["https://ehr.example/fhir"]).find("https://ehr.example/fhir")
+    for link in ("https://[x]/fhir", "//[::1", "https://[::1]x/fhir"):
+        with pytest.raises(NotAllowedError):
+            server.page(link, "https://ehr.example/fhir/Observation")
