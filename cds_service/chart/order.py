@@ -6,6 +6,7 @@ Imports the shared vocabulary and this room. Doses and schedules are understood,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -20,6 +21,7 @@ from cds_service.declarations import Concept, FactDeclaration, ValueSet
 from cds_service.facts import Evidence, Fact, Interval, Reason
 
 PRESENT = "present"
+_REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
 _NOT_STATED = "not-stated"  # the agent of a concept that leaves open which of several is meant
 
 GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
@@ -68,7 +70,7 @@ class Order:
     @property
     def is_named(self) -> bool:
         """Whether an action can name it, and nothing else with it (RSP-42)."""
-        return bool(self.key) and self.key == self.reference
+        return self.key == self.reference and _REFERENCE.fullmatch(self.key) is not None
 
     @property
     def name(self) -> str:

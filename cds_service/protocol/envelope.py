@@ -19,6 +19,7 @@ from cds_service.protocol.faults import Fault
 # FHIR resources of real clients stay under twenty levels, and their sets of orders under a hundred.
 _DEEPEST = 64
 _MOST_DRAFTS = 512
+_LARGE_BYTES = 65_536
 
 ORDER_HOOKS = ("order-select", "order-sign")
 _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
@@ -54,6 +55,10 @@ class HookBody(msgspec.Struct):
 class _Bundle(msgspec.Struct):
     resourceType: str
     entry: list[dict[str, Any]] | None = None
+
+
+class _Counted(msgspec.Struct):
+    entry: list[msgspec.Raw] | None = None
 
 
 class _HookOnly(msgspec.Struct):
@@ -107,6 +112,7 @@ class HookRequest:
 
 _hook_only = msgspec.json.Decoder(_HookOnly)
 _request = msgspec.json.Decoder(HookBody)
+_counted = msgspec.json.Decoder(_Counted)
 _bundle = msgspec.json.Decoder(_Bundle, float_hook=Decimal)
 
 
@@ -157,11 +163,13 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
     path = "context.draftOrders"
     if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
         raise Fault(400, "required", "expected a Bundle", path)
+    if len(bytes(raw)) > _LARGE_BYTES and len(decode_json(_counted, bytes(raw), path).entry or ()) > _MOST_DRAFTS:
+        raise _too_many(path)  # before they are decoded, which costs a hundred times as much
     bundle = decode_json(_bundle, bytes(raw), path)
     if bundle.resourceType != "Bundle":
         raise Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType")
     if len(bundle.entry or ()) > _MOST_DRAFTS:
-        raise Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} draft orders", f"{path}.entry")
+        raise _too_many(path)
     drafts = []
     for index, entry in enumerate(bundle.entry or ()):
         place = f"{path}.entry[{index}].resource"
@@ -175,6 +183,10 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
         full_url = entry.get("fullUrl")
         drafts.append(Draft(place, resource, full_url if isinstance(full_url, str) else ""))
     return tuple(drafts)
+
+
+def _too_many(path: str) -> Fault:
+    return Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} draft orders", f"{path}.entry")
 
 
 def _deeper_than(tree: Any, levels: int) -> bool:

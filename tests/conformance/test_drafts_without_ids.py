@@ -54,7 +54,11 @@ def shared(draft):
     draft["id"] = "draft-1"
 
 
-@pytest.mark.parametrize("change", [without, emptied, numbered])
+def worded(draft):
+    draft["id"] = "Folic acid 5 mg/day"
+
+
+@pytest.mark.parametrize("change", [without, emptied, numbered, worded])
 @pytest.mark.parametrize(("patient", "draft"), DRAFTS)
 def test_a_draft_without_an_id_gets_its_cards_and_nothing_that_would_have_to_name_it(
     signed, service, patient, draft, change

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from fuzzing import schemathesis
 from targets import SLOW, TARGETS
 
 
@@ -24,3 +25,9 @@ def test_whatever_is_read_is_an_answer_or_a_clear_error(name):
         target(random)
 
     holds()
+
+
+def test_requests_made_from_the_openapi_document_are_answered_as_it_says():
+    _, cases, _, found = schemathesis(examples=5, seed=1)
+    assert not found, found
+    assert cases > 100
