@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from fuzzing import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from fuzzing import schemathesis
 from targets import SLOW, TARGETS
 
 

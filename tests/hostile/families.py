@@ -212,8 +212,8 @@ def families(good: Mapping[str, Any], tokens: list[str]) -> dict[str, Make]:
                     "metadata.google.internal",
                     "127.0.0.1",
                     "localhost",
-                    "0.0.0.0",
-                ),  # noqa: S104
+                    "0.0.0.0",  # noqa: S104
+                ),
                 *("127.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "x" * 9000),
                 *("ehr.example.evil.example", "ehr.example@127.0.0.1", "127.0.0.1#@ehr.example", "ehr.example%2f@x"),
                 *("ehr。example", "127.0.0.1.nip.io", "localtest.me", "ehr.example:22", "ehr.example:0"),
