@@ -36,6 +36,9 @@ fuzz: install ## every parser and the whole request path under fuzzers; FUZZ="SE
 hostile: install ## ten thousand hostile calls, and what they cost beside a right one; HOSTILE="CALLS SEED"
 	@$(BIN)/python tests/hostile/hostile.py $(HOSTILE)
 
+soak: install ## mixed requests while everything around the service fails; SOAK="REQUESTS CONNECTIONS"
+	@$(BIN)/python tests/soak/soak.py $(SOAK)
+
 statements: install ## the table of statements in cards/README.md
 	@$(BIN)/cds-service export statements --out cards
 

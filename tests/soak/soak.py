@@ -86,6 +86,7 @@ class Phase:
     ended_at: float = float("inf")
     last_bad_at: float = 0.0
     memory: tuple[int, int] = (0, 0)
+    least: float = 0.0  # seconds that the fault lasts at least
 
     def recovery(self) -> float:
         return max(0.0, self.last_bad_at - self.ended_at)
@@ -197,6 +198,8 @@ class Load:
             self._judge(phase, kind, one, status, said, card)
             if status == 0:
                 time.sleep(0.02)
+        if connection is not None:
+            connection.close()
 
     def _judge(self, phase: Phase, kind: str, one: Sent, status: int, said: bytes, card: str) -> None:
         well, wrong = False, False
@@ -269,11 +272,19 @@ def nothing() -> None:
 
 def kill_workers(service: Service, ended: threading.Event, seconds: float) -> None:
     """kill -9 of one worker every few seconds."""
-    while not ended.wait(seconds):
-        workers = children(service.process.pid)[1:]
+    while not ended.is_set():
+        workers = [process for process in children(service.process.pid)[1:] if holds_much(process)]
         for worker in workers[:1]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
+        ended.wait(seconds)
+
+
+def holds_much(process: int) -> bool:
+    """Whether a process is a worker, and not one that only watches over others."""
+    with contextlib.suppress(OSError, IndexError):
+        return b"resource_tracker" not in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
 
 
 def run_phases(load: Load, service: Service, phases: Sequence[Phase], requests: int, longest: float) -> None:
@@ -284,6 +295,7 @@ def run_phases(load: Load, service: Service, phases: Sequence[Phase], requests: 
         if number == 0:
             load.start()
         phase.begin()
+        wait_until(lambda: False, phase.least)
         wait_until(lambda phase=phase: phase.requests >= requests / 2, longest)
         phase.end()
         phase.ended_at = time.monotonic()
@@ -413,6 +425,7 @@ def soak(
                     )
                 )
             phases.append(phase("workers killed with -9", killing.start, gone.set, lambda kind, status: status == 0))
+            phases[-1].least = 2.5 * kill_every
             if rotation:
                 phases.append(phase("key set rotates", tokens.rotate, nothing, lambda kind, status: status == 401))
             phases.append(phase("none, at the end", nothing, nothing))
