@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -92,7 +93,7 @@ class Feedback:
 
 _feedback = msgspec.json.Decoder(_Feedback)
 _entry = msgspec.json.Decoder(FeedbackEntry)
-_anything = msgspec.json.Decoder()
+_anything = msgspec.json.Decoder(float_hook=Decimal)  # which holds every number
 
 
 def decode_feedback(body: bytes, *, keep_comments: bool) -> tuple[Feedback, ...]:

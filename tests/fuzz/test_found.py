@@ -61,3 +61,11 @@ def test_a_further_page_at_an_address_that_is_none_is_not_asked_for():
     for link in ("https://[x]/fhir", "//[::1", "https://[::1]x/fhir"):
         with pytest.raises(NotAllowedError):
             server.page(link, "https://ehr.example/fhir/Observation")
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e999999999", "9" * 5000, "1e-400", "0.1e999"])
+def test_a_number_beyond_floating_point_in_a_member_that_nobody_reads_is_passed_over(service, number):
+    """It was a 500 in feedback whose comments are not kept."""
+    entry = f'{{"card":"x","outcome":"overridden","outcomeTimestamp":"2026-11-23T10:00:00Z","more":{number}}}'
+    body = f'{{"feedback":[{entry}],"more":{number}}}'
+    assert service.post(f"{ORDER_SELECT}/feedback", data=body, content_type="application/json").status_code == 200
