@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -93,7 +92,9 @@ class Feedback:
 
 _feedback = msgspec.json.Decoder(_Feedback)
 _entry = msgspec.json.Decoder(FeedbackEntry)
-_anything = msgspec.json.Decoder(float_hook=Decimal)  # which holds every number
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+_text = msgspec.json.Decoder(str | None)
 
 
 def decode_feedback(body: bytes, *, keep_comments: bool) -> tuple[Feedback, ...]:
@@ -180,23 +181,26 @@ def _moment(text: str, path: str) -> datetime:
 def _raw(raw: bytes, keep_comments: bool) -> str:
     if keep_comments and len(raw) <= _LONGEST_RAW:
         return raw.decode()
-    return msgspec.json.encode(_coded(_anything.decode(raw), _CODED)).decode()
+    return msgspec.json.encode(_coded(raw, _CODED)).decode()
 
 
-def _coded(node: Any, shape: _Shape) -> Any:
-    """A tree with those members only that the shape has a place for, as plain values where it has no further shape."""
-    if isinstance(node, list):
-        return [_coded(child, shape) for child in node if isinstance(child, dict)]
-    if not isinstance(node, dict):
+def _coded(raw: bytes, shape: _Shape | None) -> Any:
+    """JSON with those members only that the shape has a place for; what is of another kind is left out or ``None``.
+
+    Nothing else is decoded, so that no number anywhere can be too large.
+    """
+    try:
+        if shape is None:
+            return _text.decode(raw)
+        if raw[:1] == b"[":
+            return [_coded(bytes(item), shape) for item in _items.decode(raw)]
+        members = _members.decode(raw)
+    except msgspec.ValidationError:
         return None
-    known = {name: child for name, child in node.items() if name in shape}
+    known = {name: _coded(bytes(member), shape[name]) for name, member in members.items() if name in shape}
     if "display" in shape and not known.get("code") and not known.get("key"):
         known.pop("display", None)
-    return {
-        name: _coded(child, shape[name]) if shape[name] is not None else child
-        for name, child in known.items()
-        if shape[name] is not None or not isinstance(child, dict | list)
-    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _bounded(text: str, path: str) -> None:
