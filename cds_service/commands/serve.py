@@ -129,6 +129,7 @@ def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
         "log_level": "warning",
         "blocking_threads": _THREADS_PER_WORKER,
         "workers_kill_timeout": _STOP_SECONDS,
+        "respawn_failed_workers": True,  # one that was killed, for want of memory perhaps, is replaced at once
         "http": HTTPModes.http1,  # to tell 1 from 2 a silent connection would be waited for without end
         "http1_settings": HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
     }
