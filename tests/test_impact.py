@@ -106,6 +106,26 @@ def test_a_revision_of_git_is_compared_with_the_folder(tmp_path, monkeypatch, st
     assert "has no folder cards" in run("HEAD", "HEAD~1", *STORIES).stderr
 
 
+def test_one_of_two_cards_of_the_same_rule_that_is_gone_is_told(tmp_path):
+    """Two drafts, a card of one rule for each; the new content no longer speaks about the second."""
+    fewer = tmp_path / "fewer"
+    shutil.copytree(CARDS, fewer)
+    text = (fewer / TABLE).read_text(encoding="utf-8")
+    text = text.replace('"muscle", "ifIntoMuscle"', '"muscle"').replace('"notStated"', '"notStated", "ifIntoMuscle"')
+    (fewer / TABLE).write_text(text, encoding="utf-8")
+    story = tmp_path / "two.yaml"
+    story.write_text(
+        "story: x\nstatements: [S12]\npatient: kwame-mensah\n"
+        "draft: [hydroxocobalamin-im-three-weekly, cyanocobalamin-injection-no-route]\n"
+        "cases: [{name: two, why: two injections, expect: []}]\n"
+    )
+    told = json.loads(run(CARDS, fewer, story, "--format", "json").stdout)
+    (change,) = told["changes"]
+    topics = [[card["source"]["topic"]["code"] for card in change[side]["cards"]] for side in ("old", "new")]
+    assert [both.count("imPlateletsTransfusionFirst") for both in topics] == [2, 1]
+    assert "fewer" in change["kinds"] or "other" in change["kinds"]
+
+
 def test_captured_requests_are_compared_too(stricter):
     told = json.loads(run(CARDS, stricter, packaged("fixtures") / "captured", "--format", "json").stdout)
     assert told["requests"] == 22

@@ -112,11 +112,11 @@ def _kinds(before: Result, after: Result, old: Pack, new: Pack) -> Iterator[str]
     if before.fault != after.fault:
         yield "error"
         return
-    was, now = ({_topic(card): card for card in result.cards} for result in (before, after))
+    was, now = _by_rule(before), _by_rule(after)
     come, gone = now.keys() - was.keys(), was.keys() - now.keys()
     if come or gone:
         yield "other" if come and gone else "more" if come else "fewer"
-    both = [(was[topic], now[topic]) for topic in was.keys() & now.keys()]
+    both = [(was[one], now[one]) for one in was.keys() & now.keys()]
     if any(a["indicator"] != b["indicator"] for a, b in both):
         yield "indicator"
     if any(_offered(a) != _offered(b) for a, b in both):
@@ -126,11 +126,22 @@ def _kinds(before: Result, after: Result, old: Pack, new: Pack) -> Iterator[str]
 
 
 def _lines(before: Result, after: Result, old: Pack, new: Pack) -> Iterator[str]:
-    now = {_topic(card): card for card in after.cards}
-    for card in before.cards:
-        if _topic(card) in now:
-            lines = ndiff(_words(card, old), _words(now[_topic(card)], new))
+    now = _by_rule(after)
+    for one, card in _by_rule(before).items():
+        if one in now:
+            lines = ndiff(_words(card, old), _words(now[one], new))
             yield from (line for line in lines if line[:2] in ("- ", "+ "))
+
+
+def _by_rule(result: Result) -> dict[tuple[str, int], Mapping[str, Any]]:
+    """The cards by rule, numbered: one rule may speak about several orders of a request."""
+    spoke: Counter[str] = Counter()
+    cards = {}
+    for card in result.cards:
+        topic = _topic(card)
+        cards[topic, spoke[topic]] = card
+        spoke[topic] += 1
+    return cards
 
 
 def _topic(card: Mapping[str, Any]) -> str:
