@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,6 +26,7 @@ from cds_service.protocol.faults import Fault, operation_outcome
 from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
 from cds_service.protocol.openapi import openapi
 from cds_service.protocol.profiles import Profile
+from cds_service.recording.heard import Heard
 from cds_service.serving import Serving
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
@@ -32,6 +35,7 @@ from cds_service.trust.clients import Clients, ClientsError
 
 _json = msgspec.json.Encoder(decimal_format="number")
 _CHUNK_BYTES = 65_536
+_OBJECTS_BEFORE_COLLECTION = 100_000
 _JSON_TYPES = ("application/json", "application/fhir+json")
 _CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
 _SENTENCES = {
@@ -83,7 +87,9 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         gate.use(body)
         fetch = counts.fetching(fhir.within_budget(fhir_servers[g.client.name]))
         profile = Profile(g.client.profile, g.client.preference_list, g.client.issuer)
-        answer = evaluate(served.evaluator, service, body, datetime.now(UTC), profile, fetch)
+        heard = g.heard = Heard(service, body, datetime.now(UTC), profile)
+        answer = evaluate(served.evaluator, service, body, heard.now, profile, fetch)
+        heard.fetched = answer.chart.fetched if answer.chart is not None else {}
         calls.answered(answer, served.evaluator.pack.version)
         counts.findings(service, answer)
         for shown in served.attribution.shown(answer.body["cards"]):
@@ -115,9 +121,35 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
 
         app.register_blueprint(console(serving, store, settings.cards, packaged("fixtures")))
 
+    if settings.record is not None:
+        from cds_service.recording.recorder import Recorder
+
+        secret = hmac.digest(store.key, b"recordings", "sha256") if settings.record_deidentified else b""
+        recorder = Recorder(
+            settings.record,
+            lambda: serving.now().evaluator,
+            counts.recorded,
+            most=settings.record_most,
+            most_bytes=settings.record_most_bytes,
+            key=secret,
+        )
+        app.extensions["recorder"] = recorder
+
+        @app.after_request
+        def record(response: Response) -> Response:
+            if "heard" in g:
+                recorder.keep(g.heard)
+            return response
+
     @app.get("/metrics")
     def measured() -> Response:
-        counts.off(serving.now().off)
+        served = serving.now()
+        counts.serving(served.evaluator.pack.version, served.off, bool(serving.content_problem))
+        counts.state(
+            shown=served.evaluator.shown,
+            site_refused=bool(serving.site_problem),
+            store_reachable=store.reachable(),
+        )
         return Response(counts.text(), content_type=counts.CONTENT_TYPE)
 
     @app.get("/openapi.json")
@@ -141,8 +173,9 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
                 "version": pack.version,
                 "reviewed": pack.reviewed,
                 "shown": served.evaluator.shown,
+                "problem": serving.content_problem,
             },
-            "site": {"digest": pack.site_digest, "off": served.off, "problem": serving.problem},
+            "site": {"digest": pack.site_digest, "off": served.off, "problem": serving.site_problem},
             "store": {"reachable": reachable},
         }
         return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")
@@ -263,4 +296,10 @@ def wsgi() -> Flask:
                 "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
             ]
         )
-    return create_app(settings, start_log(settings))
+    app = create_app(settings, start_log(settings))
+    # What was made at the start is never garbage, and what a call makes dies by itself: looking for cycles in thousands
+    # of decoded resources over and over took half the time of a large call.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
+    return app

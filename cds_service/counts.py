@@ -1,4 +1,4 @@
-"""Counts for Prometheus: calls, findings by rule, FHIR searches, decisions switched off. Never a value of a patient.
+"""Counts for Prometheus: calls, feedback, findings by rule, FHIR searches, what is served. Never a value of a patient.
 
 Findings of shadow decisions are counted like the others, which is the whole of their life (design, Decisions).
 """
@@ -27,6 +27,7 @@ class Counts:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._version = ""
         self._calls = Counter(
             "cds_service_calls", "Calls by service and status", ["service", "status"], registry=self._registry
         )
@@ -36,6 +37,9 @@ class Counts:
             ["service"],
             buckets=_SECONDS,
             registry=self._registry,
+        )
+        self._feedback = Counter(
+            "cds_service_feedback", "Feedback by service and status", ["service", "status"], registry=self._registry
         )
         self._findings = Counter(
             "cds_service_findings",
@@ -63,8 +67,27 @@ class Counts:
             "Faults of this software, whether they cost an answer or a part of one; the log says where",
             registry=self._registry,
         )
+        self._recordings = Counter(
+            "cds_service_recordings",
+            "Requests recorded, by outcome: kept, changed by de-identification, failed, full",
+            ["outcome"],
+            registry=self._registry,
+        )
         self._audit_failures = Counter(
             "cds_service_audit_failures", "Lines of the audit that could not be written", registry=self._registry
+        )
+        self._content = Gauge(
+            "cds_service_content",
+            "1 for the version of the content that is served",
+            ["version"],
+            registry=self._registry,
+            multiprocess_mode="max",
+        )
+        self._content_refused = Gauge(
+            "cds_service_content_refused",
+            "1 while the content's folder holds content that was refused, and older content is served",
+            registry=self._registry,
+            multiprocess_mode="max",
         )
         self._off = Gauge(
             "cds_service_decision_off",
@@ -73,11 +96,33 @@ class Counts:
             registry=self._registry,
             multiprocess_mode="max",
         )
+        self._store = Gauge(
+            "cds_service_store_reachable",
+            "1 while feedback would be kept, 0 while it would not",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._site = Gauge(
+            "cds_service_site_refused",
+            "1 while the site's settings as they stand are refused and the old ones go on",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._shown = Gauge(
+            "cds_service_content_shown",
+            "1 if the cards of the content are shown, 0 if it runs as shadow",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
 
     def call(self, service: str, status: int, seconds: float) -> None:
         """One call answered, well or not."""
         self._calls.labels(service, status).inc()
         self._seconds.labels(service).observe(seconds)
+
+    def feedback(self, service: str, status: int) -> None:
+        """Feedback of one call was stored, or was not."""
+        self._feedback.labels(service, status).inc()
 
     def findings(self, service: Service, answer: Answer) -> None:
         """What was decided on the way to an answer."""
@@ -101,6 +146,10 @@ class Counts:
         """One fault of this software."""
         self._defects.inc()
 
+    def recorded(self, outcome: str) -> None:
+        """What became of a request that was to be recorded."""
+        self._recordings.labels(outcome).inc()
+
     def audit_failed(self) -> None:
         """One line of the audit that could not be written."""
         self._audit_failures.inc()
@@ -120,11 +169,22 @@ class Counts:
 
         return counted
 
-    def off(self, decisions: Iterable[str]) -> None:
-        """The decisions now switched off; those switched on again disappear."""
+    def serving(self, version: str, off: Iterable[str], content_refused: bool) -> None:
+        """What is served now: the content's version, the decisions switched off, whether newer content was refused."""
+        if self._version not in ("", version):
+            self._content.labels(self._version).set(0)
+        self._version = version
+        self._content.labels(version).set(1)
+        self._content_refused.set(content_refused)
         self._off.clear()
-        for decision in decisions:
+        for decision in off:
             self._off.labels(decision).set(1)
+
+    def state(self, *, shown: bool, site_refused: bool, store_reachable: bool) -> None:
+        """Whether cards are shown, the site's file was refused, and feedback would be kept."""
+        self._shown.set(shown)
+        self._site.set(site_refused)
+        self._store.set(store_reachable)
 
     def text(self) -> bytes:
         """Everything in the Prometheus text format."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -222,7 +223,12 @@ class _Prepared:
     name = property(lambda self: self.scenario.name)
     hook = property(lambda self: self.scenario.hook)
     now = property(lambda self: self.scenario.now)
-    expect = property(lambda self: self.scenario.expect)
+    why = property(lambda self: self.scenario.why)
+    profile = property(lambda self: self.scenario.profile)
+    preference_item = property(lambda self: self.scenario.preference_item)
+
+    def expected(self, today: datetime) -> Any:
+        return self.scenario.expected(today)
 
     def request(self, templates: Mapping[str, str]) -> msgspec.Raw:
         if not self.written:

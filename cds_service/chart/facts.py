@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -38,7 +39,10 @@ _ORDER = {
 
 
 def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> Facts:
-    """Every fact that does not depend on an order, each read when first asked for."""
+    """Every fact that does not depend on an order, each read when first asked for.
+
+    What derives from other facts holds them weakly, so that a call's records are freed as soon as it is answered.
+    """
     readers: dict[str, Callable[[], Fact]] = {}
     facts = Facts(readers)
     for name, declared in declarations.items():
@@ -47,7 +51,7 @@ def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> 
         elif declared.kind in _CHART:
             readers[name] = partial(_CHART[declared.kind], declared, chart)
         elif declared.kind == "derived":
-            readers[name] = partial(_derived, declarations, declared, facts)
+            readers[name] = partial(_derived, declarations, declared, weakref.proxy(facts))
     return facts
 
 
@@ -115,7 +119,7 @@ def _step_facts(
                 case "days":
                     readers[name] = partial(of_order.days, dosage, chart.zone)
                 case "daily":
-                    readers[name] = partial(_daily, declared, step)
+                    readers[name] = partial(_daily, declared, weakref.proxy(step))
     return step
 
 

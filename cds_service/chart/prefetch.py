@@ -120,6 +120,7 @@ class Chart:
         self._prefetch = prefetch
         self._results: dict[str, Results] = {}
         self._made: dict[tuple[Callable[..., Any], str], Any] = {}
+        self.fetched: dict[str, msgspec.Raw] = {}  # what was used of it, as it came
 
     def results(self, search: Search) -> Results:
         """The resources of this patient under ``search``'s key; those of another subject are left out (Z32)."""
@@ -147,6 +148,7 @@ class Chart:
         found = None if fetched.raw is None else self._decode(bytes(fetched.raw), search)
         if found is not None and found.sent is Sent.READ and not found.other_patient:
             self._results[search.key] = found
+            self.fetched[search.key] = msgspec.Raw(fetched.raw or b"")
         elif self.results(search).sent is not Sent.READ:
             self._results[search.key] = Results(Sent.FAILED, (), False, why=fetched.why)
 

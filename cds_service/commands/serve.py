@@ -6,6 +6,7 @@ import ipaddress
 import os
 import secrets
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,7 +32,13 @@ _HEADER_BYTES = 65_536
 @click.option("--port", default=8080, show_default=True, help="Port to listen on.")
 @click.option("--workers", default=1, show_default=True, help="Worker processes.")
 @click.option("--insecure", is_flag=True, help="Listen on a non-loopback host although nobody is authenticated.")
-def serve(host: str, port: int, workers: int, insecure: bool) -> None:
+@click.option(
+    "--record",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep requests in this folder, for replay. They hold patient data.",
+)
+@click.option("--deidentify", is_flag=True, help="Record without ids, names and dates of patients.")
+def serve(host: str, port: int, workers: int, insecure: bool, record: Path | None, deidentify: bool) -> None:
     """Serve over HTTP.
 
     Example: cds-service serve --port 8080 --workers 2
@@ -41,11 +48,13 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     from cds_service.app import allowed_servers
 
     loopback = _is_loopback(host)
-    settings = Settings(loopback=loopback, insecure=insecure)
+    settings = _with_recordings(Settings(loopback=loopback, insecure=insecure), record, deidentify)
     if not loopback and not insecure and settings.clients is None:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
+    store = open_store(settings)  # its tables are brought up to date before anybody listens
+    store.close()
     try:
-        served = prepare(settings)
+        served = prepare(settings, store.key)
         pack = served.evaluator.pack
         clients = clients_of(settings, pack.services, pack.templates)
         allowed_servers(settings, clients)
@@ -53,13 +62,14 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
         raise click.ClickException("\n".join(error.problems)) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    store = open_store(settings)  # its tables are brought up to date before anybody listens
-    store.close()
     if store.problem:
         click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
     os.environ["CDS_SERVICE_INSECURE"] = "1" if insecure else "0"
+    if settings.record is not None:
+        os.environ["CDS_SERVICE_RECORD"] = str(settings.record)
+        os.environ["CDS_SERVICE_RECORD_DEIDENTIFIED"] = "1" if settings.record_deidentified else "0"
     if workers > 1:
         os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")  # a token used at one is used at all (SEC-14)
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
@@ -69,8 +79,40 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     for warning in clients.warnings() if clients else ():
         click.echo(warning, err=True)
     click.echo(f"feedback is kept in {store.where}")
+    _tell_of_recordings(settings)
     server = Granian("cds_service.app:wsgi", factory=True, **granian_settings(host, port, workers))
     server.serve()
+
+
+def _with_recordings(settings: Settings, record: Path | None, deidentify: bool) -> Settings:
+    """The settings with what the command line adds to them; it takes back nothing that the environment protects.
+
+    Raises:
+        UsageError: the folder is not named or cannot be made, or others would fill it with patients' data as they are.
+    """
+    folder = record or settings.record
+    deidentified = deidentify or settings.record_deidentified
+    if folder is None:
+        if deidentify:
+            raise click.UsageError("--deidentify is about recordings; name their folder with --record")
+        return settings
+    if not settings.loopback and not deidentified:
+        raise click.UsageError("where others than this machine call, requests are recorded only with --deidentify")
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise click.UsageError(f"{folder} cannot be used for recordings: {error.strerror}") from None
+    return settings.model_copy(update={"record": folder.absolute(), "record_deidentified": deidentified})
+
+
+def _tell_of_recordings(settings: Settings) -> None:
+    if settings.record is None:
+        return
+    if settings.record_deidentified:
+        told = "without ids, names and dates, but still about patients: keep them like a record"
+    else:
+        told = "with all patient data in them: protect the folder, and delete it when it has served"
+    click.echo(f"requests are recorded in {settings.record}, {told}", err=True)
 
 
 def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:

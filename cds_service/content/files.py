@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -24,8 +25,8 @@ class ContentError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def read_yaml(path: Path, kind: str) -> Any:
-    """The data of one content file, valid against the JSON Schema of its ``kind``.
+def read_yaml(path: Path, kind: str, *, is_proven: bool = False) -> Any:
+    """The data of one content file, valid against the JSON Schema of its ``kind``; not looked at if it ``is_proven``.
 
     Raises:
         ContentError: no such file, no YAML, a key twice, or not of its schema; with file and line.
@@ -38,8 +39,9 @@ def read_yaml(path: Path, kind: str) -> Any:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ContentError([f"{path}:{line}: schema: {error.problem}"]) from None
-    validator = schema(kind)
-    if not validator.is_valid(data):
+    if not is_proven and not (validator := schema(kind)).is_valid(data):
+        from jsonschema.exceptions import best_match
+
         problems = []
         for fault in sorted(validator.iter_errors(data), key=lambda e: [str(p) for p in e.absolute_path]):
             cause = best_match([fault]) or fault
@@ -52,6 +54,8 @@ def read_yaml(path: Path, kind: str) -> Any:
 @cache
 def schema(kind: str) -> Draft202012Validator:
     """The validator for one kind of content file."""
+    from jsonschema import Draft202012Validator
+
     text = files("cds_service.content").joinpath("schemas", f"{kind}.json").read_text(encoding="utf-8")
     return Draft202012Validator(json.loads(text))
 

@@ -35,8 +35,10 @@ _WITHHOLD = {"": "", "withheld": "all", "medications withheld": "medications"}
 _PATIENT_SEARCH = "patient={{context.patientId}}"
 
 
-def load_pack(cards: Path, site: Site | None = None) -> Pack:
+def load_pack(cards: Path, site: Site | None = None, *, is_proven: bool = False) -> Pack:
     """The one pack of a ``cards`` folder, compiled, with a site's overlay laid over it (Z31).
+
+    Content that ``is_proven`` passed ``check`` as it stands and is not held against its JSON Schemas again.
 
     Raises:
         ContentError: the folder or a file of it cannot be used; every problem with file and line.
@@ -44,13 +46,14 @@ def load_pack(cards: Path, site: Site | None = None) -> Pack:
     folders = sorted(path.parent for path in cards.glob("*/pack.yaml"))
     if len(folders) != 1:
         raise ContentError([f"{cards}:1: schema: expected one folder with a pack.yaml, found {len(folders)}"])
-    return _Loading(folders[0], cards, site or Site()).pack()
+    return _Loading(folders[0], cards, site or Site(), is_proven=is_proven).pack()
 
 
 class _Loading:
     """One reading of one pack folder; problems are gathered, then raised together."""
 
-    def __init__(self, folder: Path, cards: Path, site: Site) -> None:
+    def __init__(self, folder: Path, cards: Path, site: Site, *, is_proven: bool) -> None:
+        self.is_proven = is_proven
         self.folder = folder
         self.cards = cards
         self.site = site
@@ -120,7 +123,7 @@ class _Loading:
 
     def _read(self, path: Path, kind: str) -> Any:
         try:
-            return read_yaml(path, kind)
+            return read_yaml(path, kind, is_proven=self.is_proven)
         except ContentError as error:
             self.problems.extend(error.problems)
             return {}

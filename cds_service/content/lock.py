@@ -64,3 +64,9 @@ def folder_digests(pack_folder: Path) -> dict[str, str]:
     others = [p for p in pack_folder.rglob("*.yaml") if p.is_file() and not p.is_relative_to(decisions)]
     found[f"pack:{pack_folder.name}"] = digest(others)
     return found
+
+
+def is_locked(cards: Path) -> bool:
+    """Whether every file is the one that ``check --update-lock`` found in order; a folder that is none is not."""
+    folders = [path.parent for path in cards.glob("*/pack.yaml")]
+    return len(folders) == 1 and folder_digests(folders[0]) == read_lock(cards / "lock.json").digests

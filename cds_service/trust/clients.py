@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from jsonschema import Draft202012Validator
 
 from cds_service.addresses import is_loopback_host
 from cds_service.toml_file import TomlError, line_of, read_toml
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 # The two that the specification recommends, then the others that need no shared secret (SEC-09, SEC-10).
 ALGORITHMS = ("ES384", "RS384", "ES256", "ES512", "RS256", "RS512", "PS256", "PS384", "PS512", "EdDSA", "Ed25519")
@@ -197,5 +198,7 @@ def _problems(clients: Iterable[Client]) -> Iterator[tuple[str, tuple[str, ...],
 
 @cache
 def _schema() -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
     text = files("cds_service.trust").joinpath("schemas", "clients.json").read_text(encoding="utf-8")
     return Draft202012Validator(json.loads(text))

@@ -25,7 +25,7 @@ from typing import Any
 from bodies import SERVICE, bodies
 from joserfc import jwt
 from joserfc.jwk import ECKey
-from servers import Server, floor, service
+from loaded import Server, floor, service
 
 WORKERS = 2
 PATH = f"/cds-services/{SERVICE}"
