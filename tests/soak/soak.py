@@ -393,8 +393,9 @@ def soak(
                 return lambda: answer.__setitem__(0, says)
 
             def audit_is_full() -> None:
-                audit.unlink(missing_ok=True)
-                audit.symlink_to("/dev/full")
+                link = folder / "full"
+                link.symlink_to("/dev/full")
+                link.replace(audit)
 
             def unavoidable_without_fhir(kind: str, status: int) -> bool:
                 return kind == "fetching" and status == -1
