@@ -80,7 +80,7 @@ def guided(seconds: int, seed: int) -> _ROW:
 def rows(seconds: float, seed: int) -> Iterator[_ROW]:
     for name, target in TARGETS.items():
         yield tried(name, target, seconds * (_SLOW_TIMES if name in SLOW else 1), seed)
-    yield schemathesis(max(10, int(seconds * 10)), seed)
+    yield schemathesis(max(10, int(seconds * 3)), seed)
     try:
         import atheris  # noqa: F401
     except ImportError:

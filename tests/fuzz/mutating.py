@@ -124,7 +124,7 @@ def _change(random: Random, parent: Any, key: Any, part: Any) -> None:
     elif what == 5 and isinstance(parent, dict):
         parent[random.choice(_NAMES) if random.randrange(2) else key.swapcase()] = parent.pop(key)
     elif what == 6 and isinstance(parent, list):
-        parent[key:key] = [parent[key]] * random.choice((1, 2, 30))
+        parent[key:key] = [parent[key]] * random.choice((1, 2, 5))
     elif what == 7:
         other, name = random.choice(list(places(part)))
         parent[key], other[name] = other[name], parent[key]

@@ -80,7 +80,8 @@ def text(random: Random, *beginnings: str) -> str:
                 said = said[:at] + random.choice(_SIGNS) + said[at + 1 :]
             case 3:
                 said = said[:at] + said[at:] * random.choice((2, 3, 50))
-    return said[:20_000]
+        said = said[:20_000]
+    return said
 
 
 def number(random: Random) -> None:
