@@ -17,10 +17,13 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from cds_service.addresses import Reach
+from cds_service.app import allowed_servers
 from cds_service.content.load import load_pack
 from cds_service.content.site import read_site
 from cds_service.packaged import packaged
 from cds_service.settings import Settings
+from cds_service.store.database import read_url
 from cds_service.trust.clients import read_clients
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +124,18 @@ def test_what_compose_opens_is_open_on_this_machine_only():
         for volume in service.get("volumes", []):
             if volume.startswith("."):
                 assert (DEPLOY / volume.split(":")[0]).exists(), volume
+
+
+def test_what_compose_sets_is_understood(monkeypatch):
+    told = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    for name, value in told["service"]["environment"].items():
+        monkeypatch.setenv(name, value.replace("${POSTGRES_PASSWORD:-only-for-trying}", "only-for-trying"))
+    settings = Settings()
+    assert settings.accept_unreviewed_content and settings.console == "on"
+    assert read_url(settings.store).host in told
+    server = allowed_servers(settings, None)[""].find(settings.fhir_open_servers[0])
+    assert server.host in told and server.port == int(told["fhir"]["environment"]["PORT"])
+    assert server.open and server.reach is Reach.PRIVATE
 
 
 @pytest.mark.parametrize("path", OBJECTS, ids=lambda path: path.stem)
