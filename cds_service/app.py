@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -284,4 +285,7 @@ def wsgi() -> Flask:
                 "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
             ]
         )
-    return create_app(settings, start_log(settings))
+    app = create_app(settings, start_log(settings))
+    gc.collect()
+    gc.freeze()  # content lives as long as the worker: the collector need not look through it again and again
+    return app

@@ -35,12 +35,12 @@ class Interval:
 
     @classmethod
     def point(cls, value: Fraction | int) -> Interval:
-        exact = Fraction(value)
+        exact = value if isinstance(value, Fraction) else Fraction(value)
         return cls(exact, exact)
 
     @property
     def is_point(self) -> bool:
-        return self.low is not None and self.low == self.high
+        return self.low is not None and (self.low is self.high or self.low == self.high)
 
     def within(self, other: Interval) -> bool:
         """Whether every value of this range lies in ``other``."""
@@ -137,27 +137,46 @@ class Fact:
         return cls(State.UNUSABLE, None, evidence, reason)
 
 
+_NONE: Mapping[str, Callable[[Facts], Fact]] = {}
+
+
 class Facts(Mapping[str, Fact]):
     """Declared facts by name, each read when a rule first asks for it and then kept.
 
-    ``shared`` are facts of the patient that the facts of each order build upon.
+    ``shared`` are facts of the patient that the facts of each order build upon. ``derived`` are read from these facts,
+    which are handed to them: nothing holds itself, so all of it goes when the request does, and no collector is waited
+    for.
     """
 
-    def __init__(self, readers: Mapping[str, Callable[[], Fact]], shared: Facts | None = None) -> None:
+    def __init__(
+        self,
+        readers: Mapping[str, Callable[[], Fact]],
+        shared: Facts | None = None,
+        derived: Mapping[str, Callable[[Facts], Fact]] = _NONE,
+    ) -> None:
         self._readers = readers
         self._shared = shared
+        self._derived = derived
         self._read: dict[str, Fact] = {}
 
     def __getitem__(self, name: str) -> Fact:
         fact = self._read.get(name)
         if fact is None:
-            if name not in self._readers and self._shared is not None:
+            reader = self._readers.get(name)
+            if reader is not None:
+                fact = reader()
+            elif name in self._derived:
+                fact = self._derived[name](self)
+            elif self._shared is not None:
                 return self._shared[name]
-            fact = self._read[name] = self._readers[name]()
+            else:
+                raise KeyError(name)
+            self._read[name] = fact
         return fact
 
     def __iter__(self) -> Iterator[str]:
         yield from self._readers
+        yield from self._derived
         if self._shared is not None:
             yield from self._shared
 

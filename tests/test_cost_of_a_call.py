@@ -4,15 +4,18 @@ The counts are the same on every machine for one Python version. A change that m
 here; one that makes it smaller should lower the bound. ``make bench`` measures the time.
 """
 
+import gc
 import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
 
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
 from bodies import SERVICE, bodies, many
+from loaded import floor
 
 from cds_service.evaluate import evaluate
 
@@ -59,6 +62,27 @@ def test_no_step_costs_a_fifth_more(evaluator, sent, name):
     assert too_many == {}
     too_low = {step: calls[step] for step, bound in COUNTS[name].items() if calls[step] < bound / ALLOWED}
     assert too_low == {}, "cheaper now: lower the counts, so that it stays so"
+
+
+@pytest.mark.parametrize("name", ["relevant 8 KB", "relevant 80 KB"])
+def test_what_was_read_of_a_patient_goes_with_the_request(evaluator, sent, name):
+    """Nothing holds itself, so no memory waits for the collector, and no patient's data outlive their answer."""
+    counted(evaluator, sent[name])
+    gc.collect()
+    gc.disable()
+    try:
+        evaluate(evaluator, evaluator.pack.services[SERVICE], sent[name], datetime.now(UTC))
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="make bench reads /proc")
+def test_the_floors_of_the_bench_are_served():
+    with floor("echo", 1) as echo, floor("raw", 1) as raw:
+        for server in (echo, raw):
+            assert requests.post(f"{server.url}/cds-services/any", b"{}", timeout=10).json()["cards"]
 
 
 def test_an_order_of_something_else_costs_the_same_whatever_was_prefetched(evaluator, sent):

@@ -40,15 +40,15 @@ _ORDER = {
 def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> Facts:
     """Every fact that does not depend on an order, each read when first asked for."""
     readers: dict[str, Callable[[], Fact]] = {}
-    facts = Facts(readers)
+    derived: dict[str, Callable[[Facts], Fact]] = {}
     for name, declared in declarations.items():
         if declared.kind == "patient":
             readers[name] = partial(_PATIENT[declared.element], declared, chart)
         elif declared.kind in _CHART:
             readers[name] = partial(_CHART[declared.kind], declared, chart)
         elif declared.kind == "derived":
-            readers[name] = partial(_derived, declarations, declared, facts)
-    return facts
+            derived[name] = partial(_derived, declarations, declared)
+    return Facts(readers, derived=derived)
 
 
 def _derived(declarations: Mapping[str, FactDeclaration], declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
@@ -101,7 +101,7 @@ def _step_facts(
     chart: Chart,
 ) -> Facts:
     readers: dict[str, Callable[[], Fact]] = {}
-    step = Facts(readers, facts)
+    derived: dict[str, Callable[[Facts], Fact]] = {}
     for name, declared in declarations.items():
         if declared.kind == "dosage":
             match declared.element:
@@ -115,8 +115,8 @@ def _step_facts(
                 case "days":
                     readers[name] = partial(of_order.days, dosage, chart.zone)
                 case "daily":
-                    readers[name] = partial(_daily, declared, step)
-    return step
+                    derived[name] = partial(_daily, declared)
+    return Facts(readers, facts, derived)
 
 
 def _daily(declared: FactDeclaration, step: Facts) -> Fact:

@@ -49,7 +49,7 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
     results = chart.results(declaration.searches[0])
     evidence, unusable = [], None
     for entry, code, codings in chart.once(_current, declaration.searches[0]):
-        known = next((c for vs in declaration.value_sets.values() if (c := vs.match(codings))), None)
+        known = declaration.match(codings)
         if known is None:
             continue
         words = code.all_words().casefold()
@@ -93,7 +93,7 @@ def _entry_evidence(
     if isinstance(entry, elements.Condition):
         began = entry.onsetDateTime or (entry.onsetPeriod.start if entry.onsetPeriod else None)
     span = read_date(began or entry.recordedDate, chart.zone)
-    return Evidence(f"{kind}/{entry.id}" if entry.id else kind, f"{words} ({known.code})", day(span, chart))
+    return Evidence(f"{kind}/{entry.id}" if entry.id else kind, f"{words} ({known.code})", day(span, chart.zone))
 
 
 def procedure(declaration: FactDeclaration, chart: Chart) -> Fact:
@@ -111,7 +111,7 @@ def procedure(declaration: FactDeclaration, chart: Chart) -> Fact:
         said = Evidence(
             f"Procedure/{entry.id}" if entry.id else "Procedure",
             f"{entry.code.words() or known.display} ({known.code})",
-            day(read_date(when(entry), chart.zone), chart),
+            day(read_date(when(entry), chart.zone), chart.zone),
         )
         if entry.subject is None or not entry.subject.reference:
             unusable = unusable or Fact.unusable(Reason("subjectMissing"), said)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 
 from cds_service.chart.dates import Span
-from cds_service.chart.prefetch import Chart, Results, Sent
+from cds_service.chart.prefetch import Results, Sent
 from cds_service.declarations import FactDeclaration
 from cds_service.facts import Fact, Reason
 
@@ -28,5 +28,5 @@ def not_read(declaration: FactDeclaration, results: Iterable[Results]) -> Fact:
     return Fact.unknown(*missing, reason=Reason(next(iter(missing.values()))) if missing else reason)
 
 
-def day(span: Span | None, chart: Chart) -> str:
-    return span.start.astimezone(chart.zone).date().isoformat() if span else ""
+def day(span: Span | None, zone: tzinfo) -> str:
+    return span.start.astimezone(zone).date().isoformat() if span else ""

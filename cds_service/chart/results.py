@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from fractions import Fraction
 from typing import cast
 
@@ -28,12 +28,12 @@ _NOT_RESULTS = frozenset({"entered-in-error", "cancelled"})
 class _Result:
     observation: elements.Observation
     span: Span | None
-    chart: Chart
+    zone: tzinfo  # not the chart, which keeps this
 
     @property
     def evidence(self) -> Evidence:
         """The result as it was sent; worded only for those that count."""
-        return _as_sent(self.observation, day(self.span, self.chart))
+        return _as_sent(self.observation, day(self.span, self.zone))
 
 
 def _results_of(declaration: FactDeclaration, chart: Chart) -> tuple[Results, list[_Result]]:
@@ -50,7 +50,7 @@ def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], _R
     for observation in cast("tuple[elements.Observation, ...]", chart.results(search).resources):
         if observation.status not in _NOT_RESULTS and observation.code is not None:
             span = read_date(effective(observation), chart.zone)
-            found.append((observation.code.pairs(), _Result(observation, span, chart)))
+            found.append((observation.code.pairs(), _Result(observation, span, chart.zone)))
     earliest = datetime.min.replace(tzinfo=chart.now.tzinfo)
     found.sort(key=lambda one: one[1].span.start if one[1].span else earliest, reverse=True)
     return found

@@ -60,7 +60,7 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
                 continue
             kind = type(entry).__name__
             words = concept.words() or known.display
-            evidence.append(Evidence(f"{kind}/{entry.id}" if entry.id else kind, words, day(span, chart)))
+            evidence.append(Evidence(f"{kind}/{entry.id}" if entry.id else kind, words, day(span, chart.zone)))
     if evidence:
         return Fact.of(PRESENT, *evidence)
     if any(not results.complete for results in read):
@@ -143,7 +143,7 @@ def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: 
         return None
     kind = type(entry).__name__
     reference = f"{kind}/{entry.id}" if entry.id else kind
-    return span, Evidence(reference, concept.words() or known.display, day(span, chart))
+    return span, Evidence(reference, concept.words() or known.display, day(span, chart.zone))
 
 
 def later(event: Fact, since: Fact) -> Fact:
