@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run install test check bench format statements conformance
+.PHONY: run install test check bench fuzz hostile soak format statements conformance settings lock audit sbom
 
 run: install ## serve on http://127.0.0.1:$(PORT) with the packaged content
 	@$(BIN)/cds-service serve --port $(PORT)
@@ -30,6 +30,15 @@ bench: install ## what a call costs against floors measured in the same run, the
 	$(BIN)/python tests/bench/table.py $(BENCH)
 	$(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
 
+fuzz: install ## every parser and the whole request path under fuzzers; FUZZ="SECONDS-A-TARGET SEED"
+	@$(BIN)/python tests/fuzz/fuzzing.py $(FUZZ)
+
+hostile: install ## ten thousand hostile calls, and what they cost beside a right one; HOSTILE="CALLS SEED"
+	@$(BIN)/python tests/hostile/hostile.py $(HOSTILE)
+
+soak: install ## mixed requests while everything around the service fails; SOAK="REQUESTS CONNECTIONS"
+	@$(BIN)/python tests/soak/soak.py $(SOAK)
+
 statements: install ## the table of statements in cards/README.md
 	@$(BIN)/cds-service export statements --out cards
 
@@ -39,3 +48,24 @@ conformance: install ## run the tests of CDS Hooks requirements and write docs/c
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+settings: install ## the tables of settings and of prefetch in deploy/README.md
+	@$(BIN)/python tests/deploy/pages.py
+
+lock: ## the lock files after a change of pyproject.toml; what is pinned stays
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/pip install --quiet --disable-pip-version-check uv
+	build/uv/bin/$(COMPILE) --extra dev pyproject.toml -o requirements.lock
+	build/uv/bin/$(COMPILE) --extra postgresql -c requirements.lock pyproject.toml -o deploy/requirements.lock
+	echo hatchling | build/uv/bin/$(COMPILE) -c requirements.lock - -o deploy/build.lock
+
+COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+audit: install ## known vulnerabilities of what is deployed; a notice if nobody could say
+	@$(BIN)/python .ci/audit.py
+
+sbom: install ## dist/cds-service.cdx.json: what a deployed service consists of (CycloneDX)
+	$(PYTHON) -m venv --clear --without-pip build/service
+	$(BIN)/pip --python build/service/bin/python install --quiet --disable-pip-version-check --require-hashes -r deploy/requirements.lock
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o dist/cds-service.cdx.json build/service

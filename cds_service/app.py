@@ -35,6 +35,7 @@ from cds_service.trust.clients import Clients, ClientsError
 
 _json = msgspec.json.Encoder(decimal_format="number")
 _CHUNK_BYTES = 65_536
+_OBJECTS_BEFORE_COLLECTION = 100_000
 _JSON_TYPES = ("application/json", "application/fhir+json")
 _CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
 _SENTENCES = {
@@ -125,7 +126,12 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
 
         secret = hmac.digest(store.key, b"recordings", "sha256") if settings.record_deidentified else b""
         recorder = Recorder(
-            settings.record, lambda: serving.now().evaluator, counts.recorded, settings.record_most, secret
+            settings.record,
+            lambda: serving.now().evaluator,
+            counts.recorded,
+            most=settings.record_most,
+            most_bytes=settings.record_most_bytes,
+            key=secret,
         )
         app.extensions["recorder"] = recorder
 
@@ -139,6 +145,11 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     def measured() -> Response:
         served = serving.now()
         counts.serving(served.evaluator.pack.version, served.off, bool(serving.content_problem))
+        counts.state(
+            shown=served.evaluator.shown,
+            site_refused=bool(serving.site_problem),
+            store_reachable=store.reachable(),
+        )
         return Response(counts.text(), content_type=counts.CONTENT_TYPE)
 
     @app.get("/openapi.json")
@@ -286,6 +297,9 @@ def wsgi() -> Flask:
             ]
         )
     app = create_app(settings, start_log(settings))
+    # What was made at the start is never garbage, and what a call makes dies by itself: looking for cycles in thousands
+    # of decoded resources over and over took half the time of a large call.
     gc.collect()
-    gc.freeze()  # content lives as long as the worker: the collector need not look through it again and again
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
     return app

@@ -17,7 +17,7 @@ _log = logging.getLogger("cds_service")
 
 
 class Calls:
-    """``log`` and ``audit`` are told of every call of one of ``services``, refused ones too; ``counts`` of hooks."""
+    """``log`` and ``audit`` are told of every call of one of ``services``, refused ones too; ``counts`` of answers."""
 
     def __init__(self, services: Collection[str], counts: Counts, log: Tell, audit: Tell) -> None:
         self._services, self._counts, self._log, self._audit = services, counts, log, audit
@@ -61,6 +61,8 @@ class Calls:
         is_hook = request.endpoint == "call_service"
         if is_hook:
             self._counts.call(service, response.status_code, seconds)
+        elif request.method == "POST":
+            self._counts.feedback(service, response.status_code)
         call = {
             "request_id": g.request_id,
             "service": service,

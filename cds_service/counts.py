@@ -1,4 +1,4 @@
-"""Counts for Prometheus: calls, findings by rule, FHIR searches, decisions switched off. Never a value of a patient.
+"""Counts for Prometheus: calls, feedback, findings by rule, FHIR searches, what is served. Never a value of a patient.
 
 Findings of shadow decisions are counted like the others, which is the whole of their life (design, Decisions).
 """
@@ -37,6 +37,9 @@ class Counts:
             ["service"],
             buckets=_SECONDS,
             registry=self._registry,
+        )
+        self._feedback = Counter(
+            "cds_service_feedback", "Feedback by service and status", ["service", "status"], registry=self._registry
         )
         self._findings = Counter(
             "cds_service_findings",
@@ -93,11 +96,33 @@ class Counts:
             registry=self._registry,
             multiprocess_mode="max",
         )
+        self._store = Gauge(
+            "cds_service_store_reachable",
+            "1 while feedback would be kept, 0 while it would not",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._site = Gauge(
+            "cds_service_site_refused",
+            "1 while the site's settings as they stand are refused and the old ones go on",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._shown = Gauge(
+            "cds_service_content_shown",
+            "1 if the cards of the content are shown, 0 if it runs as shadow",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
 
     def call(self, service: str, status: int, seconds: float) -> None:
         """One call answered, well or not."""
         self._calls.labels(service, status).inc()
         self._seconds.labels(service).observe(seconds)
+
+    def feedback(self, service: str, status: int) -> None:
+        """Feedback of one call was stored, or was not."""
+        self._feedback.labels(service, status).inc()
 
     def findings(self, service: Service, answer: Answer) -> None:
         """What was decided on the way to an answer."""
@@ -154,6 +179,12 @@ class Counts:
         self._off.clear()
         for decision in off:
             self._off.labels(decision).set(1)
+
+    def state(self, *, shown: bool, site_refused: bool, store_reachable: bool) -> None:
+        """Whether cards are shown, the site's file was refused, and feedback would be kept."""
+        self._shown.set(shown)
+        self._site.set(site_refused)
+        self._store.set(store_reachable)
 
     def text(self) -> bytes:
         """Everything in the Prometheus text format."""

@@ -137,46 +137,27 @@ class Fact:
         return cls(State.UNUSABLE, None, evidence, reason)
 
 
-_NONE: Mapping[str, Callable[[Facts], Fact]] = {}
-
-
 class Facts(Mapping[str, Fact]):
     """Declared facts by name, each read when a rule first asks for it and then kept.
 
-    ``shared`` are facts of the patient that the facts of each order build upon. ``derived`` are read from these facts,
-    which are handed to them: nothing holds itself, so all of it goes when the request does, and no collector is waited
-    for.
+    ``shared`` are facts of the patient that the facts of each order build upon.
     """
 
-    def __init__(
-        self,
-        readers: Mapping[str, Callable[[], Fact]],
-        shared: Facts | None = None,
-        derived: Mapping[str, Callable[[Facts], Fact]] = _NONE,
-    ) -> None:
+    def __init__(self, readers: Mapping[str, Callable[[], Fact]], shared: Facts | None = None) -> None:
         self._readers = readers
         self._shared = shared
-        self._derived = derived
         self._read: dict[str, Fact] = {}
 
     def __getitem__(self, name: str) -> Fact:
         fact = self._read.get(name)
         if fact is None:
-            reader = self._readers.get(name)
-            if reader is not None:
-                fact = reader()
-            elif name in self._derived:
-                fact = self._derived[name](self)
-            elif self._shared is not None:
+            if name not in self._readers and self._shared is not None:
                 return self._shared[name]
-            else:
-                raise KeyError(name)
-            self._read[name] = fact
+            fact = self._read[name] = self._readers[name]()
         return fact
 
     def __iter__(self) -> Iterator[str]:
         yield from self._readers
-        yield from self._derived
         if self._shared is not None:
             yield from self._shared
 

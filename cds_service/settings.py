@@ -23,25 +23,33 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CDS_SERVICE_")
 
-    cards: Path = Field(default_factory=lambda: packaged("cards"), description="folder of the content pack")
-    site: Path | None = Field(default=None, description="the site's overlay, a site.toml (Z31); none if unset")
-    time_zone: str = Field(default="UTC", description="the hospital's time zone, an IANA name (Z32)")
+    cards: Path = Field(default_factory=lambda: packaged("cards"), description="folder of the content")
+    site: Path | None = Field(
+        default=None, description="the hospital's own codes, orderables, look-backs and switches, a site.toml (Z31)"
+    )
+    time_zone: str = Field(
+        default="UTC", description="the hospital's time zone, for dates without one, an IANA name (Z32)"
+    )
     key: str | None = Field(
         default=None,
         repr=False,
-        description="secret that makes uuids of cards; if unset made once and kept in the store (Z18)",
+        description="secret that makes the uuids of cards, the same for all instances; if unset made once and kept in "
+        "the store (Z18)",
     )
     store: str = Field(
         default_factory=lambda: _own_file(),
         repr=False,  # it may hold a password
-        description="database URL of feedback and counts: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE",
+        description="database of feedback and counts: sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE with "
+        "the extra postgresql",
     )
     keep_comments: bool = Field(
         default=False, description="keep what clinicians write freely in feedback; it may name the patient (FB-18)"
     )
     max_body_bytes: int = Field(default=20_000_000, gt=0, description="largest request body accepted (J-09)")
     default_profile: Literal["2.0", "3.0", "epic", "sandbox"] = Field(
-        default="2.0", description="how clients are answered of which nothing else is known (Z25)"
+        default="2.0",
+        description="how clients are answered of which nothing else is known; epic: no updates, one action a "
+        "suggestion (Z25)",
     )
     accept_unreviewed_content: bool = Field(
         default=False, description="show cards of unreviewed content on a non-loopback host (Z15)"
@@ -57,16 +65,23 @@ class Settings(BaseSettings):
         default=None, description="file that a line is appended to for each call: who, when, what; ids hashed (SEC-21)"
     )
     record: Path | None = Field(
-        default=None, description="folder that requests are kept in for replay; they hold patient data"
+        default=None,
+        description="set by serve --record: folder that requests are kept in for replay; they hold patient data",
     )
     record_deidentified: bool = Field(
-        default=False, description="recordings without ids, names and dates of patients, decided as before"
+        default=False,
+        description="set by serve --deidentify: recordings without ids, names and dates of patients, decided as before",
     )
     record_most: int = Field(default=10_000, gt=0, description="most recordings that are kept")
-    loopback: bool = Field(default=False, description="set by serve when it listens on loopback only")
+    record_most_bytes: int = Field(default=1_000_000_000, gt=0, description="most bytes that recordings take together")
+    loopback: bool = Field(
+        default=False, description="set by serve; under another WSGI server it says that only this machine can reach it"
+    )
 
     clients: Path | None = Field(default=None, description="who may call, a clients.toml; anybody if unset")
-    insecure: bool = Field(default=False, description="set by serve --insecure: open although not on loopback")
+    insecure: bool = Field(
+        default=False, description="set by serve --insecure; under another WSGI server it says that anybody may call"
+    )
     token_leeway_seconds: float = Field(default=60, ge=0, le=60, description="skew of clocks, in seconds (SEC-08)")
     token_life_seconds: float = Field(default=3600, gt=0, description="longest life of a token, in seconds (SEC-08)")
     key_set_seconds: float = Field(
@@ -81,13 +96,17 @@ class Settings(BaseSettings):
     open_discovery: bool = Field(default=True, description="discovery needs no token; it holds no patient's data")
 
     fhir_servers: _Names = Field(
-        default=(), description="base URLs of the FHIR servers that may be called, with the token of the call (FA-08)"
+        default=(),
+        description="base URLs of the FHIR servers that may be called with the token of the call, with commas between "
+        "or as JSON; https unless you write http (FA-08)",
     )
     fhir_open_servers: _Names = Field(
-        default=(), description="base URLs of FHIR servers that may also be called without a token (FA-01)"
+        default=(),
+        description="the same, for servers that may also be called without a token: public sandboxes (FA-01)",
     )
     fhir_private_hosts: _Names = Field(
-        default=(), description="names of FHIR servers whose addresses may be private ones (FA-08)"
+        default=(),
+        description="names of FHIR servers that may stand for private addresses, as inside a hospital (FA-08)",
     )
     fhir_budget_ms: int = Field(
         default=400, ge=0, description="milliseconds for all FHIR calls of one request together (FA-09)"

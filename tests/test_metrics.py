@@ -64,3 +64,28 @@ def test_an_unknown_path_gives_no_new_label(request_for):
     client = create_app(Settings(loopback=True, key="tests")).test_client()
     client.post("/cds-services/made-up", json={})
     assert "made-up" not in client.get("/metrics").text
+
+
+def test_feedback_is_counted_whether_it_is_kept_or_not():
+    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    entry = {"card": "5d0c9a3e-0000-4000-8000-000000000000", "outcome": "overridden"}
+    entry["outcomeTimestamp"] = "2026-01-05T09:30:00Z"
+    client.post(f"{ORDER_SELECT}/feedback", json={"feedback": [entry]})
+    client.post(f"{ORDER_SELECT}/feedback", json={})
+    told = client.get("/metrics").text
+    for status in (200, 400):
+        labels = f'service="vitamin-b12-order-select",status="{status}"'
+        assert f"cds_service_feedback_total{{{labels}}} 1.0" in told
+
+
+def test_what_is_served_and_kept_can_be_watched(tmp_path, pack):
+    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    told = client.get("/metrics").text
+    assert "cds_service_content_shown 1.0" in told
+    assert "cds_service_site_refused 0.0" in told
+    assert "cds_service_store_reachable 1.0" in told
+    (tmp_path / "file").write_text("")
+    lost = create_app(Settings(insecure=True, key="tests", store=f"sqlite:///{tmp_path}/file/store.sqlite3"))
+    told = lost.test_client().get("/metrics").text
+    assert f"cds_service_content_shown {float(pack.reviewed)}" in told
+    assert "cds_service_store_reachable 0.0" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -38,17 +39,20 @@ _ORDER = {
 
 
 def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> Facts:
-    """Every fact that does not depend on an order, each read when first asked for."""
+    """Every fact that does not depend on an order, each read when first asked for.
+
+    What derives from other facts holds them weakly, so that a call's records are freed as soon as it is answered.
+    """
     readers: dict[str, Callable[[], Fact]] = {}
-    derived: dict[str, Callable[[Facts], Fact]] = {}
+    facts = Facts(readers)
     for name, declared in declarations.items():
         if declared.kind == "patient":
             readers[name] = partial(_PATIENT[declared.element], declared, chart)
         elif declared.kind in _CHART:
             readers[name] = partial(_CHART[declared.kind], declared, chart)
         elif declared.kind == "derived":
-            derived[name] = partial(_derived, declarations, declared)
-    return Facts(readers, derived=derived)
+            readers[name] = partial(_derived, declarations, declared, weakref.proxy(facts))
+    return facts
 
 
 def _derived(declarations: Mapping[str, FactDeclaration], declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
@@ -101,7 +105,7 @@ def _step_facts(
     chart: Chart,
 ) -> Facts:
     readers: dict[str, Callable[[], Fact]] = {}
-    derived: dict[str, Callable[[Facts], Fact]] = {}
+    step = Facts(readers, facts)
     for name, declared in declarations.items():
         if declared.kind == "dosage":
             match declared.element:
@@ -115,8 +119,8 @@ def _step_facts(
                 case "days":
                     readers[name] = partial(of_order.days, dosage, chart.zone)
                 case "daily":
-                    derived[name] = partial(_daily, declared)
-    return Facts(readers, facts, derived)
+                    readers[name] = partial(_daily, declared, weakref.proxy(step))
+    return step
 
 
 def _daily(declared: FactDeclaration, step: Facts) -> Fact:

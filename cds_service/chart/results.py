@@ -28,7 +28,7 @@ _NOT_RESULTS = frozenset({"entered-in-error", "cancelled"})
 class _Result:
     observation: elements.Observation
     span: Span | None
-    zone: tzinfo  # not the chart, which keeps this
+    zone: tzinfo
 
     @property
     def evidence(self) -> Evidence:

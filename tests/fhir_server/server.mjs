@@ -1,4 +1,4 @@
-// A FHIR R4 server in memory, for tests on loopback only. Prints its port as one line of JSON when it listens.
+// A FHIR R4 server in memory, for tests, on loopback unless HOST says otherwise. Prints its port as one line of JSON when it listens.
 //
 // Every folder below /stores is a server of its own, empty until it is written to: /stores/NAME/fhir refuses what is
 // not valid FHIR, /stores/NAME/unchecked holds whatever it is given, as old records do.
@@ -99,6 +99,6 @@ app.use("/stores/:name/:kind", async (request, response) => {
   response.send(JSON.stringify(isOk(outcome) && resource ? resource : outcome));
 });
 
-const server = createServer(app).listen(0, "127.0.0.1", () => {
+const server = createServer(app).listen(Number(process.env.PORT ?? 0), process.env.HOST ?? "127.0.0.1", () => {
   console.log(JSON.stringify({ port: server.address().port }));
 });
