@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -120,6 +120,14 @@ class FactDeclaration:
     counted: Mapping[str, str] = field(default_factory=dict)
     values: tuple[str, ...] = ()
     unit: str = ""
+
+    def match(self, codings: Sequence[tuple[str, str]]) -> Concept | None:
+        """The first concept of its value sets, in their order, that any of the ``(system, code)`` pairs names."""
+        for value_set in self.value_sets.values():
+            concept = value_set.match(codings)
+            if concept is not None:
+                return concept
+        return None
 
 
 def ndc_products(code: str) -> list[str]:

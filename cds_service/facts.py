@@ -35,12 +35,12 @@ class Interval:
 
     @classmethod
     def point(cls, value: Fraction | int) -> Interval:
-        exact = Fraction(value)
+        exact = value if isinstance(value, Fraction) else Fraction(value)
         return cls(exact, exact)
 
     @property
     def is_point(self) -> bool:
-        return self.low is not None and self.low == self.high
+        return self.low is not None and (self.low is self.high or self.low == self.high)
 
     def within(self, other: Interval) -> bool:
         """Whether every value of this range lies in ``other``."""

@@ -13,13 +13,13 @@ import msgspec
 T = TypeVar("T")
 
 
-class Coding(msgspec.Struct):
+class Coding(msgspec.Struct, gc=False):
     system: str | None = None
     code: str | None = None
     display: str | None = None
 
 
-class CodeableConcept(msgspec.Struct):
+class CodeableConcept(msgspec.Struct, gc=False):
     coding: list[Coding] | Coding | None = None
     text: str | None = None
 
@@ -41,7 +41,7 @@ class CodeableConcept(msgspec.Struct):
         return " | ".join(filter(None, [self.text, *(c.display for c in many(self.coding))]))
 
 
-class Quantity(msgspec.Struct):
+class Quantity(msgspec.Struct, gc=False):
     """``value`` stays undecoded, so that its digits are read exactly and a string is noticed."""
 
     value: msgspec.Raw = msgspec.Raw()
@@ -51,12 +51,12 @@ class Quantity(msgspec.Struct):
     code: str | None = None
 
 
-class Reference(msgspec.Struct):
+class Reference(msgspec.Struct, gc=False):
     reference: str | None = None
     display: str | None = None
 
 
-class Period(msgspec.Struct):
+class Period(msgspec.Struct, gc=False):
     start: str | None = None
     end: str | None = None
 
@@ -65,18 +65,18 @@ class Period(msgspec.Struct):
         return self.end or self.start
 
 
-class ReferenceRange(msgspec.Struct):
+class ReferenceRange(msgspec.Struct, gc=False):
     low: Quantity | None = None
 
 
-class Patient(msgspec.Struct):
+class Patient(msgspec.Struct, gc=False):
     resourceType: str | None = None
     id: str | None = None
     birthDate: str | None = None
     gender: str | None = None
 
 
-class Resource(msgspec.Struct, kw_only=True):
+class Resource(msgspec.Struct, kw_only=True, gc=False):
     resourceType: str | None = None
     id: str | None = None
     status: str | None = None
@@ -120,12 +120,12 @@ class Procedure(Resource):
     occurrencePeriod: Period | None = None
 
 
-class CodeableReference(msgspec.Struct):
+class CodeableReference(msgspec.Struct, gc=False):
     concept: CodeableConcept | None = None
     reference: Reference | None = None
 
 
-class Contained(msgspec.Struct):
+class Contained(msgspec.Struct, gc=False):
     id: str | None = None
     code: CodeableConcept | None = None
 

@@ -53,30 +53,30 @@ class Results:
         return self.sent is Sent.READ and not self.complete and not self.unreadable
 
 
-class _Link(msgspec.Struct):
+class _Link(msgspec.Struct, gc=False):
     relation: str | None = None
 
 
-class _Issue(msgspec.Struct):
+class _Issue(msgspec.Struct, gc=False):
     severity: str | None = None
 
 
-class _Entry(msgspec.Struct):
+class _Entry(msgspec.Struct, gc=False):
     resource: msgspec.Raw = msgspec.Raw()
 
 
-class _Head(msgspec.Struct):
+class _Head(msgspec.Struct, gc=False):
     resourceType: str | None = None
     entry: list[_Entry] | None = None
     link: list[_Link] | None = None
     issue: list[_Issue] | None = None
 
 
-class _EntryOf(msgspec.Struct, Generic[R]):
+class _EntryOf(msgspec.Struct, Generic[R], gc=False):
     resource: R
 
 
-class _BundleOf(msgspec.Struct, Generic[R]):
+class _BundleOf(msgspec.Struct, Generic[R], gc=False):
     """A Bundle whose every entry can be read as one type of resource, as most can."""
 
     resourceType: Literal["Bundle"]
@@ -84,7 +84,7 @@ class _BundleOf(msgspec.Struct, Generic[R]):
     link: list[_Link] | None = None
 
 
-class _TypeOnly(msgspec.Struct):
+class _TypeOnly(msgspec.Struct, gc=False):
     resourceType: str | None = None
     issue: list[_Issue] | None = None
 

@@ -49,7 +49,7 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
     results = chart.results(declaration.searches[0])
     evidence, unusable = [], None
     for entry, code, codings in chart.once(_current, declaration.searches[0]):
-        known = next((c for vs in declaration.value_sets.values() if (c := vs.match(codings))), None)
+        known = declaration.match(codings)
         if known is None:
             continue
         words = code.all_words().casefold()

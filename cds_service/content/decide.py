@@ -123,11 +123,7 @@ class Values:
     def _definition(self, decision: Decision) -> _Defined:
         known = self._definitions.get(decision.id)
         if known is None:
-            steps = {
-                "order": [self._facts.order],
-                "dosage": self._facts.dosages,
-                "last-dosage": self._facts.dosages[-1:],
-            }[decision.each]
+            steps = self._steps(decision)
             fired = tuple((decision, rule, step) for step in steps for rule in self.rules(decision, step))
             outputs = [rule.then.value for _, rule, _ in fired]
             outputs = next(([rule.then.value] for _, rule, _ in fired if rule.alone), outputs)
@@ -135,15 +131,25 @@ class Values:
             known = self._definitions[decision.id] = _Defined(fact, fired)
         return known
 
+    def _steps(self, decision: Decision) -> Sequence[Mapping[str, Fact]]:
+        match decision.each:
+            case "order":
+                return (self._facts.order,)
+            case "dosage":
+                return self._facts.dosages
+            case _:
+                return self._facts.dosages[-1:]
+
     def rules(self, decision: Decision, facts: Mapping[str, Fact]) -> list[Rule]:
         """The rules of a table that fire: all of a COLLECT table, else the first (the only one if UNIQUE)."""
-        inputs: list[Fact | None] = [None] * len(decision.inputs)
+        names, columns = decision.inputs, decision.columns
+        inputs: list[Fact | None] = [None] * len(names)
         fired = []
         for rule in decision.rules:
             for place, cell in rule.tests:
                 fact = inputs[place]
                 if fact is None:
-                    fact = decidable(self._value(decision.inputs[place], facts), decision.columns[place])
+                    fact = decidable(self._value(names[place], facts), columns[place])
                     inputs[place] = fact
                 if not cell.matches(fact):
                     break
