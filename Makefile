@@ -4,7 +4,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run install test check bench format statements conformance settings lock audit sbom
+.PHONY: run install test check bench fuzz hostile soak format statements conformance settings lock audit sbom
 
 run: install ## serve on http://127.0.0.1:$(PORT) with the packaged content
 	@$(BIN)/cds-service serve --port $(PORT)
@@ -29,6 +29,15 @@ check: install ## formatting, lint, types, content
 bench: install ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)
 	$(BIN)/python tests/bench/table.py $(BENCH)
 	$(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
+
+fuzz: install ## every parser and the whole request path under fuzzers; FUZZ="SECONDS-A-TARGET SEED"
+	@$(BIN)/python tests/fuzz/fuzzing.py $(FUZZ)
+
+hostile: install ## ten thousand hostile calls, and what they cost beside a right one; HOSTILE="CALLS SEED"
+	@$(BIN)/python tests/hostile/hostile.py $(HOSTILE)
+
+soak: install ## mixed requests while everything around the service fails; SOAK="REQUESTS CONNECTIONS"
+	@$(BIN)/python tests/soak/soak.py $(SOAK)
 
 statements: install ## the table of statements in cards/README.md
 	@$(BIN)/cds-service export statements --out cards

@@ -126,7 +126,12 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
 
         secret = hmac.digest(store.key, b"recordings", "sha256") if settings.record_deidentified else b""
         recorder = Recorder(
-            settings.record, lambda: serving.now().evaluator, counts.recorded, settings.record_most, secret
+            settings.record,
+            lambda: serving.now().evaluator,
+            counts.recorded,
+            most=settings.record_most,
+            most_bytes=settings.record_most_bytes,
+            key=secret,
         )
         app.extensions["recorder"] = recorder
 

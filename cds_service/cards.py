@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
@@ -48,7 +48,10 @@ class Evaluator:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request on its way: by whose content it is judged, what it brought, and what was decided on its orders."""
+    """One request on its way: by whose content it is judged, what it brought, and what was decided on its orders.
+
+    ``idle`` are the keys of drafts that nothing is read from.
+    """
 
     evaluator: Evaluator
     service: Service
@@ -57,19 +60,20 @@ class Call:
     facts: Facts
     judged: Sequence[Judged]
     profile: Profile = COMMON
+    idle: Collection[str] = frozenset()
 
     def judge_again(self, drafts: Mapping[str, Node], selected: Sequence[str]) -> list[Judged]:
         """Every decision on the drafts as an accepted suggestion would leave them."""
         pack = self.evaluator.pack
-        orders = [read_order("", drafts[reference], drafts) for reference in selected if reference]
+        orders = [read_order("", drafts[key], drafts, key) for key in selected if key]
         orders = [order for order in orders if is_judged(order.resource) and is_relevant(pack, order)]
         if self.request.hook not in ORDER_HOOKS:
             orders.append(NO_ORDER)
-        return judge(pack, self.service, self.chart, self.facts, drafts, orders)
+        return judge(pack, self.service, self.chart, self.facts, drafts, orders, self.idle)
 
     def about(self, one: Judged, finding: Finding) -> tuple[str, ...]:
         """What tells the uuids of one finding from every other (Z18)."""
-        return self.profile.issuer, self.request.hook_instance, one.order.reference, finding.topic
+        return self.profile.issuer, self.request.hook_instance, one.order.key, finding.topic
 
     def speech(self, one: Judged) -> Speech:
         """The words for one of its orders."""
@@ -196,7 +200,7 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
         evaluator.regimens,
         one.order,
         draft_nodes(request),
-        tuple(judged.order.reference for judged in call.judged),
+        tuple(judged.order.key for judged in call.judged),
         request.patient_id,
         request.encounter_id,
     )
@@ -271,14 +275,14 @@ def what_it_raises(
     before: Sequence[Judged], after: Sequence[Judged], finding: Finding
 ) -> tuple[Judged, Finding] | None:
     """What an accepted suggestion would newly raise at the severity of its card or above, or any critical (Z1)."""
-    known = {(one.order.reference, f.topic) for one in before for f in one.decided.cards}
+    known = {(one.order.key, f.topic) for one in before for f in one.decided.cards}
     limit = INDICATORS.index(finding.then.indicator)
     for one in after:
         for found in one.decided.cards:
             if found.then.not_covered or found.decision.status != "active":
                 continue
             severity = INDICATORS.index(found.then.indicator)
-            is_new = (one.order.reference, found.topic) not in known
+            is_new = (one.order.key, found.topic) not in known
             unsolved = found.topic == finding.topic
             if severity == 0 or (severity <= limit and (is_new or unsolved)):
                 return one, found

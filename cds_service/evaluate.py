@@ -20,12 +20,17 @@ from cds_service.chart.tree import node, text
 from cds_service.content.decide import Defect
 from cds_service.content.model import INDICATORS, Pack, Service
 from cds_service.gaps import fill_gaps
-from cds_service.judging import Judged, draft_nodes, judge, relevant_orders
+from cds_service.judging import Judged, bystanders, draft_nodes, judge, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import COMMON, Profile
 
 __all__ = ["Answer", "Evaluator", "Judged", "evaluate"]
+
+
+# Each order is judged beside each other, and again for each suggestion; one patient needs two or three.
+_MOST_ORDERS = 10
+_MOST_PAIRS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +69,22 @@ def evaluate(
     orders = relevant_orders(evaluator.pack, request)
     if not orders:
         return Answer({"cards": []}, request)
+    drafts = draft_nodes(request)
+    idle = bystanders(evaluator.pack, drafts)
+    if len(orders) > _MOST_ORDERS or len(orders) * (len(drafts) - len(idle)) > _MOST_PAIRS:
+        text = (
+            f"more than {_MOST_ORDERS} orders that this service judges, or too many like them, cannot be judged at once"
+        )
+        raise Fault(400, "too-costly", text, "context.draftOrders.entry")
     chart = Chart(request.patient_id, request.prefetch, now, evaluator.zone)
     refuse_other_patients(evaluator.pack, request, orders, chart)
     if fetch is not None and request.fhir_server:
         access = FhirAccess(request.fhir_server, request.access_token)
         fill_gaps(evaluator, service, chart, partial(fetch, access))
     facts = patient_facts(evaluator.pack.facts, chart)
-    judged = judge(evaluator.pack, service, chart, facts, draft_nodes(request), orders)
+    judged = judge(evaluator.pack, service, chart, facts, drafts, orders, idle)
     refuse_for_missing_data(evaluator.pack, judged)
-    call = Call(evaluator, service, request, chart, facts, judged, profile)
+    call = Call(evaluator, service, request, chart, facts, judged, profile, idle)
     defects = [defect for one in judged for defect in one.decided.defects]
     cards = [card for one in judged for card in order_cards(call, one, defects)]
     if defects and not cards:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cds_service.chart.facts import order_facts
 from cds_service.chart.order import NO_ORDER, Order, read_order, recognise_drug
 from cds_service.chart.prefetch import Chart
-from cds_service.chart.tree import Node, text
+from cds_service.chart.tree import Node, node, pairs, text
 from cds_service.content.decide import Decided, OrderFacts, decide
 from cds_service.content.model import Pack, Service
 from cds_service.facts import Facts
-from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
+from cds_service.protocol.envelope import ORDER_HOOKS, Draft, HookRequest
 
 _NOT_JUDGED = frozenset({"cancelled", "entered-in-error", "completed"})
+_MANY_DRAFTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,17 @@ class Judged:
 
 
 def draft_nodes(request: HookRequest) -> dict[str, Node]:
-    """Every draft by ``Type/id``; drafts without an id cannot be named and stay background."""
-    return {draft.reference or draft.path: draft.resource for draft in request.drafts}
+    """Every draft by its key: ``Type/id``, or its path where it has none or shares it, for then that names no one."""
+    return {key: draft.resource for key, draft in _keyed(request)}
+
+
+def _keyed(request: HookRequest) -> list[tuple[str, Draft]]:
+    """Every draft with its key."""
+    times = Counter(draft.reference for draft in request.drafts)
+    return [
+        (draft.reference if draft.reference and times[draft.reference] == 1 else draft.path, draft)
+        for draft in request.drafts
+    ]
 
 
 def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
@@ -40,11 +51,12 @@ def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
         return [NO_ORDER]
     others = {draft.reference: draft.resource for draft in request.drafts}
     others |= {draft.full_url: draft.resource for draft in request.drafts if draft.full_url}
+    selected = {draft.path for draft in request.selected()}
     return [
         order
-        for draft in request.selected()
-        if is_judged(draft.resource)
-        for order in [read_order(draft.path, draft.resource, others)]
+        for key, draft in _keyed(request)
+        if draft.path in selected and is_judged(draft.resource)
+        for order in [read_order(draft.path, draft.resource, others, key)]
         if is_relevant(pack, order)
     ]
 
@@ -63,6 +75,21 @@ def is_relevant(pack: Pack, order: Order) -> bool:
     return recognise_drug(order, pack.excluded) is None and recognise_drug(order, pack.relevant) is not None
 
 
+def bystanders(pack: Pack, drafts: Mapping[str, Node]) -> frozenset[str]:
+    """Keys of the drafts that no fact asks for when another is judged; looked for only where there are many."""
+    if len(drafts) <= _MANY_DRAFTS:
+        return frozenset()
+    asked = [
+        value_set for fact in pack.facts.values() if fact.kind == "drafts" for value_set in fact.value_sets.values()
+    ]
+    return frozenset(
+        key
+        for key, resource in drafts.items()
+        if not any(value_set.match(pairs(node(resource, "code"))) for value_set in asked)
+        and recognise_drug(read_order("", resource, drafts), asked) is None
+    )
+
+
 def judge(
     pack: Pack,
     service: Service,
@@ -70,11 +97,13 @@ def judge(
     shared: Facts,
     drafts: Mapping[str, Node],
     orders: Sequence[Order],
+    idle: Collection[str] = frozenset(),
 ) -> list[Judged]:
-    """Every decision of the service on every order, each with the other drafts beside it."""
+    """Every decision of the service on every order, each with the other drafts beside it but those of ``idle`` keys."""
     judged = []
+    read = [read_order("", resource, drafts) for key, resource in drafts.items() if key not in idle]
     for order in orders:
-        beside = [read_order("", resource, drafts) for resource in drafts.values() if resource is not order.resource]
+        beside = [other for other in read if other.resource is not order.resource]
         own, steps = order_facts(pack.facts, shared, order, beside, chart)
         facts = OrderFacts(own, steps)
         judged.append(Judged(order, facts, decide(pack, service.decisions, facts)))

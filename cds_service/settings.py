@@ -73,6 +73,7 @@ class Settings(BaseSettings):
         description="set by serve --deidentify: recordings without ids, names and dates of patients, decided as before",
     )
     record_most: int = Field(default=10_000, gt=0, description="most recordings that are kept")
+    record_most_bytes: int = Field(default=1_000_000_000, gt=0, description="most bytes that recordings take together")
     loopback: bool = Field(
         default=False, description="set by serve; under another WSGI server it says that only this machine can reach it"
     )

@@ -20,7 +20,7 @@ from cds_service.content.render import fill, plain
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The actions of one suggestion, and the draft resources by ``Type/id`` as they stand once it is accepted."""
+    """The actions of one suggestion, and the draft resources by their keys as they stand once it is accepted."""
 
     actions: list[dict[str, Any]]
     drafts: Mapping[str, Node]
@@ -29,7 +29,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where a suggestion is made: the order it is about, all drafts by ``Type/id``, whose and when."""
+    """Where a suggestion is made: the order it is about, all drafts by their keys, whose and when."""
 
     pack: Pack
     regimens: Mapping[str, TemplateWords]
@@ -41,13 +41,17 @@ class Situation:
 
 
 def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Proposal:
-    """What accepting ``suggestion`` would do. ``identity`` is the id of a resource it creates."""
+    """What accepting ``suggestion`` would do. ``identity`` is the id of a resource it creates.
+
+    A draft that nothing can name is neither removed nor changed; what would replace it is a new order.
+    """
     order = situation.order
     name = plain(order.name) or situation.pack.words["order"]
     say = situation.pack.words
     if suggestion.kind == "remove":
-        drafts = {ref: node for ref, node in situation.drafts.items() if ref != order.reference}
-        return Proposal([_removed(situation)], drafts, tuple(s for s in situation.selected if s != order.reference))
+        drafts = {key: node for key, node in situation.drafts.items() if key != order.key}
+        actions = [_removed(situation)] if order.is_named else []
+        return Proposal(actions, drafts, tuple(s for s in situation.selected if s != order.key))
     if suggestion.kind == "add":
         created = _created(situation, suggestion, identity)
         regimen = situation.regimens[suggestion.template].order
@@ -67,13 +71,14 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
             description = fill(
                 say["replaced"], {"order": name, "regimen": situation.regimens[suggestion.template].order}
             )
-    if revision.problem:
+    problem = revision.problem or ("" if order.is_named else "id")
+    if problem:
         if suggestion.kind != "replace":
             return Proposal([], situation.drafts, situation.selected)
         created = _created(situation, suggestion, identity)
-        description = f"{description} {fill(say['created-instead'], {'why': revision.problem})}"
-        remaining = {ref: node for ref, node in situation.drafts.items() if ref != order.reference}
-        kept = tuple(s for s in situation.selected if s != order.reference)
+        description = f"{description} {fill(say['created-instead'], {'why': problem})}"
+        remaining = {key: node for key, node in situation.drafts.items() if key != order.key}
+        kept = tuple(s for s in situation.selected if s != order.key)
         return _with_created(situation, created, description, remaining, kept)
     changes = ", ".join(revision.changed)
     dropped = ", ".join(revision.dropped) or say["nothing"]
@@ -81,7 +86,7 @@ def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Prop
     if revision.repaired:
         description += " " + fill(say["repaired"], {"repairs": ", ".join(revision.repaired)})
     action = {"type": "update", "description": description, "resource": revision.resource}
-    return Proposal([action], {**situation.drafts, order.reference: revision.resource}, situation.selected)
+    return Proposal([action], {**situation.drafts, order.key: revision.resource}, situation.selected)
 
 
 def without_update(
@@ -97,6 +102,8 @@ def without_update(
     One that replaces the draft names the ``removal`` that goes with it.
     """
     say, order = situation.pack.words, situation.order
+    if suggestion.kind != "add" and not order.is_named:
+        return None
     if suggestion.kind == "remove":
         return {"label": label, "uuid": uuid, "actions": [_removed(situation)]}
     key = preference_list.get(suggestion.template)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 import stat
+import subprocess
+import sys
+import time
 from datetime import datetime, timedelta
+from urllib.request import Request, urlopen
 
 import msgspec
 import pytest
@@ -107,6 +113,14 @@ def test_nothing_that_names_a_patient_is_left(evaluator, key):
         assert len(born) < 10 or born not in kept
 
 
+@pytest.mark.parametrize("date", ["2026-11-20TZyxwvut", "2026-11-20T08:00 Zyxwvut", "2026-11-20T08:00:00Z, Zyxwvut"])
+def test_words_behind_a_date_are_not_kept(evaluator, request_for, date):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    body["context"]["draftOrders"]["entry"][0]["resource"]["authoredOn"] = date
+    kept = json.dumps(Deidentifier(evaluator.pack, b"key").request(body, {}))
+    assert "Zyxwvut" not in kept
+
+
 def test_one_patient_is_the_same_everywhere_and_another_key_makes_another(evaluator):
     first, later = (s for s in SCENARIOS if s.name in ("platelets-and-im/belowTwentyFive", "platelets-and-im/zero"))
     service = next(s for s in evaluator.pack.services.values() if s.hook == "order-select")
@@ -178,6 +192,43 @@ def test_a_deidentified_recording_is_decided_alike_when_replayed(recording, requ
     assert replayed["source"]["topic"]["code"] == card["source"]["topic"]["code"]
 
 
+def test_when_a_file_was_written_does_not_tell_how_far_dates_were_moved(recording, request_for):
+    client, kept = recording(record_deidentified=True)
+    client.post(SELECT, json=request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly"))
+    (file,) = kept()
+    told = datetime.fromisoformat(json.loads(file.read_text())["now"])
+    assert abs(file.stat().st_mtime - told.timestamp()) < 1
+
+
+def test_no_more_bytes_are_kept_than_are_set(recording, request_for):
+    """What a run before this one has left counts too."""
+    client, kept = recording()
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    assert client.post(SELECT, json=body).status_code == 200
+    (file,) = kept()
+    client, kept = recording(record_most_bytes=file.stat().st_size * 7 // 2)
+    for _ in range(4):
+        assert client.post(SELECT, json=body).status_code == 200
+    assert len(kept()) == 3
+    assert 'cds_service_recordings_total{outcome="full"} 2.0' in client.get("/metrics").text
+
+
+def test_a_recording_that_breaks_off_leaves_nothing_behind(recording, request_for, monkeypatch):
+    """A full disk, seen at the last step: replay of the folder must not meet half a file."""
+    client, kept = recording()
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    assert client.post(SELECT, json=body).status_code == 200
+    (file,) = kept()
+
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "utime", full)
+    assert client.post(SELECT, json=body).status_code == 200
+    assert kept() == [file]
+    assert list(file.parent.iterdir()) == [file]
+
+
 def test_no_more_are_kept_than_is_set(recording, request_for):
     client, kept = recording(record_most=2)
     body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
@@ -209,3 +260,86 @@ def test_deidentify_without_record_is_wrong_use():
     told = CliRunner().invoke(main, ["serve", "--deidentify"])
     assert told.exit_code == 2
     assert "--record" in told.stderr
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts the service as a process with arguments of ``serve`` and what it finds in its environment."""
+    started = []
+
+    def start(*arguments, **environment):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("CDS_SERVICE_")}
+        said = (tmp_path / "stderr").open("w+")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cds_service", "serve", "--port", str(port), *map(str, arguments)],
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env=clean | {"CDS_SERVICE_STORE": f"sqlite:///{tmp_path / 'store.sqlite3'}"} | environment,
+        )
+        started.append((process, said))
+        url = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            try:
+                urlopen(f"{url}/readyz", timeout=1).close()  # noqa: S310
+                return url, process, tmp_path / "stderr"
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("the server did not come up")
+
+    yield start
+    for process, said in started:
+        process.terminate()
+        process.wait(20)
+        said.close()
+
+
+def post(url, body):
+    call = Request(url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"})  # noqa: S310
+    with urlopen(call, timeout=10) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def files_of(folder, number):
+    until = time.monotonic() + 20
+    while len(found := sorted(folder.glob("*/*.json"))) < number and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def test_workers_of_a_served_process_know_a_patient_by_the_same_new_id(serve, tmp_path, request_for):
+    """The environment's wish to de-identify holds although ``--deidentify`` is not said again."""
+    folder = tmp_path / "recordings"
+    url, _, stderr = serve("--record", folder, "--workers", 2, CDS_SERVICE_RECORD_DEIDENTIFIED="true")
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    for _ in range(4):
+        post(f"{url}{SELECT}", body)
+    files = files_of(folder, 4)
+    assert len(files) == 4
+    held = [json.loads(file.read_text()) for file in files]
+    assert "kwame" not in json.dumps(held)
+    assert len({one["request"]["context"]["patientId"] for one in held}) == 1
+    assert len({one["now"][:10] for one in held}) == 1
+    assert f"requests are recorded in {folder}, without ids, names and dates" in stderr.read_text()
+
+
+def wrong_use(monkeypatch, *arguments, **environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, str(value))
+    told = CliRunner().invoke(main, ["serve", *map(str, arguments)])
+    assert told.exit_code == 2
+    return told.stderr
+
+
+def test_requests_as_they_came_are_not_recorded_where_others_reach_the_service(tmp_path, monkeypatch):
+    elsewhere = ("--host", "0.0.0.0", "--insecure")  # noqa: S104
+    assert "--deidentify" in wrong_use(monkeypatch, *elsewhere, "--record", tmp_path)
+    assert "--deidentify" in wrong_use(monkeypatch, *elsewhere, CDS_SERVICE_RECORD=tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anybody_listens(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    assert "cannot be used" in wrong_use(monkeypatch, "--record", tmp_path / "file" / "recordings")

@@ -32,6 +32,7 @@ FORBIDDEN = {
         "settings",
     ),
     "replay": ("app", "gate", "pages", "store", "trust", "settings", "commands"),
+    "recording": ("app", "gate", "pages", "store", "trust", "settings", "commands"),
     "pages": ("app", "gate", "trust", "settings", "commands"),
     "content": ("protocol", "chart", "evaluate", "app", "suggestions", "cards", "judging", "gaps"),
 }

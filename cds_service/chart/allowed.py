@@ -54,7 +54,10 @@ class Server:
         Raises:
             NotAllowedError: it lies elsewhere than below this server's base.
         """
-        parts = _parts(urljoin(asked, link))
+        try:
+            parts = _parts(urljoin(asked, link))
+        except ValueError:  # a host in brackets that is no address
+            raise NotAllowedError("not a plain http or https URL") from None
         there = _place(parts)
         below = there.path == self.path or there.path.startswith(f"{self.path}/")
         if (there.scheme, there.host, there.port) != (self.scheme, self.host, self.port) or not below:

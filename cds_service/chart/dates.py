@@ -8,6 +8,9 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 _FHIR_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T.+)?)?)?")
 
+# What can be said in every time zone.
+_EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -32,7 +35,7 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
             if instant.tzinfo is None:
                 instant = instant.replace(tzinfo=zone)
             instant = instant.astimezone(UTC)
-            return Span(instant, instant)
+            return Span(instant, instant) if _EARLIEST <= instant <= _LATEST else None
         first = date(int(year), int(month or 1), int(day or 1))
         if day:
             last = first + timedelta(days=1)
@@ -40,9 +43,10 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
             last = date(first.year + first.month // 12, first.month % 12 + 1, 1)
         else:
             last = date(first.year + 1, 1, 1)
+        span = Span(*(datetime(d.year, d.month, d.day, tzinfo=zone).astimezone(UTC) for d in (first, last)))
     except (ValueError, OverflowError):
         return None
-    return Span(*(datetime(d.year, d.month, d.day, tzinfo=zone).astimezone(UTC) for d in (first, last)))
+    return span if span.start >= _EARLIEST and span.end <= _LATEST else None
 
 
 def years_between(birth: str | None, now: datetime) -> tuple[int, int] | None:

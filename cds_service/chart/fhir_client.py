@@ -47,7 +47,7 @@ class Limits:
     bytes: int = 5_000_000
     calls: int = 32
     failures: int = 3
-    closed_seconds: float = 10.0
+    closed_seconds: float = 3.0
     ca_bundle: str | None = None
 
 

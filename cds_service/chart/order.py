@@ -6,6 +6,7 @@ Imports the shared vocabulary and this room. Doses and schedules are understood,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -20,6 +21,7 @@ from cds_service.declarations import Concept, FactDeclaration, ValueSet
 from cds_service.facts import Evidence, Fact, Interval, Reason
 
 PRESENT = "present"
+_REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
 _NOT_STATED = "not-stated"  # the agent of a concept that leaves open which of several is meant
 
 GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
@@ -49,17 +51,26 @@ _UNREADABLE = Fact.unusable(Reason("scheduleNotReadable"))
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One draft order: where it stood in the request, its tree, and the concepts its drug may be named by."""
+    """One draft order: where it stood in the request, its tree, and the concepts its drug may be named by.
+
+    ``key`` tells it from the other drafts: its ``Type/id``, or its path if it has none, or not alone.
+    """
 
     path: str
     resource: Node
     medications: tuple[Node, ...]
+    key: str = ""
 
     @property
     def reference(self) -> str:
         """``Type/id``; ``""`` for no order at all."""
         kind, identity = text(self.resource, "resourceType"), text(self.resource, "id")
         return f"{kind}/{identity}" if kind or identity else ""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether an action can name it, and nothing else with it (RSP-42)."""
+        return self.key == self.reference and _REFERENCE.fullmatch(self.key) is not None
 
     @property
     def name(self) -> str:
@@ -84,7 +95,7 @@ def dosages_of(resource: Node) -> list[Node]:
 NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the patient alone
 
 
-def read_order(path: str, resource: Node, others: Mapping[str, Node]) -> Order:
+def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str = "") -> Order:
     """An order with its medication found: in itself, contained, in the draft Bundle, or only displayed.
 
     ``others`` are the resources of the draft Bundle by ``Type/id`` and by ``fullUrl``. R4 and R5 shapes are read.
@@ -105,7 +116,7 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node]) -> Order:
         found.extend(node(item, "code") for item in held if node(item, "code"))
         if not held and text(reference, "display"):
             found.append({"text": text(reference, "display")})
-    return Order(path, resource, tuple(found))
+    return Order(path, resource, tuple(found), key)
 
 
 # --- the drug ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from fractions import Fraction
 from cds_service.declarations import Analyte
 from cds_service.facts import Interval, Reason
 
-_JSON_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?")
+# With two digits of exponent no amount in a chart is left out, and none leaves the range of floating point.
+_JSON_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
 _LONGEST_NUMBER = 32
 
 UCUM = "http://unitsofmeasure.org"

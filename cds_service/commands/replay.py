@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,6 +20,7 @@ from cds_service.replay.cases import at, read_cases
 from cds_service.replay.fhir_server import LoadedServer
 from cds_service.replay.run import Result, against, in_process
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MANY = 200  # more cases than these take over two seconds
 
 
@@ -112,10 +114,16 @@ def _as_junit(results: Sequence[Result]) -> str:
         skipped=str(sum(bool(result.skipped) for result in results)),
     )
     for result in results:
-        story, _, name = result.name.partition("/")
+        story, _, name = _xml(result.name).partition("/")
         case = ElementTree.SubElement(suite, "testcase", classname=story, name=name)
         if result.skipped:
             ElementTree.SubElement(case, "skipped", message=result.skipped)
         if result.differences:
-            ElementTree.SubElement(case, "failure", message=result.differences[0]).text = "\n".join(result.differences)
+            told = [_xml(difference) for difference in result.differences]
+            ElementTree.SubElement(case, "failure", message=told[0]).text = "\n".join(told)
     return ElementTree.tostring(suite, encoding="unicode")
+
+
+def _xml(text: str) -> str:
+    """The text without characters that XML cannot hold."""
+    return _NOT_XML.sub("\ufffd", text)

@@ -48,7 +48,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     from cds_service.app import allowed_servers
 
     loopback = _is_loopback(host)
-    settings = Settings(loopback=loopback, insecure=insecure)
+    settings = _with_recordings(Settings(loopback=loopback, insecure=insecure), record, deidentify)
     if not loopback and not insecure and settings.clients is None:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
     store = open_store(settings)  # its tables are brought up to date before anybody listens
@@ -67,11 +67,9 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
     os.environ["CDS_SERVICE_INSECURE"] = "1" if insecure else "0"
-    if record is not None:
-        os.environ["CDS_SERVICE_RECORD"] = str(record.absolute())
-        os.environ["CDS_SERVICE_RECORD_DEIDENTIFIED"] = "1" if deidentify else "0"
-    elif deidentify:
-        raise click.UsageError("--deidentify is about recordings; name their folder with --record")
+    if settings.record is not None:
+        os.environ["CDS_SERVICE_RECORD"] = str(settings.record)
+        os.environ["CDS_SERVICE_RECORD_DEIDENTIFIED"] = "1" if settings.record_deidentified else "0"
     if workers > 1:
         os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")  # a token used at one is used at all (SEC-14)
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
@@ -81,9 +79,30 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     for warning in clients.warnings() if clients else ():
         click.echo(warning, err=True)
     click.echo(f"feedback is kept in {store.where}")
-    _tell_of_recordings(Settings())
+    _tell_of_recordings(settings)
     server = Granian("cds_service.app:wsgi", factory=True, **granian_settings(host, port, workers))
     server.serve()
+
+
+def _with_recordings(settings: Settings, record: Path | None, deidentify: bool) -> Settings:
+    """The settings with what the command line adds to them; it takes back nothing that the environment protects.
+
+    Raises:
+        UsageError: the folder is not named or cannot be made, or others would fill it with patients' data as they are.
+    """
+    folder = record or settings.record
+    deidentified = deidentify or settings.record_deidentified
+    if folder is None:
+        if deidentify:
+            raise click.UsageError("--deidentify is about recordings; name their folder with --record")
+        return settings
+    if not settings.loopback and not deidentified:
+        raise click.UsageError("where others than this machine call, requests are recorded only with --deidentify")
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise click.UsageError(f"{folder} cannot be used for recordings: {error.strerror}") from None
+    return settings.model_copy(update={"record": folder.absolute(), "record_deidentified": deidentified})
 
 
 def _tell_of_recordings(settings: Settings) -> None:
@@ -110,6 +129,7 @@ def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
         "log_level": "warning",
         "blocking_threads": _THREADS_PER_WORKER,
         "workers_kill_timeout": _STOP_SECONDS,
+        "respawn_failed_workers": True,  # one that was killed, for want of memory perhaps, is replaced at once
         "http": HTTPModes.http1,  # to tell 1 from 2 a silent connection would be waited for without end
         "http1_settings": HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
     }

@@ -16,8 +16,10 @@ import msgspec
 
 from cds_service.protocol.faults import Fault
 
-# FHIR resources of real clients stay under twenty levels.
+# FHIR resources of real clients stay under twenty levels, and their sets of orders under a hundred.
 _DEEPEST = 64
+_MOST_DRAFTS = 512
+_LARGE_BYTES = 65_536
 
 ORDER_HOOKS = ("order-select", "order-sign")
 _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
@@ -55,6 +57,10 @@ class _Bundle(msgspec.Struct):
     entry: list[dict[str, Any]] | None = None
 
 
+class _Counted(msgspec.Struct):
+    entry: list[msgspec.Raw] | None = None
+
+
 class _HookOnly(msgspec.Struct):
     hook: str
 
@@ -69,9 +75,9 @@ class Draft:
 
     @property
     def reference(self) -> str:
-        """``Type/id`` as selections name it (CTX-04); ``""`` parts where they are missing."""
+        """``Type/id`` as selections name it (CTX-04); ``""`` without an id."""
         kind, identity = self.resource.get("resourceType"), self.resource.get("id")
-        return f"{kind}/{identity}" if isinstance(kind, str) and isinstance(identity, str) else ""
+        return f"{kind}/{identity}" if isinstance(kind, str) and isinstance(identity, str) and identity else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +106,13 @@ class HookRequest:
         """
         if self.selections is None:
             return list(self.drafts)
-        return [draft for draft in self.drafts if draft.reference and draft.reference in self.selections]
+        selected = frozenset(self.selections)
+        return [draft for draft in self.drafts if draft.reference and draft.reference in selected]
 
 
 _hook_only = msgspec.json.Decoder(_HookOnly)
 _request = msgspec.json.Decoder(HookBody)
+_counted = msgspec.json.Decoder(_Counted)
 _bundle = msgspec.json.Decoder(_Bundle, float_hook=Decimal)
 
 
@@ -155,9 +163,13 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
     path = "context.draftOrders"
     if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
         raise Fault(400, "required", "expected a Bundle", path)
+    if len(bytes(raw)) > _LARGE_BYTES and len(decode_json(_counted, bytes(raw), path).entry or ()) > _MOST_DRAFTS:
+        raise _too_many(path)  # before they are decoded, which costs a hundred times as much
     bundle = decode_json(_bundle, bytes(raw), path)
     if bundle.resourceType != "Bundle":
         raise Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType")
+    if len(bundle.entry or ()) > _MOST_DRAFTS:
+        raise _too_many(path)
     drafts = []
     for index, entry in enumerate(bundle.entry or ()):
         place = f"{path}.entry[{index}].resource"
@@ -171,6 +183,10 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
         full_url = entry.get("fullUrl")
         drafts.append(Draft(place, resource, full_url if isinstance(full_url, str) else ""))
     return tuple(drafts)
+
+
+def _too_many(path: str) -> Fault:
+    return Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} draft orders", f"{path}.entry")
 
 
 def _deeper_than(tree: Any, levels: int) -> bool:

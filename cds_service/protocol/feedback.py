@@ -26,25 +26,17 @@ _LONGEST_COMMENT = 4_000
 _LONGEST_RAW = 16_000
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 _EPIC = "com.epic.cdshooks.feedback.overrideReason."
-# What an entry may keep of itself where free text is not kept.
-_CODED = frozenset(
-    [
-        "card",
-        "outcome",
-        "outcomeTimestamp",
-        "acceptedSuggestions",
-        "id",
-        "overrideReason",
-        "overrideReasons",
-        "reason",
-        "code",
-        "key",
-        "system",
-        "display",
-        "extension",
-        *(_EPIC + name for name in ("reasonCategory", "reasonDisplay", "reasonTitle")),
-    ]
-)
+# Where an entry has codes, and ids, and what codes are called: what it keeps of itself where free text is not kept.
+# By place, because a client may write free text into any other member, also into one that is a code elsewhere.
+_Shape = dict[str, Any]
+_CODING: _Shape = dict.fromkeys(("code", "key", "system", "display"))
+_EPIC_NAMES: _Shape = {_EPIC + name: None for name in ("reasonCategory", "reasonDisplay", "reasonTitle")}
+_REASON: _Shape = _CODING | {"reason": _CODING, "extension": _EPIC_NAMES}
+_CODED: _Shape = dict.fromkeys(("card", "outcome", "outcomeTimestamp")) | {
+    "acceptedSuggestions": {"id": None},
+    "overrideReason": _REASON,
+    "overrideReasons": _REASON,
+}
 
 
 class AcceptedSuggestion(msgspec.Struct):
@@ -100,7 +92,9 @@ class Feedback:
 
 _feedback = msgspec.json.Decoder(_Feedback)
 _entry = msgspec.json.Decoder(FeedbackEntry)
-_anything = msgspec.json.Decoder()
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+_text = msgspec.json.Decoder(str | None)
 
 
 def decode_feedback(body: bytes, *, keep_comments: bool) -> tuple[Feedback, ...]:
@@ -130,14 +124,17 @@ def _read(raw: bytes, path: str, keep_comments: bool) -> Feedback:
         outcome=entry.outcome,
         at=_moment(entry.outcomeTimestamp, f"{path}.outcomeTimestamp"),
         suggestions=tuple(dict.fromkeys(suggestions)),
-        reason=_reason(given, f"{path}.{name}"),
+        reason=_reason(given, f"{path}.{name}", keep_comments),
         comment=_storable(given.userComment or "")[:_LONGEST_COMMENT] if keep_comments else "",
         raw=_raw(raw, keep_comments),
     )
 
 
-def _reason(given: OverrideReason, path: str) -> tuple[str, str, str]:
-    """System, code and display of a reason, whichever way it is spelled."""
+def _reason(given: OverrideReason, path: str, keep_comments: bool) -> tuple[str, str, str]:
+    """System, code and display of a reason, whichever way it is spelled.
+
+    A display that no code stands beside is what somebody wrote, and kept only where comments are (FB-18).
+    """
     if given.reason is not None:
         coding, path = given.reason, f"{path}.reason"
     elif isinstance(given.extension, dict) and any(str(name).startswith(_EPIC) for name in given.extension):
@@ -149,6 +146,8 @@ def _reason(given: OverrideReason, path: str) -> tuple[str, str, str]:
     texts = {"system": coding.system or "", "code": coding.code or "", "display": coding.display or ""}
     for name, text in texts.items():
         _bounded(text, f"{path}.{name}")
+    if not texts["code"] and not keep_comments:
+        texts["display"] = ""
     return _storable(texts["system"]), _storable(texts["code"]), _storable(texts["display"])
 
 
@@ -182,14 +181,26 @@ def _moment(text: str, path: str) -> datetime:
 def _raw(raw: bytes, keep_comments: bool) -> str:
     if keep_comments and len(raw) <= _LONGEST_RAW:
         return raw.decode()
-    return msgspec.json.encode(_coded(_anything.decode(raw))).decode()
+    return msgspec.json.encode(_coded(raw, _CODED)).decode()
 
 
-def _coded(node: Any) -> Any:
-    """A tree with its coded members only."""
-    if isinstance(node, dict):
-        return {name: _coded(child) for name, child in node.items() if name in _CODED}
-    return [_coded(child) for child in node] if isinstance(node, list) else node
+def _coded(raw: bytes, shape: _Shape | None) -> Any:
+    """JSON with those members only that the shape has a place for; what is of another kind is left out or ``None``.
+
+    Nothing else is decoded, so that no number anywhere can be too large.
+    """
+    try:
+        if shape is None:
+            return _text.decode(raw)
+        if raw[:1] == b"[":
+            return [_coded(bytes(item), shape) for item in _items.decode(raw)]
+        members = _members.decode(raw)
+    except msgspec.ValidationError:
+        return None
+    known = {name: _coded(bytes(member), shape[name]) for name, member in members.items() if name in shape}
+    if "display" in shape and not known.get("code") and not known.get("key"):
+        known.pop("display", None)
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _bounded(text: str, path: str) -> None:

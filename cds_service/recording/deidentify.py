@@ -51,7 +51,8 @@ _WORDS = frozenset(["text", "display"])
 _CODE = re.compile(r"[A-Za-z0-9.:+<>=-]{1,40}")
 _CODED = re.compile(r"[A-Za-z0-9.-]{1,40}")
 _WORD = re.compile(r"[^\W_]+")
-_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T.*)?)?)?")
+_TIME = r"T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?"
+_DATE = re.compile(rf"(\d{{4}})(?:-(\d\d)(?:-(\d\d)({_TIME})?)?)?", re.ASCII)
 _REFERENCE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^/]+)(?:/_history/[^/]+)?$")
 _FHIR_OWN = ("http://terminology.hl7.org/", "http://hl7.org/fhir/")
 _TIMES = _listed("s min h d wk mo a")
@@ -186,7 +187,7 @@ def _said(pack: Pack) -> Iterator[str]:
 
 
 def _moved(text: str, days: int) -> str:
-    """A FHIR date moved; a partial one stays partial."""
+    """A FHIR date moved; a partial one stays partial, and what is none is not kept."""
     found = _DATE.fullmatch(text)
     if found is None:
         return "x"

@@ -30,11 +30,13 @@ from cds_service.replay.run import templates_of
 _log = logging.getLogger("cds_service")
 _json = msgspec.json.Encoder(decimal_format="number")
 _MOST_WAITING = 100
+_COUNT_EVERY = 100  # recordings; other workers write into the same folder, and what somebody deletes makes room
 _NEVER_KEPT = ("fhirServer", "fhirAuthorization")
 
 
 class Recorder:
-    """Keeps at most ``most`` recordings in ``folder``.
+    """Keeps at most ``most`` recordings in ``folder``, of ``most_bytes`` together; each worker may exceed that by
+    what the others write before it counts again.
 
     ``evaluator`` gives the content of the moment. With ``key`` recordings are de-identified, and kept only if they are
     decided like the request they are of. ``told`` hears what became of each: ``kept``, ``changed`` by that, ``failed``,
@@ -42,13 +44,21 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: Path, evaluator: Callable[[], Evaluator], told: Callable[[str], None], most: int, key: bytes = b""
+        self,
+        folder: Path,
+        evaluator: Callable[[], Evaluator],
+        told: Callable[[str], None],
+        *,
+        most: int,
+        most_bytes: int,
+        key: bytes = b"",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self._evaluator = evaluator
         self._told = told
-        self._left = most - sum(1 for _ in folder.glob("*/*.json"))
+        self._most, self._most_bytes = most, most_bytes
+        self._files = self._bytes = self._until_counted = 0
         self._key = key
         self._complained = False
         self._waiting: queue.Queue[Heard] = queue.Queue(_MOST_WAITING)
@@ -79,7 +89,8 @@ class Recorder:
                 self._waiting.task_done()
 
     def _write(self, heard: Heard) -> str:
-        if self._left <= 0:
+        self._count()
+        if self._files >= self._most or self._bytes >= self._most_bytes:
             return "full"
         evaluator = self._evaluator()
         request = _whole(heard)
@@ -94,13 +105,21 @@ class Recorder:
                 return "changed"
             request, now = kept, moved
         recording = {"now": now.isoformat(), "profile": heard.profile.name, "request": request}
+        text = msgspec.json.format(_json.encode(recording), indent=1)
+        if self._bytes + len(text) > self._most_bytes:
+            return "full"
         folder = self._folder / heard.service.id
         folder.mkdir(exist_ok=True, mode=0o700)
-        path = folder / f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(6)}.json"
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(msgspec.json.format(_json.encode(recording), indent=1))
-        self._left -= 1
+        _put(folder / f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(6)}.json", text, now)
+        self._files, self._bytes = self._files + 1, self._bytes + len(text)
         return "kept"
+
+    def _count(self) -> None:
+        """Looks now and then at what the folder holds."""
+        if self._until_counted == 0:
+            sizes = [path.stat().st_size for path in self._folder.glob("*/*.json")]
+            self._files, self._bytes, self._until_counted = len(sizes), sum(sizes), _COUNT_EVERY
+        self._until_counted -= 1
 
     def _decided(self, evaluator: Evaluator, heard: Heard, request: Mapping[str, Any], now: datetime) -> str:
         try:
@@ -108,6 +127,19 @@ class Recorder:
         except Fault as fault:
             return f"{fault.status} {fault.path}"
         return outcome(json.loads(_json.encode(answer.body))["cards"])
+
+
+def _put(path: Path, text: bytes, now: datetime) -> None:
+    """Writes a file that is there whole or not at all, of the time it tells: the true one would give dates away."""
+    part = path.with_suffix(".part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(text)
+        os.utime(part, (now.timestamp(), now.timestamp()))
+        part.rename(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _read(text: bytes) -> Any:

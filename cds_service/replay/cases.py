@@ -1,4 +1,5 @@
-"""What can be replayed: scenarios, captured requests and recordings, alike to whoever fires them. Imports this room.
+"""What can be replayed: scenarios, captured requests and recordings, alike to whoever fires them. Imports this room
+and the names of profiles.
 
 A captured request is the JSON that a client sent. What it is expected to be answered with may stand in
 ``expected.yaml`` in the folder above its own (``fixtures/captured``). A recording is a captured request with the time
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from cds_service.protocol.profiles import NAMES
 from cds_service.replay.scenarios import Scenario, moved, read_scenarios
 
 EXPECTED = "expected.yaml"
@@ -125,15 +127,19 @@ def _captured(file: Path, now: datetime) -> Captured | None:
         return None
     try:
         moment = datetime.fromisoformat(held["now"]) if body is not held else told.get("now", now)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (KeyError, TypeError, ValueError):
         raise ValueError(f"{file}: a recording must say the time it was made at, as now") from None
     client = told.get("clients", {}).get(file.parent.name, {})
+    profile = (held if body is not held else client).get("profile", "2.0")
+    if profile not in NAMES:
+        raise ValueError(f"{file}: its profile is none of {', '.join(NAMES)}")
     return Captured(
         name=f"{file.parent.name}/{file.stem}",
         hook=hook,
         now=moment,
         body=body,
-        profile=held.get("profile", "2.0") if body is not held else client.get("profile", "2.0"),
+        profile=profile,
         preference_item=client.get("preference-item", {}),
         expect=client.get("calls", {}).get(file.stem),
     )

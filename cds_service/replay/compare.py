@@ -20,7 +20,7 @@ def differences(expect: Any, status: int, body: Mapping[str, Any]) -> list[str]:
         found = [] if status == expect["status"] else [f"expected status {expect['status']}, got {status}"]
         said = str(body)
         return found + [f"the error does not name {name!r}" for name in expect.get("names", []) if name not in said]
-    if status != 200:
+    if status != 200 or "cards" not in body:
         return [f"expected cards, got status {status}: {_said(body)}"]
     cards = body["cards"]
     found = _topics([card["topic"] for card in expect], [card["source"]["topic"]["code"] for card in cards])
@@ -39,7 +39,7 @@ def without_offers(expect: Any) -> Any:
 
 
 def _told_differences(expect: Mapping[str, Any], status: int, body: Mapping[str, Any]) -> list[str]:
-    if status != 200:
+    if status != 200 or "cards" not in body:
         return [f"expected cards, got status {status}: {_said(body)}"]
     wanted = [(card["topic"], card["indicator"]) for card in expect["cards"]]
     got = [(card["source"]["topic"]["code"], card["indicator"]) for card in body["cards"]]
@@ -83,5 +83,6 @@ def _card_differences(wanted: Mapping[str, Any], card: Mapping[str, Any]) -> lis
 
 
 def _said(body: Mapping[str, Any]) -> str:
-    issues = body.get("issue") or [{}]
-    return str(issues[0].get("diagnostics") or issues[0].get("details", {}).get("text", ""))
+    issues = body.get("issue")
+    issue = issues[0] if isinstance(issues, list) and issues and isinstance(issues[0], dict) else {}
+    return str(issue.get("diagnostics") or issue.get("details", {}).get("text", ""))

@@ -119,7 +119,7 @@ def against(url: str, now: datetime | None = None, server: LoadedServer | None =
             timeout=_TIMEOUT_SECONDS,
         )
         expect = without_offers(case.expected(today))  # who we are to the service is not for us to say
-        return _result(case, request, today, expect, answer.status_code, answer.json())
+        return _result(case, request, today, expect, answer.status_code, _body(answer))
 
     return fire
 
@@ -133,6 +133,15 @@ def profile_of(case: Case, pack: Pack) -> Profile:
 def templates_of(pack: Pack, service: Service) -> dict[str, str]:
     """The prefetch templates of a service by key, as its discovery lists them."""
     return {key: search.template for key, search in searches_of(pack, service).items()}
+
+
+def _body(answer: requests.Response) -> dict[str, Any]:
+    """The JSON object of an answer; an empty one if something in between gave another."""
+    try:
+        said = answer.json()
+    except requests.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) and isinstance(said.get("cards", []), list) else {}
 
 
 def _load(server: LoadedServer, case: Case, request: dict[str, Any], today: datetime | None) -> str:
@@ -152,13 +161,15 @@ def _load(server: LoadedServer, case: Case, request: dict[str, Any], today: date
 def _result(
     case: Case, request: Mapping[str, Any], now: datetime, expect: Any, status: int, said: Mapping[str, Any]
 ) -> Result:
-    issue = (said.get("issue") or [{}])[0] if status != 200 else {}
+    issues = said.get("issue") if status != 200 else None
+    issue = issues[0] if isinstance(issues, list) and issues and isinstance(issues[0], dict) else {}
+    words = issue.get("diagnostics") or issue.get("details", {}).get("text", "")
     return Result(
         case.name,
         differences(expect, status, said),
         said.get("cards", []),
         why=case.why,
-        fault=f"{status}: {issue.get('diagnostics') or issue.get('details', {}).get('text', '')}" if issue else "",
+        fault=f"{status}: {words or 'not an answer of a CDS service'}" if status != 200 or "cards" not in said else "",
         is_expected=expect is not None,
         now=now,
         request=request,
