@@ -387,6 +387,7 @@ def soak(
                 "CDS_SERVICE_REPLAY_PROTECTION": "0",
                 "CDS_SERVICE_AUDIT": str(audit),
                 "CDS_SERVICE_LOG_CALLS": "0",
+                "CDS_SERVICE_CARDS": str(folder / "cards"),
             }
 
             def fhir_is(says: Callable[[Asked], None]) -> Callable[[], None]:
@@ -403,6 +404,9 @@ def soak(
             def phase(name: str, begin: Any, end: Any, explains: Any = lambda kind, status: False) -> Phase:
                 return Phase(name, begin, end, explains)
 
+            lock = folder / "cards" / "lock.json"
+            shutil.copytree(packaged("cards"), lock.parent)
+            good = lock.read_bytes()
             well = fhir_is(healthy)
             phases = [
                 phase("none", nothing, nothing),
@@ -411,6 +415,7 @@ def soak(
                     "FHIR server hangs", fhir_is(lambda asked: asked.wait(3) or None), well, unavoidable_without_fhir
                 ),
                 phase("FHIR server says rubbish", fhir_is(saying(b"<html>", 200)), well, unavoidable_without_fhir),
+                phase("content broken", lambda: lock.write_bytes(b"{"), lambda: lock.write_bytes(good)),
                 phase("audit's disk full", audit_is_full, lambda: audit.unlink()),
             ]
             url = database.make_store("soak") if database is not None else f"sqlite:///{folder}/main.sqlite3"
