@@ -226,7 +226,10 @@ class Load:
             degraded = kind == "fetching" and status in (200, 412)
             late = now > phase.ended_at + RECOVERY_SECONDS
             label = f"{kind} {'without FHIR' if degraded else status or 'no connection'}"
-            explained = phase.explains(kind, -1 if degraded else status)
+            seen = -1 if degraded else status
+            explained = phase.explains(kind, seen)
+            if not explained and self.phase is not phase and self.phase.explains(kind, seen):
+                phase, explained, late = self.phase, True, False  # under way when the next fault began
             # Under full load a FHIR call may be too late at any time: an answer without it is no fault.
             if degraded and not (explained and not late):
                 phase.explained[f"{label} (too late)"] += 1
