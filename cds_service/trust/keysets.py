@@ -44,7 +44,7 @@ class Limits:
 
     fresh: float = 600.0
     stale: float = 3600.0
-    again: float = 30.0
+    again: float = 4.0
     first_retry: float = 1.0
     last_retry: float = 300.0
     wait: float = 2.0

@@ -226,7 +226,10 @@ class Load:
             degraded = kind == "fetching" and status in (200, 412)
             late = now > phase.ended_at + RECOVERY_SECONDS
             label = f"{kind} {'without FHIR' if degraded else status or 'no connection'}"
-            explained = phase.explains(kind, -1 if degraded else status)
+            seen = -1 if degraded else status
+            explained = phase.explains(kind, seen)
+            if not explained and self.phase is not phase and self.phase.explains(kind, seen):
+                phase, explained, late = self.phase, True, False  # under way when the next fault began
             # Under full load a FHIR call may be too late at any time: an answer without it is no fault.
             if degraded and not (explained and not late):
                 phase.explained[f"{label} (too late)"] += 1
@@ -387,6 +390,7 @@ def soak(
                 "CDS_SERVICE_REPLAY_PROTECTION": "0",
                 "CDS_SERVICE_AUDIT": str(audit),
                 "CDS_SERVICE_LOG_CALLS": "0",
+                "CDS_SERVICE_CARDS": str(folder / "cards"),
             }
 
             def fhir_is(says: Callable[[Asked], None]) -> Callable[[], None]:
@@ -403,6 +407,9 @@ def soak(
             def phase(name: str, begin: Any, end: Any, explains: Any = lambda kind, status: False) -> Phase:
                 return Phase(name, begin, end, explains)
 
+            lock = folder / "cards" / "lock.json"
+            shutil.copytree(packaged("cards"), lock.parent)
+            good = lock.read_bytes()
             well = fhir_is(healthy)
             phases = [
                 phase("none", nothing, nothing),
@@ -411,6 +418,7 @@ def soak(
                     "FHIR server hangs", fhir_is(lambda asked: asked.wait(3) or None), well, unavoidable_without_fhir
                 ),
                 phase("FHIR server says rubbish", fhir_is(saying(b"<html>", 200)), well, unavoidable_without_fhir),
+                phase("content broken", lambda: lock.write_bytes(b"{"), lambda: lock.write_bytes(good)),
                 phase("audit's disk full", audit_is_full, lambda: audit.unlink()),
             ]
             url = database.make_store("soak") if database is not None else f"sqlite:///{folder}/main.sqlite3"

@@ -7,7 +7,7 @@ from soak import soak
 
 
 def test_no_fault_brings_a_wrong_card_a_lost_feedback_or_a_5xx_that_it_does_not_explain():
-    """Without a rotation of keys, which are read again half a minute after the last reading at the soonest."""
+    """Without a rotation of keys, which ``make soak`` has."""
     told = soak(600, 8, rotation=False, longest=6, kill_every=30)
     assert told.problems() == [], told.text()
     assert min(phase.requests for phase in told.phases) > 0 and told.feedback > 0
