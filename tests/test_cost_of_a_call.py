@@ -88,13 +88,16 @@ def test_a_call_leaves_no_garbage_behind(evaluator, sent, name):
     """What a call decoded is freed with its answer: no cycle keeps a patient's record until a collection."""
     service, now = evaluator.pack.services[SERVICE], datetime.now(UTC)
     evaluate(evaluator, service, sent[name], now)
-    gc.collect()
+    left = []
     gc.disable()
     try:
-        evaluate(evaluator, service, sent[name], now)
-        assert gc.collect() == 0
+        for _ in range(5):  # other threads of the tests may leave something in one of them
+            gc.collect()
+            evaluate(evaluator, service, sent[name], now)
+            left.append(gc.collect())
     finally:
         gc.enable()
+    assert min(left) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="make bench reads /proc")

@@ -37,7 +37,6 @@ from cds_service.settings import Settings  # noqa: E402
 from cds_service.trust.clients import ALGORITHMS  # noqa: E402
 
 _SCENARIO = "platelets-and-im/belowTwentyFive"
-_RIGHT_CALLS = 200
 
 
 @dataclass
@@ -139,7 +138,7 @@ def fire(calls: int, seed: int, visits: Visits) -> Run:
 
         right = families.HostileCall(body)
         assert json.loads(cost(at_large, right)[2])["cards"], "the right call gets its card"
-        normal = sum(cost(at_large, right)[1] for _ in range(_RIGHT_CALLS)) / _RIGHT_CALLS
+        normal, rounds = 0.0, 0
         made = families.families(good, tokens)
         told = [Family(name) for name in made]
         random = Random(seed)  # noqa: S311
@@ -147,9 +146,13 @@ def fire(calls: int, seed: int, visits: Visits) -> Run:
             one = told[number % len(told)]
             call = made[one.name](random)
             visits.seen.clear()
-            visits.on = True
-            status, seconds, said, kind = cost(guarded if call.guarded else at_large, call)
+            visits.on = True  # watching costs time of its own, so the call is watched first and timed when sent again
+            cost(guarded if call.guarded else at_large, call)
             visits.on = False
+            status, seconds, said, kind = cost(guarded if call.guarded else at_large, call)
+            if number % len(told) == 0:  # a right call in each round, with caches as cold as the others find them
+                normal += cost(at_large, right)[1]
+                rounds += 1
             one.calls += 1
             one.seconds += seconds
             one.statuses[status] += 1
@@ -160,7 +163,7 @@ def fire(calls: int, seed: int, visits: Visits) -> Run:
                 one.unexplained.append(f"went out ({visits.seen[0]}) for {what}")
             elif status >= 400 and "json" in kind and json.loads(said)["resourceType"] != "OperationOutcome":
                 one.unexplained.append(f"no OperationOutcome for {what}")
-        return Run(normal, told)
+        return Run(normal / rounds, told)
 
 
 def main() -> None:
