@@ -76,7 +76,6 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         app.before_request(traces.begin)
         log = traces.telling(log)
     fhir = FhirClient(fhir_limits(settings), told=traces.queried if traces else None)
-    traced = traces.through(evaluate) if traces else None
     calls = Calls(pack.services, counts, log, open_audit(settings.audit, store.key, counts.audit_failed))
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
@@ -99,7 +98,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         fetch = counts.fetching(fhir.within_budget(fhir_servers[g.client.name]))
         profile = Profile(g.client.profile, g.client.preference_list, g.client.issuer)
         heard = g.heard = Heard(service, body, datetime.now(UTC), profile)
-        answer = (traced or evaluate)(served.evaluator, service, body, heard.now, profile, fetch)
+        answer = evaluate(served.evaluator, service, body, heard.now, profile, fetch)
         heard.fetched = answer.chart.fetched if answer.chart is not None else {}
         calls.answered(answer, served.evaluator.pack.version)
         counts.findings(service, answer)

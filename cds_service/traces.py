@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import wraps
+from collections.abc import Mapping
 from http import HTTPStatus
 from multiprocessing.util import Finalize
-from types import FunctionType
-from typing import Any, ParamSpec
+from typing import Any
 
 from flask import g, request
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -28,14 +25,9 @@ from opentelemetry.util.types import AttributeValue
 from cds_service import __version__
 from cds_service.chart.fetched import Queried
 from cds_service.content.model import Service
-from cds_service.evaluate import Answer
 from cds_service.logs import Tell
-from cds_service.protocol.faults import Fault
 
-_P = ParamSpec("_P")
 _PATHS = {"call_service": "/cds-services/{id}", "take_feedback": "/cds-services/{id}/feedback"}
-# What evaluate calls on the way of a request, each a span of its name.
-_STEPS = ("decode_request", "relevant_orders", "fill_gaps", "patient_facts", "judge", "order_cards")
 _CLOSE_SECONDS = 2
 
 
@@ -73,7 +65,6 @@ class Traces:
         caller = self._parent.extract({"traceparent": request.headers.get("traceparent", "")})
         attributes = {"http.request.method": "POST", "http.route": path, "url.scheme": request.scheme}
         g.span = self._tracer.start_span(f"POST {path}", caller, SpanKind.SERVER, attributes)
-        g.within = set_span_in_context(g.span)
 
     def telling(self, log: Tell) -> Tell:
         """``log``, told of the trace too; the span of a call ends with what the log is told."""
@@ -103,48 +94,6 @@ class Traces:
             g.span.set_status(StatusCode.ERROR)
         g.span.end()
 
-    def through(self, way: Callable[_P, Answer]) -> Callable[_P, Answer]:
-        """The same ``way``, evaluate, with a span around each of its steps; the rules that fired are told of.
-
-        It is the code of ``way`` with other steps, so ``way`` itself stays as readable and as fast as it is.
-        """
-        assert isinstance(way, FunctionType)  # noqa: S101  (whose code is used)
-        steps = {name: self._timed(way.__globals__[name]) for name in _STEPS}
-        watched = FunctionType(way.__code__, way.__globals__ | steps, argdefs=way.__defaults__)
-
-        def answer_to(*arguments: _P.args, **more: _P.kwargs) -> Answer:
-            answer: Answer = watched(*arguments, **more)
-            rules = [finding.topic for judged in answer.judged for finding in judged.decided.cards]
-            g.span.set_attribute("cds_service.rules", rules)
-            return answer
-
-        return answer_to
-
-    def _timed(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        attributes = {"code.function.name": f"{step.__module__}.{step.__qualname__}"}
-
-        @wraps(step)
-        def timed(*arguments: Any, **more: Any) -> Any:
-            with self._span(step.__name__, attributes):
-                return step(*arguments, **more)
-
-        return timed
-
-    @contextmanager
-    def _span(self, name: str, attributes: Mapping[str, AttributeValue]) -> Iterator[None]:
-        span = self._tracer.start_span(name, g.within, attributes=attributes)
-        outer, g.within = g.within, set_span_in_context(span)
-        try:
-            yield
-        except Exception as error:
-            span.set_attribute("error.type", type(error).__name__)  # its words may quote the chart
-            if not isinstance(error, Fault):
-                span.set_status(StatusCode.ERROR)
-            raise
-        finally:
-            g.within = outer
-            span.end()
-
     def queried(self, query: Queried) -> None:
         """One search at a FHIR server was made for this request."""
         resource = query.search.resource
@@ -161,7 +110,8 @@ class Traces:
             attributes["http.response.status_code"] = query.status
         if query.problem:
             attributes["error.type"] = query.problem
-        span = self._tracer.start_span(f"GET {resource}", g.within, SpanKind.CLIENT, attributes, start_time=query.began)
+        call = set_span_in_context(g.span)
+        span = self._tracer.start_span(f"GET {resource}", call, SpanKind.CLIENT, attributes, start_time=query.began)
         if query.problem:
             span.set_status(StatusCode.ERROR)
         span.end(query.ended)
