@@ -17,6 +17,8 @@ def app_with(tmp_path, status):
     table = cards / "vitamin-b12/decisions/imPlatelets/table.yaml"
     text = re.sub(r"\nversion: \S+", "\nversion: 9.0.0", table.read_text())
     table.write_text(text.replace("status: active", f"status: {status}"))
+    pack = cards / "vitamin-b12/pack.yaml"
+    pack.write_text(re.sub(r"\nversion: \S+", "\nversion: 9.0.0", pack.read_text()))
     assert update_lock(cards) == []
     return create_app(Settings(cards=cards, loopback=True, key="tests")).test_client()
 
