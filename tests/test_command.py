@@ -188,3 +188,10 @@ def test_content_is_not_locked_while_scenarios_are_answered_otherwise(tmp_path):
     shutil.rmtree(tmp_path / "fixtures")
     assert CliRunner().invoke(main, ["check", "--update-lock", str(tmp_path / "cards")]).exit_code == 0
     assert (tmp_path / "cards/lock.json").read_bytes() != before
+
+
+def test_an_unknown_scenario_is_answered_with_the_nearest_names():
+    told = CliRunner().invoke(main, ["sample", "platelets-and-im/exactlyTwentyfive"])
+    assert told.exit_code == 2
+    assert "platelets-and-im/exactlyTwentyFive" in told.output
+    assert len(told.output) < 500
