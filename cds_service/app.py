@@ -67,6 +67,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     store = Store(settings.store, settings.uuid_key())
     serving = Serving(settings, store.key)
     counts = Counts()
+    counts.serving(*serving.told())
     pack = serving.now().evaluator.pack
     gate = Gate(settings, pack.services, pack.templates, counts.refused)
     fhir_servers = allowed_servers(settings, gate.clients)
@@ -154,7 +155,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     @app.get("/metrics")
     def measured() -> Response:
         served = serving.now()
-        counts.serving(served.evaluator.pack.version, served.off, bool(serving.content_problem))
+        counts.serving(*serving.told())
         counts.state(
             shown=served.evaluator.shown,
             site_refused=bool(serving.site_problem),

@@ -5,11 +5,13 @@ Findings of shadow decisions are counted like the others, which is the whole of 
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.values import ValueClass
 
 from cds_service.chart.fetched import Fetch, Fetched, FhirAccess
@@ -81,38 +83,38 @@ class Counts:
             "1 for the version of the content that is served",
             ["version"],
             registry=self._registry,
-            multiprocess_mode="max",
+            multiprocess_mode="livemostrecent",
         )
         self._content_refused = Gauge(
             "cds_service_content_refused",
             "1 while the content's folder holds content that was refused, and older content is served",
             registry=self._registry,
-            multiprocess_mode="max",
+            multiprocess_mode="livemostrecent",
         )
         self._off = Gauge(
             "cds_service_decision_off",
-            "1 for each decision that the site has switched off",
+            "1 for each decision that the site has switched off, 0 for the others",
             ["decision"],
             registry=self._registry,
-            multiprocess_mode="max",
+            multiprocess_mode="livemostrecent",
         )
         self._store = Gauge(
             "cds_service_store_reachable",
             "1 while feedback would be kept, 0 while it would not",
             registry=self._registry,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="livemostrecent",
         )
         self._site = Gauge(
             "cds_service_site_refused",
             "1 while the site's settings as they stand are refused and the old ones go on",
             registry=self._registry,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="livemostrecent",
         )
         self._shown = Gauge(
             "cds_service_content_shown",
             "1 if the cards of the content are shown, 0 if it runs as shadow",
             registry=self._registry,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="livemostrecent",
         )
 
     def call(self, service: str, status: int, seconds: float) -> None:
@@ -169,16 +171,18 @@ class Counts:
 
         return counted
 
-    def serving(self, version: str, off: Iterable[str], content_refused: bool) -> None:
-        """What is served now: the content's version, the decisions switched off, whether newer content was refused."""
+    def serving(self, version: str, off: Mapping[str, bool], content_refused: bool) -> None:
+        """What is served now: the content's version, which decisions are off, whether newer content was refused.
+
+        Also to be called at the start, so that a later version takes the place of the first.
+        """
         if self._version not in ("", version):
             self._content.labels(self._version).set(0)
         self._version = version
         self._content.labels(version).set(1)
         self._content_refused.set(content_refused)
-        self._off.clear()
-        for decision in off:
-            self._off.labels(decision).set(1)
+        for decision, is_off in off.items():
+            self._off.labels(decision).set(is_off)
 
     def state(self, *, shown: bool, site_refused: bool, store_reachable: bool) -> None:
         """Whether cards are shown, the site's file was refused, and feedback would be kept."""
@@ -189,7 +193,20 @@ class Counts:
     def text(self) -> bytes:
         """Everything in the Prometheus text format."""
         if ValueClass.__name__ == "MmapedValue":  # several workers share a folder of values
+            _bury_the_dead(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
             return generate_latest(registry)
         return generate_latest(self._registry)
+
+
+def _bury_the_dead(folder: Path) -> None:
+    """Takes away what killed workers said of themselves; what they counted stays."""
+    for path in folder.glob("gauge_live*_*.db"):
+        worker = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            mark_process_dead(worker)  # type: ignore[no-untyped-call]
+        except PermissionError:  # alive, another user's
+            continue

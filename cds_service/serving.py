@@ -140,6 +140,12 @@ class Serving:
                 threading.Thread(target=self._read, args=[is_due], name="content", daemon=True).start()
         return self._served
 
+    def told(self) -> tuple[str, dict[str, bool], bool]:
+        """What is served: the content's version, for each decision whether it is off, whether content was refused."""
+        served = self._served
+        pack = served.evaluator.pack
+        return pack.version, {name: name in served.off for name in pack.decisions}, bool(self.content_problem)
+
     def _stamps(self) -> tuple[_Stamp, _Stamp]:
         return _stamp(self._settings.site), _stamp(self._settings.cards / LOCK)
 

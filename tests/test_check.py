@@ -1,5 +1,7 @@
 """``check`` finds what is wrong with content and says where."""
 
+import json
+import re
 import shutil
 
 import pytest
@@ -25,6 +27,11 @@ def edit(cards, file, old, new):
     text = path.read_text()
     assert old in text, f"{old!r} is not in {file}"
     path.write_text(text.replace(old, new, 1))
+
+
+def raise_versions(cards, *files):
+    for file in ("pack.yaml", *files):
+        edit(cards, file, "\nversion: 1.", "\nversion: 9.")
 
 
 def found(cards, *, lock=False):
@@ -92,16 +99,39 @@ def test_a_defect_is_found_with_file_and_line(cards, file, old, new, expected):
 def test_changed_content_without_a_new_version_fails_and_cannot_be_locked(cards):
     edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
     assert any("imPlatelets changed without a new version" in p for p in found(cards, lock=True))
-    assert update_lock(cards)
-    edit(cards, "decisions/imPlatelets/table.yaml", "\nversion: 1.", "\nversion: 9.")
+    before = (cards / "lock.json").read_bytes()
+    decision, pack = update_lock(cards)
+    assert re.search(r"imPlatelets/table\.yaml:\d+: version: decision:imPlatelets changed without", decision)
+    assert re.search(r"pack\.yaml:3: version: pack:vitamin-b12 changed without a new version", pack)
+    assert (cards / "lock.json").read_bytes() == before
+    raise_versions(cards, "decisions/imPlatelets/table.yaml")
+    assert all(": lock: " in p for p in found(cards, lock=True))
     assert update_lock(cards) == []
     assert found(cards, lock=True) == []
 
 
+@pytest.mark.parametrize("file", ["decisions/imPlatelets/table.yaml", "pack.yaml"])
+def test_a_decision_and_its_pack_get_new_versions_together(cards, file):
+    """Else one version of the pack would name two contents."""
+    edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
+    edit(cards, file, "\nversion: 1.", "\nversion: 9.")
+    (refused,) = update_lock(cards)
+    assert ": version: " in refused
+
+
+def test_a_lock_that_knows_more_than_there_is_says_so(cards):
+    lock = cards / "lock.json"
+    known = json.loads(lock.read_text())
+    known["digests"]["decision:gone"] = "0"
+    lock.write_text(json.dumps(known))
+    with pytest.raises(ContentError, match="pack:vitamin-b12 changed without a new version"):
+        create_app(Settings(cards=cards))
+
+
 def test_finding_numbers_are_never_given_twice_and_never_change(cards):
     before = load_pack(cards).findings
-    edit(cards, "decisions/imPlatelets/table.yaml", "\nversion: 1.", "\nversion: 9.")
-    update_lock(cards)
+    raise_versions(cards, "decisions/imPlatelets/table.yaml")
+    assert update_lock(cards) == []
     after = load_pack(cards).findings
     assert before.items() <= after.items()
     assert len(set(after.values())) == len(after) > len(before)

@@ -169,3 +169,29 @@ def test_check_names_the_scenarios_that_no_longer_hold(tmp_path):
     assert checked.exit_code == 1
     assert all(": fixture: " in line and "platelets-and-im.yaml:" in line for line in checked.output.splitlines())
     assert "missing card imPlateletsThickNeedle" in checked.output
+
+
+def test_content_is_not_locked_while_scenarios_are_answered_otherwise(tmp_path):
+    """The lock is what publishes content."""
+    for folder in ("cards", "fixtures"):
+        shutil.copytree(packaged(folder), tmp_path / folder)
+    pack = tmp_path / "cards/vitamin-b12"
+    table = pack / "decisions/imPlatelets/table.yaml"
+    for path in (table, pack / "pack.yaml"):
+        path.write_text(path.read_text().replace("\nversion: 1.", "\nversion: 9.", 1))
+    table.write_text(table.read_text().replace("'< 25'", "'< 26'").replace("'[25..50]'", "'[26..50]'"))
+    before = (tmp_path / "cards/lock.json").read_bytes()
+    told = CliRunner().invoke(main, ["check", "--update-lock", str(tmp_path / "cards")])
+    assert told.exit_code == 1
+    assert all(": fixture: " in line for line in told.output.splitlines())
+    assert (tmp_path / "cards/lock.json").read_bytes() == before
+    shutil.rmtree(tmp_path / "fixtures")
+    assert CliRunner().invoke(main, ["check", "--update-lock", str(tmp_path / "cards")]).exit_code == 0
+    assert (tmp_path / "cards/lock.json").read_bytes() != before
+
+
+def test_an_unknown_scenario_is_answered_with_the_nearest_names():
+    told = CliRunner().invoke(main, ["sample", "platelets-and-im/exactlyTwentyfive"])
+    assert told.exit_code == 2
+    assert "platelets-and-im/exactlyTwentyFive" in told.output
+    assert len(told.output) < 500

@@ -47,7 +47,7 @@ def test_a_changed_threshold_is_told_for_exactly_those_whom_it_touches(stricter)
     assert told["versions"] == {"imPlatelets": {"old": "1.1.0", "new": "1.2.0"}}
     other = [change["request"] for change in told["changes"] if "other" in change["kinds"]]
     assert "platelets-and-im/exactlyTwentyFive" in other
-    assert "platelets-and-im/belowTwentyFive" not in other
+    assert "platelets-and-im/transfusionFirst" not in other
     change = next(one for one in told["changes"] if one["request"] == "platelets-and-im/exactlyTwentyFive")
     (before,), (after,) = change["old"]["cards"], change["new"]["cards"]
     assert (before["indicator"], after["indicator"]) == ("warning", "critical")
@@ -60,9 +60,21 @@ def test_the_text_names_the_gravest_changes_first(stricter):
     text = run(CARDS, stricter, *STORIES).stdout
     assert "get other cards" in text
     assert "imPlateletsTransfusionFirst (critical):" in text
-    first, later = text.index(": other cards\n"), text.index(": other words only\n")
+    first, later = text.index(": other cards\n"), text.index("imPlateletsTransfusionFirst: other words only, ")
     assert first < later
-    assert "below 26" in text[later:]
+    headings = [line for line in text[later:].splitlines() if ": other words only, " in line]
+    assert text[later:].count("below 26") == sum("Transfusion" in line for line in headings)
+
+
+def test_an_order_that_only_got_another_id_is_no_other_order(tmp_path):
+    """Ids of created resources are keyed with the decision's version."""
+    cards = tmp_path / "renumbered"
+    shutil.copytree(CARDS, cards)
+    for table in cards.glob("vitamin-b12/decisions/*/table.yaml"):
+        table.write_text(table.read_text(encoding="utf-8").replace("\nversion: 1.", "\nversion: 9."), encoding="utf-8")
+    told = json.loads(run(CARDS, cards, "--format", "json").stdout)
+    assert len(told["versions"]) > 20
+    assert told["changed"]["requests"] == 0
 
 
 def test_what_is_neither_a_folder_nor_a_revision_is_wrong_use(tmp_path):

@@ -1,7 +1,10 @@
 """What is counted, and that a shadow decision is counted and shown to nobody."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 from cds_service.app import create_app
 from cds_service.content.check import update_lock
@@ -17,6 +20,8 @@ def app_with(tmp_path, status):
     table = cards / "vitamin-b12/decisions/imPlatelets/table.yaml"
     text = re.sub(r"\nversion: \S+", "\nversion: 9.0.0", table.read_text())
     table.write_text(text.replace("status: active", f"status: {status}"))
+    pack = cards / "vitamin-b12/pack.yaml"
+    pack.write_text(re.sub(r"\nversion: \S+", "\nversion: 9.0.0", pack.read_text()))
     assert update_lock(cards) == []
     return create_app(Settings(cards=cards, loopback=True, key="tests")).test_client()
 
@@ -50,7 +55,7 @@ def test_a_draft_or_retired_decision_is_not_even_asked(tmp_path, request_for):
     for status in ("draft", "retired"):
         client = app_with(tmp_path, status)
         assert client.post(ORDER_SELECT, json=body).json == {"cards": []}
-        assert "imPlatelets" not in client.get("/metrics").text
+        assert 'findings_total{decision="imPlatelets"' not in client.get("/metrics").text
 
 
 def test_no_value_of_a_patient_stands_in_the_metrics(request_for):
@@ -89,3 +94,29 @@ def test_what_is_served_and_kept_can_be_watched(tmp_path, pack):
     told = lost.test_client().get("/metrics").text
     assert f"cds_service_content_shown {float(pack.reviewed)}" in told
     assert "cds_service_store_reachable 0.0" in told
+
+
+def test_what_one_worker_said_last_outlives_no_other_worker(tmp_path):
+    """A worker that was killed leaves its file of values behind; another tells what is so now."""
+    script = (
+        "import sys; from cds_service.counts import Counts; counts = Counts();"
+        "counts.serving('1', {'a': False}, False);"
+        "counts.serving(sys.argv[1], {'a': sys.argv[2] == 'off', 'b': False}, sys.argv[2] == 'off');"
+        "print(counts.text().decode())"
+    )
+
+    def worker(*words):
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-c", script, *words], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    said = worker("2", "off")
+    assert 'cds_service_decision_off{decision="a"} 1.0' in said
+    assert "cds_service_content_refused 1.0" in said
+    said = worker("3", "on")
+    assert 'cds_service_decision_off{decision="a"} 0.0' in said
+    assert "cds_service_content_refused 0.0" in said
+    assert 'cds_service_content{version="1"} 0.0' in said
+    assert 'cds_service_content{version="2"}' not in said
+    assert 'cds_service_content{version="3"} 1.0' in said

@@ -210,7 +210,7 @@ def test_a_decision_is_switched_off_and_on_without_a_restart(tmp_path, with_site
     site.write_text("[decisions]\noff = []  # again\n")
     assert until(lambda: ours.get("/readyz").json["site"]["off"] == [])
     assert topics(ours, body) == ["imPlateletsTransfusionFirst"]
-    assert "cds_service_decision_off{" not in ours.get("/metrics").text
+    assert 'cds_service_decision_off{decision="imPlatelets"} 0.0' in ours.get("/metrics").text
 
 
 def test_a_broken_overlay_is_refused_whole_and_the_old_one_goes_on(tmp_path, with_site, request_for):

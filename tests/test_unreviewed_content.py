@@ -63,9 +63,10 @@ def test_a_review_of_an_older_version_does_not_count(request_body, tmp_path):
 def test_a_review_of_one_decision_ends_the_notice_on_its_cards_only(request_body, tmp_path):
     cards = tmp_path / "cards"
     shutil.copytree(packaged("cards"), cards)
-    table = cards / "vitamin-b12/decisions/imPlatelets/table.yaml"
-    text = re.sub(r"\nversion: \S+", "\nversion: 9.0.0", table.read_text())
-    table.write_text(text + 'review: {date: "2026-11-23", role: Pharmacist, version: 9.0.0}\n')
+    pack, table = (cards / "vitamin-b12" / name for name in ("pack.yaml", "decisions/imPlatelets/table.yaml"))
+    for path in (pack, table):
+        path.write_text(re.sub(r"\nversion: \S+", "\nversion: 9.0.0", path.read_text()))
+    table.write_text(table.read_text() + 'review: {date: "2026-11-23", role: Pharmacist, version: 9.0.0}\n')
     assert update_lock(cards) == []
     client = create_app(Settings(cards=cards, loopback=True)).test_client()
     (card,) = client.post(ORDER_SELECT, json=request_body).json["cards"]

@@ -243,6 +243,9 @@ class MedicationRequest(Element, kw_only=True):
     eventHistory: list[Reference] | None = None
 
 
+# Describes the types to msgspec while no other thread can: where two threads do so at once, the process may crash.
+msgspec.json.Decoder(MedicationRequest)
+
 # Elements that repeat in R4 and that clients are known to send as one object (field.md 0.1, sandbox.md).
 REPEATING = (
     "category",

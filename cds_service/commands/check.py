@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
-from cds_service.commands.common import evaluator_of
 from cds_service.content.check import check as check_content
 from cds_service.content.check import update_lock
 from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.content.site import read_site
+from cds_service.evaluate import Evaluator
 from cds_service.replay.run import in_process
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.settings import Settings
 from cds_service.suggestions import template_words
 
+_KEY = b"no uuid is looked at"
+
 
 @click.command()
 @click.argument("cards_dir", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--update-lock", "update", is_flag=True, help="Write digests after a version bump.")
+@click.option("--update-lock", "update", is_flag=True, help="If all holds, lock the new versions.")
 @click.option(
     "--site",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -37,11 +40,12 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
     """
     cards = cards_dir or Settings().cards
     try:
-        problems = update_lock(cards) if update else []
         overlay = read_site(site or Settings().site)
-        problems = problems or check_content(cards, template_words(load_pack(cards, overlay)), overlay)
-        if not problems and not overlay.digest:  # scenarios are of the content as it stands, not of one site
+        problems = check_content(cards, template_words(load_pack(cards, overlay)), overlay, to_lock=update)
+        if not problems and (update or not overlay.digest):
             problems = _scenarios_that_differ(cards)
+        if update and not problems:
+            problems = update_lock(cards)
     except ContentError as error:
         problems = list(error.problems)
     if form == "json":
@@ -57,11 +61,14 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
 
 
 def _scenarios_that_differ(cards: Path) -> list[str]:
-    """``file:line: fixture: case: difference`` for every scenario beside the content that answers otherwise."""
+    """``file:line: fixture: case: difference`` for every scenario beside the content that answers otherwise.
+
+    Scenarios are of the content as it stands, not of one site.
+    """
     fixtures = cards.resolve().parent / "fixtures"
     if not (fixtures / "scenarios").is_dir():
         return []
-    fire = in_process(evaluator_of(cards))
+    fire = in_process(Evaluator.prepare(load_pack(cards), zone=ZoneInfo(Settings().time_zone), key=_KEY))
     found = []
     for scenario in read_scenarios(fixtures):
         case = scenario.name.rpartition("/")[2]

@@ -13,7 +13,7 @@ import click
 from cds_service.commands.common import Moment, evaluator_of
 from cds_service.packaged import packaged
 from cds_service.replay.cases import read_cases
-from cds_service.replay.impact import KINDS, Impact, as_data
+from cds_service.replay.impact import KINDS, Change, Impact, as_data
 from cds_service.replay.impact import impact as impact_of
 from cds_service.replay.revisions import RevisionError, materialised
 
@@ -73,11 +73,12 @@ def _as_text(told: Impact) -> str:
     if moved:
         lines += ["", "rules that speak more or less often"]
         lines += [f"  {rule.topic} ({rule.indicator}): {rule.old} -> {rule.new}" for rule in moved]
+    reworded: dict[tuple[str, ...], list[Change]] = {}
     for change in told.changes:
-        lines += ["", f"{change.name}: {', '.join(KINDS[kind] for kind in change.kinds)}"]
         if change.kinds == ("words",):
-            lines += [f"  {line}" for line in change.words]
+            reworded.setdefault(change.rules, []).append(change)
             continue
+        lines += ["", f"{change.name}: {', '.join(KINDS[kind] for kind in change.kinds)}"]
         for sign, result in (("-", change.old), ("+", change.new)):
             if result.fault:
                 lines.append(f"  {sign} {result.fault}")
@@ -86,4 +87,7 @@ def _as_text(told: Impact) -> str:
                 lines += [f"  {sign}   {one['label']}" for one in card.get("suggestions", [])]
             if not result.fault and not result.cards:
                 lines.append(f"  {sign} no card")
+    for rules, changes in reworded.items():
+        lines += ["", f"{', '.join(rules)}: other words only, {len(changes)} times, as at {changes[0].name}"]
+        lines += [f"  {line}" for line in changes[0].words]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from difflib import get_close_matches
 
 import click
 import msgspec
@@ -10,15 +11,14 @@ import msgspec
 from cds_service.commands.common import load
 from cds_service.packaged import packaged
 from cds_service.replay.run import templates_of
-from cds_service.replay.scenarios import read_scenarios
+from cds_service.replay.scenarios import SAMPLE, read_scenarios
 from cds_service.settings import Settings
 
 _json = msgspec.json.Encoder(decimal_format="number")
-_DEFAULT_SAMPLE = "platelets-and-im/belowTwentyFive"
 
 
 @click.command()
-@click.argument("scenario", default=_DEFAULT_SAMPLE)
+@click.argument("scenario", default=SAMPLE)
 def sample(scenario: str) -> None:
     """Print a hook request that is right today, for curl.
 
@@ -27,7 +27,8 @@ def sample(scenario: str) -> None:
     """
     found = {known.name: known for known in read_scenarios(packaged("fixtures"))}
     if scenario not in found:
-        raise click.UsageError(f"no scenario {scenario!r}; there are: {', '.join(sorted(found))}")
+        near = get_close_matches(scenario, found, n=5, cutoff=0)
+        raise click.UsageError(f"no scenario {scenario!r}; of {len(found)} the nearest are: {', '.join(near)}")
     pack = load(Settings().cards)
     service = next((s for s in pack.services.values() if s.hook == found[scenario].hook), None)
     if service is None:

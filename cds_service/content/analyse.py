@@ -111,7 +111,7 @@ def findings(pack: Pack, decision: Decision) -> Iterator[tuple[str, int, str]]:
     """
     axes = [classes_of(pack, decision, number) for number in range(len(decision.inputs))]
     reached = 0
-    gaps: list[str] = []
+    gaps: list[tuple[int, str]] = []
     overlaps: list[tuple[int, str]] = []
     for cell in product(*axes):
         hits = (1 << len(decision.rules)) - 1
@@ -120,18 +120,17 @@ def findings(pack: Pack, decision: Decision) -> Iterator[tuple[str, int, str]]:
         first = hits & -hits
         reached |= hits if decision.hit_policy == "COLLECT" else first
         if not hits and decision.hit_policy != "COLLECT":
-            gaps.append(f"no rule for {_words(decision, [fact for _, fact in cell])}")
+            gaps.append((-1, f"no rule for {_words(decision, [fact for _, fact in cell])}"))
         if hits != first and decision.hit_policy == "UNIQUE":
             both = [r for r in range(len(decision.rules)) if hits >> r & 1]
             names = " and ".join(decision.rules[r].id for r in both)
             overlaps.append((both[1], f"{names} both hit {_words(decision, [fact for _, fact in cell])}"))
-    for text in gaps[:_SHOWN]:
-        yield "gap", -1, text
-    for index, text in overlaps[:_SHOWN]:
-        yield "overlap", index, text
-    for kind, found in (("gap", len(gaps)), ("overlap", len(overlaps))):
-        if found > _SHOWN:
-            yield kind, -1, f"and {found - _SHOWN} more like these"
+    for kind, found in (("gap", gaps), ("overlap", overlaps)):
+        for index, text in found[: _SHOWN - 1]:
+            yield kind, index, text
+        for index, text in found[_SHOWN - 1 : _SHOWN]:
+            more = len(found) - _SHOWN
+            yield kind, index, f"{text} (and {more} more like these)" if more else text
     for index, rule in enumerate(decision.rules):
         if not reached >> index & 1:
             yield "unreachable", index, f"rule {rule.id} is never reached"

@@ -28,11 +28,17 @@ _LONGEST_DATE = 10
 _MOST_TEMPLATES, _LONGEST_TEMPLATE = 12, 1500
 
 
-def check(cards: Path, regimens_of: Mapping[str, TemplateWords] | None = None, site: Site | None = None) -> list[str]:
+def check(
+    cards: Path,
+    regimens_of: Mapping[str, TemplateWords] | None = None,
+    site: Site | None = None,
+    *,
+    to_lock: bool = False,
+) -> list[str]:
     """Every finding about a ``cards`` folder, sorted by file and line; an empty list is a pass.
 
     ``regimens_of`` are the order templates in words, for the length of summaries; ``site`` is an overlay to check
-    with it.
+    with it; ``to_lock`` asks whether it may be locked instead of whether it is.
     """
     try:
         pack = load_pack(cards, site)
@@ -42,7 +48,7 @@ def check(cards: Path, regimens_of: Mapping[str, TemplateWords] | None = None, s
     folder = next(cards.glob("*/pack.yaml")).parent
     found = [
         *_keys(folder),
-        *lock_problems(cards, pack),
+        *(_version_problems(cards, pack) if to_lock else lock_problems(cards, pack)),
         *_tables(pack),
         *_texts(pack, regimens_of or {}),
         *_unused(folder, pack),
@@ -57,24 +63,16 @@ def check(cards: Path, regimens_of: Mapping[str, TemplateWords] | None = None, s
 
 
 def update_lock(cards: Path) -> list[str]:
-    """Write digests and finding numbers after a version bump; what still stands in the way, if anything does.
+    """Write digests and finding numbers after a version bump; what stands in the way, if anything does.
 
-    A decision whose files changed while its version did not is refused.
+    A decision whose files changed while its version did not is refused, and so is a pack of changed decisions that
+    kept its own.
     """
     pack = load_pack(cards)
-    folder = next(cards.glob("*/pack.yaml")).parent
-    path = cards / "lock.json"
-    lock = read_lock(path)
-    digests = folder_digests(folder)
-    versions = _versions(pack)
-    refused = [
-        f"{path}:1: version: {name} changed without a new version (still {versions[name]})"
-        for name, digest in digests.items()
-        if lock.versions.get(name) == versions[name] and lock.digests.get(name, digest) != digest
-    ]
-    if refused:
+    if refused := sorted(_version_problems(cards, pack)):
         return refused
-    numbers = dict(lock.findings)
+    path = cards / "lock.json"
+    numbers = dict(read_lock(path).findings)
     following = max(numbers.values(), default=0) + 1
     for decision in pack.decisions.values():
         if decision.kind == "card":
@@ -83,7 +81,7 @@ def update_lock(cards: Path) -> list[str]:
                 if not rule.then.silent and key not in numbers:
                     numbers[key] = following
                     following += 1
-    write_lock(path, Lock(versions, digests, numbers))
+    write_lock(path, Lock(_versions(pack), folder_digests(cards / pack.id), numbers))
     return []
 
 
@@ -100,17 +98,26 @@ def _keys(folder: Path) -> Iterator[str]:
 
 def lock_problems(cards: Path, pack: Pack) -> Iterator[str]:
     """Where files, versions and ``lock.json`` do not agree; also looked at before serving (Z27)."""
-    folder = cards / pack.id
+    yield from _version_problems(cards, pack)
     path = cards / "lock.json"
     lock = read_lock(path)
-    versions = _versions(pack)
-    for name, digest in folder_digests(folder).items():
-        if lock.digests.get(name) == digest and lock.versions.get(name) == versions[name]:
+    for name, version in _versions(pack).items():
+        if lock.versions.get(name) != version:
+            yield f"{path}:1: lock: {name} {version} is not locked; run check --update-lock"
+
+
+def _version_problems(cards: Path, pack: Pack) -> Iterator[str]:
+    """What differs from the lock under the version that the lock knows: one version names one content, for ever."""
+    lock = read_lock(cards / "lock.json")
+    digests = folder_digests(cards / pack.id)
+    changed = [name for name in {**digests, **lock.digests} if lock.digests.get(name) != digests.get(name)]
+    whole = f"pack:{pack.id}"
+    for name, version in _versions(pack).items():
+        if lock.versions.get(name) != version or not (name in changed or (name == whole and changed)):
             continue
-        if lock.versions.get(name) == versions[name]:
-            yield f"{path}:1: version: {name} changed without a new version (still {versions[name]})"
-        else:
-            yield f"{path}:1: lock: {name} {versions[name]} is not locked; run check --update-lock"
+        path = cards / pack.id / "pack.yaml" if name == whole else pack.decisions[name.removeprefix("decision:")].path
+        line = line_of(path, ("version",))
+        yield f"{path}:{line}: version: {name} changed without a new version (still {version})"
 
 
 def _tables(pack: Pack) -> Iterator[str]:

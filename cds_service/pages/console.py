@@ -19,7 +19,7 @@ from cds_service.pages.reading import columns_of, proof_of, rows_of, scenarios_b
 from cds_service.pages.trying import Tried, fire
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.replay.run import templates_of
-from cds_service.replay.scenarios import DEFAULT_NOW, Scenario, read_scenarios
+from cds_service.replay.scenarios import DEFAULT_NOW, SAMPLE, Scenario, read_scenarios
 from cds_service.serving import Serving
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
@@ -41,7 +41,6 @@ _MOST_BYTES = 2_000_000
 _PAGES = (("console.try_it", "Try"), ("console.content", "Content"), ("console.acceptance", "Acceptance"))
 _SPANS = (7, 30, 90, 365)  # days
 _COMMENTS = 50
-_SAMPLE = "platelets-and-im/belowTwentyFive"
 
 
 def console(serving: Serving, store: Store, cards: Path, fixtures: Path) -> Blueprint:
@@ -105,7 +104,7 @@ def console(serving: Serving, store: Store, cards: Path, fixtures: Path) -> Blue
             except FormError as error:
                 return show(400, entered=entered, problem=str(error), profile=profile)
             return fired(scenario, profile, entered=entered)
-        name = request.args.get("scenario", _SAMPLE)
+        name = request.args.get("scenario", SAMPLE)
         chosen = scenarios().get(name)
         if chosen is None:
             return show(404, problem="There is no such scenario.")

@@ -32,13 +32,15 @@ KINDS = {
 class Change:
     """One request that is answered otherwise: ``kinds`` of ``KINDS``, and both results.
 
-    ``words`` are the lines that cards of the same rule no longer say (``- ``) and say now (``+ ``).
+    ``words`` are the lines that cards of the same rule no longer say (``- ``) and say now (``+ ``), ``rules`` the
+    topics of these cards.
     """
 
     name: str
     patient: str
     kinds: tuple[str, ...]
     words: tuple[str, ...]
+    rules: tuple[str, ...]
     old: Result
     new: Result
 
@@ -86,8 +88,9 @@ def impact(old: Evaluator, new: Evaluator, cases: Iterable[Case]) -> Impact:
         patients.add(patient)
         kinds = tuple(_kinds(before, after, old.pack, new.pack))
         if kinds:
-            words = tuple(_lines(before, after, old.pack, new.pack))
-            changes.append(Change(case.name, patient, kinds, words, before, after))
+            words = list(_lines(before, after, old.pack, new.pack))
+            rules = tuple(dict.fromkeys(topic for topic, _ in words))
+            changes.append(Change(case.name, patient, kinds, tuple(line for _, line in words), rules, before, after))
     return Impact(
         versions=dict(_versions(old.pack, new.pack)),
         requests=requests,
@@ -125,12 +128,12 @@ def _kinds(before: Result, after: Result, old: Pack, new: Pack) -> Iterator[str]
         yield "words"
 
 
-def _lines(before: Result, after: Result, old: Pack, new: Pack) -> Iterator[str]:
+def _lines(before: Result, after: Result, old: Pack, new: Pack) -> Iterator[tuple[str, str]]:
     now = _by_rule(after)
     for one, card in _by_rule(before).items():
         if one in now:
             lines = ndiff(_words(card, old), _words(now[one], new))
-            yield from (line for line in lines if line[:2] in ("- ", "+ "))
+            yield from ((one[0], line) for line in lines if line[:2] in ("- ", "+ "))
 
 
 def _by_rule(result: Result) -> dict[tuple[str, int], Mapping[str, Any]]:
@@ -151,10 +154,16 @@ def _topic(card: Mapping[str, Any]) -> str:
 def _offered(card: Mapping[str, Any]) -> list[Any]:
     """The changes of FHIR that a card offers, without the ids and words of suggestions."""
     return [
-        [{key: action.get(key) for key in ("type", "resource", "resourceId")} for action in suggestion["actions"]]
-        + [suggestion.get("isRecommended", False)]
+        [_change(action) for action in suggestion["actions"]] + [suggestion.get("isRecommended", False)]
         for suggestion in card.get("suggestions", [])
     ]
+
+
+def _change(action: Mapping[str, Any]) -> tuple[Any, ...]:
+    resource = action.get("resource")
+    if action["type"] == "create":  # its id is new with every version of the decision
+        resource = {key: value for key, value in action["resource"].items() if key != "id"}
+    return action["type"], resource, action.get("resourceId")
 
 
 def _words(card: Mapping[str, Any], pack: Pack) -> list[str]:
@@ -189,6 +198,7 @@ def as_data(told: Impact) -> dict[str, Any]:
                 "patient": change.patient,
                 "kinds": list(change.kinds),
                 "words": list(change.words),
+                "rules": list(change.rules),
                 "now": change.new.now.isoformat(),
                 "old": answer(change.old),
                 "new": answer(change.new),

@@ -48,7 +48,7 @@ from cds_service.packaged import packaged  # noqa: E402
 from cds_service.protocol.faults import Fault  # noqa: E402
 from cds_service.protocol.profiles import Profile  # noqa: E402
 from cds_service.replay.run import templates_of  # noqa: E402
-from cds_service.replay.scenarios import Scenario, read_scenarios, search  # noqa: E402
+from cds_service.replay.scenarios import SAMPLE, Scenario, read_scenarios, search  # noqa: E402
 from cds_service.settings import Settings  # noqa: E402
 from cds_service.store import tables  # noqa: E402
 from cds_service.store.database import open_engine, read_url, reading  # noqa: E402
@@ -109,10 +109,7 @@ class Mix:
             service = services[scenario.hook]
             call = scenario.request(asked[scenario.hook], now)
             self.sent.append(self._complete(service, call))
-        belows = [
-            one for one in scenarios if one.name.startswith("platelets-and-im/") and one.patient == "kwame-mensah"
-        ]
-        chosen: Scenario = next(one for one in belows if one.name.endswith("belowTwentyFive"))
+        chosen: Scenario = next(one for one in scenarios if one.name == SAMPLE)
         service, call = services[chosen.hook], chosen.request(asked[chosen.hook], now)
         held = call["prefetch"].pop(_FETCHED)
         self.records = [entry["resource"] for entry in held["entry"]]

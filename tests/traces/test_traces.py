@@ -194,7 +194,7 @@ def test_what_is_no_call_of_ours_has_no_span(call, service, collector):
     requests.put(f"{service.base}{ORDER_SELECT}", json={}, timeout=10)
     before = len(collector.spans())
     call({})
-    assert len(collector.spans()) == before + 2  # its own, and that of its first step
+    assert len(collector.spans()) == before + 1
 
 
 def test_the_trace_of_the_caller_is_continued(call):
