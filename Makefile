@@ -56,7 +56,7 @@ lock: ## the lock files after a change of pyproject.toml; what is pinned stays
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/pip install --quiet --disable-pip-version-check uv
 	build/uv/bin/$(COMPILE) --extra dev pyproject.toml -o requirements.lock
-	build/uv/bin/$(COMPILE) --extra postgresql -c requirements.lock pyproject.toml -o deploy/requirements.lock
+	build/uv/bin/$(COMPILE) --extra opentelemetry --extra postgresql -c requirements.lock pyproject.toml -o deploy/requirements.lock
 	echo hatchling | build/uv/bin/$(COMPILE) -c requirements.lock - -o deploy/build.lock
 
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import hmac
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from flask import Flask, Response, g, request
@@ -16,6 +17,7 @@ from cds_service import __version__
 from cds_service.calls import Calls
 from cds_service.chart.allowed import AllowedServers
 from cds_service.chart.fhir_client import FhirClient, Limits
+from cds_service.content.model import Service
 from cds_service.counts import Counts
 from cds_service.evaluate import evaluate
 from cds_service.gate import Gate
@@ -28,11 +30,15 @@ from cds_service.protocol.openapi import openapi
 from cds_service.protocol.profiles import Profile
 from cds_service.recording.heard import Heard
 from cds_service.serving import Serving
-from cds_service.settings import Settings
+from cds_service.settings import Settings, traces_are_wanted
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
 from cds_service.trust.clients import Clients, ClientsError
 
+if TYPE_CHECKING:
+    from cds_service.traces import Traces
+
+_log = logging.getLogger("cds_service")
 _json = msgspec.json.Encoder(decimal_format="number")
 _CHUNK_BYTES = 65_536
 _OBJECTS_BEFORE_COLLECTION = 100_000
@@ -62,12 +68,16 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     serving = Serving(settings, store.key)
     counts = Counts()
     counts.serving(*serving.told())
-    fhir = FhirClient(fhir_limits(settings))
     pack = serving.now().evaluator.pack
     gate = Gate(settings, pack.services, pack.templates, counts.refused)
     fhir_servers = allowed_servers(settings, gate.clients)
-    calls = Calls(pack.services, counts, log, open_audit(settings.audit, store.key, counts.audit_failed))
     app = Flask("cds_service", static_folder=None)
+    traces = _traces(pack.services) if traces_are_wanted() else None
+    if traces is not None:
+        app.before_request(traces.begin)
+        log = traces.telling(log)
+    fhir = FhirClient(fhir_limits(settings), told=traces.queried if traces else None)
+    calls = Calls(pack.services, counts, log, open_audit(settings.audit, store.key, counts.audit_failed))
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -248,6 +258,16 @@ def fhir_limits(settings: Settings) -> Limits:
         bytes=settings.fhir_max_bytes,
         ca_bundle=str(settings.fhir_ca_bundle) if settings.fhir_ca_bundle else None,
     )
+
+
+def _traces(services: Mapping[str, Service]) -> Traces | None:
+    """What makes spans of calls; none without the extra: a cluster may set where spans go for everybody in it."""
+    try:
+        from cds_service.traces import Traces
+    except ModuleNotFoundError:
+        _log.warning("no traces are sent, though an OTLP endpoint is set: install cds-service[opentelemetry]")
+        return None
+    return Traces(services)
 
 
 def _body(limit: int) -> bytes:

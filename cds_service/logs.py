@@ -41,8 +41,8 @@ def request_id_of(header: str | None) -> str:
 def start_log(settings: Settings) -> Tell:
     """Sends every log of this process to stderr in one form; what returns writes the line of one call.
 
-    A line of a call has ``request_id``, ``service``, ``client``, ``status`` and ``seconds``, and for hooks ``cards``
-    (topic codes) and ``content`` (its version).
+    A line of a call has ``request_id``, ``service``, ``client``, ``status`` and ``seconds``, for hooks ``cards`` (topic
+    codes) and ``content`` (its version), and ``trace_id`` where spans are sent.
     """
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     shared: list[Processor] = [

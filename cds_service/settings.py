@@ -137,6 +137,18 @@ class Settings(BaseSettings):
         return hashlib.sha256(self.key.encode()).digest() if self.key else None
 
 
+def traces_are_wanted() -> bool:
+    """Whether spans of calls go to a collector.
+
+    The variables of OpenTelemetry alone say it: they say where to and how anyway, and a switch of our own could only
+    contradict them. https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+    """
+    told = os.environ.get
+    somewhere = told("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or told("OTEL_EXPORTER_OTLP_ENDPOINT")
+    disabled = told("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    return bool(somewhere) and not disabled and (told("OTEL_TRACES_EXPORTER") or "otlp") == "otlp"
+
+
 def _own_file() -> str:
     """A file in the user's folder for state that is to last (XDG), the same from whatever folder one starts."""
     try:

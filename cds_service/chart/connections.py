@@ -34,12 +34,16 @@ class OutOfTimeError(Exception):
 
 
 class Call:
-    """One search under way, from the thread that makes it. ``deadline`` is a moment of ``time.monotonic``."""
+    """One search under way, from the thread that makes it. ``deadline`` is a moment of ``time.monotonic``.
+
+    ``status`` is that of the last answer, ``None`` before there is one.
+    """
 
     def __init__(self, reach: Reach, deadline: float) -> None:
         self.reach = reach
         self.deadline = deadline
         self.over = False
+        self.status: int | None = None
         self._connection: _Connection | _SecureConnection | None = None
 
     def __enter__(self) -> Call:

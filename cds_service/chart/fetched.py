@@ -37,6 +37,25 @@ class Fetched:
     why: Why = Why.FAILED
 
 
+@dataclass(frozen=True, slots=True)
+class Queried:
+    """How one search at a server went, for whoever watches; of its URL only the host, of what was read nothing.
+
+    Times are nanoseconds since 1970. ``status`` is that of the last answer, ``None`` without one; ``problem`` is the
+    kind of failure that ended it, ``""`` if none did.
+    """
+
+    search: Search
+    host: str
+    port: int
+    began: int
+    ended: int
+    pages: int
+    status: int | None
+    problem: str
+    outcome: str
+
+
 class Fetch(Protocol):
     """Fetches searches of one patient, all at once; an answer for every key, whatever happens, and in time."""
 

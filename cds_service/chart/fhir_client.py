@@ -22,7 +22,7 @@ import requests
 from cds_service.chart.allowed import AllowedServers, NotAllowedError, Server
 from cds_service.chart.circuit import Circuit
 from cds_service.chart.connections import Call, OutOfTimeError, open_session
-from cds_service.chart.fetched import Fetch, Fetched, FhirAccess, Why
+from cds_service.chart.fetched import Fetch, Fetched, FhirAccess, Queried, Why
 from cds_service.chart.pages import NotFhirError, Pages, url_of
 from cds_service.declarations import Search
 
@@ -82,11 +82,20 @@ class _Peer:
 
 
 class FhirClient:
-    """Calls FHIR servers for the requests of one process. ``clock`` is that of the circuits."""
+    """Calls FHIR servers for the requests of one process. ``clock`` is that of the circuits.
 
-    def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    ``told`` is told of every search that was made, in the thread of its request.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        told: Callable[[Queried], None] | None = None,
+    ) -> None:
         self._limits = limits or Limits()
         self._clock = clock
+        self._told = told
         self._peers: OrderedDict[Server, _Peer] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -128,6 +137,9 @@ class FhirClient:
             failures = {one.search.key: one.end() for one in rounds}
             reached = _reached(failures.values())
             _tell(server, failures.values())
+            if self._told is not None:
+                for one in rounds:
+                    self._told(one.queried(failures[one.search.key]))
         finally:
             peer.circuit.leave(reached)
         return {one.search.key: one.fetched(failures[one.search.key]) for one in rounds}
@@ -149,6 +161,7 @@ class _Round:
     """One search of one request, under way in a thread of the server's."""
 
     future: Future[None]
+    _began = _ended = 0
 
     def __init__(self, limits: Limits, server: Server, search: Search, call: Call) -> None:
         self._limits = limits
@@ -159,6 +172,7 @@ class _Round:
 
     def start(self, peer: _Peer, patient_id: str, headers: Mapping[str, str], *, all_pages: bool) -> None:
         most = self._limits.pages if all_pages else 1
+        self._began = time.time_ns()
         self.future = peer.threads.submit(self._read, peer.session, patient_id, headers, most)
 
     def end(self) -> _FailedError | None:
@@ -175,6 +189,20 @@ class _Round:
         """What it brought: also the pages before one that failed."""
         raw = self._pages.raw()
         return Fetched(raw) if raw is not None else Fetched(why=failure.why if failure else Why.FAILED)
+
+    def queried(self, failure: _FailedError | None) -> Queried:
+        """How it went; what was given up ends now."""
+        return Queried(
+            self.search,
+            self._server.host,
+            self._server.port,
+            self._began,
+            self._ended or time.time_ns(),
+            self._pages.number,
+            self._call.status,
+            failure.kind if failure else "",
+            failure.why if failure and not self._pages.number else "read",
+        )
 
     def _read(self, session: requests.Session, patient_id: str, headers: Mapping[str, str], most: int) -> None:
         """Reads page after page.
@@ -202,6 +230,8 @@ class _Round:
                 if call.over or call.deadline - time.monotonic() < _SOON:
                     raise _too_late() from None
                 raise _FailedError(Why.FAILED, type(error).__name__, reached=False) from None
+            finally:
+                self._ended = time.time_ns()
 
 
 def _get(session: requests.Session, call: Call, url: str, headers: Mapping[str, str], most: int) -> bytes:
@@ -212,7 +242,7 @@ def _get(session: requests.Session, call: Call, url: str, headers: Mapping[str, 
         OutOfTimeError: it takes too long.
     """
     with session.get(url, headers=headers, timeout=call.left(), stream=True, allow_redirects=False) as response:
-        status = response.status_code
+        call.status = status = response.status_code
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise _FailedError(Why.REFUSED, f"status {status}", reached=True)
         if status != HTTPStatus.OK:

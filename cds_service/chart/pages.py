@@ -75,6 +75,11 @@ class Pages:
         """Bytes read."""
         return sum(len(page.body) for page in self._read)
 
+    @property
+    def number(self) -> int:
+        """How many were read."""
+        return len(self._read)
+
     def add(self, body: bytes, server: Server, asked: str) -> str:
         """Takes in the answer to ``asked``; gives the URL of the next page, ``""`` if there is none to be asked for.
 

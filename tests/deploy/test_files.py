@@ -100,7 +100,7 @@ def test_the_lock_files_pin_alike_and_the_image_gets_what_the_service_needs():
     assert few.items() <= every.items() and build.items() <= every.items() and "hatchling" in build
     asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     assert {re.split(r"[<>=;\[ ]", one)[0].replace(".", "-") for one in asked} <= set(few)
-    assert {"psycopg", "psycopg-binary"} <= set(few)
+    assert {"psycopg", "psycopg-binary", "opentelemetry-sdk"} <= set(few)
     assert not {"pytest", "mypy", "hypothesis", "pip"} & set(few)
 
 

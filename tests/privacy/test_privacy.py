@@ -1,4 +1,4 @@
-"""Nothing of a patient gets out: not into logs, audit, metrics, database or errors, on any way through the service.
+"""Nothing of a patient gets out: not into logs, audit, metrics, traces, database or errors, on any way through.
 
 A real server answers every scenario and every error path with values planted that cannot be mistaken; then everything
 that it wrote is searched for them. Cards are for the clinician: only who the patient is stays out of their words.
@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import pytest
 import requests
+from collector import Collector
 from joserfc.jwk import ECKey
 from planting import BORN, DIGITS, PERSON, WORD, finds, planted
 from servers import Service
@@ -30,6 +31,7 @@ from cds_service.replay.scenarios import read_scenarios
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 FEEDBACK = f"{ORDER_SELECT}/feedback"
 PATIENT, DRAFT = "kwame-mensah", "hydroxocobalamin-im-three-weekly"
+TRACE, BAGGAGE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", {"baggage": f"patient={PERSON}"}
 
 
 class Watched:
@@ -38,10 +40,12 @@ class Watched:
     def __init__(self, folder: Path, store: str = "", **environment: str) -> None:
         self.folder = folder
         self.log = folder / "log"
+        self.collector = Collector()
         self.service = Service(
             store or f"sqlite:///{folder / 'state' / 'store.sqlite3'}",
             self.log,
             CDS_SERVICE_AUDIT=str(folder / "audit.jsonl"),
+            **self.collector.environment,
             **environment,
         )
         self.session = requests.Session()
@@ -49,6 +53,7 @@ class Watched:
         self.cards = 0
 
     def __enter__(self) -> Watched:
+        self.collector.__enter__()
         self.service.start()
         return self
 
@@ -56,6 +61,7 @@ class Watched:
         self.session.close()
         if self.service.process.poll() is None:
             self.service.stop()
+        self.collector.__exit__()
 
     def send(self, body: Any, path: str = ORDER_SELECT, **more: Any) -> requests.Response:
         """A call; what its errors and headers say is looked at here, and of cards who the patient is."""
@@ -84,12 +90,12 @@ class Watched:
         ready = requests.get(f"{self.service.base}/readyz", timeout=10).content
         self.service.stop()
         files = {str(f.relative_to(self.folder)): f.read_bytes() for f in self.folder.rglob("*") if f.is_file()}
-        return files | {"/metrics": metrics, "/readyz": ready}
+        return files | {"/metrics": metrics, "/readyz": ready, "traces": self.collector.text().encode()}
 
     def assert_nothing_out(self, *needed: str, but: tuple[str, ...] = ()) -> dict[str, bytes]:
         """Nothing planted anywhere; ``needed`` must have been written at all, ``but`` are files of the test's own."""
         written = {name: data for name, data in self.written().items() if name not in but}
-        for name in ("/metrics", "log", "audit.jsonl", *needed):
+        for name in ("/metrics", "log", "audit.jsonl", "traces", *needed):
             assert written[name], name
         found = {name: finds(data) for name, data in written.items()}
         assert not any(found.values()), {name: places for name, places in found.items() if places}
@@ -155,7 +161,9 @@ def test_no_scenario_leaves_anything_of_a_patient_behind(tmp_path, pack):
         assert service.cards > 500, "they were judged at all"
         assert service.statuses() >= {412, 422}
         written = service.assert_nothing_out("state/store.sqlite3")
-    assert written["log"].count(b'"event":"call"') > 1000
+    calls = written["log"].count(b'"event":"call"')
+    assert calls > 1000
+    assert written["traces"].count(b'name: "POST /cds-services/{id}"') == calls
 
 
 def bad_calls(call) -> list[tuple[str, dict[str, Any]]]:
@@ -200,6 +208,8 @@ def bad_calls(call) -> list[tuple[str, dict[str, Any]]]:
         (ORDER_SELECT, {"body": good, "headers": {"Content-Type": f"text/{PERSON}"}}),
         (ORDER_SELECT, {"body": gzip.compress(text), "headers": {"Content-Encoding": "gzip"}}),
         (ORDER_SELECT, {"body": good, "headers": {"X-Request-ID": f"{PERSON} with spaces"}}),
+        (ORDER_SELECT, {"body": good, "headers": dict.fromkeys(("traceparent", "tracestate", "baggage"), PERSON)}),
+        (ORDER_SELECT, {"body": good, "headers": {"traceparent": TRACE, "tracestate": f"a={PERSON}", **BAGGAGE}}),
         (ORDER_SELECT, {"body": good, "headers": {"Cookie": PERSON, "User-Agent": PERSON, "Referer": PERSON}}),
         (ORDER_SELECT, {"body": b" " * 2_000_001 + text}),
         (f"{ORDER_SELECT}?patient={PERSON}", {"body": b"{}"}),
@@ -343,6 +353,7 @@ def test_no_fault_of_a_fhir_server_gets_into_logs_or_errors(tmp_path, call):
             assert service.send(body).status_code == 412
         written = service.assert_nothing_out()
     assert written["log"].count(b"FHIR server") > len(FHIR_FAULTS) / 2, "the faults were logged at all"
+    assert written["traces"].count(b'name: "GET ') > len(FHIR_FAULTS), "and traced"
 
 
 def test_no_token_gets_into_logs_or_errors(tmp_path, call):
