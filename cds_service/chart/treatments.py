@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from fractions import Fraction
 from typing import cast
 
 import msgspec
@@ -114,7 +113,7 @@ def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
     today = chart.now.astimezone(chart.zone).date()
     first = span.start.astimezone(chart.zone).date()
     last = (span.end - timedelta(microseconds=1)).astimezone(chart.zone).date() if span.end > span.start else first
-    days = Interval(Fraction(max((today - last).days, 0)), Fraction(max((today - first).days, 0)))
+    days = Interval(max((today - last).days, 0), max((today - first).days, 0))
     return Fact.of(days, evidence)
 
 
