@@ -89,7 +89,8 @@ def dosages_of(resource: Node) -> list[Node]:
         number = read_number(number_text(item[1], "sequence"))
         return (number if number is not None else item[0] + 1, item[0])
 
-    return [dosage for _, dosage in sorted(enumerate(nodes(resource, "dosageInstruction")), key=place)]
+    steps = nodes(resource, "dosageInstruction")
+    return [dosage for _, dosage in sorted(enumerate(steps), key=place)] if len(steps) > 1 else steps
 
 
 NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the patient alone
@@ -144,7 +145,7 @@ def recognise_drug(order: Order, value_sets: Iterable[ValueSet]) -> Drug | None:
     conflict: one code of it is enough.
     """
     coded = [pair for concept in order.medications for pair in pairs(concept)]
-    names = [words(concept).strip().casefold() for concept in order.medications]
+    names = [] if coded else [words(concept).strip().casefold() for concept in order.medications]
     known: list[Concept] = []
     for value_set in value_sets:
         if coded:
@@ -345,11 +346,12 @@ def days(dosage: Node, zone: tzinfo) -> Fact:
     bounds = _bounds(repeat, zone)
     if bounds is not None:
         return bounds
-    count, every = _range(repeat, "count", "countMax"), interval(dosage)
+    count = _range(repeat, "count", "countMax")
     if isinstance(count, Reason):
         return _UNREADABLE
     if count is None:
         return Fact.absent()
+    every = interval(dosage)
     if isinstance(every.value, Interval):
         return Fact.of(count.times(every.value), _length_said(repeat))
     return _UNREADABLE
@@ -363,9 +365,10 @@ def doses(dosage: Node, zone: tzinfo) -> Fact:
         return _UNREADABLE
     if count is not None:
         return Fact.of(count, _length_said(repeat))
-    bounds, every = _bounds(repeat, zone), interval(dosage)
+    bounds = _bounds(repeat, zone)
     if bounds is None:
         return Fact.absent()
+    every = interval(dosage)
     if isinstance(bounds.value, Interval) and isinstance(every.value, Interval):
         return Fact.of(bounds.value.divided_by(every.value), _length_said(repeat))
     return _UNREADABLE
