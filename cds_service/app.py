@@ -85,8 +85,9 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
             raise Fault(404, "not-found", "there is no service of this id")
         body = _body(settings.max_body_bytes)
         gate.use(body)
-        fetch = counts.fetching(fhir.within_budget(fhir_servers[g.client.name]))
-        profile = Profile(g.client.profile, g.client.preference_list, g.client.issuer)
+        client = g.client
+        fetch = counts.fetching(fhir.within_budget(fhir_servers[client.name]))
+        profile = Profile(client.profile, client.preference_list, client.issuer)
         heard = g.heard = Heard(service, body, datetime.now(UTC), profile)
         answer = evaluate(served.evaluator, service, body, heard.now, profile, fetch)
         heard.fetched = answer.chart.fetched if answer.chart is not None else {}
@@ -182,7 +183,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
 
     @app.after_request
     def drain(response: Response) -> Response:
-        if request.method == "POST" and response.status_code >= 400:
+        if response.status_code >= 400 and request.method == "POST":
             _drain(2 * settings.max_body_bytes)
         return response
 
