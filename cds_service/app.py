@@ -70,8 +70,11 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.before_request(calls.begin)
-    app.before_request(gate.enter)
+
+    @app.before_request
+    def enter() -> None:
+        calls.begin()
+        gate.enter()
 
     @app.get("/cds-services")
     def list_services() -> Response:
@@ -182,13 +185,11 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")
 
     @app.after_request
-    def drain(response: Response) -> Response:
+    def leave(response: Response) -> Response:
+        calls.end(gate.allow_browsers(response))
         if response.status_code >= 400 and request.method == "POST":
             _drain(2 * settings.max_body_bytes)
         return response
-
-    app.after_request(calls.end)
-    app.after_request(gate.allow_browsers)
 
     @app.errorhandler(Fault)
     def refuse(fault: Fault) -> Response:
