@@ -66,8 +66,10 @@ class ValueSet:
 
     def match(self, codings: Iterable[tuple[str, str]]) -> Concept | None:
         """The first concept any of the ``(system, code)`` pairs names."""
-        for system, code in codings:
-            concept = self.find(system, code)
+        for coding in codings:
+            concept = self.codes.get(coding)
+            if concept is None and (self.prefixes or coding[0] == NDC):
+                concept = self.find(*coding)
             if concept is not None:
                 return concept
         return None
