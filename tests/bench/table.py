@@ -53,7 +53,7 @@ _LARGE_BYTES = 1_000_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=2, help="of load for each row, server and round")
+    parser.add_argument("--seconds", type=int, default=1, help="of load for each row, server and round")
     parser.add_argument("--json", type=Path, help="file to write every figure to")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
