@@ -81,8 +81,11 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.before_request(calls.begin)
-    app.before_request(gate.enter)
+
+    @app.before_request
+    def enter() -> None:
+        calls.begin()
+        gate.enter()
 
     @app.get("/cds-services")
     def list_services() -> Response:
@@ -96,8 +99,9 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
             raise Fault(404, "not-found", "there is no service of this id")
         body = _body(settings.max_body_bytes)
         gate.use(body)
-        fetch = counts.fetching(fhir.within_budget(fhir_servers[g.client.name]))
-        profile = Profile(g.client.profile, g.client.preference_list, g.client.issuer)
+        client = g.client
+        fetch = counts.fetching(fhir.within_budget(fhir_servers[client.name]))
+        profile = Profile(client.profile, client.preference_list, client.issuer)
         heard = g.heard = Heard(service, body, datetime.now(UTC), profile)
         answer = evaluate(served.evaluator, service, body, heard.now, profile, fetch)
         heard.fetched = answer.chart.fetched if answer.chart is not None else {}
@@ -192,13 +196,11 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")
 
     @app.after_request
-    def drain(response: Response) -> Response:
-        if request.method == "POST" and response.status_code >= 400:
+    def leave(response: Response) -> Response:
+        calls.end(gate.allow_browsers(response))
+        if response.status_code >= 400 and request.method == "POST":
             _drain(2 * settings.max_body_bytes)
         return response
-
-    app.after_request(calls.end)
-    app.after_request(gate.allow_browsers)
 
     @app.errorhandler(Fault)
     def refuse(fault: Fault) -> Response:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
 
 from flask import Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -16,6 +18,16 @@ from cds_service.logs import Tell, request_id_of
 _log = logging.getLogger("cds_service")
 
 
+@dataclass(slots=True)
+class _Noted:
+    """One call so far; a single object, because each look at Flask's ``g`` goes through a proxy."""
+
+    began: float
+    request_id: str
+    said: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, str] = field(default_factory=dict)
+
+
 class Calls:
     """``log`` and ``audit`` are told of every call of one of ``services``, refused ones too; ``counts`` of answers."""
 
@@ -24,11 +36,9 @@ class Calls:
 
     def begin(self) -> None:
         """Before a request: it has an id, which stands in every line that is written on its way."""
-        g.began = time.perf_counter()
-        g.request_id = request_id_of(request.headers.get("X-Request-ID"))
-        g.said, g.about = {}, {}
+        noted = g.noted = _Noted(time.perf_counter(), request_id_of(request.headers.get("X-Request-ID")))
         clear_contextvars()
-        bind_contextvars(request_id=g.request_id)
+        bind_contextvars(request_id=noted.request_id)
 
     def failed(self, error: Exception) -> None:
         """A defect of ours: the log names where, never what the patient's data were (ERR-04)."""
@@ -44,34 +54,36 @@ class Calls:
         for defect in answer.defects:
             self.failed(defect.error)
         cards = answer.body["cards"]
-        g.said = {"content": version, "cards": [card["source"]["topic"]["code"] for card in cards]}
-        g.about = {"patient": answer.request.patient_id, "user": answer.request.user_id}
+        noted = g.noted
+        noted.said = {"content": version, "cards": [card["source"]["topic"]["code"] for card in cards]}
+        noted.about = {"patient": answer.request.patient_id, "user": answer.request.user_id}
 
     def stored(self, entries: int) -> None:
         """Feedback was stored."""
-        g.said = {"feedback": entries}
+        g.noted.said = {"feedback": entries}
 
     def end(self, response: Response) -> Response:
         """After a request, whatever became of it."""
-        response.headers["X-Request-ID"] = g.request_id
+        noted = g.noted
+        response.headers["X-Request-ID"] = noted.request_id
         service = str((request.view_args or {}).get("service_id"))
         if service not in self._services:  # an id that nobody has is not repeated
             return response
-        seconds = time.perf_counter() - g.began
+        seconds = time.perf_counter() - noted.began
         is_hook = request.endpoint == "call_service"
         if is_hook:
             self._counts.call(service, response.status_code, seconds)
         elif request.method == "POST":
             self._counts.feedback(service, response.status_code)
         call = {
-            "request_id": g.request_id,
+            "request_id": noted.request_id,
             "service": service,
             "asked": "hook" if is_hook else "feedback",
             "client": g.client.name,
             "status": response.status_code,
             "seconds": round(seconds, 6),
-            **g.said,
+            **noted.said,
         }
         self._log(call)
-        self._audit(call | g.about)
+        self._audit(call | noted.about)
         return response

@@ -1,4 +1,4 @@
-"""What the content declares to the chart: facts, searches, value sets, units. Imports nothing of ours.
+"""What the content declares to the chart: facts, searches, value sets, units. Imports the shared vocabulary only.
 
 ``content`` builds these from YAML, ``chart`` reads patients by them (design rule 2: one declaration, many uses).
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
+
+from cds_service.facts import Exact
 
 NDC = "http://hl7.org/fhir/sid/ndc"
 
@@ -16,7 +17,7 @@ NDC = "http://hl7.org/fhir/sid/ndc"
 class Strength:
     """How much drug one unit of a product holds: ``amount`` of ``unit`` per ``per``."""
 
-    amount: Fraction
+    amount: Exact
     unit: str
     per: str
 
@@ -65,8 +66,10 @@ class ValueSet:
 
     def match(self, codings: Iterable[tuple[str, str]]) -> Concept | None:
         """The first concept any of the ``(system, code)`` pairs names."""
-        for system, code in codings:
-            concept = self.find(system, code)
+        for coding in codings:
+            concept = self.codes.get(coding)
+            if concept is None and (self.prefixes or coding[0] == NDC):
+                concept = self.find(*coding)
             if concept is not None:
                 return concept
         return None
@@ -77,7 +80,7 @@ class Analyte:
     """The units one quantity may arrive in: UCUM code to exact factor, and spellings to UCUM code (Z23)."""
 
     canonical: str
-    factors: Mapping[str, Fraction]
+    factors: Mapping[str, Exact]
     aliases: Mapping[str, str]
 
     def unit(self, spelling: str) -> str:
@@ -116,7 +119,7 @@ class FactDeclaration:
     form: str = ""
     statuses: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
-    constants: Mapping[str, Fraction] = field(default_factory=dict)
+    constants: Mapping[str, Exact] = field(default_factory=dict)
     counted: Mapping[str, str] = field(default_factory=dict)
     values: tuple[str, ...] = ()
     unit: str = ""

@@ -6,7 +6,6 @@ Imports chart, content and evaluate.
 from __future__ import annotations
 
 from datetime import datetime
-from fractions import Fraction
 from typing import Any
 
 from cds_service.chart.results import Point, history
@@ -14,7 +13,7 @@ from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.needs import reads
 from cds_service.content.render import fill, plain
 from cds_service.evaluate import Answer, Evaluator, Judged, evaluate
-from cds_service.facts import Fact, Interval, State
+from cds_service.facts import Exact, Fact, Interval, State
 from cds_service.protocol.envelope import read_hook
 from cds_service.protocol.faults import Fault
 
@@ -65,7 +64,7 @@ def _results(pack: Pack, service: Service, answer: Answer) -> list[dict[str, Any
     return told
 
 
-def limits_of(pack: Pack, name: str) -> list[Fraction]:
+def limits_of(pack: Pack, name: str) -> list[Exact]:
     """The thresholds that any table of the pack puts to a fact, in order."""
     return sorted(
         {

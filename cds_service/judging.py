@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from cds_service.chart.tree import Node, node, pairs, text
 from cds_service.content.decide import Decided, OrderFacts, decide
 from cds_service.content.model import Pack, Service
 from cds_service.facts import Facts
-from cds_service.protocol.envelope import ORDER_HOOKS, Draft, HookRequest
+from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
 
 _NOT_JUDGED = frozenset({"cancelled", "entered-in-error", "completed"})
 _MANY_DRAFTS = 20
@@ -29,17 +28,8 @@ class Judged:
 
 
 def draft_nodes(request: HookRequest) -> dict[str, Node]:
-    """Every draft by its key: ``Type/id``, or its path where it has none or shares it, for then that names no one."""
-    return {key: draft.resource for key, draft in _keyed(request)}
-
-
-def _keyed(request: HookRequest) -> list[tuple[str, Draft]]:
-    """Every draft with its key."""
-    times = Counter(draft.reference for draft in request.drafts)
-    return [
-        (draft.reference if draft.reference and times[draft.reference] == 1 else draft.path, draft)
-        for draft in request.drafts
-    ]
+    """Every draft by its key."""
+    return {draft.key: draft.resource for draft in request.drafts}
 
 
 def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
@@ -51,12 +41,11 @@ def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
         return [NO_ORDER]
     others = {draft.reference: draft.resource for draft in request.drafts}
     others |= {draft.full_url: draft.resource for draft in request.drafts if draft.full_url}
-    selected = {draft.path for draft in request.selected()}
     return [
         order
-        for key, draft in _keyed(request)
-        if draft.path in selected and is_judged(draft.resource)
-        for order in [read_order(draft.path, draft.resource, others, key)]
+        for draft in request.selected()
+        if is_judged(draft.resource)
+        for order in [read_order(draft.path, draft.resource, others, draft.key)]
         if is_relevant(pack, order)
     ]
 

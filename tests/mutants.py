@@ -125,11 +125,11 @@ def _moved(interval: Interval) -> Iterator[Interval]:
         return
     changed: list[Interval] = []
     if low is not None:
-        changed += [replace(interval, low=low + step) for step in (-_unit(low), _unit(low))]
-        changed.append(replace(interval, low_open=not interval.low_open))
+        changed += [msgspec.structs.replace(interval, low=low + step) for step in (-_unit(low), _unit(low))]
+        changed.append(msgspec.structs.replace(interval, low_open=not interval.low_open))
     if high is not None:
-        changed += [replace(interval, high=high + step) for step in (-_unit(high), _unit(high))]
-        changed.append(replace(interval, high_open=not interval.high_open))
+        changed += [msgspec.structs.replace(interval, high=high + step) for step in (-_unit(high), _unit(high))]
+        changed.append(msgspec.structs.replace(interval, high_open=not interval.high_open))
     for one in changed:
         empty = one.low is not None and one.high is not None and one.low >= one.high
         if not empty or (one.is_point and not one.low_open and not one.high_open):

@@ -80,7 +80,7 @@ def naive_one(part, fact):
         return part == str(fact.state)
     if isinstance(fact.value, str):
         return part == f'"{fact.value}"'
-    number = fact.value.low
+    number = Fraction(fact.value.low)
     if ".." in part:
         low, high = part.strip("[]()").split("..")
         above = number >= Fraction(low) if part[0] == "[" else number > Fraction(low)

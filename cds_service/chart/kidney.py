@@ -7,7 +7,7 @@ from typing import cast
 
 from cds_service.chart.quantities import spell
 from cds_service.declarations import FactDeclaration
-from cds_service.facts import Evidence, Fact, Interval, Reason, State
+from cds_service.facts import Evidence, Exact, Fact, Interval, Reason, State
 
 
 def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact, sex_fact: Fact) -> Fact:
@@ -26,9 +26,9 @@ def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact
         return Fact.unusable(Reason("notComputed"), *creatinine.evidence)
     sexes = [cast(str, sex_fact.value)] if sex_fact.state is State.VALUE else ["female", "male"]
 
-    def estimate(of_sex: str, at_age: Fraction) -> float:
+    def estimate(of_sex: str, at_age: Exact) -> float:
         kappa, alpha = (float(constants[f"{name}-{of_sex}"]) for name in ("kappa", "alpha"))
-        ratio = float(cast(Fraction, scr.low)) / kappa
+        ratio = float(cast(Exact, scr.low)) / kappa
         result = (
             float(constants["factor"])
             * min(ratio, 1.0) ** alpha
@@ -37,7 +37,7 @@ def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact
         )
         return float(result * float(constants["female-factor"]) if of_sex == "female" else result)
 
-    values = [Fraction(estimate(s, y)) for s in sexes for y in {years.low, cast(Fraction, years.high)}]
+    values = [Fraction(estimate(s, y)) for s in sexes for y in {years.low, cast(Exact, years.high)}]
     read = creatinine.evidence[0]
     shown = spell(Fraction(round(min(values), 2)))
     computed = Evidence(read.reference, f"{shown} {declaration.unit}", read.date, shown, declaration.unit)

@@ -18,7 +18,7 @@ from cds_service.chart.quantities import read_number, read_quantity
 from cds_service.chart.tree import Node, node, nodes, number_text, pairs, text, words
 from cds_service.chart.wording import length_in_words, timing_in_words
 from cds_service.declarations import Concept, FactDeclaration, ValueSet
-from cds_service.facts import Evidence, Fact, Interval, Reason
+from cds_service.facts import Evidence, Exact, Fact, Interval, Reason, exact
 
 PRESENT = "present"
 _REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
@@ -27,14 +27,14 @@ _NOT_STATED = "not-stated"  # the agent of a concept that leaves open which of s
 GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
 
 # Days in one unit of time as FHIR's Timing names them; a month is 28 to 31 days (terminology.md 7.5, Z19).
-_DAYS: Mapping[str, tuple[Fraction, Fraction]] = {
+_DAYS: Mapping[str, tuple[Exact, Exact]] = {
     "s": (Fraction(1, 86400), Fraction(1, 86400)),
     "min": (Fraction(1, 1440), Fraction(1, 1440)),
     "h": (Fraction(1, 24), Fraction(1, 24)),
-    "d": (Fraction(1), Fraction(1)),
-    "wk": (Fraction(7), Fraction(7)),
-    "mo": (Fraction(28), Fraction(31)),
-    "a": (Fraction(365), Fraction(366)),
+    "d": (1, 1),
+    "wk": (7, 7),
+    "mo": (28, 31),
+    "a": (365, 366),
 }
 # Timing.code: how often, in days (terminology.md 7.4).
 _TIMING_CODES: Mapping[str, Interval] = {
@@ -44,7 +44,7 @@ _TIMING_CODES: Mapping[str, Interval] = {
     "QID": Interval.point(Fraction(1, 4)),
     "QOD": Interval.point(2),
     "WK": Interval.point(7),
-    "MO": Interval(Fraction(28), Fraction(31)),
+    "MO": Interval(28, 31),
 }
 _UNREADABLE = Fact.unusable(Reason("scheduleNotReadable"))
 
@@ -85,11 +85,12 @@ class Order:
 def dosages_of(resource: Node) -> list[Node]:
     """The steps of an order's dosage, in the order of their sequence numbers."""
 
-    def place(item: tuple[int, Node]) -> tuple[Fraction, int]:
+    def place(item: tuple[int, Node]) -> tuple[Exact, int]:
         number = read_number(number_text(item[1], "sequence"))
-        return (number if number is not None else Fraction(item[0] + 1), item[0])
+        return (number if number is not None else item[0] + 1, item[0])
 
-    return [dosage for _, dosage in sorted(enumerate(nodes(resource, "dosageInstruction")), key=place)]
+    steps = nodes(resource, "dosageInstruction")
+    return [dosage for _, dosage in sorted(enumerate(steps), key=place)] if len(steps) > 1 else steps
 
 
 NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the patient alone
@@ -144,7 +145,7 @@ def recognise_drug(order: Order, value_sets: Iterable[ValueSet]) -> Drug | None:
     conflict: one code of it is enough.
     """
     coded = [pair for concept in order.medications for pair in pairs(concept)]
-    names = [words(concept).strip().casefold() for concept in order.medications]
+    names = [] if coded else [words(concept).strip().casefold() for concept in order.medications]
     known: list[Concept] = []
     for value_set in value_sets:
         if coded:
@@ -322,7 +323,7 @@ def interval(dosage: Node) -> Fact:
     if period is not None or text(repeat, "periodUnit"):
         return _UNREADABLE
     if days_of_week:
-        return Fact.of(Interval.point(Fraction(7, len(set(days_of_week)))), said)
+        return Fact.of(Interval.point(exact(Fraction(7, len(set(days_of_week))))), said)
     for system, code in pairs(node(timing, "code")):
         if system == GTS and code in _TIMING_CODES:
             return Fact.of(_TIMING_CODES[code], said)
@@ -345,11 +346,12 @@ def days(dosage: Node, zone: tzinfo) -> Fact:
     bounds = _bounds(repeat, zone)
     if bounds is not None:
         return bounds
-    count, every = _range(repeat, "count", "countMax"), interval(dosage)
+    count = _range(repeat, "count", "countMax")
     if isinstance(count, Reason):
         return _UNREADABLE
     if count is None:
         return Fact.absent()
+    every = interval(dosage)
     if isinstance(every.value, Interval):
         return Fact.of(count.times(every.value), _length_said(repeat))
     return _UNREADABLE
@@ -363,9 +365,10 @@ def doses(dosage: Node, zone: tzinfo) -> Fact:
         return _UNREADABLE
     if count is not None:
         return Fact.of(count, _length_said(repeat))
-    bounds, every = _bounds(repeat, zone), interval(dosage)
+    bounds = _bounds(repeat, zone)
     if bounds is None:
         return Fact.absent()
+    every = interval(dosage)
     if isinstance(bounds.value, Interval) and isinstance(every.value, Interval):
         return Fact.of(bounds.value.divided_by(every.value), _length_said(repeat))
     return _UNREADABLE

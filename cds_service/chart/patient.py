@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import cast
 
 from cds_service.chart import elements
 from cds_service.chart.dates import years_between
 from cds_service.chart.prefetch import Chart
-from cds_service.chart.quantities import spell
 from cds_service.chart.reading import not_read
 from cds_service.declarations import FactDeclaration
 from cds_service.facts import Evidence, Fact, Interval, Reason
@@ -31,9 +29,9 @@ def age(declaration: FactDeclaration, chart: Chart) -> Fact:
     years = years_between(person.birthDate, chart.now)
     if years is None:
         return Fact.unusable(Reason("dateNotReadable"))
-    number = spell(Fraction(years[0]))
+    number = str(years[0])
     evidence = Evidence("Patient", f"{number} {declaration.unit}", "", number, declaration.unit)
-    return Fact.of(Interval(Fraction(years[0]), Fraction(years[1])), evidence)
+    return Fact.of(Interval(*years), evidence)
 
 
 def sex(declaration: FactDeclaration, chart: Chart) -> Fact:

@@ -7,23 +7,23 @@ is proved against a UCUM library in the tests). What is not listed is refused wi
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 from cds_service.declarations import Analyte
-from cds_service.facts import Interval, Reason
+from cds_service.facts import Exact, Interval, Reason, exact
 
 # With two digits of exponent no amount in a chart is left out, and none leaves the range of floating point.
-_JSON_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
+_JSON_NUMBER = re.compile(r"(-?\d+)(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
 _LONGEST_NUMBER = 32
 
 UCUM = "http://unitsofmeasure.org"
 
 
-def read_number(text: str) -> Fraction | None:
+def read_number(text: str) -> Exact | None:
     """The exact value of a JSON number's text; ``None`` for anything else, a quoted number included."""
-    if len(text) > _LONGEST_NUMBER or not _JSON_NUMBER.fullmatch(text):
+    match = _JSON_NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
+    if match is None:
         return None
-    return Fraction(text)
+    return int(text) if match.end(1) == len(text) else exact(text)
 
 
 def read_unit(analyte: Analyte, code: str, system: str, unit: str) -> str | Reason:
@@ -60,14 +60,13 @@ def read_quantity(
     if isinstance(ucum, Reason):
         return ucum
     amount = number * analyte.factors[ucum]
-    zero = Fraction(0)
     match comparator:
         case "":
             return Interval.point(amount)
         case "<":
-            return Interval(zero, amount, high_open=True)
+            return Interval(0, amount, high_open=True)
         case "<=":
-            return Interval(zero, amount)
+            return Interval(0, amount)
         case ">":
             return Interval(amount, None, low_open=True)
         case ">=":
@@ -75,7 +74,7 @@ def read_quantity(
     return Reason("comparatorNotKnown")
 
 
-def spell(number: Fraction) -> str:
+def spell(number: Exact) -> str:
     """A number for a person: exact where decimals are, else to four decimals, without trailing zeros."""
     text = f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)
     return text

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from fractions import Fraction
 from typing import cast
+
+import msgspec
 
 from cds_service.chart import elements
 from cds_service.chart.dates import Span, read_date
@@ -19,13 +20,12 @@ from cds_service.chart.prefetch import Chart, Results
 from cds_service.chart.quantities import read_quantity
 from cds_service.chart.reading import CLOCK_SKEW, FINAL, day, not_read
 from cds_service.declarations import Analyte, FactDeclaration, Search
-from cds_service.facts import Evidence, Fact, Interval, Reason
+from cds_service.facts import Evidence, Exact, Fact, Interval, Reason
 
 _NOT_RESULTS = frozenset({"entered-in-error", "cancelled"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
+class _Result(msgspec.Struct, frozen=True):
     observation: elements.Observation
     span: Span | None
     zone: tzinfo
@@ -133,10 +133,10 @@ def _newest(
     return Fact.absent() if results.complete else not_read(declaration, [results])
 
 
-def _rank(value: Interval | str) -> tuple[Fraction, str]:
+def _rank(value: Interval | str) -> tuple[Exact, str]:
     if isinstance(value, str):
-        return Fraction(0), value
-    return (value.low if value.low is not None else Fraction(-1)), ""
+        return 0, value
+    return (value.low if value.low is not None else -1), ""
 
 
 def observation(declaration: FactDeclaration, chart: Chart) -> Fact:

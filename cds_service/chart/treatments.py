@@ -5,9 +5,8 @@ Imports the shared vocabulary and this room.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from fractions import Fraction
 from typing import cast
 
 import msgspec
@@ -17,7 +16,7 @@ from cds_service.chart.dates import Span, read_date
 from cds_service.chart.prefetch import Chart, Sent
 from cds_service.chart.reading import CLOCK_SKEW, FINAL, NOT_GIVEN, PRESENT, day, not_read
 from cds_service.chart.results import effective
-from cds_service.declarations import Concept, FactDeclaration, ValueSet
+from cds_service.declarations import Concept, FactDeclaration, Search, ValueSet
 from cds_service.facts import Evidence, Fact, Interval, Reason, State
 
 
@@ -34,18 +33,14 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     read = [chart.results(search) for search in declaration.searches]
     evidence: list[Evidence] = []
     unresolved = False
-    for results in read:
-        for resource in results.resources:
-            entry = cast("elements.Medicated | elements.Procedure", resource)
-            if (entry.status or "unknown") in NOT_GIVEN or getattr(entry, "doNotPerform", None):
-                continue
-            concept = entry.code if isinstance(entry, elements.Procedure) else entry.concept()
+    for search in declaration.searches:
+        for entry, concept, codings in chart.once(_not_denied, search):
             if concept is None:
                 unresolved = True
                 continue
             if entry.subject is None or not entry.subject.reference:
                 continue
-            known = recognise(concept, declaration.value_sets.values())
+            known = recognise(concept, codings, declaration.value_sets.values())
             if known is None or (declaration.form and known.form != declaration.form):
                 continue
             span = read_date(when(entry), chart.zone)
@@ -68,11 +63,26 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     return Fact.unknown(reason=Reason("medicationNotResolved")) if unresolved else Fact.absent()
 
 
-def recognise(concept: elements.CodeableConcept, value_sets: Iterable[ValueSet]) -> Concept | None:
-    """The concept a medication's codes name, or, where nothing is coded, its exact name (Z29)."""
-    pairs = concept.pairs()
+_Entry = tuple["elements.Medicated | elements.Procedure", elements.CodeableConcept | None, list[tuple[str, str]]]
+
+
+def _not_denied(chart: Chart, search: Search) -> list[_Entry]:
+    """The entries of a list that no status denies, each with its concept and codings, for all facts read from it."""
+    found: list[_Entry] = []
+    for resource in chart.results(search).resources:
+        entry = cast("elements.Medicated | elements.Procedure", resource)
+        if (entry.status or "unknown") not in NOT_GIVEN and not getattr(entry, "doNotPerform", None):
+            concept = entry.code if isinstance(entry, elements.Procedure) else entry.concept()
+            found.append((entry, concept, concept.pairs() if concept is not None else []))
+    return found
+
+
+def recognise(
+    concept: elements.CodeableConcept, codings: Sequence[tuple[str, str]], value_sets: Iterable[ValueSet]
+) -> Concept | None:
+    """The concept a medication's codings name, or, where nothing is coded, its exact name (Z29)."""
     for value_set in value_sets:
-        known = value_set.match(pairs) if pairs else value_set.names.get(concept.words().strip().casefold())
+        known = value_set.match(codings) if codings else value_set.names.get(concept.words().strip().casefold())
         if known is not None:
             return known
     return None
@@ -114,7 +124,7 @@ def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
     today = chart.now.astimezone(chart.zone).date()
     first = span.start.astimezone(chart.zone).date()
     last = (span.end - timedelta(microseconds=1)).astimezone(chart.zone).date() if span.end > span.start else first
-    days = Interval(Fraction(max((today - last).days, 0)), Fraction(max((today - first).days, 0)))
+    days = Interval(max((today - last).days, 0), max((today - first).days, 0))
     return Fact.of(days, evidence)
 
 
@@ -135,7 +145,7 @@ def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: 
             return None
         concept = entry.code if isinstance(entry, elements.Procedure) else entry.concept()
         moment = when(entry)
-    known = recognise(concept, declaration.value_sets.values()) if concept is not None else None
+    known = recognise(concept, concept.pairs(), declaration.value_sets.values()) if concept is not None else None
     if concept is None or known is None or (declaration.form and known.form != declaration.form):
         return None
     span = read_date(moment, chart.zone)

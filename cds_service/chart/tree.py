@@ -21,7 +21,10 @@ def nodes(node: Any, key: str) -> list[Node]:
 
 def node(parent: Any, key: str) -> Node:
     """The object under ``key`` (the first of a list), or an empty one."""
-    return next(iter(nodes(parent, key)), {})
+    value = parent.get(key) if isinstance(parent, dict) else None
+    if isinstance(value, dict):
+        return value
+    return next((item for item in value if isinstance(item, dict)), {}) if isinstance(value, list) else {}
 
 
 def text(parent: Any, key: str) -> str:
@@ -48,5 +51,5 @@ def pairs(concept: Any) -> list[tuple[str, str]]:
 
 def words(concept: Any) -> str:
     """What a person reads of a CodeableConcept: text, else the first display."""
-    displays = (text(coding, "display") for coding in nodes(concept, "coding"))
-    return text(concept, "text") or next(filter(None, displays), "")
+    said = text(concept, "text")
+    return said or next(filter(None, (text(coding, "display") for coding in nodes(concept, "coding"))), "")

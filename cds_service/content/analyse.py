@@ -16,7 +16,7 @@ from math import prod
 from cds_service.content.decide import decidable
 from cds_service.content.model import Decision, Pack
 from cds_service.content.unary import Cell
-from cds_service.facts import Fact, Interval, State
+from cds_service.facts import Exact, Fact, Interval, State
 
 _STATES = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)
 _SHOWN = 3
@@ -40,7 +40,7 @@ def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
     return [Fact.of(value) for value in _regions(edges)] + states
 
 
-def _regions(edges: Sequence[Fraction]) -> list[Interval]:
+def _regions(edges: Sequence[Exact]) -> list[Interval]:
     """Points and stretches between the edges, and every range over neighbours of them."""
     if not edges:
         return [Interval.point(1)]
@@ -60,10 +60,10 @@ def _regions(edges: Sequence[Fraction]) -> list[Interval]:
 def _representative(atom: Interval) -> Interval:
     """A point of a stretch: within a stretch all points behave alike."""
     if atom.low is None:
-        return Interval.point((atom.high or Fraction(0)) - 1)
+        return Interval.point((atom.high or 0) - 1)
     if atom.high is None:
         return Interval.point(atom.low + 1)
-    return Interval.point((atom.low + atom.high) / 2)
+    return Interval.point(Fraction(atom.low + atom.high, 2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,9 @@ class Values:
             for place, cell in rule.tests:
                 fact = inputs[place]
                 if fact is None:
-                    fact = decidable(self._value(names[place], facts), columns[place])
+                    fact = self._value(names[place], facts)
+                    if isinstance(fact.value, Interval):
+                        fact = decidable(fact, columns[place])
                     inputs[place] = fact
                 if not cell.matches(fact):
                     break

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from cds_service.content.model import (
 from cds_service.content.site import Site
 from cds_service.content.unary import Cell, parse_cell
 from cds_service.declarations import Analyte, Concept, FactDeclaration, Search, Strength, ValueSet
+from cds_service.facts import exact
 
 LOINC = "http://loinc.org"
 _WITHHOLD = {"": "", "withheld": "all", "medications withheld": "medications"}
@@ -262,7 +262,7 @@ class _Loading:
                 form=fact.get("form", ""),
                 statuses=tuple(fact.get("statuses", ())),
                 inputs=fact.get("inputs", {}),
-                constants={key: Fraction(str(value)) for key, value in fact.get("constants", {}).items()},
+                constants={key: exact(str(value)) for key, value in fact.get("constants", {}).items()},
                 counted={text: per for per, texts in fact.get("counted", {}).items() for text in texts},
                 values=tuple(fact.get("values", ())),
                 unit=fact.get("unit", ""),
@@ -457,7 +457,7 @@ def _value_set(data: Mapping[str, Any]) -> ValueSet:
             row["display"],
             row.get("agent", ""),
             row.get("form", ""),
-            Strength(Fraction(strength["value"]), strength["unit"], strength["per"]) if strength else None,
+            Strength(exact(strength["value"]), strength["unit"], strength["per"]) if strength else None,
             row.get("local", False),
         )
         codes[concept.system, concept.code] = concept
@@ -470,7 +470,7 @@ def _value_set(data: Mapping[str, Any]) -> ValueSet:
 
 
 def _analyte(data: Mapping[str, Any]) -> Analyte:
-    factors = {unit: Fraction(factor) for unit, factor in data["units"].items()}
+    factors = {unit: exact(factor) for unit, factor in data["units"].items()}
     return Analyte(data["canonical"], factors, data.get("aliases", {}))
 
 

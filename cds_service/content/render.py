@@ -23,6 +23,8 @@ _LONGEST_WORDS = 100
 _LINK = re.compile(r"(?<=[a-z]):(?=//)|www(?=\.)|@|(?:mailto|xmpp)(?=:)", re.IGNORECASE)
 _BREAK = "\u200b"
 _OF_ORDERS = ("order", "drafts", "dosage")
+_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for sign in "\\`*_[]|~"})
+_LEADING = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=]))")  # would begin a list, heading or rule
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
@@ -44,9 +46,7 @@ def inert(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Text as Markdown that says the same and does nothing: no link, no HTML, no heading."""
-    entities = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    harmless = re.sub(r"([\\`*_\[\]|~])", r"\\\1", entities)
-    harmless = re.sub(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=]))", r"\1\\", harmless)  # would begin a list, heading or rule
+    harmless = _LEADING.sub(r"\1\\", text.translate(_MARKUP))
     return _LINK.sub(lambda match: match[0] + _BREAK if match[0] != "@" else _BREAK + "@", harmless)
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 
-from cds_service.facts import Fact, Interval, State
+from cds_service.facts import Exact, Fact, Interval, State, exact
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _TOKEN = re.compile(
@@ -49,7 +48,7 @@ class Cell:
         """Whether ``value`` lies partly in and partly out of this cell."""
         return any(value.overlaps(interval) and not value.within(interval) for interval in self.intervals)
 
-    def numbers(self) -> tuple[Fraction, ...]:
+    def numbers(self) -> tuple[Exact, ...]:
         """The thresholds of this cell, in order."""
         return tuple(dict.fromkeys(end for i in self.intervals for end in (i.low, i.high) if end is not None))
 
@@ -85,15 +84,15 @@ def parse_cell(source: str) -> Cell | None:
 
 def _interval(match: re.Match[str]) -> Interval:
     if match["point"]:
-        return Interval.point(Fraction(match["point"]))
+        return Interval.point(exact(match["point"]))
     if match["operator"]:
-        bound = Fraction(match["bound"])
+        bound = exact(match["bound"])
         below = match["operator"].startswith("<")
         is_open = len(match["operator"]) == 1
         if below:
             return Interval(None, bound, high_open=is_open)
         return Interval(bound, None, low_open=is_open)
-    low, high = Fraction(match["low"]), Fraction(match["high"])
+    low, high = exact(match["low"]), exact(match["high"])
     if low > high:
         raise ValueError(f"{match[0]!r} runs backwards")
     return Interval(low, high, match["open"] != "[", match["close"] != "]")

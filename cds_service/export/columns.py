@@ -9,13 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 
 from cds_service.content.analyse import probes
 from cds_service.content.decide import decidable
 from cds_service.content.model import Decision, Pack, Rule
 from cds_service.content.unary import Cell
-from cds_service.facts import Fact, Interval
+from cds_service.facts import Exact, Fact, Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def feel_names(pack: Pack) -> Mapping[str, str]:
     return names
 
 
-def number(value: Fraction) -> str:
+def number(value: Exact) -> str:
     """A threshold as the decimal it was written as."""
     return format((Decimal(value.numerator) / Decimal(value.denominator)).normalize(), "f")
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from cds_service.content.unary import Cell
 from cds_service.export.columns import Column, number, strings
@@ -74,7 +73,7 @@ def interval_text(interval: Interval) -> str:
         return f"{opening}{number(low)}..{number(high)}{closing}"
     if high is not None:
         return f"{'<' if interval.high_open else '<='} {number(high)}"
-    return f"{'>' if interval.low_open else '>='} {number(low or Fraction(0))}"
+    return f"{'>' if interval.low_open else '>='} {number(low or 0)}"
 
 
 # --- cells ------------------------------------------------------------------------------------------------------

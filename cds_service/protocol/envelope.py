@@ -7,6 +7,7 @@ A fault is a 400 that names the path (REQ-02 to REQ-07, REQ-15, CTX-02, CTX-12).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -67,17 +68,17 @@ class _HookOnly(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One resource of ``draftOrders`` and where it stood in the request."""
+    """One resource of ``draftOrders`` and where it stood in the request.
+
+    ``reference`` is ``Type/id`` as selections name it (CTX-04), ``""`` without an id. ``key`` is the same, or the path
+    where there is none or several drafts share it, for then it names no one.
+    """
 
     path: str
     resource: dict[str, Any]
     full_url: str
-
-    @property
-    def reference(self) -> str:
-        """``Type/id`` as selections name it (CTX-04); ``""`` without an id."""
-        kind, identity = self.resource.get("resourceType"), self.resource.get("id")
-        return f"{kind}/{identity}" if isinstance(kind, str) and isinstance(identity, str) and identity else ""
+    reference: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
         raise Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType")
     if len(bundle.entry or ()) > _MOST_DRAFTS:
         raise _too_many(path)
-    drafts = []
+    flat = bytes(raw).count(b"{") + bytes(raw).count(b"[") <= _DEEPEST  # so nothing in it is deeper either
+    found = []
     for index, entry in enumerate(bundle.entry or ()):
         place = f"{path}.entry[{index}].resource"
         resource = entry.get("resource")
@@ -178,11 +180,13 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
             raise Fault(400, "structure", "expected a resource", place)
         if not isinstance(resource.get("resourceType"), str):
             raise Fault(400, "structure", "expected a string", f"{place}.resourceType")
-        if _deeper_than(resource, _DEEPEST):
+        if not flat and _deeper_than(resource, _DEEPEST):
             raise Fault(400, "too-costly", "the JSON is nested too deeply", place)
-        full_url = entry.get("fullUrl")
-        drafts.append(Draft(place, resource, full_url if isinstance(full_url, str) else ""))
-    return tuple(drafts)
+        kind, identity, full_url = resource["resourceType"], resource.get("id"), entry.get("fullUrl")
+        reference = f"{kind}/{identity}" if isinstance(identity, str) and identity else ""
+        found.append((place, resource, full_url if isinstance(full_url, str) else "", reference))
+    times = Counter(reference for *_, reference in found)
+    return tuple(Draft(*one, one[-1] if one[-1] and times[one[-1]] == 1 else one[0]) for one in found)
 
 
 def _too_many(path: str) -> Fault:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cds_service.packaged import packaged
-from cds_service.replay.scenarios import read_scenarios
+from cds_service.replay.fhir_server import LoadedServer
+from cds_service.replay.scenarios import Scenario, read_scenarios
 from cds_service.serving import prepare, services_of
 from cds_service.settings import Settings
 
@@ -38,11 +39,26 @@ def many(observations: int) -> bytes:
     return _bytes(_of(_sample(), observations=observations, medications=20, conditions=20))
 
 
+def without_prefetch(base: str) -> bytes:
+    """A relevant order with nothing prefetched, whose patient's record is put on the FHIR server at ``base``.
+
+    Raises:
+        RuntimeError: the server refuses a part of the record.
+    """
+    refused = LoadedServer(base).load(_scenario().record(datetime.now(UTC)))
+    if refused:
+        raise RuntimeError(f"the FHIR server refuses {refused}")
+    return _bytes(_sample() | {"prefetch": {}, "fhirServer": base})
+
+
+def _scenario() -> Scenario:
+    return next(one for one in read_scenarios(packaged("fixtures")) if one.name == _SAMPLE)
+
+
 def _sample() -> dict[str, Any]:
     pack = prepare(Settings(loopback=True), b"\0" * 32).evaluator.pack
     templates = next(service["prefetch"] for service in services_of(pack) if service["id"] == SERVICE)
-    scenario = next(one for one in read_scenarios(packaged("fixtures")) if one.name == _SAMPLE)
-    return scenario.request(templates, datetime.now(UTC))
+    return _scenario().request(templates, datetime.now(UTC))
 
 
 def _of(sample: dict[str, Any], *, observations: int, medications: int, conditions: int) -> dict[str, Any]:

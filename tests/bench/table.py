@@ -22,10 +22,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bodies import SERVICE, bodies
+sys.path.insert(0, str(Path(__file__).parents[1] / "fhir_server"))
+from bodies import SERVICE, bodies, without_prefetch
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from loaded import Server, floor, service
+from started import UnavailableError, fhir_server
 
 WORKERS = 2
 PATH = f"/cds-services/{SERVICE}"
@@ -39,15 +41,19 @@ GOALS: dict[str, float | None] = {
     "relevant 2.4 MB": 0.4,
     "relevant 80 KB, JWT seen before": 1.0,
     "relevant 80 KB, new ES384 JWT": 2.0,
+    "relevant, no prefetch": None,
 }
+_CONNECTIONS = 8
+_ALONE = "relevant, no prefetch"  # on one connection, or the FHIR server's time would be measured, which has one thread
+_FETCHING = {"CDS_SERVICE_FHIR_BUDGET_MS": "10000"}  # no answer for want of time
 _TOKENS_A_SECOND = 1000
 _LARGE_BYTES = 1_000_000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--seconds", type=int, default=2, help="of load for each row, server and round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=1, help="of load for each row, server and round")
     parser.add_argument("--json", type=Path, help="file to write every figure to")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
@@ -88,6 +94,13 @@ def measure(folder: Path, stack: ExitStack, rounds: int, seconds: int) -> dict[s
         ("relevant 80 KB, JWT seen before", files["relevant 80 KB"], reuse, seen),
         ("relevant 80 KB, new ES384 JWT", files["relevant 80 KB"], once, fresh),
     ]
+    try:
+        base = f"{stack.enter_context(fhir_server())}/bench/fhir"
+        files[_ALONE] = folder / "without-prefetch.json"
+        files[_ALONE].write_bytes(without_prefetch(base))
+        rows.append((_ALONE, files[_ALONE], stack.enter_context(service(WORKERS, store("fetch") | _FETCHING)), None))
+    except UnavailableError as error:
+        print(f"the row {_ALONE!r} is left out: {error}", file=sys.stderr)
     measured: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     before = served.memory()
     for number in range(-1, rounds):  # the first one warms up
@@ -100,7 +113,8 @@ def measure(folder: Path, stack: ExitStack, rounds: int, seconds: int) -> dict[s
             for turn in range(len(names)):
                 who = names[(turn + number) % len(names)]
                 with_tokens = tokens if who == "service" else None
-                one = load(turns[who], body, 8, seconds, with_tokens)
+                connections = 1 if name == _ALONE else _CONNECTIONS
+                one = load(turns[who], body, connections, seconds if number >= 0 else 1, with_tokens)
                 if number >= 0:
                     measured[name][who].append(one)
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
@@ -154,7 +168,8 @@ def token(key: ECKey) -> str:
 
 def tell(found: dict[str, Any]) -> None:
     """The table, as Markdown."""
-    print(f"{found['machine']}; {WORKERS} workers; medians of interleaved rounds; p50 and p99 at 8 connections\n")
+    print(f"{found['machine']}; {WORKERS} workers; medians of interleaved rounds; {_CONNECTIONS} connections, but one")
+    print(f"for {_ALONE!r}, whose p50 and p99 hold the time of a FHIR server on the same machine\n")
     print("| body | CPU a call | CPU against echo | goal | raw against echo | calls a second against echo | p50, p99 |")
     print("|---|---|---|---|---|---|---|")
     for name, by_server in found["rows"].items():
