@@ -83,7 +83,7 @@ def test_nothing_that_is_tried_is_counted_or_kept(tmp_path, request_for):
     ours = service(loopback=True, store=f"sqlite:///{store}")
     text = json.dumps(request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly"))
     assert ours.post("/", data={"request": text, "now": "2026-11-23T12:00:00Z", "profile": "2.0"}).status_code == 200
-    assert "imPlatelets" not in ours.get("/metrics").text
+    assert 'findings_total{decision="imPlatelets"' not in ours.get("/metrics").text
     assert "No card was shown" in ours.get("/acceptance").text
 
 

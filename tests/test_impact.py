@@ -47,7 +47,7 @@ def test_a_changed_threshold_is_told_for_exactly_those_whom_it_touches(stricter)
     assert told["versions"] == {"imPlatelets": {"old": "1.1.0", "new": "1.2.0"}}
     other = [change["request"] for change in told["changes"] if "other" in change["kinds"]]
     assert "platelets-and-im/exactlyTwentyFive" in other
-    assert "platelets-and-im/transfusionFirst" not in other
+    assert "platelets-and-im/sample" not in other
     change = next(one for one in told["changes"] if one["request"] == "platelets-and-im/exactlyTwentyFive")
     (before,), (after,) = change["old"]["cards"], change["new"]["cards"]
     assert (before["indicator"], after["indicator"]) == ("warning", "critical")

@@ -101,4 +101,4 @@ def test_an_answer_that_no_service_gives_is_told_of_the_case_it_came_for(recordi
         gateway.server_close()
     assert told.exit_code == 1, told.exception
     assert f"tell  {recording().parent.name}/recording: {status}: not an answer of a CDS service" in told.stdout
-    assert f"platelets-and-im/transfusionFirst: expected cards, got status {status}" in told.stdout
+    assert f"platelets-and-im/sample: expected cards, got status {status}" in told.stdout

@@ -21,7 +21,7 @@ from uuid import NAMESPACE_URL, uuid5
 import yaml
 
 # What is shown to those who have not chosen. Its patient is far from every edge, so that it outlives a moved threshold.
-SAMPLE = "platelets-and-im/transfusionFirst"
+SAMPLE = "platelets-and-im/sample"
 DEFAULT_NOW = "2026-11-23T12:00:00Z"
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d(T\S*)?$")

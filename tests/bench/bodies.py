@@ -14,7 +14,7 @@ from cds_service.serving import prepare, services_of
 from cds_service.settings import Settings
 
 SERVICE = "vitamin-b12-order-select"
-_SAMPLE = "platelets-and-im/transfusionFirst"
+_SAMPLE = "platelets-and-im/sample"
 _OTHER_DRUG = "atorvastatin"
 _KINDS = {"Observation": ("platelets", "vitaminB12", "creatinine"), "MedicationRequest": ("medicationRequests",)}
 _KINDS["Condition"] = ("conditions",)

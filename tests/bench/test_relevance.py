@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 def body_with(templates, draft, observations):
     """A request whose prefetch holds many results, for the given draft."""
-    scenario = next(s for s in read_scenarios(packaged("fixtures")) if s.name == "platelets-and-im/transfusionFirst")
+    scenario = next(s for s in read_scenarios(packaged("fixtures")) if s.name == "platelets-and-im/sample")
     request = scenario.request(templates)
     entries = request["prefetch"]["platelets"]["entry"]
     template = entries[0]["resource"]

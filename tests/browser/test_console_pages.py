@@ -90,7 +90,7 @@ def test_a_field_that_is_no_number_is_named(page):
 
 
 def test_a_request_can_be_edited_and_what_is_wrong_is_named(page):
-    page.goto("/?scenario=platelets-and-im/transfusionFirst")
+    page.goto("/?scenario=platelets-and-im/sample")
     page.get_by_text("The request as JSON").click()
     body = json.loads(page.get_by_label("Body of the call").input_value())
     for text, said in ((json.dumps(body | {"hook": "x"}), "At hook"), ("{", "Refused")):
@@ -101,7 +101,7 @@ def test_a_request_can_be_edited_and_what_is_wrong_is_named(page):
 
 
 def test_hostile_text_of_a_request_stays_text(page):
-    page.goto("/?scenario=platelets-and-im/transfusionFirst")
+    page.goto("/?scenario=platelets-and-im/sample")
     page.get_by_text("The request as JSON").click()
     body = json.loads(page.get_by_label("Body of the call").input_value())
     order = body["context"]["draftOrders"]["entry"][0]["resource"]
@@ -130,7 +130,7 @@ def test_a_table_is_read_like_a_table_and_leads_to_its_scenarios(page):
     expect(row).to_contain_text("S11")
     preview = page.get_by_role("article").filter(has_text="TransfusionFirst")
     preview.locator("summary").click()
-    preview.get_by_role("link", name="platelets-and-im/transfusionFirst").click()
+    preview.get_by_role("link", name="platelets-and-im/sample").click()
     expect(page.get_by_role("article")).to_contain_text(CRITICAL)
 
 

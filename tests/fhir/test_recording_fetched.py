@@ -24,7 +24,7 @@ SELECT = "/cds-services/vitamin-b12-order-select"
 
 def test_serve_records_what_it_fetched_too_and_warns(tmp_path, fhir_stores):
     """A recording is whole: the replay needs no FHIR server."""
-    scenario = next(s for s in SCENARIOS if s.name == "platelets-and-im/transfusionFirst")
+    scenario = next(s for s in SCENARIOS if s.name == "platelets-and-im/sample")
     base, port, folder = f"{fhir_stores}/recorded/fhir", 29000 + os.getpid() % 10000, tmp_path / "kept"
     today = datetime.now().astimezone()
     for resource in scenario.record(today):

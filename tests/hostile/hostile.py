@@ -36,7 +36,7 @@ from cds_service.replay.scenarios import read_scenarios  # noqa: E402
 from cds_service.settings import Settings  # noqa: E402
 from cds_service.trust.clients import ALGORITHMS  # noqa: E402
 
-_SCENARIO = "platelets-and-im/transfusionFirst"
+_SCENARIO = "platelets-and-im/sample"
 
 
 @dataclass
