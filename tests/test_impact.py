@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from cds_service.cli import main
@@ -14,6 +15,7 @@ from cds_service.packaged import packaged
 
 CARDS = packaged("cards")
 TABLE = "vitamin-b12/decisions/imPlatelets/table.yaml"
+VERSION = yaml.safe_load((CARDS / TABLE).read_text(encoding="utf-8"))["version"]
 STORIES = [str(packaged("fixtures") / "scenarios" / f"{name}.yaml") for name in ("platelets-and-im", "order-sign")]
 
 
@@ -27,7 +29,7 @@ def stricter(tmp_path):
     cards = tmp_path / "stricter"
     shutil.copytree(CARDS, cards)
     text = (cards / TABLE).read_text(encoding="utf-8")
-    for before, after in (("[25..50]", "[26..50]"), ("< 25", "< 26"), ("version: 1.1.0", "version: 1.2.0")):
+    for before, after in (("[25..50]", "[26..50]"), ("< 25", "< 26"), (f"version: {VERSION}\n", "version: 9.0.0\n")):
         assert before in text
         text = text.replace(before, after)
     (cards / TABLE).write_text(text, encoding="utf-8")
@@ -44,7 +46,7 @@ def test_the_same_content_changes_nothing():
 
 def test_a_changed_threshold_is_told_for_exactly_those_whom_it_touches(stricter):
     told = json.loads(run(CARDS, stricter, *STORIES, "--format", "json").stdout)
-    assert told["versions"] == {"imPlatelets": {"old": "1.1.0", "new": "1.2.0"}}
+    assert told["versions"] == {"imPlatelets": {"old": VERSION, "new": "9.0.0"}}
     other = [change["request"] for change in told["changes"] if "other" in change["kinds"]]
     assert "platelets-and-im/exactlyTwentyFive" in other
     assert "platelets-and-im/sample" not in other
@@ -110,7 +112,7 @@ def test_a_revision_of_git_is_compared_with_the_folder(tmp_path, monkeypatch, st
     monkeypatch.chdir(repository / "cards")
     told = run("HEAD", repository / "cards", *STORIES, "--format", "json")
     assert told.exit_code == 0, told.stderr
-    assert json.loads(told.stdout)["versions"] == {"imPlatelets": {"old": "1.1.0", "new": "1.2.0"}}
+    assert json.loads(told.stdout)["versions"] == {"imPlatelets": {"old": VERSION, "new": "9.0.0"}}
     for name in ("HEAD~1", "--help-me", "no-such"):
         assert run("--", name, "HEAD", *STORIES).exit_code == 2
     git("rm", "-rq", "--cached", "cards")
