@@ -237,10 +237,20 @@ class Load:
                 phase.unexplained[label] += 1
 
 
+def serving(service: Service) -> list[int]:
+    """The service and its workers, oldest first, without what they start for a while, such as a check of content."""
+    found = []
+    for process in children(service.process.pid):
+        with contextlib.suppress(OSError):
+            if b"\0serve\0" in Path(f"/proc/{process}/cmdline").read_bytes():
+                found.append(process)
+    return found
+
+
 def memory_of(service: Service) -> int:
     """Bytes that the service and its workers hold."""
     total = 0
-    for process in children(service.process.pid):
+    for process in serving(service):
         with contextlib.suppress(OSError, IndexError):
             total += int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
     return total
@@ -276,18 +286,10 @@ def nothing() -> None:
 def kill_workers(service: Service, ended: threading.Event, seconds: float) -> None:
     """kill -9 of the oldest worker every few seconds: one that dies again within 5.5 s ends Granian."""
     while not ended.is_set():
-        workers = [process for process in children(service.process.pid)[1:] if holds_much(process)]
-        for worker in workers[:1]:
+        for worker in serving(service)[1:2]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
         ended.wait(seconds)
-
-
-def holds_much(process: int) -> bool:
-    """Whether a process is a worker, and not one that only watches over others."""
-    with contextlib.suppress(OSError, IndexError):
-        return b"resource_tracker" not in Path(f"/proc/{process}/cmdline").read_bytes()
-    return False
 
 
 def run_phases(load: Load, service: Service, phases: Sequence[Phase], requests: int, longest: float) -> None:

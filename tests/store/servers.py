@@ -151,6 +151,15 @@ class Service:
         self.kill()
         raise RuntimeError(self._log.read_text())
 
+    def wait_for_workers(self, workers):
+        """Until so many workers listen: each has a socket of its own, and the first may answer long before the last."""
+        mine = f"0100007F:{self.port:04X} 00000000:0000 0A "  # 127.0.0.1, listening
+        for _ in range(400):
+            if Path("/proc/net/tcp").read_text().count(mine) == workers:
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"fewer than {workers} workers: {self._log.read_text()}")
+
     def kill(self):
         """kill -9 of the service with its workers."""
         os.killpg(self.process.pid, signal.SIGKILL)

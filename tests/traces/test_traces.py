@@ -244,6 +244,7 @@ def test_every_worker_sends_its_spans_and_the_last_ones_before_it_ends(tmp_path,
             "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
         }
         with serving(tmp_path, "--workers", "2", **environment) as service, ThreadPoolExecutor(8) as callers:
+            service.wait_for_workers(2)
             done = callers.map(lambda _: requests.post(service.base + ORDER_SELECT, json=body, timeout=20), range(60))
             assert {answer.status_code for answer in done} == {200}
         calls = collector.calls(60)
