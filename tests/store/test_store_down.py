@@ -32,7 +32,7 @@ def send(client):
 def assert_degraded(client, request_for, assert_outcome, seconds):
     began = time.monotonic()
     cards = client.post(SERVICE, json=request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")).json["cards"]
-    assert len(cards) == 1 and time.monotonic() - began < 0.5
+    assert len(cards) == 1 and time.monotonic() - began < 2  # the store is waited for longer
     answer = assert_outcome(send(client), 503)
     assert answer["issue"][0]["code"] == "transient"
     ready = client.get("/readyz")

@@ -9,6 +9,7 @@ import json
 import threading
 import time
 import warnings
+from dataclasses import replace
 
 import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
@@ -31,7 +32,7 @@ def key_set(server, ticks):
 
 def settle(key_set):
     """Waits for a reading beside the requests to end."""
-    for _ in range(200):
+    for _ in range(1000):
         if key_set._under_way is None:
             return
         time.sleep(0.01)
@@ -161,7 +162,7 @@ def test_SEC_11_a_source_that_misbehaves_gives_no_key_and_holds_nobody_up(key_se
         began = time.monotonic()
         for _ in range(20):
             assert key_set.find("one", "EC") is None
-        assert time.monotonic() - began < 1.2  # one wait of half a second, not twenty
+        assert time.monotonic() - began < 4  # one wait of half a second, not twenty
         settle(key_set)
         assert other.asked == []
         assert len(server.asked) == 1
@@ -178,16 +179,18 @@ def test_a_slow_source_holds_up_nobody_whose_key_is_known(key_set, server, ticks
     began = time.monotonic()
     for _ in range(100):
         assert key_set.find("one", "EC")
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 1  # the source takes 1.5
 
 
-def test_a_slow_source_holds_up_hardly_anybody_whose_key_is_known_but_old(key_set, server, ticks):
+def test_a_slow_source_holds_up_hardly_anybody_whose_key_is_known_but_old(server, ticks):
+    server.document = {"keys": [public(EC)]}
+    key_set = key_set_at(f"{server.url}/jwks", Reach.LOOPBACK, replace(LIMITS, wait=5), ticks)
     assert key_set.find("one", "EC")
     server.mode = "slow"
     ticks.now += 700
     began = time.monotonic()
     assert key_set.find("one", "EC")
-    assert time.monotonic() - began < 0.4  # the wait for a key that is not known is 0.5
+    assert time.monotonic() - began < 1  # the source takes 1.5, and the wait for a key that is not known is 5
 
 
 def test_nothing_listens_there(server, ticks):
