@@ -27,30 +27,30 @@ check: install ## formatting, lint, types, content
 	$(BIN)/cds-service check
 
 bench: install ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)
-	$(BIN)/python tests/bench/table.py $(BENCH)
-	$(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
+	$(BIN)/python -m tests.load.bench.table $(BENCH)
+	$(BIN)/python -m pytest tests/load/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
 
 fuzz: install ## every parser and the whole request path under fuzzers; FUZZ="SECONDS-A-TARGET SEED"
-	@$(BIN)/python tests/fuzz/fuzzing.py $(FUZZ)
+	@$(BIN)/python -m tests.load.fuzz.fuzzing $(FUZZ)
 
 hostile: install ## ten thousand hostile calls, and what they cost beside a right one; HOSTILE="CALLS SEED"
-	@$(BIN)/python tests/hostile/hostile.py $(HOSTILE)
+	@$(BIN)/python -m tests.load.hostile.hostile $(HOSTILE)
 
 soak: install ## mixed requests while everything around the service fails; SOAK="REQUESTS CONNECTIONS"
-	@$(BIN)/python tests/soak/soak.py $(SOAK)
+	@$(BIN)/python -m tests.load.soak.soak $(SOAK)
 
 statements: install ## the table of statements in cards/README.md
 	@$(BIN)/cds-service export statements --out cards
 
 conformance: install ## run the tests of CDS Hooks requirements and write docs/conformance.md
-	@$(BIN)/python tests/conformance/table.py
+	@$(BIN)/python -m tests.http.conformance.table
 
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 settings: install ## the tables of settings and of prefetch in deploy/README.md
-	@$(BIN)/python tests/deploy/pages.py
+	@$(BIN)/python -m tests.outside.deploy.pages
 
 lock: ## the lock files after a change of pyproject.toml; what is pinned stays
 	$(PYTHON) -m venv build/uv
@@ -59,7 +59,7 @@ lock: ## the lock files after a change of pyproject.toml; what is pinned stays
 	build/uv/bin/$(COMPILE) --extra opentelemetry --extra postgresql -c requirements.lock pyproject.toml -o deploy/requirements.lock
 	echo hatchling | build/uv/bin/$(COMPILE) -c requirements.lock - -o deploy/build.lock
 
-COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+COMPILE := uv pip compile -q --universal --python-version 3.11.2 --generate-hashes --no-emit-index-url --no-header
 
 audit: install ## known vulnerabilities of what is deployed; a notice if nobody could say
 	@$(BIN)/python .ci/audit.py

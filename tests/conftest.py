@@ -17,12 +17,12 @@ from fhir.resources.R4B.operationoutcome import OperationOutcome
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from cds_service.app import create_app
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
-from cds_service.evaluate import Evaluator
+from cds_service.judge.evaluate import Evaluator
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import moved, search
+from cds_service.service.app import create_app
 from cds_service.settings import Settings
 
 # A slow machine is no defect: no property has a time to keep.

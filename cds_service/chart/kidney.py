@@ -5,9 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import cast
 
-from cds_service.chart.quantities import spell
-from cds_service.declarations import FactDeclaration
-from cds_service.facts import Evidence, Exact, Fact, Interval, Reason, State
+from cds_service.fhir.quantities import spell
+from cds_service.vocabulary.declarations import FactDeclaration
+from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, State
 
 
 def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact, sex_fact: Fact) -> Fact:

@@ -13,12 +13,12 @@ from datetime import tzinfo
 from fractions import Fraction
 from typing import Any
 
-from cds_service.chart.dates import read_date
-from cds_service.chart.quantities import read_number, read_quantity
-from cds_service.chart.tree import Node, node, nodes, number_text, pairs, text, words
-from cds_service.chart.wording import length_in_words, timing_in_words
-from cds_service.declarations import Concept, FactDeclaration, ValueSet
-from cds_service.facts import Evidence, Exact, Fact, Interval, Reason, exact
+from cds_service.fhir.dates import read_date
+from cds_service.fhir.quantities import read_number, read_quantity
+from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text, words
+from cds_service.fhir.wording import length_in_words, timing_in_words
+from cds_service.vocabulary.declarations import Concept, FactDeclaration, ValueSet
+from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, exact
 
 PRESENT = "present"
 _REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta, tzinfo
 
-from cds_service.chart.dates import Span
-from cds_service.chart.prefetch import Results, Sent
-from cds_service.declarations import FactDeclaration
-from cds_service.facts import Fact, Reason
+from cds_service.chart.record import Results, Sent
+from cds_service.fhir.dates import Span
+from cds_service.vocabulary.declarations import FactDeclaration
+from cds_service.vocabulary.facts import Fact, Reason
 
 PRESENT = "present"
 FINAL = frozenset({"final", "amended", "corrected"})

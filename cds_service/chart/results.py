@@ -13,20 +13,20 @@ from typing import cast
 
 import msgspec
 
-from cds_service.chart import elements
-from cds_service.chart.dates import Span, read_date
-from cds_service.chart.elements import many
-from cds_service.chart.prefetch import Chart, Results
-from cds_service.chart.quantities import read_quantity
 from cds_service.chart.reading import CLOCK_SKEW, FINAL, day, not_read
-from cds_service.declarations import Analyte, FactDeclaration, Search
-from cds_service.facts import Evidence, Exact, Fact, Interval, Reason
+from cds_service.chart.record import Chart, Results
+from cds_service.fhir import lenient
+from cds_service.fhir.dates import Span, read_date
+from cds_service.fhir.lenient import many
+from cds_service.fhir.quantities import read_quantity
+from cds_service.vocabulary.declarations import Analyte, FactDeclaration, Search
+from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason
 
 _NOT_RESULTS = frozenset({"entered-in-error", "cancelled"})
 
 
 class _Result(msgspec.Struct, frozen=True):
-    observation: elements.Observation
+    observation: lenient.Observation
     span: Span | None
     zone: tzinfo
 
@@ -47,7 +47,7 @@ def _results_of(declaration: FactDeclaration, chart: Chart) -> tuple[Results, li
 def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], _Result]]:
     """Every result under a key with its codings, newest first, for all facts that are read from it."""
     found = []
-    for observation in cast("tuple[elements.Observation, ...]", chart.results(search).resources):
+    for observation in cast("tuple[lenient.Observation, ...]", chart.results(search).resources):
         if observation.status not in _NOT_RESULTS and observation.code is not None:
             span = read_date(effective(observation), chart.zone)
             found.append((observation.code.pairs(), _Result(observation, span, chart.zone)))
@@ -56,12 +56,12 @@ def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], _R
     return found
 
 
-def effective(observation: elements.Observation) -> str | None:
+def effective(observation: lenient.Observation) -> str | None:
     period = observation.effectivePeriod
     return observation.effectiveDateTime or observation.effectiveInstant or (period.latest() if period else None)
 
 
-def _as_sent(observation: elements.Observation, day: str) -> Evidence:
+def _as_sent(observation: lenient.Observation, day: str) -> Evidence:
     quantity = observation.valueQuantity
     reference = f"Observation/{observation.id}" if observation.id else "Observation"
     if quantity is None:
@@ -71,7 +71,7 @@ def _as_sent(observation: elements.Observation, day: str) -> Evidence:
     return Evidence(reference, f"{number} {unit}".strip(), day, number, unit)
 
 
-def _raw(quantity: elements.Quantity) -> str:
+def _raw(quantity: lenient.Quantity) -> str:
     return bytes(quantity.value).decode("utf-8", "replace")
 
 
@@ -94,7 +94,7 @@ def _flaw(result: _Result, chart: Chart) -> Reason | None:
 def _newest(
     declaration: FactDeclaration,
     chart: Chart,
-    read: Callable[[elements.Observation], Interval | str | Reason],
+    read: Callable[[lenient.Observation], Interval | str | Reason],
 ) -> Fact:
     """The newest final result as ``read`` understands it.
 
@@ -177,7 +177,7 @@ def history(declaration: FactDeclaration, chart: Chart) -> list[Point]:
     return points[::-1]
 
 
-def _amount(analyte: Analyte, resource: elements.Observation) -> Interval | Reason:
+def _amount(analyte: Analyte, resource: lenient.Observation) -> Interval | Reason:
     quantity = resource.valueQuantity
     if quantity is None or not bytes(quantity.value):
         return Reason("valueMissing")
@@ -199,7 +199,7 @@ def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
     """
     value_set = declaration.value_sets["interpretation"]
 
-    def read(resource: elements.Observation) -> str | Reason:
+    def read(resource: lenient.Observation) -> str | Reason:
         for concept in many(resource.interpretation):
             if value_set.match(concept.pairs()):
                 return "low"

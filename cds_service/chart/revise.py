@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.chart import r4
 from cds_service.chart.order import dosages_of
-from cds_service.chart.tree import Node, node, nodes, text
-from cds_service.chart.wording import dosages_in_words
+from cds_service.fhir import strict
+from cds_service.fhir.tree import Node, node, nodes, text
+from cds_service.fhir.wording import dosages_in_words
 
 _BOUNDS = ("boundsDuration", "boundsRange", "boundsPeriod", "count", "countMax")
 _SUPPLY = ("quantity", "expectedSupplyDuration", "numberOfRepeatsAllowed")
@@ -139,28 +139,28 @@ def _revise(draft: Node, change: Any) -> Revision:
         revised["contained"] = kept
         if not kept:
             del revised["contained"]
-    return Revision(revised, changed, tuple(dropped), tuple(repaired), r4.problem_in(revised))
+    return Revision(revised, changed, tuple(dropped), tuple(repaired), strict.problem_in(revised))
 
 
 def _repair(revised: Node) -> list[str]:
     """The listed mendings and no other (Z24): object to array, a missing intent, impossible dates."""
     repaired = []
-    for key in r4.REPEATING:
+    for key in strict.REPEATING:
         if isinstance(revised.get(key), dict):
             revised[key] = [revised[key]]
             repaired.append(key)
     if "intent" not in revised:
         revised["intent"] = "order"
         repaired.append("intent")
-    for key in r4.DATES:
-        if key in revised and not r4.is_date(revised[key]):
+    for key in strict.DATES:
+        if key in revised and not strict.is_date(revised[key]):
             del revised[key]
             repaired.append(key)
     for dosage in nodes(revised, "dosageInstruction"):
         repeat = node(node(dosage, "timing"), "repeat")
         period = node(repeat, "boundsPeriod")
         for key in ("start", "end"):
-            if key in period and not r4.is_date(period[key]):
+            if key in period and not strict.is_date(period[key]):
                 del period[key]
                 repaired.append(f"boundsPeriod.{key}")
         if "boundsPeriod" in repeat and not period:

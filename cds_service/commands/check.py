@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from cds_service.content.check import check as check_content
-from cds_service.content.check import update_lock
 from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
+from cds_service.content.proof.consistency import check as check_content
+from cds_service.content.proof.consistency import update_lock
 from cds_service.content.site import read_site
-from cds_service.evaluate import Evaluator
+from cds_service.judge.evaluate import Evaluator
+from cds_service.judge.suggestions import template_words
 from cds_service.replay.run import in_process
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.settings import Settings
-from cds_service.suggestions import template_words
 
 _KEY = b"no uuid is looked at"
 

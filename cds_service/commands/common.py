@@ -14,7 +14,7 @@ from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.content.site import read_site
-from cds_service.evaluate import Evaluator
+from cds_service.judge.evaluate import Evaluator
 from cds_service.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cds_service.commands.common import Moment, evaluator_of
-from cds_service.explain import explain as explain_request
+from cds_service.judge.explanation import explain as explain_request
 from cds_service.protocol.faults import Fault
 
 

@@ -11,9 +11,9 @@ from cds_service import __version__
 from cds_service.commands.common import evaluator_of, load
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
-from cds_service.replay.coverage import as_table, coverage, written_into
 from cds_service.replay.scenarios import read_scenarios
-from cds_service.serving import services_of
+from cds_service.replay.statements import as_table, coverage, written_into
+from cds_service.service.served import services_of
 from cds_service.settings import Settings
 
 

@@ -13,9 +13,9 @@ import click
 from cds_service.commands.common import Moment, evaluator_of
 from cds_service.packaged import packaged
 from cds_service.replay.cases import read_cases
-from cds_service.replay.impact import KINDS, Change, Impact, as_data
-from cds_service.replay.impact import impact as impact_of
 from cds_service.replay.revisions import RevisionError, materialised
+from cds_service.replay.versions import KINDS, Change, Impact, as_data
+from cds_service.replay.versions import impact as impact_of
 
 _KEY = b"the same key for both"
 _PROBLEMS = 5
@@ -54,7 +54,7 @@ def impact(old: str, new: str, paths: tuple[Path, ...], now: datetime | None, fo
         with click.progressbar(cases, file=sys.stderr, label="impact", hidden=hidden) as bar:
             found = impact_of(evaluators[0], evaluators[1], bar)
     if form == "html":
-        from cds_service.pages.reports import impact_page
+        from cds_service.console.reports import impact_page
 
         click.echo(impact_page(found, evaluators[1].pack, old, new))
     else:

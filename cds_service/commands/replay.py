@@ -14,7 +14,7 @@ import click
 import requests
 
 from cds_service.commands.common import Moment, evaluator_of
-from cds_service.evaluate import Evaluator
+from cds_service.judge.evaluate import Evaluator
 from cds_service.packaged import packaged
 from cds_service.replay.cases import at, read_cases
 from cds_service.replay.fhir_server import LoadedServer
@@ -68,7 +68,7 @@ def replay(
 
 def _told(form: str, results: Sequence[Result], evaluator: Evaluator) -> str:
     if form == "html":
-        from cds_service.pages.reports import replay_page
+        from cds_service.console.reports import replay_page
 
         return replay_page(results, evaluator)
     return {"text": _as_text, "json": _as_json, "junit": _as_junit}[form](results)

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from cds_service.commands.common import Moment, open_store
-from cds_service.reporting import as_text
+from cds_service.commands.report_text import as_text
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
 

@@ -13,8 +13,8 @@ import click
 
 from cds_service.commands.common import open_store
 from cds_service.content.files import ContentError
-from cds_service.gate import clients_of
-from cds_service.serving import prepare
+from cds_service.service.gate import clients_of
+from cds_service.service.served import prepare
 from cds_service.settings import Settings
 from cds_service.trust.clients import ClientsError
 
@@ -45,7 +45,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     """
     from granian import Granian
 
-    from cds_service.app import allowed_servers
+    from cds_service.service.app import allowed_servers
 
     loopback = _is_loopback(host)
     settings = _with_recordings(Settings(loopback=loopback, insecure=insecure), record, deidentify)
@@ -80,7 +80,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
         click.echo(warning, err=True)
     click.echo(f"feedback is kept in {store.where}")
     _tell_of_recordings(settings)
-    server = Granian("cds_service.app:wsgi", factory=True, **granian_settings(host, port, workers))
+    server = Granian("cds_service.service.app:wsgi", factory=True, **granian_settings(host, port, workers))
     server.serve()
 
 

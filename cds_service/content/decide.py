@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cds_service.content.model import Decision, Outcome, Pack, Rule
 from cds_service.content.unary import Cell
-from cds_service.facts import Fact, Interval, State
+from cds_service.vocabulary.facts import Fact, Interval, State
 
 
 @dataclass(frozen=True, slots=True)

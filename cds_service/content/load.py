@@ -27,8 +27,8 @@ from cds_service.content.model import (
 )
 from cds_service.content.site import Site
 from cds_service.content.unary import Cell, parse_cell
-from cds_service.declarations import Analyte, Concept, FactDeclaration, Search, Strength, ValueSet
-from cds_service.facts import exact
+from cds_service.vocabulary.declarations import Analyte, Concept, FactDeclaration, Search, Strength, ValueSet
+from cds_service.vocabulary.facts import exact
 
 LOINC = "http://loinc.org"
 _WITHHOLD = {"": "", "withheld": "all", "medications withheld": "medications"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.unary import Cell
-from cds_service.declarations import FactDeclaration, Search, ValueSet
+from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z0-9][A-Za-z0-9.-]*)\}")
 INDICATORS = ("critical", "warning", "info")

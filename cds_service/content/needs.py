@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cds_service.content.model import PLACEHOLDER, Decision, Pack, Service
-from cds_service.declarations import Search
+from cds_service.vocabulary.declarations import Search
 
 
 def reads(pack: Pack, decisions: Iterable[str]) -> dict[str, None]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cds_service.content.decide import Finding, Values
 from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, TemplateWords
-from cds_service.facts import Fact, Reason, State
+from cds_service.vocabulary.facts import Fact, Reason, State
 
 LONGEST_SUMMARY = 139
 LONGEST_VALUE = 24

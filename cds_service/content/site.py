@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.files import ContentError, schema
-from cds_service.toml_file import TomlError, line_of, read_toml
+from cds_service.vocabulary.toml_file import TomlError, line_of, read_toml
 
 _DIGEST_CHARACTERS = 8
 

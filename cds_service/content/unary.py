@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cds_service.facts import Exact, Fact, Interval, State, exact
+from cds_service.vocabulary.facts import Exact, Fact, Interval, State, exact
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _TOKEN = re.compile(

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cds_service.content.analyse import probes
 from cds_service.content.decide import decidable
 from cds_service.content.model import Decision, Pack, Rule
+from cds_service.content.proof.coverage import probes
 from cds_service.content.unary import Cell
-from cds_service.facts import Exact, Fact, Interval
+from cds_service.vocabulary.facts import Exact, Fact, Interval
 
 
 @dataclass(frozen=True, slots=True)

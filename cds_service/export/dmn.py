@@ -15,7 +15,7 @@ from cds_service.content.model import CardText, Decision, Pack, Rule, Suggestion
 from cds_service.export.columns import Column, columns, feel_names, label
 from cds_service.export.feel import clauses, quoted
 from cds_service.export.layout import HEIGHT, WIDTH, Box, lay_out
-from cds_service.facts import State
+from cds_service.vocabulary.facts import State
 
 MODEL = "https://www.omg.org/spec/DMN/20191111/MODEL/"
 _FEEL = "https://www.omg.org/spec/DMN/20191111/FEEL/"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from cds_service.content.unary import Cell
 from cds_service.export.columns import Column, number, strings
-from cds_service.facts import Interval, State
+from cds_service.vocabulary.facts import Interval, State
 
 _OUTSIDE = '"(outside)"'  # a range that touches no cell of the column
 _NOT_VALUES = tuple(state for state in State if state is not State.VALUE)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from cds_service.content.model import Rule
 from cds_service.content.unary import Cell
 from cds_service.export.columns import Column, number, strings
-from cds_service.facts import Interval, State
+from cds_service.vocabulary.facts import Interval, State
 
 
 def cell_condition(cell: Cell, column: Column) -> str:

@@ -21,10 +21,10 @@ from typing import Any
 
 import msgspec
 
-from cds_service.evaluate import Evaluator, evaluate
+from cds_service.judge.evaluate import Evaluator, evaluate
 from cds_service.protocol.faults import Fault
 from cds_service.recording.deidentify import Deidentifier, outcome
-from cds_service.recording.heard import Heard
+from cds_service.recording.exchange import Heard
 from cds_service.replay.run import templates_of
 
 _log = logging.getLogger("cds_service")

@@ -14,15 +14,15 @@ from typing import Any
 import msgspec
 import requests
 
-from cds_service.chart.allowed import AllowedServers
-from cds_service.chart.fhir_client import FhirClient, Limits
 from cds_service.content.model import Pack, Service
 from cds_service.content.needs import searches_of
-from cds_service.evaluate import Evaluator, evaluate
+from cds_service.judge.evaluate import Evaluator, evaluate
+from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.servers import AllowedServers
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
 from cds_service.replay.cases import Case
-from cds_service.replay.compare import differences, without_offers
+from cds_service.replay.expectations import differences, without_offers
 from cds_service.replay.fhir_server import LoadedServer
 from cds_service.replay.scenarios import DEFAULT_NOW as SCENARIOS_NOW
 from cds_service.replay.scenarios import Scenario

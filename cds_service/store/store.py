@@ -21,12 +21,12 @@ from multiprocessing.util import Finalize
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from cds_service.store import feedback, keys, shown
+from cds_service.store import kept_feedback, keys, tally
 from cds_service.store.database import StoreDown, is_stale, open_engine, read_url, reading, why
 from cds_service.store.entries import Entry
 from cds_service.store.migrate import bring_up_to_date
-from cds_service.store.report import Comment, Day, Report, comments, days, report
-from cds_service.store.shown import Tally
+from cds_service.store.rates import Comment, Day, Report, comments, days, report
+from cds_service.store.tally import Tally
 
 _log = logging.getLogger("cds_service")
 _MOST_PER_COMMIT = 100
@@ -201,7 +201,7 @@ class Store:
             self._prepare()
             with self._engine.begin() as connection:
                 if entries:
-                    feedback.keep(connection, entries)
+                    kept_feedback.keep(connection, entries)
                 else:
                     connection.execute(text("SELECT 1"))
         except SQLAlchemyError as error:
@@ -216,7 +216,7 @@ class Store:
             self._prepare()
             if counts:
                 with self._engine.begin() as connection:
-                    shown.keep(connection, counts)
+                    tally.keep(connection, counts)
             with reading(self._engine) as connection:
                 self._known = keys.known(connection)
         except Exception as error:

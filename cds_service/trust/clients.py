@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from cds_service.addresses import is_loopback_host
-from cds_service.toml_file import TomlError, line_of, read_toml
+from cds_service.net.addresses import is_loopback_host
+from cds_service.vocabulary.toml_file import TomlError, line_of, read_toml
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator

@@ -13,7 +13,7 @@ import ssl
 import threading
 from urllib.parse import urlsplit
 
-from cds_service.addresses import Reach
+from cds_service.net.addresses import Reach
 
 _PORTS = {"https": 443, "http": 80}
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from cds_service.addresses import Reach
+from cds_service.net.addresses import Reach
 from cds_service.trust.fetch import FetchError, fetch
 
 _log = logging.getLogger("cds_service")

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from cds_service.addresses import Reach, is_loopback_host
+from cds_service.net.addresses import Reach, is_loopback_host
 from cds_service.trust.clients import ALGORITHMS, Client, Clients
 from cds_service.trust.keysets import Key, KeySet, Limits, key_set_at, key_set_in
-from cds_service.trust.replays import Replays, fingerprint
+from cds_service.trust.replay_protection import Replays, fingerprint
 from cds_service.trust.tokens import LONGEST, RefusedError, Token, bearer, read
 
 _LONGEST_ID = 256  # characters of kid and jti

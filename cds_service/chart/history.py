@@ -1,0 +1,170 @@
+"""Facts from treatments: whether something was ordered or given, how long ago, and what came later.
+
+Imports the shared vocabulary and this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import cast
+
+import msgspec
+
+from cds_service.chart.reading import CLOCK_SKEW, FINAL, NOT_GIVEN, PRESENT, day, not_read
+from cds_service.chart.record import Chart, Sent
+from cds_service.chart.results import effective
+from cds_service.fhir import lenient
+from cds_service.fhir.dates import Span, read_date
+from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search, ValueSet
+from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason, State
+
+
+def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """``present`` if a dose was ordered, given or recorded within the look-back (D7, Z8, Z14).
+
+    An active order is under way whatever its date; anything else needs a date within the look-back.
+    Orders, administrations and procedures count with any status that does not deny them; ``statuses`` and ``form``
+    narrow the orders further. A medication named only by a reference that is not here leaves the answer open.
+    """
+    earliest = None
+    if declaration.look_back_days is not None:
+        earliest = chart.now - timedelta(days=declaration.look_back_days)
+    read = [chart.results(search) for search in declaration.searches]
+    evidence: list[Evidence] = []
+    unresolved = False
+    for search in declaration.searches:
+        for entry, concept, codings in chart.once(_not_denied, search):
+            if concept is None:
+                unresolved = True
+                continue
+            if entry.subject is None or not entry.subject.reference:
+                continue
+            known = recognise(concept, codings, declaration.value_sets.values())
+            if known is None or (declaration.form and known.form != declaration.form):
+                continue
+            span = read_date(when(entry), chart.zone)
+            under_way = isinstance(entry, lenient.MedicationRequest) and entry.status == "active"
+            if not under_way and (span is None or (earliest is not None and span.end < earliest)):
+                continue
+            if (
+                declaration.statuses
+                and isinstance(entry, lenient.MedicationRequest)
+                and entry.status not in declaration.statuses
+            ):
+                continue
+            kind = type(entry).__name__
+            words = concept.words() or known.display
+            evidence.append(Evidence(f"{kind}/{entry.id}" if entry.id else kind, words, day(span, chart.zone)))
+    if evidence:
+        return Fact.of(PRESENT, *evidence)
+    if any(not results.complete for results in read):
+        return not_read(declaration, read)
+    return Fact.unknown(reason=Reason("medicationNotResolved")) if unresolved else Fact.absent()
+
+
+_Entry = tuple["lenient.Medicated | lenient.Procedure", lenient.CodeableConcept | None, list[tuple[str, str]]]
+
+
+def _not_denied(chart: Chart, search: Search) -> list[_Entry]:
+    """The entries of a list that no status denies, each with its concept and codings, for all facts read from it."""
+    found: list[_Entry] = []
+    for resource in chart.results(search).resources:
+        entry = cast("lenient.Medicated | lenient.Procedure", resource)
+        if (entry.status or "unknown") not in NOT_GIVEN and not getattr(entry, "doNotPerform", None):
+            concept = entry.code if isinstance(entry, lenient.Procedure) else entry.concept()
+            found.append((entry, concept, concept.pairs() if concept is not None else []))
+    return found
+
+
+def recognise(
+    concept: lenient.CodeableConcept, codings: Sequence[tuple[str, str]], value_sets: Iterable[ValueSet]
+) -> Concept | None:
+    """The concept a medication's codings name, or, where nothing is coded, its exact name (Z29)."""
+    for value_set in value_sets:
+        known = value_set.match(codings) if codings else value_set.names.get(concept.words().strip().casefold())
+        if known is not None:
+            return known
+    return None
+
+
+def when(entry: lenient.Medicated | lenient.Procedure) -> str | None:
+    if isinstance(entry, lenient.MedicationRequest):
+        return entry.authoredOn
+    if isinstance(entry, lenient.Procedure):
+        period = entry.performedPeriod or entry.occurrencePeriod
+        return entry.performedDateTime or entry.occurrenceDateTime or (period.latest() if period else None)
+    given = cast(lenient.MedicationAdministration, entry)
+    period = given.effectivePeriod or given.occurencePeriod
+    return given.effectiveDateTime or given.occurenceDateTime or (period.latest() if period else None)
+
+
+def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """Whole days from the newest (``element: newest``) or the oldest such entry to ``now``.
+
+    Entries are final results, and orders, administrations and procedures that were not denied, with a code of the
+    value sets and a date; ``statuses`` and ``form`` narrow the orders. A partial date gives a range of days. Where
+    not every entry was read the answer is open, except that results come newest first (Z22).
+    """
+    read = [chart.results(search) for search in declaration.searches]
+    dated: list[tuple[Span, Evidence]] = []
+    for results in read:
+        for resource in results.resources:
+            entry = _dated_entry(declaration, resource, chart)
+            if entry is not None:
+                dated.append(entry)
+    newest_first = declaration.element == "newest"
+    for search, results in zip(declaration.searches, read, strict=True):
+        sorted_so_far = newest_first and search.resource == "Observation" and results.sent is Sent.READ
+        if not results.complete and not (sorted_so_far and dated):
+            return not_read(declaration, read)
+    if not dated:
+        return Fact.absent()
+    span, evidence = (max if newest_first else min)(dated, key=lambda item: item[0].start)
+    today = chart.now.astimezone(chart.zone).date()
+    first = span.start.astimezone(chart.zone).date()
+    last = (span.end - timedelta(microseconds=1)).astimezone(chart.zone).date() if span.end > span.start else first
+    days = Interval(max((today - last).days, 0), max((today - first).days, 0))
+    return Fact.of(days, evidence)
+
+
+def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: Chart) -> tuple[Span, Evidence] | None:
+    entry = cast("lenient.Observation | lenient.Medicated | lenient.Procedure", resource)
+    if entry.subject is None or not entry.subject.reference or bytes(entry.modifierExtension):
+        return None
+    if isinstance(entry, lenient.Observation):
+        if entry.status not in FINAL:
+            return None
+        concept, moment = entry.code, effective(entry)
+    else:
+        if (entry.status or "unknown") in NOT_GIVEN or getattr(entry, "doNotPerform", None):
+            return None
+        if isinstance(entry, lenient.MedicationRequest) and entry.status not in (
+            declaration.statuses or (entry.status,)
+        ):
+            return None
+        concept = entry.code if isinstance(entry, lenient.Procedure) else entry.concept()
+        moment = when(entry)
+    known = recognise(concept, concept.pairs(), declaration.value_sets.values()) if concept is not None else None
+    if concept is None or known is None or (declaration.form and known.form != declaration.form):
+        return None
+    span = read_date(moment, chart.zone)
+    if span is None or span.start > chart.now + CLOCK_SKEW:
+        return None
+    kind = type(entry).__name__
+    reference = f"{kind}/{entry.id}" if entry.id else kind
+    return span, Evidence(reference, concept.words() or known.display, day(span, chart.zone))
+
+
+def later(event: Fact, since: Fact) -> Fact:
+    """``later`` if something recorded is newer than another thing, by the dates of their evidence, else ``not-later``.
+
+    Where either is not there, nothing is later. Dates of one day do not say which came first.
+    """
+    for fact in (event, since):
+        if fact.state is not State.VALUE:
+            return fact
+    days = [max((item.date for item in fact.evidence), default="") for fact in (event, since)]
+    if not all(days):
+        return Fact.unusable(Reason("dateMissing"), *event.evidence)
+    return Fact.of("later" if days[0] > days[1] else "not-later", *event.evidence, *since.evidence)

@@ -1,0 +1,153 @@
+"""Proof over the cells of a table: gaps, overlaps, rules never reached. Imports the shared vocabulary and this room.
+
+An input is split at its thresholds into points and the open stretches between them; ranges that cover several of
+these stand for inexact values; then come its strings and the states it can be in. Every cell of the product is put
+to the rules, which is exact because rules are boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from math import prod
+
+from cds_service.content.decide import decidable
+from cds_service.content.model import Decision, Pack
+from cds_service.content.unary import Cell
+from cds_service.vocabulary.facts import Exact, Fact, Interval, State
+
+_STATES = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)
+_SHOWN = 3
+_PRESENCE = ("condition", "allergy", "procedure", "treatment", "drafts")
+
+
+def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
+    """One fact for every region of an input that rules of a table could tell apart."""
+    declared = pack.facts.get(name)
+    states = [Fact(state) for state in _STATES]
+    if declared is None:
+        definition = pack.decisions[name]
+        written = sorted({s for cell in column for s in cell.strings})
+        values = list(dict.fromkeys([*definition.values, *(written if definition.each == "dosage" else [])]))
+        return [Fact.of(value) for value in values] + ([Fact.absent()] if definition.each != "order" else [])
+    if declared.values:
+        return [Fact.of(value) for value in declared.values] + states
+    if declared.kind in _PRESENCE or declared.element in ("has-route", "in-value-set", "reason"):
+        return [Fact.of("present"), *states]
+    edges = sorted({number for cell in column for number in cell.numbers()})
+    return [Fact.of(value) for value in _regions(edges)] + states
+
+
+def _regions(edges: Sequence[Exact]) -> list[Interval]:
+    """Points and stretches between the edges, and every range over neighbours of them."""
+    if not edges:
+        return [Interval.point(1)]
+    atoms: list[Interval] = [Interval(None, edges[0], high_open=True)]
+    for index, edge in enumerate(edges):
+        atoms.append(Interval.point(edge))
+        following = edges[index + 1] if index + 1 < len(edges) else None
+        atoms.append(Interval(edge, following, low_open=True, high_open=following is not None))
+    ranges = [
+        Interval(atoms[i].low, atoms[j].high, atoms[i].low_open, atoms[j].high_open)
+        for i in range(len(atoms))
+        for j in range(i + 1, len(atoms))
+    ]
+    return [_representative(atom) for atom in atoms] + ranges
+
+
+def _representative(atom: Interval) -> Interval:
+    """A point of a stretch: within a stretch all points behave alike."""
+    if atom.low is None:
+        return Interval.point((atom.high or 0) - 1)
+    if atom.high is None:
+        return Interval.point(atom.low + 1)
+    return Interval.point(Fraction(atom.low + atom.high, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Every class of every input, and the rule that each cell of their product falls to.
+
+    ``axes`` are the inputs with a word for each of their classes, ``cells`` the index of the first rule hit (-1: none)
+    in the order of ``itertools.product`` over the axes.
+    """
+
+    axes: tuple[tuple[str, tuple[str, ...]], ...]
+    cells: tuple[int, ...]
+
+
+def coverage(pack: Pack, decision: Decision, most: int) -> Coverage | None:
+    """The proof of one table as a picture needs it; ``None`` if it has more than ``most`` cells."""
+    axes = [classes_of(pack, decision, number) for number in range(len(decision.inputs))]
+    if prod(map(len, axes)) > most:
+        return None
+    cells = []
+    for cell in product(*axes):
+        hits = (1 << len(decision.rules)) - 1
+        for mask, _ in cell:
+            hits &= mask
+        cells.append((hits & -hits).bit_length() - 1)
+    words = [tuple(_word(fact) for _, fact in axis) for axis in axes]
+    return Coverage(tuple(zip(decision.inputs, words, strict=True)), tuple(cells))
+
+
+def classes_of(pack: Pack, decision: Decision, number: int) -> list[tuple[int, Fact]]:
+    """Probes of one input that fit exactly the same rules are one class: a mask of these rules and its first probe."""
+    classes: dict[int, Fact] = {}
+    column = decision.columns[number]
+    for probe in probes(pack, decision.inputs[number], column):
+        fact = decidable(probe, column)
+        mask = sum(1 << r for r, rule in enumerate(decision.rules) if _fits(rule.cells[number], fact))
+        classes.setdefault(mask, fact)
+    return list(classes.items())
+
+
+def findings(pack: Pack, decision: Decision) -> Iterator[tuple[str, int, str]]:
+    """``(kind, rule index, text)`` for every gap, overlap and rule never reached; index -1 is the table.
+
+    Classes of probes are what is multiplied out, so that six inputs stay cheap.
+    """
+    axes = [classes_of(pack, decision, number) for number in range(len(decision.inputs))]
+    reached = 0
+    gaps: list[tuple[int, str]] = []
+    overlaps: list[tuple[int, str]] = []
+    for cell in product(*axes):
+        hits = (1 << len(decision.rules)) - 1
+        for mask, _ in cell:
+            hits &= mask
+        first = hits & -hits
+        reached |= hits if decision.hit_policy == "COLLECT" else first
+        if not hits and decision.hit_policy != "COLLECT":
+            gaps.append((-1, f"no rule for {_words(decision, [fact for _, fact in cell])}"))
+        if hits != first and decision.hit_policy == "UNIQUE":
+            both = [r for r in range(len(decision.rules)) if hits >> r & 1]
+            names = " and ".join(decision.rules[r].id for r in both)
+            overlaps.append((both[1], f"{names} both hit {_words(decision, [fact for _, fact in cell])}"))
+    for kind, found in (("gap", gaps), ("overlap", overlaps)):
+        for index, text in found[: _SHOWN - 1]:
+            yield kind, index, text
+        for index, text in found[_SHOWN - 1 : _SHOWN]:
+            more = len(found) - _SHOWN
+            yield kind, index, f"{text} (and {more} more like these)" if more else text
+    for index, rule in enumerate(decision.rules):
+        if not reached >> index & 1:
+            yield "unreachable", index, f"rule {rule.id} is never reached"
+
+
+def _fits(cell: Cell | None, fact: Fact) -> bool:
+    return cell is None or cell.matches(fact)
+
+
+def _words(decision: Decision, cell: Sequence[Fact]) -> str:
+    return ", ".join(f"{name} {_word(fact)}" for name, fact in zip(decision.inputs, cell, strict=True))
+
+
+def _word(fact: Fact) -> str:
+    if fact.state is not State.VALUE:
+        return str(fact.state)
+    value = fact.value
+    if isinstance(value, Interval):
+        return f"{value.low}" if value.is_point else f"{value.low}..{value.high}"
+    return f'"{value}"'

@@ -1,0 +1,80 @@
+"""Numbers and units, exactly. Imports the shared vocabulary only.
+
+No unit is parsed here: an analyte lists the units it may arrive in with exact factors (``units.yaml``; each factor
+is proved against a UCUM library in the tests). What is not listed is refused with a reason, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cds_service.vocabulary.declarations import Analyte
+from cds_service.vocabulary.facts import Exact, Interval, Reason, exact
+
+# With two digits of exponent no amount in a chart is left out, and none leaves the range of floating point.
+_JSON_NUMBER = re.compile(r"(-?\d+)(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
+_LONGEST_NUMBER = 32
+
+UCUM = "http://unitsofmeasure.org"
+
+
+def read_number(text: str) -> Exact | None:
+    """The exact value of a JSON number's text; ``None`` for anything else, a quoted number included."""
+    match = _JSON_NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
+    if match is None:
+        return None
+    return int(text) if match.end(1) == len(text) else exact(text)
+
+
+def read_unit(analyte: Analyte, code: str, system: str, unit: str) -> str | Reason:
+    """The UCUM code of a Quantity for this analyte (Z23), or why there is none.
+
+    The alias table applies to code and unit text alike, whatever system is claimed. A unit text that is not known
+    does not outvote a known code; a code that is not known is only passed over when it claims not to be UCUM.
+    """
+    from_code, from_text = analyte.unit(code), analyte.unit(unit)
+    if from_code and from_text and analyte.factors[from_code] != analyte.factors[from_text]:
+        return Reason("unitsDisagree", {"code": code, "unit": unit})
+    if from_code:
+        return from_code
+    if code and system in ("", UCUM):
+        return Reason("unitNotKnown", {"unit": code})
+    if from_text:
+        return from_text
+    return Reason("unitNotKnown", {"unit": unit}) if unit else Reason("unitMissing")
+
+
+def read_quantity(
+    analyte: Analyte, value: str, code: str, system: str, unit: str, comparator: str = ""
+) -> Interval | Reason:
+    """A Quantity in the analyte's canonical unit as the range it can lie in, or why it has none.
+
+    ``value`` is the JSON text of ``Quantity.value``. A negative amount is refused; ``<`` reaches down to zero.
+    """
+    number = read_number(value)
+    if number is None:
+        return Reason("valueNotNumber")
+    if number < 0:
+        return Reason("valueNegative")
+    ucum = read_unit(analyte, code, system, unit)
+    if isinstance(ucum, Reason):
+        return ucum
+    amount = number * analyte.factors[ucum]
+    match comparator:
+        case "":
+            return Interval.point(amount)
+        case "<":
+            return Interval(0, amount, high_open=True)
+        case "<=":
+            return Interval(0, amount)
+        case ">":
+            return Interval(amount, None, low_open=True)
+        case ">=":
+            return Interval(amount, None)
+    return Reason("comparatorNotKnown")
+
+
+def spell(number: Exact) -> str:
+    """A number for a person: exact where decimals are, else to four decimals, without trailing zeros."""
+    text = f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)
+    return text

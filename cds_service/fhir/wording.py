@@ -1,0 +1,80 @@
+"""A FHIR Dosage in words: "1000 mcg IM every 2 days for 7 doses". Imports this room only.
+
+The words say what the structure says, so text and schedule of an order cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text, words
+
+_UNITS = {"s": "second", "min": "minute", "h": "hour", "d": "day", "wk": "week", "mo": "month", "a": "year"}
+_EACH = {"d": "daily", "wk": "weekly", "mo": "monthly", "a": "yearly"}
+
+
+def dosages_in_words(dosages: Sequence[Node]) -> str:
+    """All steps, each after the first by ``then``; dose and route are said again only when they change."""
+    said = []
+    last = ""
+    for dosage in dosages:
+        amount = " ".join(filter(None, [_dose(dosage), words(node(dosage, "route"))]))
+        said.append(" ".join(filter(None, ["" if amount == last else amount, _schedule(dosage)])))
+        last = amount
+    return ", then ".join(said)
+
+
+def timing_in_words(timing: Node) -> str:
+    """How often, as a Timing says it: its rhythm and days of the week, or the words of its code."""
+    repeat = node(timing, "repeat")
+    week = repeat.get("dayOfWeek")
+    days = [day for day in week if isinstance(day, str)] if isinstance(week, list) else []
+    said = " ".join(filter(None, [_rhythm(repeat), f"on {', '.join(days)}" if days else ""]))
+    code = node(timing, "code")
+    return said or words(code) or next((value for _, value in pairs(code)), "")
+
+
+def _dose(dosage: Node) -> str:
+    quantity = node(node(dosage, "doseAndRate"), "doseQuantity")
+    return f"{number_text(quantity, 'value')} {text(quantity, 'unit') or text(quantity, 'code')}".strip()
+
+
+def _schedule(dosage: Node) -> str:
+    repeat = node(node(dosage, "timing"), "repeat")
+    return " ".join(filter(None, [_rhythm(repeat), length_in_words(repeat)]))
+
+
+def _rhythm(repeat: Node) -> str:
+    unit = text(repeat, "periodUnit")
+    times, period = number_text(repeat, "frequency") or "1", _span(repeat, "period", "periodMax")
+    if unit not in _UNITS or not period:
+        return ""
+    if times == "1":
+        return _EACH.get(unit, f"every {_UNITS[unit]}") if period == "1" else f"every {period} {_UNITS[unit]}s"
+    per = f"a {_UNITS[unit]}" if period == "1" else f"in {period} {_UNITS[unit]}s"
+    return f"{times} times {per}"
+
+
+def length_in_words(repeat: Node) -> str:
+    """How long a schedule goes on: its count, its length, or the day it ends."""
+    count = _span(repeat, "count", "countMax")
+    if count:
+        return f"for {count} doses"
+    duration = node(repeat, "boundsDuration")
+    if duration:
+        return f"for {number_text(duration, 'value')} {text(duration, 'unit') or text(duration, 'code')}"
+    low, high = (node(node(repeat, "boundsRange"), end) for end in ("low", "high"))
+    if low and high:
+        unit = text(high, "unit") or text(high, "code")
+        return f"for {number_text(low, 'value')}-{number_text(high, 'value')} {unit}"
+    end = text(node(repeat, "boundsPeriod"), "end")
+    return f"until {end}" if end else ""
+
+
+def _span(repeat: Node, low: str, high: str) -> str:
+    return "-".join(filter(None, [number_text(repeat, low), number_text(repeat, high)]))
+
+
+def orders_words(resource: Node) -> str:
+    """The dosage of a whole order in words."""
+    return dosages_in_words(nodes(resource, "dosageInstruction"))

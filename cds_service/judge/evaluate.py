@@ -1,0 +1,137 @@
+"""The way of a request, as one function. Everything that answers, replays or explains calls it and nothing deeper.
+
+Imports protocol, chart and content, which know nothing of each other, and what joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from cds_service.chart.order import NO_ORDER, Order
+from cds_service.chart.readers import patient_facts
+from cds_service.chart.record import Chart, patient_in
+from cds_service.content.decide import Defect
+from cds_service.content.model import INDICATORS, Pack, Service
+from cds_service.fhir.tree import node, text
+from cds_service.judge.cards import Call, Evaluator, order_cards
+from cds_service.judge.gaps import fill_gaps
+from cds_service.judge.orders import Judged, bystanders, draft_nodes, judge, relevant_orders
+from cds_service.protocol.envelope import HookRequest, decode_request
+from cds_service.protocol.faults import Fault
+from cds_service.protocol.profiles import COMMON, Profile
+from cds_service.vocabulary.fetched import Fetch, FhirAccess
+
+__all__ = ["Answer", "Evaluator", "Judged", "evaluate"]
+
+
+# Each order is judged beside each other, and again for each suggestion; one patient needs two or three.
+_MOST_ORDERS = 10
+_MOST_PAIRS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The response body, and what was asked and decided on the way to it (for explaining, counting and auditing).
+
+    ``defects`` are faults of this software that cost a finding, a card or a suggestion, but not the answer. ``chart``
+    is what was read; none if no order was relevant.
+    """
+
+    body: dict[str, Any]
+    request: HookRequest
+    judged: tuple[Judged, ...] = ()
+    defects: tuple[Defect, ...] = ()
+    chart: Chart | None = None
+
+
+def evaluate(
+    evaluator: Evaluator,
+    service: Service,
+    body: bytes,
+    now: datetime,
+    profile: Profile = COMMON,
+    fetch: Fetch | None = None,
+) -> Answer:
+    """The answer to one call of ``service`` at ``now``, rendered as the client's ``profile`` can use it.
+
+    The same request, content, now, profile and key give the same bytes (design rule 3), and so do the same answers to
+    ``fetch``, which asks the client's FHIR server for what was not prefetched; without it, nothing is asked for.
+
+    Raises:
+        Fault: 400 for a request that is wrong, 412 for data that is missing (Z21), 422 for another patient's.
+        Exception: a fault of this software, without which there might have been a card.
+    """
+    request = decode_request(body, service.hook)
+    orders = relevant_orders(evaluator.pack, request)
+    if not orders:
+        return Answer({"cards": []}, request)
+    drafts = draft_nodes(request)
+    idle = bystanders(evaluator.pack, drafts)
+    if len(orders) > _MOST_ORDERS or len(orders) * (len(drafts) - len(idle)) > _MOST_PAIRS:
+        text = (
+            f"more than {_MOST_ORDERS} orders that this service judges, or too many like them, cannot be judged at once"
+        )
+        raise Fault(400, "too-costly", text, "context.draftOrders.entry")
+    chart = Chart(request.patient_id, request.prefetch, now, evaluator.zone)
+    refuse_other_patients(evaluator.pack, request, orders, chart)
+    if fetch is not None and request.fhir_server:
+        access = FhirAccess(request.fhir_server, request.access_token)
+        fill_gaps(evaluator, service, chart, partial(fetch, access))
+    facts = patient_facts(evaluator.pack.facts, chart)
+    judged = judge(evaluator.pack, service, chart, facts, drafts, orders, idle)
+    refuse_for_missing_data(evaluator.pack, judged)
+    call = Call(evaluator, service, request, chart, facts, judged, profile, idle)
+    defects = [defect for one in judged for defect in one.decided.defects]
+    cards = [card for one in judged for card in order_cards(call, one, defects)]
+    if defects and not cards:
+        raise defects[0].error  # silence would say that the order is right
+    cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
+    return Answer({"cards": cards if evaluator.shown else []}, request, tuple(judged), tuple(defects), chart)
+
+
+def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Order], chart: Chart) -> None:
+    """Data of another patient never makes a card (CTX-13, Z32).
+
+    Raises:
+        Fault: 422, naming the path.
+    """
+    for order in orders:
+        if order is NO_ORDER:
+            continue
+        subject = patient_in(text(node(order.resource, "subject"), "reference"))
+        if subject != request.patient_id:
+            what = "names no patient" if subject is None else "is for another patient than context.patientId"
+            raise Fault(422, "business-rule", f"the order {what}", f"{order.path}.subject")
+    for search in pack.searches.values():
+        if search.resource == "Patient" and chart.results(search).other_patient:
+            raise Fault(
+                422,
+                "business-rule",
+                "the Patient is another than context.patientId",
+                f"prefetch.{search.key}.id",
+            )
+
+
+def refuse_for_missing_data(pack: Pack, judged: Sequence[Judged]) -> None:
+    """412 only if no card can be shown and a safety decision is open for want of a prefetch key (Z21, ERR-05).
+
+    Raises:
+        Fault: 412, naming the keys and why they could not be read.
+    """
+    shown = [f for one in judged for f in one.decided.cards if f.decision.status == "active"]
+    missing: dict[str, None] = {}
+    reasons: dict[str, None] = {}
+    for finding in shown:
+        if finding.then.not_checked and finding.decision.safety:
+            for fact in finding.used.values():
+                missing.update(dict.fromkeys(fact.missing))
+                if fact.missing and fact.reason is not None:
+                    reasons[pack.reasons[fact.reason.key]] = None
+    if missing and not any(not f.then.not_checked and not f.then.not_covered for f in shown):
+        keys = ", ".join(f"prefetch.{key}" for key in missing)
+        text = f"the order cannot be judged without {keys}: {' '.join(reasons)}"
+        raise Fault(412, "processing", text, keys.partition(",")[0])

@@ -1,0 +1,155 @@
+"""The gate of the services: who is let in, and which browsers may ask. Joins trust and the store to Flask.
+
+A call is judged before its body is read. What checks tokens is imported only where clients are configured.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from flask import Response, g, request
+
+from cds_service.protocol.faults import Fault
+from cds_service.settings import Settings
+from cds_service.store.database import StoreDown
+from cds_service.store.used_tokens import Replays as ReplaysInDatabase
+from cds_service.trust.clients import Client, Clients, read_clients
+
+if TYPE_CHECKING:
+    from cds_service.trust.verifier import Verifier
+
+_log = logging.getLogger("cds_service")
+_DISCOVERY = "/cds-services"
+_LONGEST_LOGGED = 120  # characters of a claim
+
+
+class Gate:
+    """Lets anybody in while no clients are configured (and ignores tokens, SEC-20), otherwise these only.
+
+    ``refused`` is told the reason of every refusal, one of few fixed words.
+
+    Raises:
+        ClientsError: the file of clients cannot be used; with file and line.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        services: Collection[str],
+        templates: Collection[str],
+        refused: Callable[[str], None],
+    ) -> None:
+        self._open_discovery = settings.open_discovery
+        self._anybody = Client(profile=settings.default_profile)
+        self._refused = refused
+        self.clients, self._verifier = clients_of(settings, services, templates), None
+        if self.clients is not None:
+            self._verifier = _verifier(settings, self.clients)
+
+    def enter(self) -> None:
+        """Before a request: ``g.client`` is who calls. Paths and methods that do not exist are left to be refused.
+
+        Raises:
+            Fault: 401 without a token that is in order, 403 for a service that is not for this client.
+        """
+        g.client = self._anybody
+        if self._verifier is None or request.routing_exception is not None or request.method == "OPTIONS":
+            return
+        if not _is_service(request.path) or (self._open_discovery and request.path.rstrip("/") == _DISCOVERY):
+            return
+        from cds_service.trust.tokens import RefusedError
+
+        try:
+            g.admission = self._verifier.verify(request.headers.get("Authorization"), request.path)
+        except RefusedError as error:
+            self._refuse(error)
+        g.client = g.admission.client
+        service = (request.view_args or {}).get("service_id")
+        if service is not None and not g.client.may_call(service):
+            self._refused("service")
+            raise Fault(403, "forbidden", "this client may not call this service")
+
+    def use(self, body: bytes) -> None:
+        """When the body is read: a token serves one call and its retries (Z28).
+
+        Raises:
+            Fault: 401, it was used for another; 503, that cannot be known now.
+        """
+        if self._verifier is None or "admission" not in g:
+            return
+        from cds_service.trust.tokens import RefusedError
+
+        try:
+            self._verifier.use(g.admission, request.path, body)
+        except RefusedError as error:
+            self._refuse(error)
+        except StoreDown:
+            raise Fault(503, "transient", "the caller cannot be checked now; call again later") from None
+
+    def allow_browsers(self, response: Response) -> Response:
+        """CORS for browser clients, on services only, errors included (SEC-18, SEC-19, Z26)."""
+        if not _is_service(request.path):
+            return response
+        if self.clients is None:
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        else:
+            response.headers.add("Vary", "Origin")
+            origin = request.headers.get("Origin")
+            if origin not in self.clients.origins:
+                return response
+            response.headers["Access-Control-Allow-Origin"] = origin
+        if request.method == "OPTIONS":
+            response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "GET, POST")
+            response.headers["Access-Control-Allow-Headers"] = "authorization, content-type"
+            response.headers["Access-Control-Max-Age"] = "600"
+        return response
+
+    def _refuse(self, error: Exception) -> None:
+        """The same answer whatever was wrong; the log says what, never with the token (SEC-16, ERR-04).
+
+        Raises:
+            Fault: 401, always.
+        """
+        reason, claims = getattr(error, "reason", ""), getattr(error, "claims", {})
+        self._refused(reason)
+        said = {name: claims[name] for name in ("iss", "tenant", "jti") if isinstance(claims.get(name), str)}
+        told = ", ".join(f"{name} {json.dumps(value[:_LONGEST_LOGGED])}" for name, value in said.items())
+        _log.warning("a call was refused: %s%s", reason, f" ({told})" if told else "")
+        raise Fault(401, "login", "a valid token of a client that may call is needed")
+
+
+def clients_of(settings: Settings, services: Collection[str], templates: Collection[str]) -> Clients | None:
+    """The configured clients, ``None`` if there are none.
+
+    Raises:
+        ClientsError: the file cannot be used; with file and line.
+    """
+    if settings.clients is None:
+        return None
+    clients = read_clients(settings.clients, settings.default_profile)
+    clients.refuse_unknown(services, templates)
+    return clients
+
+
+def _verifier(settings: Settings, clients: Clients) -> Verifier:
+    from cds_service.trust.keysets import Limits
+    from cds_service.trust.replay_protection import Replays, ReplaysInMemory
+    from cds_service.trust.verifier import Rules, Verifier
+
+    replays: Replays | None = None
+    if settings.replay_protection:
+        replays = ReplaysInDatabase(settings.store) if settings.replay_store == "database" else ReplaysInMemory()
+    return Verifier(
+        clients,
+        replays=replays,
+        rules=Rules(settings.token_leeway_seconds, settings.token_life_seconds),
+        limits=Limits(fresh=settings.key_set_seconds),
+        loopback=settings.loopback,
+    )
+
+
+def _is_service(path: str) -> bool:
+    return path == _DISCOVERY or path.startswith(f"{_DISCOVERY}/")

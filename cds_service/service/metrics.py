@@ -1,0 +1,212 @@
+"""Counts for Prometheus: calls, feedback, findings by rule, FHIR searches, what is served. Never a value of a patient.
+
+Findings of shadow decisions are counted like the others, which is the whole of their life (design, Decisions).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.values import ValueClass
+
+from cds_service.content.model import Service
+from cds_service.judge.evaluate import Answer
+from cds_service.vocabulary.declarations import Search
+from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Counts:
+    """The metrics of one application; with several workers those of all of them (``PROMETHEUS_MULTIPROC_DIR``)."""
+
+    CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._version = ""
+        self._calls = Counter(
+            "cds_service_calls", "Calls by service and status", ["service", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "cds_service_call_seconds",
+            "Time to answer a call, by service",
+            ["service"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._feedback = Counter(
+            "cds_service_feedback", "Feedback by service and status", ["service", "status"], registry=self._registry
+        )
+        self._findings = Counter(
+            "cds_service_findings",
+            "Findings by rule, whether shown (active) or not (shadow)",
+            ["service", "decision", "version", "rule", "indicator", "status"],
+            registry=self._registry,
+        )
+        self._refused = Counter(
+            "cds_service_refusals", "Calls that were not let in, by reason", ["reason"], registry=self._registry
+        )
+        self._searches = Counter(
+            "cds_service_fhir_searches",
+            "Searches that were not prefetched, by outcome: read, or why they could not be",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._searching = Histogram(
+            "cds_service_fhir_seconds",
+            "Time that a call waited for FHIR searches",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._defects = Counter(
+            "cds_service_defects",
+            "Faults of this software, whether they cost an answer or a part of one; the log says where",
+            registry=self._registry,
+        )
+        self._recordings = Counter(
+            "cds_service_recordings",
+            "Requests recorded, by outcome: kept, changed by de-identification, failed, full",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._audit_failures = Counter(
+            "cds_service_audit_failures", "Lines of the audit that could not be written", registry=self._registry
+        )
+        self._content = Gauge(
+            "cds_service_content",
+            "1 for the version of the content that is served",
+            ["version"],
+            registry=self._registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._content_refused = Gauge(
+            "cds_service_content_refused",
+            "1 while the content's folder holds content that was refused, and older content is served",
+            registry=self._registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._off = Gauge(
+            "cds_service_decision_off",
+            "1 for each decision that the site has switched off, 0 for the others",
+            ["decision"],
+            registry=self._registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._store = Gauge(
+            "cds_service_store_reachable",
+            "1 while feedback would be kept, 0 while it would not",
+            registry=self._registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._site = Gauge(
+            "cds_service_site_refused",
+            "1 while the site's settings as they stand are refused and the old ones go on",
+            registry=self._registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._shown = Gauge(
+            "cds_service_content_shown",
+            "1 if the cards of the content are shown, 0 if it runs as shadow",
+            registry=self._registry,
+            multiprocess_mode="livemostrecent",
+        )
+
+    def call(self, service: str, status: int, seconds: float) -> None:
+        """One call answered, well or not."""
+        self._calls.labels(service, status).inc()
+        self._seconds.labels(service).observe(seconds)
+
+    def feedback(self, service: str, status: int) -> None:
+        """Feedback of one call was stored, or was not."""
+        self._feedback.labels(service, status).inc()
+
+    def findings(self, service: Service, answer: Answer) -> None:
+        """What was decided on the way to an answer."""
+        for judged in answer.judged:
+            for finding in judged.decided.cards:
+                decision = finding.decision
+                self._findings.labels(
+                    service.id,
+                    decision.id,
+                    decision.version,
+                    finding.rule.id,
+                    finding.then.indicator,
+                    decision.status,
+                ).inc()
+
+    def refused(self, reason: str) -> None:
+        """One call that was not let in; ``reason`` is one of few fixed words."""
+        self._refused.labels(reason).inc()
+
+    def defect(self) -> None:
+        """One fault of this software."""
+        self._defects.inc()
+
+    def recorded(self, outcome: str) -> None:
+        """What became of a request that was to be recorded."""
+        self._recordings.labels(outcome).inc()
+
+    def audit_failed(self) -> None:
+        """One line of the audit that could not be written."""
+        self._audit_failures.inc()
+
+    def fetching(self, fetch: Fetch) -> Fetch:
+        """``fetch``, counted: each search by its outcome, and the time of all of them."""
+
+        def counted(
+            access: FhirAccess, searches: Sequence[Search], patient_id: str, *, further: bool = False
+        ) -> Mapping[str, Fetched]:
+            began = time.perf_counter()
+            fetched = fetch(access, searches, patient_id, further=further)
+            self._searching.observe(time.perf_counter() - began)
+            for one in fetched.values():
+                self._searches.labels(one.why.value if one.raw is None else "read").inc()
+            return fetched
+
+        return counted
+
+    def serving(self, version: str, off: Mapping[str, bool], content_refused: bool) -> None:
+        """What is served now: the content's version, which decisions are off, whether newer content was refused.
+
+        Also to be called at the start, so that a later version takes the place of the first.
+        """
+        if self._version not in ("", version):
+            self._content.labels(self._version).set(0)
+        self._version = version
+        self._content.labels(version).set(1)
+        self._content_refused.set(content_refused)
+        for decision, is_off in off.items():
+            self._off.labels(decision).set(is_off)
+
+    def state(self, *, shown: bool, site_refused: bool, store_reachable: bool) -> None:
+        """Whether cards are shown, the site's file was refused, and feedback would be kept."""
+        self._shown.set(shown)
+        self._site.set(site_refused)
+        self._store.set(store_reachable)
+
+    def text(self) -> bytes:
+        """Everything in the Prometheus text format."""
+        if ValueClass.__name__ == "MmapedValue":  # several workers share a folder of values
+            _bury_the_dead(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            return generate_latest(registry)
+        return generate_latest(self._registry)
+
+
+def _bury_the_dead(folder: Path) -> None:
+    """Takes away what killed workers said of themselves; what they counted stays."""
+    for path in folder.glob("gauge_live*_*.db"):
+        worker = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            mark_process_dead(worker)  # type: ignore[no-untyped-call]
+        except PermissionError:  # alive, another user's
+            continue

@@ -1,0 +1,139 @@
+"""Spans of calls, for OpenTelemetry. Joins its SDK to Flask; imported only where spans are wanted.
+
+A span says what the log's line says of its call, and of a FHIR search what the counts say. Never data of a patient: no
+URL, no body, no header, no words of an exception. Nothing of a trace is passed on to FHIR servers.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Mapping
+from http import HTTPStatus
+from multiprocessing.util import Finalize
+from typing import Any
+
+from flask import g, request
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
+
+from cds_service import __version__
+from cds_service.content.model import Service
+from cds_service.service.logs import Tell
+from cds_service.vocabulary.fetched import Queried
+
+_PATHS = {"call_service": "/cds-services/{id}", "take_feedback": "/cds-services/{id}/feedback"}
+_CLOSE_SECONDS = 2
+
+
+class Traces:
+    """Makes the spans of calls of ``services`` and sends them as ``OTEL_...`` says, from a thread of its own.
+
+    To be made in the process that serves. A collector that is down costs spans, never a call: they wait in a bounded
+    queue, and what has no place in it is dropped.
+    """
+
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        self._services = services
+        named = Resource.create({SERVICE_NAME: "cds-service", SERVICE_VERSION: __version__})
+        # Merged last, so that names from the environment win.
+        self._provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = self._provider.get_tracer("cds_service", __version__)
+        self._parent = TraceContextTextMapPropagator()
+        self._closing = threading.Event()
+        self._closer = threading.Thread(target=self._close, name="traces", daemon=True)
+        self._closer.start()
+        # Both, because a worker of multiprocessing leaves without the first, and any other without the second.
+        atexit.register(self.close)
+        Finalize(self, self.close, exitpriority=10)
+
+    def begin(self) -> None:
+        """Before a request: the span of a call begins, in the trace of its ``traceparent`` if that is well-formed.
+
+        Only that header is read: ``tracestate`` and ``baggage`` may hold anything. A span is sent when the call is told
+        of, so what is no call of ours has none.
+        """
+        path = _PATHS.get(request.endpoint or "")
+        if path is None or request.method != "POST":
+            return
+        caller = self._parent.extract({"traceparent": request.headers.get("traceparent", "")})
+        attributes = {"http.request.method": "POST", "http.route": path, "url.scheme": request.scheme}
+        g.span = self._tracer.start_span(f"POST {path}", caller, SpanKind.SERVER, attributes)
+
+    def telling(self, log: Tell) -> Tell:
+        """``log``, told of the trace too; the span of a call ends with what the log is told."""
+
+        def tell(call: Mapping[str, Any]) -> None:
+            if "span" in g:
+                call = {**call, "trace_id": f"{g.span.get_span_context().trace_id:032x}"}
+                self._end(call)
+            log(call)
+
+        return tell
+
+    def _end(self, call: Mapping[str, Any]) -> None:
+        service, status = call["service"], call["status"]
+        told = ("request_id", "service", "asked", "client", "content", "cards", "feedback")
+        g.span.set_attributes({f"cds_service.{name}": call[name] for name in told if name in call})
+        g.span.set_attributes(
+            {
+                "cds_service.hook": self._services[service].hook,
+                "cds_service.outcome": _outcome(call),
+                "http.response.status_code": status,
+                "url.path": _PATHS[request.endpoint or ""].replace("{id}", service),
+            }
+        )
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            g.span.set_attribute("error.type", str(status))
+            g.span.set_status(StatusCode.ERROR)
+        g.span.end()
+
+    def queried(self, query: Queried) -> None:
+        """One search at a FHIR server was made for this request."""
+        resource = query.search.resource
+        attributes: dict[str, AttributeValue] = {
+            "http.request.method": "GET",
+            "server.address": query.host,
+            "server.port": query.port,
+            "cds_service.fhir.resource": resource,
+            "cds_service.fhir.prefetch": query.search.key,
+            "cds_service.fhir.pages": query.pages,
+            "cds_service.fhir.outcome": query.outcome,
+        }
+        if query.status is not None:
+            attributes["http.response.status_code"] = query.status
+        if query.problem:
+            attributes["error.type"] = query.problem
+        call = set_span_in_context(g.span)
+        span = self._tracer.start_span(f"GET {resource}", call, SpanKind.CLIENT, attributes, start_time=query.began)
+        if query.problem:
+            span.set_status(StatusCode.ERROR)
+        span.end(query.ended)
+
+    def close(self) -> None:
+        """Sends what is left, within a bounded time."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._closer.join(_CLOSE_SECONDS)
+
+    def _close(self) -> None:
+        """In a thread, because the SDK waits for a collector that hangs for half a minute."""
+        self._closing.wait()
+        self._provider.shutdown()
+
+
+def _outcome(call: Mapping[str, Any]) -> str:
+    if call["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "failed"
+    if call["status"] >= HTTPStatus.BAD_REQUEST:
+        return "refused"
+    if "feedback" in call:
+        return "stored"
+    return "cards" if call["cards"] else "silence"

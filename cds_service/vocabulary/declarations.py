@@ -1,0 +1,160 @@
+"""What the content declares to the chart: facts, searches, value sets, units. Imports the shared vocabulary only.
+
+``content`` builds these from YAML, ``chart`` reads patients by them (design rule 2: one declaration, many uses).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cds_service.vocabulary.facts import Exact
+
+NDC = "http://hl7.org/fhir/sid/ndc"
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How much drug one unit of a product holds: ``amount`` of ``unit`` per ``per``."""
+
+    amount: Exact
+    unit: str
+    per: str
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One code of a value set; ``agent``, ``form`` and ``strength`` are known for medications only.
+
+    ``local`` codes are the site's own (Z31).
+    """
+
+    system: str
+    code: str
+    display: str
+    agent: str = ""
+    form: str = ""
+    strength: Strength | None = None
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSet:
+    """Codes that mean one thing. ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM).
+
+    A set of medications that ``settles`` decides alone what an order is, whatever its other codes say.
+    """
+
+    id: str
+    title: str
+    kind: str
+    codes: Mapping[tuple[str, str], Concept]
+    prefixes: tuple[Concept, ...] = ()
+    names: Mapping[str, Concept] = field(default_factory=dict)
+    settles: bool = False
+
+    def find(self, system: str, code: str) -> Concept | None:
+        """The concept of a code, never matched without its system. An NDC names a product in any of its spellings."""
+        concept = self.codes.get((system, code))
+        if concept is None and system == NDC:
+            return next((known for name in ndc_products(code) if (known := self.codes.get((NDC, name)))), None)
+        if concept is None:
+            for prefix in self.prefixes:
+                if prefix.system == system and code.startswith(prefix.code):
+                    return prefix
+        return concept
+
+    def match(self, codings: Iterable[tuple[str, str]]) -> Concept | None:
+        """The first concept any of the ``(system, code)`` pairs names."""
+        for coding in codings:
+            concept = self.codes.get(coding)
+            if concept is None and (self.prefixes or coding[0] == NDC):
+                concept = self.find(*coding)
+            if concept is not None:
+                return concept
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Analyte:
+    """The units one quantity may arrive in: UCUM code to exact factor, and spellings to UCUM code (Z23)."""
+
+    canonical: str
+    factors: Mapping[str, Exact]
+    aliases: Mapping[str, str]
+
+    def unit(self, spelling: str) -> str:
+        """The UCUM code meant by ``spelling`` for this analyte, or ``""``. Aliases come first: K/uL is no kelvin."""
+        code = self.aliases.get(spelling, spelling)
+        return code if code in self.factors else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One prefetch key: the resource type it holds and the template that asks for it."""
+
+    key: str
+    resource: str
+    template: str
+
+    @property
+    def newest_first(self) -> bool:
+        """Whether the results come newest first, so that the first page mostly suffices (Z22)."""
+        return "_sort=-" in self.template
+
+
+@dataclass(frozen=True, slots=True)
+class FactDeclaration:
+    """One fact as ``facts.yaml`` declares it; which members are set depends on ``kind``."""
+
+    name: str
+    kind: str
+    label: str
+    element: str = ""
+    value_sets: Mapping[str, ValueSet] = field(default_factory=dict)
+    analyte: Analyte | None = None
+    searches: tuple[Search, ...] = ()
+    look_back_days: int | None = None
+    naming: tuple[str, ...] = ()
+    form: str = ""
+    statuses: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Exact] = field(default_factory=dict)
+    counted: Mapping[str, str] = field(default_factory=dict)
+    values: tuple[str, ...] = ()
+    unit: str = ""
+
+    def match(self, codings: Sequence[tuple[str, str]]) -> Concept | None:
+        """The first concept of its value sets, in their order, that any of the ``(system, code)`` pairs names."""
+        for value_set in self.value_sets.values():
+            concept = value_set.match(codings)
+            if concept is not None:
+                return concept
+        return None
+
+
+def ndc_products(code: str) -> list[str]:
+    """The products, as ``labeler-product``, that an NDC can mean: of ten digits with hyphens (4-4-2, 5-3-2, 5-4-1),
+    of eleven with or without (5-4-2), or of ten without, where a labeler of four digits begins with 0.
+
+    A package segment is left off, because value sets list products. What is no NDC gives nothing.
+    """
+    segments = code.split("-")
+    if not all(segment.isascii() and segment.isdigit() for segment in segments):
+        return []
+    lengths = tuple(map(len, segments))
+    if len(segments) == 3 and lengths in ((4, 4, 2), (5, 3, 2), (5, 4, 1)):
+        return ["-".join(segments[:2])]
+    if lengths == (11,) or lengths == (5, 4, 2):
+        labeler, product = (code[:5], code[5:9]) if len(segments) == 1 else segments[:2]
+        found = [f"{labeler}-{product}"]
+        found += [f"{labeler[1:]}-{product}"] if labeler.startswith("0") else []
+        found += [f"{labeler}-{product[1:]}"] if product.startswith("0") else []
+        return found
+    if lengths == (10,):
+        return (
+            [f"{code[:4]}-{code[4:8]}"]
+            if code.startswith("0")
+            else [f"{code[:5]}-{code[5:8]}", f"{code[:5]}-{code[5:9]}"]
+        )
+    return []

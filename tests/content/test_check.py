@@ -1,0 +1,150 @@
+"""``check`` finds what is wrong with content and says where."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from cds_service.content.files import ContentError
+from cds_service.content.load import load_pack
+from cds_service.content.proof.check_digits import loinc_is_valid, snomed_is_valid
+from cds_service.content.proof.consistency import check, update_lock
+from cds_service.judge.suggestions import template_words
+from cds_service.packaged import packaged
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
+
+
+@pytest.fixture
+def cards(tmp_path):
+    shutil.copytree(packaged("cards"), tmp_path / "cards")
+    return tmp_path / "cards"
+
+
+def edit(cards, file, old, new):
+    path = cards / "vitamin-b12" / file
+    text = path.read_text()
+    assert old in text, f"{old!r} is not in {file}"
+    path.write_text(text.replace(old, new, 1))
+
+
+def raise_versions(cards, *files):
+    for file in ("pack.yaml", *files):
+        edit(cards, file, "\nversion: 1.", "\nversion: 9.")
+
+
+def found(cards, *, lock=False):
+    """Findings other than those of the lock, which any edit causes."""
+    try:
+        words = template_words(load_pack(cards))
+    except Exception:
+        words = {}
+    problems = check(cards, words)
+    return problems if lock else [p for p in problems if ": version:" not in p and ": lock:" not in p]
+
+
+def test_the_content_as_shipped_holds(cards):
+    assert found(cards, lock=True) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("decisions/imPlatelets/table.yaml", "'[25..50]'", "'(25..50]'", ": gap: no rule for"),
+        ("decisions/imPlatelets/table.yaml", "'< 25'", "'<= 25'", ": overlap: TransfusionFirst and ThinNeedle"),
+        ("decisions/imPlatelets/table.yaml", "platelets: 'unknown'", "platelets: 'unusable'", ": gap: "),
+        ("decisions/adult/table.yaml", "'>= 18'", "'>= 18, < 18'", ": unreachable: rule Child"),
+        ("decisions/imPlatelets/table.yaml", "'> 50'", "'over 50'", "is not a unary test"),
+        ("decisions/imPlatelets/table.yaml", "statement: S11", "statement: S99", "no statement 'S99'"),
+        ("decisions/imPlatelets/table.yaml", "statement: S11", "statement: S12", ": uncited: no rule rests on S11"),
+        ("decisions/imPlatelets/table.yaml", "text: thinNeedle", "text: thickNeedle", "no text 'thickNeedle'"),
+        ("decisions/imPlatelets/table.yaml", "add: plateletCount", "add: plateletGuess", "no order template"),
+        ("decisions/imPlatelets/table.yaml", "platelets: '[25..50]'", "plateletz: '[25..50]'", "is no input of this"),
+        ("decisions/imPlatelets/table.yaml", "hit-policy: UNIQUE", "hit-policy: LUCKY", ": schema: hit-policy:"),
+        ("decisions/imPlatelets/text.en.yaml", "{limit.platelets}", "25", ": number: "),
+        ("decisions/imPlatelets/text.en.yaml", "{platelets.date}", "{platelets.day}", "nothing is called"),
+        ("decisions/imPlatelets/text.en.yaml", "prolonged pressure", "prolonged pressure " * 6, ": length: "),
+        ("decisions/imPlatelets/text.en.yaml", "{administration}", "<b>IM</b>", ": markdown: "),
+        ("value-sets/platelet-count.yaml", "777-3", "777-4", ": code: 777-4 fails its check digit"),
+        ("value-sets/pernicious-anaemia.yaml", "84027009", "84027008", ": code: 84027008 fails"),
+        ("orders/hydroxocobalaminThreeWeekly.yaml", "frequency: 3", "frequency: [3]", ": order: not valid FHIR R4"),
+        ("facts.yaml", "kind: patient, element: sex", "kind: patience, element: sex", ": schema: "),
+        ("facts.yaml", "element: agent", "element: agents", "'agents' is not one of"),
+        (
+            "sources.yaml",
+            "no-rule: the short form of S13, which the rules rest on",
+            "",
+            ": uncited: no rule rests on S2",
+        ),
+        ("decisions/imPlatelets/table.yaml", "settles: [C5]", "settles: [C99]", "no settlement 'C99'"),
+        ("decisions/adult/table.yaml", "status: active", "status: draft", ": status: adult is draft and"),
+        ("decisions/monitoringDue/table.yaml", "indicator: info", "indicator: warning", ": indicator: "),
+        ("pack.yaml", 'role: ""', "role: Pharmacist", ": review: date, role and version belong together"),
+        ("pack.yaml", 'date: ""', 'date: "yesterday"', ": review: the date is not of the form"),
+        ("words.en.yaml", "  also: Also\n", "", ": schema: words: 'also' is a required property"),
+        ("pack.yaml", "id: vitamin-b12\n", "id: vitamin-b12\nid: again\n", "stands twice"),
+    ],
+)
+def test_a_defect_is_found_with_file_and_line(cards, file, old, new, expected):
+    edit(cards, file, old, new)
+    problems = found(cards)
+    assert any(expected in problem for problem in problems), problems
+    named = next(problem for problem in problems if expected in problem)
+    path, line, _ = named.split(":", 2)
+    assert path.endswith(".yaml")
+    assert int(line) >= 1
+
+
+def test_changed_content_without_a_new_version_fails_and_cannot_be_locked(cards):
+    edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
+    assert any("imPlatelets changed without a new version" in p for p in found(cards, lock=True))
+    before = (cards / "lock.json").read_bytes()
+    decision, pack = update_lock(cards)
+    assert re.search(r"imPlatelets/table\.yaml:\d+: version: decision:imPlatelets changed without", decision)
+    assert re.search(r"pack\.yaml:3: version: pack:vitamin-b12 changed without a new version", pack)
+    assert (cards / "lock.json").read_bytes() == before
+    raise_versions(cards, "decisions/imPlatelets/table.yaml")
+    assert all(": lock: " in p for p in found(cards, lock=True))
+    assert update_lock(cards) == []
+    assert found(cards, lock=True) == []
+
+
+@pytest.mark.parametrize("file", ["decisions/imPlatelets/table.yaml", "pack.yaml"])
+def test_a_decision_and_its_pack_get_new_versions_together(cards, file):
+    """Else one version of the pack would name two contents."""
+    edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
+    edit(cards, file, "\nversion: 1.", "\nversion: 9.")
+    (refused,) = update_lock(cards)
+    assert ": version: " in refused
+
+
+def test_a_lock_that_knows_more_than_there_is_says_so(cards):
+    lock = cards / "lock.json"
+    known = json.loads(lock.read_text())
+    known["digests"]["decision:gone"] = "0"
+    lock.write_text(json.dumps(known))
+    with pytest.raises(ContentError, match="pack:vitamin-b12 changed without a new version"):
+        create_app(Settings(cards=cards))
+
+
+def test_finding_numbers_are_never_given_twice_and_never_change(cards):
+    before = load_pack(cards).findings
+    raise_versions(cards, "decisions/imPlatelets/table.yaml")
+    assert update_lock(cards) == []
+    after = load_pack(cards).findings
+    assert before.items() <= after.items()
+    assert len(set(after.values())) == len(after) > len(before)
+
+
+def test_check_digits():
+    assert loinc_is_valid("777-3") and loinc_is_valid("2132-9")
+    assert not loinc_is_valid("14685-0")
+    assert snomed_is_valid("190634004") and not snomed_is_valid("190634005")
+
+
+def test_changed_content_is_not_served_until_it_is_locked(cards):
+    """Z27: what is served is what was checked and locked."""
+    edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
+    with pytest.raises(ContentError, match="imPlatelets changed without a new version"):
+        create_app(Settings(cards=cards))

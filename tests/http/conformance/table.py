@@ -1,0 +1,130 @@
+"""Which test proves which requirement of CDS Hooks: the ids stand in the names of the tests.
+
+Run as a program it runs these tests and, if all pass, writes ``docs/conformance.md`` with their outcome.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from xml.etree import ElementTree
+
+import yaml
+
+from tests.support.places import ROOT, TESTS
+
+PAGE = ROOT / "docs" / "conformance.md"
+_ID = re.compile(r"(?<![A-Za-z0-9])(J|D|REQ|CTX|PF|FA|RSP|ERR|FB|SEC|EXT|V|T)_(\d\d)(?!\d)")
+_AREAS = {
+    "J": "JSON and HTTP",
+    "D": "Discovery",
+    "REQ": "Requests",
+    "CTX": "Contexts of order-select, order-sign and patient-view",
+    "PF": "Prefetch",
+    "FA": "FHIR access",
+    "RSP": "Responses",
+    "ERR": "Errors",
+    "FB": "Feedback",
+    "SEC": "Security",
+    "EXT": "Extensions",
+    "V": "Both versions at once",
+    "T": "Traps",
+}
+_HEAD = """# Conformance to CDS Hooks 2.0 and 3.0
+
+Every requirement that the specification puts to a service, in our words, the tests that prove it, and how they ended
+when this page was written by `make conformance`. A test carries the ids that it proves in its name, so the page cannot
+name a test that is not there; `make test` runs them all, and fails if a MUST or SHOULD of a service has none.
+Requirements of clients are listed where a test shows what the service does about a client that fails.
+
+"""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One line of ``requirements.yaml``; ``without`` is why it has no test."""
+
+    id: str
+    level: str
+    versions: str
+    side: str
+    text: str
+    without: str = ""
+
+
+def requirements() -> dict[str, Requirement]:
+    """All requirements by id."""
+    data = yaml.safe_load((Path(__file__).with_name("requirements.yaml")).read_text(encoding="utf-8"))
+    without = data["without-a-test"]
+    return {
+        name: Requirement(name, *map(str, row), without.get(name, "")) for name, row in data["requirements"].items()
+    }
+
+
+def proofs() -> dict[str, list[str]]:
+    """The tests of each id, as ``file::name``."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(TESTS.rglob("test_*.py")):
+        if "node_modules" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                for area, number in dict.fromkeys(_ID.findall(node.name)):
+                    found.setdefault(f"{area}-{number}", []).append(f"{path.relative_to(ROOT)}::{node.name}")
+    return found
+
+
+def page(outcomes: Mapping[str, str] | None = None) -> str:
+    """The page. ``outcomes`` gives ``passed`` or another word for each test; all passed if left out."""
+    by_id, known = proofs(), requirements()
+    lines = [_HEAD.rstrip()]
+    for area, title in _AREAS.items():
+        rows = [one for one in known.values() if one.id.startswith(f"{area}-")]
+        lines += ["", f"## {title}", "", "| id | level | versions | whose | requirement | tests | result |"]
+        lines.append("|---|---|---|---|---|---|---|")
+        for one in rows:
+            named = sorted(by_id.get(one.id, []), key=lambda name: name.partition("::")[2])
+            proof = "<br>".join(f"`{name.partition('::')[2]}`" for name in named) or one.without
+            ends = {outcomes.get(name, "not run") if outcomes else "passed" for name in named}
+            result = ", ".join(sorted(ends)) or "not tested"
+            versions = one.versions.replace("2", "2.0").replace("3", "3.0").replace("+", ", ")
+            lines.append(f"| {one.id} | {one.level} | {versions} | {one.side} | {one.text} | {proof} | {result} |")
+    return "\n".join(lines) + "\n"
+
+
+def run(names: Iterable[str]) -> dict[str, str]:
+    """The outcome of each test, the worst of its cases."""
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses", "auto"]
+        command += ["--maxprocesses", "4", "--dist", "loadfile", f"--junitxml={report}", *sorted(set(names))]
+        subprocess.run(command, cwd=ROOT, check=False)
+        cases = ElementTree.parse(report).iter("testcase")  # noqa: S314  (our own file)
+        outcomes: dict[str, str] = {}
+        for case in cases:
+            path = case.get("classname", "").replace(".", "/") + ".py"
+            name = f"{path}::{case.get('name', '').partition('[')[0]}"
+            bad = next((kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None), "")
+            outcomes[name] = bad or outcomes.get(name, "passed")
+    return outcomes
+
+
+def main() -> None:
+    outcomes = run(name for names in proofs().values() for name in names)
+    text = page(outcomes)
+    PAGE.write_text(text, encoding="utf-8")
+    bad = {name: ended for name, ended in outcomes.items() if ended != "passed"}
+    print(f"{len(outcomes)} tests, {len(bad)} did not pass; written to {PAGE.relative_to(ROOT)}")
+    for name, ended in sorted(bad.items()):
+        print(f"{ended}: {name}")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""The console over HTTP: who sees it, what it forbids, what it does not keep."""
+
+import json
+import re
+from datetime import date
+
+import pytest
+
+from cds_service.console.calendar import calendar_of
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
+
+PATHS = ["/", "/content", "/content/decisions/imPlatelets", "/content/value-sets/platelet-count", "/acceptance"]
+
+
+def service(**settings):
+    return create_app(Settings(key="tests", **settings)).test_client()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_it_is_off_beyond_loopback_unless_it_is_wanted(path):
+    assert service(loopback=True).get(path).status_code == 200
+    assert service(loopback=False).get(path).status_code == 404
+    assert service(loopback=False, console="on").get(path).status_code == 200
+    assert service(loopback=True, console="off").get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_it_is_off_where_clients_are_named_for_a_proxy_may_stand_before_loopback(path, tmp_path):
+    named = tmp_path / "clients.toml"
+    named.write_text(
+        'base-urls = ["https://cds.example"]\n[clients.ehr]\nissuer = "https://ehr.example"\n'
+        'jwks-url = "https://ehr.example/jwks"\n'
+    )
+    assert service(loopback=True, clients=named).get(path).status_code == 404
+    assert service(loopback=True, clients=named, console="on").get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/content/decisions/none", "/content/value-sets/none", "/acceptance?days=5"])
+def test_a_page_may_load_nothing_from_elsewhere_and_nothing_is_written_into_it(client, path):
+    answer = client.get(path)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert not re.search(
+        r"<script|<style|\son\w+=|\sstyle=|https?://(?!www.w3.org|loinc|snomed|unitsofmeasure)", answer.text
+    ) or ("value-sets" in path or path == "/")
+    assert not re.search(r"<script|<style|\sonclick=|\sstyle=", answer.text)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
+)
+def test_a_form_of_another_page_is_refused(client, headers):
+    form = {"request": "{}", "now": "2026-11-23T12:00:00Z", "profile": "2.0"}
+    assert client.post("/", data=form, headers=headers).status_code == 403
+    assert client.post("/", data=form).status_code == 400
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"hook": 1}', '{"hook": "order-select"}', "\x00", "ä" * 1000])
+@pytest.mark.parametrize("now", ["2026-11-23T12:00:00Z", "2026-11-23", "now", ""])
+def test_what_cannot_be_read_is_a_page_and_never_500(client, text, now):
+    answer = client.post("/", data={"request": text, "now": now, "profile": "none"})
+    assert answer.status_code == 400
+    assert "<h1>" in answer.text
+
+
+def test_a_form_too_large_is_refused(client):
+    assert client.post("/", data={"request": "x" * 3_000_000, "now": "", "profile": ""}).status_code == 413
+
+
+def test_the_answer_is_that_of_the_service(client, request_for):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    (card,) = client.post("/cds-services/vitamin-b12-order-select", json=body).json["cards"]
+    text = json.dumps(body)
+    days = re.search(r"\((\d{4}-\d\d-\d\d)\)", card["summary"])
+    page = client.post("/", data={"request": text, "now": f"{days[1]}T23:00:00Z", "profile": "2.0"})
+    assert card["summary"] in page.text
+
+
+def test_nothing_that_is_tried_is_counted_or_kept(tmp_path, request_for):
+    store = tmp_path / "store.sqlite3"
+    ours = service(loopback=True, store=f"sqlite:///{store}")
+    text = json.dumps(request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly"))
+    assert ours.post("/", data={"request": text, "now": "2026-11-23T12:00:00Z", "profile": "2.0"}).status_code == 200
+    assert 'findings_total{decision="imPlatelets"' not in ours.get("/metrics").text
+    assert "No card was shown" in ours.get("/acceptance").text
+
+
+def order(*repeats):
+    return {"dosageInstruction": [{"sequence": n, "timing": {"repeat": one}} for n, one in enumerate(repeats, 1)]}
+
+
+def days(calendar):
+    return [
+        (m.name, day) for m in calendar.months for week in m.weeks for cell in week if cell for day in [cell] if day[1]
+    ]
+
+
+def test_a_calendar_has_the_doses_of_each_step_in_turn():
+    bounds = {"boundsDuration": {"value": 7, "unit": "d", "code": "d"}}
+    daily = {"frequency": 1, "period": 1, "periodUnit": "d"} | bounds
+    alternate = {"frequency": 1, "period": 2, "periodUnit": "d", "count": 3}
+    found = calendar_of(order(daily, alternate), date(2026, 11, 25))
+    assert [(name, *day) for name, day in days(found)] == [
+        *(("November 2026", day, 1) for day in range(25, 31)),
+        ("December 2026", 1, 1),
+        ("December 2026", 2, 2),
+        ("December 2026", 4, 2),
+        ("December 2026", 6, 2),
+    ]
+    assert found.notes == ()
+
+
+def test_a_calendar_of_long_intervals_shows_a_year_and_says_what_it_leaves_out():
+    found = calendar_of(order({"frequency": 1, "period": 2, "periodMax": 3, "periodUnit": "mo"}), date(2026, 1, 31))
+    assert len(found.months) == 12
+    assert len(days(found)) == 6
+    assert found.notes == (
+        "Step 1 leaves a range; the picture shows its nearest end.",
+        "Step 1 has no end.",
+    )
+
+
+@pytest.mark.parametrize(
+    "repeat", [{}, {"period": 0, "periodUnit": "d"}, {"period": 1, "periodUnit": "h"}, {"frequency": 1}]
+)
+def test_what_has_no_days_has_no_calendar(repeat):
+    assert calendar_of(order(repeat), date(2026, 1, 1)) is None

@@ -1,0 +1,105 @@
+"""Guards the shape of speed, not the clock: how many Python and C functions each step of a call enters.
+
+The counts are the same on every machine for one Python version. A change that makes one of them a fifth larger fails
+here; one that makes it smaller should lower the bound. ``make bench`` measures the time.
+"""
+
+import gc
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+import cds_service
+from cds_service.judge.evaluate import evaluate
+from tests.support.bodies import SERVICE, bodies, many
+from tests.support.loaded import floor
+
+ALLOWED = 1.2
+PACKAGE = Path(cds_service.__file__).parent
+STEPS = {"protocol": "envelope", "chart": "chart", "content": "decide and render"}
+
+
+def counted(evaluator, body):
+    """Function calls of one evaluation by the room whose code made them; the second one, when all is warm."""
+    service, now = evaluator.pack.services[SERVICE], datetime.now(UTC)
+    cards = evaluate(evaluator, service, body, now).body["cards"]
+    calls = Counter()
+
+    def note(frame, event, argument):
+        if event in ("call", "c_call"):
+            path = Path(frame.f_code.co_filename)
+            room = path.relative_to(PACKAGE).parts[0] if path.is_relative_to(PACKAGE) else "libraries"
+            calls[STEPS.get(room, "the rest" if room.endswith(".py") else room)] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        evaluate(evaluator, service, body, now)
+    finally:
+        sys.setprofile(before)
+    return calls, cards
+
+
+@pytest.fixture(scope="module")
+def sent():
+    return bodies()
+
+
+# Measured with Python 3.11; other versions count comprehensions differently. Content with more
+# rules may need more calls: then measure again.
+COUNTS = {
+    "irrelevant 80 KB": {"chart": 99, "envelope": 34, "libraries": 11, "the rest": 17},
+    "relevant 8 KB": {"chart": 1089, "decide and render": 1326, "envelope": 45, "libraries": 226, "the rest": 376},
+    "relevant 80 KB": {"chart": 2076, "decide and render": 1326, "envelope": 45, "libraries": 245, "the rest": 1238},
+}
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the counts are those of Python 3.11")
+@pytest.mark.parametrize("name", COUNTS)
+def test_no_step_costs_a_fifth_more(evaluator, sent, name):
+    calls, cards = counted(evaluator, sent[name])
+    assert bool(cards) is name.startswith("relevant")
+    too_many = {step: count for step, count in calls.items() if count > ALLOWED * COUNTS[name].get(step, 0)}
+    assert too_many == {}
+    too_low = {step: calls[step] for step, bound in COUNTS[name].items() if calls[step] < bound / ALLOWED}
+    assert too_low == {}, "cheaper now: lower the counts, so that it stays so"
+
+
+def test_an_order_of_something_else_costs_the_same_whatever_was_prefetched(evaluator, sent):
+    small, large = (counted(evaluator, sent[f"irrelevant {size}"])[0].total() for size in ("8 KB", "80 KB"))
+    assert small == large
+
+
+def test_cost_grows_with_the_number_of_results_and_no_faster(evaluator):
+    """Z35: the slope of 1,000 to 4,000 results is that of 100 to 1,000."""
+    few, some, more = (counted(evaluator, many(number))[0].total() for number in (100, 1000, 4000))
+    first, second = (some - few) / 900, (more - some) / 3000
+    assert second <= first * 1.05
+
+
+@pytest.mark.parametrize("name", ["irrelevant 80 KB", "relevant 8 KB", "relevant 2.4 MB"])
+def test_a_call_leaves_no_garbage_behind(evaluator, sent, name):
+    """What a call decoded is freed with its answer: no cycle keeps a patient's record until a collection."""
+    service, now = evaluator.pack.services[SERVICE], datetime.now(UTC)
+    evaluate(evaluator, service, sent[name], now)
+    left = []
+    gc.disable()
+    try:
+        for _ in range(5):  # other threads of the tests may leave something in one of them
+            gc.collect()
+            evaluate(evaluator, service, sent[name], now)
+            left.append(gc.collect())
+    finally:
+        gc.enable()
+    assert min(left) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="make bench reads /proc")
+def test_the_floors_of_the_bench_are_served():
+    with floor("echo", 1) as echo, floor("raw", 1) as raw:
+        for server in (echo, raw):
+            assert requests.post(f"{server.url}/cds-services/any", b"{}", timeout=10).json()["cards"]

@@ -1,0 +1,162 @@
+"""What is written about calls: one line each, of use to who is on call, and nothing of a patient."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
+
+ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
+PATIENT, DRAFT = "kwame-mensah", "hydroxocobalamin-im-three-weekly"
+
+
+@pytest.fixture
+def lines():
+    return []
+
+
+@pytest.fixture
+def service(lines):
+    return create_app(Settings(loopback=True, key="tests"), lines.append).test_client()
+
+
+def test_a_hook_is_one_line_with_what_was_shown_and_by_which_content(service, lines, request_for, pack):
+    answer = service.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT))
+    (line,) = lines
+    assert line == {
+        "request_id": answer.headers["X-Request-ID"],
+        "service": "vitamin-b12-order-select",
+        "asked": "hook",
+        "client": "",
+        "status": 200,
+        "seconds": line["seconds"],
+        "content": pack.version,
+        "cards": [card["source"]["topic"]["code"] for card in answer.json["cards"]],
+    }
+    assert line["cards"]
+    assert 0 < line["seconds"] < 10
+
+
+def test_silence_is_written_too(service, lines, request_for):
+    service.post(ORDER_SELECT, json=request_for(PATIENT, "atorvastatin"))
+    assert [line["cards"] for line in lines] == [[]]
+
+
+def test_feedback_and_refusals_are_lines_and_what_is_no_service_is_none(service, lines):
+    entry = {"card": "x", "outcome": "overridden", "outcomeTimestamp": "2026-11-23T10:00:00Z"}
+    service.post(f"{ORDER_SELECT}/feedback", json={"feedback": [entry]})
+    service.post(ORDER_SELECT, json={})
+    service.post("/cds-services/marker-that-must-not-be-repeated", json={})
+    service.get("/healthz")
+    assert [(line["asked"], line["status"], line.get("feedback")) for line in lines] == [
+        ("feedback", 200, 1),
+        ("hook", 400, None),
+    ]
+
+
+@pytest.mark.parametrize("given", ["a1-b2_c3.d4:e5", "x" * 64])
+def test_the_id_that_a_proxy_gave_is_kept(service, given):
+    assert service.get("/cds-services", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "Ann Miller", 'a"b', "ä"])
+def test_any_other_id_is_replaced(service, given):
+    headers = {"X-Request-ID": given.encode("utf-8").decode("latin-1")}
+    first, second = (service.get("/cds-services", headers=headers).headers["X-Request-ID"] for _ in range(2))
+    assert len(first) == len(second) == 32
+    assert first != second
+
+
+def test_SEC_21_the_audit_says_who_called_when_and_what_went_out(tmp_path, request_for):
+    path = tmp_path / "audit.jsonl"
+    audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
+    kwame, amara = request_for(PATIENT, DRAFT), request_for("amara-okafor", "hydroxocobalamin-100-im")
+    answer = audited.post(ORDER_SELECT, json=kwame)
+    for body in (kwame, amara, {}):
+        audited.post(ORDER_SELECT, json=body, headers={"Authorization": "Bearer marker-of-a-token"})
+    text = path.read_text()
+    first, again, other, refused = map(json.loads, text.splitlines())
+    assert first["cards"] == [card["source"]["topic"]["code"] for card in answer.json["cards"]]
+    assert first["timestamp"].endswith("Z")
+    assert first["patient"] == again["patient"] != other["patient"]
+    assert first["user"] == again["user"] == other["user"]
+    assert (refused["status"], "patient" in refused) == (400, False)
+    for value in (PATIENT, "amara-okafor", kwame["context"]["userId"], "marker-of-a-token"):
+        assert value not in text
+
+
+def test_hashes_of_the_audit_are_of_no_use_without_the_key(tmp_path, request_for):
+    said = []
+    for key in ("one", "two", "one"):
+        path = tmp_path / f"{len(said)}.jsonl"
+        audited = create_app(Settings(loopback=True, key=key, audit=path)).test_client()
+        audited.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT))
+        said.append(json.loads(path.read_text())["patient"])
+    assert said[0] == said[2] != said[1]
+
+
+def test_the_file_of_the_audit_may_be_moved_away(tmp_path, request_for):
+    path = tmp_path / "audit.jsonl"
+    audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
+    audited.post(ORDER_SELECT, json={})
+    path.rename(tmp_path / "audit.jsonl.1")
+    audited.post(ORDER_SELECT, json={})
+    assert [len(file.read_text().splitlines()) for file in sorted(tmp_path.iterdir())] == [1, 1]
+
+
+def test_a_call_is_answered_though_its_line_of_the_audit_cannot_be_written(tmp_path, request_for):
+    path = tmp_path / "folder" / "audit.jsonl"
+    audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
+    assert audited.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT)).status_code == 200
+    assert "cds_service_audit_failures_total 1.0" in audited.get("/metrics").text
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_real_server_writes_its_calls_and_warnings_in_one_form(tmp_path, request_for, form):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    log = tmp_path / "log"
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cds_service", "serve", "--port", url.rpartition(":")[2]],
+            stdout=subprocess.DEVNULL,
+            stderr=written,
+            env=os.environ | {"CDS_SERVICE_LOG_FORMAT": form, "CDS_SERVICE_FHIR_SERVERS": "https://fhir.example/r4"},
+        )
+    try:
+        wait_for(f"{url}/readyz")
+        body = request_for(PATIENT, DRAFT, without=["platelets"]) | {
+            "fhirServer": "https://elsewhere.example/fhir",
+            "fhirAuthorization": {"access_token": "marker-of-a-token", "token_type": "Bearer"},
+        }
+        requests.post(f"{url}{ORDER_SELECT}", json=body, headers={"X-Request-ID": "call-7"}, timeout=10)
+    finally:
+        process.terminate()
+        process.wait(20)
+    text = log.read_text()
+    assert "elsewhere.example" in text  # the warning that it was not called
+    assert PATIENT not in text and "marker" not in text
+    lines = [line for line in text.splitlines() if "call-7" in line]
+    assert len(lines) == 2
+    if form == "json":
+        warning, call = map(json.loads, lines)
+        assert (warning["level"], warning["logger"]) == ("warning", "cds_service.fhir")
+        assert (call["event"], call["status"], call["service"]) == ("call", 412, "vitamin-b12-order-select")
+        assert all(json.loads(line) for line in text.splitlines())
+
+
+def wait_for(url):
+    for _ in range(100):
+        try:
+            return requests.get(url, timeout=1)
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"nothing answers at {url}")

@@ -1,0 +1,345 @@
+"""Recording: what is kept, what is not, and that what is de-identified is decided as before."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from urllib.request import Request, urlopen
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from cds_service.cli import main
+from cds_service.judge.evaluate import evaluate
+from cds_service.packaged import packaged
+from cds_service.protocol.faults import Fault
+from cds_service.recording.deidentify import Deidentifier, outcome
+from cds_service.replay.run import templates_of
+from cds_service.replay.scenarios import read_scenarios
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
+
+ENCODER = msgspec.json.Encoder(decimal_format="number")
+SCENARIOS = list(read_scenarios(packaged("fixtures")))
+SELECT = "/cds-services/vitamin-b12-order-select"
+# Their point is one day of the calendar, or one year alone: no shift of whole weeks keeps that.
+ON_THE_DAY = {
+    "children-and-age/yearOfBirthOnly",
+    "children-and-age/eighteenToday",
+    "how-far-back/notComputedBelowEighteen",
+}
+
+
+def decided(evaluator, service, body, now):
+    try:
+        answer = evaluate(evaluator, service, ENCODER.encode(body), now)
+    except Fault as fault:
+        return f"{fault.status} {fault.path} {fault.text}"
+    return outcome(json.loads(ENCODER.encode(answer.body))["cards"])
+
+
+@pytest.mark.parametrize("key", [b"one key", b"another key"])
+def test_what_is_deidentified_is_decided_as_before(evaluator, key):
+    by = Deidentifier(evaluator.pack, key)
+    services = {service.hook: service for service in evaluator.pack.services.values()}
+    otherwise = set()
+    for scenario in SCENARIOS:
+        service = services[scenario.hook]
+        templates = templates_of(evaluator.pack, service)
+        body = json.loads(ENCODER.encode(scenario.request(templates)))
+        now = scenario.now + timedelta(days=by.days(body))
+        if decided(evaluator, service, by.request(body, templates), now) != decided(
+            evaluator, service, body, scenario.now
+        ):
+            otherwise.add(scenario.name)
+    assert otherwise <= ON_THE_DAY
+
+
+PLANTED = "Planted-Zyxwvut"
+
+
+def planted(tree, name=""):
+    """The tree with a mark in every string that is not a code, a date, a reference, a unit or a type."""
+    if isinstance(tree, dict):
+        marked = {key: planted(value, key) for key, value in tree.items()}
+        if "resourceType" in tree and tree["resourceType"] != "Bundle":
+            marked |= {
+                "name": [{"family": PLANTED, "given": [PLANTED]}],
+                "identifier": [{"system": "urn:mrn", "value": PLANTED}],
+                "address": [{"line": [PLANTED]}],
+                "telecom": [{"value": PLANTED}],
+                "note": [{"text": PLANTED}],
+                "text": {"status": "generated", "div": f"<div>{PLANTED}</div>"},
+                "extension": [{"url": "urn:x", "valueString": PLANTED}],
+                "performer": [{"display": PLANTED}],
+                "requester": {"reference": f"Practitioner/{PLANTED}", "display": PLANTED},
+            }
+        return marked
+    if isinstance(tree, list):
+        return [planted(one, name) for one in tree]
+    if isinstance(tree, str) and name in ("text", "display", "id", "reference", "patientId", "userId", "fullUrl"):
+        return f"{tree}-{PLANTED}" if name not in ("text", "display") else f"{tree} {PLANTED}"
+    return tree
+
+
+@pytest.mark.parametrize("key", [b"one key"])
+def test_nothing_that_names_a_patient_is_left(evaluator, key):
+    by = Deidentifier(evaluator.pack, key)
+    services = {service.hook: service for service in evaluator.pack.services.values()}
+    for scenario in SCENARIOS:
+        service = services[scenario.hook]
+        templates = templates_of(evaluator.pack, service)
+        body = planted(json.loads(ENCODER.encode(scenario.request(templates))))
+        body["fhirServer"] = f"https://{PLANTED}.example/fhir"
+        body["fhirAuthorization"] = {"access_token": PLANTED, "subject": PLANTED}
+        body["extension"] = {"x": PLANTED}
+        body["prefetch"]["-user"] = {"resourceType": "Practitioner", "name": [{"family": PLANTED}]}
+        kept = json.dumps(by.request(body, templates))
+        assert PLANTED.casefold() not in kept.casefold()
+        for part in PLANTED.split("-"):
+            assert part.casefold() not in kept.casefold()
+        assert scenario.patient not in kept
+        born = next(
+            (r["birthDate"] for r in scenario.resources if r["resourceType"] == "Patient" and "birthDate" in r), ""
+        )
+        assert len(born) < 10 or born not in kept
+
+
+@pytest.mark.parametrize("date", ["2026-11-20TZyxwvut", "2026-11-20T08:00 Zyxwvut", "2026-11-20T08:00:00Z, Zyxwvut"])
+def test_words_behind_a_date_are_not_kept(evaluator, request_for, date):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    body["context"]["draftOrders"]["entry"][0]["resource"]["authoredOn"] = date
+    kept = json.dumps(Deidentifier(evaluator.pack, b"key").request(body, {}))
+    assert "Zyxwvut" not in kept
+
+
+def test_one_patient_is_the_same_everywhere_and_another_key_makes_another(evaluator):
+    first, later = (s for s in SCENARIOS if s.name in ("platelets-and-im/sample", "platelets-and-im/zero"))
+    service = next(s for s in evaluator.pack.services.values() if s.hook == "order-select")
+    templates = templates_of(evaluator.pack, service)
+    by, other = Deidentifier(evaluator.pack, b"key"), Deidentifier(evaluator.pack, b"other")
+    one, two = (by.request(s.request(templates), templates) for s in (first, later))
+    assert one["context"]["patientId"] == two["context"]["patientId"] == one["prefetch"]["patient"]["id"]
+    assert by.days(first.request(templates)) == by.days(later.request(templates)) < 0
+    assert by.days(first.request(templates)) % 7 == 0
+    assert other.request(first.request(templates), templates)["context"]["patientId"] != one["context"]["patientId"]
+    subjects = set(re.findall(r'"Patient/([^"]+)"', json.dumps(one)))
+    assert subjects == {one["context"]["patientId"]}
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A service that records, and what it has kept so far."""
+
+    def build(**settings):
+        folder = tmp_path / "recordings"
+        app = create_app(Settings(key="tests", loopback=True, record=folder, **settings))
+
+        def kept():
+            app.extensions["recorder"].settle()
+            return sorted(folder.glob("*/*.json"))
+
+        return app.test_client(), kept
+
+    return build
+
+
+def test_a_recording_is_replayed_with_the_same_cards(recording, request_for):
+    client, kept = recording()
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly") | {
+        "fhirAuthorization": {"access_token": "secret-token"},
+        "fhirServer": "https://ehr.example.org/fhir",
+    }
+    cards = client.post(SELECT, json=body).json["cards"]
+    (file,) = kept()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "secret-token" not in file.read_text()
+    told = CliRunner().invoke(main, ["replay", str(file), "--format", "json"])
+    assert [card["summary"] for card in json.loads(told.stdout)[0]["cards"]] == [card["summary"] for card in cards]
+
+
+def test_a_refused_request_is_recorded_and_what_is_no_request_is_not(recording, request_for):
+    client, kept = recording()
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    body["context"].pop("selections")
+    assert client.post(SELECT, json=body).status_code == 400
+    assert client.post(SELECT, data=b"{", content_type="application/json").status_code == 400
+    assert client.post(f"{SELECT}/feedback", json={"feedback": []}).status_code == 200
+    assert len(kept()) == 1
+    text = client.get("/metrics").text
+    assert 'cds_service_recordings_total{outcome="kept"} 1.0' in text
+    assert 'cds_service_recordings_total{outcome="failed"} 1.0' in text
+
+
+def test_a_deidentified_recording_is_decided_alike_when_replayed(recording, request_for):
+    client, kept = recording(record_deidentified=True)
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    (card,) = client.post(SELECT, json=body).json["cards"]
+    (file,) = kept()
+    text = file.read_text()
+    assert "kwame" not in text and "Mensah" not in text
+    assert datetime.fromisoformat(json.loads(text)["now"]).date().isoformat() not in json.dumps(body)
+    told = CliRunner().invoke(main, ["replay", str(file), "--format", "json"])
+    (replayed,) = json.loads(told.stdout)[0]["cards"]
+    assert replayed["source"]["topic"]["code"] == card["source"]["topic"]["code"]
+
+
+def test_when_a_file_was_written_does_not_tell_how_far_dates_were_moved(recording, request_for):
+    client, kept = recording(record_deidentified=True)
+    client.post(SELECT, json=request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly"))
+    (file,) = kept()
+    told = datetime.fromisoformat(json.loads(file.read_text())["now"])
+    assert abs(file.stat().st_mtime - told.timestamp()) < 1
+
+
+def test_no_more_bytes_are_kept_than_are_set(recording, request_for):
+    """What a run before this one has left counts too."""
+    client, kept = recording()
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    assert client.post(SELECT, json=body).status_code == 200
+    (file,) = kept()
+    client, kept = recording(record_most_bytes=file.stat().st_size * 7 // 2)
+    for _ in range(4):
+        assert client.post(SELECT, json=body).status_code == 200
+    assert len(kept()) == 3
+    assert 'cds_service_recordings_total{outcome="full"} 2.0' in client.get("/metrics").text
+
+
+def test_a_recording_that_breaks_off_leaves_nothing_behind(recording, request_for, monkeypatch):
+    """A full disk, seen at the last step: replay of the folder must not meet half a file."""
+    client, kept = recording()
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    assert client.post(SELECT, json=body).status_code == 200
+    (file,) = kept()
+
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "utime", full)
+    assert client.post(SELECT, json=body).status_code == 200
+    assert kept() == [file]
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_no_more_are_kept_than_is_set(recording, request_for):
+    client, kept = recording(record_most=2)
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    for _ in range(4):
+        assert client.post(SELECT, json=body).status_code == 200
+    assert len(kept()) == 2
+    assert 'cds_service_recordings_total{outcome="full"} 2.0' in client.get("/metrics").text
+
+
+def test_a_folder_that_cannot_be_written_fails_no_call(recording, request_for, caplog):
+    client, kept = recording()
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    assert client.post(SELECT, json=body).status_code == 200
+    (file,) = kept()
+    place = file.parent
+    file.unlink()
+    place.rmdir()
+    place.write_text("a file where a folder should be")
+    for _ in range(3):
+        assert client.post(SELECT, json=body).status_code == 200
+    kept()
+    assert [r.message for r in caplog.records if "recorded" in r.message] == [
+        "requests cannot be recorded: FileExistsError"
+    ]
+    assert 'cds_service_recordings_total{outcome="failed"} 3.0' in client.get("/metrics").text
+
+
+def test_deidentify_without_record_is_wrong_use():
+    told = CliRunner().invoke(main, ["serve", "--deidentify"])
+    assert told.exit_code == 2
+    assert "--record" in told.stderr
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts the service as a process with arguments of ``serve`` and what it finds in its environment."""
+    started = []
+
+    def start(*arguments, **environment):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("CDS_SERVICE_")}
+        said = (tmp_path / "stderr").open("w+")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cds_service", "serve", "--port", str(port), *map(str, arguments)],
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env=clean | {"CDS_SERVICE_STORE": f"sqlite:///{tmp_path / 'store.sqlite3'}"} | environment,
+        )
+        started.append((process, said))
+        url = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            try:
+                urlopen(f"{url}/readyz", timeout=1).close()  # noqa: S310
+                return url, process, tmp_path / "stderr"
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("the server did not come up")
+
+    yield start
+    for process, said in started:
+        process.terminate()
+        process.wait(20)
+        said.close()
+
+
+def post(url, body):
+    call = Request(url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"})  # noqa: S310
+    with urlopen(call, timeout=10) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def files_of(folder, number):
+    until = time.monotonic() + 20
+    while len(found := sorted(folder.glob("*/*.json"))) < number and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def test_workers_of_a_served_process_know_a_patient_by_the_same_new_id(serve, tmp_path, request_for):
+    """The environment's wish to de-identify holds although ``--deidentify`` is not said again."""
+    folder = tmp_path / "recordings"
+    url, _, stderr = serve("--record", folder, "--workers", 2, CDS_SERVICE_RECORD_DEIDENTIFIED="true")
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    for _ in range(4):
+        post(f"{url}{SELECT}", body)
+    files = files_of(folder, 4)
+    assert len(files) == 4
+    held = [json.loads(file.read_text()) for file in files]
+    assert "kwame" not in json.dumps(held)
+    assert len({one["request"]["context"]["patientId"] for one in held}) == 1
+    assert len({one["now"][:10] for one in held}) == 1
+    assert f"requests are recorded in {folder}, without ids, names and dates" in stderr.read_text()
+
+
+def wrong_use(monkeypatch, *arguments, **environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, str(value))
+    told = CliRunner().invoke(main, ["serve", *map(str, arguments)])
+    assert told.exit_code == 2
+    return told.stderr
+
+
+def test_requests_as_they_came_are_not_recorded_where_others_reach_the_service(tmp_path, monkeypatch):
+    elsewhere = ("--host", "0.0.0.0", "--insecure")  # noqa: S104
+    assert "--deidentify" in wrong_use(monkeypatch, *elsewhere, "--record", tmp_path)
+    assert "--deidentify" in wrong_use(monkeypatch, *elsewhere, CDS_SERVICE_RECORD=tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anybody_listens(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    assert "cannot be used" in wrong_use(monkeypatch, "--record", tmp_path / "file" / "recordings")

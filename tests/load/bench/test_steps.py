@@ -1,0 +1,53 @@
+"""Benchmarks, run by ``make bench``: time per step of the way of a request, on the bodies of the table.
+
+``decide`` finds the patient's facts read already; what it reads of the order itself is in it.
+"""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from cds_service.chart.readers import patient_facts
+from cds_service.chart.record import Chart
+from cds_service.judge.cards import Call, order_cards
+from cds_service.judge.evaluate import evaluate
+from cds_service.judge.orders import bystanders, draft_nodes, judge, relevant_orders
+from cds_service.protocol.envelope import decode_request
+from tests.support.bodies import SERVICE, bodies
+
+
+@pytest.fixture(scope="module")
+def sent():
+    return bodies()
+
+
+@pytest.mark.parametrize("body", ["relevant 8 KB", "relevant 80 KB"])
+@pytest.mark.parametrize("step", ["whole", "envelope", "relevance", "chart", "decide", "render"])
+def test_cost_of_a_step(benchmark, evaluator, sent, body, step):
+    pack, now, raw = evaluator.pack, datetime.now(UTC), sent[body]
+    service = pack.services[SERVICE]
+    request = decode_request(raw, service.hook)
+    orders = relevant_orders(pack, request)
+    drafts = draft_nodes(request)
+    idle = bystanders(pack, drafts)
+
+    def read():
+        chart = Chart(request.patient_id, request.prefetch, now, evaluator.zone)
+        facts = patient_facts(pack.facts, chart)
+        for name in facts:
+            assert facts[name]
+        return chart, facts
+
+    chart, facts = read()
+    judged = judge(pack, service, chart, facts, drafts, orders, idle)
+    call = Call(evaluator, service, request, chart, facts, judged, idle=idle)
+    steps = {
+        "whole": lambda: evaluate(evaluator, service, raw, now).body["cards"],
+        "envelope": lambda: draft_nodes(decode_request(raw, service.hook)),
+        "relevance": lambda: relevant_orders(pack, request),
+        "chart": read,
+        "decide": lambda: judge(pack, service, chart, facts, drafts, orders, idle),
+        "render": lambda: order_cards(call, judged[0], []),
+    }
+    benchmark.group = f"steps of a {body.replace('relevant', 'relevant order,')}"
+    assert benchmark(steps[step])

@@ -1,0 +1,183 @@
+"""A store that is down, hangs or comes back: hooks are answered all the while, feedback is refused in bounded time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from uuid import uuid4
+
+import pytest
+
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
+from cds_service.store.store import Store
+from tests.support.servers import Service, children, status_of
+
+SERVICE = "/cds-services/vitamin-b12-order-select"
+FEEDBACK = f"{SERVICE}/feedback"
+
+
+def client_of(url, **more):
+    return create_app(Settings(loopback=True, store=url, **more)).test_client()
+
+
+def send(client):
+    entry = {"card": str(uuid4()), "outcome": "overridden", "outcomeTimestamp": "2026-01-05T09:30:00Z"}
+    return client.post(FEEDBACK, json={"feedback": [entry]})
+
+
+def assert_degraded(client, request_for, assert_outcome, seconds):
+    began = time.monotonic()
+    cards = client.post(SERVICE, json=request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")).json["cards"]
+    assert len(cards) == 1 and time.monotonic() - began < 2  # the store is waited for longer
+    answer = assert_outcome(send(client), 503)
+    assert answer["issue"][0]["code"] == "transient"
+    ready = client.get("/readyz")
+    assert ready.status_code == 503 and ready.json["store"] == {"reachable": False}
+    assert ready.json["content"]["id"]
+    assert client.get("/healthz").status_code == 200
+    assert time.monotonic() - began < seconds
+
+
+def assert_whole(client, request_for):
+    for _ in range(50):
+        if client.get("/readyz").status_code == 200:
+            break
+        time.sleep(0.1)
+    assert client.get("/readyz").json["store"] == {"reachable": True}
+    assert send(client).status_code == 200
+
+
+def test_a_folder_that_cannot_be_used(tmp_path, request_for, assert_outcome):
+    (tmp_path / "file").write_text("")
+    client = client_of(f"sqlite:///{tmp_path / 'file' / 'store.sqlite3'}")
+    assert_degraded(client, request_for, assert_outcome, seconds=2)
+    (tmp_path / "file").unlink()
+    assert_whole(client, request_for)
+
+
+def test_a_file_that_is_no_database(tmp_path, request_for, assert_outcome):
+    (tmp_path / "store.sqlite3").write_text("this is no database" * 1000)
+    client = client_of(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+    assert_degraded(client, request_for, assert_outcome, seconds=2)
+
+
+def test_a_database_that_another_process_has_locked(tmp_path, request_for, assert_outcome):
+    url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    client = client_of(url)
+    assert send(client).status_code == 200
+    other = sqlite3.connect(tmp_path / "store.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert_degraded(client, request_for, assert_outcome, seconds=8)
+    other.execute("ROLLBACK")
+    other.close()
+    assert_whole(client, request_for)
+
+
+def test_postgresql_stopped_and_started_again(own_postgresql, request_for, assert_outcome):
+    client = client_of(own_postgresql.make_store("stopped"))
+    assert send(client).status_code == 200
+    own_postgresql.stop()
+    assert_degraded(client, request_for, assert_outcome, seconds=5)
+    own_postgresql.start()
+    assert_whole(client, request_for)
+    own_postgresql.stop()
+    own_postgresql.start()  # nobody noticed, and the connection is dead: the first feedback goes through all the same
+    assert send(client).status_code == 200
+
+
+def test_postgresql_that_hangs(own_postgresql, request_for, assert_outcome):
+    """It takes connections and never answers: the worst kind. Only the first one waits."""
+    client = client_of(own_postgresql.make_store("hung"))
+    assert send(client).status_code == 200
+    for process in children(own_postgresql.process.pid):
+        os.kill(process, signal.SIGSTOP)
+    try:
+        assert_degraded(client, request_for, assert_outcome, seconds=8)
+        began = time.monotonic()
+        for _ in range(20):
+            assert send(client).status_code == 503
+        assert time.monotonic() - began < 4
+    finally:
+        for process in reversed(children(own_postgresql.process.pid)):
+            os.kill(process, signal.SIGCONT)
+    assert_whole(client, request_for)
+
+
+def test_tables_that_vanish_are_made_again(store_url, request_for):
+    import sqlalchemy
+
+    from cds_service.store import tables
+    from cds_service.store.database import open_engine, read_url
+
+    client = client_of(store_url)
+    engine = open_engine(read_url(store_url))
+    with engine.begin() as connection:
+        tables.metadata.drop_all(connection)
+        connection.execute(sqlalchemy.text("DROP TABLE alembic_version"))
+    engine.dispose()
+    assert send(client).status_code == 503
+    assert send(client).status_code == 200
+
+
+def test_a_key_made_while_the_store_was_down_is_known_when_it_is_back(tmp_path, request_for):
+    (tmp_path / "file").write_text("")
+    url = f"sqlite:///{tmp_path / 'file' / 'store.sqlite3'}"
+    client = client_of(url)
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    uuid = client.post(SERVICE, json=body).json["cards"][0]["uuid"]
+    (tmp_path / "file").unlink()
+    entry = {"card": uuid, "outcome": "overridden", "outcomeTimestamp": "2026-01-05T09:30:00Z"}
+    assert client.post(FEEDBACK, json={"feedback": [entry]}).status_code == 200
+    again = client_of(url)  # another instance, later
+    entry["outcomeTimestamp"] = "2026-01-05T09:31:00Z"
+    assert again.post(FEEDBACK, json={"feedback": [entry]}).status_code == 200
+    store = Store(url)
+    told = store.report()
+    store.close()
+    assert told.unmatched == 0
+    assert {(r.decision, r.rule): r.overridden for r in told.rules} == {("imPlatelets", "TransfusionFirst"): 1}
+
+
+def test_ready_with_the_store_says_so(store_url):
+    client = client_of(store_url)
+    state = json.loads(client.get("/readyz").data)
+    assert state["status"] == "ready" and state["store"] == {"reachable": True}
+
+
+@pytest.mark.parametrize("server", ["granian", "gunicorn", "gunicorn-preload"])
+def test_counts_of_a_real_server_are_written_when_it_ends(store_url, server, tmp_path, request_for):
+    """Whichever way its workers are started and leave."""
+    commands = {
+        "granian": ("-m", "cds_service", "serve", "--port", "{port}"),
+        "gunicorn": (
+            "-m",
+            "gunicorn",
+            "-w",
+            "2",
+            "--threads",
+            "2",
+            "-b",
+            "127.0.0.1:{port}",
+            "cds_service.service.app:wsgi()",
+        ),
+    }
+    commands["gunicorn-preload"] = (*commands["gunicorn"], "--preload")
+    body = json.dumps(request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")).encode()
+    with Service(store_url, tmp_path / "log", commands[server]) as service:
+        uuids = set()
+        for _ in range(20):
+            status, answer = status_of(service.base + SERVICE, body)
+            assert status == 200
+            uuids.add(json.loads(answer)["cards"][0]["uuid"])
+        assert len(uuids) == 1  # one key for all workers
+        entry = {"card": uuids.pop(), "outcome": "overridden", "outcomeTimestamp": "2026-01-05T09:30:00Z"}
+        for _ in range(4):
+            assert status_of(service.base + FEEDBACK, json.dumps({"feedback": [entry]}).encode()) == (200, b"")
+    store = Store(store_url)
+    (rule,) = store.report().rules
+    store.close()
+    assert (rule.shown, rule.overridden) == (20, 1)

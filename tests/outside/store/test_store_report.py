@@ -1,0 +1,128 @@
+"""The report: what became of the cards, and how sure its shares are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from math import isclose, sqrt
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cds_service.store.entries import Origin
+from cds_service.store.intervals import wilson
+from cds_service.store.store import Store
+from tests.outside.store.test_store_feedback import NOW, OURS, entry
+
+OTHER = Origin(8, "oneDecision", "FirstRule", "1.1.0")
+LATER = NOW + timedelta(minutes=1)
+
+
+@pytest.fixture
+def filled(store_url):
+    store = Store(store_url)
+    refuses = {"reason_system": "s", "reason_code": "refuses", "reason_display": "Patient refuses"}
+    store.add(
+        [
+            entry("a"),
+            entry("b", "overridden", suggestions=(), **refuses),
+            entry("c", "overridden", suggestions=(), **refuses),
+            entry("d", "overridden", suggestions=()),
+            entry("e", "overridden", suggestions=(), **refuses),
+            entry("e", "accepted", at=LATER, suggestions=("t", "u")),  # thought better of it
+            entry("f", origin=OTHER, suggestions=("v",)),
+            entry("g", origin=Origin(), suggestions=()),
+            entry("h", origin=Origin(99), suggestions=()),
+        ]
+    )
+    for _ in range(7):
+        store.count("a-service", "oneDecision", "FirstRule", "1.0.0", "info")
+    store.count("b-service", "oneDecision", "FirstRule", "1.0.0", "info")
+    store.count("a-service", "oneDecision", "Silent", "1.0.0", "info")
+    store.close()
+    store = Store(store_url)
+    yield store
+    store.close()
+
+
+def test_a_card_counts_once_with_its_last_outcome_per_rule_and_version(filled):
+    told = filled.report()
+    assert told.since is None and told.unmatched == 2
+    first, newer, silent = told.rules
+    assert (first.decision, first.rule, first.version) == (OURS.decision, OURS.rule, OURS.version)
+    assert (first.shown, first.accepted.count, first.accepted.of, first.overridden) == (8, 2, 5, 3)
+    assert first.suggestions_accepted == 4  # of the cards a, e and, from another rule's card, f
+    assert [(r.code, r.display, r.share.count, r.share.of) for r in first.reasons] == [
+        ("refuses", "Patient refuses", 2, 3),
+        ("", "", 1, 3),
+    ]
+    assert (newer.version, newer.accepted.count, newer.accepted.of) == ("1.1.0", 1, 1)
+    assert (silent.rule, silent.shown, silent.accepted.of) == ("Silent", 1, 0)
+    assert (silent.accepted.low, silent.accepted.high) == (0.0, 1.0)
+
+
+def test_since_looks_at_when_things_came(filled):
+    assert filled.report(NOW + timedelta(seconds=1)).unmatched == 0
+    assert filled.report(NOW).unmatched == 2
+    assert filled.report(datetime.now(UTC) + timedelta(days=2)).rules == []
+
+
+def test_the_command_prints_it_for_people_and_programs(filled, store_url):
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "cds_service", "report", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=__import__("os").environ | {"CDS_SERVICE_STORE": store_url},
+        )
+
+    text = run()
+    assert text.returncode == 0, text.stderr
+    assert "oneDecision FirstRule 1.0.0" in text.stdout and "2 of 5 = 40% (12% to 77%)" in text.stdout
+    assert "Patient refuses, 2 of 3" in text.stdout and "no reason given" in text.stdout
+    assert "2 cards with feedback are not known to be ours" in text.stdout
+    told = json.loads(run("--format", "json").stdout)
+    assert told["rules"][0]["accepted"] == {"count": 2, "of": 5, "low": 0.1176, "high": 0.7693}
+    assert msgspec.to_builtins(filled.report())["rules"] == told["rules"]
+    assert json.loads(run("--format", "json", "--since", "2100-01-01").stdout)["rules"] == []
+    assert run("--since", "never").returncode == 2
+
+
+def test_the_command_says_when_there_is_nothing_to_read(tmp_path):
+    (tmp_path / "file").write_text("")
+    for url, code in [(f"sqlite:///{tmp_path}/file/x", 1), ("mysql://x", 2)]:
+        done = subprocess.run(
+            [sys.executable, "-m", "cds_service", "report"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=__import__("os").environ | {"CDS_SERVICE_STORE": url},
+        )
+        assert done.returncode == code and "Traceback" not in done.stderr
+
+
+# R. G. Newcombe, Stat. Med. 17 (1998) 857-872, table I, method 3.
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_intervals_are_those_of_the_literature(count, total, low, high):
+    assert [round(bound, 4) for bound in wilson(count, total)] == [low, high]
+
+
+@given(total=st.integers(1, 100_000), data=st.data())
+def test_wilson_bounds_are_where_the_score_test_just_rejects(total, data):
+    count = data.draw(st.integers(0, total))
+    low, high = wilson(count, total)
+    rate = count / total
+    assert 0 <= low <= rate + 1e-12 and rate - 1e-12 <= high <= 1
+    for bound in (low, high):
+        if 0 < bound < 1:
+            assert isclose(abs(rate - bound), 1.959963985 * sqrt(bound * (1 - bound) / total), abs_tol=1e-8)
+    mirrored = wilson(total - count, total)
+    assert isclose(mirrored[0], 1 - high, abs_tol=1e-12) and isclose(mirrored[1], 1 - low, abs_tol=1e-12)

@@ -1,0 +1,197 @@
+"""The command as a person types it, with a real server on loopback."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service.cli import main
+from cds_service.packaged import packaged
+
+
+def run(*arguments, stdin=None):
+    return subprocess.run(
+        [sys.executable, "-m", "cds_service", *arguments], capture_output=True, text=True, input=stdin, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A real server of one worker on a free loopback port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cds_service", "serve", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={k: v for k, v in os.environ.items() if not k.startswith("CDS_SERVICE_")},
+    )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"{url}/readyz", timeout=1).read()  # noqa: S310
+            break
+        except OSError:
+            time.sleep(0.1)
+    else:
+        process.kill()
+        pytest.fail("the server did not come up")
+    yield url
+    process.terminate()
+    process.wait(10)
+
+
+def post(url, body):
+    call = urllib.request.Request(  # noqa: S310
+        url, data=body.encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(call, timeout=10) as answer:  # noqa: S310
+        return json.loads(answer.read())
+
+
+def test_the_sample_is_answered_with_a_critical_card_today(server):
+    sample = run("sample")
+    assert sample.returncode == 0
+    cards = post(f"{server}/cds-services/vitamin-b12-order-select", sample.stdout)["cards"]
+    assert [card["indicator"] for card in cards] == ["critical"]
+    assert cards[0]["summary"].startswith("Platelets 22 10*9/L")
+
+
+def test_replay_against_a_running_server_agrees(server):
+    done = run("replay", "--against", server)
+    assert done.returncode == 0, done.stdout
+    assert " 0 different" in done.stdout
+
+
+def test_replay_in_process_agrees_and_speaks_junit_and_json():
+    done = run("replay", "--format", "junit")
+    assert done.returncode == 0
+    suite = ElementTree.fromstring(done.stdout)  # noqa: S314
+    assert int(suite.attrib["tests"]) > 50 and suite.attrib["failures"] == "0"
+    results = json.loads(run("replay", "--format", "json").stdout)
+    assert len(results) == int(suite.attrib["tests"])
+
+
+def test_replay_of_a_scenario_that_fails_exits_one_and_says_why(tmp_path):
+    story = tmp_path / "wrong.yaml"
+    story.write_text(
+        "story: x\nstatements: [S12]\npatient: kwame-mensah\ndraft: hydroxocobalamin-im-three-weekly\n"
+        "cases: [{name: silent, why: wrong on purpose, expect: []}]\n"
+    )
+    done = run("replay", str(story))
+    assert done.returncode == 1
+    assert "wrong/silent: unexpected card imPlateletsTransfusionFirst" in done.stdout
+
+
+def test_explain_names_facts_rules_and_near_misses(tmp_path):
+    request = tmp_path / "request.json"
+    request.write_text(run("sample").stdout)
+    done = run("explain", str(request))
+    assert done.returncode == 0
+    assert "platelets = 22  [Observation/kwame-mensah-platelets-1: 22 10*9/L" in done.stdout
+    assert "imPlatelets: TransfusionFirst" in done.stdout
+    assert "not ThinNeedle: platelets is 22, not [25..50]" in done.stdout
+    assert json.loads(run("explain", str(request), "--format", "json").stdout)["cards"]
+
+
+def test_explain_of_a_request_that_is_wrong_names_the_path(tmp_path):
+    request = tmp_path / "request.json"
+    request.write_text('{"hook": "order-select", "hookInstance": "x"}')
+    done = run("explain", str(request))
+    assert done.returncode == 1
+    assert done.stderr.strip() == "400 context: a required member is missing"
+
+
+def test_a_public_host_is_refused_unless_insecure_is_said():
+    done = run("serve", "--host", "0.0.0.0")  # noqa: S104
+    assert done.returncode == 2
+    assert "--insecure" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["serve", "replay", "sample", "explain", "check", "report"])
+def test_every_verb_has_help_with_an_example(verb):
+    done = run(verb, "--help")
+    assert done.returncode == 0
+    assert "Example:" in done.stdout
+
+
+def test_wrong_use_exits_two(tmp_path):
+    story = tmp_path / "no-story.yaml"
+    story.write_text("hook: order-select\n")
+    assert "not a story of scenarios" in (done := run("replay", str(story))).stderr
+    assert done.returncode == 2
+    assert run("replay", "no-such-file").returncode == 2
+    assert run("sample", "no/such").returncode == 2
+
+
+def test_the_application_also_runs_under_gunicorn(tmp_path):
+    """It is plain WSGI: another server needs nothing of ours."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "cds_service.service.app:wsgi()"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "CDS_SERVICE_LOOPBACK": "1"},
+    )
+    try:
+        for _ in range(100):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/cds-services", timeout=1) as answer:
+                    assert json.loads(answer.read())["services"]
+                break
+            except OSError:
+                time.sleep(0.1)
+        else:
+            pytest.fail("gunicorn did not come up")
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_check_names_the_scenarios_that_no_longer_hold(tmp_path):
+    for folder in ("cards", "fixtures"):
+        shutil.copytree(packaged(folder), tmp_path / folder)
+    story = tmp_path / "fixtures/scenarios/platelets-and-im.yaml"
+    text = story.read_text()
+    story.write_text(text.replace("topic: imPlateletsThinNeedle", "topic: imPlateletsThickNeedle", 1))
+    checked = CliRunner().invoke(main, ["check", str(tmp_path / "cards")])
+    assert checked.exit_code == 1
+    assert all(": fixture: " in line and "platelets-and-im.yaml:" in line for line in checked.output.splitlines())
+    assert "missing card imPlateletsThickNeedle" in checked.output
+
+
+def test_content_is_not_locked_while_scenarios_are_answered_otherwise(tmp_path):
+    """The lock is what publishes content."""
+    for folder in ("cards", "fixtures"):
+        shutil.copytree(packaged(folder), tmp_path / folder)
+    pack = tmp_path / "cards/vitamin-b12"
+    table = pack / "decisions/imPlatelets/table.yaml"
+    for path in (table, pack / "pack.yaml"):
+        path.write_text(path.read_text().replace("\nversion: 1.", "\nversion: 9.", 1))
+    table.write_text(table.read_text().replace("'< 25'", "'< 26'").replace("'[25..50]'", "'[26..50]'"))
+    before = (tmp_path / "cards/lock.json").read_bytes()
+    told = CliRunner().invoke(main, ["check", "--update-lock", str(tmp_path / "cards")])
+    assert told.exit_code == 1
+    assert all(": fixture: " in line for line in told.output.splitlines())
+    assert (tmp_path / "cards/lock.json").read_bytes() == before
+    shutil.rmtree(tmp_path / "fixtures")
+    assert CliRunner().invoke(main, ["check", "--update-lock", str(tmp_path / "cards")]).exit_code == 0
+    assert (tmp_path / "cards/lock.json").read_bytes() != before
+
+
+def test_an_unknown_scenario_is_answered_with_the_nearest_names():
+    told = CliRunner().invoke(main, ["sample", "platelets-and-im/exactlyTwentyfive"])
+    assert told.exit_code == 2
+    assert "platelets-and-im/exactlyTwentyFive" in told.output
+    assert len(told.output) < 500

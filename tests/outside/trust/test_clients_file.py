@@ -1,0 +1,121 @@
+"""The registry, ``clients.toml``: what may stand in it, and what is said of what may not."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from cds_service.trust.clients import ALGORITHMS, ClientsError, read_clients
+from tests.support.places import ROOT
+from tests.support.trust_parts import ISSUER
+
+EXAMPLE = ROOT / "deploy" / "clients.example.toml"
+SCHEMA = json.loads((ROOT / "cds_service/trust/schemas/clients.json").read_text(encoding="utf-8"))
+
+
+def test_the_example_holds_for_the_content(pack):
+    clients = read_clients(EXAMPLE)
+    clients.refuse_unknown(pack.services, pack.templates)
+    ward, ehr = clients.clients
+    assert (ward.profile, ehr.profile) == ("2.0", "epic")
+    assert ward.algorithms == frozenset(ALGORITHMS)
+    assert ehr.fhir_servers == ("https://ehr.example.org/fhir/R4",)
+    assert ehr.preference_list["hydroxocobalaminThreeWeekly"]["code"] == "4711"
+    assert ehr.base_urls == ward.base_urls == ("https://cds.hospital.example",)
+    assert clients.private_hosts == {"keys.hospital.example"}
+
+
+def test_the_example_names_every_member():
+    text = EXAMPLE.read_text(encoding="utf-8")
+    client = SCHEMA["properties"]["clients"]["additionalProperties"]["properties"]
+    for name in [*SCHEMA["properties"], *client]:
+        assert re.search(rf"\b{name}\b", text), name
+
+
+def test_the_schema_knows_the_algorithms_and_profiles_of_the_code():
+    from cds_service.protocol.profiles import NAMES
+
+    client = SCHEMA["properties"]["clients"]["additionalProperties"]["properties"]
+    assert tuple(client["algorithms"]["items"]["enum"]) == ALGORITHMS
+    assert tuple(client["profile"]["enum"]) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('profile = "fhir"', 6, "'fhir' is not one of"),
+        ('algorithms = ["HS256"]', 6, "'HS256' is not one of"),
+        ('algorithms = ["none"]', 6, "'none' is not one of"),
+        ("algorithms = []", 6, "should be non-empty"),
+        ('colour = "red"', 3, "'colour' was unexpected"),
+        ('origins = ["*"]', 6, "does not match"),
+        ('origins = ["https://ehr.example/"]', 6, "does not match"),
+        ('jku = ["http://ehr.example/jwks"]', 6, "over https, except from this machine"),
+        ('jku = ["https://user@ehr.example/jwks"]', 6, "does not match"),
+        ('jwks-file = "keys.json"', 6, "beside a jwks-url"),
+        ('fhir-servers = ["ftp://x"]', 6, "does not match"),
+        ('# a comment with profile\nprofile = "x"', 7, "is not one of"),
+        ("[clients.ehr.preference-list.a]\ncode = 1", 6, "'system' is a required property"),
+        (f'[clients.other]\nissuer = "{ISSUER}"\njwks-url = "https://x.example/"', 7, "ehr has the same issuer"),
+        ("tenants = [", 1, "Invalid value"),
+    ],
+)
+def test_faults_are_named_with_file_and_line(clients_file, text, line, said):
+    path = clients_file(text)
+    with pytest.raises(ClientsError) as caught:
+        read_clients(path)
+    assert f"{path}:{line}: clients: " in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("", "clients/ehr: no keys: one of"),
+        ('jwks-file = "none.json"', "No such file"),
+        ('jwks-file = "clients.toml"', "is not a JWK set"),
+        ('jwks-url = "http://ehr.example/jwks"', "over https, except from this machine"),
+        ('jwks-url = "ehr.example/jwks"', "does not match"),
+    ],
+)
+def test_a_key_source_is_needed(tmp_path, source, said):
+    path = tmp_path / "clients.toml"
+    path.write_text(f'base-urls = ["https://x.example"]\n[clients.ehr]\nissuer = "{ISSUER}"\n{source}\n')
+    with pytest.raises(ClientsError, match=re.escape(said)):
+        read_clients(path)
+
+
+def test_our_own_address_is_needed(tmp_path):
+    path = tmp_path / "clients.toml"
+    path.write_text(f'[clients.ehr]\nissuer = "{ISSUER}"\njwks-url = "https://x.example"\n')
+    with pytest.raises(ClientsError, match=r"clients\.toml:1: clients: clients/ehr: no base-urls"):
+        read_clients(path)
+
+
+@pytest.mark.parametrize("text", ["", "base-urls = []", "[clients]", "\xff"])
+def test_a_file_without_clients_is_refused(tmp_path, text):
+    path = tmp_path / "clients.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ClientsError, match=r"clients\.toml:1: clients: "):
+        read_clients(path)
+    with pytest.raises(ClientsError, match="No such file"):
+        read_clients(tmp_path / "other.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('services = ["vitamin-b12"]', 6, "clients/ehr/services/vitamin-b12: the content has no 'vitamin-b12'"),
+        (
+            '[clients.ehr.preference-list.slip]\nsystem = "x"\ncode = "1"\ndisplay = "x"',
+            6,
+            "clients/ehr/preference-list/slip: the content has no 'slip'",
+        ),
+    ],
+)
+def test_what_the_content_does_not_have_is_refused_at_the_start(app_for, pack, text, line, said):
+    with pytest.raises(ClientsError) as caught:
+        app_for(text)
+    assert f"clients.toml:{line}: clients: {said}" in str(caught.value)

@@ -1,0 +1,305 @@
+"""Key sets: read once, read again with restraint, and what happens while their source fails (SEC-11 to SEC-13).
+
+Counted in requests that reach a real server; time is a clock that the test moves.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import warnings
+from dataclasses import replace
+
+import pytest
+from joserfc.jwk import ECKey, OctKey, RSAKey
+
+from cds_service.net.addresses import Reach
+from cds_service.trust.fetch import FetchError, fetch
+from cds_service.trust.keysets import KeySet, Limits, key_set_at, key_set_in, read_keys
+from tests.support.trust_parts import SERVICE, KeyServer, public
+
+LIMITS = Limits(fresh=600, stale=3600, again=30, first_retry=1, last_retry=300, wait=0.5)
+EC = ECKey.generate_key("P-256", {"kid": "one"})
+NEW = ECKey.generate_key("P-256", {"kid": "two"})
+
+
+@pytest.fixture
+def key_set(server, ticks):
+    server.document = {"keys": [public(EC)]}
+    return key_set_at(f"{server.url}/jwks", Reach.LOOPBACK, LIMITS, ticks)
+
+
+def settle(key_set):
+    """Waits for a reading beside the requests to end."""
+    for _ in range(1000):
+        if key_set._under_way is None:
+            return
+        time.sleep(0.01)
+    pytest.fail("the reading did not end")
+
+
+def test_SEC_13_a_set_is_read_once_and_again_when_it_is_old(key_set, server, ticks):
+    for _ in range(50):
+        assert key_set.find("one", "EC")
+    assert len(server.asked) == 1
+    ticks.now += 449
+    assert key_set.find("one", "EC") and len(server.asked) == 1
+    ticks.now += 1  # in good time, beside the request
+    assert key_set.find("one", "EC")
+    settle(key_set)
+    assert len(server.asked) == 2
+    ticks.now += 449
+    assert key_set.find("one", "EC")
+    assert len(server.asked) == 2
+
+
+def test_SEC_12_a_new_key_is_taken_up(key_set, server, ticks):
+    assert key_set.find("one", "EC")
+    server.document["keys"].append(public(NEW))
+    assert key_set.find("two", "EC") is None  # it was read this moment
+    ticks.now += 30
+    assert key_set.find("two", "EC")
+    assert len(server.asked) == 2
+
+
+def test_SEC_13_a_removed_key_is_refused_after_the_refresh(key_set, server, ticks):
+    assert key_set.find("one", "EC")
+    server.document["keys"] = [public(NEW)]
+    ticks.now += 601
+    assert key_set.find("one", "EC") is None
+    assert key_set.find("two", "EC")
+
+
+def test_SEC_13_a_removed_or_replaced_key_is_no_longer_remembered_either(verifier_for, server, maker, keys, ticks):
+    from cds_service.trust.tokens import RefusedError
+
+    verifier, authorization = verifier_for(limits=LIMITS, ticks=ticks), maker.bearer(exp=time.time() + 3000)
+    for _ in range(2):
+        verifier.verify(authorization, SERVICE)
+    assert (verifier.verified, verifier.remembered) == (1, 1)
+    server.document = {"keys": [public(ECKey.generate_key("P-384"), kid="key-ES384")]}
+    ticks.now += 601
+    with pytest.raises(RefusedError, match="signature"):
+        verifier.verify(authorization, SERVICE)
+    server.document = {"keys": [public(keys["RS384"])]}
+    ticks.now += 601
+    with pytest.raises(RefusedError, match="key"):
+        verifier.verify(authorization, SERVICE)
+
+
+def test_SEC_12_T_12_a_storm_of_unknown_kids_brings_one_reading_in_a_while(key_set, server, ticks):
+    assert key_set.find("one", "EC")
+    for moment in range(60):
+        ticks.now += 1
+        for number in range(50):
+            assert key_set.find(f"kid-{moment}-{number}", "EC") is None
+        assert key_set.find("one", "EC")
+    assert len(server.asked) == 1 + 2  # 3,000 unknown kids in a minute
+
+
+def test_SEC_12_a_storm_from_many_threads_brings_one_reading(key_set, server, ticks):
+    assert key_set.find("one", "EC")
+    ticks.now += 60
+    found = []
+
+    def ask(number):
+        found.append((key_set.find(f"kid-{number}", "EC"), key_set.find("one", "EC")))
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert len(found) == 32 and all(unknown is None and known for unknown, known in found)
+    assert len(server.asked) == 2
+
+
+def test_a_cold_start_under_load_brings_one_reading(key_set, server):
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(key_set.find("one", "EC"))) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert len(found) == 32 and all(found)
+    assert len(server.asked) == 1
+
+
+def test_while_the_source_is_down_old_keys_serve_for_a_bounded_time(key_set, server, ticks):
+    assert key_set.find("one", "EC")
+    server.mode = "error"
+    for _ in range(41):
+        ticks.now += 100
+        assert key_set.find("one", "EC")
+        settle(key_set)
+    ticks.now += 100  # 600 fresh and 3,600 stale are over
+    assert key_set.find("one", "EC") is None
+    server.mode = "good"
+    ticks.now += 300
+    assert key_set.find("one", "EC")
+
+
+def test_after_failures_it_asks_more_and_more_seldom(key_set, server, ticks):
+    server.mode = "error"
+    asked_at = []
+    for second in range(1000):
+        before = len(server.asked)
+        assert key_set.find("one", "EC") is None
+        if len(server.asked) > before:
+            asked_at.append(second)
+        ticks.now += 1
+    assert asked_at == [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 811]
+
+
+@pytest.mark.parametrize("mode", ["error", "html", "huge", "truncated", "slow", "drip", "redirect"])
+def test_SEC_11_a_source_that_misbehaves_gives_no_key_and_holds_nobody_up(key_set, server, mode, caplog):
+    other = KeyServer()
+    try:
+        other.document = {"keys": [public(EC)]}
+        server.target = f"{other.url}/jwks"
+        server.mode = mode
+        began = time.monotonic()
+        for _ in range(20):
+            assert key_set.find("one", "EC") is None
+        assert time.monotonic() - began < 4  # one wait of half a second, not twenty
+        settle(key_set)
+        assert other.asked == []
+        assert len(server.asked) == 1
+        assert caplog.text.count("cannot be read") == 1
+        assert "html" not in caplog.text
+    finally:
+        other.close()
+
+
+def test_a_slow_source_holds_up_nobody_whose_key_is_known(key_set, server, ticks):
+    assert key_set.find("one", "EC")
+    server.mode = "slow"
+    ticks.now += 500  # it is read again beside the requests
+    began = time.monotonic()
+    for _ in range(100):
+        assert key_set.find("one", "EC")
+    assert time.monotonic() - began < 1  # the source takes 1.5
+
+
+def test_a_slow_source_holds_up_hardly_anybody_whose_key_is_known_but_old(server, ticks):
+    server.document = {"keys": [public(EC)]}
+    key_set = key_set_at(f"{server.url}/jwks", Reach.LOOPBACK, replace(LIMITS, wait=5), ticks)
+    assert key_set.find("one", "EC")
+    server.mode = "slow"
+    ticks.now += 700
+    began = time.monotonic()
+    assert key_set.find("one", "EC")
+    assert time.monotonic() - began < 1  # the source takes 1.5, and the wait for a key that is not known is 5
+
+
+def test_nothing_listens_there(server, ticks):
+    server.close()
+    key_set = key_set_at(f"{server.url}/jwks", Reach.LOOPBACK, LIMITS, ticks)
+    assert key_set.find("one", "EC") is None
+
+
+def test_SEC_11_this_machine_is_asked_only_if_it_may_be(server, ticks):
+    server.document = {"keys": [public(EC)]}
+    for host in ("127.0.0.1", "localhost"):
+        url = server.url.replace("127.0.0.1", host)
+        assert key_set_at(url, Reach.PUBLIC, LIMITS, ticks).find("one", "EC") is None
+        assert server.asked == []
+    assert key_set_at(server.url, Reach.LOOPBACK, LIMITS, ticks).find("one", "EC")
+    assert key_set_at(server.url, Reach.PRIVATE, LIMITS, ticks).find("one", "EC")
+
+
+@pytest.mark.parametrize("url", ["http://no-such-host.invalid/", "http://127.0.0.1:1/", "https://127.0.0.1:1/x?y=1"])
+def test_what_cannot_be_reached_is_said_in_one_word(url):
+    with pytest.raises(FetchError, match="no answer"):
+        fetch(url, reach=Reach.LOOPBACK, seconds=5, most_bytes=10)
+
+
+def test_SEC_01_a_server_without_a_known_certificate_is_not_believed(server):
+    with pytest.raises(FetchError, match="no answer: SSL"):
+        fetch(server.url.replace("http:", "https:"), reach=Reach.LOOPBACK, seconds=2, most_bytes=10)
+
+
+def small_rsa():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library warns of such keys
+        return public(RSAKey.generate_key(1024, {"kid": "small"}))
+
+
+def test_keys_that_cannot_or_must_not_verify_are_passed_over():
+    good = public(EC)
+    entries = [
+        good,
+        EC.as_dict(private=True) | {"kid": "private"},
+        OctKey.generate_key(256, {"kid": "secret"}).as_dict(private=True),
+        small_rsa(),
+        good | {"kid": None},
+        good | {"kid": 7},
+        good | {"kid": "odd", "crv": "P-999"},
+        good | {"kid": "off", "y": good["x"]},
+        good | {"kid": "bad", "x": "!"},
+        {"kid": "empty"},
+        {"kid": "future", "kty": "AKP", "pub": "x"},
+        {"kid": "list", "kty": ["EC"]},
+        "no key",
+        None,
+    ]
+    document = json.dumps({"keys": entries}).encode()
+    assert list(read_keys(document)) == [("one", "EC")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert list(read_keys(document)) == [("one", "EC")]
+
+
+@pytest.mark.parametrize(
+    "document", ["", "[]", "{}", '{"keys": {}}', '{"keys": []}', '{"keys": [1]}', "[" * 100_000, '"x"', "\xff"]
+)
+def test_what_is_no_key_set(document):
+    with pytest.raises(FetchError):
+        read_keys(document.encode("latin-1"))
+
+
+@pytest.mark.parametrize("more", [{"use": "enc"}, {"alg": "ES384"}, {"key_ops": ["sign"]}])
+def test_SEC_10_the_purpose_of_a_key_is_kept(verifier_for, server, maker, keys, more):
+    from cds_service.trust.tokens import RefusedError
+
+    verifier = verifier_for()
+    server.document = {"keys": [public(keys["ES256"], **more)]}
+    with pytest.raises(RefusedError, match="signature"):
+        verifier.verify(maker.bearer("ES256"), SERVICE)
+
+
+@pytest.mark.parametrize("more", [{"use": "sig"}, {"alg": "RS384"}, {"key_ops": ["verify"]}, {"x5c": ["MIIB"]}])
+def test_SEC_10_keys_as_clients_write_them(verifier_for, server, maker, keys, more):
+    verifier = verifier_for()
+    server.document = {"keys": [public(keys["RS384"], **more)]}
+    assert verifier.verify(maker.bearer("RS384"), SERVICE)
+
+
+def test_keys_in_a_file_rotate_too(tmp_path, ticks):
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps({"keys": [public(EC)]}))
+    key_set = key_set_in(path, LIMITS, ticks)
+    assert key_set.find("one", "EC")
+    path.write_text(json.dumps({"keys": [public(NEW)]}))
+    ticks.now += 31
+    assert key_set.find("two", "EC")
+    assert key_set.find("one", "EC") is None
+    path.unlink()
+    ticks.now += 601
+    assert key_set.find("two", "EC")  # stale for a while
+
+
+def test_a_defect_in_reading_does_not_end_it_for_ever(ticks, caplog):
+    answers = [ZeroDivisionError("token-that-must-not-be-repeated"), None]
+
+    def read():
+        if (error := answers.pop(0)) is not None:
+            raise error
+        return json.dumps({"keys": [public(EC)]}).encode()
+
+    key_set = KeySet("x", read, LIMITS, ticks)
+    assert key_set.find("one", "EC") is None
+    assert "defect ZeroDivisionError" in caplog.text and "must-not" not in caplog.text
+    ticks.now += 301
+    assert key_set.find("one", "EC")

@@ -1,9 +1,0 @@
-"""The tests of traces use the real servers of other rooms' tests."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-for room in ("store", "fhir", "traces"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / room))

@@ -1,0 +1,163 @@
+"""Units are exact, and each factor is proved against an independent UCUM library."""
+
+from fractions import Fraction
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from ucumvert import PintUcumRegistry
+
+from cds_service.fhir.quantities import read_quantity
+from cds_service.packaged import packaged
+from cds_service.vocabulary.declarations import Analyte
+from cds_service.vocabulary.facts import Interval, Reason
+
+UNITS = yaml.safe_load((packaged("cards") / "vitamin-b12/units.yaml").read_text())
+UCUM = "http://unitsofmeasure.org"
+# grams per mole, computed from the molecular formula (terminology.md section 4)
+MOLAR = {"vitamin-b12": 1355.39, "creatinine": 113.12, "homocysteine": 135.18}
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return PintUcumRegistry()
+
+
+@pytest.fixture(scope="module")
+def platelets(pack):
+    return pack.facts["platelets"].analyte
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "unit"),
+    [
+        ("25", "10*3/uL", "10*3/uL"),
+        ("25000", "/uL", "/uL"),
+        ("25", "10*9/L", "10*9/L"),
+        ("25", "K/uL", "K/uL"),
+        ("25", "", "x10E3/uL"),
+        ("25", "", "thou/mm3"),
+        ("25.0", "G/L", "G/L"),
+    ],
+)
+def test_one_and_the_same_count_in_every_spelling(platelets, value, code, unit):
+    assert read_quantity(platelets, value, code, UCUM, unit) == Interval.point(25)
+
+
+@pytest.mark.parametrize("unit", ["mg/dL", "fL", "%", "lakh/cumm", "cells", "10*3"])
+def test_a_unit_not_known_for_platelets_is_refused_with_its_name(platelets, unit):
+    read = read_quantity(platelets, "25", unit, UCUM, unit)
+    assert read == Reason("unitNotKnown", {"unit": unit})
+
+
+def test_no_unit_a_negative_value_and_a_quoted_number_are_refused(platelets):
+    assert read_quantity(platelets, "25", "", "", "") == Reason("unitMissing")
+    assert read_quantity(platelets, "-1", "10*9/L", UCUM, "") == Reason("valueNegative")
+    assert read_quantity(platelets, '"25"', "10*9/L", UCUM, "") == Reason("valueNotNumber")
+
+
+def test_code_and_unit_text_that_disagree_are_refused(platelets):
+    read = read_quantity(platelets, "25", "10*9/L", UCUM, "/uL")
+    assert read == Reason("unitsDisagree", {"code": "10*9/L", "unit": "/uL"})
+
+
+@pytest.mark.parametrize(
+    ("analyte", "code"), [(name, code) for name, entry in UNITS.items() for code in entry["units"]]
+)
+def test_every_factor_agrees_with_ucum(registry, analyte, code):
+    entry = UNITS[analyte]
+    if "1.73" in code:
+        pytest.skip("the annotation is not a unit to UCUM; the factor is one")
+    theirs = registry.from_ucum(code)
+    canonical = registry.from_ucum(entry["canonical"])
+    ours = Fraction(entry["units"][code])
+    ratio = (1 * theirs / canonical).to_base_units()
+    if not ratio.dimensionless:
+        grams_per_mole = MOLAR[analyte] * registry.from_ucum("g/mol")
+        canonical_is_molar = (1 * canonical).is_compatible_with(registry.from_ucum("mol/L"))
+        into_canonical = 1 / grams_per_mole if canonical_is_molar else grams_per_mole
+        ratio = (1 * theirs * into_canonical / canonical).to_base_units()
+        assert ratio.dimensionless
+        assert float(ratio.magnitude) == pytest.approx(float(ours), rel=5e-4)
+    else:
+        assert float(ratio.magnitude) == pytest.approx(float(ours), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "spelling", "code"),
+    [(name, spelling, code) for name, entry in UNITS.items() for spelling, code in entry.get("aliases", {}).items()],
+)
+def test_every_spelling_leads_to_a_listed_unit(name, spelling, code):
+    assert code in UNITS[name]["units"]
+    assert read_quantity(analyte_of(name), "2", "", "", spelling) == read_quantity(
+        analyte_of(name), "2", code, UCUM, ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "unit", "micromoles"),
+    [
+        ("1.35", "mg/L", "mg/L", "9.98595"),
+        ("0.135", "mg/dL", "", "9.98595"),
+        ("10", "nmol/mL", "", "10"),
+        ("10.0", "", "\u00b5mol/L", "10"),
+        ("10.0", "", "\u03bcmol/l", "10"),
+    ],
+)
+def test_homocysteine_is_exact_beside_its_target(value, code, unit, micromoles):
+    read = read_quantity(analyte_of("homocysteine"), value, code, UCUM if code else "", unit)
+    assert read == Interval.point(Fraction(micromoles))
+    below = Interval(Fraction(0), Fraction(10), high_open=True)
+    assert read.within(below) == (micromoles != "10")
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "unit"),
+    [("20", "cm", "cm"), ("200", "mm", ""), ("0.2", "m", ""), ("20", "", "centimetres"), ("20", "", "centimeter")],
+)
+def test_one_and_the_same_length_in_every_spelling(value, code, unit):
+    assert read_quantity(analyte_of("length"), value, code, UCUM if code else "", unit) == Interval.point(20)
+
+
+@pytest.mark.parametrize("unit", ["in", "[in_i]", "inches", "cm2"])
+def test_a_unit_not_known_for_length_is_refused_with_its_name(unit):
+    assert read_quantity(analyte_of("length"), "8", unit, UCUM, unit) == Reason("unitNotKnown", {"unit": unit})
+
+
+def analyte_of(name):
+    """An analyte as units.yaml has it, whether or not a fact uses it."""
+    entry = UNITS[name]
+    factors = {unit: Fraction(factor) for unit, factor in entry["units"].items()}
+    return Analyte(entry["canonical"], factors, entry.get("aliases", {}))
+
+
+@given(st.decimals(min_value=0, max_value=10**6, allow_nan=False, allow_infinity=False, places=4))
+def test_scaling_is_exact_for_any_decimal(value):
+    """A count in /uL is a thousandth of it in 10*9/L, never a rounding away from it."""
+    from cds_service.content.load import load_pack
+
+    analyte = _platelets(load_pack)
+    per_litre = read_quantity(analyte, str(value), "10*9/L", UCUM, "")
+    per_microlitre = read_quantity(analyte, str(value * 1000), "/uL", UCUM, "")
+    assert per_litre == per_microlitre == Interval.point(Fraction(value))
+
+
+def _platelets(load, _cache=[]):  # noqa: B006  (one load for all examples)
+    if not _cache:
+        _cache.append(load(packaged("cards")).facts["platelets"].analyte)
+    return _cache[0]
+
+
+@given(
+    comparator=st.sampled_from(["<", "<=", ">", ">="]),
+    value=st.integers(0, 1000),
+    probe=st.integers(0, 1000),
+)
+def test_a_comparator_holds_exactly_the_values_it_allows(comparator, value, probe):
+    from cds_service.content.load import load_pack
+
+    read = read_quantity(_platelets(load_pack), str(value), "10*9/L", UCUM, "", comparator)
+    allowed = {"<": probe < value, "<=": probe <= value, ">": probe > value, ">=": probe >= value}[comparator]
+    if not (comparator == "<" and value == 0):
+        assert Interval.point(probe).within(read) == allowed
