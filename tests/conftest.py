@@ -21,9 +21,11 @@ from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
-from cds_service.replay.scenarios import moved, search
+from cds_service.replay.scenarios import Scenario, moved, search
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support import scenarios as read
+from tests.support.scenarios import Fired, fire_all
 
 # A slow machine is no defect: no property has a time to keep.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -201,6 +203,18 @@ def cards_of() -> Callable[[TestResponse], list[dict[str, Any]]]:
 @pytest.fixture(scope="session")
 def prepared(pack: Pack) -> Prepared:
     return Prepared.of(pack, zone=ZoneInfo("UTC"), key=b"a key for tests")
+
+
+@pytest.fixture(scope="session")
+def scenarios() -> tuple[Scenario, ...]:
+    """Every scenario of the fixtures; shared, so no test may change one."""
+    return read.scenarios()
+
+
+@pytest.fixture(scope="session")
+def answers(prepared: Prepared) -> dict[str, Fired]:
+    """Every scenario fired once, as it is, by its name; shared, so no test may change one."""
+    return fire_all(prepared)
 
 
 @pytest.fixture(scope="session")
