@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -118,6 +119,18 @@ def request_for(templates_by_hook: Mapping[str, Mapping[str, str]]) -> RequestFo
     """
     days = (datetime.now(UTC).date() - _WRITTEN).days
 
+    @cache
+    def found(patient: str, hook: str) -> str:
+        """What the patient's record answers to each prefetch template of a hook, as JSON."""
+        bundle = json.loads((FIXTURES / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
+        resources = moved([entry["resource"] for entry in bundle["entry"]], days)
+        return json.dumps({key: search(template, resources) for key, template in templates_by_hook[hook].items()})
+
+    @cache
+    def drafted(name: str) -> str:
+        """A draft of the fixtures, as JSON."""
+        return json.dumps(moved(json.loads((FIXTURES / "drafts" / f"{name}.json").read_text(encoding="utf-8")), days))
+
     def build(
         patient: str,
         *drafts: str | Mapping[str, Any],
@@ -125,19 +138,17 @@ def request_for(templates_by_hook: Mapping[str, Mapping[str, str]]) -> RequestFo
         prefetch: Mapping[str, Any] | None = None,
         hook: str = "order-select",
     ) -> dict[str, Any]:
-        templates = templates_by_hook[hook]
-        bundle = json.loads((FIXTURES / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
-        resources = moved([entry["resource"] for entry in bundle["entry"]], days)
         orders = []
         for number, draft in enumerate(drafts, 1):
             if isinstance(draft, str):
-                order = moved(json.loads((FIXTURES / "drafts" / f"{draft}.json").read_text(encoding="utf-8")), days)
+                order = json.loads(drafted(draft))
                 order |= {"id": f"draft-{number}", "subject": {"reference": f"Patient/{patient}"}}
             else:
                 order = copy.deepcopy(dict(draft))
             orders.append(order)
         left_out = set(without)
-        sent = {} if "all" in left_out else {k: search(t, resources) for k, t in templates.items() if k not in left_out}
+        every = {} if "all" in left_out else json.loads(found(patient, hook))
+        sent = {key: value for key, value in every.items() if key not in left_out}
         context: dict[str, Any] = {"userId": USER, "patientId": patient}
         if hook == "order-select":
             context["selections"] = [f"{order['resourceType']}/{order.get('id')}" for order in orders]
