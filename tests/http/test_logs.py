@@ -5,13 +5,13 @@ import os
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 import requests
 
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.servers import wait_until_answers
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 PATIENT, DRAFT = "kwame-mensah", "hydroxocobalamin-im-three-weekly"
@@ -132,7 +132,7 @@ def test_a_real_server_writes_its_calls_and_warnings_in_one_form(tmp_path, reque
             env=os.environ | {"CDS_SERVICE_LOG_FORMAT": form, "CDS_SERVICE_FHIR_SERVERS": "https://fhir.example/r4"},
         )
     try:
-        wait_for(f"{url}/readyz")
+        wait_until_answers(f"{url}/readyz", process)
         body = request_for(PATIENT, DRAFT, without=["platelets"]) | {
             "fhirServer": "https://elsewhere.example/fhir",
             "fhirAuthorization": {"access_token": "marker-of-a-token", "token_type": "Bearer"},
@@ -151,12 +151,3 @@ def test_a_real_server_writes_its_calls_and_warnings_in_one_form(tmp_path, reque
         assert (warning["level"], warning["logger"]) == ("warning", "cds_service.fhir")
         assert (call["event"], call["status"], call["service"]) == ("call", 412, "vitamin-b12-order-select")
         assert all(json.loads(line) for line in text.splitlines())
-
-
-def wait_for(url):
-    for _ in range(100):
-        try:
-            return requests.get(url, timeout=1)
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"nothing answers at {url}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import stat
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
 from tests.support.scenarios import by_name, fire
+from tests.support.servers import free_port, wait_until_answers
 
 SELECT = "/cds-services/vitamin-b12-order-select"
 # Their point is one day of the calendar, or one year alone: no shift of whole weeks keeps that.
@@ -257,9 +257,7 @@ def serve(tmp_path):
     started = []
 
     def start(*arguments, **environment):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CDS_SERVICE_")}
         said = (tmp_path / "stderr").open("w+")
         process = subprocess.Popen(
@@ -270,14 +268,8 @@ def serve(tmp_path):
         )
         started.append((process, said))
         url = f"http://127.0.0.1:{port}"
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            try:
-                urlopen(f"{url}/readyz", timeout=1).close()  # noqa: S310
-                return url, process, tmp_path / "stderr"
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError("the server did not come up")
+        wait_until_answers(f"{url}/readyz", process)
+        return url, process, tmp_path / "stderr"
 
     yield start
     for process, said in started:

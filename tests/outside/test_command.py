@@ -7,10 +7,8 @@ seen where it is ``typed``, in a process of its own.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from xml.etree import ElementTree
 
@@ -19,6 +17,7 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.packaged import packaged
+from tests.support.servers import free_port, wait_until_answers
 
 
 def run(*arguments):
@@ -33,9 +32,7 @@ def typed(*arguments):
 @pytest.fixture(scope="module")
 def server():
     """A real server of one worker on a free loopback port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "cds_service", "serve", "--port", str(port)],
         stdout=subprocess.DEVNULL,
@@ -43,18 +40,12 @@ def server():
         env={k: v for k, v in os.environ.items() if not k.startswith("CDS_SERVICE_")},
     )
     url = f"http://127.0.0.1:{port}"
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(f"{url}/readyz", timeout=1).read()  # noqa: S310
-            break
-        except OSError:
-            time.sleep(0.1)
-    else:
-        process.kill()
-        pytest.fail("the server did not come up")
-    yield url
-    process.terminate()
-    process.wait(10)
+    try:
+        wait_until_answers(f"{url}/readyz", process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def post(url, body):
@@ -144,9 +135,7 @@ def test_wrong_use_exits_two(tmp_path):
 
 def test_the_application_also_runs_under_gunicorn(tmp_path):
     """It is plain WSGI: another server needs nothing of ours."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "cds_service.service.app:wsgi()"],
         stdout=subprocess.DEVNULL,
@@ -154,15 +143,9 @@ def test_the_application_also_runs_under_gunicorn(tmp_path):
         env={**os.environ, "CDS_SERVICE_LOOPBACK": "1"},
     )
     try:
-        for _ in range(100):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/cds-services", timeout=1) as answer:
-                    assert json.loads(answer.read())["services"]
-                break
-            except OSError:
-                time.sleep(0.1)
-        else:
-            pytest.fail("gunicorn did not come up")
+        wait_until_answers(f"http://127.0.0.1:{port}/healthz", process)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/cds-services", timeout=10) as answer:
+            assert json.loads(answer.read())["services"]
     finally:
         process.terminate()
         process.wait(10)

@@ -38,6 +38,23 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def wait_until_answers(url, process, seconds=30):
+    """Until a server that was just started answers.
+
+    Raises:
+        RuntimeError: it ended, or was given so many seconds and has not answered.
+    """
+    ends = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < ends:
+        try:
+            with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310
+                answer.read()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise RuntimeError(f"nothing answers at {url}")
+
+
 def postgresql_programs():
     """The folder with initdb and postgres: on the path, or where Debian puts them; ``None`` if there are none."""
     on_path = shutil.which("initdb")
@@ -139,17 +156,12 @@ class Service:
                 start_new_session=True,
                 preexec_fn=end_with(os.getpid(), signal.SIGTERM),
             )
-        for _ in range(400):
-            if self.process.poll() is not None:
-                break
-            try:
-                with urllib.request.urlopen(f"{self.base}/healthz", timeout=1) as answer:  # noqa: S310
-                    answer.read()
-                return self
-            except OSError:
-                time.sleep(0.02)
-        self.kill()
-        raise RuntimeError(self._log.read_text())
+        try:
+            wait_until_answers(f"{self.base}/healthz", self.process)
+        except RuntimeError:
+            self.kill()
+            raise RuntimeError(self._log.read_text()) from None
+        return self
 
     def wait_for_workers(self, workers):
         """Until so many workers listen: each has a socket of its own, and the first may answer long before the last."""

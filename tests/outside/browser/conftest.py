@@ -6,21 +6,20 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
-import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.places import NODE
+from tests.support.servers import free_port, wait_until_answers
 
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a service with its console, and a store of its own."""
     store = tmp_path_factory.mktemp("console") / "store.sqlite3"
-    port = 18000 + os.getpid() % 10000
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "cds_service", "serve", "--port", str(port)],
         stdout=subprocess.DEVNULL,
@@ -29,12 +28,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(150):
-            try:
-                requests.get(f"{url}/readyz", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
+        wait_until_answers(f"{url}/readyz", process)
         yield url
     finally:
         process.terminate()

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 import requests
@@ -14,6 +13,7 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.packaged import packaged
+from tests.support.servers import free_port, wait_until_answers
 
 STORIES = [str(packaged("fixtures") / "scenarios" / f"{name}.yaml") for name in ("oral", "platelets-and-im")]
 NUMBERS = {"platelets-and-im/twentyFivePointZero", "platelets-and-im/fiftyPointZero"}  # JavaScript writes 25.0 as 25
@@ -42,7 +42,7 @@ def test_the_cards_are_those_of_prefetch_and_the_server_is_left_empty(fhir_store
 
 
 def test_a_live_service_is_told_of_the_server_and_reads_it(fhir_stores, tmp_path):
-    base, port = f"{fhir_stores}/replay-live/fhir", 28000 + os.getpid() % 10000
+    base, port = f"{fhir_stores}/replay-live/fhir", free_port()
     settings = {
         "CDS_SERVICE_STORE": f"sqlite:///{tmp_path / 'store'}",
         "CDS_SERVICE_FHIR_OPEN_SERVERS": base,
@@ -51,12 +51,7 @@ def test_a_live_service_is_told_of_the_server_and_reads_it(fhir_stores, tmp_path
     command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port)]
     with subprocess.Popen(command, env=os.environ | settings, stderr=subprocess.DEVNULL) as service:
         try:
-            for _ in range(150):
-                try:
-                    requests.get(f"http://127.0.0.1:{port}/healthz", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.1)
+            wait_until_answers(f"http://127.0.0.1:{port}/healthz", service)
             told = replay("--against", f"http://127.0.0.1:{port}", "--fhir-server", base)
             assert different(told) == {}
             read = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
