@@ -1,4 +1,4 @@
-"""Discovery and the prefetch templates it publishes (conformance sections 2 and 5.1, settlement Z22)."""
+"""Discovery and the prefetch templates it publishes (docs/conformance.md#discovery, Z22)."""
 
 from __future__ import annotations
 
