@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.content.proof.consistency import update_lock
+from cds_service.content.proof.versions import update_lock
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
