@@ -31,7 +31,6 @@ from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
 from cds_service.protocol.discovery import discovery
 from cds_service.protocol.profiles import NAMES as PROFILES
-from cds_service.prove import fixtures_beside, prove_in_child
 from cds_service.service.attribution import Attribution
 from cds_service.settings import Settings
 from cds_service.vocabulary.problems import Problem, ProblemsError
@@ -201,6 +200,8 @@ class ServedContent:
         Raises:
             ProblemsError: it is not fit to be served.
         """
+        from cds_service.prove import fixtures_beside, prove_in_child  # what a start need not wait for
+
         settings = self._settings
         fixtures = fixtures_beside(settings.cards)
         problems = prove_in_child(content, site=settings.site, fixtures=fixtures, zone=settings.time_zone)
