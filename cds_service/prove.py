@@ -1,9 +1,9 @@
 """Is this content fit to be served? The verb ``check`` asks it, and a running service before it takes up new content.
 
 A service asks in a process of its own (``prove_in_child``), because a proof takes seconds of work and imports
-fhir.resources, which a serving process never does (Z27). The child is this module, run by ``python -m``, and not a
-``multiprocessing`` one: that would import the main module of whatever serves again, and workers of servers that are
-daemons themselves may not have such children.
+fhir.resources, which a serving process never does (Z27). The child is this module, run by ``python -m``. A child of
+``multiprocessing`` would import the server's own main module a second time, and the workers of some servers are
+daemons, which may not have such children.
 """
 
 from __future__ import annotations

@@ -244,6 +244,15 @@ def test_a_broken_overlay_is_refused_whole_and_the_old_one_goes_on(tmp_path, wit
             "site.toml:4: site: platelet-count holds '777-3' already",
         ),
         ("off = [", "site.toml:1: site: "),
+        (
+            CODES + CODES.replace("PLT", "777-3").replace(LOCAL, "http://loinc.org"),
+            "site.toml:9: site: platelet-count holds '777-3' already",
+        ),
+        (
+            CODES + CODES.replace("platelet-count", "cobalamin-medication") + 'agent = "x"\nstrength = {value = "x"}\n',
+            "site.toml:12: site: cobalamin-medication: ",
+        ),
+        ('[decisions]\noff = [\n  "imPlatelets",\n  "adult",\n]\n', "site.toml:4: site: adult is a definition"),
     ],
 )
 def test_a_fault_of_the_overlay_is_found_with_its_line(tmp_path, text, said):
