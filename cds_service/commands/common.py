@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
 from cds_service.settings import Settings
+from cds_service.vocabulary.problems import ProblemsError
 
 if TYPE_CHECKING:
     from cds_service.store.store import Store
@@ -44,8 +44,8 @@ def load(cards: Path) -> Pack:
     """
     try:
         return load_pack(cards, read_site(Settings().site))
-    except ContentError as error:
-        raise click.ClickException("\n".join(error.problems)) from None
+    except ProblemsError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def open_store(settings: Settings) -> Store:

@@ -12,11 +12,10 @@ from typing import Any
 import click
 
 from cds_service.commands.common import open_store
-from cds_service.content.files import ContentError
 from cds_service.service.gate import clients_of
 from cds_service.service.served import prepare
 from cds_service.settings import Settings
-from cds_service.trust.clients import ClientsError
+from cds_service.vocabulary.problems import ProblemsError
 
 # Evaluation is work for the processor: more threads than this only queue for the interpreter.
 _THREADS_PER_WORKER = 4
@@ -58,8 +57,8 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
         pack = served.prepared.pack
         clients = clients_of(settings, pack.services, pack.templates)
         allowed_servers(settings, clients)
-    except (ContentError, ClientsError) as error:
-        raise click.ClickException("\n".join(error.problems)) from None
+    except ProblemsError as error:
+        raise click.ClickException(str(error)) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if store.problem:

@@ -20,7 +20,7 @@ from cds_service.console.trying import Tried, fire
 from cds_service.content.needs import templates_of
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.replay.scenarios import DEFAULT_NOW, SAMPLE, Scenario, read_scenarios
-from cds_service.service.served import Serving
+from cds_service.service.served import ServedContent
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
 
@@ -43,7 +43,7 @@ _SPANS = (7, 30, 90, 365)  # days
 _COMMENTS = 50
 
 
-def console(serving: Serving, store: Store, cards: Path, fixtures: Path) -> Blueprint:
+def console(serving: ServedContent, store: Store, cards: Path, fixtures: Path) -> Blueprint:
     """The console over what is being served; ``fixtures`` are the patients, drafts and scenarios to choose from."""
     pages = Blueprint(
         "console", __name__, template_folder="templates", static_folder="static", static_url_path="/console"

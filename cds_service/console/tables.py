@@ -13,7 +13,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from cds_service.content.model import PLACEHOLDER, Decision, Pack, Rule
-from cds_service.content.proof.coverage import coverage
+from cds_service.content.proof.cells import rules_by_cell
 from cds_service.replay.scenarios import read_scenarios
 
 _MOST_CELLS = 1500
@@ -120,7 +120,7 @@ def _marked_line(text: str) -> Markup:
 
 def proof_of(pack: Pack, decision: Decision) -> Proof | None:
     """The proof of a table as a picture; ``None`` if it has too many cells to look at."""
-    found = coverage(pack, decision, _MOST_CELLS)
+    found = rules_by_cell(pack, decision, _MOST_CELLS)
     if found is None or not found.axes:
         return None
     *others, (last, words) = found.axes

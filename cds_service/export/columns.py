@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from cds_service.content.decide import decidable
 from cds_service.content.model import Decision, Pack, Rule
-from cds_service.content.proof.coverage import probes
+from cds_service.content.proof.cells import probes
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import Exact, Fact, Interval
 

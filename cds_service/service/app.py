@@ -28,11 +28,11 @@ from cds_service.service.calls import Calls
 from cds_service.service.gate import Gate
 from cds_service.service.logs import Tell, open_audit, silent, start_log
 from cds_service.service.metrics import Counts
-from cds_service.service.served import Serving
+from cds_service.service.served import ServedContent
 from cds_service.settings import Settings, traces_are_wanted
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
-from cds_service.trust.clients import Clients, ClientsError
+from cds_service.trust.clients import Clients
 from cds_service.vocabulary.json_text import encode
 
 if TYPE_CHECKING:
@@ -57,16 +57,16 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     ``log`` is told of each call of a service.
 
     Raises:
-        ContentError: the content cannot be used or is not the locked one; every problem with file and line.
+        ProblemsError: the content cannot be used or is not the locked one, or the file of clients cannot be used.
         ValueError: a FHIR server is configured that cannot be one, or the store's URL is none; a store that is only
             down stops nothing.
-        ClientsError: the file of clients cannot be used; every problem with file and line.
     """
     settings = settings or Settings()
     store = Store(settings.store, settings.uuid_key())
-    serving = Serving(settings, store.key)
+    serving = ServedContent(settings, store.key)
     counts = Counts()
-    counts.serving(*serving.told())
+    status = serving.status()
+    counts.serving(status.version, status.off, status.content_refused)
     pack = serving.now().prepared.pack
     gate = Gate(settings, pack.services, pack.templates, counts.refused)
     fhir_servers = allowed_servers(settings, gate.clients)
@@ -158,7 +158,8 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     @app.get("/metrics")
     def measured() -> Response:
         served = serving.now()
-        counts.serving(*serving.told())
+        status = serving.status()
+        counts.serving(status.version, status.off, status.content_refused)
         counts.state(
             shown=served.prepared.shown,
             site_refused=bool(serving.site_problem),
@@ -308,15 +309,13 @@ def wsgi() -> Flask:
     """The factory that WSGI servers call.
 
     Raises:
-        ClientsError: nobody is authenticated, and nobody said that this is meant.
+        ValueError: nobody is authenticated, and nobody said that this is meant.
     """
     settings = Settings()
     if settings.clients is None and not settings.loopback and not settings.insecure:
-        raise ClientsError(
-            [
-                "no clients are configured: set CDS_SERVICE_CLIENTS to a clients.toml, or say who can reach this "
-                "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
-            ]
+        raise ValueError(
+            "no clients are configured: set CDS_SERVICE_CLIENTS to a clients.toml, or say who can reach this "
+            "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
         )
     app = create_app(settings, start_log(settings))
     # What was made at the start is never garbage, and what a call makes dies by itself: looking for cycles in thousands

@@ -32,7 +32,7 @@ class Gate:
     ``refused`` is told the reason of every refusal, one of few fixed words.
 
     Raises:
-        ClientsError: the file of clients cannot be used; with file and line.
+        ProblemsError: the file of clients cannot be used; with file and line.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ def clients_of(settings: Settings, services: Collection[str], templates: Collect
     """The configured clients, ``None`` if there are none.
 
     Raises:
-        ClientsError: the file cannot be used; with file and line.
+        ProblemsError: the file cannot be used; with file and line.
     """
     if settings.clients is None:
         return None

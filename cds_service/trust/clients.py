@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cds_service.net.addresses import is_loopback_host
-from cds_service.vocabulary.toml_file import TomlError, line_of, read_toml
+from cds_service.vocabulary.problems import Problem, ProblemsError
+from cds_service.vocabulary.toml_file import line_of, read_toml
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
 # The two that the specification recommends, then the others that need no shared secret (SEC-09, SEC-10).
 ALGORITHMS = ("ES384", "RS384", "ES256", "ES512", "RS256", "RS512", "PS256", "PS384", "PS512", "EdDSA", "Ed25519")
 SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
-
-
-class ClientsError(Exception):
-    """The registry cannot be used. Each problem reads ``file:line: clients: what is wrong``."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +100,7 @@ class Clients:
         """A service or an order template that the content does not have is a slip of the pen that would go unnoticed.
 
         Raises:
-            ClientsError: there is one; with file and line.
+            ProblemsError: there is one; with file and line.
         """
         problems = []
         for client in self.clients:
@@ -121,30 +114,27 @@ class Clients:
                     if name not in known
                 ]
         if problems:
-            raise ClientsError(problems)
+            raise ProblemsError(problems)
 
 
 def read_clients(path: Path, default_profile: str = "2.0") -> Clients:
     """The registry in a file; a client that names no profile has ``default_profile`` (Z25).
 
     Raises:
-        ClientsError: no such file, no TOML, not of its schema, or at odds with itself; with file and line.
+        ProblemsError: no such file, no TOML, not of its schema, or at odds with itself; with file and line.
     """
-    try:
-        data, _ = read_toml(path, "clients", _schema())
-    except TomlError as error:
-        raise ClientsError(error.problems) from None
+    data, _ = read_toml(path, "clients", _schema())
     shared = data.get("base-urls", [])
     clients = [_client(path, name, entry, shared, default_profile) for name, entry in data["clients"].items()]
     problems = [_problem(path, name, words, text) for name, words, text in _problems(clients)]
     if problems:
-        raise ClientsError(problems)
+        raise ProblemsError(problems)
     return Clients(path, tuple(clients), frozenset(host.lower() for host in data.get("private-hosts", ())))
 
 
-def _problem(path: Path, client: str, words: tuple[str, ...], text: str) -> str:
-    line = line_of(path, [f"[clients.{client}", *words])
-    return f"{path}:{line}: clients: {'/'.join(['clients', client, *words])}: {text}"
+def _problem(path: Path, client: str, words: tuple[str, ...], text: str) -> Problem:
+    place = ("clients", client, *words)
+    return Problem(path, line_of(path, place), "clients", f"{'/'.join(place)}: {text}")
 
 
 def _client(path: Path, name: str, entry: Mapping[str, Any], shared: list[str], default_profile: str) -> Client:

@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 from joserfc.jwk import ECKey
 
 from cds_service.chart.record import patient_in
-from cds_service.content.files import ContentError
 from cds_service.content.site import read_site
 from cds_service.content.unary import parse_cell
 from cds_service.fhir.dates import read_date, years_between
@@ -33,11 +32,12 @@ from cds_service.protocol.faults import Fault
 from cds_service.protocol.feedback import decode_feedback
 from cds_service.protocol.uuids import make_uuid, read_uuid
 from cds_service.service.logs import request_id_of
-from cds_service.trust.clients import ClientsError, read_clients
+from cds_service.trust.clients import read_clients
 from cds_service.trust.replay_protection import ReplaysInMemory
 from cds_service.trust.tokens import RefusedError
 from cds_service.trust.verifier import Verifier
 from cds_service.vocabulary.facts import Fact, Interval, Reason, State
+from cds_service.vocabulary.problems import ProblemsError
 from tests.load.fuzz import holding
 from tests.load.fuzz.mutating import FRAGMENTS, mutated, spelled
 from tests.support.trust_parts import BASE, ISSUER, SERVICE, Maker, b64, public
@@ -265,8 +265,8 @@ def _toml(random: Random, good: str, read: Callable[[Path], object]) -> None:
         path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
         try:
             read(path)
-        except (ClientsError, ContentError) as error:
-            assert all(problem.startswith(str(path)) for problem in error.problems), error.problems
+        except ProblemsError as error:
+            assert all(problem.path == path for problem in error.problems), error.problems
 
 
 def encoding(random: Random) -> None:

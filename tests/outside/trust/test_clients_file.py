@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from cds_service.trust.clients import ALGORITHMS, ClientsError, read_clients
+from cds_service.trust.clients import ALGORITHMS, read_clients
+from cds_service.vocabulary.problems import ProblemsError
 from tests.support.places import ROOT
 from tests.support.trust_parts import ISSUER
 
@@ -59,15 +60,37 @@ def test_the_schema_knows_the_algorithms_and_profiles_of_the_code():
         ('# a comment with profile\nprofile = "x"', 7, "is not one of"),
         ("[clients.ehr.preference-list.a]\ncode = 1", 6, "'system' is a required property"),
         (f'[clients.other]\nissuer = "{ISSUER}"\njwks-url = "https://x.example/"', 7, "ehr has the same issuer"),
-        ("tenants = [", 1, "Invalid value"),
+        ("profile = 2.0.0", 6, "(at line 6, column"),
+        ("tenants = [", 6, "Invalid value"),
     ],
 )
 def test_faults_are_named_with_file_and_line(clients_file, text, line, said):
     path = clients_file(text)
-    with pytest.raises(ClientsError) as caught:
+    with pytest.raises(ProblemsError) as caught:
         read_clients(path)
     assert f"{path}:{line}: clients: " in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_a_fault_is_named_in_the_table_of_its_own_client(tmp_path):
+    """The name of one client may begin the name of another, and stand in a comment or in a value."""
+    path = tmp_path / "clients.toml"
+    path.write_text(
+        'base-urls = ["https://x.example"]\n'
+        "# [clients.a] comes last\n"
+        "[clients.ab]\n"
+        'issuer = "https://ab.example"\n'
+        'jwks-url = "https://ab.example/jwks"\n'
+        "\n"
+        "[clients.a]\n"
+        'issuer = "https://a.example/jwks-url"\n'
+        'jwks-url = "http://a.example/jwks"\n'
+    )
+    with pytest.raises(ProblemsError) as caught:
+        read_clients(path)
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.line, problem.kind) == (path, 9, "clients")
+    assert problem.text == "clients/a/jwks-url: key sets are fetched over https, except from this machine"
 
 
 @pytest.mark.parametrize(
@@ -83,14 +106,14 @@ def test_faults_are_named_with_file_and_line(clients_file, text, line, said):
 def test_a_key_source_is_needed(tmp_path, source, said):
     path = tmp_path / "clients.toml"
     path.write_text(f'base-urls = ["https://x.example"]\n[clients.ehr]\nissuer = "{ISSUER}"\n{source}\n')
-    with pytest.raises(ClientsError, match=re.escape(said)):
+    with pytest.raises(ProblemsError, match=re.escape(said)):
         read_clients(path)
 
 
 def test_our_own_address_is_needed(tmp_path):
     path = tmp_path / "clients.toml"
     path.write_text(f'[clients.ehr]\nissuer = "{ISSUER}"\njwks-url = "https://x.example"\n')
-    with pytest.raises(ClientsError, match=r"clients\.toml:1: clients: clients/ehr: no base-urls"):
+    with pytest.raises(ProblemsError, match=r"clients\.toml:1: clients: clients/ehr: no base-urls"):
         read_clients(path)
 
 
@@ -98,9 +121,9 @@ def test_our_own_address_is_needed(tmp_path):
 def test_a_file_without_clients_is_refused(tmp_path, text):
     path = tmp_path / "clients.toml"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(ClientsError, match=r"clients\.toml:1: clients: "):
+    with pytest.raises(ProblemsError, match=r"clients\.toml:1: clients: "):
         read_clients(path)
-    with pytest.raises(ClientsError, match="No such file"):
+    with pytest.raises(ProblemsError, match="No such file"):
         read_clients(tmp_path / "other.toml")
 
 
@@ -116,6 +139,6 @@ def test_a_file_without_clients_is_refused(tmp_path, text):
     ],
 )
 def test_what_the_content_does_not_have_is_refused_at_the_start(app_for, pack, text, line, said):
-    with pytest.raises(ClientsError) as caught:
+    with pytest.raises(ProblemsError) as caught:
         app_for(text)
     assert f"clients.toml:{line}: clients: {said}" in str(caught.value)
