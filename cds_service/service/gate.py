@@ -135,7 +135,7 @@ def clients_of(settings: Settings, services: Collection[str], templates: Collect
 
 
 def _verifier(settings: Settings, clients: Clients) -> Verifier:
-    from cds_service.trust.keysets import Limits
+    from cds_service.trust.keysets import KeySetLimits
     from cds_service.trust.replay_protection import Replays, ReplaysInMemory
     from cds_service.trust.verifier import Rules, Verifier
 
@@ -146,7 +146,7 @@ def _verifier(settings: Settings, clients: Clients) -> Verifier:
         clients,
         replays=replays,
         rules=Rules(settings.token_leeway_seconds, settings.token_life_seconds),
-        limits=Limits(fresh=settings.key_set_seconds),
+        limits=KeySetLimits(fresh=settings.key_set_seconds),
         loopback=settings.loopback,
     )
 

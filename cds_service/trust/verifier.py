@@ -20,7 +20,7 @@ from joserfc.errors import JoseError
 
 from cds_service.net.addresses import Reach, is_loopback_host
 from cds_service.trust.clients import ALGORITHMS, Client, Clients
-from cds_service.trust.keysets import Key, KeySet, Limits, key_set_at, key_set_in
+from cds_service.trust.keysets import Key, KeySet, KeySetLimits, key_set_at, key_set_in
 from cds_service.trust.replay_protection import Replays, fingerprint
 from cds_service.trust.tokens import LONGEST, RefusedError, Token, bearer, read
 
@@ -79,13 +79,13 @@ class Verifier:
         *,
         replays: Replays | None,
         rules: Rules | None = None,
-        limits: Limits | None = None,
+        limits: KeySetLimits | None = None,
         loopback: bool = False,
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clients, self._replays, self._clock = clients, replays, clock
-        self._rules, limits = rules or Rules(), limits or Limits()
+        self._rules, limits = rules or Rules(), limits or KeySetLimits()
         self._sets: dict[tuple[str, str], KeySet] = {}  # by client and jku, "" for none
         for client in clients.clients:
             own = key_set_in(client.jwks_file, limits, ticks) if client.jwks_file else None

@@ -25,7 +25,7 @@ from cds_service.content.unary import parse_cell
 from cds_service.fhir.dates import read_date, years_between
 from cds_service.fhir.quantities import read_number, read_quantity
 from cds_service.net.addresses import is_loopback_host
-from cds_service.net.searches import NotFhirError, Pages
+from cds_service.net.searches import NotFhirError, SearchPages
 from cds_service.net.servers import AllowedServers, NotAllowedError
 from cds_service.packaged import packaged
 from cds_service.protocol.encodings import TooLongError, decoded
@@ -312,7 +312,7 @@ def page(random: Random) -> None:
     server = _ALLOWED.find("https://ehr.example/fhir")
     body = mutated(random, _PAGE)
     link = spelled(text(random, "https://ehr.example/fhir?page=2", "?page=2", "//x/fhir", "https://ehr.example/fhirx"))
-    pages = Pages()
+    pages = SearchPages()
     try:
         following = pages.add(
             body.replace(b'"https://ehr.example/fhir?page=2"', link.encode("utf-8", "surrogatepass")),

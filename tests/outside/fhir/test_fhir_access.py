@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import moved
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search
-from cds_service.vocabulary.fetched import FhirAccess, Why
+from cds_service.vocabulary.fetched import FetchProblem, FhirAccess
 from tests.support.fhir_stub import Stub, bundle, records, saying
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
@@ -425,7 +425,7 @@ def test_peers_prefetch_may_be_missing_and_fhirServer_present(call, cards_of, re
 
 
 def fetch_one(template: str, patient_id: str, base: str):
-    client = FhirClient(Limits(seconds=10))
+    client = FhirClient(FetchLimits(seconds=10))
     try:
         fetch = client.within_budget(AllowedServers.of([base]))
         return fetch(FhirAccess(base, TOKEN), [Search("key", "Condition", template)], patient_id)["key"]
@@ -465,7 +465,7 @@ def test_peers_a_template_with_a_token_that_is_not_known_is_not_asked(template):
 @pytest.mark.parametrize("patient_id", [".", ".."])
 def test_FA_08_an_id_that_is_a_path_is_not_asked(patient_id):
     with Stub(saying(bundle())) as stub:
-        assert fetch_one("Patient/{{context.patientId}}", patient_id, stub.base).why is Why.FAILED
+        assert fetch_one("Patient/{{context.patientId}}", patient_id, stub.base).problem is FetchProblem.FAILED
         assert stub.seen == []
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cds_service.net.circuit import Circuit
-from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search
-from cds_service.vocabulary.fetched import FhirAccess, Why
+from cds_service.vocabulary.fetched import FetchProblem, FhirAccess
+from tests.support.certificates import Certificate
 from tests.support.fhir_stub import Listener, Stub, bundle, saying
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
@@ -48,8 +46,15 @@ def headers_by_the_byte(asked):
             return
 
 
-def body_by_the_byte(asked):
+def last_body_by_the_byte(asked):
+    """On a connection that serves no further request."""
+    body_by_the_byte(asked, Connection="close")
+
+
+def body_by_the_byte(asked, **headers):
     asked.send_response(200)
+    for name, value in headers.items():
+        asked.send_header(name, value)
     asked.send_header("Content-Type", "application/fhir+json")
     asked.send_header("Content-Length", "100000")
     asked.end_headers()
@@ -254,7 +259,7 @@ def clock():
 
 @pytest.fixture
 def fhir(clock):
-    client = FhirClient(Limits(seconds=2, failures=3, closed_seconds=10), clock=lambda: clock[0])
+    client = FhirClient(FetchLimits(seconds=2, failures=3, closed_seconds=10), clock=lambda: clock[0])
     yield client
     client.close()
 
@@ -292,11 +297,11 @@ def test_FA_09_one_search_that_hangs_does_not_hold_up_the_others():
     def answer(asked):
         silent(asked) if "hang" in asked.path else asked.say(bundle())
 
-    client = FhirClient(Limits(seconds=0.5))
+    client = FhirClient(FetchLimits(seconds=0.5))
     with Stub(answer) as stub:
         found = fetching(client, stub, Search("hang", "X", "X?hang=1"), SEARCH)
         assert found["platelets"].raw is not None
-        assert (found["hang"].raw, found["hang"].why) == (None, Why.TOO_LATE)
+        assert (found["hang"].raw, found["hang"].problem) == (None, FetchProblem.TOO_LATE)
     client.close()
 
 
@@ -307,7 +312,7 @@ def test_FA_09_first_pages_are_kept_if_a_later_one_comes_too_late():
         else:
             asked.say(bundle({"resourceType": "X"}, following=f"http://{asked.headers['Host']}/fhir/X?page=1"))
 
-    client = FhirClient(Limits(seconds=0.5))
+    client = FhirClient(FetchLimits(seconds=0.5))
     with Stub(answer) as stub:
         found = fetching(client, stub, Search("x", "X", "X?patient={{context.patientId}}"))["x"]
         assert found.raw is not None
@@ -318,10 +323,10 @@ def test_FA_09_first_pages_are_kept_if_a_later_one_comes_too_late():
 def test_FA_09_the_circuit_opens_and_closes(fhir, clock):
     with Stub(saying(bundle(), 500)) as stub, Stub(saying(bundle())) as other:
         for _ in range(3):
-            assert fetching(fhir, stub)["platelets"].why is Why.FAILED
+            assert fetching(fhir, stub)["platelets"].problem is FetchProblem.FAILED
         assert len(stub.seen) == 3
         for _ in range(20):
-            assert fetching(fhir, stub)["platelets"].why is Why.FAILED
+            assert fetching(fhir, stub)["platelets"].problem is FetchProblem.FAILED
         assert len(stub.seen) == 3, "a dead server costs nothing"
         assert fetching(fhir, other)["platelets"].raw is not None, "another server is not concerned"
 
@@ -379,10 +384,11 @@ def test_a_connection_that_was_closed_while_nobody_used_it_is_opened_anew(fhir):
             assert fetching(fhir, stub)["platelets"].raw is not None
 
 
-def test_FA_09_calls_given_up_free_their_threads():
-    """A server that never ends its headers would otherwise keep every thread."""
-    client = FhirClient(Limits(seconds=0.2, calls=4, failures=1000))
-    with Stub(headers_by_the_byte) as stub:
+@pytest.mark.parametrize("behaviour", [headers_by_the_byte, body_by_the_byte, last_body_by_the_byte])
+def test_FA_09_calls_given_up_free_their_threads(behaviour):
+    """A server that never ends its answer would otherwise keep every thread."""
+    client = FhirClient(FetchLimits(seconds=0.2, calls=4, failures=1000))
+    with Stub(behaviour) as stub:
         for _ in range(5):
             fetching(client, stub, *(Search(f"key{n}", "X", f"X?n={n}") for n in range(4)))
         stub.answer = saying(bundle())
@@ -405,34 +411,17 @@ def test_a_budget_of_nothing_means_no_call(request_for, assert_outcome):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for localhost that signs itself, and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl to make a certificate")
-    folder = tmp_path_factory.mktemp("tls")
-    done = subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"),
-        ],
-        capture_output=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+    return Certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize(
     ("host", "trusted", "works"), [("localhost", True, True), ("localhost", False, False), ("127.0.0.1", True, False)]
 )
 def test_J_01_servers_are_known_by_their_certificates(certificate, host, trusted, works):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    bundle_file = str(certificate / "cert.pem") if trusted else None
-    client = FhirClient(Limits(seconds=5, ca_bundle=bundle_file))
-    with Stub(saying(bundle()), tls=context) as stub:
+    client = FhirClient(FetchLimits(seconds=5, ca_bundle=str(certificate.path) if trusted else None))
+    with Stub(saying(bundle()), tls=certificate.server_context) as stub:
         base = f"https://{host}:{stub.port}/fhir"
-        found = client.within_budget(AllowedServers.of([base]))(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"]
-        assert (found.raw is not None) is works
+        fetch = client.within_budget(AllowedServers.of([base]))
+        assert (fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"].raw is not None) is works
         assert len(stub.seen) == works
     client.close()

@@ -8,12 +8,12 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.trust.clients import ALGORITHMS, read_clients
-from cds_service.trust.keysets import Limits
+from cds_service.trust.keysets import KeySetLimits
 from cds_service.trust.replay_protection import ReplaysInMemory
 from cds_service.trust.verifier import Verifier
 from tests.support.trust_parts import BASE, ISSUER, KeyServer, Maker, Ticks, public
 
-QUICK = Limits(wait=0.5)
+QUICK = KeySetLimits(wait=0.5)
 
 
 @pytest.fixture
