@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -211,22 +210,15 @@ class _GuardedTlsPool(HTTPSConnectionPool):
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """Makes guarded connections. With a ``tls`` context that context alone decides which certificates are trusted."""
-
-    def __init__(self, connections: int, retries: Retry, tls: ssl.SSLContext | None) -> None:
-        self._tls = tls
-        super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=retries)
-
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._tls, **more)
+        super().init_poolmanager(*args, **more)
         self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTlsPool}
 
+
+class _SystemCertificatesAdapter(_GuardedAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leaves out the certificates that requests brings along where the context has its own."""
-        if self._tls is None:
-            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-        else:
-            conn.cert_reqs = "CERT_REQUIRED"
+        """Names no file of certificates, unlike requests: urllib3 then trusts those of the operating system."""
+        conn.cert_reqs = "CERT_REQUIRED"
 
 
 class _SessionWithoutRedirects(requests.Session):
@@ -240,22 +232,24 @@ def open_session(
     connections: int = 1,
     retry_passing_failures: bool = False,
     ca_bundle: str | None = None,
-    tls: ssl.SSLContext | None = None,
+    system_certificates: bool = False,
 ) -> requests.Session:
     """A session for one server, to be used only within an ``OutboundCall``.
 
     It uses no proxy, cookie or ``.netrc`` and nothing else of the environment, follows no redirect, and verifies the
     certificate of every TLS server. ``accept`` is the header of that name. ``connections`` is how many connections
     are kept open. With ``retry_passing_failures`` a GET that met a refused connection, a broken answer or a status
-    502, 503 or 504 is sent again, at most twice. Trusted are the certificates that requests brings along, or those in
-    the file ``ca_bundle``, or, with ``tls``, those of that context.
+    502, 503 or 504 is sent again, at most twice. Trusted are the certificates that requests brings along, those in the
+    file ``ca_bundle`` instead, or with ``system_certificates`` those of the operating system instead.
     """
     session = _SessionWithoutRedirects()
     session.trust_env = False
     session.verify = ca_bundle or True
     session.headers.update({"Accept": accept, "User-Agent": _USER_AGENT})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    adapter = _GuardedAdapter(connections, _PASSING_FAILURES if retry_passing_failures else _NO_RETRIES, tls)
+    adapter_class = _SystemCertificatesAdapter if system_certificates else _GuardedAdapter
+    retries = _PASSING_FAILURES if retry_passing_failures else _NO_RETRIES
+    adapter = adapter_class(pool_connections=1, pool_maxsize=connections, max_retries=retries)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -36,9 +35,8 @@ def download(url: str, *, reach: Reach, seconds: float, max_bytes: int) -> bytes
         DownloadError: there is no document, it has more than ``max_bytes``, it took longer than ``seconds``, or its
             server must not be called.
     """
-    tls = ssl.create_default_context() if url.startswith("https:") else None
     try:
-        with _call_within(seconds, reach) as call, open_session(accept=_ACCEPT, tls=tls) as session:
+        with _call_within(seconds, reach) as call, open_session(accept=_ACCEPT, system_certificates=True) as session:
             answer = bounded_get(session, call, url, headers=_HEADERS, seconds=seconds, max_bytes=max_bytes)
             call.seconds_left()  # a call that was shut down may look like one that ended
     except NotAllowedError:

@@ -24,7 +24,7 @@ def b64(data):
 
 
 class KeyServer:
-    """Serves ``document`` as ``mode`` says, over TLS with a server context ``tls``; ``asked`` lists the paths asked for."""
+    """Serves ``document`` as ``mode`` says, over TLS with a context ``tls``; ``asked`` lists the paths asked for."""
 
     def __init__(self, tls=None):
         self.document, self.mode, self.asked, self.target = {"keys": []}, "good", [], ""
