@@ -34,7 +34,7 @@ from cds_service.protocol.feedback import decode_feedback
 from cds_service.protocol.uuids import make_uuid, read_uuid
 from cds_service.service.logs import request_id_of
 from cds_service.trust.clients import ClientsError, read_clients
-from cds_service.trust.replay_protection import ReplaysInMemory
+from cds_service.trust.replay_protection import UsedTokensInMemory
 from cds_service.trust.tokens import RefusedError
 from cds_service.trust.verifier import Verifier
 from cds_service.vocabulary.facts import Fact, Interval, Reason, State
@@ -219,7 +219,7 @@ class _Trust:
                 keys, path = Path(folder) / "keys.json", Path(folder) / "clients.toml"
                 keys.write_text(json.dumps({"keys": [public(key) for key in _KEYS.values()]}))
                 path.write_text(_CLIENTS.replace("KEYS", "keys.json").replace('tenants = ["a"]\n', ""))
-                cls.verifier = Verifier(read_clients(path), replays=ReplaysInMemory())
+                cls.verifier = Verifier(read_clients(path), used_tokens=UsedTokensInMemory())
                 cls.verifier.verify(_MAKER.bearer(), SERVICE)  # the keys are read now
             cls.good = _MAKER.bearer(exp=int(datetime.now(UTC).timestamp()) + 3000)
         return cls.verifier

@@ -150,7 +150,7 @@ def test_who_may_call_in_words(clients_file):
         '[clients.demo]\nissuer = "https://sandbox.cds-hooks.org"\njwks-url = "https://x.example/"\nprofile = "sandbox"'
     )
     clients = read_clients(clients_file(text), "3.0")
-    assert clients.told() == f"ehr ({ISSUER}, profile 3.0), demo (https://sandbox.cds-hooks.org, profile sandbox)"
+    assert clients.summary() == f"ehr ({ISSUER}, profile 3.0), demo (https://sandbox.cds-hooks.org, profile sandbox)"
     (warning,) = clients.warnings()
     assert "the private key of demo is public" in warning
 

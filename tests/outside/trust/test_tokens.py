@@ -237,7 +237,7 @@ def test_a_remembered_token_still_expires_and_is_still_for_one_url(verifier_for,
 
 
 def test_what_is_remembered_is_bounded(verifier_for, maker, monkeypatch):
-    monkeypatch.setattr("cds_service.trust.verifier._MOST_REMEMBERED", 3)
+    monkeypatch.setattr("cds_service.trust.verifier._MAX_REMEMBERED", 3)
     verifier = verifier_for()
     tokens = [maker.bearer("Ed25519") for _ in range(5)]
     for authorization in tokens:
