@@ -244,7 +244,7 @@ def token(random: Random) -> None:
 
 
 def clients_file(random: Random) -> None:
-    _toml(random, _CLIENTS, lambda path: read_clients(path).told())
+    _toml(random, _CLIENTS, lambda path: read_clients(path).summary())
 
 
 def site_file(random: Random) -> None:
