@@ -216,7 +216,7 @@ def test_what_cannot_be_reached_is_said_in_one_word(url):
         download(url, reach=Reach.LOOPBACK, seconds=5, max_bytes=10)
 
 
-def test_SEC_01_a_server_without_a_known_certificate_is_not_believed(server):
+def test_SEC_01_a_server_that_does_not_speak_tls_gives_no_keys(server):
     with pytest.raises(DownloadError, match="no answer: SSL"):
         download(server.url.replace("http:", "https:"), reach=Reach.LOOPBACK, seconds=2, max_bytes=10)
 
@@ -234,7 +234,7 @@ def tls_server(certificate):
     opened.close()
 
 
-def test_SEC_01_SEC_11_keys_of_a_server_whose_certificate_signs_itself_are_refused(tls_server, ticks, caplog):
+def test_SEC_01_keys_of_a_server_whose_certificate_signs_itself_are_refused(tls_server, ticks, caplog):
     for host in ("localhost", "127.0.0.1"):
         key_set = key_set_at(f"https://{host}:{tls_server.port}/jwks", Reach.LOOPBACK, LIMITS, ticks)
         assert key_set.find("one", "EC") is None
@@ -242,7 +242,7 @@ def test_SEC_01_SEC_11_keys_of_a_server_whose_certificate_signs_itself_are_refus
     assert caplog.text.count("cannot be read: no answer: SSLCertVerificationError") == 2
 
 
-def test_SEC_01_SEC_11_the_certificates_of_the_machine_are_trusted_for_their_names(
+def test_SEC_01_the_certificates_of_the_machine_are_trusted_for_their_names(
     tls_server, certificate, monkeypatch, ticks
 ):
     """What the operating system trusts, as hospitals set it up, named here by the variable of OpenSSL."""
