@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
-from cds_service.judge.evaluate import Evaluator
+from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import moved, search
 from cds_service.service.app import create_app
@@ -199,8 +199,8 @@ def cards_of() -> Callable[[TestResponse], list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="session")
-def evaluator(pack: Pack) -> Evaluator:
-    return Evaluator.prepare(pack, zone=ZoneInfo("UTC"), key=b"a key for tests")
+def prepared(pack: Pack) -> Prepared:
+    return Prepared.of(pack, zone=ZoneInfo("UTC"), key=b"a key for tests")
 
 
 @pytest.fixture(scope="session")

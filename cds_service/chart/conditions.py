@@ -22,7 +22,7 @@ def _status(concept: lenient.CodeableConcept | None) -> str:
 
 
 def _is_current(resource: lenient.Condition | lenient.AllergyIntolerance) -> bool:
-    """Active and not refuted (terminology.md 5). Without a clinicalStatus a Condition counts only as an encounter
+    """Active and not refuted. Without a clinicalStatus a Condition counts only as an encounter
     diagnosis (Z32); an AllergyIntolerance without one counts, because missing it must not hide it."""
     if _status(resource.verificationStatus) in _NOT_MEANT:
         return False

@@ -1,7 +1,7 @@
 """Facts of one draft order: drug, route, reason, and each step's dose and schedule.
 
 Imports the shared vocabulary and this room. Doses and schedules are understood, never matched as text
-(terminology.md 7.5, 7.6); what is there and cannot be understood is unusable with its reason.
+(docs/decisions.md#timing); what is there and cannot be understood is unusable with its reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NOT_STATED = "not-stated"  # the agent of a concept that leaves open which of s
 
 GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
 
-# Days in one unit of time as FHIR's Timing names them; a month is 28 to 31 days (terminology.md 7.5, Z19).
+# Days in one unit of time as FHIR's Timing names them; a month is 28 to 31 days (docs/decisions.md#timing, Z19).
 _DAYS: Mapping[str, tuple[Exact, Exact]] = {
     "s": (Fraction(1, 86400), Fraction(1, 86400)),
     "min": (Fraction(1, 1440), Fraction(1, 1440)),
@@ -36,7 +36,7 @@ _DAYS: Mapping[str, tuple[Exact, Exact]] = {
     "mo": (28, 31),
     "a": (365, 366),
 }
-# Timing.code: how often, in days (terminology.md 7.4).
+# Timing.code: how often, in days (HL7 v3 GTSAbbreviation).
 _TIMING_CODES: Mapping[str, Interval] = {
     **dict.fromkeys(("QD", "AM", "PM", "BED"), Interval.point(1)),
     "BID": Interval.point(Fraction(1, 2)),
@@ -140,7 +140,7 @@ class Drug:
 def recognise_drug(order: Order, value_sets: Iterable[ValueSet]) -> Drug | None:
     """The drug of an order by its codes, or by exact name where nothing is coded; ``None`` if it is none of ours.
 
-    Several codings may name ingredient and product (field.md 1.4): the one that says most is taken, and the agent is
+    Several codings may name ingredient and product: the one that says most is taken, and the agent is
     the one that any of them states. A value set that settles the matter (what is excluded, combinations) leaves no
     conflict: one code of it is enough.
     """

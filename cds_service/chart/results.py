@@ -1,6 +1,6 @@
 """Facts from results: the newest usable value, and the laboratory's own verdict on it.
 
-Imports the shared vocabulary and this room. Rules about status, date and subject are FHIR's and terminology.md's,
+Imports the shared vocabulary and this room. Rules about status, date and subject are FHIR's, with D5, Z32 and Z37,
 codes and limits are the content's.
 """
 

@@ -11,11 +11,10 @@ import click
 
 from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
+from cds_service.content.prepared import Prepared, template_words
 from cds_service.content.proof.consistency import check as check_content
 from cds_service.content.proof.consistency import update_lock
 from cds_service.content.site import read_site
-from cds_service.judge.evaluate import Evaluator
-from cds_service.judge.suggestions import template_words
 from cds_service.replay.run import in_process
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.settings import Settings
@@ -68,7 +67,7 @@ def _scenarios_that_differ(cards: Path) -> list[str]:
     fixtures = cards.resolve().parent / "fixtures"
     if not (fixtures / "scenarios").is_dir():
         return []
-    fire = in_process(Evaluator.prepare(load_pack(cards), zone=ZoneInfo(Settings().time_zone), key=_KEY))
+    fire = in_process(Prepared.of(load_pack(cards), zone=ZoneInfo(Settings().time_zone), key=_KEY))
     found = []
     for scenario in read_scenarios(fixtures):
         case = scenario.name.rpartition("/")[2]

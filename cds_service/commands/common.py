@@ -13,8 +13,8 @@ import click
 from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
+from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
-from cds_service.judge.evaluate import Evaluator
 from cds_service.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def open_store(settings: Settings) -> Store:
         raise click.UsageError(f"CDS_SERVICE_STORE: {error}") from None
 
 
-def evaluator_of(cards: Path | None, key: bytes = b"") -> Evaluator:
+def prepared_content(cards: Path | None, key: bytes = b"") -> Prepared:
     """A content made ready, that of the settings if none is named; ``key`` makes the uuids of its cards.
 
     Raises:
@@ -71,4 +71,4 @@ def evaluator_of(cards: Path | None, key: bytes = b"") -> Evaluator:
     settings = Settings()
     pack = load(cards or settings.cards)
     key = key or settings.uuid_key() or secrets.token_bytes(32)
-    return Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=key)
+    return Prepared.of(pack, zone=ZoneInfo(settings.time_zone), key=key)

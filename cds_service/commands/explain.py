@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cds_service.commands.common import Moment, evaluator_of
+from cds_service.commands.common import Moment, prepared_content
 from cds_service.judge.explanation import explain as explain_request
 from cds_service.protocol.faults import Fault
 
@@ -24,7 +24,7 @@ def explain(request_file: Any, now: datetime | None, form: str) -> None:
     Example: cds-service sample > request.json; cds-service explain request.json
     """
     try:
-        told = explain_request(evaluator_of(None), request_file.read(), now or datetime.now(UTC))
+        told = explain_request(prepared_content(None), request_file.read(), now or datetime.now(UTC))
     except Fault as fault:
         click.echo(f"{fault.status} {fault.path}: {fault.text}", err=True)
         sys.exit(1)

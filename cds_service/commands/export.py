@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cds_service import __version__
-from cds_service.commands.common import evaluator_of, load
+from cds_service.commands.common import load, prepared_content
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
 from cds_service.replay.scenarios import read_scenarios
@@ -57,7 +57,7 @@ def _openapi(cards: Path | None, out: Path | None) -> None:
 
 
 def _statements(cards: Path | None, out: Path | None) -> None:
-    table = as_table(coverage(evaluator_of(cards), read_scenarios(packaged("fixtures"))))
+    table = as_table(coverage(prepared_content(cards), read_scenarios(packaged("fixtures"))))
     if out is None:
         click.echo(table)
         return

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from cds_service.commands.common import Moment, evaluator_of
+from cds_service.commands.common import Moment, prepared_content
 from cds_service.packaged import packaged
 from cds_service.replay.cases import read_cases
 from cds_service.replay.revisions import RevisionError, materialised
@@ -42,7 +42,7 @@ def impact(old: str, new: str, paths: tuple[Path, ...], now: datetime | None, fo
         evaluators = []
         for which, name in (("old", old), ("new", new)):
             try:
-                evaluators.append(evaluator_of(materialised(name, Path(folder, which)), key=_KEY))
+                evaluators.append(prepared_content(materialised(name, Path(folder, which)), key=_KEY))
             except RevisionError as error:
                 raise click.UsageError(str(error)) from None
             except click.ClickException as error:

@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import click
 import requests
 
-from cds_service.commands.common import Moment, evaluator_of
-from cds_service.judge.evaluate import Evaluator
+from cds_service.commands.common import Moment, prepared_content
+from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
 from cds_service.replay.cases import at, read_cases
 from cds_service.replay.fhir_server import LoadedServer
@@ -47,11 +47,11 @@ def replay(
         raise click.UsageError(str(error)) from None
     if now is not None and not url:
         cases = [at(case, now) for case in cases]
-    evaluator = evaluator_of(cards)
+    prepared = prepared_content(cards)
     server = LoadedServer(fhir) if fhir else None
     results = []
     try:
-        fire = against(url, now, server) if url else in_process(evaluator, server)
+        fire = against(url, now, server) if url else in_process(prepared, server)
         hidden = not sys.stderr.isatty() or (len(cases) < _MANY and not fhir)
         with click.progressbar(cases, file=sys.stderr, label="replay", hidden=hidden) as bar:
             for case in bar:
@@ -61,16 +61,16 @@ def replay(
     except requests.RequestException as error:
         where = error.request.url if error.request is not None else url or fhir
         raise click.ClickException(f"{where} does not answer: {type(error).__name__}") from None
-    click.echo(_told(form, results, evaluator))
+    click.echo(_told(form, results, prepared))
     if any(result.differences for result in results):
         sys.exit(1)
 
 
-def _told(form: str, results: Sequence[Result], evaluator: Evaluator) -> str:
+def _told(form: str, results: Sequence[Result], prepared: Prepared) -> str:
     if form == "html":
         from cds_service.console.reports import replay_page
 
-        return replay_page(results, evaluator)
+        return replay_page(results, prepared)
     return {"text": _as_text, "json": _as_json, "junit": _as_junit}[form](results)
 
 

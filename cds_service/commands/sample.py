@@ -9,12 +9,11 @@ import click
 import msgspec
 
 from cds_service.commands.common import load
+from cds_service.content.needs import templates_of
 from cds_service.packaged import packaged
-from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import SAMPLE, read_scenarios
 from cds_service.settings import Settings
-
-_json = msgspec.json.Encoder(decimal_format="number")
+from cds_service.vocabulary.json_text import encode
 
 
 @click.command()
@@ -30,8 +29,8 @@ def sample(scenario: str) -> None:
         near = get_close_matches(scenario, found, n=5, cutoff=0)
         raise click.UsageError(f"no scenario {scenario!r}; of {len(found)} the nearest are: {', '.join(near)}")
     pack = load(Settings().cards)
-    service = next((s for s in pack.services.values() if s.hook == found[scenario].hook), None)
+    service = pack.service_for(found[scenario].hook)
     if service is None:
         raise click.ClickException(f"no service answers {found[scenario].hook}")
     request = found[scenario].request(templates_of(pack, service), datetime.now(UTC))
-    click.echo(msgspec.json.format(_json.encode(request), indent=2).decode())
+    click.echo(msgspec.json.format(encode(request), indent=2).decode())

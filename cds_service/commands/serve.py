@@ -55,7 +55,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     store.close()
     try:
         served = prepare(settings, store.key)
-        pack = served.evaluator.pack
+        pack = served.prepared.pack
         clients = clients_of(settings, pack.services, pack.templates)
         allowed_servers(settings, clients)
     except (ContentError, ClientsError) as error:
@@ -73,7 +73,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     if workers > 1:
         os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")  # a token used at one is used at all (SEC-14)
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
-    note = "" if served.evaluator.shown else "; unreviewed content runs as shadow: no cards are shown"
+    note = "" if served.prepared.shown else "; unreviewed content runs as shadow: no cards are shown"
     click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
     click.echo(f"may call: {clients.summary() if clients else 'anybody who reaches it; no clients are configured'}")
     for warning in clients.warnings() if clients else ():

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import msgspec
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from cds_service import __version__
@@ -17,11 +16,10 @@ from cds_service.console.plots import Plot
 from cds_service.console.trying import fire
 from cds_service.content.model import Pack
 from cds_service.content.needs import reads
-from cds_service.judge.evaluate import Evaluator
+from cds_service.content.prepared import Prepared
 from cds_service.replay.run import Result
 from cds_service.replay.versions import KINDS, Change, Impact
-
-_json = msgspec.json.Encoder(decimal_format="number")
+from cds_service.vocabulary.json_text import encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +31,17 @@ class Told:
     plots: tuple[Plot, ...]
 
 
-def replay_page(results: Sequence[Result], evaluator: Evaluator) -> str:
+def replay_page(results: Sequence[Result], prepared: Prepared) -> str:
     """A replay as a page: what differs first, then every case with its cards, by story.
 
-    Plots are drawn with the limits of ``evaluator``'s tables, also when another service answered.
+    Plots are drawn with the limits of ``prepared``'s tables, also when another service answered.
     """
-    told = [Told(result, _cards(result), _plots(result, evaluator)) for result in results]
+    told = [Told(result, _cards(result), _plots(result, prepared)) for result in results]
     stories: dict[str, list[Told]] = {}
     for one in told:
         stories.setdefault(one.result.name.partition("/")[0], []).append(one)
     return _render(
-        "replay.html", pack=evaluator.pack, stories=stories, failed=[one for one in told if one.result.differences]
+        "replay.html", pack=prepared.pack, stories=stories, failed=[one for one in told if one.result.differences]
     )
 
 
@@ -64,13 +62,13 @@ def _cards(result: Result) -> tuple[ShownCard, ...]:
     return tuple(shown(card, drafts, result.now) for card in result.cards)
 
 
-def _plots(result: Result, evaluator: Evaluator) -> tuple[Plot, ...]:
+def _plots(result: Result, prepared: Prepared) -> tuple[Plot, ...]:
     if not result.cards or "prefetch" not in result.request:
         return ()
-    tried = fire(evaluator, _json.encode(result.request), result.now, result.profile)
+    tried = fire(prepared, encode(result.request), result.now, result.profile)
     if tried.fault is not None:
         return ()
-    pack = evaluator.pack
+    pack = prepared.pack
     looked_at = reads(pack, list(_spoke(tried.told)))
     labels = {fact.label for name, fact in pack.facts.items() if name in looked_at}
     return tuple(plot for plot in tried.plots if plot.label in labels)

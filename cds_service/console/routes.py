@@ -17,8 +17,8 @@ from cds_service import __version__
 from cds_service.console.form import Choices, Entered, FormError, choices_of, scenario_of
 from cds_service.console.tables import columns_of, proof_of, rows_of, scenarios_by_topic, value_set_as_written
 from cds_service.console.trying import Tried, fire
+from cds_service.content.needs import templates_of
 from cds_service.protocol.profiles import NAMES as PROFILES
-from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import DEFAULT_NOW, SAMPLE, Scenario, read_scenarios
 from cds_service.service.served import Serving
 from cds_service.store.database import StoreDown
@@ -59,13 +59,13 @@ def console(serving: Serving, store: Store, cards: Path, fixtures: Path) -> Blue
 
     @cache
     def _choices(version: str) -> Choices:
-        return choices_of(serving.now().evaluator.pack, fixtures)
+        return choices_of(serving.now().prepared.pack, fixtures)
 
     def choices() -> Choices:
-        return _choices(serving.now().evaluator.pack.version)
+        return _choices(serving.now().prepared.pack.version)
 
     def body_of(scenario: Scenario) -> str:
-        pack = serving.now().evaluator.pack
+        pack = serving.now().prepared.pack
         service = next(service for service in pack.services.values() if service.hook == scenario.hook)
         return json.dumps(scenario.request(templates_of(pack, service)), indent=2, ensure_ascii=False)
 
@@ -112,7 +112,7 @@ def console(serving: Serving, store: Store, cards: Path, fixtures: Path) -> Blue
 
     def fired(scenario: Scenario, profile: str, **more: Any) -> Response:
         text = body_of(scenario)
-        tried = fire(serving.now().evaluator, text.encode(), scenario.now, profile)
+        tried = fire(serving.now().prepared, text.encode(), scenario.now, profile)
         return show(text=text, now=scenario.now.isoformat(), tried=tried, profile=profile, **more)
 
     @pages.post("/")
@@ -127,12 +127,12 @@ def console(serving: Serving, store: Store, cards: Path, fixtures: Path) -> Blue
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         except ValueError:
             return show(400, **more, problem="The time must be ISO 8601, such as 2026-11-23T12:00:00Z.")
-        tried: Tried = fire(serving.now().evaluator, text.encode("utf-8", "replace"), moment, str(more["profile"]))
+        tried: Tried = fire(serving.now().prepared, text.encode("utf-8", "replace"), moment, str(more["profile"]))
         return show(tried.fault.status if tried.fault else 200, **more, tried=tried)
 
     @pages.get("/content")
     def content() -> str:
-        pack = serving.now().evaluator.pack
+        pack = serving.now().prepared.pack
         rules: dict[str, list[tuple[str, str]]] = {}
         for decision in pack.decisions.values():
             for rule in decision.rules:
@@ -142,7 +142,7 @@ def console(serving: Serving, store: Store, cards: Path, fixtures: Path) -> Blue
 
     @pages.get("/content/decisions/<name>")
     def decision(name: str) -> str:
-        pack = serving.now().evaluator.pack
+        pack = serving.now().prepared.pack
         found = pack.decisions.get(name)
         if found is None:
             abort(404)
@@ -158,7 +158,7 @@ def console(serving: Serving, store: Store, cards: Path, fixtures: Path) -> Blue
 
     @pages.get("/content/value-sets/<name>")
     def value_set(name: str) -> str:
-        pack = serving.now().evaluator.pack
+        pack = serving.now().prepared.pack
         if name not in pack.value_sets:
             abort(404)
         facts = [f for f in pack.facts.values() if any(vs.id == name for vs in f.value_sets.values())]
@@ -193,7 +193,7 @@ def console(serving: Serving, store: Store, cards: Path, fixtures: Path) -> Blue
 
     @pages.app_context_processor
     def everywhere() -> dict[str, Any]:
-        return {"pages": _PAGES, "pack": serving.now().evaluator.pack, "version": __version__}
+        return {"pages": _PAGES, "pack": serving.now().prepared.pack, "version": __version__}
 
     @pages.errorhandler(HTTPException)
     def problem(error: HTTPException) -> tuple[str, int]:

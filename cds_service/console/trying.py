@@ -11,17 +11,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from cds_service.console.card import ShownCard, shown
 from cds_service.console.changes import drafts_of
 from cds_service.console.plots import Plot, plot_of
-from cds_service.judge.evaluate import Evaluator, evaluate
-from cds_service.judge.explanation import reasoning, service_for
+from cds_service.content.prepared import Prepared
+from cds_service.judge.evaluate import evaluate
+from cds_service.judge.explanation import asked_service, reasoning
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
-
-_json = msgspec.json.Encoder(decimal_format="number")
+from cds_service.vocabulary.json_text import encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +33,16 @@ class Tried:
     answer: str = ""
 
 
-def fire(evaluator: Evaluator, body: bytes, now: datetime, profile: str) -> Tried:
+def fire(prepared: Prepared, body: bytes, now: datetime, profile: str) -> Tried:
     """The answer to a request at ``now``, for a client of this profile."""
     try:
-        service = service_for(evaluator, body)
-        answer = evaluate(evaluator, service, body, now, Profile(profile))
+        service = asked_service(prepared, body)
+        answer = evaluate(prepared, service, body, now, Profile(profile))
     except Fault as fault:
         return Tried(fault=fault, answer=json.dumps(fault.outcome(), indent=2))
-    said: Mapping[str, Any] = json.loads(_json.encode(answer.body))
+    said: Mapping[str, Any] = json.loads(encode(answer.body))
     drafts = drafts_of(json.loads(body))
-    told = reasoning(evaluator, service, answer, now)
+    told = reasoning(prepared, service, answer, now)
     plots = [plot_of(one, now) for one in told["results"]]
     return Tried(
         cards=tuple(shown(card, drafts, now) for card in said["cards"]),

@@ -1,4 +1,4 @@
-"""Deciding: facts in, findings out; no clock, no network, no randomness (design rule 3).
+"""Deciding: facts in, findings out; no clock, no network, no randomness (docs/decisions.md#rule-3).
 
 Imports the shared vocabulary and this room.
 """

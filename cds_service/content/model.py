@@ -204,3 +204,7 @@ class Pack:
     def reviewed(self) -> bool:
         """Whether a clinician's review of this very version is recorded (Z15)."""
         return bool(self.review.get("date")) and self.review.get("version") == self.version
+
+    def service_for(self, hook: str) -> Service | None:
+        """The service that answers a hook; ``None`` if this content answers it with nothing."""
+        return next((service for service in self.services.values() if service.hook == hook), None)

@@ -1,6 +1,6 @@
 """What decisions need: the facts and searches behind them, definitions followed down. Imports this room.
 
-One declaration, many uses (design rule 2): discovery asks for what these decisions read and for nothing else.
+Declared once, used often (docs/decisions.md#rule-2): discovery asks for what these decisions read and for nothing else.
 """
 
 from __future__ import annotations
@@ -52,3 +52,8 @@ def searches_of(pack: Pack, service: Service) -> dict[str, Search]:
     live = [name for name in service.decisions if pack.decisions[name].status in ("active", "shadow")]
     keys = {search.key for name in reads(pack, live) if name in pack.facts for search in pack.facts[name].searches}
     return {key: search for key, search in pack.searches.items() if key in keys}
+
+
+def templates_of(pack: Pack, service: Service) -> dict[str, str]:
+    """The prefetch templates of a service by key, as its discovery lists them."""
+    return {key: search.template for key, search in searches_of(pack, service).items()}

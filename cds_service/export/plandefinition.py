@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cds_service.content.model import CardText, Decision, OrderTemplate, Pack, Rule, Suggestion
+from cds_service.content.prepared import template_words
 from cds_service.export.columns import Column, columns, earlier_rules, label
 from cds_service.export.fhirpath import cell_condition, lone_condition, rule_condition, text_literal
 from cds_service.fhir.wording import dosages_in_words
-from cds_service.judge.suggestions import template_words
 
 Resource = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """The elements of FHIR R4 resources that facts read, as typed structures. Imports nothing of ours.
 
 Everything is optional and repeating elements also arrive as one object, because real resources are like that
-(field.md 0.1). Shapes of R5 that carry the same meaning stand beside R4's (terminology.md 7.7).
+(docs/decisions.md#how-clients-write). Shapes of R5 that carry the same meaning stand beside R4's.
 """
 
 from __future__ import annotations

@@ -246,7 +246,7 @@ class MedicationRequest(Element, kw_only=True):
 # Describes the types to msgspec while no other thread can: where two threads do so at once, the process may crash.
 msgspec.json.Decoder(MedicationRequest)
 
-# Elements that repeat in R4 and that clients are known to send as one object (field.md 0.1, sandbox.md).
+# Elements that repeat in R4 and that clients are known to send as one object (docs/decisions.md#how-clients-write).
 REPEATING = (
     "category",
     "reasonCode",

@@ -4,46 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from typing import Any
 
 from cds_service.chart.order import NO_ORDER, read_order
 from cds_service.chart.record import Chart
 from cds_service.content.decide import Defect, Finding
-from cds_service.content.model import INDICATORS, Pack, Service, Suggestion, TemplateWords
-from cds_service.content.needs import searches_of
+from cds_service.content.model import INDICATORS, Pack, Service, Suggestion
+from cds_service.content.prepared import Prepared
 from cds_service.content.render import Speech, by_precedence, escaped, fill, plain
 from cds_service.fhir.tree import Node
 from cds_service.judge.orders import Judged, draft_nodes, is_judged, is_relevant, judge
-from cds_service.judge.suggestions import Situation, propose, removal, template_words, without_update
+from cds_service.judge.suggestions import Situation, propose, removal, without_update
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
 from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.protocol.uuids import make_uuid
-from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.facts import Facts
 
 _OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluator:
-    """Content made ready, and the settings that answers depend on.
-
-    ``zone`` is the hospital's time zone, ``key`` makes uuids (Z18), ``shown`` is false where unreviewed content
-    runs as shadow (Z15). ``searches`` are what each service reads, by its id.
-    """
-
-    pack: Pack
-    zone: tzinfo
-    key: bytes
-    shown: bool = True
-    regimens: Mapping[str, TemplateWords] = field(default_factory=dict)
-    searches: Mapping[str, tuple[Search, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def prepare(cls, pack: Pack, *, zone: tzinfo, key: bytes, shown: bool = True) -> Evaluator:
-        searches = {service.id: tuple(searches_of(pack, service).values()) for service in pack.services.values()}
-        return cls(pack, zone, key, shown, template_words(pack), searches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +30,7 @@ class Call:
     ``idle`` are the keys of drafts that nothing is read from.
     """
 
-    evaluator: Evaluator
+    prepared: Prepared
     service: Service
     request: HookRequest
     chart: Chart
@@ -64,7 +41,7 @@ class Call:
 
     def judge_again(self, drafts: Mapping[str, Node], selected: Sequence[str]) -> list[Judged]:
         """Every decision on the drafts as an accepted suggestion would leave them."""
-        pack = self.evaluator.pack
+        pack = self.prepared.pack
         orders = [read_order("", drafts[key], drafts, key) for key in selected if key]
         orders = [order for order in orders if is_judged(order.resource) and is_relevant(pack, order)]
         if self.request.hook not in ORDER_HOOKS:
@@ -78,8 +55,8 @@ class Call:
     def speech(self, one: Judged) -> Speech:
         """The words for one of its orders."""
         return Speech(
-            self.evaluator.pack,
-            self.evaluator.regimens,
+            self.prepared.pack,
+            self.prepared.regimens,
             one.decided.values,
             plain(one.order.name),
             about_order=one.order is not NO_ORDER,
@@ -133,7 +110,7 @@ def card_of(
     offer: Offer,
 ) -> dict[str, Any]:
     """One card (RSP-10 to RSP-23): what was found, what it was read from, what it rests on, whose content spoke."""
-    pack, words, speech = call.evaluator.pack, call.evaluator.pack.words, call.speech(one)
+    pack, words, speech = call.prepared.pack, call.prepared.pack.words, call.speech(one)
     used = dict(finding.used)
     for other in further:
         used |= other.used
@@ -162,7 +139,7 @@ def card_of(
     lines.append(version if reviewed else f"{version} {words['not-reviewed']}")
     number = pack.findings.get((finding.topic, finding.decision.version), 0)
     card: dict[str, Any] = {
-        "uuid": make_uuid(call.evaluator.key, number, *call.about(one, finding)),
+        "uuid": make_uuid(call.prepared.key, number, *call.about(one, finding)),
         "summary": speech.summary(finding),
         "detail": "\n".join(lines),
         "indicator": finding.then.indicator,
@@ -193,11 +170,11 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
     withdrawn = {note.then.withhold for note in one.decided.notes if note.decision.status == "active"}
     if "all" in withdrawn:
         return Offer()
-    evaluator, request, speech = call.evaluator, call.request, call.speech(one)
-    pack = evaluator.pack
+    prepared, request, speech = call.prepared, call.request, call.speech(one)
+    pack = prepared.pack
     situation = Situation(
         pack,
-        evaluator.regimens,
+        prepared.regimens,
         one.order,
         draft_nodes(request),
         tuple(judged.order.key for judged in call.judged),
@@ -224,7 +201,7 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
                 continue
             about = (*call.about(one, finding), str(index))
             number = pack.findings.get((finding.topic, finding.decision.version), 0)
-            uuid = make_uuid(evaluator.key, number, *about)
+            uuid = make_uuid(prepared.key, number, *about)
             proposal = propose(situation, suggestion, uuid)
             if not proposal.actions:
                 continue
@@ -249,7 +226,7 @@ def offer_of(call: Call, one: Judged, findings: Sequence[Finding]) -> Offer:
                     offered.append(order)
                     if suggestion.kind == "replace":
                         replacements.append(label)
-                        removed = removed or make_uuid(evaluator.key, number, *about, "remove")
+                        removed = removed or make_uuid(prepared.key, number, *about, "remove")
                 else:
                     withheld.append(fill(pack.words["by-hand"], {"label": escaped(label)}))
             selections.add(finding.then.selection)

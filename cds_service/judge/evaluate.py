@@ -16,8 +16,9 @@ from cds_service.chart.readers import patient_facts
 from cds_service.chart.record import Chart, patient_in
 from cds_service.content.decide import Defect
 from cds_service.content.model import INDICATORS, Pack, Service
+from cds_service.content.prepared import Prepared
 from cds_service.fhir.tree import node, text
-from cds_service.judge.cards import Call, Evaluator, order_cards
+from cds_service.judge.cards import Call, order_cards
 from cds_service.judge.gaps import fill_gaps
 from cds_service.judge.orders import Judged, bystanders, draft_nodes, judge, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
@@ -25,7 +26,7 @@ from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.vocabulary.fetched import Fetch, FhirAccess
 
-__all__ = ["Answer", "Evaluator", "Judged", "evaluate"]
+__all__ = ["Answer", "Judged", "Prepared", "evaluate"]
 
 
 # Each order is judged beside each other, and again for each suggestion; one patient needs two or three.
@@ -49,7 +50,7 @@ class Answer:
 
 
 def evaluate(
-    evaluator: Evaluator,
+    prepared: Prepared,
     service: Service,
     body: bytes,
     now: datetime,
@@ -58,7 +59,7 @@ def evaluate(
 ) -> Answer:
     """The answer to one call of ``service`` at ``now``, rendered as the client's ``profile`` can use it.
 
-    The same request, content, now, profile and key give the same bytes (design rule 3), and so do the same answers to
+    The same request, content, now, profile and key give the same bytes (Z17), and so do the same answers to
     ``fetch``, which asks the client's FHIR server for what was not prefetched; without it, nothing is asked for.
 
     Raises:
@@ -66,31 +67,31 @@ def evaluate(
         Exception: a fault of this software, without which there might have been a card.
     """
     request = decode_request(body, service.hook)
-    orders = relevant_orders(evaluator.pack, request)
+    orders = relevant_orders(prepared.pack, request)
     if not orders:
         return Answer({"cards": []}, request)
     drafts = draft_nodes(request)
-    idle = bystanders(evaluator.pack, drafts)
+    idle = bystanders(prepared.pack, drafts)
     if len(orders) > _MOST_ORDERS or len(orders) * (len(drafts) - len(idle)) > _MOST_PAIRS:
         text = (
             f"more than {_MOST_ORDERS} orders that this service judges, or too many like them, cannot be judged at once"
         )
         raise Fault(400, "too-costly", text, "context.draftOrders.entry")
-    chart = Chart(request.patient_id, request.prefetch, now, evaluator.zone)
-    refuse_other_patients(evaluator.pack, request, orders, chart)
+    chart = Chart(request.patient_id, request.prefetch, now, prepared.zone)
+    refuse_other_patients(prepared.pack, request, orders, chart)
     if fetch is not None and request.fhir_server:
         access = FhirAccess(request.fhir_server, request.access_token)
-        fill_gaps(evaluator, service, chart, partial(fetch, access))
-    facts = patient_facts(evaluator.pack.facts, chart)
-    judged = judge(evaluator.pack, service, chart, facts, drafts, orders, idle)
-    refuse_for_missing_data(evaluator.pack, judged)
-    call = Call(evaluator, service, request, chart, facts, judged, profile, idle)
+        fill_gaps(prepared, service, chart, partial(fetch, access))
+    facts = patient_facts(prepared.pack.facts, chart)
+    judged = judge(prepared.pack, service, chart, facts, drafts, orders, idle)
+    refuse_for_missing_data(prepared.pack, judged)
+    call = Call(prepared, service, request, chart, facts, judged, profile, idle)
     defects = [defect for one in judged for defect in one.decided.defects]
     cards = [card for one in judged for card in order_cards(call, one, defects)]
     if defects and not cards:
         raise defects[0].error  # silence would say that the order is right
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
-    return Answer({"cards": cards if evaluator.shown else []}, request, tuple(judged), tuple(defects), chart)
+    return Answer({"cards": cards if prepared.shown else []}, request, tuple(judged), tuple(defects), chart)
 
 
 def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Order], chart: Chart) -> None:

@@ -11,34 +11,35 @@ from typing import Any
 from cds_service.chart.results import Point, history
 from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.needs import reads
+from cds_service.content.prepared import Prepared
 from cds_service.content.render import fill, plain
-from cds_service.judge.evaluate import Answer, Evaluator, Judged, evaluate
+from cds_service.judge.evaluate import Answer, Judged, evaluate
 from cds_service.protocol.envelope import read_hook
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.facts import Exact, Fact, Interval, State
 
 
-def explain(evaluator: Evaluator, body: bytes, now: datetime) -> dict[str, Any]:
+def explain(prepared: Prepared, body: bytes, now: datetime) -> dict[str, Any]:
     """The whole reasoning on one request, for the service of its hook.
 
     Raises:
         Fault: as evaluate does.
     """
-    service = service_for(evaluator, body)
-    return reasoning(evaluator, service, evaluate(evaluator, service, body, now), now)
+    service = asked_service(prepared, body)
+    return reasoning(prepared, service, evaluate(prepared, service, body, now), now)
 
 
-def reasoning(evaluator: Evaluator, service: Service, answer: Answer, now: datetime) -> dict[str, Any]:
+def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetime) -> dict[str, Any]:
     """The same for an answer that was already given."""
     return {
         "service": service.id,
         "now": now.isoformat(),
-        "orders": [_order(evaluator, service, judged) for judged in answer.judged],
+        "orders": [_order(prepared, service, judged) for judged in answer.judged],
         "cards": [
             {key: card[key] for key in ("indicator", "summary")} | {"topic": card["source"]["topic"]["code"]}
             for card in answer.body["cards"]
         ],
-        "results": _results(evaluator.pack, service, answer),
+        "results": _results(prepared.pack, service, answer),
     }
 
 
@@ -92,21 +93,20 @@ def _point(point: Point) -> dict[str, Any]:
     return told
 
 
-def service_for(evaluator: Evaluator, body: bytes) -> Service:
+def asked_service(prepared: Prepared, body: bytes) -> Service:
     """The service of the hook that a request names.
 
     Raises:
         Fault: 400, it names none of ours.
     """
-    hook = read_hook(body)
-    for service in evaluator.pack.services.values():
-        if service.hook == hook:
-            return service
-    raise Fault(400, "invalid", "no service answers this hook", "hook")
+    service = prepared.pack.service_for(read_hook(body))
+    if service is None:
+        raise Fault(400, "invalid", "no service answers this hook", "hook")
+    return service
 
 
-def _order(evaluator: Evaluator, service: Service, judged: Judged) -> dict[str, Any]:
-    pack = evaluator.pack
+def _order(prepared: Prepared, service: Service, judged: Judged) -> dict[str, Any]:
+    pack = prepared.pack
     needed = reads(pack, service.decisions)
     values = judged.decided.values
     read = [name for name in needed if name in pack.facts and name in judged.facts.order]

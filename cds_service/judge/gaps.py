@@ -9,7 +9,7 @@ from cds_service.chart.readers import patient_facts
 from cds_service.chart.record import Chart, Sent
 from cds_service.content.model import Service
 from cds_service.content.needs import reads
-from cds_service.judge.cards import Evaluator
+from cds_service.content.prepared import Prepared
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.facts import State
 from cds_service.vocabulary.fetched import Fetched
@@ -23,23 +23,23 @@ class Ask(Protocol):
     ) -> Mapping[str, Fetched]: ...
 
 
-def fill_gaps(evaluator: Evaluator, service: Service, chart: Chart, ask: Ask) -> None:
+def fill_gaps(prepared: Prepared, service: Service, chart: Chart, ask: Ask) -> None:
     """Adds to the chart what the service's decisions read and the client did not send (PF-20).
 
     First the keys that were not sent, or whose own query failed; ``null`` means that the client looked. Then the
     further pages of a search without which a fact would stay unknown (PF-24, PF-25).
     """
-    searches = evaluator.searches[service.id]
+    searches = prepared.searches[service.id]
     missing = [search for search in searches if chart.results(search).sent is not Sent.READ]
     _add(chart, missing, ask, further=False)
     paged = [s for s in searches if chart.results(s).has_further_pages and (s.newest_first or s not in missing)]
     if paged:
-        facts = patient_facts(evaluator.pack.facts, chart)
+        facts = patient_facts(prepared.pack.facts, chart)
         wanted = {
             search.key
-            for name in reads(evaluator.pack, service.decisions)
+            for name in reads(prepared.pack, service.decisions)
             if name in facts and facts[name].state is State.UNKNOWN
-            for search in evaluator.pack.facts[name].searches
+            for search in prepared.pack.facts[name].searches
         }
         _add(chart, [search for search in paged if search.key in wanted], ask, further=True)
 

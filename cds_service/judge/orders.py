@@ -33,7 +33,7 @@ def draft_nodes(request: HookRequest) -> dict[str, Node]:
 
 
 def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
-    """The selected orders this content is about, decided without a look at the prefetch (design, rule 2).
+    """The selected orders this content is about, decided without a look at the prefetch.
 
     A hook without draft orders is about the patient: it has no order to select.
     """

@@ -15,7 +15,6 @@ from cds_service.chart.revise import Revision, from_template, with_dosage, with_
 from cds_service.content.model import Pack, Suggestion, TemplateWords
 from cds_service.content.render import fill, plain
 from cds_service.fhir.tree import Node
-from cds_service.fhir.wording import orders_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +169,3 @@ def _with_created(
     reference = f"{created['resourceType']}/{created['id']}"
     action = {"type": "create", "description": description, "resource": created}
     return Proposal([action], {**drafts, reference: created}, (*selected, reference))
-
-
-def template_words(pack: Pack) -> dict[str, TemplateWords]:
-    """Every order template in words, by id."""
-    return {
-        template.id: TemplateWords(template.name, orders_words(dict(template.resource)))
-        for template in pack.templates.values()
-    }

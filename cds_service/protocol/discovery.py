@@ -13,7 +13,7 @@ def discovery(services: Iterable[Mapping[str, Any]], profile: str = "2.0") -> di
     """The body of ``GET /cds-services`` for clients of a profile.
 
     Each service gives ``id``, ``hook``, ``title``, ``description``, ``prefetch`` and maybe ``usageRequirements``.
-    Members that only 3.0 defines go to clients of 3.0 only, so that a strict 2.0 client is served too (section 12).
+    Members that only 3.0 defines go to clients of 3.0 only, so that a strict 2.0 client is served too (V-03).
     """
     more = _ONLY_IN_3_0 if profile == "3.0" else {}
     return {"services": [{key: value for key, value in service.items() if value} | more for service in services]}

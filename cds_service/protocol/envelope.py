@@ -86,7 +86,7 @@ class HookRequest:
     """A call whose envelope is in order. ``selections`` is ``None`` for hooks that have none.
 
     ``fhir_server`` and ``access_token`` are ``""`` where the client lends none; what a token's ``scope`` and
-    ``expires_in`` say is not looked at, because clients write them in many ways (FA-05, FA-06, field.md 0.6).
+    ``expires_in`` say is not looked at, because clients write them in many ways (FA-05, FA-06).
     """
 
     hook: str

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Fault(Exception):
-    """A request that cannot be answered with cards (conformance section 8).
+    """A request that cannot be answered with cards (docs/conformance.md#errors).
 
     ``text`` is a plain sentence without patient data, ``code`` a FHIR IssueType, ``path`` where in the request.
     """

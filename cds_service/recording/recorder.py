@@ -21,14 +21,15 @@ from typing import Any
 
 import msgspec
 
-from cds_service.judge.evaluate import Evaluator, evaluate
+from cds_service.content.needs import templates_of
+from cds_service.content.prepared import Prepared
+from cds_service.judge.evaluate import evaluate
 from cds_service.protocol.faults import Fault
 from cds_service.recording.deidentify import Deidentifier, outcome
 from cds_service.recording.exchange import Heard
-from cds_service.replay.run import templates_of
+from cds_service.vocabulary.json_text import encode
 
 _log = logging.getLogger("cds_service")
-_json = msgspec.json.Encoder(decimal_format="number")
 _MOST_WAITING = 100
 _COUNT_EVERY = 100  # recordings; other workers write into the same folder, and what somebody deletes makes room
 _NEVER_KEPT = ("fhirServer", "fhirAuthorization")
@@ -38,7 +39,7 @@ class Recorder:
     """Keeps at most ``most`` recordings in ``folder``, of ``most_bytes`` together; each worker may exceed that by
     what the others write before it counts again.
 
-    ``evaluator`` gives the content of the moment. With ``key`` recordings are de-identified, and kept only if they are
+    ``prepared`` gives the content of the moment. With ``key`` recordings are de-identified, and kept only if they are
     decided like the request they are of. ``told`` hears what became of each: ``kept``, ``changed`` by that, ``failed``,
     or there were too many: ``full``.
     """
@@ -46,7 +47,7 @@ class Recorder:
     def __init__(
         self,
         folder: Path,
-        evaluator: Callable[[], Evaluator],
+        prepared: Callable[[], Prepared],
         told: Callable[[str], None],
         *,
         most: int,
@@ -55,7 +56,7 @@ class Recorder:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
-        self._evaluator = evaluator
+        self._evaluator = prepared
         self._told = told
         self._most, self._most_bytes = most, most_bytes
         self._files = self._bytes = self._until_counted = 0
@@ -92,20 +93,20 @@ class Recorder:
         self._count()
         if self._files >= self._most or self._bytes >= self._most_bytes:
             return "full"
-        evaluator = self._evaluator()
+        prepared = self._evaluator()
         request = _whole(heard)
         if request is None:
             return "failed"
         now = heard.now
         if self._key:
-            by = Deidentifier(evaluator.pack, self._key)
-            kept = by.request(request, templates_of(evaluator.pack, heard.service))
+            by = Deidentifier(prepared.pack, self._key)
+            kept = by.request(request, templates_of(prepared.pack, heard.service))
             moved = now + timedelta(days=by.days(request))
-            if self._decided(evaluator, heard, request, now) != self._decided(evaluator, heard, kept, moved):
+            if self._decided(prepared, heard, request, now) != self._decided(prepared, heard, kept, moved):
                 return "changed"
             request, now = kept, moved
         recording = {"now": now.isoformat(), "profile": heard.profile.name, "request": request}
-        text = msgspec.json.format(_json.encode(recording), indent=1)
+        text = msgspec.json.format(encode(recording), indent=1)
         if self._bytes + len(text) > self._most_bytes:
             return "full"
         folder = self._folder / heard.service.id
@@ -121,12 +122,12 @@ class Recorder:
             self._files, self._bytes, self._until_counted = len(sizes), sum(sizes), _COUNT_EVERY
         self._until_counted -= 1
 
-    def _decided(self, evaluator: Evaluator, heard: Heard, request: Mapping[str, Any], now: datetime) -> str:
+    def _decided(self, prepared: Prepared, heard: Heard, request: Mapping[str, Any], now: datetime) -> str:
         try:
-            answer = evaluate(evaluator, heard.service, _json.encode(request), now, heard.profile)
+            answer = evaluate(prepared, heard.service, encode(request), now, heard.profile)
         except Fault as fault:
             return f"{fault.status} {fault.path}"
-        return outcome(json.loads(_json.encode(answer.body))["cards"])
+        return outcome(json.loads(encode(answer.body))["cards"])
 
 
 def _put(path: Path, text: bytes, now: datetime) -> None:

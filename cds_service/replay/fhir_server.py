@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 import requests
 
-_json = msgspec.json.Encoder(decimal_format="number")
+from cds_service.vocabulary.json_text import encode
+
 _TIMEOUT_SECONDS = 10.0
 _FHIR = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
 
@@ -34,7 +34,7 @@ class LoadedServer:
         for resource in record:
             name = f"{resource['resourceType']}/{resource['id']}"
             answer = self._session.put(
-                f"{self.base}/{name}", data=_json.encode(resource), headers=_FHIR, timeout=_TIMEOUT_SECONDS
+                f"{self.base}/{name}", data=encode(resource), headers=_FHIR, timeout=_TIMEOUT_SECONDS
             )
             if not answer.ok:
                 return f"{name}: {answer.status_code}"

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import requests
 
-from cds_service.content.model import Pack, Service
-from cds_service.content.needs import searches_of
-from cds_service.judge.evaluate import Evaluator, evaluate
+from cds_service.content.model import Pack
+from cds_service.content.needs import templates_of
+from cds_service.content.prepared import Prepared
+from cds_service.judge.evaluate import evaluate
 from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.protocol.faults import Fault
@@ -26,8 +26,8 @@ from cds_service.replay.expectations import differences, without_offers
 from cds_service.replay.fhir_server import LoadedServer
 from cds_service.replay.scenarios import DEFAULT_NOW as SCENARIOS_NOW
 from cds_service.replay.scenarios import Scenario
+from cds_service.vocabulary.json_text import encode
 
-_json = msgspec.json.Encoder(decimal_format="number")
 _TIMEOUT_SECONDS = 10.0
 DEFAULT_NOW = datetime.fromisoformat(SCENARIOS_NOW)
 _FETCH = FetchLimits(seconds=10)  # what is asked is whether the cards are right, not whether the server is quick
@@ -55,18 +55,17 @@ class Result:
 Fire = Callable[[Case], Result]
 
 
-def in_process(evaluator: Evaluator, server: LoadedServer | None = None) -> Fire:
+def in_process(prepared: Prepared, server: LoadedServer | None = None) -> Fire:
     """Fires cases at the function that the web application calls, at the case's own ``now``.
 
     With ``server`` nothing is prefetched: each scenario's patient is loaded onto it and read from there.
     """
-    services = {service.hook: service for service in evaluator.pack.services.values()}
-    asked = {service.id: templates_of(evaluator.pack, service) for service in services.values()}
+    asked = {service.id: templates_of(prepared.pack, service) for service in prepared.pack.services.values()}
     allowed = AllowedServers.of([], open_bases=[server.base] if server else [])
     fhir = FhirClient(_FETCH)
 
     def fire(case: Case) -> Result:
-        service = services.get(case.hook)
+        service = prepared.pack.service_for(case.hook)
         if service is None:
             return Result(case.name, [f"no service answers {case.hook}"])
         request = case.request(asked[service.id])
@@ -75,10 +74,10 @@ def in_process(evaluator: Evaluator, server: LoadedServer | None = None) -> Fire
             if skipped:
                 return Result(case.name, [], skipped=skipped)
         try:
-            profile = profile_of(case, evaluator.pack)
+            profile = profile_of(case, prepared.pack)
             fetch = fhir.within_budget(allowed) if server else None
-            answer = evaluate(evaluator, service, _json.encode(request), case.now, profile, fetch)
-            status, said = 200, json.loads(_json.encode(answer.body))
+            answer = evaluate(prepared, service, encode(request), case.now, profile, fetch)
+            status, said = 200, json.loads(encode(answer.body))
         except Fault as fault:
             status, said = fault.status, fault.outcome()
         return _result(case, request, case.now, case.expected(case.now), status, said)
@@ -114,7 +113,7 @@ def against(url: str, now: datetime | None = None, server: LoadedServer | None =
                 return Result(case.name, [], skipped=skipped)
         answer = session.post(
             f"{base}/{service['id']}",
-            data=_json.encode(request),
+            data=encode(request),
             headers={"Content-Type": "application/json"},
             timeout=_TIMEOUT_SECONDS,
         )
@@ -128,11 +127,6 @@ def profile_of(case: Case, pack: Pack) -> Profile:
     """How the client of a case is answered; its one item, if any, stands for all that the content orders."""
     items = dict.fromkeys(pack.templates, case.preference_item) if case.preference_item else {}
     return Profile(case.profile, items)
-
-
-def templates_of(pack: Pack, service: Service) -> dict[str, str]:
-    """The prefetch templates of a service by key, as its discovery lists them."""
-    return {key: search.template for key, search in searches_of(pack, service).items()}
 
 
 def _body(answer: requests.Response) -> dict[str, Any]:

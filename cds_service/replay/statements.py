@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
-from cds_service.judge.cards import Evaluator
+from cds_service.content.needs import templates_of
+from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.protocol.faults import Fault
-from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import Scenario
+from cds_service.vocabulary.json_text import encode
 
-_json = msgspec.json.Encoder(decimal_format="number")
 _SHOWN = 3
 _BEGIN, _END = "<!-- statements: made by cds-service export statements -->", "<!-- /statements -->"
 
@@ -32,12 +30,12 @@ class Covered:
     no_rule: str
 
 
-def coverage(evaluator: Evaluator, scenarios: Iterable[Scenario]) -> list[Covered]:
+def coverage(prepared: Prepared, scenarios: Iterable[Scenario]) -> list[Covered]:
     """Every statement, then every settlement, in the order of ``sources.yaml``."""
-    pack = evaluator.pack
+    pack = prepared.pack
     shown_by: dict[str, list[Scenario]] = {}
     for scenario in scenarios:
-        for rule in rules_fired(evaluator, scenario):
+        for rule in rules_fired(prepared, scenario):
             shown_by.setdefault(rule, []).append(scenario)
     live = [
         (f"{decision.id}.{rule.id}", {rule.statement, *rule.settles})
@@ -56,14 +54,14 @@ def coverage(evaluator: Evaluator, scenarios: Iterable[Scenario]) -> list[Covere
     return covered
 
 
-def rules_fired(evaluator: Evaluator, scenario: Scenario) -> set[str]:
+def rules_fired(prepared: Prepared, scenario: Scenario) -> set[str]:
     """Every rule that fires in a scenario, silent ones and definitions too, as ``decision.Rule``."""
-    service = next((s for s in evaluator.pack.services.values() if s.hook == scenario.hook), None)
+    service = prepared.pack.service_for(scenario.hook)
     if service is None:
         return set()
-    body = _json.encode(scenario.request(templates_of(evaluator.pack, service)))
+    body = encode(scenario.request(templates_of(prepared.pack, service)))
     try:
-        answer = evaluate(evaluator, service, body, scenario.now)
+        answer = evaluate(prepared, service, body, scenario.now)
     except Fault:
         return set()
     return {f"{name}.{rule.id}" for one in answer.judged for name, rules in one.decided.fired.items() for rule in rules}

@@ -12,7 +12,7 @@ from difflib import ndiff
 from typing import Any
 
 from cds_service.content.model import Pack
-from cds_service.judge.evaluate import Evaluator
+from cds_service.content.prepared import Prepared
 from cds_service.replay.cases import Case
 from cds_service.replay.run import Result, in_process
 
@@ -71,7 +71,7 @@ class Impact:
     changes: Sequence[Change]
 
 
-def impact(old: Evaluator, new: Evaluator, cases: Iterable[Case]) -> Impact:
+def impact(old: Prepared, new: Prepared, cases: Iterable[Case]) -> Impact:
     """Fires each case at both contents."""
     fires = in_process(old), in_process(new)
     spoke: tuple[Counter[str], Counter[str]] = Counter(), Counter()

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -34,12 +33,12 @@ from cds_service.settings import Settings, traces_are_wanted
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
 from cds_service.trust.clients import Clients, ClientsError
+from cds_service.vocabulary.json_text import encode
 
 if TYPE_CHECKING:
     from cds_service.service.traces import Traces
 
 _log = logging.getLogger("cds_service")
-_json = msgspec.json.Encoder(decimal_format="number")
 _CHUNK_BYTES = 65_536
 _OBJECTS_BEFORE_COLLECTION = 100_000
 _JSON_TYPES = ("application/json", "application/fhir+json")
@@ -68,7 +67,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     serving = Serving(settings, store.key)
     counts = Counts()
     counts.serving(*serving.told())
-    pack = serving.now().evaluator.pack
+    pack = serving.now().prepared.pack
     gate = Gate(settings, pack.services, pack.templates, counts.refused)
     fhir_servers = allowed_servers(settings, gate.clients)
     app = Flask("cds_service", static_folder=None)
@@ -94,7 +93,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     @app.post("/cds-services/<service_id>")
     def call_service(service_id: str) -> Response:
         served = serving.now()
-        service = served.evaluator.pack.services.get(service_id)
+        service = served.prepared.pack.services.get(service_id)
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
         body = _body(settings.max_body_bytes)
@@ -103,19 +102,19 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         fetch = counts.fetching(fhir.within_budget(fhir_servers[client.name]))
         profile = Profile(client.profile, client.preference_list, client.issuer)
         heard = g.heard = Heard(service, body, datetime.now(UTC), profile)
-        answer = evaluate(served.evaluator, service, body, heard.now, profile, fetch)
+        answer = evaluate(served.prepared, service, body, heard.now, profile, fetch)
         heard.fetched = answer.chart.fetched if answer.chart is not None else {}
-        calls.answered(answer, served.evaluator.pack.version)
+        calls.answered(answer, served.prepared.pack.version)
         counts.findings(service, answer)
         for shown in served.attribution.shown(answer.body["cards"]):
             store.count(service.id, *shown)
-        return Response(_json.encode(answer.body), mimetype="application/json")
+        return Response(encode(answer.body), mimetype="application/json")
 
     @app.post("/cds-services/<service_id>/feedback")
     def take_feedback(service_id: str) -> Response:
         """Feedback is on disk before the 200 (FB-14); a store that is down is a 503, so that it is sent again."""
         served = serving.now()
-        if service_id not in served.evaluator.pack.services:
+        if service_id not in served.prepared.pack.services:
             raise Fault(404, "not-found", "there is no service of this id")
         body = _body(min(settings.max_body_bytes, MAX_BODY_BYTES))
         gate.use(body)
@@ -142,7 +141,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         secret = hmac.digest(store.key, b"recordings", "sha256") if settings.record_deidentified else b""
         recorder = Recorder(
             settings.record,
-            lambda: serving.now().evaluator,
+            lambda: serving.now().prepared,
             counts.recorded,
             most=settings.record_most,
             most_bytes=settings.record_most_bytes,
@@ -161,7 +160,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
         served = serving.now()
         counts.serving(*serving.told())
         counts.state(
-            shown=served.evaluator.shown,
+            shown=served.prepared.shown,
             site_refused=bool(serving.site_problem),
             store_reachable=store.reachable(),
         )
@@ -170,7 +169,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     @app.get("/openapi.json")
     def describe() -> Response:
         document = openapi(__version__, serving.now().listed, authenticated=gate.clients is not None)
-        return Response(_json.encode(document), mimetype="application/json")
+        return Response(encode(document), mimetype="application/json")
 
     @app.get("/healthz")
     def alive() -> Response:
@@ -179,7 +178,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     @app.get("/readyz")
     def ready() -> Response:
         served = serving.now()
-        pack = served.evaluator.pack
+        pack = served.prepared.pack
         reachable = store.reachable()
         state: dict[str, Any] = {
             "status": "ready" if reachable else "not ready: the store cannot be reached",
@@ -187,13 +186,13 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
                 "id": pack.id,
                 "version": pack.version,
                 "reviewed": pack.reviewed,
-                "shown": served.evaluator.shown,
+                "shown": served.prepared.shown,
                 "problem": serving.content_problem,
             },
             "site": {"digest": pack.site_digest, "off": served.off, "problem": serving.site_problem},
             "store": {"reachable": reachable},
         }
-        return Response(_json.encode(state), status=200 if reachable else 503, mimetype="application/json")
+        return Response(encode(state), status=200 if reachable else 503, mimetype="application/json")
 
     @app.after_request
     def leave(response: Response) -> Response:
@@ -302,7 +301,7 @@ def _drain(limit: int) -> None:
 
 
 def _outcome(status: int, outcome: Mapping[str, Any]) -> Response:
-    return Response(_json.encode(outcome), status=status, mimetype="application/fhir+json")
+    return Response(encode(outcome), status=status, mimetype="application/fhir+json")
 
 
 def wsgi() -> Flask:

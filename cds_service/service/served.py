@@ -29,9 +29,9 @@ from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.content.lock import is_locked, read_lock
 from cds_service.content.model import Pack
-from cds_service.content.needs import searches_of
+from cds_service.content.needs import templates_of
+from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
-from cds_service.judge.cards import Evaluator
 from cds_service.protocol.discovery import discovery
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.service.attribution import Attribution
@@ -55,7 +55,7 @@ class Served:
     that the site has switched off, ``attribution`` says whose card a uuid is.
     """
 
-    evaluator: Evaluator
+    prepared: Prepared
     listed: list[dict[str, Any]]
     catalogues: Mapping[str, bytes]
     off: tuple[str, ...]
@@ -87,10 +87,10 @@ def prepare(settings: Settings, key: bytes = b"") -> Served:
 
         raise ContentError(lock_problems(settings.cards, pack))
     shown = pack.reviewed or shows  # Z15
-    evaluator = Evaluator.prepare(pack, zone=ZoneInfo(settings.time_zone), key=key, shown=shown)
+    prepared = Prepared.of(pack, zone=ZoneInfo(settings.time_zone), key=key, shown=shown)
     listed = services_of(pack)
     catalogues = {profile: msgspec.json.encode(discovery(listed, profile)) for profile in PROFILES}
-    served = Served(evaluator, listed, catalogues, site.off, Attribution.of(pack))
+    served = Served(prepared, listed, catalogues, site.off, Attribution.of(pack))
     _last[:] = [(asked, served)]
     return served
 
@@ -104,7 +104,7 @@ def services_of(pack: Pack) -> list[dict[str, Any]]:
             "title": service.title,
             "description": service.description,
             "usageRequirements": service.usage_requirements,
-            "prefetch": {key: search.template for key, search in searches_of(pack, service).items()},
+            "prefetch": templates_of(pack, service),
         }
         for service in pack.services.values()
     ]
@@ -143,7 +143,7 @@ class Serving:
     def told(self) -> tuple[str, dict[str, bool], bool]:
         """What is served: the content's version, for each decision whether it is off, whether content was refused."""
         served = self._served
-        pack = served.evaluator.pack
+        pack = served.prepared.pack
         return pack.version, {name: name in served.off for name in pack.decisions}, bool(self.content_problem)
 
     def _stamps(self) -> tuple[_Stamp, _Stamp]:
@@ -179,7 +179,7 @@ class Serving:
         self._served, self._content, old = served, content, self._content
         shutil.rmtree(old.parent, ignore_errors=True)
         self.content_problem = ""
-        _log.info("content %s was taken up", served.evaluator.pack.version)
+        _log.info("content %s was taken up", served.prepared.pack.version)
 
     def _refuse_content(self, problem: str) -> None:
         self.content_problem, self._refused_at = problem, self._clock()

@@ -1,6 +1,6 @@
 """What the content declares to the chart: facts, searches, value sets, units. Imports the shared vocabulary only.
 
-``content`` builds these from YAML, ``chart`` reads patients by them (design rule 2: one declaration, many uses).
+``content`` builds these from YAML, ``chart`` reads patients by them (docs/decisions.md#rule-2).
 """
 
 from __future__ import annotations

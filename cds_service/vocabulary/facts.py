@@ -36,7 +36,7 @@ def exact(number: Exact | str) -> Exact:
 class Interval(msgspec.Struct, frozen=True):
     """A numeric value as the range it can lie in; ``None`` is an open horizon. A point is the common case.
 
-    Ends are exact rationals, so 25 x10^3/uL is 25 and never 24.999 (Z19, issue of terminology.md 4.1).
+    Ends are exact rationals, so 25 x10^3/uL is 25 and never 24.999 (Z19, docs/decisions.md#units).
     """
 
     low: Exact | None

@@ -8,9 +8,9 @@ import pytest
 
 from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
+from cds_service.content.prepared import template_words
 from cds_service.content.proof.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.content.proof.consistency import check, update_lock
-from cds_service.judge.suggestions import template_words
 from cds_service.packaged import packaged
 from cds_service.service.app import create_app
 from cds_service.settings import Settings

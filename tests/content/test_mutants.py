@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from cds_service.content.load import load_pack
+from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
 from cds_service.content.unary import parse_cell
-from cds_service.judge.cards import Evaluator
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import read_scenarios
 from tests.support.mutants import COUNTED, Watch, mutants, of_cell, rebuilt
@@ -26,10 +26,10 @@ MOST_OF_OTHERS = 0.05
 
 
 @pytest.fixture(scope="module")
-def at_a_site(evaluator):
+def at_a_site(prepared):
     """The content under a site's settings, which fill the value sets that ship empty (Z33)."""
     pack = load_pack(packaged("cards"), read_site(SITE / "site.toml"))
-    return Evaluator.prepare(pack, zone=evaluator.zone, key=evaluator.key)
+    return Prepared.of(pack, zone=prepared.zone, key=prepared.key)
 
 
 @pytest.fixture(scope="module")

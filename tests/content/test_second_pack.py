@@ -6,21 +6,21 @@ import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import msgspec
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from cds_service.content.load import load_pack
 from cds_service.content.model import INDICATORS
+from cds_service.content.needs import templates_of
+from cds_service.content.prepared import Prepared, template_words
 from cds_service.content.proof.consistency import check
-from cds_service.judge.evaluate import Evaluator, evaluate
-from cds_service.judge.suggestions import template_words
+from cds_service.judge.evaluate import evaluate
 from cds_service.protocol.faults import Fault
 from cds_service.replay.expectations import differences
-from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from cds_service.vocabulary.json_text import encode
 from tests.support.places import SECOND_PACK
 
 CARDS = SECOND_PACK / "cards"
@@ -29,7 +29,6 @@ ORDERS = [scenario for scenario in SCENARIOS if scenario.hook != "patient-view"]
 SHIPPED = re.compile(
     r"b12|cobal|cyano|hydroxo|mecobal|foli[ca]|folate|platelet|transfus|an[a]?emi|homocyst|oracle", re.I
 )
-ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 PERSON = "Patient/{{context.patientId}}"
 PROBLEMS = "Condition?patient={{context.patientId}}"
@@ -60,7 +59,7 @@ def call(web, services):
     """Posts a request to the service of its hook."""
 
     def send(request):
-        body = ENCODER.encode(request)
+        body = encode(request)
         return web.post(f"/cds-services/{services[request['hook']]['id']}", data=body, content_type="application/json")
 
     return send
@@ -78,11 +77,11 @@ def request_of(services):
 
 def judged_in(pack, scenario):
     """All that was decided on each order of a scenario; nothing for an error."""
-    evaluator = Evaluator.prepare(pack, zone=ZoneInfo("UTC"), key=b"a key for tests")
-    service = next(s for s in pack.services.values() if s.hook == scenario.hook)
-    body = ENCODER.encode(scenario.request(templates_of(pack, service)))
+    prepared = Prepared.of(pack, zone=ZoneInfo("UTC"), key=b"a key for tests")
+    service = pack.service_for(scenario.hook)
+    body = encode(scenario.request(templates_of(pack, service)))
     try:
-        answer = evaluate(evaluator, service, body, scenario.now)
+        answer = evaluate(prepared, service, body, scenario.now)
     except Fault:
         return (), []
     return answer.judged, answer.body["cards"]
@@ -237,7 +236,7 @@ def test_a_shadow_decision_is_judged_and_shown_to_nobody(second, call, request_o
         topics = [finding.topic for one in judged for finding in one.decided.cards]
         judged_somewhere |= "dailyCeilingOver" in topics
         assert all("dailyCeiling" in one.decided.fired for one in judged)
-        assert not any("SHADOW" in ENCODER.encode(card).decode() for card in cards)
+        assert not any("SHADOW" in encode(card).decode() for card in cards)
         assert "SHADOW" not in call(request_of(scenario)).text
     assert judged_somewhere
 

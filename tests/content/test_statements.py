@@ -9,8 +9,8 @@ from tests.support.places import ROOT
 
 
 @pytest.fixture(scope="module")
-def covered(evaluator):
-    return coverage(evaluator, read_scenarios(packaged("fixtures")))
+def covered(prepared):
+    return coverage(prepared, read_scenarios(packaged("fixtures")))
 
 
 def test_all_statements_and_settlements_are_there(covered):

@@ -23,10 +23,10 @@ PACKAGE = Path(cds_service.__file__).parent
 STEPS = {"protocol": "envelope", "chart": "chart", "content": "decide and render"}
 
 
-def counted(evaluator, body):
+def counted(prepared, body):
     """Function calls of one evaluation by the room whose code made them; the second one, when all is warm."""
-    service, now = evaluator.pack.services[SERVICE], datetime.now(UTC)
-    cards = evaluate(evaluator, service, body, now).body["cards"]
+    service, now = prepared.pack.services[SERVICE], datetime.now(UTC)
+    cards = evaluate(prepared, service, body, now).body["cards"]
     calls = Counter()
 
     def note(frame, event, argument):
@@ -38,7 +38,7 @@ def counted(evaluator, body):
     before = sys.getprofile()
     sys.setprofile(note)
     try:
-        evaluate(evaluator, service, body, now)
+        evaluate(prepared, service, body, now)
     finally:
         sys.setprofile(before)
     return calls, cards
@@ -60,8 +60,8 @@ COUNTS = {
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the counts are those of Python 3.11")
 @pytest.mark.parametrize("name", COUNTS)
-def test_no_step_costs_a_fifth_more(evaluator, sent, name):
-    calls, cards = counted(evaluator, sent[name])
+def test_no_step_costs_a_fifth_more(prepared, sent, name):
+    calls, cards = counted(prepared, sent[name])
     assert bool(cards) is name.startswith("relevant")
     too_many = {step: count for step, count in calls.items() if count > ALLOWED * COUNTS[name].get(step, 0)}
     assert too_many == {}
@@ -69,29 +69,29 @@ def test_no_step_costs_a_fifth_more(evaluator, sent, name):
     assert too_low == {}, "cheaper now: lower the counts, so that it stays so"
 
 
-def test_an_order_of_something_else_costs_the_same_whatever_was_prefetched(evaluator, sent):
-    small, large = (counted(evaluator, sent[f"irrelevant {size}"])[0].total() for size in ("8 KB", "80 KB"))
+def test_an_order_of_something_else_costs_the_same_whatever_was_prefetched(prepared, sent):
+    small, large = (counted(prepared, sent[f"irrelevant {size}"])[0].total() for size in ("8 KB", "80 KB"))
     assert small == large
 
 
-def test_cost_grows_with_the_number_of_results_and_no_faster(evaluator):
+def test_cost_grows_with_the_number_of_results_and_no_faster(prepared):
     """Z35: the slope of 1,000 to 4,000 results is that of 100 to 1,000."""
-    few, some, more = (counted(evaluator, many(number))[0].total() for number in (100, 1000, 4000))
+    few, some, more = (counted(prepared, many(number))[0].total() for number in (100, 1000, 4000))
     first, second = (some - few) / 900, (more - some) / 3000
     assert second <= first * 1.05
 
 
 @pytest.mark.parametrize("name", ["irrelevant 80 KB", "relevant 8 KB", "relevant 2.4 MB"])
-def test_a_call_leaves_no_garbage_behind(evaluator, sent, name):
+def test_a_call_leaves_no_garbage_behind(prepared, sent, name):
     """What a call decoded is freed with its answer: no cycle keeps a patient's record until a collection."""
-    service, now = evaluator.pack.services[SERVICE], datetime.now(UTC)
-    evaluate(evaluator, service, sent[name], now)
+    service, now = prepared.pack.services[SERVICE], datetime.now(UTC)
+    evaluate(prepared, service, sent[name], now)
     left = []
     gc.disable()
     try:
         for _ in range(5):  # other threads of the tests may leave something in one of them
             gc.collect()
-            evaluate(evaluator, service, sent[name], now)
+            evaluate(prepared, service, sent[name], now)
             left.append(gc.collect())
     finally:
         gc.enable()

@@ -20,12 +20,12 @@ def fastest(function, *arguments, rounds=15):
 
 
 @pytest.mark.parametrize("observations", [4000])
-def test_an_irrelevant_order_costs_a_fraction_of_decoding_its_body(evaluator, templates, observations):
-    service = evaluator.pack.services["vitamin-b12-order-select"]
+def test_an_irrelevant_order_costs_a_fraction_of_decoding_its_body(prepared, templates, observations):
+    service = prepared.pack.services["vitamin-b12-order-select"]
     irrelevant = body_with(templates, "atorvastatin", observations)
     relevant = body_with(templates, "hydroxocobalamin-im-three-weekly", observations)
     floor = fastest(msgspec.json.decode, irrelevant)
-    passed_over = fastest(evaluate, evaluator, service, irrelevant, NOW)
-    judged = fastest(evaluate, evaluator, service, relevant, NOW)
+    passed_over = fastest(evaluate, prepared, service, irrelevant, NOW)
+    judged = fastest(evaluate, prepared, service, relevant, NOW)
     assert passed_over < floor * 0.7
     assert judged > passed_over * 2

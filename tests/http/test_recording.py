@@ -13,21 +13,20 @@ import time
 from datetime import datetime, timedelta
 from urllib.request import Request, urlopen
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
+from cds_service.content.needs import templates_of
 from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
 from cds_service.recording.deidentify import Deidentifier, outcome
-from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from cds_service.vocabulary.json_text import encode
 
-ENCODER = msgspec.json.Encoder(decimal_format="number")
 SCENARIOS = list(read_scenarios(packaged("fixtures")))
 SELECT = "/cds-services/vitamin-b12-order-select"
 # Their point is one day of the calendar, or one year alone: no shift of whole weeks keeps that.
@@ -38,26 +37,26 @@ ON_THE_DAY = {
 }
 
 
-def decided(evaluator, service, body, now):
+def decided(prepared, service, body, now):
     try:
-        answer = evaluate(evaluator, service, ENCODER.encode(body), now)
+        answer = evaluate(prepared, service, encode(body), now)
     except Fault as fault:
         return f"{fault.status} {fault.path} {fault.text}"
-    return outcome(json.loads(ENCODER.encode(answer.body))["cards"])
+    return outcome(json.loads(encode(answer.body))["cards"])
 
 
 @pytest.mark.parametrize("key", [b"one key", b"another key"])
-def test_what_is_deidentified_is_decided_as_before(evaluator, key):
-    by = Deidentifier(evaluator.pack, key)
-    services = {service.hook: service for service in evaluator.pack.services.values()}
+def test_what_is_deidentified_is_decided_as_before(prepared, key):
+    by = Deidentifier(prepared.pack, key)
+    services = {service.hook: service for service in prepared.pack.services.values()}
     otherwise = set()
     for scenario in SCENARIOS:
         service = services[scenario.hook]
-        templates = templates_of(evaluator.pack, service)
-        body = json.loads(ENCODER.encode(scenario.request(templates)))
+        templates = templates_of(prepared.pack, service)
+        body = json.loads(encode(scenario.request(templates)))
         now = scenario.now + timedelta(days=by.days(body))
-        if decided(evaluator, service, by.request(body, templates), now) != decided(
-            evaluator, service, body, scenario.now
+        if decided(prepared, service, by.request(body, templates), now) != decided(
+            prepared, service, body, scenario.now
         ):
             otherwise.add(scenario.name)
     assert otherwise <= ON_THE_DAY
@@ -91,13 +90,13 @@ def planted(tree, name=""):
 
 
 @pytest.mark.parametrize("key", [b"one key"])
-def test_nothing_that_names_a_patient_is_left(evaluator, key):
-    by = Deidentifier(evaluator.pack, key)
-    services = {service.hook: service for service in evaluator.pack.services.values()}
+def test_nothing_that_names_a_patient_is_left(prepared, key):
+    by = Deidentifier(prepared.pack, key)
+    services = {service.hook: service for service in prepared.pack.services.values()}
     for scenario in SCENARIOS:
         service = services[scenario.hook]
-        templates = templates_of(evaluator.pack, service)
-        body = planted(json.loads(ENCODER.encode(scenario.request(templates))))
+        templates = templates_of(prepared.pack, service)
+        body = planted(json.loads(encode(scenario.request(templates))))
         body["fhirServer"] = f"https://{PLANTED}.example/fhir"
         body["fhirAuthorization"] = {"access_token": PLANTED, "subject": PLANTED}
         body["extension"] = {"x": PLANTED}
@@ -114,18 +113,18 @@ def test_nothing_that_names_a_patient_is_left(evaluator, key):
 
 
 @pytest.mark.parametrize("date", ["2026-11-20TZyxwvut", "2026-11-20T08:00 Zyxwvut", "2026-11-20T08:00:00Z, Zyxwvut"])
-def test_words_behind_a_date_are_not_kept(evaluator, request_for, date):
+def test_words_behind_a_date_are_not_kept(prepared, request_for, date):
     body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
     body["context"]["draftOrders"]["entry"][0]["resource"]["authoredOn"] = date
-    kept = json.dumps(Deidentifier(evaluator.pack, b"key").request(body, {}))
+    kept = json.dumps(Deidentifier(prepared.pack, b"key").request(body, {}))
     assert "Zyxwvut" not in kept
 
 
-def test_one_patient_is_the_same_everywhere_and_another_key_makes_another(evaluator):
+def test_one_patient_is_the_same_everywhere_and_another_key_makes_another(prepared):
     first, later = (s for s in SCENARIOS if s.name in ("platelets-and-im/sample", "platelets-and-im/zero"))
-    service = next(s for s in evaluator.pack.services.values() if s.hook == "order-select")
-    templates = templates_of(evaluator.pack, service)
-    by, other = Deidentifier(evaluator.pack, b"key"), Deidentifier(evaluator.pack, b"other")
+    service = prepared.pack.service_for("order-select")
+    templates = templates_of(prepared.pack, service)
+    by, other = Deidentifier(prepared.pack, b"key"), Deidentifier(prepared.pack, b"other")
     one, two = (by.request(s.request(templates), templates) for s in (first, later))
     assert one["context"]["patientId"] == two["context"]["patientId"] == one["prefetch"]["patient"]["id"]
     assert by.days(first.request(templates)) == by.days(later.request(templates)) < 0

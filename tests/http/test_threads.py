@@ -10,12 +10,11 @@ import sys
 
 from cds_service.service.app import create_app
 from cds_service.packaged import packaged
-from cds_service.replay.run import templates_of
+from cds_service.content.needs import templates_of
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.settings import Settings
 import msgspec
 
-encode = msgspec.json.Encoder(decimal_format="number").encode
 settings = Settings(loopback=True, key="tests", console="on", store="sqlite:///" + sys.argv[1])
 app = create_app(settings)
 client = app.test_client()

@@ -9,18 +9,17 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from cds_service.content.proof.consistency import update_lock
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from cds_service.vocabulary.json_text import encode
 from tests.support.places import SECOND_PACK
 
 TABLE = "examplol/decisions/levelAndNeedle/table.yaml"
 NEEDLE = next(s for s in read_scenarios(SECOND_PACK / "fixtures") if s.name == "level-and-needle/below")
-ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 @pytest.fixture
@@ -155,7 +154,7 @@ def test_every_answer_meanwhile_is_that_of_one_content(cards, serve):
     client = serve()
     services = {s["hook"]: s for s in client.get("/cds-services").json["services"]}
     service = services[NEEDLE.hook]
-    body = ENCODER.encode(NEEDLE.request(service["prefetch"], datetime.now(UTC)))
+    body = encode(NEEDLE.request(service["prefetch"], datetime.now(UTC)))
     said, stop = set(), threading.Event()
 
     def fire():

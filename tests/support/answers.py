@@ -22,27 +22,27 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from cds_service.content.load import load_pack
-from cds_service.judge.evaluate import Evaluator, evaluate
+from cds_service.content.needs import templates_of
+from cds_service.content.prepared import Prepared
+from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
 from cds_service.replay.cases import Case, read_cases
-from cds_service.replay.run import profile_of, templates_of
+from cds_service.replay.run import profile_of
+from cds_service.vocabulary.json_text import encode
 
 KEY = b"a key that is the same before and after"
 NOW = datetime.fromisoformat("2026-11-23T12:00:00Z")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 VERSION = re.compile(r"\b\d+\.\d+\.\d+\b")
-_json = msgspec.json.Encoder(decimal_format="number")
 
 
 def main(file: Path) -> None:
     """Writes the digest of every answer to ``file``."""
     fixtures = packaged("fixtures")
     pack = load_pack(packaged("cards"))
-    evaluator = Evaluator.prepare(pack, zone=ZoneInfo("Europe/Berlin"), key=KEY)
+    prepared = Prepared.of(pack, zone=ZoneInfo("Europe/Berlin"), key=KEY)
     services = {service.hook: service for service in pack.services.values()}
     cases = [*read_cases(fixtures, []), *read_cases(fixtures, [fixtures / "captured"], NOW)]
     digests: dict[str, str] = {}
@@ -50,7 +50,7 @@ def main(file: Path) -> None:
         profile = profile_of(case, pack)
         for variation, hook, request in variations(case, {h: templates_of(pack, s) for h, s in services.items()}):
             try:
-                answer = evaluate(evaluator, services[hook], _json.encode(request), case.now, profile)
+                answer = evaluate(prepared, services[hook], encode(request), case.now, profile)
                 status, body = 200, answer.body
             except Fault as fault:
                 status, body = fault.status, fault.outcome()
@@ -87,7 +87,7 @@ def at_hook(request: Mapping[str, Any], hook: str) -> dict[str, Any]:
 
 def digest(status: int, body: Mapping[str, Any]) -> str:
     """What is left of an answer when uuids and the versions of the content are taken out."""
-    said = UUID.sub("uuid", _json.encode(body).decode())
+    said = UUID.sub("uuid", encode(body).decode())
     return hashlib.sha256(f"{status} {VERSION.sub('version', said)}".encode()).hexdigest()
 
 

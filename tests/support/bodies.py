@@ -56,7 +56,7 @@ def _scenario() -> Scenario:
 
 
 def _sample() -> dict[str, Any]:
-    pack = prepare(Settings(loopback=True), b"\0" * 32).evaluator.pack
+    pack = prepare(Settings(loopback=True), b"\0" * 32).prepared.pack
     templates = next(service["prefetch"] for service in services_of(pack) if service["id"] == SERVICE)
     return _scenario().request(templates, datetime.now(UTC))
 

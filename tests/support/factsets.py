@@ -47,7 +47,7 @@ def random_sets(table: Table, count: int, chance: random.Random) -> list[tuple[i
 
 
 def our_rules(pack: Pack, table: Table, sets) -> list[list[str]]:
-    """What our evaluator says: the ids of the rules that fire for each set."""
+    """What our prepared says: the ids of the rules that fire for each set."""
     values = Values(replace(pack, decisions={}), OrderFacts({}, []))
     return [[rule.id for rule in values.rules(table.decision, table.facts(chosen))] for chosen in sets]
 

@@ -18,20 +18,20 @@ import msgspec
 
 from cds_service.content.decide import OrderFacts, Values
 from cds_service.content.model import Decision, Outcome, Pack, Rule
+from cds_service.content.prepared import Prepared
 from cds_service.content.proof.coverage import findings
 from cds_service.content.unary import Cell
 from cds_service.fhir.quantities import spell
-from cds_service.judge.evaluate import Evaluator
 from cds_service.replay.run import in_process
 from cds_service.replay.scenarios import Scenario
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Fact, Interval
+from cds_service.vocabulary.json_text import encode
 
 # What the issue counts: a rule taken out, a threshold moved, an indicator swapped.
 COUNTED = ("rule", "threshold", "indicator")
 _SWAPPED = {"critical": ("warning",), "warning": ("critical", "info"), "info": ("warning",)}
 _PROOF = "proof"
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,7 +232,7 @@ class _Prepared:
 
     def request(self, templates: Mapping[str, str]) -> msgspec.Raw:
         if not self.written:
-            self.written.append(msgspec.Raw(_encode(self.scenario.request(templates))))
+            self.written.append(msgspec.Raw(encode(self.scenario.request(templates))))
         return self.written[0]
 
 
@@ -252,10 +252,10 @@ class Watch:
     under a mutant if some table it asked answers otherwise, so no other scenario is fired at it.
     """
 
-    def __init__(self, evaluator: Evaluator, scenarios: Iterable[Scenario]) -> None:
-        self._evaluator = evaluator
+    def __init__(self, prepared: Prepared, scenarios: Iterable[Scenario]) -> None:
+        self._evaluator = prepared
         self._scenarios = [_Prepared(scenario) for scenario in scenarios]
-        self._asked: dict[str, dict[Any, _Asked]] = {name: {} for name in evaluator.pack.decisions}
+        self._asked: dict[str, dict[Any, _Asked]] = {name: {} for name in prepared.pack.decisions}
         self._record()
 
     def caught_by(self, mutant: Mutant) -> str:

@@ -1,4 +1,4 @@
-"""Doses and schedules are understood, whatever shape they come in (terminology.md 7.4 to 7.6)."""
+"""Doses and schedules are understood, whatever shape they come in (docs/decisions.md#timing)."""
 
 from decimal import Decimal
 from fractions import Fraction

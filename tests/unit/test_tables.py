@@ -1,4 +1,4 @@
-"""Cells and tables: grammar, ranges, and a second, deliberately naive evaluator that must agree."""
+"""Cells and tables: grammar, ranges, and a second, deliberately naive prepared that must agree."""
 
 import random
 from fractions import Fraction

@@ -15,7 +15,7 @@ from cds_service.vocabulary.facts import Interval, Reason
 
 UNITS = yaml.safe_load((packaged("cards") / "vitamin-b12/units.yaml").read_text())
 UCUM = "http://unitsofmeasure.org"
-# grams per mole, computed from the molecular formula (terminology.md section 4)
+# grams per mole, computed from the molecular formula (docs/decisions.md#units)
 MOLAR = {"vitamin-b12": 1355.39, "creatinine": 113.12, "homocysteine": 135.18}
 
 

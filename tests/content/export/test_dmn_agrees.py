@@ -1,4 +1,4 @@
-"""An independent FEEL engine evaluates the exported DMN and agrees with our evaluator, cell by cell."""
+"""An independent FEEL engine evaluates the exported DMN and agrees with our prepared, cell by cell."""
 
 import random
 from dataclasses import replace

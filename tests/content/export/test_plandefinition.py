@@ -1,4 +1,4 @@
-"""The exported FHIR resources: valid, cited, stable, and with conditions that agree with our evaluator."""
+"""The exported FHIR resources: valid, cited, stable, and with conditions that agree with our prepared."""
 
 import json
 import random

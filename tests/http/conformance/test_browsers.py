@@ -1,4 +1,4 @@
-"""Browser clients and tokens while authentication is off (conformance section 10, settlement Z26)."""
+"""Browser clients and tokens while authentication is off (docs/conformance.md#security, Z26)."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ CALLS = [(client, name, expected) for client, calls in CLIENTS.items() for name,
 CASES = [case for client in CLIENTS for case in read_cases(packaged("fixtures"), [FOLDER / client])]
 
 
-def cards(evaluator, client, name, profile) -> list[dict[str, Any]]:
+def cards(prepared, client, name, profile) -> list[dict[str, Any]]:
     body = (FOLDER / client / f"{name}.json").read_bytes()
     hook = json.loads(body)["hook"]
-    service = next(s for s in evaluator.pack.services.values() if s.hook == hook)
-    answer: list[dict[str, Any]] = evaluate(evaluator, service, body, NOW, profile).body["cards"]
+    service = prepared.pack.service_for(hook)
+    answer: list[dict[str, Any]] = evaluate(prepared, service, body, NOW, profile).body["cards"]
     return answer
 
 
@@ -38,8 +38,8 @@ def test_every_captured_request_has_an_expectation_and_no_other():
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_captured_request_is_answered_as_expected(evaluator, case):
-    result = in_process(evaluator)(case)
+def test_a_captured_request_is_answered_as_expected(prepared, case):
+    result = in_process(prepared)(case)
     assert result.is_expected
     assert result.differences == []
     for card in result.cards:
@@ -50,9 +50,9 @@ def test_a_captured_request_is_answered_as_expected(evaluator, case):
 
 
 @pytest.mark.parametrize(("client", "name"), [(c, n) for c, n, e in CALLS if "status" not in e])
-def test_V_04_every_client_is_told_the_same(evaluator, client, name):
+def test_V_04_every_client_is_told_the_same(prepared, client, name):
     def said(profile):
-        return [(card["summary"], card["indicator"]) for card in cards(evaluator, client, name, profile)]
+        return [(card["summary"], card["indicator"]) for card in cards(prepared, client, name, profile)]
 
     assert said(Profile("epic")) == said(Profile("3.0")) == said(Profile("sandbox")) == said(COMMON)
 

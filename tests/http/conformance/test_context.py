@@ -1,4 +1,4 @@
-"""What the context of order-select holds (conformance section 4)."""
+"""What the context of order-select holds (docs/conformance.md#contexts-of-order-select-order-sign-and-patient-view)."""
 
 from __future__ import annotations
 

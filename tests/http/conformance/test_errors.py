@@ -1,4 +1,4 @@
-"""Errors (conformance section 8)."""
+"""Errors (docs/conformance.md#errors)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feedback (conformance section 9): what is accepted, what is refused, what is kept of it and whose it is."""
+"""Feedback (docs/conformance.md#feedback): what is accepted, what is refused, what is kept of it and whose it is."""
 
 from __future__ import annotations
 

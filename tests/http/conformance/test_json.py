@@ -1,4 +1,4 @@
-"""JSON and HTTP basics (conformance section 1)."""
+"""JSON and HTTP basics (docs/conformance.md#json-and-http)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may arrive under a prefetch key (conformance section 5.2)."""
+"""What may arrive under a prefetch key (docs/conformance.md#prefetch)."""
 
 from __future__ import annotations
 

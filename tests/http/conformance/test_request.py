@@ -1,4 +1,4 @@
-"""The envelope of a call (conformance section 3)."""
+"""The envelope of a call (docs/conformance.md#requests)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cards, suggestions and actions over every patient and every draft of the fixtures (conformance section 7)."""
+"""Cards, suggestions and actions over every patient and every draft of the fixtures (docs/conformance.md#responses)."""
 
 from __future__ import annotations
 

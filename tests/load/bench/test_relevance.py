@@ -33,13 +33,13 @@ def body_with(templates, draft, observations):
 
 @pytest.mark.parametrize("observations", [40, 4000])
 @pytest.mark.parametrize("what", ["floor", "irrelevant", "relevant"])
-def test_cost_of_a_call(benchmark, evaluator, templates, observations, what):
+def test_cost_of_a_call(benchmark, prepared, templates, observations, what):
     draft = "hydroxocobalamin-im-three-weekly" if what == "relevant" else "atorvastatin"
     body = body_with(templates, draft, observations)
-    service = evaluator.pack.services["vitamin-b12-order-select"]
+    service = prepared.pack.services["vitamin-b12-order-select"]
     benchmark.group = f"{observations} results"
     if what == "floor":
         benchmark(msgspec.json.decode, body)
     else:
-        answer = benchmark(evaluate, evaluator, service, body, NOW)
+        answer = benchmark(evaluate, prepared, service, body, NOW)
         assert bool(answer.body["cards"]) is (what == "relevant")

@@ -23,8 +23,8 @@ def sent():
 
 @pytest.mark.parametrize("body", ["relevant 8 KB", "relevant 80 KB"])
 @pytest.mark.parametrize("step", ["whole", "envelope", "relevance", "chart", "decide", "render"])
-def test_cost_of_a_step(benchmark, evaluator, sent, body, step):
-    pack, now, raw = evaluator.pack, datetime.now(UTC), sent[body]
+def test_cost_of_a_step(benchmark, prepared, sent, body, step):
+    pack, now, raw = prepared.pack, datetime.now(UTC), sent[body]
     service = pack.services[SERVICE]
     request = decode_request(raw, service.hook)
     orders = relevant_orders(pack, request)
@@ -32,7 +32,7 @@ def test_cost_of_a_step(benchmark, evaluator, sent, body, step):
     idle = bystanders(pack, drafts)
 
     def read():
-        chart = Chart(request.patient_id, request.prefetch, now, evaluator.zone)
+        chart = Chart(request.patient_id, request.prefetch, now, prepared.zone)
         facts = patient_facts(pack.facts, chart)
         for name in facts:
             assert facts[name]
@@ -40,9 +40,9 @@ def test_cost_of_a_step(benchmark, evaluator, sent, body, step):
 
     chart, facts = read()
     judged = judge(pack, service, chart, facts, drafts, orders, idle)
-    call = Call(evaluator, service, request, chart, facts, judged, idle=idle)
+    call = Call(prepared, service, request, chart, facts, judged, idle=idle)
     steps = {
-        "whole": lambda: evaluate(evaluator, service, raw, now).body["cards"],
+        "whole": lambda: evaluate(prepared, service, raw, now).body["cards"],
         "envelope": lambda: draft_nodes(decode_request(raw, service.hook)),
         "relevance": lambda: relevant_orders(pack, request),
         "chart": read,

@@ -11,17 +11,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import jsonschema
-import msgspec
 
 from cds_service.content.load import load_pack
 from cds_service.content.model import Service
-from cds_service.judge.evaluate import Answer, Evaluator, evaluate
+from cds_service.content.needs import templates_of
+from cds_service.content.prepared import Prepared
+from cds_service.judge.evaluate import Answer, evaluate
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
-from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.vocabulary.facts import Evidence, State
+from cds_service.vocabulary.json_text import encode
 from tests.load.fuzz.mutating import mutated
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -29,22 +30,21 @@ _FINAL = ("final", "amended", "corrected")
 _KINDS = ("Observation", "Condition", "Procedure", "AllergyIntolerance", "MedicationAdministration")
 _REFUSED = (400, 412, 422)
 _PROFILES = (Profile(), Profile("3.0"), Profile("epic"), Profile("sandbox"))
-_json = msgspec.json.Encoder(decimal_format="number")
 _RESPONSE = jsonschema.Draft202012Validator(
     json.loads((packaged("cards").parent / "cds_service/protocol/schemas/response.json").read_text(encoding="utf-8"))
 )
 
 
 @cache
-def evaluator() -> Evaluator:
-    return Evaluator.prepare(load_pack(packaged("cards")), zone=ZoneInfo("UTC"), key=b"a key for tests")
+def prepared() -> Prepared:
+    return Prepared.of(load_pack(packaged("cards")), zone=ZoneInfo("UTC"), key=b"a key for tests")
 
 
 @cache
 def requests() -> tuple[tuple[Service, bytes], ...]:
     """Requests to begin with: every scenario, and every captured one that is for a hook of ours."""
-    services = {service.hook: service for service in evaluator().pack.services.values()}
-    asked = {hook: templates_of(evaluator().pack, service) for hook, service in services.items()}
+    services = {service.hook: service for service in prepared().pack.services.values()}
+    asked = {hook: templates_of(prepared().pack, service) for hook, service in services.items()}
     found = [
         (services[scenario.hook], json.dumps(scenario.request(asked[scenario.hook], NOW)).encode())
         for scenario in read_scenarios(packaged("fixtures"))
@@ -71,14 +71,14 @@ def answered_well(service: Service, body: bytes, profile: Profile = Profile()) -
         Exception: a 500.
     """
     try:
-        answer = evaluate(evaluator(), service, body, NOW, profile)
+        answer = evaluate(prepared(), service, body, NOW, profile)
     except Fault as fault:
         assert fault.status in _REFUSED, fault
         _names_a_place(fault, body)
         return None
     for defect in answer.defects:
         raise defect.error
-    encoded = _json.encode(answer.body)
+    encoded = encode(answer.body)
     said = json.loads(encoded.decode("utf-8"), parse_constant=_no_constant)
     problems = [f"{error.json_path}: {error.message[:200]}" for error in _RESPONSE.iter_errors(said)]
     assert not problems, problems
@@ -92,7 +92,7 @@ def answered_well(service: Service, body: bytes, profile: Profile = Profile()) -
 
 def _names_a_place(fault: Fault, body: bytes) -> None:
     """Every error but that of a body that is no JSON object at all."""
-    outcome = json.loads(_json.encode(fault.outcome()))
+    outcome = json.loads(encode(fault.outcome()))
     assert outcome["resourceType"] == "OperationOutcome"
     if not fault.path:
         assert fault.text in (
@@ -123,7 +123,7 @@ def _shows_only_what_was_sent(answer: Answer, body: bytes) -> None:
                     continue
                 for evidence in fact.evidence:
                     kind = evidence.reference.partition("/")[0]
-                    computed = evaluator().pack.facts[name].kind in ("derived", "flag")  # not from its number
+                    computed = prepared().pack.facts[name].kind in ("derived", "flag")  # not from its number
                     if kind == "Observation" and evidence.number and not computed:
                         held = [r for r in resources if _is_result(r, evidence, sent["context"]["patientId"])]
                         assert held, (name, evidence)

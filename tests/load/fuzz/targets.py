@@ -93,7 +93,7 @@ def number(random: Random) -> None:
 
 
 def quantity(random: Random) -> None:
-    pack = holding.evaluator().pack
+    pack = holding.prepared().pack
     analytes = [fact.analyte for fact in pack.facts.values() if fact.analyte is not None]
     analyte = random.choice(analytes)
     units = (*analyte.factors, "K/uL", "G/L", "", "%", "mg/dL")

@@ -21,8 +21,8 @@ from flask.testing import FlaskClient
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from cds_service.content.load import load_pack
+from cds_service.content.needs import templates_of
 from cds_service.packaged import packaged
-from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
@@ -88,7 +88,7 @@ def right_call() -> Mapping[str, Any]:
     """A call that is answered with a card today."""
     pack = load_pack(packaged("cards"))
     scenario = next(one for one in read_scenarios(packaged("fixtures")) if one.name == _SCENARIO)
-    service = next(one for one in pack.services.values() if one.hook == scenario.hook)
+    service = pack.service_for(scenario.hook)
     return scenario.request(templates_of(pack, service), datetime.now(UTC))
 
 

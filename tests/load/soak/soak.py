@@ -34,16 +34,18 @@ from joserfc.jwk import ECKey
 from sqlalchemy import select
 
 from cds_service.content.load import load_pack
-from cds_service.judge.evaluate import Evaluator, evaluate
+from cds_service.content.needs import templates_of
+from cds_service.content.prepared import Prepared
+from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
-from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import SAMPLE, Scenario, read_scenarios, search
 from cds_service.settings import Settings
 from cds_service.store import tables
 from cds_service.store.database import open_engine, read_url, reading
 from cds_service.vocabulary.fetched import Fetched, FetchProblem
+from cds_service.vocabulary.json_text import encode
 from tests.support.fhir_stub import Asked, Stub, records, saying
 from tests.support.finds import table
 from tests.support.servers import PostgreSQL, Service, children, postgresql_programs
@@ -54,7 +56,6 @@ KEY = "a key for the soak"
 _BASE = "https://cds.example/b12"
 _FETCHED = "platelets"  # the prefetch key that is left to be fetched
 _GROWTH_BYTES = 50_000_000  # of memory that may come with caches and more threads
-_json = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Mix:
 
     def __init__(self, fhir: str, now: datetime, sample: int) -> None:
         pack = load_pack(packaged("cards"))
-        self._evaluator = Evaluator.prepare(pack, zone=ZoneInfo("UTC"), key=Settings(key=KEY).uuid_key() or b"")
+        self._evaluator = Prepared.of(pack, zone=ZoneInfo("UTC"), key=Settings(key=KEY).uuid_key() or b"")
         self._profile, self._now = Profile("2.0", {}, ISSUER), now
         services = {service.hook: service for service in pack.services.values()}
         asked = {hook: templates_of(pack, service) for hook, service in services.items()}
@@ -116,8 +117,8 @@ class Mix:
         try:
             answer = evaluate(self._evaluator, service, body, self._now, self._profile, fetch)
         except Fault as fault:
-            return fault.status, json.loads(_json.encode(fault.outcome()))
-        return 200, json.loads(_json.encode(answer.body))
+            return fault.status, json.loads(encode(fault.outcome()))
+        return 200, json.loads(encode(answer.body))
 
     def _complete(self, service: Any, call: Mapping[str, Any]) -> Sent:
         body = json.dumps(call).encode()

@@ -1,4 +1,4 @@
-"""What is fetched, when, and how: prefetch is a hint, and the FHIR server fills the rest (sections 5.2 and 6)."""
+"""What is fetched, when, and how: the server fills what prefetch left out (docs/conformance.md#fhir-access)."""
 
 from __future__ import annotations
 
@@ -402,7 +402,7 @@ def test_Z21_what_was_fetched_and_found_nothing_is_absent_and_never_412(call, ca
     assert "imPlateletsNotChecked" not in [card["source"]["topic"]["code"] for card in cards]
 
 
-# --- defects of others, that we do not have (field.md 1.3) -------------------------------------------------------
+# --- defects of others, that we do not have -------------------------------------------------------
 
 
 def test_peers_a_failed_query_is_not_an_empty_one(call, request_for, assert_outcome):

@@ -9,15 +9,14 @@ import sys
 import time
 from datetime import datetime
 
-import msgspec
 import requests
 from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import read_scenarios
+from cds_service.vocabulary.json_text import encode
 
-ENCODER = msgspec.json.Encoder(decimal_format="number")
 SCENARIOS = list(read_scenarios(packaged("fixtures")))
 SELECT = "/cds-services/vitamin-b12-order-select"
 
@@ -30,7 +29,7 @@ def test_serve_records_what_it_fetched_too_and_warns(tmp_path, fhir_stores):
     for resource in scenario.record(today):
         put = requests.put(
             f"{base}/{resource['resourceType']}/{resource['id']}",
-            data=ENCODER.encode(resource),
+            data=encode(resource),
             headers={"Content-Type": "application/fhir+json"},
             timeout=10,
         )
@@ -56,7 +55,7 @@ def test_serve_records_what_it_fetched_too_and_warns(tmp_path, fhir_stores):
             body = scenario.request({}, today) | {"fhirServer": base}
             answer = requests.post(
                 f"http://127.0.0.1:{port}{SELECT}",
-                data=ENCODER.encode(body),
+                data=encode(body),
                 headers={"Content-Type": "application/json"},
                 timeout=20,
             )

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import msgspec
 import pytest
 import requests
 
-from cds_service.judge.cards import Evaluator
+from cds_service.content.needs import templates_of
+from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
-from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import Scenario, read_scenarios
 from cds_service.vocabulary.fetched import Fetch
+from cds_service.vocabulary.json_text import encode
 
-ENCODER = msgspec.json.Encoder(decimal_format="number")
 SCENARIOS = list(read_scenarios(packaged("fixtures")))
 NOT_FOUND = "a search by patient does not find what does not name the patient by the reference that is searched for"
 NUMBERS = "this server, in JavaScript, writes 25.0 as 25; the card says the number as sent"
@@ -60,7 +59,7 @@ def load(loader: requests.Session, stores: str, scenario: Scenario) -> str:
         {"resource": r, "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}}
         for r in scenario.resources
     ]
-    body = ENCODER.encode({"resourceType": "Bundle", "type": "batch", "entry": entries})
+    body = encode({"resourceType": "Bundle", "type": "batch", "entry": entries})
     for kind in ("fhir", "unchecked"):
         base = f"{stores}/{name}/{kind}"
         answer = loader.post(base, data=body, headers={"Content-Type": "application/fhir+json"}, timeout=10)
@@ -71,28 +70,28 @@ def load(loader: requests.Session, stores: str, scenario: Scenario) -> str:
     raise AssertionError(f"{scenario.name} cannot be loaded: {answer.text[:1000]}")
 
 
-def answer(evaluator: Evaluator, scenario: Scenario, request: dict, fetch: Fetch | None = None) -> bytes:
-    service = next(s for s in evaluator.pack.services.values() if s.hook == scenario.hook)
+def answer(prepared: Prepared, scenario: Scenario, request: dict, fetch: Fetch | None = None) -> bytes:
+    service = prepared.pack.service_for(scenario.hook)
     try:
-        return ENCODER.encode(evaluate(evaluator, service, ENCODER.encode(request), scenario.now, fetch=fetch).body)
+        return encode(evaluate(prepared, service, encode(request), scenario.now, fetch=fetch).body)
     except Fault as fault:
-        return ENCODER.encode({"status": fault.status} | fault.outcome())
+        return encode({"status": fault.status} | fault.outcome())
 
 
 @pytest.mark.parametrize("scenario", ALIKE, ids=lambda s: s.name)
-def test_PF_12_a_scenario_without_prefetch_gives_the_same_cards(evaluator, fhir_stores, loader, client, scenario):
+def test_PF_12_a_scenario_without_prefetch_gives_the_same_cards(prepared, fhir_stores, loader, client, scenario):
     """By its own hook; for one scenario of each patient by the other hooks too."""
     base = load(loader, fhir_stores, scenario)
     allowed = AllowedServers.of([], open_bases=[base])
-    for service in evaluator.pack.services.values():
+    for service in prepared.pack.services.values():
         if service.hook != scenario.hook and scenario not in FIRST_OF_PATIENT:
             continue
         by_hook = replace(scenario, hook=service.hook)
-        request = by_hook.request(templates_of(evaluator.pack, service))
-        prefetched = answer(evaluator, by_hook, request)
+        request = by_hook.request(templates_of(prepared.pack, service))
+        prefetched = answer(prepared, by_hook, request)
         del request["prefetch"]
         request["fhirServer"] = base
-        assert answer(evaluator, by_hook, request, client.within_budget(allowed)) == prefetched, service.hook
+        assert answer(prepared, by_hook, request, client.within_budget(allowed)) == prefetched, service.hook
 
 
 def test_the_scenarios_left_out_are_the_ones_listed():

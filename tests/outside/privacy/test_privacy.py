@@ -19,8 +19,8 @@ import pytest
 import requests
 from joserfc.jwk import ECKey
 
+from cds_service.content.needs import templates_of
 from cds_service.packaged import packaged
-from cds_service.replay.run import templates_of
 from cds_service.replay.scenarios import read_scenarios
 from tests.support.collector import Collector
 from tests.support.fhir_stub import Stub, bundle, saying

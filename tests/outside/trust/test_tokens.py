@@ -1,4 +1,4 @@
-"""Tokens that are in order, and what each rule of the specification lets through (conformance section 10)."""
+"""Tokens that are in order, and what each rule of the specification lets through (docs/conformance.md#security)."""
 
 from __future__ import annotations
 

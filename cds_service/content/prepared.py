@@ -1,0 +1,43 @@
+"""Content made ready to answer with: what is the same for every call is worked out once, at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from cds_service.content.model import Pack, TemplateWords
+from cds_service.content.needs import searches_of
+from cds_service.fhir.wording import orders_words
+from cds_service.vocabulary.declarations import Search
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A pack and the settings that answers depend on.
+
+    ``zone`` is the hospital's time zone, ``key`` makes uuids (Z18). ``shown`` is false where unreviewed content runs
+    as shadow: it is evaluated and counted, and its cards are shown to nobody (Z15). ``regimens`` are the order
+    templates in words by their id, ``searches`` what each service reads by the service's id.
+    """
+
+    pack: Pack
+    zone: tzinfo
+    key: bytes
+    shown: bool = True
+    regimens: Mapping[str, TemplateWords] = field(default_factory=dict)
+    searches: Mapping[str, tuple[Search, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pack: Pack, *, zone: tzinfo, key: bytes, shown: bool = True) -> Prepared:
+        """``pack`` made ready."""
+        searches = {service.id: tuple(searches_of(pack, service).values()) for service in pack.services.values()}
+        return cls(pack, zone, key, shown, template_words(pack), searches)
+
+
+def template_words(pack: Pack) -> dict[str, TemplateWords]:
+    """Every order template in words, by its id."""
+    return {
+        template.id: TemplateWords(template.name, orders_words(dict(template.resource)))
+        for template in pack.templates.values()
+    }
