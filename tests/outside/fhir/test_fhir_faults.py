@@ -191,10 +191,10 @@ def test_FA_09_PF_21_whatever_a_server_answers_there_is_a_clear_answer_in_time(c
     behaviour, why = ANSWERS[kind]
     with Stub(behaviour) as bad, Stub(saying(bundle())) as good, ThreadPoolExecutor(2) as together:
         calls = [together.submit(call, bad.base), together.submit(call, good.base, BUDGET / 4)]
-        (answer, took), (other, other_took) = (one.result(timeout=20) for one in calls)
-    said = json.dumps(assert_outcome(answer, 412, "prefetch.platelets"))
+        (answer, took), (other, other_took) = (each.result(timeout=20) for each in calls)
+    outcome_text = json.dumps(assert_outcome(answer, 412, "prefetch.platelets"))
     # A machine that does other things may be too slow for what ends by itself.
-    assert why in said or TOO_LATE in said, said
+    assert why in outcome_text or TOO_LATE in outcome_text, outcome_text
     assert took < BUDGET + SLACK
     assert other.status_code == 200, other.text
     assert other_took < BUDGET + SLACK
@@ -230,8 +230,8 @@ def test_FA_09_a_name_that_does_not_resolve(request_for, assert_outcome):
     body |= {"fhirServer": server, "fhirAuthorization": {"access_token": "lent"}}
     began = time.perf_counter()
     answer = client.post(ORDER_SELECT, data=json.dumps(body), content_type="application/json")
-    said = json.dumps(assert_outcome(answer, 412, "prefetch.platelets"))
-    assert FAILED in said or TOO_LATE in said
+    outcome_text = json.dumps(assert_outcome(answer, 412, "prefetch.platelets"))
+    assert FAILED in outcome_text or TOO_LATE in outcome_text
     assert time.perf_counter() - began < BUDGET + SLACK
 
 
@@ -290,7 +290,7 @@ def test_FA_09_searches_are_fetched_at_the_same_time(fhir):
 
     with Stub(answer) as stub:
         searches = [Search(f"key{number}", "Observation", f"Observation?x={number}") for number in range(11)]
-        assert all(found.raw is not None for found in fetching(fhir, stub, *searches).values())
+        assert all(fetched.raw is not None for fetched in fetching(fhir, stub, *searches).values())
 
 
 def test_FA_09_one_search_that_hangs_does_not_hold_up_the_others():
@@ -299,9 +299,9 @@ def test_FA_09_one_search_that_hangs_does_not_hold_up_the_others():
 
     client = FhirClient(FetchLimits(seconds=0.5))
     with Stub(answer) as stub:
-        found = fetching(client, stub, Search("hang", "X", "X?hang=1"), SEARCH)
-        assert found["platelets"].raw is not None
-        assert (found["hang"].raw, found["hang"].problem) == (None, FetchProblem.TOO_LATE)
+        fetched = fetching(client, stub, Search("hang", "X", "X?hang=1"), SEARCH)
+        assert fetched["platelets"].raw is not None
+        assert (fetched["hang"].raw, fetched["hang"].problem) == (None, FetchProblem.TOO_LATE)
     client.close()
 
 
@@ -314,9 +314,9 @@ def test_FA_09_first_pages_are_kept_if_a_later_one_comes_too_late():
 
     client = FhirClient(FetchLimits(seconds=0.5))
     with Stub(answer) as stub:
-        found = fetching(client, stub, Search("x", "X", "X?patient={{context.patientId}}"))["x"]
-        assert found.raw is not None
-        assert json.loads(bytes(found.raw))["link"][0]["relation"] == "next"
+        fetched = fetching(client, stub, Search("x", "X", "X?patient={{context.patientId}}"))["x"]
+        assert fetched.raw is not None
+        assert json.loads(bytes(fetched.raw))["link"][0]["relation"] == "next"
     client.close()
 
 

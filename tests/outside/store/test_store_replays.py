@@ -18,8 +18,8 @@ from cds_service.store.used_tokens import UsedTokensInDatabase
 def replays(store_url):
     made = [UsedTokensInDatabase(store_url), UsedTokensInDatabase(store_url)]
     yield made
-    for one in made:
-        one.close()
+    for used_tokens in made:
+        used_tokens.close()
 
 
 def soon():
@@ -27,17 +27,17 @@ def soon():
 
 
 def test_SEC_14_Z28_a_token_is_good_once_and_for_the_same_call_again(replays):
-    one, other = replays
-    assert one.accept_use("iss", "jti", "call", soon())
-    assert one.accept_use("iss", "jti", "call", soon()) and other.accept_use("iss", "jti", "call", soon())
-    assert not one.accept_use("iss", "jti", "another call", soon())
-    assert not other.accept_use("iss", "jti", "another call", soon())
-    assert other.accept_use("iss", "jti", "call", soon())
+    first, second = replays
+    assert first.accept_use("iss", "jti", "call", soon())
+    assert first.accept_use("iss", "jti", "call", soon()) and second.accept_use("iss", "jti", "call", soon())
+    assert not first.accept_use("iss", "jti", "another call", soon())
+    assert not second.accept_use("iss", "jti", "another call", soon())
+    assert second.accept_use("iss", "jti", "call", soon())
 
 
 def test_SEC_14_issuers_do_not_share_their_tokens(replays):
-    one, other = replays
-    assert one.accept_use("a", "jti", "1", soon()) and other.accept_use("b", "jti", "2", soon())
+    first, second = replays
+    assert first.accept_use("a", "jti", "1", soon()) and second.accept_use("b", "jti", "2", soon())
 
 
 def test_SEC_14_of_many_at_once_one_wins(replays):
@@ -57,10 +57,10 @@ def test_SEC_14_of_many_at_once_one_wins(replays):
 
 
 def test_SEC_14_what_has_expired_is_removed(replays, store_url):
-    one, _ = replays
-    assert one.accept_use("iss", "old", "call", time.time() - 10)
-    one._sweep_at = 0.0
-    assert one.accept_use("iss", "new", "call", soon())
+    first, _ = replays
+    assert first.accept_use("iss", "old", "call", time.time() - 10)
+    first._sweep_at = 0.0
+    assert first.accept_use("iss", "new", "call", soon())
     engine = open_engine(read_url(store_url))
     with engine.connect() as connection:
         assert len(list(connection.execute(token.select()))) == 1
@@ -70,8 +70,8 @@ def test_SEC_14_what_has_expired_is_removed(replays, store_url):
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(issuer=st.text(max_size=300), jti=st.text(max_size=300))
 def test_SEC_14_any_text_is_a_jti(replays, issuer, jti):
-    one, _ = replays
-    assert one.accept_use(issuer, jti, "call", soon())
+    first, _ = replays
+    assert first.accept_use(issuer, jti, "call", soon())
 
 
 def test_a_store_that_is_down_is_said(tmp_path):

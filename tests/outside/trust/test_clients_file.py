@@ -43,7 +43,7 @@ def test_the_schema_knows_the_algorithms_and_profiles_of_the_code():
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "message"),
     [
         ('profile = "fhir"', 6, "'fhir' is not one of"),
         ('algorithms = ["HS256"]', 6, "'HS256' is not one of"),
@@ -62,16 +62,16 @@ def test_the_schema_knows_the_algorithms_and_profiles_of_the_code():
         ("tenants = [", 1, "Invalid value"),
     ],
 )
-def test_faults_are_named_with_file_and_line(clients_file, text, line, said):
+def test_faults_are_named_with_file_and_line(clients_file, text, line, message):
     path = clients_file(text)
     with pytest.raises(ClientsError) as caught:
         read_clients(path)
     assert f"{path}:{line}: clients: " in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("", "clients/ehr: no keys: one of"),
         ('jwks-file = "none.json"', "No such file"),
@@ -80,10 +80,10 @@ def test_faults_are_named_with_file_and_line(clients_file, text, line, said):
         ('jwks-url = "ehr.example/jwks"', "does not match"),
     ],
 )
-def test_a_key_source_is_needed(tmp_path, source, said):
+def test_a_key_source_is_needed(tmp_path, source, message):
     path = tmp_path / "clients.toml"
     path.write_text(f'base-urls = ["https://x.example"]\n[clients.ehr]\nissuer = "{ISSUER}"\n{source}\n')
-    with pytest.raises(ClientsError, match=re.escape(said)):
+    with pytest.raises(ClientsError, match=re.escape(message)):
         read_clients(path)
 
 
@@ -105,7 +105,7 @@ def test_a_file_without_clients_is_refused(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "message"),
     [
         ('services = ["vitamin-b12"]', 6, "clients/ehr/services/vitamin-b12: the content has no 'vitamin-b12'"),
         (
@@ -115,7 +115,7 @@ def test_a_file_without_clients_is_refused(tmp_path, text):
         ),
     ],
 )
-def test_what_the_content_does_not_have_is_refused_at_the_start(app_for, pack, text, line, said):
+def test_what_the_content_does_not_have_is_refused_at_the_start(app_for, pack, text, line, message):
     with pytest.raises(ClientsError) as caught:
         app_for(text)
-    assert f"clients.toml:{line}: clients: {said}" in str(caught.value)
+    assert f"clients.toml:{line}: clients: {message}" in str(caught.value)

@@ -102,28 +102,28 @@ def test_SEC_12_T_12_a_storm_of_unknown_kids_brings_one_reading_in_a_while(key_s
 def test_SEC_12_a_storm_from_many_threads_brings_one_reading(key_set, server, ticks):
     assert key_set.find("one", "EC")
     ticks.now += 60
-    found = []
+    answers = []
 
     def ask(number):
-        found.append((key_set.find(f"kid-{number}", "EC"), key_set.find("one", "EC")))
+        answers.append((key_set.find(f"kid-{number}", "EC"), key_set.find("one", "EC")))
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(5)
-    assert len(found) == 32 and all(unknown is None and known for unknown, known in found)
+    assert len(answers) == 32 and all(unknown is None and known for unknown, known in answers)
     assert len(server.asked) == 2
 
 
 def test_a_cold_start_under_load_brings_one_reading(key_set, server):
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(key_set.find("one", "EC"))) for _ in range(32)]
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(key_set.find("one", "EC"))) for _ in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(5)
-    assert len(found) == 32 and all(found)
+    assert len(answers) == 32 and all(answers)
     assert len(server.asked) == 1
 
 

@@ -50,5 +50,5 @@ def test_of_many_at_once_one_passes():
 
 
 def test_a_fingerprint_tells_path_and_body_apart():
-    told = {fingerprint("/a", b"x"), fingerprint("/a", b"y"), fingerprint("/b", b"x"), fingerprint("/ax", b"")}
-    assert len(told) == 4
+    fingerprints = {fingerprint("/a", b"x"), fingerprint("/a", b"y"), fingerprint("/b", b"x"), fingerprint("/ax", b"")}
+    assert len(fingerprints) == 4
