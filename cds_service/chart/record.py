@@ -150,7 +150,7 @@ class Chart:
             self._results[search.key] = found
             self.fetched[search.key] = msgspec.Raw(fetched.raw or b"")
         elif self.results(search).sent is not Sent.READ:
-            self._results[search.key] = Results(Sent.FAILED, (), False, why=fetched.why)
+            self._results[search.key] = Results(Sent.FAILED, (), False, why=fetched.problem)
 
     def _decode(self, raw: bytes, search: Search) -> Results:
         if raw == b"null":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cds_service.store.rates import Report, Share
+from cds_service.store.acceptance import Report, Share
 
 
 def as_text(report: Report, where: str) -> str:

@@ -74,7 +74,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
     note = "" if served.prepared.shown else "; unreviewed content runs as shadow: no cards are shown"
     click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
-    click.echo(f"may call: {clients.told() if clients else 'anybody who reaches it; no clients are configured'}")
+    click.echo(f"may call: {clients.summary() if clients else 'anybody who reaches it; no clients are configured'}")
     for warning in clients.warnings() if clients else ():
         click.echo(warning, err=True)
     click.echo(f"feedback is kept in {store.where}")

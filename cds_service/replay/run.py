@@ -17,7 +17,7 @@ from cds_service.content.model import Pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
-from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
@@ -30,7 +30,7 @@ from cds_service.vocabulary.json_text import encode
 
 _TIMEOUT_SECONDS = 10.0
 DEFAULT_NOW = datetime.fromisoformat(SCENARIOS_NOW)
-_FETCH = Limits(seconds=10)  # what is asked is whether the cards are right, not whether the server is quick
+_FETCH = FetchLimits(seconds=10)  # what is asked is whether the cards are right, not whether the server is quick
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from cds_service import __version__
 from cds_service.content.model import Service
 from cds_service.judge.evaluate import evaluate
-from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.packaged import packaged
 from cds_service.protocol.encodings import ACCEPTED, TooLongError, decoded
@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None, log: Tell = silent) -> Flask:
     if traces is not None:
         app.before_request(traces.begin)
         log = traces.telling(log)
-    fhir = FhirClient(fhir_limits(settings), told=traces.queried if traces else None)
+    fhir = FhirClient(fhir_limits(settings), on_search=traces.queried if traces else None)
     calls = Calls(pack.services, counts, log, open_audit(settings.audit, store.key, counts.audit_failed))
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
@@ -252,9 +252,9 @@ def allowed_servers(settings: Settings, clients: Clients | None) -> dict[str, Al
     }
 
 
-def fhir_limits(settings: Settings) -> Limits:
+def fhir_limits(settings: Settings) -> FetchLimits:
     """What FHIR calls may cost."""
-    return Limits(
+    return FetchLimits(
         seconds=timedelta(milliseconds=settings.fhir_budget_ms).total_seconds(),
         pages=settings.fhir_max_pages,
         bytes=settings.fhir_max_bytes,

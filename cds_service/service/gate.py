@@ -15,7 +15,7 @@ from flask import Response, g, request
 from cds_service.protocol.faults import Fault
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
-from cds_service.store.used_tokens import Replays as ReplaysInDatabase
+from cds_service.store.used_tokens import UsedTokensInDatabase
 from cds_service.trust.clients import Client, Clients, read_clients
 
 if TYPE_CHECKING:
@@ -135,18 +135,19 @@ def clients_of(settings: Settings, services: Collection[str], templates: Collect
 
 
 def _verifier(settings: Settings, clients: Clients) -> Verifier:
-    from cds_service.trust.keysets import Limits
-    from cds_service.trust.replay_protection import Replays, ReplaysInMemory
-    from cds_service.trust.verifier import Rules, Verifier
+    from cds_service.trust.keysets import KeySetLimits
+    from cds_service.trust.replay_protection import UsedTokens, UsedTokensInMemory
+    from cds_service.trust.verifier import TokenTimes, Verifier
 
-    replays: Replays | None = None
+    used_tokens: UsedTokens | None = None
     if settings.replay_protection:
-        replays = ReplaysInDatabase(settings.store) if settings.replay_store == "database" else ReplaysInMemory()
+        in_database = settings.replay_store == "database"
+        used_tokens = UsedTokensInDatabase(settings.store) if in_database else UsedTokensInMemory()
     return Verifier(
         clients,
-        replays=replays,
-        rules=Rules(settings.token_leeway_seconds, settings.token_life_seconds),
-        limits=Limits(fresh=settings.key_set_seconds),
+        used_tokens=used_tokens,
+        times=TokenTimes(settings.token_leeway_seconds, settings.token_life_seconds),
+        limits=KeySetLimits(fresh=settings.key_set_seconds),
         loopback=settings.loopback,
     )
 

@@ -166,7 +166,7 @@ class Counts:
             fetched = fetch(access, searches, patient_id, further=further)
             self._searching.observe(time.perf_counter() - began)
             for one in fetched.values():
-                self._searches.labels(one.why.value if one.raw is None else "read").inc()
+                self._searches.labels(one.problem.value if one.raw is None else "read").inc()
             return fetched
 
         return counted

@@ -25,7 +25,7 @@ from opentelemetry.util.types import AttributeValue
 from cds_service import __version__
 from cds_service.content.model import Service
 from cds_service.service.logs import Tell
-from cds_service.vocabulary.fetched import Queried
+from cds_service.vocabulary.fetched import SearchReport
 
 _PATHS = {"call_service": "/cds-services/{id}", "take_feedback": "/cds-services/{id}/feedback"}
 _CLOSE_SECONDS = 2
@@ -94,7 +94,7 @@ class Traces:
             g.span.set_status(StatusCode.ERROR)
         g.span.end()
 
-    def queried(self, query: Queried) -> None:
+    def queried(self, query: SearchReport) -> None:
         """One search at a FHIR server was made for this request."""
         resource = query.search.resource
         attributes: dict[str, AttributeValue] = {

@@ -44,7 +44,7 @@ def test_the_schema_knows_the_algorithms_and_profiles_of_the_code():
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "message"),
     [
         ('profile = "fhir"', 6, "'fhir' is not one of"),
         ('algorithms = ["HS256"]', 6, "'HS256' is not one of"),
@@ -64,12 +64,12 @@ def test_the_schema_knows_the_algorithms_and_profiles_of_the_code():
         ("tenants = [", 6, "Invalid value"),
     ],
 )
-def test_faults_are_named_with_file_and_line(clients_file, text, line, said):
+def test_faults_are_named_with_file_and_line(clients_file, text, line, message):
     path = clients_file(text)
     with pytest.raises(ProblemsError) as caught:
         read_clients(path)
     assert f"{path}:{line}: clients: " in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_fault_is_named_in_the_table_of_its_own_client(tmp_path):
@@ -94,7 +94,7 @@ def test_a_fault_is_named_in_the_table_of_its_own_client(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("", "clients/ehr: no keys: one of"),
         ('jwks-file = "none.json"', "No such file"),
@@ -103,10 +103,10 @@ def test_a_fault_is_named_in_the_table_of_its_own_client(tmp_path):
         ('jwks-url = "ehr.example/jwks"', "does not match"),
     ],
 )
-def test_a_key_source_is_needed(tmp_path, source, said):
+def test_a_key_source_is_needed(tmp_path, source, message):
     path = tmp_path / "clients.toml"
     path.write_text(f'base-urls = ["https://x.example"]\n[clients.ehr]\nissuer = "{ISSUER}"\n{source}\n')
-    with pytest.raises(ProblemsError, match=re.escape(said)):
+    with pytest.raises(ProblemsError, match=re.escape(message)):
         read_clients(path)
 
 
@@ -128,7 +128,7 @@ def test_a_file_without_clients_is_refused(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "message"),
     [
         ('services = ["vitamin-b12"]', 6, "clients/ehr/services/vitamin-b12: the content has no 'vitamin-b12'"),
         (
@@ -138,7 +138,7 @@ def test_a_file_without_clients_is_refused(tmp_path, text):
         ),
     ],
 )
-def test_what_the_content_does_not_have_is_refused_at_the_start(app_for, pack, text, line, said):
+def test_what_the_content_does_not_have_is_refused_at_the_start(app_for, pack, text, line, message):
     with pytest.raises(ProblemsError) as caught:
         app_for(text)
-    assert f"clients.toml:{line}: clients: {said}" in str(caught.value)
+    assert f"clients.toml:{line}: clients: {message}" in str(caught.value)
