@@ -13,7 +13,8 @@ from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import fill, plain
-from cds_service.judge.evaluate import Answer, Judged, evaluate
+from cds_service.judge.evaluate import Answer, evaluate
+from cds_service.judge.orders import JudgedOrder
 from cds_service.protocol.envelope import read_hook
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.facts import Exact, Fact, Interval, State
@@ -105,7 +106,7 @@ def asked_service(prepared: Prepared, body: bytes) -> Service:
     return service
 
 
-def _order(prepared: Prepared, service: Service, judged: Judged) -> dict[str, Any]:
+def _order(prepared: Prepared, service: Service, judged: JudgedOrder) -> dict[str, Any]:
     pack = prepared.pack
     needed = reads(pack, service.decisions)
     values = judged.decided.values
@@ -125,7 +126,7 @@ def _order(prepared: Prepared, service: Service, judged: Judged) -> dict[str, An
     }
 
 
-def _decision(judged: Judged, decision: Decision) -> dict[str, Any]:
+def _decision(judged: JudgedOrder, decision: Decision) -> dict[str, Any]:
     values = judged.decided.values
     fired = values.rules(decision, judged.facts.order)
     near = [
@@ -141,7 +142,7 @@ def _decision(judged: Judged, decision: Decision) -> dict[str, Any]:
     }
 
 
-def _missed(judged: Judged, decision: Decision, rule: Rule) -> list[str]:
+def _missed(judged: JudgedOrder, decision: Decision, rule: Rule) -> list[str]:
     """Each cell that kept a rule from firing, in words."""
     missed = []
     for name, cell in zip(decision.inputs, rule.cells, strict=True):
