@@ -1,7 +1,4 @@
-"""Facts from treatments: whether something was ordered or given, how long ago, and what came later.
-
-Imports the shared vocabulary and this room.
-"""
+"""Facts from treatments: whether something was ordered or given, how long ago, and what came later."""
 
 from __future__ import annotations
 
@@ -11,13 +8,13 @@ from typing import cast
 
 import msgspec
 
-from cds_service.chart.reading import CLOCK_SKEW, FINAL, NOT_GIVEN, PRESENT, day, not_read
-from cds_service.chart.record import Chart, Sent
-from cds_service.chart.results import effective
+from cds_service.chart.record import Chart, Sent, not_read
+from cds_service.chart.results import CLOCK_SKEW
+from cds_service.chart.statuses import FINAL_RESULT, NOT_GIVEN
 from cds_service.fhir import lenient
-from cds_service.fhir.dates import Span, read_date
+from cds_service.fhir.dates import Span, day_of, read_date
 from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search, ValueSet
-from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason, State
+from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
 
 
 def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
@@ -43,7 +40,7 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
             known = recognise(concept, codings, declaration.value_sets.values())
             if known is None or (declaration.form and known.form != declaration.form):
                 continue
-            span = read_date(when(entry), chart.zone)
+            span = read_date(entry.when(), chart.zone)
             under_way = isinstance(entry, lenient.MedicationRequest) and entry.status == "active"
             if not under_way and (span is None or (earliest is not None and span.end < earliest)):
                 continue
@@ -53,9 +50,8 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
                 and entry.status not in declaration.statuses
             ):
                 continue
-            kind = type(entry).__name__
             words = concept.words() or known.display
-            evidence.append(Evidence(f"{kind}/{entry.id}" if entry.id else kind, words, day(span, chart.zone)))
+            evidence.append(Evidence(entry.own_reference(), words, day_of(span, chart.zone)))
     if evidence:
         return Fact.of(PRESENT, *evidence)
     if any(not results.complete for results in read):
@@ -63,18 +59,20 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     return Fact.unknown(reason=Reason("medicationNotResolved")) if unresolved else Fact.absent()
 
 
-_Entry = tuple["lenient.Medicated | lenient.Procedure", lenient.CodeableConcept | None, list[tuple[str, str]]]
+_Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | lenient.Procedure
 
 
-def _not_denied(chart: Chart, search: Search) -> list[_Entry]:
+def _not_denied(
+    chart: Chart, search: Search
+) -> list[tuple[_Treatment, lenient.CodeableConcept | None, list[tuple[str, str]]]]:
     """The entries of a list that no status denies, each with its concept and codings, for all facts read from it."""
-    found: list[_Entry] = []
+    entries = []
     for resource in chart.results(search).resources:
-        entry = cast("lenient.Medicated | lenient.Procedure", resource)
+        entry = cast("_Treatment", resource)
         if (entry.status or "unknown") not in NOT_GIVEN and not getattr(entry, "doNotPerform", None):
-            concept = entry.code if isinstance(entry, lenient.Procedure) else entry.concept()
-            found.append((entry, concept, concept.pairs() if concept is not None else []))
-    return found
+            concept = entry.concept()
+            entries.append((entry, concept, concept.pairs() if concept is not None else []))
+    return entries
 
 
 def recognise(
@@ -86,17 +84,6 @@ def recognise(
         if known is not None:
             return known
     return None
-
-
-def when(entry: lenient.Medicated | lenient.Procedure) -> str | None:
-    if isinstance(entry, lenient.MedicationRequest):
-        return entry.authoredOn
-    if isinstance(entry, lenient.Procedure):
-        period = entry.performedPeriod or entry.occurrencePeriod
-        return entry.performedDateTime or entry.occurrenceDateTime or (period.latest() if period else None)
-    given = cast(lenient.MedicationAdministration, entry)
-    period = given.effectivePeriod or given.occurencePeriod
-    return given.effectiveDateTime or given.occurenceDateTime or (period.latest() if period else None)
 
 
 def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
@@ -129,13 +116,13 @@ def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
 
 
 def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: Chart) -> tuple[Span, Evidence] | None:
-    entry = cast("lenient.Observation | lenient.Medicated | lenient.Procedure", resource)
+    entry = cast("lenient.Observation | _Treatment", resource)
     if entry.subject is None or not entry.subject.reference or bytes(entry.modifierExtension):
         return None
     if isinstance(entry, lenient.Observation):
-        if entry.status not in FINAL:
+        if entry.status not in FINAL_RESULT:
             return None
-        concept, moment = entry.code, effective(entry)
+        concept = entry.code
     else:
         if (entry.status or "unknown") in NOT_GIVEN or getattr(entry, "doNotPerform", None):
             return None
@@ -143,20 +130,17 @@ def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: 
             declaration.statuses or (entry.status,)
         ):
             return None
-        concept = entry.code if isinstance(entry, lenient.Procedure) else entry.concept()
-        moment = when(entry)
+        concept = entry.concept()
     known = recognise(concept, concept.pairs(), declaration.value_sets.values()) if concept is not None else None
     if concept is None or known is None or (declaration.form and known.form != declaration.form):
         return None
-    span = read_date(moment, chart.zone)
+    span = read_date(entry.when(), chart.zone)
     if span is None or span.start > chart.now + CLOCK_SKEW:
         return None
-    kind = type(entry).__name__
-    reference = f"{kind}/{entry.id}" if entry.id else kind
-    return span, Evidence(reference, concept.words() or known.display, day(span, chart.zone))
+    return span, Evidence(entry.own_reference(), concept.words() or known.display, day_of(span, chart.zone))
 
 
-def later(event: Fact, since: Fact) -> Fact:
+def later(_: FactDeclaration, event: Fact, since: Fact) -> Fact:
     """``later`` if something recorded is newer than another thing, by the dates of their evidence, else ``not-later``.
 
     Where either is not there, nothing is later. Dates of one day do not say which came first.

@@ -1,4 +1,4 @@
-"""Kidney function: eGFR by CKD-EPI 2021, and which of two results is the newer. Imports the shared vocabulary."""
+"""Kidney function: eGFR by CKD-EPI 2021, and which of two results is the newer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact
     return Fact.of(Interval(min(values), max(values)), computed, *creatinine.evidence)
 
 
-def newer(reported: Fact, computed: Fact) -> Fact:
+def newer(_: FactDeclaration, reported: Fact, computed: Fact) -> Fact:
     """The newer of two facts by the date of their evidence; the reported one on the same day (Z11)."""
     if reported.state is not State.VALUE or computed.state is not State.VALUE:
         if reported.state is State.VALUE:

@@ -1,11 +1,10 @@
-"""Facts of the person: age and sex. Imports the shared vocabulary and this room."""
+"""Facts of the person: age and sex."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from cds_service.chart.reading import not_read
-from cds_service.chart.record import Chart
+from cds_service.chart.record import Chart, not_read
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import years_between
 from cds_service.vocabulary.declarations import FactDeclaration

@@ -1,14 +1,11 @@
 """What was read of one patient: the prefetch, decoded key by key when a fact first asks, and what was fetched.
-
-Imports the shared vocabulary and this room.
-
 Every state a key can be in is told apart (conformance 5.2): not sent, null, empty, found, failed, malformed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -17,7 +14,8 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from cds_service.fhir import lenient
-from cds_service.vocabulary.declarations import Search
+from cds_service.vocabulary.declarations import FactDeclaration, Search
+from cds_service.vocabulary.facts import Fact, Reason
 from cds_service.vocabulary.fetched import Fetched
 
 R = TypeVar("R")
@@ -53,7 +51,22 @@ class Results:
         return self.sent is Sent.READ and not self.complete and not self.unreadable
 
 
-class _Link(msgspec.Struct, gc=False):
+def not_read(declaration: FactDeclaration, results: Iterable[Results]) -> Fact:
+    """``unknown``, where a fact's searches were not read, or not to their end; ``results`` are those of each search.
+
+    It names the keys that were neither sent nor fetched, and why.
+    """
+    missing: dict[str, str] = {}
+    reason = None
+    for search, result in zip(declaration.searches, results, strict=True):
+        if result.sent is not Sent.READ:
+            missing[search.key] = result.why
+        elif not result.complete:
+            reason = Reason("notAllRead")
+    return Fact.unknown(*missing, reason=Reason(next(iter(missing.values()))) if missing else reason)
+
+
+class _BundleLink(msgspec.Struct, gc=False):
     relation: str | None = None
 
 
@@ -68,7 +81,7 @@ class _Entry(msgspec.Struct, gc=False):
 class _Head(msgspec.Struct, gc=False):
     resourceType: str | None = None
     entry: list[_Entry] | None = None
-    link: list[_Link] | None = None
+    link: list[_BundleLink] | None = None
     issue: list[_Issue] | None = None
 
 
@@ -81,7 +94,7 @@ class _BundleOf(msgspec.Struct, Generic[R], gc=False):
 
     resourceType: Literal["Bundle"]
     entry: list[_EntryOf[R]]
-    link: list[_Link] | None = None
+    link: list[_BundleLink] | None = None
 
 
 class _TypeOnly(msgspec.Struct, gc=False):

@@ -1,4 +1,4 @@
-"""FHIR dates as spans of time: a partial date is the whole of its year, month or day (Z32). Imports nothing of ours."""
+"""FHIR dates as spans of time: a partial date is the whole of its year, month or day (Z32)."""
 
 from __future__ import annotations
 
@@ -47,6 +47,11 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
     except (ValueError, OverflowError):
         return None
     return span if span.start >= _EARLIEST and span.end <= _LATEST else None
+
+
+def day_of(span: Span | None, zone: tzinfo) -> str:
+    """The day on which a span begins in ``zone``, as an ISO date; ``""`` for none."""
+    return span.start.astimezone(zone).date().isoformat() if span else ""
 
 
 def years_between(birth: str | None, now: datetime) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""The elements of FHIR R4 resources that facts read, as typed structures. Imports nothing of ours.
+"""The elements of FHIR R4 resources that facts read, as typed structures.
 
 Everything is optional and repeating elements also arrive as one object, because real resources are like that
 (docs/decisions.md#how-clients-write). Shapes of R5 that carry the same meaning stand beside R4's.
@@ -83,6 +83,11 @@ class Resource(msgspec.Struct, kw_only=True, gc=False):
     subject: Reference | None = None
     modifierExtension: msgspec.Raw = msgspec.Raw()
 
+    def own_reference(self) -> str:
+        """``Type/id``, or the type alone if it has no id."""
+        kind = type(self).__name__
+        return f"{kind}/{self.id}" if self.id else kind
+
 
 class Observation(Resource):
     code: CodeableConcept | None = None
@@ -92,6 +97,11 @@ class Observation(Resource):
     valueQuantity: Quantity | None = None
     interpretation: list[CodeableConcept] | CodeableConcept | None = None
     referenceRange: list[ReferenceRange] | ReferenceRange | None = None
+
+    def when(self) -> str | None:
+        """The FHIR date at which the result was true, as sent."""
+        period = self.effectivePeriod
+        return self.effectiveDateTime or self.effectiveInstant or (period.latest() if period else None)
 
 
 class Condition(Resource):
@@ -118,6 +128,15 @@ class Procedure(Resource):
     performedPeriod: Period | None = None
     occurrenceDateTime: str | None = None
     occurrencePeriod: Period | None = None
+
+    def concept(self) -> CodeableConcept | None:
+        """What was done."""
+        return self.code
+
+    def when(self) -> str | None:
+        """The FHIR date at which it was done, as sent."""
+        period = self.performedPeriod or self.occurrencePeriod
+        return self.performedDateTime or self.occurrenceDateTime or (period.latest() if period else None)
 
 
 class CodeableReference(msgspec.Struct, gc=False):
@@ -160,12 +179,21 @@ class MedicationRequest(Medicated):
     doNotPerform: bool | None = None
     authoredOn: str | None = None
 
+    def when(self) -> str | None:
+        """The FHIR date at which it was ordered, as sent."""
+        return self.authoredOn
+
 
 class MedicationAdministration(Medicated):
     effectiveDateTime: str | None = None
     effectivePeriod: Period | None = None
     occurenceDateTime: str | None = None
     occurencePeriod: Period | None = None
+
+    def when(self) -> str | None:
+        """The FHIR date at which it was given, as sent."""
+        period = self.effectivePeriod or self.occurencePeriod
+        return self.effectiveDateTime or self.occurenceDateTime or (period.latest() if period else None)
 
 
 TYPES: dict[str, type[msgspec.Struct]] = {

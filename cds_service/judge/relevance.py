@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cds_service.chart.order import NO_ORDER, Order, read_order, recognise_drug
+from cds_service.chart.drug import recognise_drug
+from cds_service.chart.order import NO_ORDER, Order, read_order
+from cds_service.chart.statuses import NOT_JUDGED
 from cds_service.content.model import Pack
 from cds_service.fhir.tree import Node, node, pairs, text
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
 
-_NOT_JUDGED = frozenset({"cancelled", "entered-in-error", "completed"})
 _MANY_DRAFTS = 20
 
 
@@ -40,7 +41,7 @@ def is_judged(resource: Node) -> bool:
     """Whether a draft is an order to be carried out, or stopped, which is judged too (Z14, CTX-07, CTX-09)."""
     return (
         resource.get("resourceType") == "MedicationRequest"
-        and text(resource, "status") not in _NOT_JUDGED
+        and text(resource, "status") not in NOT_JUDGED
         and resource.get("doNotPerform") is not True
     )
 

@@ -1,4 +1,4 @@
-"""What a rule may know: a value or one of the states that stand in for it. Imports nothing of ours.
+"""What a rule may know of a patient or an order: a value, or one of the states that stand in for it.
 
 The vocabulary shared by the rooms: ``chart`` makes facts, ``content`` decides on them. Every call makes a hundred of
 these, so they are structures of msgspec, which cost a tenth of a frozen dataclass to make.
@@ -113,6 +113,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 Value = Interval | str
+PRESENT = "present"  # the value of a fact that only says that something is there
 
 
 class Fact(msgspec.Struct, frozen=True):
