@@ -14,6 +14,7 @@ from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
 
 
 def _status(concept: lenient.CodeableConcept | None) -> str:
+    """The first code of a status; ``""`` if it has none."""
     return next((code for _, code in concept.pairs()), "") if concept else ""
 
 
@@ -45,6 +46,7 @@ def allergy(declaration: FactDeclaration, chart: Chart) -> Fact:
 
 
 def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """``present`` if a current entry of the list is in the value set; unusable if the only ones are flawed."""
     results = chart.results(declaration.searches[0])
     evidence, unusable = [], None
     for entry, code, codings in chart.once(_current, declaration.searches[0]):
@@ -73,7 +75,10 @@ _Listed = tuple["lenient.Condition | lenient.AllergyIntolerance", lenient.Codeab
 
 
 def _current(chart: Chart, search: Search) -> list[_Listed]:
-    """The entries of a list that count, each with its code and codings, for all facts that are read from it."""
+    """The current entries under a key, each with its code and codings.
+
+    Kept by the chart for all facts that are read from the same key.
+    """
     entries = cast("tuple[lenient.Condition | lenient.AllergyIntolerance, ...]", chart.results(search).resources)
     return [
         (entry, entry.code, entry.code.pairs()) for entry in entries if entry.code is not None and _is_current(entry)
@@ -95,7 +100,7 @@ def _entry_evidence(
 
 
 def procedure(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """``present`` if a procedure of the value set was done at any time."""
+    """``present`` if a procedure of the value set was done, at any time."""
     results = chart.results(declaration.searches[0])
     value_set = next(iter(declaration.value_sets.values()))
     evidence, unusable = [], None

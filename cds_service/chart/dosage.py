@@ -8,6 +8,8 @@ from cds_service.fhir.tree import Node, node, nodes, number_text, text
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason
 
+_LONGEST_EVIDENCE = 60  # characters
+
 
 def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
     """The amount of drug given at once, in the analyte's unit (D8).
@@ -28,18 +30,19 @@ def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
     if len(quantities) + len(ranges) > 1:
         return Fact.unusable(Reason("severalDoses"))
     ends = quantities or [node(ranges[0], "low"), node(ranges[0], "high")]
-    read = [_amount(declaration, drug, quantity) for quantity in ends]
+    amounts = [_amount(declaration, drug, quantity) for quantity in ends]
     as_sent = "-".join(f"{number_text(q, 'value')} {text(q, 'unit') or text(q, 'code')}".strip() for q in ends)
-    evidence = Evidence("dosageInstruction", as_sent[:60])
-    for amount in read:
+    evidence = Evidence("dosageInstruction", as_sent[:_LONGEST_EVIDENCE])
+    for amount in amounts:
         if isinstance(amount, Reason):
             return Fact.unusable(amount, evidence)
-    low, high = read[0], read[-1]
+    low, high = amounts[0], amounts[-1]
     assert isinstance(low, Interval) and isinstance(high, Interval)  # noqa: S101  (reasons have returned)
     return Fact.of(Interval(low.low, high.high), evidence)
 
 
 def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> Interval | Reason:
+    """One Quantity in the analyte's canonical unit, by the strength of the product where it counts products."""
     analyte = declaration.analyte
     assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
     value, code, unit = number_text(quantity, "value"), text(quantity, "code"), text(quantity, "unit")
@@ -51,11 +54,11 @@ def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> 
     return read_quantity(analyte, value, code, text(quantity, "system"), unit, text(quantity, "comparator"))
 
 
-def daily(dose_fact: Fact, every: Fact) -> Fact:
-    """The amount a day: the dose of a step over its interval in days."""
-    for fact in (dose_fact, every):
+def daily(dose_of_step: Fact, interval_of_step: Fact) -> Fact:
+    """The amount a day: the dose of a step divided by the days between its doses."""
+    for fact in (dose_of_step, interval_of_step):
         if not isinstance(fact.value, Interval):
             return fact
-    amount, length = dose_fact.value, every.value
-    assert isinstance(amount, Interval) and isinstance(length, Interval)  # noqa: S101  (others have returned)
-    return Fact.of(amount.divided_by(length), *dose_fact.evidence, *every.evidence)
+    amount, days = dose_of_step.value, interval_of_step.value
+    assert isinstance(amount, Interval) and isinstance(days, Interval)  # noqa: S101  (others have returned)
+    return Fact.of(amount.divided_by(days), *dose_of_step.evidence, *interval_of_step.evidence)

@@ -30,9 +30,9 @@ class Drug:
 def recognise_drug(order: Order, value_sets: Iterable[ValueSet]) -> Drug | None:
     """The drug of an order by its codes, or by exact name where nothing is coded; ``None`` if it is none of ours.
 
-    Several codings may name ingredient and product: the one that says most is taken, and the agent is
-    the one that any of them states. A value set that settles the matter (what is excluded, combinations) leaves no
-    conflict: one code of it is enough.
+    Several codings may name the ingredient and the product: the concept that says most is taken, and the agent that
+    any of them states. One code of a value set that ``settles`` (what is excluded, combinations) decides alone, and
+    leaves no conflict.
     """
     coded = [pair for concept in order.medications for pair in pairs(concept)]
     names = [] if coded else [words(concept).strip().casefold() for concept in order.medications]
@@ -49,13 +49,13 @@ def recognise_drug(order: Order, value_sets: Iterable[ValueSet]) -> Drug | None:
         return None
     known.sort(key=lambda c: (c.strength is not None, bool(c.form)), reverse=True)
     agents = {c.agent for c in known} - {_NOT_STATED} or {_NOT_STATED}
-    form = next((c.form for c in known if c.form), "")
+    stated_form = next((c.form for c in known if c.form), "")
     conflict = len(agents) > 1
-    return Drug(known[0], "" if conflict else agents.pop(), form, not coded, conflict)
+    return Drug(known[0], "" if conflict else agents.pop(), stated_form, not coded, conflict)
 
 
 def agent(declaration: FactDeclaration, order: Order) -> Fact:
-    """Which drug it is, as the value sets name agents."""
+    """The agent of the drug, as the value sets name agents; unusable if the codes name several."""
     drug = recognise_drug(order, declaration.value_sets.values())
     if drug is None:
         return Fact.absent()
@@ -80,7 +80,7 @@ def in_value_set(declaration: FactDeclaration, order: Order) -> Fact:
 
 
 def recognised_by(declaration: FactDeclaration, order: Order) -> Fact:
-    """``code`` or ``name``."""
+    """``code`` if a code of the order names the drug, ``name`` if only its exact name does (Z29)."""
     drug = recognise_drug(order, declaration.value_sets.values())
     if drug is None:
         return Fact.absent()
@@ -88,5 +88,6 @@ def recognised_by(declaration: FactDeclaration, order: Order) -> Fact:
 
 
 def _named(order: Order, drug: Drug) -> str:
+    """The drug as the order words it, with the code that it was recognised by."""
     name = order.name or drug.concept.display
     return name if drug.by_name else f"{name} ({drug.concept.code})"

@@ -21,8 +21,8 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     """``present`` if a dose was ordered, given or recorded within the look-back (D7, Z8, Z14).
 
     An active order is under way whatever its date; anything else needs a date within the look-back.
-    Orders, administrations and procedures count with any status that does not deny them; ``statuses`` and ``form``
-    narrow the orders further. A medication named only by a reference that is not here leaves the answer open.
+    Orders, administrations and procedures count with every status but those in ``NOT_GIVEN``; ``statuses`` and ``form``
+    narrow the orders further. If a medication is named only by a reference to what was not sent, the fact is unknown.
     """
     earliest = None
     if declaration.look_back_days is not None:
@@ -65,7 +65,10 @@ _Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | leni
 def _not_denied(
     chart: Chart, search: Search
 ) -> list[tuple[_Treatment, lenient.CodeableConcept | None, list[tuple[str, str]]]]:
-    """The entries of a list that no status denies, each with its concept and codings, for all facts read from it."""
+    """The entries under a key that were given or ordered, each with its concept and codings.
+
+    Kept by the chart for all facts that are read from the same key. The concept is ``None`` if it was not sent.
+    """
     entries = []
     for resource in chart.results(search).resources:
         entry = cast("_Treatment", resource)
@@ -87,11 +90,12 @@ def recognise(
 
 
 def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """Whole days from the newest (``element: newest``) or the oldest such entry to ``now``.
+    """Whole days from the newest (``element: newest``) or the oldest such entry to ``chart.now``.
 
-    Entries are final results, and orders, administrations and procedures that were not denied, with a code of the
-    value sets and a date; ``statuses`` and ``form`` narrow the orders. A partial date gives a range of days. Where
-    not every entry was read the answer is open, except that results come newest first (Z22).
+    Entries are final results, and orders, administrations and procedures whose status is not in ``NOT_GIVEN``, with a
+    code of the value sets and a date; ``statuses`` and ``form`` narrow the orders. A partial date gives a range of
+    days. If not every entry was read the fact is unknown, unless they are results, of which the newest is wanted:
+    results are sent newest first (Z22).
     """
     read = [chart.results(search) for search in declaration.searches]
     dated: list[tuple[Span, Evidence]] = []
@@ -116,6 +120,7 @@ def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
 
 
 def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: Chart) -> tuple[Span, Evidence] | None:
+    """The date and the evidence of an entry that counts for ``recency``; ``None`` if it does not count."""
     entry = cast("lenient.Observation | _Treatment", resource)
     if entry.subject is None or not entry.subject.reference or bytes(entry.modifierExtension):
         return None
@@ -141,9 +146,9 @@ def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: 
 
 
 def later(_: FactDeclaration, event: Fact, since: Fact) -> Fact:
-    """``later`` if something recorded is newer than another thing, by the dates of their evidence, else ``not-later``.
+    """``later`` if the newest evidence of ``event`` has a later day than that of ``since``, else ``not-later``.
 
-    Where either is not there, nothing is later. Dates of one day do not say which came first.
+    If either fact has no value, the result is that fact. On the same day the order is not known: ``not-later``.
     """
     for fact in (event, since):
         if fact.state is not State.VALUE:

@@ -16,9 +16,9 @@ _REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One draft order: where it stood in the request, its tree, and the concepts its drug may be named by.
+    """One draft order: its ``path`` in the request, its JSON tree, and the CodeableConcepts that may name its drug.
 
-    ``key`` tells it from the other drafts: its ``Type/id``, or its path if it has none, or not alone.
+    ``key`` tells it from the other drafts: its ``Type/id``, or its path if it has none, or shares it with another.
     """
 
     path: str
@@ -28,13 +28,13 @@ class Order:
 
     @property
     def reference(self) -> str:
-        """``Type/id``; ``""`` for no order at all."""
+        """``Type/id``; ``""`` for ``NO_ORDER``."""
         kind, identity = text(self.resource, "resourceType"), text(self.resource, "id")
         return f"{kind}/{identity}" if kind or identity else ""
 
     @property
     def is_named(self) -> bool:
-        """Whether an action can name it, and nothing else with it (RSP-42)."""
+        """Whether its ``Type/id`` names this draft and no other, so that an action can name it (RSP-42)."""
         return self.key == self.reference and _REFERENCE.fullmatch(self.key) is not None
 
     @property
@@ -62,9 +62,10 @@ NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the p
 
 
 def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str = "") -> Order:
-    """An order with its medication found: in itself, contained, in the draft Bundle, or only displayed.
+    """An order with the concepts of its medication: its own, of a contained Medication, or of one among the drafts.
 
-    ``others`` are the resources of the draft Bundle by ``Type/id`` and by ``fullUrl``. R4 and R5 shapes are read.
+    A reference to what is not in the request counts by its display. ``others`` are the resources of the draft Bundle
+    by ``Type/id`` and by ``fullUrl``. R4 and R5 shapes are read.
     """
     medications: list[Node] = []
     concept = resource.get("medicationCodeableConcept")
@@ -76,11 +77,11 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str =
     for reference in (node(resource, "medicationReference"), node(modern, "reference")):
         target = text(reference, "reference")
         if target.startswith("#"):
-            held = [item for item in nodes(resource, "contained") if text(item, "id") == target[1:]]
+            targets = [item for item in nodes(resource, "contained") if text(item, "id") == target[1:]]
         else:
-            held = [others[target]] if target in others else []
-        medications.extend(node(item, "code") for item in held if node(item, "code"))
-        if not held and text(reference, "display"):
+            targets = [others[target]] if target in others else []
+        medications.extend(node(item, "code") for item in targets if node(item, "code"))
+        if not targets and text(reference, "display"):
             medications.append({"text": text(reference, "display")})
     return Order(path, resource, tuple(medications), key)
 
@@ -93,7 +94,10 @@ def status(_: FactDeclaration, order: Order) -> Fact:
 
 
 def route(declaration: FactDeclaration, order: Order) -> Fact:
-    """The name of the route value set all dosages agree on; ``mixed`` if they differ; unusable if not coded so."""
+    """The name of the value set that every stated route is in; ``mixed`` if they are in several.
+
+    Unusable if a route is in none of the value sets.
+    """
     routes: dict[str, Evidence] = {}
     unread = ""
     for dosage in order.dosages():
@@ -123,7 +127,10 @@ def has_route(declaration: FactDeclaration, order: Order) -> Fact:
 
 
 def reason(declaration: FactDeclaration, order: Order) -> Fact:
-    """``present`` if a reason code of the order is in the value set; ``naming`` as for conditions."""
+    """``present`` if a reason of the order is in the value set.
+
+    With ``naming`` only reasons count whose text or display holds one of those words.
+    """
     value_set = next(iter(declaration.value_sets.values()))
     concepts = nodes(order.resource, "reasonCode")
     concepts += [node(item, "concept") for item in nodes(order.resource, "reason")]

@@ -1,4 +1,4 @@
-"""Facts from results: the newest usable value, and the laboratory's own verdict on it.
+"""Facts from results: the newest usable value, and whether the laboratory itself calls it low.
 
 Which status, date and subject a usable result has is defined here (D5, Z32, Z37); codes and limits are the content's.
 """
@@ -25,18 +25,20 @@ CLOCK_SKEW = timedelta(days=1)  # a date that is later than now by more than thi
 
 
 class _Result(msgspec.Struct, frozen=True):
+    """One Observation with the ``span`` of its date, which is ``None`` if it has no readable one."""
+
     observation: lenient.Observation
     span: Span | None
     zone: tzinfo
 
     @property
     def evidence(self) -> Evidence:
-        """The result as it was sent; worded only for those that count."""
+        """The result as it was sent; made on demand, because few results count."""
         return _as_sent(self.observation, day_of(self.span, self.zone))
 
 
 def _results_of(declaration: FactDeclaration, chart: Chart) -> tuple[Results, list[_Result]]:
-    """Observations of the fact's codes that are results at all, newest first, undated ones last."""
+    """Observations with a code of the fact and a status that is a result's, newest first, undated ones last."""
     value_set = next(iter(declaration.value_sets.values()))
     search = declaration.searches[0]
     matching = [result for codings, result in chart.once(_dated, search) if value_set.match(codings) is not None]
@@ -90,7 +92,7 @@ def _newest(
     chart: Chart,
     read: Callable[[lenient.Observation], Interval | str | Reason],
 ) -> Fact:
-    """The newest final result as ``read`` understands it.
+    """The newest final result as ``read`` understands it, or the reason why it cannot be used.
 
     Preliminary results give way to an older final one. A newest final result that cannot be understood is never
     passed over for an older one: the fact is unusable. Of two at the same instant the lower counts (Z37).
@@ -145,8 +147,9 @@ def observation(declaration: FactDeclaration, chart: Chart) -> Fact:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One result in time. ``value`` is in the analyte's canonical unit, ``None`` where ``flaw`` says why it cannot be
-    used.
+    """One result in time.
+
+    ``value`` is in the analyte's canonical unit; it is ``None`` where ``flaw`` says why the result cannot be used.
     """
 
     when: datetime
@@ -156,7 +159,7 @@ class Point:
 
 
 def history(declaration: FactDeclaration, chart: Chart) -> list[Point]:
-    """Every dated result of the fact's codes, oldest first, whatever its age: for people to look at."""
+    """Every dated result of the fact's codes, oldest first, whatever its age; shown to people, read by no rule."""
     analyte = declaration.analyte
     if analyte is None or not declaration.searches:
         return []
@@ -172,6 +175,7 @@ def history(declaration: FactDeclaration, chart: Chart) -> list[Point]:
 
 
 def _amount(analyte: Analyte, resource: lenient.Observation) -> Interval | Reason:
+    """The ``valueQuantity`` in the analyte's canonical unit, or why there is none."""
     quantity = resource.valueQuantity
     if quantity is None or not bytes(quantity.value):
         return Reason("valueMissing")
@@ -186,10 +190,10 @@ def _amount(analyte: Analyte, resource: lenient.Observation) -> Interval | Reaso
 
 
 def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """``low`` or ``not-low``: what the laboratory itself said of its newest result (D1); no cut-off of ours.
+    """``low`` or ``not-low``: what the laboratory itself says of its newest result (D1), by no cut-off of ours.
 
-    Low is an interpretation L, LL or their kin, or a value below the report's own ``referenceRange.low`` in the
-    same unit.
+    Low is an interpretation of the value set (L, LL and the like), or a value below the report's own
+    ``referenceRange.low``, both taken in the analyte's unit.
     """
     value_set = declaration.value_sets["interpretation"]
 

@@ -1,7 +1,7 @@
 """The elements of FHIR R4 resources that facts read, as typed structures.
 
-Everything is optional and repeating elements also arrive as one object, because real resources are like that
-(docs/decisions.md#how-clients-write). Shapes of R5 that carry the same meaning stand beside R4's.
+Every element is optional, and a repeating element may be a single object, because clients write resources so
+(docs/decisions.md#how-clients-write). Elements of R5 that mean the same stand beside those of R4.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class CodeableConcept(msgspec.Struct, gc=False):
         return [(c.system, c.code) for c in codings if c.system and c.code]
 
     def words(self) -> str:
-        """What a person reads: text, else the first display."""
+        """The text, or else the first display."""
         return self.text or next((c.display for c in many(self.coding) if c.display), "")
 
     def all_words(self) -> str:
-        """Every text and display, for exact names and naming words."""
+        """The text and every display, to look for words in."""
         return " | ".join(filter(None, [self.text, *(c.display for c in many(self.coding))]))
 
 
 class Quantity(msgspec.Struct, gc=False):
-    """``value`` stays undecoded, so that its digits are read exactly and a string is noticed."""
+    """``value`` stays undecoded, so that its digits are read exactly, and a string is told from a number."""
 
     value: msgspec.Raw = msgspec.Raw()
     comparator: str | None = None
@@ -158,7 +158,10 @@ class Medicated(Resource):
     contained: list[Contained] | None = None
 
     def concept(self) -> CodeableConcept | None:
-        """The medication's own concept, a contained one, or a reference's display; ``None`` if not here."""
+        """The concept of the medication: its own, that of a contained Medication, or the display of a reference.
+
+        ``None`` if the medication stands in another resource.
+        """
         reference = self.medicationReference
         if self.medication is not None:
             if self.medication.concept is not None:
@@ -208,7 +211,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
 
 
 def many(value: list[T] | T | None) -> list[T]:
-    """A repeating element as a list, whatever shape it came in."""
+    """A repeating element as a list, whether it was sent as a list, as one object or not at all."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

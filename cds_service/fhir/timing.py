@@ -17,7 +17,7 @@ from cds_service.fhir.tree import Node, node, number_text, pairs, text
 from cds_service.fhir.wording import length_in_words, timing_in_words
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, exact
 
-GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
+_GTS = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
 
 # Days in one unit of time as FHIR's Timing names them; a month is 28 to 31 days (docs/decisions.md#timing, Z19).
 _DAYS: Mapping[str, tuple[Exact, Exact]] = {
@@ -64,7 +64,7 @@ def interval(dosage: Node) -> Fact:
     if days_of_week:
         return Fact.of(Interval.point(exact(Fraction(7, len(set(days_of_week))))), evidence)
     for system, code in pairs(node(timing, "code")):
-        if system == GTS and code in _TIMING_CODES:
+        if system == _GTS and code in _TIMING_CODES:
             return Fact.of(_TIMING_CODES[code], evidence)
     return _UNREADABLE if timing else Fact.absent()
 

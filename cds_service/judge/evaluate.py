@@ -25,17 +25,17 @@ from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.vocabulary.fetched import Fetch, FhirAccess
 
-# Each order is judged beside each other, and again for each suggestion; one patient needs two or three.
+# Each order is judged beside every other, and again for each suggestion; a call for one patient has two or three.
 _MOST_ORDERS = 10
 _MOST_PAIRS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response body, and what was asked and decided on the way to it (for explaining, counting and auditing).
+    """The response body, and what was asked, read and decided for it (to explain, count and audit).
 
-    ``defects`` are faults of this software that cost a finding, a card or a suggestion, but not the answer. ``chart``
-    is what was read; none if no order was relevant.
+    ``judged`` are the relevant orders. ``defects`` are faults of this software that cost a finding, a card or a
+    suggestion, but not the answer. ``chart`` is what was read; ``None`` if no order was relevant.
     """
 
     body: dict[str, Any]
@@ -55,11 +55,12 @@ def evaluate(
 ) -> Answer:
     """The answer to one call of ``service`` at ``now``, rendered as the client's ``profile`` can use it.
 
-    The same request, content, now, profile and key give the same bytes (Z17), and so do the same answers to
-    ``fetch``, which asks the client's FHIR server for what was not prefetched; without it, nothing is asked for.
+    ``body`` is the JSON of the request. ``fetch`` asks the client's FHIR server for what was not prefetched; without
+    it, nothing is asked for. The same request, content, ``now``, profile, key and fetched resources give the same
+    answer, byte for byte (Z17).
 
     Raises:
-        Fault: 400 for a request that is wrong, 412 for data that is missing (Z21), 422 for another patient's.
+        Fault: 400 for a wrong request, 412 for missing data (Z21), 422 for data of another patient.
         Exception: a fault of this software, without which there might have been a card.
     """
     request = decode_request(body, service.hook)
@@ -85,13 +86,13 @@ def evaluate(
     defects = [defect for judged in judged_orders for defect in judged.decided.defects]
     cards = [card for judged in judged_orders for card in order_cards(call, judged, defects)]
     if defects and not cards:
-        raise defects[0].error  # silence would say that the order is right
+        raise defects[0].error  # no card would mean that the order is right
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
     return Answer({"cards": cards if prepared.shown else []}, request, tuple(judged_orders), tuple(defects), chart)
 
 
 def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Order], chart: Chart) -> None:
-    """Data of another patient never makes a card (CTX-13, Z32).
+    """Refuses a call whose orders or whose Patient are of another patient than ``context.patientId`` (CTX-13, Z32).
 
     Raises:
         Fault: 422, naming the path.
@@ -114,7 +115,7 @@ def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Ord
 
 
 def refuse_for_missing_data(pack: Pack, judged_orders: Sequence[JudgedOrder]) -> None:
-    """412 only if no card can be shown and a safety decision is open for want of a prefetch key (Z21, ERR-05).
+    """Refuses a call if a safety decision is open for want of a prefetch key, and nothing else was found (Z21, ERR-05).
 
     Raises:
         Fault: 412, naming the keys and why they could not be read.

@@ -1,7 +1,7 @@
 """What a rule may know of a patient or an order: a value, or one of the states that stand in for it.
 
-The vocabulary shared by the rooms: ``chart`` makes facts, ``content`` decides on them. Every call makes a hundred of
-these, so they are structures of msgspec, which cost a tenth of a frozen dataclass to make.
+``chart`` makes facts, ``content`` decides on them. Every call makes about a hundred of these objects, so they are
+structures of msgspec, which cost a tenth of a frozen dataclass to make.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 
 class State(StrEnum):
-    """How a fact stands. Rules ask for every state but ``VALUE`` by its name."""
+    """Whether a fact has a value, and if not, why. Rules name each of the other states in their cells."""
 
     VALUE = "value"
     ABSENT = "absent"  # looked for and not there
@@ -23,7 +23,7 @@ class State(StrEnum):
     UNDECIDABLE = "undecidable"  # a range that fits no single band of a table (Z19)
 
 
-# An exact rational. A whole one is an int, which costs a tenth to compare; two are divided by ``Fraction(a, b)``.
+# An exact rational number. Whole ones are int, which costs a tenth to compare; divide two by ``Fraction(a, b)``.
 Exact = int | Fraction
 
 
@@ -34,7 +34,7 @@ def exact(number: Exact | str) -> Exact:
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A numeric value as the range it can lie in; ``None`` is an open horizon. A point is the common case.
+    """A number as the range that it can lie in; ``None`` stands for no limit. Most are points.
 
     Ends are exact rationals, so 25 x10^3/uL is 25 and never 24.999 (Z19, docs/decisions.md#units).
     """
@@ -97,11 +97,11 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """One thing read: where it stands, what it said as sent, and its date.
+    """One element that a fact was read from.
 
     ``reference`` is ``Type/id`` (or the element of the order), ``said`` the value as sent with its unit,
-    ``date`` an ISO date or ``""``, ``number`` and ``unit`` the value and unit as sent, apart. ``label`` names the
-    fact it was read for, where another fact is derived from it (Z11: show which).
+    ``date`` an ISO date or ``""``, ``number`` and ``unit`` the value and unit as sent, apart. ``label`` is the label of
+    the fact that it was read for, where another fact is derived from that one (Z11: the card says which).
     """
 
     reference: str
@@ -119,7 +119,8 @@ PRESENT = "present"  # the value of a fact that only says that something is ther
 class Fact(msgspec.Struct, frozen=True):
     """One declared fact of one patient or order: its state, its value, and what it was read from.
 
-    ``missing`` names the prefetch keys whose absence made it ``UNKNOWN``.
+    Only a fact in state ``VALUE`` or ``UNDECIDABLE`` has a value. ``reason`` says why there is none, and ``missing``
+    names the prefetch keys for want of which it is ``UNKNOWN``.
     """
 
     state: State
@@ -146,9 +147,9 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 class Facts(Mapping[str, Fact]):
-    """Declared facts by name, each read when a rule first asks for it and then kept.
+    """Declared facts by name, each read when it is first asked for, and then kept.
 
-    ``shared`` are facts of the patient that the facts of each order build upon.
+    ``readers`` make the facts by name; a name that none of them has is looked up in ``shared``.
     """
 
     def __init__(self, readers: Mapping[str, Callable[[], Fact]], shared: Facts | None = None) -> None:
