@@ -84,7 +84,7 @@ def limits_of(pack: Pack, name: str) -> list[Exact]:
 def _point(point: Point) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "at": point.when.isoformat(),
-        "said": plain(point.evidence.said),
+        "said": plain(point.evidence.display),
         "reference": point.evidence.reference,
     }
     if point.value is not None:
@@ -161,7 +161,7 @@ def _fact(pack: Pack, name: str, fact: Fact) -> dict[str, Any]:
         entry["unit"] = unit
     if fact.evidence:
         entry["read-from"] = [
-            {"reference": item.reference, "said": plain(item.said)} | ({"date": item.date} if item.date else {})
+            {"reference": item.reference, "said": plain(item.display)} | ({"date": item.date} if item.date else {})
             for item in fact.evidence
         ]
     if fact.reason is not None:

@@ -46,10 +46,12 @@ class Interval(msgspec.Struct, frozen=True):
 
     @classmethod
     def point(cls, value: Exact) -> Interval:
+        """The range that holds one number only."""
         return cls(value, value)
 
     @property
     def is_point(self) -> bool:
+        """Whether the range holds one number only."""
         return self.low is not None and (self.low is self.high or self.low == self.high)
 
     def within(self, other: Interval) -> bool:
@@ -99,13 +101,14 @@ class Reason(msgspec.Struct, frozen=True):
 class Evidence(msgspec.Struct, frozen=True):
     """One element that a fact was read from.
 
-    ``reference`` is ``Type/id`` (or the element of the order), ``said`` the value as sent with its unit,
-    ``date`` an ISO date or ``""``, ``number`` and ``unit`` the value and unit as sent, apart. ``label`` is the label of
-    the fact that it was read for, where another fact is derived from that one (Z11: the card says which).
+    ``reference`` is ``Type/id`` (or the element of the order), ``display`` what a person reads of it: the value as sent
+    with its unit, or the words of an entry. ``date`` is an ISO date or ``""``; ``number`` and ``unit`` are the value
+    and its unit as sent, apart. ``label`` is the label of the fact that it was read for, where another fact is derived
+    from that one (Z11: the card says which).
     """
 
     reference: str
-    said: str
+    display: str
     date: str = ""
     number: str = ""
     unit: str = ""
@@ -131,18 +134,22 @@ class Fact(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, value: Value, *evidence: Evidence) -> Fact:
+        """A fact with a value."""
         return cls(State.VALUE, value, evidence)
 
     @classmethod
     def absent(cls, *evidence: Evidence) -> Fact:
+        """A fact that was looked for and is not there."""
         return cls(State.ABSENT, None, evidence)
 
     @classmethod
     def unknown(cls, *missing: str, reason: Reason | None = None) -> Fact:
+        """A fact that could not be looked for; ``missing`` are the prefetch keys that it needs."""
         return cls(State.UNKNOWN, None, (), reason, missing)
 
     @classmethod
     def unusable(cls, reason: Reason, *evidence: Evidence) -> Fact:
+        """A fact that is there and cannot be trusted."""
         return cls(State.UNUSABLE, None, evidence, reason)
 
 
