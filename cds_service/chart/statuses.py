@@ -1,11 +1,12 @@
 """Which FHIR statuses count, for results, treatments, lists and orders.
 
-The codes are those of the R4 value sets named beside each set, and, for what was given, of all the resources that can
-say so. Which of them count is decided in Z14 (orders), Z32 (lists), D5 (results) and D7 (treatment under way).
+The codes are those of the FHIR R4 value sets that stand above each set. Which of them count is decided in D5
+(results), D7 and Z14 (treatments and orders) and Z32 (lists).
 """
 
 from __future__ import annotations
 
+# Observations.
 # https://hl7.org/fhir/R4/valueset-observation-status.html
 FINAL_RESULT = frozenset({"final", "amended", "corrected"})
 NO_RESULT = frozenset({"entered-in-error", "cancelled"})
@@ -16,6 +17,7 @@ NO_RESULT = frozenset({"entered-in-error", "cancelled"})
 # https://hl7.org/fhir/R4/valueset-event-status.html
 NOT_GIVEN = frozenset({"cancelled", "entered-in-error", "draft", "stopped", "not-done", "unknown"})
 
+# Conditions and allergies: clinicalStatus, and verificationStatus.
 # https://hl7.org/fhir/R4/valueset-condition-clinical.html
 # https://hl7.org/fhir/R4/valueset-condition-ver-status.html
 # https://hl7.org/fhir/R4/valueset-allergyintolerance-clinical.html

@@ -43,7 +43,10 @@ _UNREADABLE = Fact.unusable(Reason("scheduleNotReadable"))
 
 
 def interval(dosage: Node) -> Fact:
-    """Days between doses as a range (D9), from Timing.repeat or Timing.code."""
+    """Days between doses as a range (D9), from Timing.repeat or Timing.code.
+
+    Absent without a Timing; unusable if the Timing says no interval.
+    """
     timing = node(dosage, "timing")
     repeat = node(timing, "repeat")
     evidence = Evidence("dosageInstruction", timing_in_words(timing))
@@ -123,16 +126,19 @@ def _bounds(repeat: Node, zone: tzinfo) -> Fact | None:
 
 
 def _length_evidence(repeat: Node) -> Evidence:
+    """The count, the length or the end of a Timing, in words."""
     return Evidence("dosageInstruction", length_in_words(repeat))
 
 
 def _duration(quantity: Node) -> Interval | None:
+    """A Duration in days; ``None`` if it is no positive number of a known unit."""
     number = read_number(number_text(quantity, "value"))
     unit = _DAYS.get(text(quantity, "code") or text(quantity, "unit"))
     return Interval.point(number).times(Interval(*unit)) if number is not None and number > 0 and unit else None
 
 
 def _range(repeat: Node, low_key: str, high_key: str) -> Interval | Reason | None:
+    """A pair of elements such as ``period`` and ``periodMax`` as a range; ``None`` if the first is not there."""
     if low_key not in repeat:
         return None
     low = read_number(number_text(repeat, low_key))
@@ -143,5 +149,6 @@ def _range(repeat: Node, low_key: str, high_key: str) -> Interval | Reason | Non
 
 
 def _strings(parent: Node, key: str) -> list[str]:
+    """The strings of the list under ``key``."""
     value: Any = parent.get(key)
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

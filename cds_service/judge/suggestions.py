@@ -31,7 +31,7 @@ def propose(call: HookCall, order: Order, suggestion: Suggestion, identity: str)
     """What accepting ``suggestion`` would do to ``order``. ``identity`` is the id of a resource it creates.
 
     A draft that nothing can name is neither removed nor changed: then there are no actions, or, where the suggestion
-    replaces the draft, a new order. So it is with a draft that cannot be changed into valid FHIR.
+    replaces the draft, a new order. The same holds for a draft that cannot be changed into valid FHIR.
     """
     words, name = call.prepared.pack.words, _name(call, order)
     selected = tuple(judged.order.key for judged in call.judged_orders)
