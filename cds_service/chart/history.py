@@ -16,6 +16,8 @@ from cds_service.fhir.dates import Span, day_of, read_date
 from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
 
+_Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | lenient.Procedure
+
 
 def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     """``present`` if a dose was ordered, given or recorded within the look-back (D7, Z8, Z14).
@@ -31,7 +33,7 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     evidence: list[Evidence] = []
     unresolved = False
     for search in declaration.searches:
-        for entry, concept, codings in chart.once(_not_denied, search):
+        for entry, concept, codings in chart.once(_treatments, search):
             if concept is None:
                 unresolved = True
                 continue
@@ -59,10 +61,7 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     return Fact.unknown(reason=Reason("medicationNotResolved")) if unresolved else Fact.absent()
 
 
-_Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | lenient.Procedure
-
-
-def _not_denied(
+def _treatments(
     chart: Chart, search: Search
 ) -> list[tuple[_Treatment, lenient.CodeableConcept | None, list[tuple[str, str]]]]:
     """The entries under a key that were given or ordered, each with its concept and codings.
@@ -90,7 +89,7 @@ def recognise(
 
 
 def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """Whole days from the newest (``element: newest``) or the oldest such entry to ``chart.now``.
+    """Whole days from the newest (``element: newest``) or the oldest entry to ``chart.now``.
 
     Entries are final results, and orders, administrations and procedures whose status is not in ``NOT_GIVEN``, with a
     code of the value sets and a date; ``statuses`` and ``form`` narrow the orders. A partial date gives a range of
