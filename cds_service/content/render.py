@@ -111,7 +111,7 @@ class Speech:
                     return fact.evidence[0].date if fact.evidence else ""
                 return self.reason(fact.reason, clean)
         fact = finding.used.get(name) or self._values[name]
-        return clean(", ".join(evidence.said for evidence in fact.evidence[:2]))
+        return clean(", ".join(evidence.display for evidence in fact.evidence[:2]))
 
     def reason(self, reason: Reason | None, clean: Callable[[str], str] = inert) -> str:
         """Why a fact has no value, as a sentence."""
@@ -130,7 +130,7 @@ class Speech:
         words, label = self._pack.words, self._pack.facts[name].label
         if not self._about_order and self._pack.facts[name].kind in _OF_ORDERS:
             return []
-        read = ", ".join(inert(evidence.said) for evidence in fact.evidence[:3] if evidence.said)
+        read = ", ".join(inert(evidence.display) for evidence in fact.evidence[:3] if evidence.display)
         reason = self.reason(fact.reason)
         if fact.state is State.UNKNOWN:
             return [fill(words["not-known"], {"label": label, "reason": reason})]
@@ -144,7 +144,8 @@ class Speech:
             key = "dated" if evidence.date else "evidence"
             lines.append(
                 fill(
-                    words[key], {"label": evidence.label or label, "said": inert(evidence.said), "date": evidence.date}
+                    words[key],
+                    {"label": evidence.label or label, "said": inert(evidence.display), "date": evidence.date},
                 )
                 + f" ({inert(evidence.reference)})"
             )
