@@ -65,16 +65,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     if store.problem:
         click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
-    os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
-    os.environ["CDS_SERVICE_INSECURE"] = "1" if insecure else "0"
-    if settings.record is not None:
-        os.environ["CDS_SERVICE_RECORD"] = str(settings.record)
-        os.environ["CDS_SERVICE_RECORD_DEIDENTIFIED"] = "1" if settings.record_deidentified else "0"
-    if workers > 1:
-        os.environ.setdefault(
-            "CDS_SERVICE_REPLAY_STORE", "database"
-        )  # a token used at one worker is used at all of them (SEC-14)
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
+    _pass_to_workers(settings, workers)
     note = "" if served.prepared.shown else "; unreviewed content runs as shadow: no cards are shown"
     click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
     click.echo(f"may call: {clients.told() if clients else 'anybody who reaches it; no clients are configured'}")
@@ -84,6 +75,19 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     _warn_of_recordings(settings)
     server = Granian("cds_service.service.app:wsgi", factory=True, **granian_settings(host, port, workers))
     server.serve()
+
+
+def _pass_to_workers(settings: Settings, workers: int) -> None:
+    """Puts what the command line says into the environment, from which each worker makes its own settings."""
+    os.environ["CDS_SERVICE_LOOPBACK"] = "1" if settings.loopback else "0"
+    os.environ["CDS_SERVICE_INSECURE"] = "1" if settings.insecure else "0"
+    if settings.record is not None:
+        os.environ["CDS_SERVICE_RECORD"] = str(settings.record)
+        os.environ["CDS_SERVICE_RECORD_DEIDENTIFIED"] = "1" if settings.record_deidentified else "0"
+    if workers > 1:
+        # A token that was used at one worker must count as used at all of them (SEC-14).
+        os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
 
 
 def _with_recordings(settings: Settings, record: Path | None, deidentify: bool) -> Settings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -30,91 +31,60 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._version = ""
-        self._calls = Counter(
-            "cds_service_calls", "Calls by service and status", ["service", "status"], registry=self._registry
-        )
-        self._seconds = Histogram(
-            "cds_service_call_seconds",
-            "Time to answer a call, by service",
-            ["service"],
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._feedback = Counter(
-            "cds_service_feedback", "Feedback by service and status", ["service", "status"], registry=self._registry
-        )
-        self._findings = Counter(
+        self._add_counts()
+        self._add_states()
+
+    def _add_counts(self) -> None:
+        """What only grows: counters, and histograms of durations in seconds."""
+        counter = partial(Counter, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry, buckets=_SECONDS)
+        self._calls = counter("cds_service_calls", "Calls by service and status", ["service", "status"])
+        self._seconds = histogram("cds_service_call_seconds", "Time to answer a call, by service", ["service"])
+        self._feedback = counter("cds_service_feedback", "Feedback by service and status", ["service", "status"])
+        self._findings = counter(
             "cds_service_findings",
             "Findings by rule, whether shown (active) or not (shadow)",
             ["service", "decision", "version", "rule", "indicator", "status"],
-            registry=self._registry,
         )
-        self._refused = Counter(
-            "cds_service_refusals", "Calls that were not let in, by reason", ["reason"], registry=self._registry
-        )
-        self._searches = Counter(
+        self._refused = counter("cds_service_refusals", "Calls that were not let in, by reason", ["reason"])
+        self._searches = counter(
             "cds_service_fhir_searches",
             "Searches that were not prefetched, by outcome: read, or why they could not be",
             ["outcome"],
-            registry=self._registry,
         )
-        self._searching = Histogram(
-            "cds_service_fhir_seconds",
-            "Time that a call waited for FHIR searches",
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._defects = Counter(
+        self._searching = histogram("cds_service_fhir_seconds", "Time that a call waited for FHIR searches")
+        self._defects = counter(
             "cds_service_defects",
             "Faults of this software, whether they cost an answer or a part of one; the log says where",
-            registry=self._registry,
         )
-        self._recordings = Counter(
+        self._recordings = counter(
             "cds_service_recordings",
             "Requests recorded, by outcome: kept, changed by de-identification, failed, full",
             ["outcome"],
-            registry=self._registry,
         )
-        self._audit_failures = Counter(
-            "cds_service_audit_failures", "Lines of the audit that could not be written", registry=self._registry
-        )
-        self._content = Gauge(
-            "cds_service_content",
-            "1 for the version of the content that is served",
-            ["version"],
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
-        )
-        self._content_refused = Gauge(
+        self._audit_failures = counter("cds_service_audit_failures", "Lines of the audit that could not be written")
+
+    def _add_states(self) -> None:
+        """What goes up and down: gauges, of which the one that was set last counts if there are several workers."""
+        gauge = partial(Gauge, registry=self._registry, multiprocess_mode="livemostrecent")
+        self._content = gauge("cds_service_content", "1 for the version of the content that is served", ["version"])
+        self._content_refused = gauge(
             "cds_service_content_refused",
             "1 while the content's folder holds content that was refused, and older content is served",
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
         )
-        self._off = Gauge(
+        self._off = gauge(
             "cds_service_decision_off",
             "1 for each decision that the site has switched off, 0 for the others",
             ["decision"],
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
         )
-        self._store = Gauge(
-            "cds_service_store_reachable",
-            "1 while feedback would be kept, 0 while it would not",
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
-        )
-        self._site = Gauge(
+        self._store = gauge("cds_service_store_reachable", "1 while feedback would be kept, 0 while it would not")
+        self._site = gauge(
             "cds_service_site_refused",
             "1 while the site's settings as they stand are refused and the old ones go on",
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
         )
-        self._shown = Gauge(
+        self._shown = gauge(
             "cds_service_content_shown",
             "1 if the cards of the content are shown, 0 if it runs as shadow",
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
         )
 
     def count_call(self, service: str, status: int, seconds: float) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from itertools import pairwise
 
 import grimp
 import pytest
@@ -25,7 +26,7 @@ ROOMS = [
 ]
 ROOMS = [rooms for rooms in ROOMS if rooms]
 # Each room, and a room of the next floor above it, which it may not import.
-UPWARD = [(room, above[0]) for above, below in zip(ROOMS, ROOMS[1:], strict=False) for room in below]
+UPWARD = [(room, above[0]) for above, below in pairwise(ROOMS) for room in below]
 
 
 def module_of(room):
