@@ -21,7 +21,7 @@ from cds_service.content.needs import templates_of
 from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
-from cds_service.recording.deidentify import Deidentifier, outcome
+from cds_service.recording.deidentify import Deidentifier, comparable_decisions
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
@@ -42,7 +42,7 @@ def decided(prepared, service, body, now):
         answer = evaluate(prepared, service, encode(body), now)
     except Fault as fault:
         return f"{fault.status} {fault.path} {fault.text}"
-    return outcome(json.loads(encode(answer.body))["cards"])
+    return comparable_decisions(json.loads(encode(answer.body))["cards"])
 
 
 @pytest.mark.parametrize("key", [b"one key", b"another key"])

@@ -32,8 +32,8 @@ def test_content_and_fixtures_travel_in_the_wheel(wheel):
     assert any(name.startswith("cds_service/_data/fixtures/patients/") for name in names)
     assert "cds_service/content/schemas/table.json" in names
     assert "cds_service/store/migrations/versions/0001_feedback.py" in names
-    assert "cds_service/pages/templates/try.html" in names
-    assert "cds_service/pages/static/console.css" in names
+    assert "cds_service/console/templates/try.html" in names
+    assert "cds_service/console/static/console.css" in names
 
 
 def test_an_installed_wheel_replays_and_checks_far_from_the_checkout(wheel, tmp_path):

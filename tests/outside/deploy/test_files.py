@@ -21,7 +21,7 @@ from cds_service.content.load import load_pack
 from cds_service.content.site import read_site
 from cds_service.net.addresses import Reach
 from cds_service.packaged import packaged
-from cds_service.service.app import allowed_servers
+from cds_service.service.fhir_access import allowed_servers
 from cds_service.settings import Settings
 from cds_service.store.database import read_url
 from cds_service.trust.clients import read_clients

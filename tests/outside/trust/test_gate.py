@@ -259,7 +259,7 @@ def test_a_store_of_used_tokens_that_is_down_lets_nobody_in(app_for, maker, body
 
 
 def test_FA_08_each_client_has_its_own_fhir_servers(clients_file):
-    from cds_service.service.app import allowed_servers
+    from cds_service.service.fhir_access import allowed_servers
     from cds_service.settings import Settings
 
     text = (
