@@ -5,7 +5,8 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Twice quiet: only errors, so that the line about what is installed stands alone.
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
