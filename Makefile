@@ -43,7 +43,7 @@ check: install-dev ## formatting, lint, types, the walls between the packages, t
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/cds-service check
 
 test: install-dev ## every test, in one run; what a test needs and is missing, such as PostgreSQL, is named
