@@ -105,6 +105,15 @@ def test_the_lock_files_pin_alike_and_the_image_gets_what_the_service_needs():
     assert not {"pytest", "mypy", "hypothesis", "pip"} & set(deployed)
 
 
+@pytest.mark.parametrize("path", [DEPLOY / "README.md", DEPLOY / "Containerfile", ROOT / "cards/README.md"])
+def test_nothing_installs_us_by_a_name_from_an_index(path):
+    """The name is not ours on any index: whoever takes it there could run code at hospitals (Z92)."""
+    lines = [
+        line for line in path.read_text().splitlines() if re.search(r"pip install.*[\s'\"]cds-service(?![-\w])", line)
+    ]
+    assert [line for line in lines if "--no-index" not in line] == []
+
+
 def pinned(path):
     lines = [line for line in path.read_text().splitlines() if "==" in line and not line.startswith((" ", "#"))]
     return dict(line.rstrip(" \\").split("==", 1) for line in lines)
