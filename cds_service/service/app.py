@@ -52,10 +52,7 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
     pack = content.now().prepared.pack
     gate = Gate(settings, pack.services, pack.templates, metrics.count_refusal)
     fhir_servers = allowed_servers(settings, gate.clients)
-    app = Flask("cds_service", static_folder=None)
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app = _empty_app(settings.max_body_bytes)
     traces = _traces(pack.services) if traces_are_wanted() else None
     if traces is not None:
         app.before_request(traces.begin)
@@ -69,10 +66,17 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
         from cds_service.console.routes import console
 
         app.register_blueprint(console(lambda: content.now().prepared, store, settings.cards, packaged("fixtures")))
-    if settings.record is not None:
-        _record(app, settings, content, store.key, metrics)
+    _record(app, settings, content, store.key, metrics)
     _surround(app, gate, calls, settings.max_body_bytes)
     answer_errors(app, calls.count_defect)
+    return app
+
+
+def _empty_app(max_body_bytes: int) -> Flask:
+    app = Flask("cds_service", static_folder=None)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
+    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     return app
 
 
@@ -91,7 +95,7 @@ def _traces(services: Mapping[str, Service]) -> Traces | None:
 
 
 def _record(app: Flask, settings: Settings, content: ServedContent, key: bytes, metrics: Metrics) -> None:
-    """Makes ``app`` keep each request of a hook in the folder of the settings, after it has been answered.
+    """Makes ``app`` keep each request of a hook after it has been answered, if the settings name a folder for that.
 
     ``key`` is the store's: from it comes the secret that makes the ids of de-identified recordings.
     """
