@@ -1,4 +1,4 @@
-"""Numbers and units, exactly. Imports the shared vocabulary only.
+"""Numbers and units, exactly.
 
 No unit is parsed here: an analyte lists the units it may arrive in with exact factors (``units.yaml``; each factor
 is proved against a UCUM library in the tests). What is not listed is refused with a reason, never guessed.
@@ -11,7 +11,7 @@ import re
 from cds_service.vocabulary.declarations import Analyte
 from cds_service.vocabulary.facts import Exact, Interval, Reason, exact
 
-# With two digits of exponent no amount in a chart is left out, and none leaves the range of floating point.
+# Two digits of exponent suffice for every amount in a chart, and keep it within the range of floating point.
 _JSON_NUMBER = re.compile(r"(-?\d+)(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
 _LONGEST_NUMBER = 32
 
@@ -29,8 +29,8 @@ def read_number(text: str) -> Exact | None:
 def read_unit(analyte: Analyte, code: str, system: str, unit: str) -> str | Reason:
     """The UCUM code of a Quantity for this analyte (Z23), or why there is none.
 
-    The alias table applies to code and unit text alike, whatever system is claimed. A unit text that is not known
-    does not outvote a known code; a code that is not known is only passed over when it claims not to be UCUM.
+    The aliases apply to the code and to the unit text, whatever the system. Where only the code is known, it counts.
+    Where only the unit text is known, it counts only if the code is missing or its system is another than UCUM.
     """
     from_code, from_text = analyte.unit(code), analyte.unit(unit)
     if from_code and from_text and analyte.factors[from_code] != analyte.factors[from_text]:
@@ -75,6 +75,5 @@ def read_quantity(
 
 
 def spell(number: Exact) -> str:
-    """A number for a person: exact where decimals are, else to four decimals, without trailing zeros."""
-    text = f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)
-    return text
+    """A number for people: whole numbers as they are, others to four decimals without trailing zeros."""
+    return f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
-from cds_service.content.files import ContentError
 from cds_service.service.app import create_app
 from cds_service.service.served import prepare
 from cds_service.settings import Settings
+from cds_service.vocabulary.problems import ProblemsError
 from tests.support.places import ROOT
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
@@ -244,14 +244,23 @@ def test_a_broken_overlay_is_refused_whole_and_the_old_one_goes_on(tmp_path, wit
             "site.toml:4: site: platelet-count holds '777-3' already",
         ),
         ("off = [", "site.toml:1: site: "),
+        (
+            CODES + CODES.replace("PLT", "777-3").replace(LOCAL, "http://loinc.org"),
+            "site.toml:9: site: platelet-count holds '777-3' already",
+        ),
+        (
+            CODES + CODES.replace("platelet-count", "cobalamin-medication") + 'agent = "x"\nstrength = {value = "x"}\n',
+            "site.toml:12: site: cobalamin-medication: ",
+        ),
+        ('[decisions]\noff = [\n  "imPlatelets",\n  "adult",\n]\n', "site.toml:4: site: adult is a definition"),
     ],
 )
 def test_a_fault_of_the_overlay_is_found_with_its_line(tmp_path, text, said):
     path = tmp_path / "site.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ContentError) as caught:
+    with pytest.raises(ProblemsError) as caught:
         prepare(Settings(site=path))
-    assert any(said in problem for problem in caught.value.problems), caught.value.problems
+    assert any(said in str(problem) for problem in caught.value.problems), caught.value.problems
     checked = CliRunner().invoke(main, ["check", "--site", str(path)])
     assert checked.exit_code == 1
     assert said in checked.output

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.content.needs import templates_of
-from cds_service.recording.deidentify import Deidentifier, outcome
+from cds_service.recording.deidentify import Deidentifier, comparable_decisions
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
@@ -35,7 +35,7 @@ ON_THE_DAY = {
 
 def decided(fired):
     """What an answer comes to: the outcome of its cards, or the words of an error."""
-    return outcome(fired.cards) if fired.status == 200 else (fired.status, fired.body)
+    return comparable_decisions(fired.cards) if fired.status == 200 else (fired.status, fired.body)
 
 
 @pytest.mark.parametrize(("key", "every"), [(b"one key", 1), (b"another key", 5)])

@@ -83,10 +83,10 @@ def test_D_09_D_10_D_15_T_18_versions_are_told_to_clients_of_3_0_only(client, se
 
 
 def test_D_14_the_services_are_documented_for_people(services):
-    readme = (packaged("cards").parent / "README.md").read_text(encoding="utf-8")
+    page = (packaged("cards").parent / "docs/integrating.md").read_text(encoding="utf-8")
     for service in services:
-        assert f"/cds-services/{service['id']}`" in readme
-        assert f"hook `{service['hook']}`" in readme
+        assert f"/cds-services/{service['id']}`" in page
+        assert f"hook `{service['hook']}`" in page
 
 
 def test_PF_01_templates_are_relative_reads_or_searches(templates):

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 import requests
 
-from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.replay.scenarios import Scenario
 from cds_service.vocabulary.declarations import Search
@@ -40,7 +40,7 @@ def is_alike(scenario: Scenario) -> bool:
 @pytest.fixture(scope="module")
 def client() -> Iterator[FhirClient]:
     """A client with time enough on a machine that does other things too."""
-    fhir = FhirClient(Limits(seconds=20))
+    fhir = FhirClient(FetchLimits(seconds=20))
     yield fhir
     fhir.close()
 
