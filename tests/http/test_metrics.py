@@ -99,9 +99,10 @@ def test_what_is_served_and_kept_can_be_watched(tmp_path, pack):
 def test_what_one_worker_said_last_outlives_no_other_worker(tmp_path):
     """A worker that was killed leaves its file of values behind; another tells what is so now."""
     script = (
-        "import sys; from cds_service.service.metrics import Metrics; metrics = Metrics();"
-        "metrics.set_content('1', {'a': False}, False);"
-        "metrics.set_content(sys.argv[1], {'a': sys.argv[2] == 'off', 'b': False}, sys.argv[2] == 'off');"
+        "import sys; from cds_service.service.metrics import Metrics;"
+        "from cds_service.service.served import ServedStatus; metrics = Metrics(); off = sys.argv[2] == 'off';"
+        "metrics.set_content(ServedStatus('1', {'a': False}, False));"
+        "metrics.set_content(ServedStatus(sys.argv[1], {'a': off, 'b': False}, off));"
         "print(metrics.text().decode())"
     )
 
