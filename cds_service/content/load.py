@@ -27,7 +27,15 @@ from cds_service.content.model import (
 )
 from cds_service.content.site import Site
 from cds_service.content.unary import Cell, parse_cell
-from cds_service.vocabulary.declarations import Analyte, Concept, FactDeclaration, Search, Strength, ValueSet
+from cds_service.vocabulary.declarations import (
+    Analyte,
+    Concept,
+    FactDeclaration,
+    Plausible,
+    Search,
+    Strength,
+    ValueSet,
+)
 from cds_service.vocabulary.facts import exact
 
 LOINC = "http://loinc.org"
@@ -248,6 +256,7 @@ class _Loading:
                 self._fault(path, ("facts", name), f"unit is not the analyte's canonical {analyte.canonical!r}")
             for value_set in sets.values() if fact.get("element") == "dose" else ():
                 self._strengths(path, name, value_set, analyte)
+            plausible = fact.get("plausible")
             look_back = fact.get("look-back")
             facts[name] = FactDeclaration(
                 name=name,
@@ -256,6 +265,7 @@ class _Loading:
                 element=fact.get("element", ""),
                 value_sets=sets,
                 analyte=analyte,
+                plausible=self._plausible(path, name, plausible, analyte) if plausible else None,
                 searches=tuple(searches[key] for key in keys if key in searches),
                 look_back_days=_days(look_back) if look_back else None,
                 naming=tuple(fact.get("naming", ())),
@@ -268,6 +278,17 @@ class _Loading:
                 unit=fact.get("unit", ""),
             )
         return searches, facts
+
+    def _plausible(self, path: Path, name: str, data: Mapping[str, Any], analyte: Analyte | None) -> Plausible | None:
+        """The limits of a fact in the canonical unit of its analyte, whatever unit of it the file gives them in."""
+        factors = analyte.factors if analyte is not None else {}
+        unknown = sorted({data["unit"], *data.get("perhaps", {})} - set(factors))
+        for unit in unknown:
+            self._fault(path, ("facts", name, "plausible"), f"{unit!r} is not among the units of its analyte")
+        if unknown:
+            return None
+        low, high = (exact(exact(str(data[end])) * factors[data["unit"]]) for end in ("low", "high"))
+        return Plausible(low, high, data.get("zero", False), data.get("perhaps", {}))
 
     def _strengths(self, path: Path, name: str, value_set: ValueSet, analyte: Analyte | None) -> None:
         units = {c.strength.unit for c in value_set.codes.values() if c.strength is not None}
@@ -471,7 +492,7 @@ def _value_set(data: Mapping[str, Any]) -> ValueSet:
 
 def _analyte(data: Mapping[str, Any]) -> Analyte:
     factors = {unit: exact(factor) for unit, factor in data["units"].items()}
-    return Analyte(data["canonical"], factors, data.get("aliases", {}))
+    return Analyte(data["canonical"], factors, data.get("aliases", {}), data.get("grammar", ""))
 
 
 def _days(look_back: str) -> int:

@@ -1,14 +1,16 @@
 """Numbers and units, exactly. Imports the shared vocabulary only.
 
-No unit is parsed here: an analyte lists the units it may arrive in with exact factors (``units.yaml``; each factor
-is proved against a UCUM library in the tests). What is not listed is refused with a reason, never guessed.
+An analyte lists the units it may arrive in with exact factors (``units.yaml``; each factor is proved against a UCUM
+library in the tests), and ``units`` reads their spellings. What is not understood is refused with a reason, never
+guessed.
 """
 
 from __future__ import annotations
 
 import re
 
-from cds_service.vocabulary.declarations import Analyte
+from cds_service.fhir.units import LONGEST_UNIT, ucum_of
+from cds_service.vocabulary.declarations import Analyte, Plausible
 from cds_service.vocabulary.facts import Exact, Interval, Reason, exact
 
 # With two digits of exponent no amount in a chart is left out, and none leaves the range of floating point.
@@ -29,19 +31,19 @@ def read_number(text: str) -> Exact | None:
 def read_unit(analyte: Analyte, code: str, system: str, unit: str) -> str | Reason:
     """The UCUM code of a Quantity for this analyte (Z23), or why there is none.
 
-    The alias table applies to code and unit text alike, whatever system is claimed. A unit text that is not known
+    Code and unit text are read alike (Z43), whatever system is claimed. A unit text that is not known
     does not outvote a known code; a code that is not known is only passed over when it claims not to be UCUM.
     """
-    from_code, from_text = analyte.unit(code), analyte.unit(unit)
+    from_code, from_text = ucum_of(analyte, code), ucum_of(analyte, unit)
     if from_code and from_text and analyte.factors[from_code] != analyte.factors[from_text]:
         return Reason("unitsDisagree", {"code": code, "unit": unit})
     if from_code:
         return from_code
     if code and system in ("", UCUM):
-        return Reason("unitNotKnown", {"unit": code})
+        return Reason("unitNotKnown", {"unit": _cut(code)})
     if from_text:
         return from_text
-    return Reason("unitNotKnown", {"unit": unit}) if unit else Reason("unitMissing")
+    return Reason("unitNotKnown", {"unit": _cut(unit)}) if unit else Reason("unitMissing")
 
 
 def read_quantity(
@@ -74,7 +76,31 @@ def read_quantity(
     return Reason("comparatorNotKnown")
 
 
+def implausible(
+    analyte: Analyte, plausible: Plausible, value: str, code: str, system: str, unit: str, sent: str
+) -> Reason | None:
+    """Why a result cannot be right although its number and its unit are read: no patient has such a number (Z44).
+
+    ``sent`` is the result as people see it. A comparator makes no difference: the number beside it has to be plausible.
+    The reason names another unit if the number is plausible in it. ``None`` for a plausible result, and for one that
+    cannot be read anyway.
+    """
+    number = read_number(value)
+    ucum = read_unit(analyte, code, system, unit)
+    if number is None or isinstance(ucum, Reason) or number * analyte.factors[ucum] in plausible:
+        return None
+    for other, words in plausible.perhaps.items():
+        if number * analyte.factors[other] in plausible:
+            return Reason("notPlausiblePerhaps", {"sent": sent, "perhaps": words})
+    return Reason("notPlausible", {"sent": sent})
+
+
 def spell(number: Exact) -> str:
     """A number for a person: exact where decimals are, else to four decimals, without trailing zeros."""
     text = f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)
     return text
+
+
+def _cut(unit: str) -> str:
+    """A unit as a reason quotes it: what is too long to be one is quoted from its beginning."""
+    return unit if len(unit) <= LONGEST_UNIT else f"{unit[:LONGEST_UNIT]}..."
