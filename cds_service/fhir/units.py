@@ -75,7 +75,7 @@ class _Reading:
         self._before_ten = tuple(cased(dict.fromkeys(s.before_ten, True)))
         self._exponents = cased(dict(_exponents(s)))
         self._measures = {
-            unit: (cased(_measure_symbols(s, unit)), _measure_words(s, unit)) for unit in s.base_symbols.values()
+            unit: (cased(_measure_symbols(s, unit)), _measure_words(s, unit)) for unit in ("g", "mol", "L", "m")
         }
         third = [sign for sign, meant in s.superscripts.items() if meant == "3"]
         marks = [*(f"{mark}3" for mark in s.cube_marks), *third]
