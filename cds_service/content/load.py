@@ -492,7 +492,9 @@ def _value_set(data: Mapping[str, Any]) -> ValueSet:
 
 def _analyte(data: Mapping[str, Any]) -> Analyte:
     factors = {unit: exact(factor) for unit, factor in data["units"].items()}
-    return Analyte(data["canonical"], factors, data.get("aliases", {}), data.get("grammar", ""))
+    return Analyte(
+        data["canonical"], factors, data.get("aliases", {}), data.get("grammar", ""), tuple(data.get("counted", ()))
+    )
 
 
 def _days(look_back: str) -> int:

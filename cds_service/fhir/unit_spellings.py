@@ -83,9 +83,9 @@ class Spellings:
             "bil": 9,  # Bil/L: US displays
         }
     )
-    # What is counted changes no size: #/uL (MIMIC), cells/uL, 10*9 cells/L, platelets/uL.
+    # What is counted changes no size: #/uL (MIMIC), cells/uL, 10*9 cells/L. An analyte can add names of its own.
     counted_signs: tuple[str, ...] = ("#",)
-    counted_words: tuple[str, ...] = ("cell", "cells", "platelet", "platelets")
+    counted_words: tuple[str, ...] = ("cell", "cells")
 
     # --- measures
 

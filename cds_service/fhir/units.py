@@ -32,13 +32,13 @@ def ucum_of(analyte: Analyte, spelling: str) -> str:
         return code
     if not analyte.grammar or not spelling or len(spelling) > LONGEST_UNIT:
         return ""
-    code = _read(analyte.grammar, spelling)
+    code = _read(analyte.grammar, analyte.counted, spelling)
     return code if code in analyte.factors else ""
 
 
 @lru_cache(maxsize=_KEPT)
-def _read(grammar: str, spelling: str) -> str:
-    return GRAMMAR.read(grammar, spelling)
+def _read(grammar: str, counted: tuple[str, ...], spelling: str) -> str:
+    return GRAMMAR.read(grammar, spelling, counted)
 
 
 class Grammar:
@@ -51,16 +51,19 @@ class Grammar:
         self._as_written = _Reading(spellings, in_capitals=False)
         self._in_capitals = _Reading(spellings, in_capitals=True) if spellings.whole_in_capitals else None
 
-    def read(self, grammar: str, spelling: str) -> str:
+    def read(self, grammar: str, spelling: str, counted: Iterable[str] = ()) -> str:
         """The UCUM code of a spelling by the grammar of that name, ``""`` where it is not understood.
+
+        ``counted`` are words for what is counted, beside those of the tables.
 
         Raises:
             KeyError: there is no such grammar.
         """
         text = " ".join(spelling.split())
-        code = self._as_written.read(grammar, text)
+        names = frozenset(word.upper() for word in counted)
+        code = self._as_written.read(grammar, text, names)
         if not code and self._in_capitals is not None and text.isupper() and _letters(text) > 1:
-            code = self._in_capitals.read(grammar, text)
+            code = self._in_capitals.read(grammar, text, names)
         return code
 
 
@@ -84,22 +87,22 @@ class _Reading:
         self._volume_words = {**self._measures["L"][1], **_in_upper_case(s.volume_words)}
         self._counted_words = frozenset(word.upper() for word in s.counted_words)
         self._surfaces = frozenset(part.upper() for part in _surfaces(s))
-        self._grammars: Mapping[str, Callable[[str], str]] = {
+        self._grammars: Mapping[str, Callable[[str, frozenset[str]], str]] = {
             "count-per-volume": self._count_per_volume,
-            "amount-per-volume": self._amount_per_volume,
-            "flow-per-body-surface": self._flow_per_body_surface,
-            "mass": lambda text: self._measure(self._without_annotations(text), "g"),
-            "length": lambda text: self._measure(self._without_annotations(text), "m"),
+            "amount-per-volume": lambda text, _: self._amount_per_volume(text),
+            "flow-per-body-surface": lambda text, _: self._flow_per_body_surface(text),
+            "mass": lambda text, _: self._measure(self._without_annotations(text), "g"),
+            "length": lambda text, _: self._measure(self._without_annotations(text), "m"),
         }
 
-    def read(self, grammar: str, text: str) -> str:
-        return self._grammars[grammar](text)
+    def read(self, grammar: str, text: str, counted: frozenset[str]) -> str:
+        return self._grammars[grammar](text, counted)
 
     # --- grammars
 
-    def _count_per_volume(self, text: str) -> str:
+    def _count_per_volume(self, text: str, counted: frozenset[str]) -> str:
         numerator, volume = self._per_volume(self._without_annotations(text))
-        power = self._power(self._without_counted(numerator)) if volume else None
+        power = self._power(self._without_counted(numerator, counted)) if volume else None
         if power is None:
             return ""
         return f"10*{power}/{volume}" if power else f"/{volume}"
@@ -167,17 +170,18 @@ class _Reading:
             return self._spellings.powers_in_digits[text]
         return self._exponents.get(text.removeprefix("10")) if text.startswith("10") else None
 
-    def _without_counted(self, text: str) -> str:
+    def _without_counted(self, text: str, counted: frozenset[str]) -> str:
         """What is left of a numerator when the name of what is counted is taken from its start and its end."""
+        names = self._counted_words | counted
         for sign in self._spellings.counted_signs:
             text = text.removeprefix(sign).removesuffix(sign).strip()
         head, _, rest = text.partition(" ")
-        if head.upper() in self._counted_words:
+        if head.upper() in names:
             text = rest
         at = len(text)
         while at and text[at - 1].isalpha():
             at -= 1
-        if text[at:].upper() in self._counted_words:
+        if text[at:].upper() in names:
             text = text[:at].rstrip()
         return text
 

@@ -97,13 +97,14 @@ class Analyte:
     """The units one quantity may arrive in: UCUM code to exact factor, and how they may be spelled (Z23, Z43).
 
     ``aliases`` are whole spellings with the UCUM code each means; ``grammar`` names the grammar of ``fhir.units`` that
-    reads all others, ``""`` for none.
+    reads all others, ``""`` for none. ``counted`` are words for what is counted, which a spelling may name.
     """
 
     canonical: str
     factors: Mapping[str, Exact]
     aliases: Mapping[str, str] = field(default_factory=dict)
     grammar: str = ""
+    counted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

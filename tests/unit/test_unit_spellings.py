@@ -280,7 +280,7 @@ RULES = {
         "_without_annotations",
         lambda self, text: "".join(part.rpartition("}")[2] for part in text.split("{")),
     ),
-    "what is counted is not dropped": ("_without_counted", lambda self, text: text),
+    "what is counted is not dropped": ("_without_counted", lambda self, text, counted: text),
     "the first division counts": ("_volume", lambda self, text: self._volume_symbols.get(text.partition("/")[0], "")),
     "words count by their case": ("_volume", lambda self, text: self._volume_symbols.get(text, "")),
     "symbols count in any case": (
@@ -302,6 +302,15 @@ def test_a_rule_of_the_grammar_that_is_dropped_is_noticed(name, monkeypatch):
 def test_one_letter_in_capitals_and_blanks_are_rules_too(monkeypatch):
     monkeypatch.setattr(units, "_letters", lambda text: 2)
     assert _is_caught(Grammar())
+
+
+def test_what_is_counted_is_named_by_the_content():
+    """Other cells are not for this analyte, and its own are not for another."""
+    platelets = analyte_of("platelets")
+    assert ucum_of(platelets, "10*9 platelets/L") == "10*9/L"
+    assert ucum_of(platelets, "10*9 reticulocytes/L") == ""
+    assert ucum_of(replace(platelets, counted=("reticulocytes",)), "10*9 reticulocytes/L") == "10*9/L"
+    assert ucum_of(replace(platelets, counted=()), "10*9 platelets/L") == ""
 
 
 def test_two_rows_that_become_one_spelling_are_refused_when_the_grammar_is_made():
@@ -352,10 +361,11 @@ def _is_caught(grammar: Grammar, row: str = "") -> bool:
 
 def _differs(grammar: Grammar, analyte: str, row: frozenset[str]) -> bool:
     entry = UNITS[analyte]
+    counted = tuple(entry.get("counted", ()))
     cases = dict.fromkeys(REFUSED[analyte], "") | made(analyte)
     for spelling, code in cases.items():
         if row.issubset(spelling.upper()):
-            read = grammar.read(entry["grammar"], spelling)
+            read = grammar.read(entry["grammar"], spelling, counted)
             if (read if read in entry["units"] else "") != code:
                 return True
     return False
