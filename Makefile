@@ -1,71 +1,115 @@
-# The verbs of the project. Everything they need is installed into .venv from requirements.lock.
+# The verbs of the project; `make help` lists them. What they need is installed into .venv, in the versions and with the
+# hashes of the lock files: requirements.lock to run, requirements-dev.lock for everything else.
+FLOOR := 3.11.2
 PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
+# Twice quiet: only errors, so that the line about what is installed stands alone.
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: run install test check bench fuzz hostile soak format statements conformance settings lock audit sbom
+.PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
+	soak format statements conformance settings lock audit sbom help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
 
-run: install ## serve on http://127.0.0.1:$(PORT) with the packaged content
+run: install ## serve on http://127.0.0.1:8080 with the packaged content; PORT=8093 for another port
 	@$(BIN)/cds-service serve --port $(PORT)
 
-install: $(VENV)/.installed ## .venv from the lock file
+install: $(VENV)/.run ## .venv with what running needs; PYTHON=python3.12 for another Python
 
-$(VENV)/.installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+install-dev: $(VENV)/.dev ## .venv with what checks and tests need besides
+
+# Refuses a Python that is too old before anything is installed. The line itself is understood by Python 2 as well.
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo 'cds-service needs Python $(FLOOR) or newer; $(PYTHON) is not there: make PYTHON=/path/to/python3'; exit 1; } >&2
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:3] >= tuple(map(int, "$(FLOOR)".split("."))) else "cds-service needs Python $(FLOOR) or newer; $(PYTHON) is %d.%d.%d: make PYTHON=/path/to/a/newer/python3" % sys.version_info[:3])'
+	@$(PYTHON) -m venv $(VENV)
+	@rm -f $(VENV)/.run $(VENV)/.dev
+
+$(VENV)/.run: requirements.lock deploy/build.lock pyproject.toml | $(BIN)/python
+	@echo "Installing $$(cat requirements.lock deploy/build.lock | grep -c '^[a-z].*==') packages to run the service into $(VENV), about 20 s"
+	@$(PIP) install --require-hashes -r requirements.lock -r deploy/build.lock
+	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
-test: install ## every test that needs no service of its own
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	@echo "Installing what checks and tests need beside that, $$(grep -c '^[a-z].*==' requirements-dev.lock) packages in all, about 60 s"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
 
-check: install ## formatting, lint, types, content
+check: install-dev ## formatting, lint, types, the walls between the packages, the proof of the content
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/cds-service check
 
-bench: install ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)
+test: install-dev ## every test, in one run; what a test needs and is missing, such as PostgreSQL, is named
+	@$(BIN)/python -m pytest $(PARALLEL)
+
+test-unit: install-dev ## the tests of single functions, some seconds
+	@$(BIN)/python -m pytest tests/unit
+
+test-content: install-dev ## the tests of the content: scenarios, tables, mutants, impact
+	@$(BIN)/python -m pytest $(PARALLEL) tests/content
+
+test-http: install-dev ## the tests of what is said over HTTP, with those of CDS Hooks' requirements
+	@$(BIN)/python -m pytest $(PARALLEL) tests/http
+
+test-outside: install-dev ## the tests with real neighbours: FHIR server, stores, tokens, proxies, browser, installed wheel
+	@$(BIN)/python -m pytest $(PARALLEL) tests/outside
+
+test-load: install-dev ## short runs of the fuzzers, the hostile calls, the soak and the benchmarks
+	@$(BIN)/python -m pytest $(PARALLEL) tests/load
+
+test-all: test hostile fuzz soak ## every test, then the long runs, one after another; by hand before a release
+
+bench: install-dev ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)
 	$(BIN)/python -m tests.load.bench.table $(BENCH)
 	$(BIN)/python -m pytest tests/load/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
 
-fuzz: install ## every parser and the whole request path under fuzzers; FUZZ="SECONDS-A-TARGET SEED"
+fuzz: install-dev ## every parser and the whole request path under fuzzers; FUZZ="SECONDS-A-TARGET SEED"
 	@$(BIN)/python -m tests.load.fuzz.fuzzing $(FUZZ)
 
-hostile: install ## ten thousand hostile calls, and what they cost beside a right one; HOSTILE="CALLS SEED"
+hostile: install-dev ## ten thousand hostile calls, and what they cost beside a right one; HOSTILE="CALLS SEED"
 	@$(BIN)/python -m tests.load.hostile.hostile $(HOSTILE)
 
-soak: install ## mixed requests while everything around the service fails; SOAK="REQUESTS CONNECTIONS"
+soak: install-dev ## mixed requests while everything around the service fails; SOAK="REQUESTS CONNECTIONS"
 	@$(BIN)/python -m tests.load.soak.soak $(SOAK)
+
+format: install-dev ## the code in its one format, with what lint can mend by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 statements: install ## the table of statements in cards/README.md
 	@$(BIN)/cds-service export statements --out cards
 
-conformance: install ## run the tests of CDS Hooks requirements and write docs/conformance.md
+conformance: install-dev ## run the tests of CDS Hooks requirements and write docs/conformance.md
 	@$(BIN)/python -m tests.http.conformance.table
 
-format: install
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
-
-settings: install ## the tables of settings and of prefetch in deploy/README.md
+settings: install-dev ## the tables of settings and of prefetch in deploy/README.md
 	@$(BIN)/python -m tests.outside.deploy.pages
 
-lock: ## the lock files after a change of pyproject.toml; what is pinned stays
-	$(PYTHON) -m venv build/uv
+lock: $(BIN)/python ## the lock files after a change of pyproject.toml; what is pinned stays
+	$(BIN)/python -m venv build/uv
 	build/uv/bin/pip install --quiet --disable-pip-version-check uv
-	build/uv/bin/$(COMPILE) --extra dev pyproject.toml -o requirements.lock
-	build/uv/bin/$(COMPILE) --extra opentelemetry --extra postgresql -c requirements.lock pyproject.toml -o deploy/requirements.lock
-	echo hatchling | build/uv/bin/$(COMPILE) -c requirements.lock - -o deploy/build.lock
+	build/uv/bin/$(COMPILE) --extra dev pyproject.toml -o requirements-dev.lock
+	build/uv/bin/$(COMPILE) -c requirements-dev.lock pyproject.toml -o requirements.lock
+	build/uv/bin/$(COMPILE) --extra opentelemetry --extra postgresql -c requirements-dev.lock pyproject.toml -o deploy/requirements.lock
+	echo hatchling | build/uv/bin/$(COMPILE) -c requirements-dev.lock - -o deploy/build.lock
 
-COMPILE := uv pip compile -q --universal --python-version 3.11.2 --generate-hashes --no-emit-index-url --no-header
+COMPILE := uv pip compile -q --universal --python-version $(FLOOR) --generate-hashes --no-emit-index-url --no-header
 
-audit: install ## known vulnerabilities of what is deployed; a notice if nobody could say
+audit: install-dev ## known vulnerabilities of what is deployed; a notice if nobody could say
 	@$(BIN)/python .ci/audit.py
 
-sbom: install ## dist/cds-service.cdx.json: what a deployed service consists of (CycloneDX)
-	$(PYTHON) -m venv --clear --without-pip build/service
+sbom: install-dev ## dist/cds-service.cdx.json: what a deployed service consists of (CycloneDX)
+	$(BIN)/python -m venv --clear --without-pip build/service
 	$(BIN)/pip --python build/service/bin/python install --quiet --disable-pip-version-check --require-hashes -r deploy/requirements.lock
 	mkdir -p dist
 	$(BIN)/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o dist/cds-service.cdx.json build/service
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14

@@ -1,4 +1,4 @@
-"""``cds-service``: one command, its verbs. Exit 0 good, 1 findings or failures, 2 wrong use."""
+"""The command ``cds-service`` and its verbs. Exit status: 0 all is well, 1 findings or failures, 2 wrong use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VERBS = ("check", "explain", "export", "impact", "replay", "report", "sample", 
 
 
 class _Verbs(click.Group):
-    """A verb is imported when it is asked for, so that ``serve`` does not wait for what the others need."""
+    """Imports a verb only when it is called, so that ``serve`` does not wait for what the others need."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)

@@ -1,4 +1,4 @@
-"""Settings from the environment, each ``CDS_SERVICE_<NAME>``; defaults serve a laptop. Imports nothing of ours."""
+"""Settings from the environment, each ``CDS_SERVICE_<NAME>``; the defaults suit a laptop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
-    """What a deployer may set."""
+    """What may be set; each description names the setting's unit or the requirement that it answers to."""
 
     model_config = SettingsConfigDict(env_prefix="CDS_SERVICE_")
 
@@ -37,7 +37,7 @@ class Settings(BaseSettings):
         "the store (Z18)",
     )
     store: str = Field(
-        default_factory=lambda: _own_file(),
+        default_factory=lambda: _default_store(),
         repr=False,  # it may hold a password
         description="database of feedback and counts: sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE with "
         "the extra postgresql",
@@ -133,24 +133,27 @@ class Settings(BaseSettings):
         return value
 
     def uuid_key(self) -> bytes | None:
-        """The key as bytes of fixed length; ``None`` if it is not set."""
+        """The key as 32 bytes, whatever its length; ``None`` if it is not set."""
         return hashlib.sha256(self.key.encode()).digest() if self.key else None
 
 
 def traces_are_wanted() -> bool:
-    """Whether spans of calls go to a collector.
+    """Whether spans of calls are to be sent to a collector.
 
-    The variables of OpenTelemetry alone say it: they say where to and how anyway, and a switch of our own could only
+    Only the variables of OpenTelemetry say so. They say where and how as well, and a setting of this service could only
     contradict them. https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
     """
-    told = os.environ.get
-    somewhere = told("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or told("OTEL_EXPORTER_OTLP_ENDPOINT")
-    disabled = told("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    return bool(somewhere) and not disabled and (told("OTEL_TRACES_EXPORTER") or "otlp") == "otlp"
+    environment = os.environ
+    endpoint = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    is_disabled = environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    return bool(endpoint) and not is_disabled and (environment.get("OTEL_TRACES_EXPORTER") or "otlp") == "otlp"
 
 
-def _own_file() -> str:
-    """A file in the user's folder for state that is to last (XDG), the same from whatever folder one starts."""
+def _default_store() -> str:
+    """The URL of a SQLite file in the user's folder for state that is to last (XDG Base Directory Specification).
+
+    It does not depend on the folder that the service is started in.
+    """
     try:
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     except RuntimeError:  # a user without a home

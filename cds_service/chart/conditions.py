@@ -1,34 +1,34 @@
-"""Facts from lists: problems, allergies, operations. Imports the shared vocabulary and this room."""
+"""Facts from lists: problems, allergies, operations."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from cds_service.chart.history import when
-from cds_service.chart.reading import NOT_GIVEN, PRESENT, day, not_read
-from cds_service.chart.record import Chart
+from cds_service.chart.record import Chart, not_read
+from cds_service.chart.statuses import ACTIVE, NOT_GIVEN, REFUTED
 from cds_service.fhir import lenient
-from cds_service.fhir.dates import read_date
+from cds_service.fhir.dates import day_of, read_date
 from cds_service.fhir.lenient import many
 from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search
-from cds_service.vocabulary.facts import Evidence, Fact, Reason
-
-_ACTIVE = frozenset({"active", "recurrence", "relapse"})
-_NOT_MEANT = frozenset({"refuted", "entered-in-error"})
+from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
 
 
 def _status(concept: lenient.CodeableConcept | None) -> str:
+    """The first code of a status; ``""`` if it has none."""
     return next((code for _, code in concept.pairs()), "") if concept else ""
 
 
 def _is_current(resource: lenient.Condition | lenient.AllergyIntolerance) -> bool:
-    """Active and not refuted. Without a clinicalStatus a Condition counts only as an encounter
-    diagnosis (Z32); an AllergyIntolerance without one counts, because missing it must not hide it."""
-    if _status(resource.verificationStatus) in _NOT_MEANT:
+    """Whether an entry is active and not refuted.
+
+    Without a clinicalStatus a Condition counts only as an encounter diagnosis (Z32). An AllergyIntolerance without
+    one counts, so that no allergy is overlooked.
+    """
+    if _status(resource.verificationStatus) in REFUTED:
         return False
     status = _status(resource.clinicalStatus)
     if status or isinstance(resource, lenient.AllergyIntolerance):
-        return status in _ACTIVE or not status
+        return status in ACTIVE or not status
     return any(code == "encounter-diagnosis" for c in many(resource.category) for _, code in c.pairs())
 
 
@@ -46,6 +46,7 @@ def allergy(declaration: FactDeclaration, chart: Chart) -> Fact:
 
 
 def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """``present`` if a current entry of the list is in the value set; unusable if the only ones are flawed."""
     results = chart.results(declaration.searches[0])
     evidence, unusable = [], None
     for entry, code, codings in chart.once(_current, declaration.searches[0]):
@@ -55,14 +56,14 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
         words = code.all_words().casefold()
         if declaration.naming and not any(name.casefold() in words for name in declaration.naming):
             continue
-        evidence_of = _entry_evidence(entry, code, known, chart)
+        entry_evidence = _entry_evidence(entry, code, known, chart)
         subject = entry.patient if isinstance(entry, lenient.AllergyIntolerance) else entry.subject
         if subject is None or not subject.reference:
-            unusable = unusable or Fact.unusable(Reason("subjectMissing"), evidence_of)
+            unusable = unusable or Fact.unusable(Reason("subjectMissing"), entry_evidence)
         elif bytes(entry.modifierExtension):
-            unusable = unusable or Fact.unusable(Reason("modifierExtension"), evidence_of)
+            unusable = unusable or Fact.unusable(Reason("modifierExtension"), entry_evidence)
         else:
-            evidence.append(evidence_of)
+            evidence.append(entry_evidence)
     if evidence:
         return Fact.of(PRESENT, *evidence)
     if unusable is not None:
@@ -74,7 +75,10 @@ _Listed = tuple["lenient.Condition | lenient.AllergyIntolerance", lenient.Codeab
 
 
 def _current(chart: Chart, search: Search) -> list[_Listed]:
-    """The entries of a list that count, each with its code and codings, for all facts that are read from it."""
+    """The current entries under a key, each with its code and codings.
+
+    Kept by the chart for all facts that are read from the same key.
+    """
     entries = cast("tuple[lenient.Condition | lenient.AllergyIntolerance, ...]", chart.results(search).resources)
     return [
         (entry, entry.code, entry.code.pairs()) for entry in entries if entry.code is not None and _is_current(entry)
@@ -87,17 +91,16 @@ def _entry_evidence(
     known: Concept,
     chart: Chart,
 ) -> Evidence:
-    kind = type(entry).__name__
     words = concept.words() or known.display
     began = None
     if isinstance(entry, lenient.Condition):
         began = entry.onsetDateTime or (entry.onsetPeriod.start if entry.onsetPeriod else None)
     span = read_date(began or entry.recordedDate, chart.zone)
-    return Evidence(f"{kind}/{entry.id}" if entry.id else kind, f"{words} ({known.code})", day(span, chart.zone))
+    return Evidence(entry.own_reference(), f"{words} ({known.code})", day_of(span, chart.zone))
 
 
 def procedure(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """``present`` if a procedure of the value set was done at any time."""
+    """``present`` if a procedure of the value set was done, at any time."""
     results = chart.results(declaration.searches[0])
     value_set = next(iter(declaration.value_sets.values()))
     evidence, unusable = [], None
@@ -108,17 +111,17 @@ def procedure(declaration: FactDeclaration, chart: Chart) -> Fact:
         known = value_set.match(entry.code.pairs())
         if known is None:
             continue
-        said = Evidence(
-            f"Procedure/{entry.id}" if entry.id else "Procedure",
+        entry_evidence = Evidence(
+            entry.own_reference(),
             f"{entry.code.words() or known.display} ({known.code})",
-            day(read_date(when(entry), chart.zone), chart.zone),
+            day_of(read_date(entry.when(), chart.zone), chart.zone),
         )
         if entry.subject is None or not entry.subject.reference:
-            unusable = unusable or Fact.unusable(Reason("subjectMissing"), said)
+            unusable = unusable or Fact.unusable(Reason("subjectMissing"), entry_evidence)
         elif bytes(entry.modifierExtension):
-            unusable = unusable or Fact.unusable(Reason("modifierExtension"), said)
+            unusable = unusable or Fact.unusable(Reason("modifierExtension"), entry_evidence)
         else:
-            evidence.append(said)
+            evidence.append(entry_evidence)
     if evidence:
         return Fact.of(PRESENT, *evidence)
     if unusable is not None:

@@ -1,7 +1,4 @@
-"""Facts from treatments: whether something was ordered or given, how long ago, and what came later.
-
-Imports the shared vocabulary and this room.
-"""
+"""Facts from treatments: whether something was ordered or given, how long ago, and what came later."""
 
 from __future__ import annotations
 
@@ -11,21 +8,23 @@ from typing import cast
 
 import msgspec
 
-from cds_service.chart.reading import CLOCK_SKEW, FINAL, NOT_GIVEN, PRESENT, day, not_read
-from cds_service.chart.record import Chart, Sent
-from cds_service.chart.results import effective
+from cds_service.chart.record import Chart, Sent, not_read
+from cds_service.chart.results import CLOCK_SKEW
+from cds_service.chart.statuses import FINAL_RESULT, NOT_GIVEN
 from cds_service.fhir import lenient
-from cds_service.fhir.dates import Span, read_date
+from cds_service.fhir.dates import Span, day_of, read_date
 from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search, ValueSet
-from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason, State
+from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
+
+_Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | lenient.Procedure
 
 
 def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     """``present`` if a dose was ordered, given or recorded within the look-back (D7, Z8, Z14).
 
     An active order is under way whatever its date; anything else needs a date within the look-back.
-    Orders, administrations and procedures count with any status that does not deny them; ``statuses`` and ``form``
-    narrow the orders further. A medication named only by a reference that is not here leaves the answer open.
+    Orders, administrations and procedures count with every status but those in ``NOT_GIVEN``; ``statuses`` and ``form``
+    narrow the orders further. If a medication is named only by a reference to what was not sent, the fact is unknown.
     """
     earliest = None
     if declaration.look_back_days is not None:
@@ -34,7 +33,7 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     evidence: list[Evidence] = []
     unresolved = False
     for search in declaration.searches:
-        for entry, concept, codings in chart.once(_not_denied, search):
+        for entry, concept, codings in chart.once(_treatments, search):
             if concept is None:
                 unresolved = True
                 continue
@@ -43,7 +42,7 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
             known = recognise(concept, codings, declaration.value_sets.values())
             if known is None or (declaration.form and known.form != declaration.form):
                 continue
-            span = read_date(when(entry), chart.zone)
+            span = read_date(entry.when(), chart.zone)
             under_way = isinstance(entry, lenient.MedicationRequest) and entry.status == "active"
             if not under_way and (span is None or (earliest is not None and span.end < earliest)):
                 continue
@@ -53,9 +52,8 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
                 and entry.status not in declaration.statuses
             ):
                 continue
-            kind = type(entry).__name__
             words = concept.words() or known.display
-            evidence.append(Evidence(f"{kind}/{entry.id}" if entry.id else kind, words, day(span, chart.zone)))
+            evidence.append(Evidence(entry.own_reference(), words, day_of(span, chart.zone)))
     if evidence:
         return Fact.of(PRESENT, *evidence)
     if any(not results.complete for results in read):
@@ -63,18 +61,20 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
     return Fact.unknown(reason=Reason("medicationNotResolved")) if unresolved else Fact.absent()
 
 
-_Entry = tuple["lenient.Medicated | lenient.Procedure", lenient.CodeableConcept | None, list[tuple[str, str]]]
+def _treatments(
+    chart: Chart, search: Search
+) -> list[tuple[_Treatment, lenient.CodeableConcept | None, list[tuple[str, str]]]]:
+    """The entries under a key that were given or ordered, each with its concept and codings.
 
-
-def _not_denied(chart: Chart, search: Search) -> list[_Entry]:
-    """The entries of a list that no status denies, each with its concept and codings, for all facts read from it."""
-    found: list[_Entry] = []
+    Kept by the chart for all facts that are read from the same key. The concept is ``None`` if it was not sent.
+    """
+    entries = []
     for resource in chart.results(search).resources:
-        entry = cast("lenient.Medicated | lenient.Procedure", resource)
+        entry = cast("_Treatment", resource)
         if (entry.status or "unknown") not in NOT_GIVEN and not getattr(entry, "doNotPerform", None):
-            concept = entry.code if isinstance(entry, lenient.Procedure) else entry.concept()
-            found.append((entry, concept, concept.pairs() if concept is not None else []))
-    return found
+            concept = entry.concept()
+            entries.append((entry, concept, concept.pairs() if concept is not None else []))
+    return entries
 
 
 def recognise(
@@ -88,23 +88,13 @@ def recognise(
     return None
 
 
-def when(entry: lenient.Medicated | lenient.Procedure) -> str | None:
-    if isinstance(entry, lenient.MedicationRequest):
-        return entry.authoredOn
-    if isinstance(entry, lenient.Procedure):
-        period = entry.performedPeriod or entry.occurrencePeriod
-        return entry.performedDateTime or entry.occurrenceDateTime or (period.latest() if period else None)
-    given = cast(lenient.MedicationAdministration, entry)
-    period = given.effectivePeriod or given.occurencePeriod
-    return given.effectiveDateTime or given.occurenceDateTime or (period.latest() if period else None)
-
-
 def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """Whole days from the newest (``element: newest``) or the oldest such entry to ``now``.
+    """Whole days from the newest (``element: newest``) or the oldest entry to ``chart.now``.
 
-    Entries are final results, and orders, administrations and procedures that were not denied, with a code of the
-    value sets and a date; ``statuses`` and ``form`` narrow the orders. A partial date gives a range of days. Where
-    not every entry was read the answer is open, except that results come newest first (Z22).
+    Entries are final results, and orders, administrations and procedures whose status is not in ``NOT_GIVEN``, with a
+    code of the value sets and a date; ``statuses`` and ``form`` narrow the orders. A partial date gives a range of
+    days. If not every entry was read the fact is unknown, unless they are results, of which the newest is wanted:
+    results are sent newest first (Z22).
     """
     read = [chart.results(search) for search in declaration.searches]
     dated: list[tuple[Span, Evidence]] = []
@@ -129,13 +119,14 @@ def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
 
 
 def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: Chart) -> tuple[Span, Evidence] | None:
-    entry = cast("lenient.Observation | lenient.Medicated | lenient.Procedure", resource)
+    """The date and the evidence of an entry that counts for ``recency``; ``None`` if it does not count."""
+    entry = cast("lenient.Observation | _Treatment", resource)
     if entry.subject is None or not entry.subject.reference or bytes(entry.modifierExtension):
         return None
     if isinstance(entry, lenient.Observation):
-        if entry.status not in FINAL:
+        if entry.status not in FINAL_RESULT:
             return None
-        concept, moment = entry.code, effective(entry)
+        concept = entry.code
     else:
         if (entry.status or "unknown") in NOT_GIVEN or getattr(entry, "doNotPerform", None):
             return None
@@ -143,23 +134,20 @@ def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: 
             declaration.statuses or (entry.status,)
         ):
             return None
-        concept = entry.code if isinstance(entry, lenient.Procedure) else entry.concept()
-        moment = when(entry)
+        concept = entry.concept()
     known = recognise(concept, concept.pairs(), declaration.value_sets.values()) if concept is not None else None
     if concept is None or known is None or (declaration.form and known.form != declaration.form):
         return None
-    span = read_date(moment, chart.zone)
+    span = read_date(entry.when(), chart.zone)
     if span is None or span.start > chart.now + CLOCK_SKEW:
         return None
-    kind = type(entry).__name__
-    reference = f"{kind}/{entry.id}" if entry.id else kind
-    return span, Evidence(reference, concept.words() or known.display, day(span, chart.zone))
+    return span, Evidence(entry.own_reference(), concept.words() or known.display, day_of(span, chart.zone))
 
 
-def later(event: Fact, since: Fact) -> Fact:
-    """``later`` if something recorded is newer than another thing, by the dates of their evidence, else ``not-later``.
+def later(_: FactDeclaration, event: Fact, since: Fact) -> Fact:
+    """``later`` if the newest evidence of ``event`` has a later day than that of ``since``, else ``not-later``.
 
-    Where either is not there, nothing is later. Dates of one day do not say which came first.
+    If either fact has no value, the result is that fact. On the same day the order is not known: ``not-later``.
     """
     for fact in (event, since):
         if fact.state is not State.VALUE:

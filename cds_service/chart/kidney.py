@@ -1,4 +1,4 @@
-"""Kidney function: eGFR by CKD-EPI 2021, and which of two results is the newer. Imports the shared vocabulary."""
+"""Kidney function: eGFR by CKD-EPI 2021, and which of two results is the newer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason
 def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact, sex_fact: Fact) -> Fact:
     """eGFR in mL/min/{1.73_m2} from creatinine in mg/dL, age in years and sex, by CKD-EPI 2021.
 
-    The form of the equation is here, its constants in ``facts.yaml`` (Z20). Where sex is not stated both are
-    computed and the answer is the range between them, so that a band counts only if both agree. Under the
-    declared least age nothing is computed.
+    The form of the equation is here, its constants are in ``facts.yaml`` (Z20). Where sex is not stated the equation
+    is computed for both, and the fact is the range between the two, so that a band of a table counts only if both
+    agree. Unusable if the creatinine is no single positive value, or the age is under the declared least age.
+    Source: Inker et al., NEJM 2021;385:1737-1749.
     """
     for fact in (creatinine, age_fact):
         if fact.state is not State.VALUE:
@@ -44,7 +45,7 @@ def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact
     return Fact.of(Interval(min(values), max(values)), computed, *creatinine.evidence)
 
 
-def newer(reported: Fact, computed: Fact) -> Fact:
+def newer(_: FactDeclaration, reported: Fact, computed: Fact) -> Fact:
     """The newer of two facts by the date of their evidence; the reported one on the same day (Z11)."""
     if reported.state is not State.VALUE or computed.state is not State.VALUE:
         if reported.state is State.VALUE:

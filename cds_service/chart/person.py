@@ -1,11 +1,10 @@
-"""Facts of the person: age and sex. Imports the shared vocabulary and this room."""
+"""Facts of the person: age and sex."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from cds_service.chart.reading import not_read
-from cds_service.chart.record import Chart
+from cds_service.chart.record import Chart, not_read
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import years_between
 from cds_service.vocabulary.declarations import FactDeclaration
@@ -13,6 +12,7 @@ from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason
 
 
 def _person(declaration: FactDeclaration, chart: Chart) -> lenient.Patient | Fact:
+    """The Patient resource; the fact that stands in for it if there is none."""
     results = chart.results(declaration.searches[0])
     if not results.resources:
         return not_read(declaration, [results]) if not results.complete else Fact.absent()
@@ -20,7 +20,7 @@ def _person(declaration: FactDeclaration, chart: Chart) -> lenient.Patient | Fac
 
 
 def age(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """Completed years at ``now``; a partial birth date gives a range."""
+    """Age in completed years at ``chart.now``; a partial birth date gives a range."""
     person = _person(declaration, chart)
     if isinstance(person, Fact):
         return person
@@ -35,7 +35,7 @@ def age(declaration: FactDeclaration, chart: Chart) -> Fact:
 
 
 def sex(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """Administrative gender as sent; anything but female and male is absent."""
+    """``female`` or ``male``, as ``Patient.gender`` says; absent for any other gender."""
     person = _person(declaration, chart)
     if isinstance(person, Fact):
         return person

@@ -1,4 +1,4 @@
-"""From declarations to facts: which reader reads which declared fact. Imports the shared vocabulary and this room."""
+"""Which reader reads which declared fact, by the kind and the element that ``facts.yaml`` declares."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from functools import partial
 from msgspec.structs import replace
 
 from cds_service.chart import conditions, history, kidney, person, results
-from cds_service.chart import order as of_order
-from cds_service.chart.order import NO_ORDER, Order
+from cds_service.chart.dosage import daily, dose
+from cds_service.chart.drug import agent, form, in_value_set, recognise_drug, recognised_by
+from cds_service.chart.order import NO_ORDER, Order, has_route, reason, route, status
 from cds_service.chart.record import Chart
-from cds_service.fhir.tree import node, pairs, text
+from cds_service.chart.statuses import NOT_DRAFTED
+from cds_service.fhir.timing import days, doses, interval
+from cds_service.fhir.tree import Node, node, pairs, text
 from cds_service.vocabulary.declarations import FactDeclaration
-from cds_service.vocabulary.facts import Evidence, Fact, Facts
-
-_NOT_DRAFTED = frozenset({"cancelled", "entered-in-error", "completed", "stopped"})
+from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Facts
 
 _PATIENT = {"age": person.age, "sex": person.sex}
 _CHART = {
@@ -28,21 +29,29 @@ _CHART = {
     "procedure": conditions.procedure,
     "recency": history.recency,
 }
+# Each with the roles of the facts that it derives from, in the order of its arguments.
+_DERIVED: Mapping[str, tuple[Callable[..., Fact], tuple[str, ...]]] = {
+    "ckd-epi-2021": (kidney.estimated_gfr, ("creatinine", "age", "sex")),
+    "newer": (kidney.newer, ("reported", "computed")),
+    "later": (history.later, ("event", "since")),
+}
 _ORDER = {
-    "agent": of_order.agent,
-    "form": of_order.form,
-    "in-value-set": of_order.in_value_set,
-    "recognised-by": of_order.recognised_by,
-    "route": of_order.route,
-    "has-route": of_order.has_route,
-    "reason": of_order.reason,
+    "agent": agent,
+    "form": form,
+    "in-value-set": in_value_set,
+    "recognised-by": recognised_by,
+    "route": route,
+    "has-route": has_route,
+    "reason": reason,
+    "status": status,
 }
 
 
 def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> Facts:
     """Every fact that does not depend on an order, each read when first asked for.
 
-    What derives from other facts holds them weakly, so that a call's records are freed as soon as it is answered.
+    Derived facts hold the Facts object by weak reference: otherwise a cycle would keep the record alive until the
+    next garbage collection.
     """
     readers: dict[str, Callable[[], Fact]] = {}
     facts = Facts(readers)
@@ -57,16 +66,13 @@ def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> 
 
 
 def _derived(declarations: Mapping[str, FactDeclaration], declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
-    inputs = {role: _labelled(facts[name], declarations[name].label) for role, name in declared.inputs.items()}
-    if declared.element == "newer":
-        return kidney.newer(inputs["reported"], inputs["computed"])
-    if declared.element == "later":
-        return history.later(inputs["event"], inputs["since"])
-    return kidney.estimated_gfr(declared, inputs["creatinine"], inputs["age"], inputs["sex"])
+    derive, roles = _DERIVED[declared.element]
+    names = [declared.inputs[role] for role in roles]
+    return derive(declared, *[_labelled(facts[name], declarations[name].label) for name in names])
 
 
 def _labelled(fact: Fact, label: str) -> Fact:
-    """The fact with its evidence under its own name."""
+    """The fact with its own label on each piece of evidence that has none."""
     evidence = tuple(item if item.label else replace(item, label=label) for item in fact.evidence)
     return replace(fact, evidence=evidence)
 
@@ -80,15 +86,13 @@ def order_facts(
 ) -> tuple[Facts, list[Facts]]:
     """The facts of one order over those of the patient, and of each step of its dosage.
 
-    ``others`` are the draft orders beside it (D7: B12 in the same set of drafts counts as under way). Of no order
-    every fact is absent.
+    ``shared`` are the facts of the patient, ``others`` the draft orders beside this one (D7: B12 in the same set of
+    drafts counts as under way). Where there is no order every fact of an order is absent.
     """
     readers: dict[str, Callable[[], Fact]] = {}
     for name, declared in declarations.items():
         if declared.kind == "order" and order is NO_ORDER:
             readers[name] = Fact.absent
-        elif declared.kind == "order" and declared.element == "status":
-            readers[name] = partial(of_order.status, order)
         elif declared.kind == "order":
             readers[name] = partial(_ORDER[declared.element], declared, order)
         elif declared.kind == "drafts":
@@ -99,54 +103,51 @@ def order_facts(
 
 
 def _step_facts(
-    declarations: Mapping[str, FactDeclaration],
-    facts: Facts,
-    order: Order,
-    dosage: dict[str, object],
-    chart: Chart,
+    declarations: Mapping[str, FactDeclaration], facts: Facts, order: Order, dosage: Node, chart: Chart
 ) -> Facts:
+    """The facts of one step of a dosage, over those of its order."""
     readers: dict[str, Callable[[], Fact]] = {}
     step = Facts(readers, facts)
     for name, declared in declarations.items():
         if declared.kind == "dosage":
             match declared.element:
                 case "dose":
-                    drug = of_order.recognise_drug(order, declared.value_sets.values())
-                    readers[name] = partial(of_order.dose, declared, drug, dosage)
+                    drug = recognise_drug(order, declared.value_sets.values())
+                    readers[name] = partial(dose, declared, drug, dosage)
                 case "interval":
-                    readers[name] = partial(of_order.interval, dosage)
+                    readers[name] = partial(interval, dosage)
                 case "doses":
-                    readers[name] = partial(of_order.doses, dosage, chart.zone)
+                    readers[name] = partial(doses, dosage, chart.zone)
                 case "days":
-                    readers[name] = partial(of_order.days, dosage, chart.zone)
+                    readers[name] = partial(days, dosage, chart.zone)
                 case "daily":
                     readers[name] = partial(_daily, declared, weakref.proxy(step))
     return step
 
 
 def _daily(declared: FactDeclaration, step: Facts) -> Fact:
-    return of_order.daily(step[declared.inputs["dose"]], step[declared.inputs["interval"]])
+    return daily(step[declared.inputs["dose"]], step[declared.inputs["interval"]])
 
 
 def _drafted(declared: FactDeclaration, others: Sequence[Order]) -> Fact:
-    """``present`` if another draft, not cancelled and to be performed, orders something of the value sets.
+    """``present`` if another draft that is to be performed orders something of the value sets (D7).
 
-    ``statuses`` ask for drafts of these statuses instead, such as what is stopped.
-
-    Medications are known by their drug (and form, if declared), service requests by their code.
+    Drafts of every status count but those in ``NOT_DRAFTED``; where ``statuses`` are declared, only drafts of those,
+    such as what is stopped. Medications are known by their drug (and form, if declared), service requests by their
+    code.
     """
-    found = []
+    drafted = []
     for other in others:
-        status = text(other.resource, "status")
-        wanted = status in declared.statuses if declared.statuses else status not in _NOT_DRAFTED
-        if not wanted or other.resource.get("doNotPerform") is True:
+        draft_status = text(other.resource, "status")
+        counts = draft_status in declared.statuses if declared.statuses else draft_status not in NOT_DRAFTED
+        if not counts or other.resource.get("doNotPerform") is True:
             continue
         if text(other.resource, "resourceType") == "ServiceRequest":
-            codes = pairs(node(other.resource, "code"))
-            ordered = next((c for vs in declared.value_sets.values() if (c := vs.match(codes))), None)
+            codings = pairs(node(other.resource, "code"))
+            ordered = declared.match(codings)
         else:
-            drug = of_order.recognise_drug(other, declared.value_sets.values())
+            drug = recognise_drug(other, declared.value_sets.values())
             ordered = drug.concept if drug and declared.form in ("", drug.form) else None
         if ordered is not None:
-            found.append(Evidence(other.reference, other.name or ordered.display))
-    return Fact.of(of_order.PRESENT, *found) if found else Fact.absent()
+            drafted.append(Evidence(other.reference, other.name or ordered.display))
+    return Fact.of(PRESENT, *drafted) if drafted else Fact.absent()

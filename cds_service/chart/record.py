@@ -1,14 +1,11 @@
 """What was read of one patient: the prefetch, decoded key by key when a fact first asks, and what was fetched.
-
-Imports the shared vocabulary and this room.
-
-Every state a key can be in is told apart (conformance 5.2): not sent, null, empty, found, failed, malformed.
+The states of a key are kept apart: not sent, null, empty, with entries, failed, malformed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -17,7 +14,8 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from cds_service.fhir import lenient
-from cds_service.vocabulary.declarations import Search
+from cds_service.vocabulary.declarations import FactDeclaration, Search
+from cds_service.vocabulary.facts import Fact, Reason
 from cds_service.vocabulary.fetched import Fetched
 
 R = TypeVar("R")
@@ -27,7 +25,7 @@ T = TypeVar("T")
 class Sent(StrEnum):
     """What became of one prefetch key."""
 
-    READ = "read"  # the client looked; what it found (also nothing) is known
+    READ = "read"  # the client searched; its result, which may be empty, is known
     MISSING = "missing"  # not sent
     FAILED = "failed"  # the client says that its own query failed
     MALFORMED = "malformed"  # neither a resource nor a Bundle nor null
@@ -35,10 +33,10 @@ class Sent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The resources under one key. ``complete`` is false when there may be more than these.
+    """The resources under one key. ``complete`` is false where there may be more than these.
 
-    ``unreadable`` says that an entry was there whose elements could not be understood, ``other_patient`` that a
-    Patient was there who is not the one of the context. ``why`` is the reason why nothing was read.
+    ``unreadable`` says that the elements of an entry could not be understood, ``other_patient`` that there was a
+    Patient other than that of the context. ``why`` is a key of the pack's ``reasons``, used if nothing was read.
     """
 
     sent: Sent
@@ -50,10 +48,26 @@ class Results:
 
     @property
     def has_further_pages(self) -> bool:
+        """Whether entries are missing only because they stand on further pages."""
         return self.sent is Sent.READ and not self.complete and not self.unreadable
 
 
-class _Link(msgspec.Struct, gc=False):
+def not_read(declaration: FactDeclaration, results: Iterable[Results]) -> Fact:
+    """``unknown``, where a fact's searches were not read, or not to their end; ``results`` are those of each search.
+
+    It names the keys that were neither sent nor fetched, and why.
+    """
+    missing: dict[str, str] = {}
+    reason = None
+    for search, result in zip(declaration.searches, results, strict=True):
+        if result.sent is not Sent.READ:
+            missing[search.key] = result.why
+        elif not result.complete:
+            reason = Reason("notAllRead")
+    return Fact.unknown(*missing, reason=Reason(next(iter(missing.values()))) if missing else reason)
+
+
+class _BundleLink(msgspec.Struct, gc=False):
     relation: str | None = None
 
 
@@ -68,7 +82,7 @@ class _Entry(msgspec.Struct, gc=False):
 class _Head(msgspec.Struct, gc=False):
     resourceType: str | None = None
     entry: list[_Entry] | None = None
-    link: list[_Link] | None = None
+    link: list[_BundleLink] | None = None
     issue: list[_Issue] | None = None
 
 
@@ -81,7 +95,7 @@ class _BundleOf(msgspec.Struct, Generic[R], gc=False):
 
     resourceType: Literal["Bundle"]
     entry: list[_EntryOf[R]]
-    link: list[_Link] | None = None
+    link: list[_BundleLink] | None = None
 
 
 class _TypeOnly(msgspec.Struct, gc=False):
@@ -101,15 +115,15 @@ _PATIENT = re.compile(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$")
 
 
 def patient_in(reference: str | None) -> str | None:
-    """The id in a relative, absolute or versioned reference to a Patient (Z32)."""
+    """The id in a relative, absolute or versioned reference to a Patient; ``None`` if it refers to none (Z32)."""
     match = _PATIENT.search(reference or "")
     return match[1] if match else None
 
 
 class Chart:
-    """What a request brought about its patient, read on demand, and what was fetched beside it.
+    """The record of one patient, as the request brought it and as it was fetched; each key is decoded on demand.
 
-    ``now`` bounds look-backs; ``zone`` is the hospital's; ``prefetch`` maps each key to its undecoded JSON.
+    ``now`` bounds look-backs, ``zone`` is the hospital's time zone, ``prefetch`` maps each key to its undecoded JSON.
     """
 
     def __init__(self, patient_id: str, prefetch: Mapping[str, msgspec.Raw], now: datetime, zone: tzinfo) -> None:
@@ -120,16 +134,16 @@ class Chart:
         self._prefetch = prefetch
         self._results: dict[str, Results] = {}
         self._made: dict[tuple[Callable[..., Any], str], Any] = {}
-        self.fetched: dict[str, msgspec.Raw] = {}  # what was used of it, as it came
+        self.fetched: dict[str, msgspec.Raw] = {}  # undecoded JSON of the keys that were fetched and used
 
     def results(self, search: Search) -> Results:
         """The resources of this patient under ``search``'s key; those of another subject are left out (Z32)."""
-        found = self._results.get(search.key)
-        if found is None:
+        results = self._results.get(search.key)
+        if results is None:
             raw = self._prefetch.get(search.key)
-            found = Results(Sent.MISSING, (), False) if raw is None else self._decode(bytes(raw), search)
-            self._results[search.key] = found
-        return found
+            results = Results(Sent.MISSING, (), False) if raw is None else self._decode(bytes(raw), search)
+            self._results[search.key] = results
+        return results
 
     def once(self, work: Callable[[Chart, Search], T], search: Search) -> T:
         """What ``work`` makes of the results of ``search``, made once however many facts ask for it."""
@@ -140,17 +154,17 @@ class Chart:
         return made
 
     def add(self, search: Search, fetched: Fetched) -> None:
-        """Takes what was fetched in the place of what was sent, unless it brought nothing (PF-20).
+        """Takes what was fetched in the place of what was sent, unless it could not be read (PF-20).
 
-        A Patient who is another than the one of the context is nobody's fault but the server's: not read.
+        A fetched Patient other than that of the context is not used: the server erred, not the client.
         """
         self._made.clear()
-        found = None if fetched.raw is None else self._decode(bytes(fetched.raw), search)
-        if found is not None and found.sent is Sent.READ and not found.other_patient:
-            self._results[search.key] = found
+        results = None if fetched.raw is None else self._decode(bytes(fetched.raw), search)
+        if results is not None and results.sent is Sent.READ and not results.other_patient:
+            self._results[search.key] = results
             self.fetched[search.key] = msgspec.Raw(fetched.raw or b"")
         elif self.results(search).sent is not Sent.READ:
-            self._results[search.key] = Results(Sent.FAILED, (), False, why=fetched.why)
+            self._results[search.key] = Results(Sent.FAILED, (), False, why=fetched.problem)
 
     def _decode(self, raw: bytes, search: Search) -> Results:
         if raw == b"null":
@@ -170,7 +184,7 @@ class Chart:
         return self._sorted_out(resources, complete=not more, unreadable=False)
 
     def _by_entry(self, raw: bytes, search: Search) -> Results:
-        """Anything, each entry decoded by itself, so that one that cannot be read does not hide the others."""
+        """Any JSON, each entry decoded alone, so that one that cannot be read does not hide the others."""
         try:
             head = _head.decode(raw)
         except msgspec.DecodeError:
@@ -185,7 +199,7 @@ class Chart:
         return self._collect([bytes(entry.resource) for entry in head.entry or ()], search, complete=not more)
 
     def _collect(self, raws: list[bytes], search: Search, *, complete: bool) -> Results:
-        found: list[msgspec.Struct] = []
+        resources: list[msgspec.Struct] = []
         unreadable = False
         for raw in raws:
             try:
@@ -202,18 +216,19 @@ class Chart:
                 if resource is None:
                     unreadable = True
                 else:
-                    found.append(resource)
-        return self._sorted_out(found, complete=complete, unreadable=unreadable)
+                    resources.append(resource)
+        return self._sorted_out(resources, complete=complete, unreadable=unreadable)
 
     def _sorted_out(self, resources: list[msgspec.Struct], *, complete: bool, unreadable: bool) -> Results:
+        """The resources of this patient; those of others are left out."""
         ours = tuple(filter(self._is_ours, resources))
-        strangers = len(ours) < len(resources) and any(
+        other_patient = len(ours) < len(resources) and any(
             isinstance(resource, lenient.Patient) for resource in resources if not self._is_ours(resource)
         )
-        return Results(Sent.READ, ours, complete and not unreadable, unreadable, strangers)
+        return Results(Sent.READ, ours, complete and not unreadable, unreadable, other_patient)
 
     def _is_ours(self, resource: msgspec.Struct) -> bool:
-        """Whether the resource is of this patient; one without a subject is kept, to be found unusable (Z32)."""
+        """Whether the resource is of this patient; one without a subject is kept, and is unusable (Z32)."""
         if isinstance(resource, lenient.Patient):
             return resource.id == self.patient_id
         subject = getattr(resource, "patient", None) or getattr(resource, "subject", None)

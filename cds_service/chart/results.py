@@ -1,7 +1,7 @@
-"""Facts from results: the newest usable value, and the laboratory's own verdict on it.
+"""Facts from results: the newest usable value, and whether the laboratory itself calls it low.
 
-Imports the shared vocabulary and this room. Rules about status, date and subject are FHIR's, with D5, Z32, Z37 and Z44,
-codes and limits are the content's.
+Which status, date and subject a usable result has is defined here (D5, Z32, Z37, Z44); codes and limits are the
+content's.
 """
 
 from __future__ import annotations
@@ -13,57 +13,54 @@ from typing import cast
 
 import msgspec
 
-from cds_service.chart.reading import CLOCK_SKEW, FINAL, day, not_read
-from cds_service.chart.record import Chart, Results
+from cds_service.chart.record import Chart, Results, not_read
+from cds_service.chart.statuses import FINAL_RESULT, NO_RESULT
 from cds_service.fhir import lenient
-from cds_service.fhir.dates import Span, read_date
+from cds_service.fhir.dates import Span, day_of, read_date
 from cds_service.fhir.lenient import many
 from cds_service.fhir.quantities import implausible, read_quantity
 from cds_service.vocabulary.declarations import Analyte, FactDeclaration, Search
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason
 
-_NOT_RESULTS = frozenset({"entered-in-error", "cancelled"})
+CLOCK_SKEW = timedelta(days=1)  # a date that is later than now by more than this is wrong
 
 
 class _Result(msgspec.Struct, frozen=True):
+    """One Observation with the ``span`` of its date, which is ``None`` if it has no readable one."""
+
     observation: lenient.Observation
     span: Span | None
     zone: tzinfo
 
     @property
     def evidence(self) -> Evidence:
-        """The result as it was sent; worded only for those that count."""
-        return _as_sent(self.observation, day(self.span, self.zone))
+        """The result as it was sent; made on demand, because few results count."""
+        return _as_sent(self.observation, day_of(self.span, self.zone))
 
 
 def _results_of(declaration: FactDeclaration, chart: Chart) -> tuple[Results, list[_Result]]:
-    """Observations of the fact's codes that are results at all, newest first, undated ones last."""
+    """Observations with a code of the fact and a status that is a result's, newest first, undated ones last."""
     value_set = next(iter(declaration.value_sets.values()))
     search = declaration.searches[0]
-    found = [result for codings, result in chart.once(_dated, search) if value_set.match(codings) is not None]
-    return chart.results(search), found
+    matching = [result for codings, result in chart.once(_dated, search) if value_set.match(codings) is not None]
+    return chart.results(search), matching
 
 
 def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], _Result]]:
     """Every result under a key with its codings, newest first, for all facts that are read from it."""
-    found = []
+    dated = []
     for observation in cast("tuple[lenient.Observation, ...]", chart.results(search).resources):
-        if observation.status not in _NOT_RESULTS and observation.code is not None:
-            span = read_date(effective(observation), chart.zone)
-            found.append((observation.code.pairs(), _Result(observation, span, chart.zone)))
+        if observation.status not in NO_RESULT and observation.code is not None:
+            span = read_date(observation.when(), chart.zone)
+            dated.append((observation.code.pairs(), _Result(observation, span, chart.zone)))
     earliest = datetime.min.replace(tzinfo=chart.now.tzinfo)
-    found.sort(key=lambda one: one[1].span.start if one[1].span else earliest, reverse=True)
-    return found
-
-
-def effective(observation: lenient.Observation) -> str | None:
-    period = observation.effectivePeriod
-    return observation.effectiveDateTime or observation.effectiveInstant or (period.latest() if period else None)
+    dated.sort(key=lambda item: item[1].span.start if item[1].span else earliest, reverse=True)
+    return dated
 
 
 def _as_sent(observation: lenient.Observation, day: str) -> Evidence:
     quantity = observation.valueQuantity
-    reference = f"Observation/{observation.id}" if observation.id else "Observation"
+    reference = observation.own_reference()
     if quantity is None:
         return Evidence(reference, "", day)
     unit = quantity.unit or quantity.code or ""
@@ -82,7 +79,7 @@ def _flaw(result: _Result, chart: Chart) -> Reason | None:
         return Reason("subjectMissing")
     if bytes(observation.modifierExtension):
         return Reason("modifierExtension")
-    if observation.status not in FINAL:
+    if observation.status not in FINAL_RESULT:
         return Reason("statusNotFinal", {"status": observation.status or "-"})
     if result.span is None:
         return Reason("dateMissing")
@@ -96,16 +93,16 @@ def _newest(
     chart: Chart,
     read: Callable[[lenient.Observation], Interval | str | Reason],
 ) -> Fact:
-    """The newest final result as ``read`` understands it.
+    """The newest final result as ``read`` understands it, or the reason why it cannot be used.
 
     Preliminary results give way to an older final one. A newest final result that cannot be understood is never
     passed over for an older one: the fact is unusable. Of two at the same instant the lower counts (Z37).
     """
-    results, found = _results_of(declaration, chart)
+    results, candidates = _results_of(declaration, chart)
     if results.unreadable:
         return Fact.unusable(Reason("elementNotReadable"))
     flawed: Fact | None = None
-    for index, result in enumerate(found):
+    for index, result in enumerate(candidates):
         flaw = _flaw(result, chart)
         if flaw is not None:
             flawed = flawed or Fact.unusable(flaw, result.evidence)
@@ -119,7 +116,7 @@ def _newest(
                 result.evidence,
             )
         values = [(read(result.observation), result)]
-        for other in found[index + 1 :]:
+        for other in candidates[index + 1 :]:
             if other.span == result.span and _flaw(other, chart) is None:
                 values.append((read(other.observation), other))
         for value, owner in values:
@@ -151,8 +148,9 @@ def observation(declaration: FactDeclaration, chart: Chart) -> Fact:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One result in time. ``value`` is in the analyte's canonical unit, ``None`` where ``flaw`` says why it cannot be
-    used.
+    """One result in time.
+
+    ``value`` is in the analyte's canonical unit; it is ``None`` where ``flaw`` says why the result cannot be used.
     """
 
     when: datetime
@@ -162,7 +160,7 @@ class Point:
 
 
 def history(declaration: FactDeclaration, chart: Chart) -> list[Point]:
-    """Every dated result of the fact's codes, oldest first, whatever its age: for people to look at."""
+    """Every dated result of the fact's codes, oldest first, whatever its age; shown to people, read by no rule."""
     analyte = declaration.analyte
     if analyte is None or not declaration.searches:
         return []
@@ -178,6 +176,7 @@ def history(declaration: FactDeclaration, chart: Chart) -> list[Point]:
 
 
 def _amount(declaration: FactDeclaration, analyte: Analyte, resource: lenient.Observation) -> Interval | Reason:
+    """The ``valueQuantity`` in the analyte's canonical unit, or why there is none."""
     quantity = resource.valueQuantity
     if quantity is None or not bytes(quantity.value):
         return Reason("valueMissing")
@@ -196,15 +195,16 @@ def _implausible(declaration: FactDeclaration, analyte: Analyte, resource: lenie
     if quantity is None or declaration.plausible is None:
         return None
     code, system, unit = quantity.code or "", quantity.system or "", quantity.unit or ""
-    sent = _as_sent(resource, "").said
+    sent = _as_sent(resource, "").display
     return implausible(analyte, declaration.plausible, _raw(quantity), code, system, unit, sent)
 
 
 def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """``low`` or ``not-low``: what the laboratory itself said of its newest result (D1); no cut-off of ours.
+    """``low`` or ``not-low``: what the laboratory itself says of its newest result (D1), by no cut-off of ours.
 
-    Low is an interpretation L, LL or their kin, or a value below the report's own ``referenceRange.low`` in the
-    same unit. Without such an interpretation, a number that no patient has says nothing.
+    Low is an interpretation of the value set (L, LL and the like), or a value below the report's own
+    ``referenceRange.low``, both taken in the analyte's unit. Without such an interpretation, a
+    number that no patient has says nothing (Z44).
     """
     value_set = declaration.value_sets["interpretation"]
     analyte = declaration.analyte

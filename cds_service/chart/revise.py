@@ -1,14 +1,14 @@
-"""Orders changed and made: what accepting a suggestion does to the drafts. Imports this room only.
+"""Orders changed and made: what accepting a suggestion does to the drafts.
 
-An update edits a deep copy of the draft's own tree, so that every element and extension it does not touch comes
-back as it was sent (RSP-43, T-06); what changing the regimen makes untrue is dropped (Z6), and only a listed set of
-faults is mended (Z24).
+An update edits a deep copy of the draft's own tree, so that every element and extension that it does not touch comes
+back as it was sent (RSP-43, T-06). What the change makes untrue is dropped (Z6), and only a listed set of faults is
+mended (Z24).
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,10 @@ _SUPPLY = ("quantity", "expectedSupplyDuration", "numberOfRepeatsAllowed")
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A changed draft, with what changed, what was dropped and what was mended; or why there is none."""
+    """A changed draft, with the elements that were changed, dropped and mended.
+
+    ``problem`` is the path of the element that keeps the result from being valid FHIR; ``""`` if nothing does.
+    """
 
     resource: Node
     changed: tuple[str, ...] = ()
@@ -33,13 +36,13 @@ class Revision:
 
 
 def from_template(template: Mapping[str, Any], patient_id: str, encounter_id: str, identity: str, end: str) -> Node:
-    """A new order: the template's resource for this patient, its dosage also in words that finish with ``end``."""
+    """A new order: a copy of the template's resource for this patient, with its dosage in words that end in ``end``."""
     resource: Node = copy.deepcopy(dict(template))
     resource["id"] = identity
     resource["subject"] = {"reference": f"Patient/{patient_id}"}
     if encounter_id:
         resource["encounter"] = {"reference": f"Encounter/{encounter_id}"}
-    _say_dosages(resource, end)
+    _set_dosage_texts(resource, end)
     return resource
 
 
@@ -51,7 +54,7 @@ def with_regimen(draft: Node, template: Mapping[str, Any], end: str) -> Revision
         revised.pop("medication", None)
         revised["medicationCodeableConcept"] = copy.deepcopy(template["medicationCodeableConcept"])
         revised["dosageInstruction"] = copy.deepcopy(template["dosageInstruction"])
-        _say_dosages(revised, end)
+        _set_dosage_texts(revised, end)
         return ("medication", "dosageInstruction")
 
     return _revise(draft, change)
@@ -69,7 +72,7 @@ def with_route(draft: Node, route: Mapping[str, str]) -> Revision:
         for step in steps:
             step["route"] = {"coding": [dict(coding)], "text": route["text"]}
         revised["dosageInstruction"] = steps
-        _say_dosages(revised, "")
+        _set_dosage_texts(revised, "")
         return ("dosageInstruction",)
 
     return _revise(draft, change)
@@ -84,14 +87,14 @@ def with_dosage(draft: Node, template: Mapping[str, Any], end: str, kept: int = 
         for number, step in enumerate(steps, 1):
             step["sequence"] = number
         revised["dosageInstruction"] = steps
-        _say_dosages(revised, end)
+        _set_dosage_texts(revised, end)
         return ("dosageInstruction",)
 
     return _revise(draft, change)
 
 
 def without_end(draft: Node) -> Revision:
-    """The draft going on: its last step without bounds and count; drug, dose, route and rhythm stay."""
+    """The draft without an end: its last step without bounds and count; drug, dose, route and rhythm stay."""
 
     def change(revised: Node) -> tuple[str, ...]:
         steps = _bare_steps(revised)
@@ -99,14 +102,14 @@ def without_end(draft: Node) -> Revision:
         for key in _BOUNDS:
             repeat.pop(key, None)
         revised["dosageInstruction"] = steps
-        _say_dosages(revised, "")
+        _set_dosage_texts(revised, "")
         return ("dosageInstruction",)
 
     return _revise(draft, change)
 
 
 def _bare_steps(draft: Node) -> list[Node]:
-    """Each dosage, in sequence, with what its structure says: timing, route and amount."""
+    """Each dosage, in sequence, reduced to its timing, route and dose."""
     steps = []
     for old in dosages_of(draft):
         step: Node = {"sequence": old["sequence"]} if isinstance(old.get("sequence"), int) else {}
@@ -121,7 +124,8 @@ def _bare_steps(draft: Node) -> list[Node]:
     return steps
 
 
-def _revise(draft: Node, change: Any) -> Revision:
+def _revise(draft: Node, change: Callable[[Node], tuple[str, ...]]) -> Revision:
+    """A copy of the draft after ``change``, which edits it in place and names the elements that it changed."""
     if _has_modifier(draft):
         return Revision(draft, problem="modifierExtension")
     revised: Node = copy.deepcopy(draft)
@@ -143,7 +147,10 @@ def _revise(draft: Node, change: Any) -> Revision:
 
 
 def _repair(revised: Node) -> list[str]:
-    """The listed mendings and no other (Z24): object to array, a missing intent, impossible dates."""
+    """Mends the listed faults and no others (Z24): an object for an array, a missing intent, impossible dates.
+
+    Returns the elements that were mended.
+    """
     repaired = []
     for key in strict.REPEATING:
         if isinstance(revised.get(key), dict):
@@ -169,7 +176,7 @@ def _repair(revised: Node) -> list[str]:
 
 
 def _unreferenced(revised: Node) -> tuple[list[Node], bool]:
-    """Contained resources that stay, and whether Medications nobody refers to any more were among them."""
+    """The contained resources to keep, and whether any other was there: a Medication that nothing refers to."""
     contained = nodes(revised, "contained")
     referred = set(_references({key: value for key, value in revised.items() if key != "contained"}))
     kept = [
@@ -179,10 +186,11 @@ def _unreferenced(revised: Node) -> tuple[list[Node], bool]:
 
 
 def _references(tree: Any) -> list[str]:
+    """Every ``reference`` in a JSON tree."""
     if isinstance(tree, dict):
         own = [tree["reference"]] if isinstance(tree.get("reference"), str) else []
-        return own + [found for value in tree.values() for found in _references(value)]
-    return [found for item in tree for found in _references(item)] if isinstance(tree, list) else []
+        return own + [reference for value in tree.values() for reference in _references(value)]
+    return [reference for item in tree for reference in _references(item)] if isinstance(tree, list) else []
 
 
 def _has_modifier(tree: Any) -> bool:
@@ -191,8 +199,9 @@ def _has_modifier(tree: Any) -> bool:
     return isinstance(tree, list) and any(_has_modifier(item) for item in tree)
 
 
-def _say_dosages(resource: Node, end: str) -> None:
+def _set_dosage_texts(resource: Node, end: str) -> None:
+    """Sets the text of each dosage to what its structure says, followed by ``end``."""
     for dosage in nodes(resource, "dosageInstruction"):
-        said = " ".join(filter(None, [dosages_in_words([dosage]), end]))
-        if said:
-            dosage["text"] = said
+        in_words = " ".join(filter(None, [dosages_in_words([dosage]), end]))
+        if in_words:
+            dosage["text"] = in_words

@@ -1,1 +1,1 @@
-"""The verbs of ``cds-service``, one module each; ``common`` is what they share."""
+"""The verbs of ``cds-service``: each has a module of its name, which may also be the name of a module elsewhere."""

@@ -1,4 +1,4 @@
-"""What several commands need: times as arguments, content and store with faults said in words."""
+"""What several commands need: times as arguments, and content and store whose faults are messages of the command."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
 from cds_service.settings import Settings
+from cds_service.vocabulary.problems import ProblemsError
 
 if TYPE_CHECKING:
     from cds_service.store.store import Store
 
 
-class Moment(click.ParamType[datetime]):
-    """A point in time, ISO 8601; without an offset it is UTC."""
+class TimeArgument(click.ParamType[datetime]):
+    """An argument that is a point in time, as ISO 8601; without an offset it is UTC."""
 
     name = "time"
 
@@ -44,15 +44,15 @@ def load(cards: Path) -> Pack:
     """
     try:
         return load_pack(cards, read_site(Settings().site))
-    except ContentError as error:
-        raise click.ClickException("\n".join(error.problems)) from None
+    except ProblemsError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def open_store(settings: Settings) -> Store:
     """The store of the settings, its tables brought up to date.
 
     Raises:
-        UsageError: its URL is none.
+        UsageError: the URL is not the URL of a database.
     """
     from cds_service.store.store import Store
 
@@ -63,7 +63,9 @@ def open_store(settings: Settings) -> Store:
 
 
 def prepared_content(cards: Path | None, key: bytes = b"") -> Prepared:
-    """A content made ready, that of the settings if none is named; ``key`` makes the uuids of its cards.
+    """The content in ``cards``, or in the folder of the settings, made ready to answer with.
+
+    ``key`` makes the uuids of its cards; without it the key of the settings does, or else a random one.
 
     Raises:
         ClickException: it cannot be used; every problem with file and line.

@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from cds_service.commands.common import Moment, prepared_content
+from cds_service.commands.common import TimeArgument, prepared_content
 from cds_service.judge.explanation import explain as explain_request
 from cds_service.protocol.faults import Fault
 
 
 @click.command()
 @click.argument("request_file", metavar="REQUEST.json", type=click.File("rb"))
-@click.option("--now", type=Moment(), help="Explain as if it were this time.")
+@click.option("--now", type=TimeArgument(), help="Explain as if it were this time.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def explain(request_file: Any, now: datetime | None, form: str) -> None:
     """Show the facts read for a request, the rules that fired, and why the near ones did not.
@@ -24,16 +24,16 @@ def explain(request_file: Any, now: datetime | None, form: str) -> None:
     Example: cds-service sample > request.json; cds-service explain request.json
     """
     try:
-        told = explain_request(prepared_content(None), request_file.read(), now or datetime.now(UTC))
+        explanation = explain_request(prepared_content(None), request_file.read(), now or datetime.now(UTC))
     except Fault as fault:
         click.echo(f"{fault.status} {fault.path}: {fault.text}", err=True)
         sys.exit(1)
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False) if form == "json" else _explained(told))
+    click.echo(json.dumps(explanation, indent=2, ensure_ascii=False) if form == "json" else _as_text(explanation))
 
 
-def _explained(told: dict[str, Any]) -> str:
-    lines = [f"{told['service']} at {told['now']}"]
-    for order in told["orders"]:
+def _as_text(explanation: dict[str, Any]) -> str:
+    lines = [f"{explanation['service']} at {explanation['now']}"]
+    for order in explanation["orders"]:
         lines += ["", f"{order['order']}: {order['drug']}", "  facts"]
         for name, fact in order["facts"].items():
             read = "; ".join(
@@ -53,5 +53,5 @@ def _explained(told: dict[str, Any]) -> str:
             for rule in decision["fired"]:
                 lines.append(f"    {decision['decision']}: {rule['rule']}{' (silent)' if rule['silent'] else ''}")
             lines += [f"      not {near['rule']}: {'; '.join(near['because'])}" for near in decision["near"]]
-    lines += ["", "cards"] + [f"  {card['indicator']}: {card['summary']}" for card in told["cards"]]
-    return "\n".join(lines if told["cards"] else [*lines, "  none"])
+    lines += ["", "cards"] + [f"  {card['indicator']}: {card['summary']}" for card in explanation["cards"]]
+    return "\n".join(lines if explanation["cards"] else [*lines, "  none"])

@@ -12,7 +12,7 @@ from cds_service.commands.common import load, prepared_content
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
 from cds_service.replay.scenarios import read_scenarios
-from cds_service.replay.statements import as_table, coverage, written_into
+from cds_service.replay.statements import as_table, statement_rows, written_into
 from cds_service.service.served import services_of
 from cds_service.settings import Settings
 
@@ -57,7 +57,7 @@ def _openapi(cards: Path | None, out: Path | None) -> None:
 
 
 def _statements(cards: Path | None, out: Path | None) -> None:
-    table = as_table(coverage(prepared_content(cards), read_scenarios(packaged("fixtures"))))
+    table = as_table(statement_rows(prepared_content(cards), read_scenarios(packaged("fixtures"))))
     if out is None:
         click.echo(table)
         return

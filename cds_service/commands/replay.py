@@ -13,12 +13,12 @@ from xml.etree import ElementTree
 import click
 import requests
 
-from cds_service.commands.common import Moment, prepared_content
+from cds_service.commands.common import TimeArgument, prepared_content
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
 from cds_service.replay.cases import at, read_cases
 from cds_service.replay.fhir_server import LoadedServer
-from cds_service.replay.run import Result, against, in_process
+from cds_service.replay.run import ReplayResult, against, in_process
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MANY = 200  # more cases than these take over two seconds
@@ -28,7 +28,7 @@ _MANY = 200  # more cases than these take over two seconds
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--against", "url", help="Base URL of a live service; default is in process.")
 @click.option("--fhir-server", "fhir", help="Base URL of a FHIR server to load each patient onto, instead of prefetch.")
-@click.option("--now", type=Moment(), help="Fire as if it were this time.")
+@click.option("--now", type=TimeArgument(), help="Fire as if it were this time.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "junit", "html"]), default="text", show_default=True
 )
@@ -61,12 +61,12 @@ def replay(
     except requests.RequestException as error:
         where = error.request.url if error.request is not None else url or fhir
         raise click.ClickException(f"{where} does not answer: {type(error).__name__}") from None
-    click.echo(_told(form, results, prepared))
+    click.echo(_formatted(form, results, prepared))
     if any(result.differences for result in results):
         sys.exit(1)
 
 
-def _told(form: str, results: Sequence[Result], prepared: Prepared) -> str:
+def _formatted(form: str, results: Sequence[ReplayResult], prepared: Prepared) -> str:
     if form == "html":
         from cds_service.console.reports import replay_page
 
@@ -74,7 +74,7 @@ def _told(form: str, results: Sequence[Result], prepared: Prepared) -> str:
     return {"text": _as_text, "json": _as_json, "junit": _as_junit}[form](results)
 
 
-def _as_text(results: Sequence[Result]) -> str:
+def _as_text(results: Sequence[ReplayResult]) -> str:
     lines = []
     for result in results:
         if result.skipped:
@@ -85,15 +85,15 @@ def _as_text(results: Sequence[Result]) -> str:
         lines += [f"FAIL  {result.name}: {difference}" for difference in result.differences]
     failed = sum(bool(result.differences) for result in results)
     skipped = sum(bool(result.skipped) for result in results)
-    told = sum(not result.is_expected for result in results)
+    not_compared = sum(not result.is_expected for result in results)
     lines.append(
-        f"{len(results) - failed - skipped - told} as expected, {failed} different, {skipped} skipped"
-        + (f", {told} with nothing to compare with" if told else "")
+        f"{len(results) - failed - skipped - not_compared} as expected, {failed} different, {skipped} skipped"
+        + (f", {not_compared} with nothing to compare with" if not_compared else "")
     )
     return "\n".join(lines)
 
 
-def _as_json(results: Sequence[Result]) -> str:
+def _as_json(results: Sequence[ReplayResult]) -> str:
     return json.dumps(
         [
             {"scenario": r.name, "differences": r.differences, "skipped": r.skipped, "cards": r.cards}
@@ -105,7 +105,7 @@ def _as_json(results: Sequence[Result]) -> str:
     )
 
 
-def _as_junit(results: Sequence[Result]) -> str:
+def _as_junit(results: Sequence[ReplayResult]) -> str:
     suite = ElementTree.Element(
         "testsuite",
         name="cds-service replay",
@@ -119,11 +119,11 @@ def _as_junit(results: Sequence[Result]) -> str:
         if result.skipped:
             ElementTree.SubElement(case, "skipped", message=result.skipped)
         if result.differences:
-            told = [_xml(difference) for difference in result.differences]
-            ElementTree.SubElement(case, "failure", message=told[0]).text = "\n".join(told)
+            lines = [_xml(difference) for difference in result.differences]
+            ElementTree.SubElement(case, "failure", message=lines[0]).text = "\n".join(lines)
     return ElementTree.tostring(suite, encoding="unicode")
 
 
 def _xml(text: str) -> str:
-    """The text without characters that XML cannot hold."""
+    """The text with a replacement character for each that XML cannot hold."""
     return _NOT_XML.sub("\ufffd", text)

@@ -8,14 +8,14 @@ from datetime import datetime
 import click
 import msgspec
 
-from cds_service.commands.common import Moment, open_store
-from cds_service.commands.report_text import as_text
+from cds_service.commands.common import TimeArgument, open_store
 from cds_service.settings import Settings
+from cds_service.store.acceptance import Report, Share
 from cds_service.store.database import StoreDown
 
 
 @click.command()
-@click.option("--since", type=Moment(), help="Only what came since then.")
+@click.option("--since", type=TimeArgument(), help="Only what came since then.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def report(since: datetime | None, form: str) -> None:
     """Show what became of the cards: acceptance and reasons of overrides, per rule and content version.
@@ -24,9 +24,36 @@ def report(since: datetime | None, form: str) -> None:
     """
     store = open_store(Settings())
     try:
-        told = store.report(since)
+        figures = store.report(since)
     except StoreDown as error:
         raise click.ClickException(f"{store.where} cannot be read: {error}") from None
     finally:
         store.close()
-    click.echo(json.dumps(msgspec.to_builtins(told), indent=2) if form == "json" else as_text(told, store.where))
+    as_json = form == "json"
+    click.echo(json.dumps(msgspec.to_builtins(figures), indent=2) if as_json else _as_text(figures, store.where))
+
+
+def _as_text(figures: Report, where: str) -> str:
+    """A table of rules, under each the reasons of its overrides; every share with its 95 % confidence interval."""
+    since = f"since {figures.since:%Y-%m-%d %H:%M} UTC" if figures.since else "from the beginning"
+    lines = [f"{where}, {since}", ""]
+    names = [f"{rule.decision} {rule.rule} {rule.version}" for rule in figures.rules]
+    width = max(map(len, names), default=0)
+    if names:
+        lines.append(f"{'rule and content version':{width}}  {'shown':>7}  {'answered':>8}  accepted")
+    for name, rule in zip(names, figures.rules, strict=True):
+        lines.append(f"{name:{width}}  {rule.shown:>7}  {rule.accepted.of:>8}  {_share(rule.accepted)}")
+        for reason in rule.reasons:
+            words = reason.display or reason.code or "no reason given"
+            lines.append(f"{'':{width}}    overridden: {words}, {_share(reason.share)}")
+    if not names:
+        lines.append("no card was shown and no feedback came")
+    if figures.unmatched:
+        lines += ["", f"{figures.unmatched} cards with feedback are not known to be ours"]
+    return "\n".join(lines)
+
+
+def _share(share: Share) -> str:
+    if not share.of:
+        return "-"
+    return f"{share.count} of {share.of} = {share.count / share.of:.0%} ({share.low:.0%} to {share.high:.0%})"

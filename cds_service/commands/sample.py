@@ -24,13 +24,14 @@ def sample(scenario: str) -> None:
     Example: cds-service sample | curl -s -H 'Content-Type: application/json' -d @-
     http://127.0.0.1:8080/cds-services/vitamin-b12-order-select
     """
-    found = {known.name: known for known in read_scenarios(packaged("fixtures"))}
-    if scenario not in found:
-        near = get_close_matches(scenario, found, n=5, cutoff=0)
-        raise click.UsageError(f"no scenario {scenario!r}; of {len(found)} the nearest are: {', '.join(near)}")
+    scenarios = {known.name: known for known in read_scenarios(packaged("fixtures"))}
+    chosen = scenarios.get(scenario)
+    if chosen is None:
+        near = get_close_matches(scenario, scenarios, n=5, cutoff=0)
+        raise click.UsageError(f"no scenario {scenario!r}; of {len(scenarios)} the nearest are: {', '.join(near)}")
     pack = load(Settings().cards)
-    service = pack.service_for(found[scenario].hook)
+    service = pack.service_for(chosen.hook)
     if service is None:
-        raise click.ClickException(f"no service answers {found[scenario].hook}")
-    request = found[scenario].request(templates_of(pack, service), datetime.now(UTC))
+        raise click.ClickException(f"no service answers {chosen.hook}")
+    request = chosen.request(templates_of(pack, service), datetime.now(UTC))
     click.echo(msgspec.json.format(encode(request), indent=2).decode())

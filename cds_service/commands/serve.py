@@ -12,17 +12,16 @@ from typing import Any
 import click
 
 from cds_service.commands.common import open_store
-from cds_service.content.files import ContentError
 from cds_service.service.gate import clients_of
 from cds_service.service.served import prepare
 from cds_service.settings import Settings
-from cds_service.trust.clients import ClientsError
+from cds_service.vocabulary.problems import ProblemsError
 
-# Evaluation is work for the processor: more threads than this only queue for the interpreter.
+# Evaluation keeps the processor busy: more threads than this would only wait for the interpreter.
 _THREADS_PER_WORKER = 4
-# A worker that a stop reaches while it is still starting may miss it: it is ended after so long.
+# A worker that is told to stop while it starts may miss that: it is killed after so many seconds.
 _STOP_SECONDS = 10
-# Headers of a call, its token among them, take a few kilobytes; who sends them slowly or without end is let go.
+# The headers of a call, its token among them, take a few kilobytes; who sends them slowly or without end is dropped.
 _HEADER_MILLISECONDS = 10_000
 _HEADER_BYTES = 65_536
 
@@ -45,50 +44,57 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     """
     from granian import Granian
 
-    from cds_service.service.app import allowed_servers
+    from cds_service.service.fhir_access import allowed_servers
 
     loopback = _is_loopback(host)
     settings = _with_recordings(Settings(loopback=loopback, insecure=insecure), record, deidentify)
     if not loopback and not insecure and settings.clients is None:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
-    store = open_store(settings)  # its tables are brought up to date before anybody listens
+    store = open_store(settings)  # its tables are brought up to date before the port is opened
     store.close()
     try:
         served = prepare(settings, store.key)
         pack = served.prepared.pack
         clients = clients_of(settings, pack.services, pack.templates)
         allowed_servers(settings, clients)
-    except (ContentError, ClientsError) as error:
-        raise click.ClickException("\n".join(error.problems)) from None
+    except ProblemsError as error:
+        raise click.ClickException(str(error)) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if store.problem:
         click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
-    os.environ["CDS_SERVICE_LOOPBACK"] = "1" if loopback else "0"
-    os.environ["CDS_SERVICE_INSECURE"] = "1" if insecure else "0"
-    if settings.record is not None:
-        os.environ["CDS_SERVICE_RECORD"] = str(settings.record)
-        os.environ["CDS_SERVICE_RECORD_DEIDENTIFIED"] = "1" if settings.record_deidentified else "0"
-    if workers > 1:
-        os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")  # a token used at one is used at all (SEC-14)
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
+    _pass_to_workers(settings, workers)
     note = "" if served.prepared.shown else "; unreviewed content runs as shadow: no cards are shown"
     click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
-    click.echo(f"may call: {clients.told() if clients else 'anybody who reaches it; no clients are configured'}")
+    click.echo(f"may call: {clients.summary() if clients else 'anybody who reaches it; no clients are configured'}")
     for warning in clients.warnings() if clients else ():
         click.echo(warning, err=True)
     click.echo(f"feedback is kept in {store.where}")
-    _tell_of_recordings(settings)
+    _warn_of_recordings(settings)
     server = Granian("cds_service.service.app:wsgi", factory=True, **granian_settings(host, port, workers))
     server.serve()
 
 
+def _pass_to_workers(settings: Settings, workers: int) -> None:
+    """Puts what the command line says into the environment, from which each worker makes its own settings."""
+    os.environ["CDS_SERVICE_LOOPBACK"] = "1" if settings.loopback else "0"
+    os.environ["CDS_SERVICE_INSECURE"] = "1" if settings.insecure else "0"
+    if settings.record is not None:
+        os.environ["CDS_SERVICE_RECORD"] = str(settings.record)
+        os.environ["CDS_SERVICE_RECORD_DEIDENTIFIED"] = "1" if settings.record_deidentified else "0"
+    if workers > 1:
+        # A token that was used at one worker must count as used at all of them (SEC-14).
+        os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
+
+
 def _with_recordings(settings: Settings, record: Path | None, deidentify: bool) -> Settings:
-    """The settings with what the command line adds to them; it takes back nothing that the environment protects.
+    """The settings with what the command line says about recordings; it cannot undo what the environment protects.
 
     Raises:
-        UsageError: the folder is not named or cannot be made, or others would fill it with patients' data as they are.
+        UsageError: the folder is not named or cannot be made, or requests that come from other machines would be
+            recorded without being de-identified.
     """
     folder = record or settings.record
     deidentified = deidentify or settings.record_deidentified
@@ -105,18 +111,18 @@ def _with_recordings(settings: Settings, record: Path | None, deidentify: bool) 
     return settings.model_copy(update={"record": folder.absolute(), "record_deidentified": deidentified})
 
 
-def _tell_of_recordings(settings: Settings) -> None:
+def _warn_of_recordings(settings: Settings) -> None:
     if settings.record is None:
         return
     if settings.record_deidentified:
-        told = "without ids, names and dates, but still about patients: keep them like a record"
+        what_they_hold = "without ids, names and dates, but still about patients: keep them like a record"
     else:
-        told = "with all patient data in them: protect the folder, and delete it when it has served"
-    click.echo(f"requests are recorded in {settings.record}, {told}", err=True)
+        what_they_hold = "with all patient data in them: protect the folder, and delete it when it has served"
+    click.echo(f"requests are recorded in {settings.record}, {what_they_hold}", err=True)
 
 
 def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
-    """How any application is served; benchmarks serve what they measure against by the same."""
+    """The settings of the WSGI server; benchmarks serve what they compare with by the same settings."""
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
 
@@ -129,8 +135,8 @@ def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
         "log_level": "warning",
         "blocking_threads": _THREADS_PER_WORKER,
         "workers_kill_timeout": _STOP_SECONDS,
-        "respawn_failed_workers": True,  # one that was killed, for want of memory perhaps, is replaced at once
-        "http": HTTPModes.http1,  # to tell 1 from 2 a silent connection would be waited for without end
+        "respawn_failed_workers": True,  # one that was killed, perhaps for want of memory, is replaced at once
+        "http": HTTPModes.http1,  # to tell HTTP/1 from HTTP/2, Granian would wait without end for a silent client
         "http1_settings": HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
     }
 

@@ -1,1 +1,1 @@
-"""The pages a person opens: try a request, see why, read the content, watch acceptance. Changes nothing."""
+"""The pages that a person opens: try a request, see why it is answered so, read the content, watch acceptance."""

@@ -1,4 +1,4 @@
-"""When the doses of an order fall due, day by day, as its schedule says. Imports the standard library only."""
+"""The days on which doses of an order fall due, as its schedule says."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _MOST_DOSES = 400
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """One month as a calendar prints it: weeks of seven days from Monday, ``None`` where the month is not.
+    """One month as a calendar prints it: weeks of seven days from Monday on, ``None`` for days of other months.
 
-    ``steps`` are the steps of the order whose doses fall on a day, numbered from 1; 0 is a day without a dose.
+    A day is its number in the month and the number of the order's step that has a dose on it; steps count from 1, and 0
+    is a day without a dose.
     """
 
     name: str
@@ -25,14 +26,14 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """``notes`` say what the picture cannot: ranges, of which it shows the nearest end, and steps without an end."""
+    """Months with the days of doses. ``notes`` say what the picture cannot show: ranges, and steps without an end."""
 
     months: tuple[Month, ...]
     notes: tuple[str, ...]
 
 
 def calendar_of(order: Mapping[str, Any], start: date) -> Calendar | None:
-    """The doses of a MedicationRequest from ``start`` on; ``None`` if its schedule cannot be drawn."""
+    """The doses of a MedicationRequest from ``start`` on; ``None`` if its schedule does not say the days of doses."""
     days: dict[date, int] = {}
     notes: list[str] = []
     begin = start
@@ -62,6 +63,7 @@ def calendar_of(order: Mapping[str, Any], start: date) -> Calendar | None:
 
 
 def _interval(repeat: Mapping[str, Any]) -> float | None:
+    """The days from one dose to the next; ``None`` if ``repeat`` does not say them."""
     unit = _DAYS.get(str(repeat.get("periodUnit")))
     period, frequency = repeat.get("period"), repeat.get("frequency", 1)
     if unit is None or not isinstance(period, int | float) or not isinstance(frequency, int | float):
@@ -70,6 +72,7 @@ def _interval(repeat: Mapping[str, Any]) -> float | None:
 
 
 def _length(repeat: Mapping[str, Any], every: float) -> float | None:
+    """The days that a step with a dose ``every`` so many days lasts; ``None`` if it has no end."""
     if isinstance(repeat.get("count"), int | float):
         return float(repeat["count"]) * every
     duration = repeat.get("boundsDuration") or (repeat.get("boundsRange") or {}).get("low")

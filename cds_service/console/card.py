@@ -1,67 +1,83 @@
-"""A card as a person sees it: its words as HTML, its suggestions as changes of FHIR and days in a calendar.
-
-Imports this room.
-"""
+"""A card as a page shows it: its words as HTML, its suggestions as changes of FHIR and as days in a calendar."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from cds_service.console.calendar import Calendar, calendar_of
-from cds_service.console.changes import Change, change_of
-from cds_service.console.markdown import to_html
+from cds_service.console.changes import ResourceChange, change_of
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ShownSuggestion:
     """One suggestion: what it would change, and the days of the order that it would leave."""
 
     label: str
     recommended: bool
-    changes: tuple[Change, ...]
+    changes: tuple[ResourceChange, ...]
     calendar: Calendar | None
 
 
 @dataclass(frozen=True, slots=True)
 class ShownCard:
-    """One card of a response."""
+    """One card of an answer. ``detail`` is HTML, ``topic`` the code of its topic, ``reasons`` those to override it."""
 
     summary: str
     detail: Markup
     indicator: str
     source: str
     topic: str
-    choices: tuple[Choice, ...]
+    suggestions: tuple[ShownSuggestion, ...]
     selection: str
     reasons: tuple[str, ...]
 
 
-def shown(card: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime) -> ShownCard:
-    """A card of a response at ``now``; ``drafts`` are those of the request by ``Type/id``."""
+def shown_card(card: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime) -> ShownCard:
+    """A card of an answer given at ``now``; ``drafts`` are those of the request by ``Type/id``."""
     return ShownCard(
         summary=card["summary"],
-        detail=to_html(card["detail"]),
+        detail=_html(card["detail"]),
         indicator=card["indicator"],
         source=card["source"]["label"],
         topic=card["source"]["topic"]["code"],
-        choices=tuple(_choice(suggestion, drafts, now) for suggestion in card.get("suggestions", [])),
+        suggestions=tuple(_suggestion(suggestion, drafts, now) for suggestion in card.get("suggestions", [])),
         selection=card.get("selectionBehavior", ""),
         reasons=tuple(reason["display"] for reason in card.get("overrideReasons", [])),
     )
 
 
-def _choice(suggestion: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime) -> Choice:
+def _suggestion(
+    suggestion: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime
+) -> ShownSuggestion:
     actions: Sequence[Mapping[str, Any]] = suggestion["actions"]
     orders = [action["resource"] for action in actions if "resource" in action]
     calendars = [calendar_of(order, now.date()) for order in orders if order["resourceType"] == "MedicationRequest"]
-    return Choice(
+    return ShownSuggestion(
         suggestion["label"],
         bool(suggestion.get("isRecommended")),
         tuple(change_of(action, drafts) for action in actions),
         next((calendar for calendar in calendars if calendar is not None), None),
     )
+
+
+def _html(markdown: str) -> Markup:
+    """Markdown as HTML; whatever HTML the text holds is escaped."""
+    return Markup(_parser().render(markdown))  # noqa: S704  (the parser escapes everything in the text)
+
+
+@cache
+def _parser() -> MarkdownIt:
+    """HTML in the text stays text (RSP-12); links and pictures are not made, because cards have none."""
+    from markdown_it import MarkdownIt  # imported for the first page only: it delays the start by a tenth of a second
+
+    parser = MarkdownIt("commonmark", {"html": False})
+    return parser.enable("table").disable(["link", "image", "autolink", "html_inline", "html_block"])

@@ -1,4 +1,4 @@
-"""What a suggestion would change, as lines of FHIR against the draft. Imports the standard library only."""
+"""What a suggestion would change: the lines of JSON that its resource and the draft have and do not share."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ _AROUND = 3  # lines of context
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One action: its kind, its words, and the lines it takes away (``-``), adds (``+``) and leaves (a space)."""
+class ResourceChange:
+    """One action of a suggestion: its type, its words, and the lines of the resource around what it changes.
+
+    Each line has a sign: ``-`` is taken away, ``+`` is added, a space stays, and ``@`` stands for lines left out.
+    """
 
     kind: str
     description: str
     lines: tuple[tuple[str, str], ...]
 
 
-def change_of(action: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]]) -> Change:
-    """One action of a suggestion; ``drafts`` are those of the request by ``Type/id``."""
+def change_of(action: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]]) -> ResourceChange:
+    """What one action of a suggestion changes; ``drafts`` are those of the request by ``Type/id``."""
     after = action.get("resource")
     name = action.get("resourceId") or (f"{after['resourceType']}/{after['id']}" if after else "")
     before = drafts.get(str(name)) if action["type"] != "create" else None
-    lines = unified_diff(_lines(before), _lines(after), lineterm="", n=_AROUND)
-    shown = [(line[:1], line[1:]) for line in lines if not line.startswith(("---", "+++"))]
-    shown = [("@", "") if sign == "@" else (sign, text) for sign, text in shown]
-    return Change(str(action["type"]), str(action.get("description", "")), tuple(shown[1:]))
+    differences = unified_diff(_lines(before), _lines(after), lineterm="", n=_AROUND)
+    lines = [(line[:1], line[1:]) for line in differences if not line.startswith(("---", "+++"))]
+    lines = [("@", "") if sign == "@" else (sign, text) for sign, text in lines]
+    return ResourceChange(str(action["type"]), str(action.get("description", "")), tuple(lines[1:]))
 
 
 def drafts_of(request: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The drafts of a request by ``Type/id``; what is none is passed over."""
+    """The drafts of a request by ``Type/id``; entries that hold no resource are left out."""
     context = request.get("context")
     bundle = context.get("draftOrders") if isinstance(context, dict) else None
     entries = bundle.get("entry") if isinstance(bundle, dict) else None

@@ -1,6 +1,6 @@
-"""A request made from a few fields of a form: patient, draft, route, dose, results. Imports the replay's fixtures.
+"""A request made from a few fields of a form: patient, draft, route, dose and results.
 
-What the fields mean comes from the content: routes and results are those of its declared facts.
+The content says what may be chosen: routes and results are those of the facts that it declares.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _UCUM = "http://unitsofmeasure.org"
 
 
 class FormError(Exception):
-    """A field that cannot be used, in a sentence."""
+    """A field holds what cannot be used; the message is a sentence for the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What may be chosen: file names of patients and drafts with words for them, routes, facts with a result."""
+    """What may be chosen: patients and drafts by the names of their files, routes by name, and facts with results."""
 
     patients: Mapping[str, str]
     drafts: Mapping[str, str]
@@ -35,7 +35,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """The form as it was sent; ``""`` leaves a thing as the draft has it. ``results`` maps a fact to its value."""
+    """The form as it was sent; ``""`` leaves a thing as the draft has it. ``results`` has value and unit by fact."""
 
     hook: str = "order-select"
     patient: str = ""
@@ -47,7 +47,7 @@ class Entered:
 
 
 def choices_of(pack: Pack, fixtures: Path) -> Choices:
-    """The choices that this content and these fixtures give."""
+    """What this content and the files in ``fixtures`` let one choose."""
     patients = {path.stem: _patient(path) for path in sorted((fixtures / "patients").glob("*.json"))}
     drafts = {path.stem: _draft(path) for path in sorted((fixtures / "drafts").glob("*.json"))}
     routes = next((f for f in pack.facts.values() if f.kind == "order" and f.element == "route"), None)
@@ -64,10 +64,10 @@ def choices_of(pack: Pack, fixtures: Path) -> Choices:
 
 
 def scenario_of(choices: Choices, entered: Entered, fixtures: Path) -> Scenario:
-    """The form as a scenario of which nothing is expected, on the day that the fixtures are written as of.
+    """The form as a scenario without expectations, at the time that the fixtures are written for.
 
     Raises:
-        FormError: a choice that is none, or a number that is none.
+        FormError: something was chosen that is not among the choices, or a number is not a number.
     """
     if entered.patient not in choices.patients or entered.draft not in choices.drafts:
         raise FormError("Choose a patient and an order.")
@@ -98,6 +98,7 @@ def scenario_of(choices: Choices, entered: Entered, fixtures: Path) -> Scenario:
 
 
 def _redose(choices: Choices, entered: Entered, dosage: dict[str, Any]) -> None:
+    """Puts route and dose into ``dosage`` where they were entered; its text goes, for it would say the old ones."""
     if entered.route:
         if entered.route not in choices.routes:
             raise FormError("There is no such route.")
@@ -114,6 +115,7 @@ def _redose(choices: Choices, entered: Entered, dosage: dict[str, Any]) -> None:
 def _result(
     declared: Mapping[str, FactDeclaration], name: str, value: str, unit: str, patient: str, now: datetime
 ) -> dict[str, Any]:
+    """An Observation of an hour ago for the fact ``name``."""
     fact = declared.get(name)
     if fact is None or fact.analyte is None:
         raise FormError("There is no such result.")
@@ -143,6 +145,7 @@ def _number(label: str, text: str) -> float | int:
 
 
 def _patient(path: Path) -> str:
+    """A patient's file in words: name, gender, year of birth, and the first two problems."""
     resources: Sequence[Mapping[str, Any]] = [
         entry["resource"] for entry in json.loads(path.read_text(encoding="utf-8"))["entry"]
     ]
@@ -153,11 +156,12 @@ def _patient(path: Path) -> str:
         for resource in resources
         if resource["resourceType"] == "Condition"
     ]
-    said = f"{' '.join(name.get('given', []))} {name.get('family', '')}, {patient.get('gender', '?')}"
-    return f"{said}, {patient.get('birthDate', '?')[:4]}" + (f": {', '.join(problems[:2])}" if problems else "")
+    person = f"{' '.join(name.get('given', []))} {name.get('family', '')}, {patient.get('gender', '?')}"
+    return f"{person}, {patient.get('birthDate', '?')[:4]}" + (f": {', '.join(problems[:2])}" if problems else "")
 
 
 def _draft(path: Path) -> str:
+    """A draft's file in words: the drug and its first dosage."""
     draft = json.loads(path.read_text(encoding="utf-8"))
     dosages = draft.get("dosageInstruction") or [{}]
     drug = (draft.get("medicationCodeableConcept") or draft.get("medicationReference") or {}) or {}

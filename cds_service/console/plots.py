@@ -1,4 +1,4 @@
-"""Laboratory results over time as a picture. Imports the standard library only."""
+"""Laboratory results over time as a picture."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ _MOST_NUMBERED = 8
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One result: where it stands, and its words. ``usable`` ones only are joined and have a place of their own.
+    """One result: its place in pixels, and its words. A result that is not ``usable`` has no value: it stands at the
+    foot and the line leaves it out.
 
-    ``value`` is written beside it, and empty where so many stand that it could not be read.
+    ``value`` is written beside the dot; it is empty where there are too many dots to read it.
     """
 
     x: float
     y: float
-    said: str
+    words: str
     usable: bool
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A threshold of the tables, or a tick of an axis."""
+    """A threshold of the tables, or a tick of an axis; ``at`` is its place in pixels."""
 
     at: float
     label: str
@@ -51,13 +52,13 @@ class Plot:
     bottom: int = HEIGHT - _BOTTOM
 
 
-def plot_of(told: Mapping[str, Any], now: datetime) -> Plot | None:
-    """The picture of one entry of ``results`` in ``explain``; ``None`` if no result has a value."""
-    results = [(datetime.fromisoformat(one["at"]), one.get("low", one.get("high")), one) for one in told["results"]]
+def plot_of(fact: Mapping[str, Any], now: datetime) -> Plot | None:
+    """The picture of one fact in the ``results`` of ``explain``; ``None`` if no result of it has a value."""
+    results = [(datetime.fromisoformat(r["at"]), r.get("low", r.get("high")), r["said"]) for r in fact["results"]]
     values = [value for _, value, _ in results if value is not None]
     if not values:
         return None
-    limits = [float(limit) for limit in told["limits"]]
+    limits = [float(limit) for limit in fact["limits"]]
     highest = max([*values, *(limit for limit in limits if limit <= 3 * max(values))]) * 1.12 or 1.0
     first, last = min(when for when, _, _ in results), max(now, *(when for when, _, _ in results))
     seconds = (last - first).total_seconds() or 1.0
@@ -72,16 +73,16 @@ def plot_of(told: Mapping[str, Any], now: datetime) -> Plot | None:
         Dot(
             across(when),
             up(value if value is not None else 0.0),
-            f"{one['said']}, {when:%Y-%m-%d}",
+            f"{words}, {when:%Y-%m-%d}",
             value is not None,
             f"{value:g}" if value is not None and len(values) <= _MOST_NUMBERED else "",
         )
-        for when, value, one in results
+        for when, value, words in results
     )
     path = " ".join(f"{dot.x},{dot.y}" for dot in dots if dot.usable)
     return Plot(
-        told["label"],
-        told["unit"],
+        fact["label"],
+        fact["unit"],
         dots,
         path,
         tuple(Line(up(limit), f"{limit:g}") for limit in limits if limit <= highest),

@@ -1,7 +1,4 @@
-"""Deciding: facts in, findings out; no clock, no network, no randomness (docs/decisions.md#rule-3).
-
-Imports the shared vocabulary and this room.
-"""
+"""Deciding: facts in, findings out; no clock, no network, no randomness (docs/decisions.md#rule-3)."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ class Finding:
 class Defect:
     """A decision, or a finding by its topic, that failed by a fault of this software and not of the request."""
 
-    what: str
+    name: str
     error: Exception
 
 
@@ -87,9 +84,10 @@ def decide(pack: Pack, decisions: Sequence[str], facts: OrderFacts) -> Decided:
             continue
         try:
             fired[name] = values.rules(decision, facts.order)
-            said = [rule for rule in fired[name] if not rule.then.silent]
-            found = [Finding(decision, rule, values.used(decision, rule)) for rule in said]
-            (notes if decision.kind == "note" else cards).extend(found)
+            findings = [
+                Finding(decision, rule, values.used(decision, rule)) for rule in fired[name] if not rule.then.silent
+            ]
+            (notes if decision.kind == "note" else cards).extend(findings)
         except Exception as error:
             defects.append(Defect(name, error))
     return Decided(tuple(cards), tuple(notes), values, {**values.fired(), **fired}, tuple(defects))
@@ -163,21 +161,22 @@ class Values:
 
     def used(self, decision: Decision, rule: Rule) -> dict[str, Fact]:
         """The facts a rule looked at, those behind definitions included, in the order of the inputs."""
-        found: dict[str, Fact] = {}
+        facts: dict[str, Fact] = {}
         for name, cell in zip(decision.inputs, rule.cells, strict=True):
             if cell is not None:
-                self._collect(name, self._facts.order, found)
-        return found
+                self._collect(name, self._facts.order, facts)
+        return facts
 
-    def _collect(self, name: str, facts: Mapping[str, Fact], found: dict[str, Fact]) -> None:
+    def _collect(self, name: str, known: Mapping[str, Fact], facts: dict[str, Fact]) -> None:
+        """Adds to ``facts`` an input that is a fact of ``known``, or the facts behind one that is a definition."""
         decision = self._pack.decisions.get(name)
         if decision is None:
-            found.setdefault(name, facts[name])
+            facts.setdefault(name, known[name])
             return
         for source, rule, step in self._definition(decision).fired:
             for inner, cell in zip(source.inputs, rule.cells, strict=True):
                 if cell is not None:
-                    self._collect(inner, step, found)
+                    self._collect(inner, step, facts)
 
 
 def decidable(fact: Fact, column: Sequence[Cell]) -> Fact:

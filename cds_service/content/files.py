@@ -1,9 +1,10 @@
-"""YAML files of the content: read fast, and on a fault named with file and line. Imports nothing of ours."""
+"""YAML files of the content: read, held against their JSON Schemas, and problems named with file and line."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -11,44 +12,43 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from cds_service.vocabulary.problems import Problem, ProblemsError
+
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class ContentError(Exception):
-    """The content cannot be used. Each problem reads ``file:line: what is wrong``."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
-
-
 def read_yaml(path: Path, kind: str, *, is_proven: bool = False) -> Any:
-    """The data of one content file, valid against the JSON Schema of its ``kind``; not looked at if it ``is_proven``.
+    """The data of one content file, valid against the JSON Schema of its ``kind``.
+
+    The schema is left alone for a file that ``is_proven``: it passed as it stands.
 
     Raises:
-        ContentError: no such file, no YAML, a key twice, or not of its schema; with file and line.
+        ProblemsError: there is no such file, it is not YAML, or it is not of its schema.
     """
     try:
         text = path.read_text(encoding="utf-8")
         data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader, in C where built)
     except OSError as error:
-        raise ContentError([f"{path}:1: schema: {error.strerror}"]) from None
+        raise ProblemsError([Problem(path, 1, "schema", str(error.strerror))]) from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ContentError([f"{path}:{line}: schema: {error.problem}"]) from None
+        raise ProblemsError([Problem(path, line, "schema", str(error.problem))]) from None
     if not is_proven and not (validator := schema(kind)).is_valid(data):
-        from jsonschema.exceptions import best_match
-
-        problems = []
-        for fault in sorted(validator.iter_errors(data), key=lambda e: [str(p) for p in e.absolute_path]):
-            cause = best_match([fault]) or fault
-            where = "/".join(str(part) for part in cause.absolute_path) or "(top)"
-            problems.append(f"{path}:{line_of(path, cause.absolute_path)}: schema: {where}: {cause.message}")
-        raise ContentError(problems)
+        faults = sorted(validator.iter_errors(data), key=lambda fault: [str(step) for step in fault.absolute_path])
+        raise ProblemsError(_schema_problem(path, fault) for fault in faults)
     return data
+
+
+def _schema_problem(path: Path, fault: ValidationError) -> Problem:
+    from jsonschema.exceptions import best_match
+
+    cause = best_match([fault]) or fault
+    where = "/".join(map(str, cause.absolute_path)) or "(top)"
+    return problem_at(path, cause.absolute_path, "schema", f"{where}: {cause.message}")
 
 
 @cache
@@ -60,40 +60,65 @@ def schema(kind: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads(text))
 
 
+def problem_at(path: Path, place: Iterable[str | int], kind: str, text: str) -> Problem:
+    """A problem of the element at ``place`` in a YAML file; ``place`` is made of keys and indices from the top."""
+    return Problem(path, line_of(path, place), kind, text)
+
+
 def line_of(path: Path, place: Iterable[str | int]) -> int:
-    """The line on which the element at ``place`` begins (keys and indices from the top)."""
+    """The line on which the element at ``place`` begins; where it is not written, the nearest element around it."""
     try:
-        found = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, yaml.YAMLError):
         return 1
     for step in place:
-        if isinstance(found, yaml.MappingNode):
-            pair = next(((k, v) for k, v in found.value if k.value == str(step)), None)
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((key, value) for key, value in node.value if key.value == str(step)), None)
             if pair is None:
                 break
-            found = pair[1]
-        elif isinstance(found, yaml.SequenceNode) and isinstance(step, int) and step < len(found.value):
-            found = found.value[step]
+            node = pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
         else:
             break
-    return found.start_mark.line + 1 if found is not None else 1
+    return node.start_mark.line + 1 if node is not None else 1
 
 
-def repeated_keys(path: Path) -> Iterator[tuple[int, str]]:
-    """Keys that stand twice in one mapping, which YAML would silently merge: line and key."""
+def repeated_keys(path: Path) -> Iterator[Problem]:
+    """Keys that stand twice in one mapping of a file, which YAML would silently merge."""
     try:
         top = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
     except yaml.YAMLError:
         return
     pending = [top] if top is not None else []
     while pending:
-        current = pending.pop()
-        if isinstance(current, yaml.MappingNode):
+        node = pending.pop()
+        if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
-            for key, value in current.value:
+            for key, value in node.value:
                 if key.value in seen:
-                    yield key.start_mark.line + 1, key.value
+                    yield Problem(path, key.start_mark.line + 1, "schema", f"the key {key.value!r} stands twice")
                 seen.add(key.value)
                 pending.append(value)
-        elif isinstance(current, yaml.SequenceNode):
-            pending.extend(current.value)
+        elif isinstance(node, yaml.SequenceNode):
+            pending.extend(node.value)
+
+
+@dataclass(frozen=True, slots=True)
+class PackFiles:
+    """The files of one pack as read. Each is of its schema; nothing is yet compared between them.
+
+    ``head`` is ``pack.yaml``. ``value_sets`` go by the names of their files, ``orders`` by their ids, ``tables`` and
+    ``texts`` by the path of ``table.yaml``.
+    """
+
+    folder: Path
+    head: Mapping[str, Any]
+    sources: Mapping[str, Any]
+    words: Mapping[str, Any]
+    units: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    value_sets: Mapping[str, Mapping[str, Any]]
+    orders: Mapping[str, Mapping[str, Any]]
+    tables: Mapping[Path, Mapping[str, Any]]
+    texts: Mapping[Path, Mapping[str, Any]]

@@ -1,7 +1,8 @@
-"""``cards/lock.json``: which content is which. Imports nothing of ours.
+"""``cards/lock.json``: which content is which.
 
-It holds id, version and digest of every decision, the digest of every other file of the pack, and one number for
-each rule of each decision version, given once and never again (Z18). A change without a new version fails ``check``.
+The lock holds id, version and digest of every decision, one digest of all other files of the pack, and one number for
+each rule of each decision version, which is given once and never again (Z18). A change without a new version fails
+``check``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """``findings`` maps (topic code, decision version) to the finding number carried in uuids."""
+    """What the file holds.
+
+    ``versions`` and ``digests`` go by ``decision:<id>`` and ``pack:<id>``. ``findings`` maps (topic code, decision
+    version) to the number that uuids carry.
+    """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -33,7 +38,7 @@ def read_lock(path: Path) -> Lock:
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    """The lock as stable, diff-friendly JSON."""
+    """Writes the lock as JSON in a fixed order, so that two versions of it can be compared line by line."""
     data: dict[str, Any] = {
         "versions": dict(sorted(lock.versions.items())),
         "digests": dict(sorted(lock.digests.items())),
@@ -56,17 +61,17 @@ def digest(paths: list[Path]) -> str:
 def folder_digests(pack_folder: Path) -> dict[str, str]:
     """A digest for each decision folder (``decision:<id>``) and one for everything else (``pack:<id>``)."""
     decisions = pack_folder / "decisions"
-    found = {
-        f"decision:{folder.name}": digest([p for p in folder.iterdir() if p.is_file()])
+    digests = {
+        f"decision:{folder.name}": digest([path for path in folder.iterdir() if path.is_file()])
         for folder in sorted(decisions.iterdir())
         if folder.is_dir()
     }
-    others = [p for p in pack_folder.rglob("*.yaml") if p.is_file() and not p.is_relative_to(decisions)]
-    found[f"pack:{pack_folder.name}"] = digest(others)
-    return found
+    others = [path for path in pack_folder.rglob("*.yaml") if path.is_file() and not path.is_relative_to(decisions)]
+    digests[f"pack:{pack_folder.name}"] = digest(others)
+    return digests
 
 
 def is_locked(cards: Path) -> bool:
-    """Whether every file is the one that ``check --update-lock`` found in order; a folder that is none is not."""
+    """Whether every file is the one that ``check --update-lock`` locked; false for a folder without one pack."""
     folders = [path.parent for path in cards.glob("*/pack.yaml")]
     return len(folders) == 1 and folder_digests(folders[0]) == read_lock(cards / "lock.json").digests

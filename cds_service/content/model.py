@@ -1,4 +1,4 @@
-"""The content, compiled: decision tables, texts, order templates and their sources. Imports the shared vocabulary."""
+"""The content, compiled: decision tables, texts, order templates and their sources."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What decisions need: the facts and searches behind them, definitions followed down. Imports this room.
+"""What decisions need: the facts and searches behind them, definitions followed down.
 
-Declared once, used often (docs/decisions.md#rule-2): discovery asks for what these decisions read and for nothing else.
+A fact is declared once and used often (docs/decisions.md#rule-2): discovery asks for what the decisions of a service
+read and for nothing else.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from cds_service.vocabulary.declarations import Search
 
 def reads(pack: Pack, decisions: Iterable[str]) -> dict[str, None]:
     """Every fact and definition that decisions read, directly or behind others, in the order first met."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for name in decisions:
         for needed in direct(pack, pack.decisions[name]):
-            _follow(pack, needed, found)
-    return found
+            _follow(pack, needed, names)
+    return names
 
 
 def direct(pack: Pack, decision: Decision) -> dict[str, None]:
@@ -35,16 +36,17 @@ def direct(pack: Pack, decision: Decision) -> dict[str, None]:
     return named
 
 
-def _follow(pack: Pack, name: str, found: dict[str, None]) -> None:
-    if name in found:
+def _follow(pack: Pack, name: str, names: dict[str, None]) -> None:
+    """Adds a fact or decision, and all that is behind it, to ``names``."""
+    if name in names:
         return
-    found[name] = None
+    names[name] = None
     if name in pack.decisions:
         for needed in direct(pack, pack.decisions[name]):
-            _follow(pack, needed, found)
+            _follow(pack, needed, names)
     else:
         for needed in pack.facts[name].inputs.values():
-            _follow(pack, needed, found)
+            _follow(pack, needed, names)
 
 
 def searches_of(pack: Pack, service: Service) -> dict[str, Search]:

@@ -1,4 +1,4 @@
-"""Findings in words: summaries and details of cards. Imports the shared vocabulary and this room.
+"""Findings in words: summaries and details of cards.
 
 Texts hold placeholders only. ``{fact}`` is a fact as sent, ``{fact.date}`` its date, ``{fact.reason}`` why it has no
 value, ``{limit.fact}`` the threshold of the rule's own cell, ``{definition}`` the phrase of a definition's output,
@@ -111,7 +111,7 @@ class Speech:
                     return fact.evidence[0].date if fact.evidence else ""
                 return self.reason(fact.reason, clean)
         fact = finding.used.get(name) or self._values[name]
-        return clean(", ".join(evidence.said for evidence in fact.evidence[:2]))
+        return clean(", ".join(evidence.display for evidence in fact.evidence[:2]))
 
     def reason(self, reason: Reason | None, clean: Callable[[str], str] = inert) -> str:
         """Why a fact has no value, as a sentence."""
@@ -130,13 +130,13 @@ class Speech:
         words, label = self._pack.words, self._pack.facts[name].label
         if not self._about_order and self._pack.facts[name].kind in _OF_ORDERS:
             return []
-        said = ", ".join(inert(evidence.said) for evidence in fact.evidence[:3] if evidence.said)
+        read = ", ".join(inert(evidence.display) for evidence in fact.evidence[:3] if evidence.display)
         reason = self.reason(fact.reason)
         if fact.state is State.UNKNOWN:
             return [fill(words["not-known"], {"label": label, "reason": reason})]
         if fact.state is State.UNUSABLE:
             date = fact.evidence[0].date if fact.evidence else ""
-            return [fill(words["not-usable"], {"label": label, "said": said, "date": date, "reason": reason})]
+            return [fill(words["not-usable"], {"label": label, "said": read, "date": date, "reason": reason})]
         if fact.state is State.ABSENT:
             return [fill(words["none-found"], {"label": label})]
         lines = []
@@ -144,7 +144,8 @@ class Speech:
             key = "dated" if evidence.date else "evidence"
             lines.append(
                 fill(
-                    words[key], {"label": evidence.label or label, "said": inert(evidence.said), "date": evidence.date}
+                    words[key],
+                    {"label": evidence.label or label, "said": inert(evidence.display), "date": evidence.date},
                 )
                 + f" ({inert(evidence.reference)})"
             )

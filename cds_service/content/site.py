@@ -1,7 +1,7 @@
 """The site overlay ``site.toml``: what differs from hospital to hospital, outside the pack (Z31).
 
-Local codes for value sets, the site's orderables for order templates, look-backs within the bounds that the content
-allows, and decisions switched off. Imports this room and the reader of TOML files.
+It holds local codes for value sets, the site's orderables for order templates, look-backs within the bounds that the
+content allows, spellings of units that no grammar reads, and the decisions that are switched off.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cds_service.content.files import ContentError, schema
-from cds_service.vocabulary.toml_file import TomlError, line_of, read_toml
+from cds_service.content.files import schema
+from cds_service.vocabulary.problems import Problem
+from cds_service.vocabulary.toml_file import line_of, read_toml
 
 _DIGEST_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One overlay as read. ``codes`` maps a value set to rows; ``orderables`` a template to a Coding or ``None``.
+    """One overlay as read. ``codes`` maps a value set to rows; ``orderables`` a template to a Coding or ``None``;
+    ``units`` an analyte to spellings, each with the UCUM code it means there.
 
     ``digest`` is the short one that stands on cards; an absent overlay is an empty one without a digest.
     """
@@ -30,30 +32,29 @@ class Site:
     codes: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     orderables: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
     look_backs: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     off: tuple[str, ...] = ()
 
-    def fault(self, words: Iterable[str], text: str) -> str:
-        """A problem of this file in the form of ``check``: at the line where the last of ``words`` stands."""
-        return f"{self.path}:{line_of(self.path, words)}: site: {text}"
+    def problem(self, place: Iterable[str | int], text: str) -> Problem:
+        """A problem of this file; ``place`` is made of keys and indices from the top."""
+        return Problem(self.path, line_of(self.path, place), "site", text)
 
 
 def read_site(path: Path | None) -> Site:
     """The overlay in a file; an empty one for no file.
 
     Raises:
-        ContentError: no such file, no TOML, or not of the overlay's schema; with file and line.
+        ProblemsError: there is no such file, it is not TOML, or it is not of the overlay's schema.
     """
     if path is None:
         return Site()
-    try:
-        data, source = read_toml(path, "site", schema("site"))
-    except TomlError as error:
-        raise ContentError(error.problems) from None
+    data, source = read_toml(path, "site", schema("site"))
     return Site(
         path=path,
         digest=hashlib.sha256(source).hexdigest()[:_DIGEST_CHARACTERS],
         codes=data.get("codes", {}),
         orderables={name: None if "stocked" in entry else entry for name, entry in data.get("orderables", {}).items()},
         look_backs=data.get("look-backs", {}),
+        units=data.get("units", {}),
         off=tuple(data.get("decisions", {}).get("off", ())),
     )

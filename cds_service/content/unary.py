@@ -1,4 +1,4 @@
-"""Cells of decision tables: S-FEEL unary tests and the names of states, nothing more. Imports the shared vocabulary.
+"""Cells of decision tables: S-FEEL unary tests and the names of states, nothing more.
 
 Grammar: ``-`` | test ("," test)*, where a test is ``< 25``, ``[25..50]``, ``(1..2]``, ``2``, ``"IM"``,
 ``not("PO","SL")``, or one of ``absent unknown unusable undecidable``. No expressions.

@@ -1,6 +1,6 @@
-"""Columns of a table as other rule languages need them: kind of value, FEEL name, numbers. Imports ``content``.
+"""Columns of a table as other rule languages need them: kind of value, FEEL name, numbers.
 
-A fact is carried as a value and a state, because neither FEEL nor FHIRPath knows of absent or unknown (Z34).
+A fact is exported as a value and a state, because neither FEEL nor FHIRPath has values for absent or unknown (Z34).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from decimal import Decimal
 
 from cds_service.content.decide import decidable
 from cds_service.content.model import Decision, Pack, Rule
-from cds_service.content.proof.coverage import probes
+from cds_service.content.proof.cells import probes
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import Exact, Fact, Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One input of a table: its cells that say something, and a fact for each region they tell apart."""
+    """One input of a table: its cells that are not empty, and a sample fact for each region that they tell apart."""
 
     name: str
     label: str
@@ -33,12 +33,12 @@ class Column:
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
-        """The intervals of all its cells, each once, as written first."""
+        """The intervals of all its cells, each once, in the order in which they are first written."""
         return tuple(dict.fromkeys(interval for cell in self.cells for interval in cell.intervals))
 
 
 def columns(pack: Pack, decision: Decision) -> list[Column]:
-    """The inputs of a table in their order."""
+    """The inputs of a table, in the order of its columns."""
     return [
         Column(name, label(pack, name), cells, tuple(probes(pack, name, cells)), name in pack.decisions)
         for name, cells in zip(decision.inputs, decision.columns, strict=True)
@@ -46,7 +46,7 @@ def columns(pack: Pack, decision: Decision) -> list[Column]:
 
 
 def label(pack: Pack, name: str) -> str:
-    """An input as its declaration says it, with its unit."""
+    """An input in words: the label of a fact with its unit, or the title of a decision."""
     if name in pack.decisions:
         return pack.decisions[name].title
     fact = pack.facts[name]
@@ -57,7 +57,7 @@ def feel_names(pack: Pack) -> Mapping[str, str]:
     """FEEL names of all facts and decisions: letters, digits and ``_``, because ``-`` and ``.`` are operators there.
 
     Raises:
-        ValueError: two of them would bear the same FEEL name.
+        ValueError: two of them would have the same FEEL name.
     """
     names: dict[str, str] = {}
     for name in (*pack.facts, *pack.decisions):
@@ -69,24 +69,24 @@ def feel_names(pack: Pack) -> Mapping[str, str]:
 
 
 def number(value: Exact) -> str:
-    """A threshold as the decimal it was written as."""
+    """A threshold as a decimal without trailing zeros."""
     return format((Decimal(value.numerator) / Decimal(value.denominator)).normalize(), "f")
 
 
 def strings(cell: Cell) -> list[str]:
-    """The strings a cell names or rules out, in the order they are written."""
+    """The strings that a cell names or rules out, in the order in which they are written."""
     return sorted(cell.strings | cell.excluded, key=lambda text: cell.source.index(f'"{text}"'))
 
 
 def earlier_rules(table: Sequence[Column], decision: Decision, rule: Rule) -> list[Rule]:
-    """The rules of a FIRST table that come before a rule and can match the same facts."""
+    """The rules of a FIRST table that come before ``rule`` and can match the same facts; none for other policies."""
     if decision.hit_policy != "FIRST":
         return []
-    return [other for other in decision.rules[: rule.index] if _meet(table, other, rule)]
+    return [other for other in decision.rules[: rule.index] if _can_both_match(table, other, rule)]
 
 
-def _meet(table: Sequence[Column], one: Rule, other: Rule) -> bool:
-    for column, left, right in zip(table, one.cells, other.cells, strict=True):
+def _can_both_match(table: Sequence[Column], first: Rule, second: Rule) -> bool:
+    for column, left, right in zip(table, first.cells, second.cells, strict=True):
         if left is not None and right is not None:
             facts = [decidable(probe, column.cells) for probe in column.probes]
             facts += [Fact(state) for state in left.states & right.states]

@@ -1,8 +1,8 @@
-"""A pack as one DMN 1.3 document: its tables, what they rest on, and the diagram. Imports ``content`` and this room.
+"""A pack as one DMN 1.3 document: its decision tables, their inputs, and the diagram.
 
-https://www.omg.org/spec/DMN/1.3: a fact is an ``inputData`` of the item definition ``text`` or ``range``, a decision a
-``decisionTable`` with the same rules in the same order. A definition's variable holds its output, null for none. Rule
-ids and statements stand in annotations, and once more in ``description``, which is where dmn-js shows them.
+https://www.omg.org/spec/DMN/1.3: a fact becomes an ``inputData`` of the item definition ``text`` or ``range``, a
+decision a ``decisionTable`` with the same rules in the same order. The variable of a definition holds its output, null
+if it has none. Rule ids and statements stand in annotations, and also in ``description``, because dmn-js shows that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TEXT, _RANGE = "text", "range"
 
 
 def dmn(pack: Pack) -> str:
-    """The whole pack as DMN XML, the same for the same content."""
+    """The whole pack as DMN XML. The same content always gives the same text."""
     names = feel_names(pack)
     base = pack.topic_system.rpartition("/")[0]
     root = Element(
@@ -45,7 +45,7 @@ def dmn(pack: Pack) -> str:
         },
     )
     reviewed = "" if pack.reviewed else f" {pack.words['not-reviewed']}"
-    _say(root, f"{pack.id} {pack.version}.{reviewed} Generated from the content; changes belong there.")
+    _describe(root, f"{pack.id} {pack.version}.{reviewed} Generated from the content; changes belong there.")
     _item_definitions(root)
     tables = {decision.id: columns(pack, decision) for decision in pack.decisions.values()}
     for decision in pack.decisions.values():
@@ -65,11 +65,11 @@ def dmn(pack: Pack) -> str:
 
 
 def rule_id(decision: Decision, rule: Rule) -> str:
-    """The ``id`` of a rule's element."""
+    """The ``id`` of the XML element of a rule."""
     return f"{decision.id}.{rule.id}"
 
 
-def _say(parent: Element, text: str) -> None:
+def _describe(parent: Element, text: str) -> None:
     SubElement(parent, "description").text = text
 
 
@@ -80,11 +80,12 @@ def _text(parent: Element, tag: str, text: str, **attributes: str) -> Element:
 
 
 def _id(name: str, names: Mapping[str, str], pack: Pack) -> str:
+    """The ``id`` of the XML element of a decision or a fact."""
     return name if name in pack.decisions else f"fact.{names[name]}"
 
 
 def _item_definitions(root: Element) -> None:
-    """The two shapes that a fact is carried in (Z34); a range without an end has null there."""
+    """Adds the two shapes that a fact is exported in (Z34); a range has null where it has no bound."""
     states = ", ".join(quoted(state) for state in State)
     shapes = {
         _TEXT: {"value": "string"},
@@ -102,7 +103,7 @@ def _item_definitions(root: Element) -> None:
 def _decision(root: Element, pack: Pack, decision: Decision, table: Sequence[Column], names: Mapping[str, str]) -> None:
     name = names[decision.id]
     element = SubElement(root, "decision", {"id": decision.id, "name": name, "label": decision.title})
-    _say(
+    _describe(
         element,
         f"{decision.title}. {decision.kind} {decision.version}, {decision.status}, for each {decision.each}.",
     )
@@ -130,7 +131,7 @@ def _decision(root: Element, pack: Pack, decision: Decision, table: Sequence[Col
     for rule in decision.rules:
         row = SubElement(body, "rule", {"id": rule_id(decision, rule)})
         note = _annotation(pack, rule)
-        _say(row, note)
+        _describe(row, note)
         for clause in inputs:
             _text(row, "inputEntry", clause.entries[rule.index])
         for entry in _entries(decision, rule):
@@ -151,26 +152,28 @@ def _outputs(decision: Decision) -> Sequence[str]:
 
 
 def _entries(decision: Decision, rule: Rule) -> Sequence[str]:
-    """What a rule says, column by column; a silent rule says ``"silent"``."""
+    """The outputs of a rule, column by column; a silent rule has ``"silent"``."""
     then = rule.then
     if _is_definition(decision):
         return (quoted(then.value),)
     text = decision.texts[then.text] if then.text else CardText("")
     if decision.kind == "note":
-        said = _SILENT if then.silent else " ".join((text.detail or text.summary).split())
-        return (quoted(said), quoted(then.withhold))
+        note = _SILENT if then.silent else " ".join((text.detail or text.summary).split())
+        return (quoted(note), quoted(then.withhold))
     offered = [quoted(_offer(decision, rule, suggestion)) for suggestion in then.suggestions]
     indicator = _SILENT if then.silent else then.indicator
     return (quoted(indicator), quoted(text.summary), f"[{', '.join(offered)}]")
 
 
 def _offer(decision: Decision, rule: Rule, suggestion: Suggestion) -> str:
-    said = decision.texts[rule.then.text].labels.get(suggestion.id, suggestion.id)
+    """The label of a suggestion with the conditions under which it is offered."""
+    offer = decision.texts[rule.then.text].labels.get(suggestion.id, suggestion.id)
     conditions = [f"{name} is {cell.source}" for name, cell in suggestion.when.items() if cell is not None]
-    return f"{said} (if {' and '.join(conditions)})" if conditions else said
+    return f"{offer} (if {' and '.join(conditions)})" if conditions else offer
 
 
 def _annotation(pack: Pack, rule: Rule) -> str:
+    """What a rule rests on, in one line: its id, the statement with its place, the basis, the settlements."""
     statement = pack.statements.get(rule.statement)
     cited = f'{statement.id}, {statement.place}: "{statement.quote}"' if statement else ""
     basis = pack.words.get(f"basis-{rule.basis}", rule.basis)
@@ -179,7 +182,7 @@ def _annotation(pack: Pack, rule: Rule) -> str:
 
 
 def _diagram(root: Element, pack: Pack, names: Mapping[str, str]) -> None:
-    """DMNDI: a box for each decision and each fact that is read, and an arrow for each requirement."""
+    """Adds the diagram (DMNDI): a box for each decision and each fact that is read, an arrow for each requirement."""
     needs: dict[str, Sequence[str]] = {decision.id: decision.inputs for decision in pack.decisions.values()}
     for decision in pack.decisions.values():
         needs |= {name: () for name in decision.inputs if name not in pack.decisions}
@@ -194,10 +197,10 @@ def _diagram(root: Element, pack: Pack, names: Mapping[str, str]) -> None:
         for name in decision.inputs:
             reference = f"{decision.id}.needs.{names[name]}"
             edge = SubElement(diagram, "dmndi:DMNEdge", {"id": f"edge.{reference}", "dmnElementRef": reference})
-            for x, y in _way(boxes[name], boxes[decision.id]):
+            for x, y in _arrow(boxes[name], boxes[decision.id]):
                 SubElement(edge, "di:waypoint", {"x": str(x), "y": str(y)})
 
 
-def _way(below: Box, above: Box) -> list[tuple[int, int]]:
-    """From the top of what is needed to the foot of what needs it."""
+def _arrow(below: Box, above: Box) -> list[tuple[int, int]]:
+    """The ends of an arrow: from the top of the box that is required to the foot of the box that requires it."""
     return [(below.x + WIDTH // 2, below.y), (above.x + WIDTH // 2, above.y + HEIGHT)]

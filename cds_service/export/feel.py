@@ -1,11 +1,12 @@
-"""Inputs and cells in FEEL, such that a table looks as it is written. Imports ``content`` and this room.
+"""Inputs and cells of tables in FEEL; an exported table looks like the one that was written.
 
-A text is one column: what the fact says, or its state in brackets, so that the state ``"(unknown)"`` is no value
-``"unknown"``. A number is a column of its own, null where there is none, and has its state beside it: FEEL engines
-differ on what comparing a text with a number gives. So ``< 25``, ``[25..50]`` and ``"IM", "SC"`` stay as they are.
+A fact with texts becomes one column: the text, or the state in brackets, so that the state ``"(unknown)"`` differs from
+a value ``"unknown"``. A fact with numbers becomes two columns, the number (null if there is none) and the state,
+because FEEL engines disagree about comparing a text with a number. So ``< 25``, ``[25..50]`` and ``"IM", "SC"`` stay as
+they are.
 
-A range has no order with a number in FEEL. The input expression puts in its place a number that lies in the same cells,
-or none and ``"(undecidable)"`` if it lies across an edge and in no cell of the column (Z19).
+FEEL cannot compare a range with a number. The input expression replaces a range by a number that lies in the same
+cells, or by null and ``"(undecidable)"`` if the range lies across a threshold and in no cell of the column (Z19).
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from cds_service.content.unary import Cell
 from cds_service.export.columns import Column, number, strings
 from cds_service.vocabulary.facts import Interval, State
 
-_OUTSIDE = '"(outside)"'  # a range that touches no cell of the column
+_OUTSIDE = '"(outside)"'  # the token for a range that touches no cell of the column
 _NOT_VALUES = tuple(state for state in State if state is not State.VALUE)
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One input of a DMN table: FEEL type, input expression, and the unary tests of each rule."""
+    """One input of a DMN table: its FEEL type, its input expression, and the unary tests of each rule."""
 
     part: str
     label: str
@@ -33,8 +34,11 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """Ranges that lie in just ``intervals``: the number that stands for them, or if there is none, a text."""
+class _RangeGroup:
+    """The ranges that lie in just these ``intervals`` of a column.
+
+    ``stand_in`` is a number that lies in the same cells; if it is ``""`` there is none, and ``token`` stands for them.
+    """
 
     intervals: frozenset[Interval]
     stand_in: str
@@ -42,19 +46,21 @@ class _Held:
 
 
 def clauses(column: Column, name: str, cells: Sequence[Cell | None]) -> list[Clause]:
-    """The inputs that one column of ours becomes: ``name`` is its fact in FEEL, ``cells`` has one for each rule."""
+    """The inputs that one column becomes. ``name`` is its fact in FEEL; ``cells`` has one cell for each rule."""
     if column.is_decision:
-        read = f"if {name} = null then {_state(State.ABSENT)} else {name}"
-        return [Clause("text", column.label, "string", read, tuple(map(_text_entry, cells)))]
+        expression = f"if {name} = null then {_state(State.ABSENT)} else {name}"
+        return [Clause("text", column.label, "string", expression, tuple(map(_text_entry, cells)))]
     if not column.is_numeric:
-        read = f'if {name}.state = "value" then {name}.value else "(" + {name}.state + ")"'
-        return [Clause("text", column.label, "string", read, tuple(map(_text_entry, cells)))]
-    held = _held(column)
-    value = Clause("number", column.label, "number", _value(name, held), tuple(_number_entry(c, held) for c in cells))
-    entries = tuple(_state_entry(cell, held) for cell in cells)
+        expression = f'if {name}.state = "value" then {name}.value else "(" + {name}.state + ")"'
+        return [Clause("text", column.label, "string", expression, tuple(map(_text_entry, cells)))]
+    groups = _groups(column)
+    value = Clause(
+        "number", column.label, "number", _value(name, groups), tuple(_number_entry(c, groups) for c in cells)
+    )
+    entries = tuple(_state_entry(cell, groups) for cell in cells)
     if all(entry == "-" for entry in entries):
         return [value]
-    return [value, Clause("state", f"{column.label}: state", "string", _state_of(column, name, held), entries)]
+    return [value, Clause("state", f"{column.label}: state", "string", _state_of(column, name, groups), entries)]
 
 
 def quoted(text: str) -> str:
@@ -64,7 +70,7 @@ def quoted(text: str) -> str:
 
 
 def interval_text(interval: Interval) -> str:
-    """An interval of a cell as a unary test. A cell has at least one end."""
+    """An interval of a cell as a unary test. It has at least one bound."""
     low, high = interval.low, interval.high
     if low is not None and high is not None:
         if low == high:
@@ -96,46 +102,48 @@ def _text_entry(cell: Cell | None) -> str:
     return ", ".join([*map(quoted, strings(cell)), *_states(cell)]) or "false"
 
 
-def _number_entry(cell: Cell | None, held: Sequence[_Held]) -> str:
+def _number_entry(cell: Cell | None, groups: Sequence[_RangeGroup]) -> str:
     if cell is None or not cell.intervals:
         return "-"
-    without = ["null"] if cell.states or _tokens(cell, held) else []
+    without = ["null"] if cell.states or _tokens(cell, groups) else []
     return ", ".join([*map(interval_text, cell.intervals), *without])
 
 
-def _state_entry(cell: Cell | None, held: Sequence[_Held]) -> str:
+def _state_entry(cell: Cell | None, groups: Sequence[_RangeGroup]) -> str:
     if cell is None:
         return "-"
-    named = [*_tokens(cell, held), *_states(cell)]
+    named = [*_tokens(cell, groups), *_states(cell)]
     if not cell.intervals:
         return ", ".join(named) or "false"
     return ", ".join([_state(State.VALUE), *named]) if named else "-"
 
 
-def _tokens(cell: Cell, held: Sequence[_Held]) -> list[str]:
-    return [one.token for one in held if not one.stand_in and one.intervals & set(cell.intervals)]
+def _tokens(cell: Cell, groups: Sequence[_RangeGroup]) -> list[str]:
+    """The tokens of the groups of ranges that lie in a cell."""
+    return [group.token for group in groups if not group.stand_in and group.intervals & set(cell.intervals)]
 
 
 # --- ranges -----------------------------------------------------------------------------------------------------
 
 
-def _value(name: str, held: Sequence[_Held]) -> str:
+def _value(name: str, groups: Sequence[_RangeGroup]) -> str:
     lines = [
         f'if {name}.state != "value" then null',
         f"else if {name}.low != null and {name}.low = {name}.high then {name}.low",
-        *(f"else if {_within(name, _common(one.intervals))} then {one.stand_in or 'null'}" for one in held),
+        *(f"else if {_within(name, _intersection(g.intervals))} then {g.stand_in or 'null'}" for g in groups),
     ]
     return "\n".join([*lines, "else null"])
 
 
-def _state_of(column: Column, name: str, held: Sequence[_Held]) -> str:
+def _state_of(column: Column, name: str, groups: Sequence[_RangeGroup]) -> str:
     value = _state(State.VALUE)
     lines = [
         f'if {name}.state != "value" then "(" + {name}.state + ")"',
         f"else if {name}.low != null and {name}.low = {name}.high then {value}",
     ]
-    for one in held:
-        lines.append(f"else if {_within(name, _common(one.intervals))} then {value if one.stand_in else one.token}")
+    for group in groups:
+        state = value if group.stand_in else group.token
+        lines.append(f"else if {_within(name, _intersection(group.intervals))} then {state}")
     outer = [i for i in column.intervals if not any(i != other and i.within(other) for other in column.intervals)]
     if outer and _covers_all(column):
         return "\n".join([*lines, f"else {_state(State.UNDECIDABLE)}"])
@@ -145,33 +153,33 @@ def _state_of(column: Column, name: str, held: Sequence[_Held]) -> str:
     return "\n".join([*lines, f"else {_OUTSIDE}"])
 
 
-def _held(column: Column) -> list[_Held]:
-    """Which intervals of the cells can hold one range together, the most at once first."""
-    found = {
+def _groups(column: Column) -> list[_RangeGroup]:
+    """The sets of intervals that one range can lie in at the same time, the largest sets first."""
+    sets = {
         frozenset(interval for interval in column.intervals if probe.value.within(interval))
         for probe in column.probes
         if isinstance(probe.value, Interval)
     }
-    common = {one: _common(one) for one in found if one}
+    common = {intervals: _intersection(intervals) for intervals in sets if intervals}
     return [
-        _Held(one, _stand_in(column, one), quoted(f"(in {interval_text(common[one])})"))
-        for one in sorted(common, key=lambda one: (-len(one), interval_text(common[one])))
-        if not common[one].is_point  # no range but a point lies in it
+        _RangeGroup(intervals, _stand_in(column, intervals), quoted(f"(in {interval_text(common[intervals])})"))
+        for intervals in sorted(common, key=lambda intervals: (-len(intervals), interval_text(common[intervals])))
+        if not common[intervals].is_point  # only a number lies in a point, and numbers are not replaced
     ]
 
 
-def _common(intervals: Iterable[Interval]) -> Interval:
-    """What all of them share; they must meet."""
+def _intersection(intervals: Iterable[Interval]) -> Interval:
+    """The intersection of intervals, which must not be empty."""
     intervals = list(intervals)
-    lows = [(one.low, one.low_open) for one in intervals if one.low is not None]
-    highs = [(one.high, not one.high_open) for one in intervals if one.high is not None]
+    lows = [(interval.low, interval.low_open) for interval in intervals if interval.low is not None]
+    highs = [(interval.high, not interval.high_open) for interval in intervals if interval.high is not None]
     low, low_open = max(lows, default=(None, False))
     high, high_closed = min(highs, default=(None, True))
     return Interval(low, high, low_open, not high_closed)
 
 
 def _stand_in(column: Column, intervals: frozenset[Interval]) -> str:
-    """A number that fits the same cells as a range that lies in just these intervals, or ``""``."""
+    """A number that fits the same cells as a range that lies in just these intervals; ``""`` if there is none."""
     for probe in column.probes:
         value = probe.value
         if (
@@ -185,12 +193,13 @@ def _stand_in(column: Column, intervals: frozenset[Interval]) -> str:
 
 
 def _covers_all(column: Column) -> bool:
+    """Whether every number lies in some interval of the column's cells."""
     points = [p.value for p in column.probes if isinstance(p.value, Interval) and p.value.is_point]
     return all(any(point.within(interval) for interval in column.intervals) for point in points)
 
 
 def _within(name: str, interval: Interval) -> str:
-    """FEEL for: the whole range lies in the interval. A comparison with null, the horizon, is not true."""
+    """FEEL for: the whole range lies in the interval. A bound that is null (unbounded) compares as not true."""
     tests = []
     if interval.low is not None:
         low = number(interval.low)

@@ -1,8 +1,9 @@
-"""Cells and rules as FHIRPath conditions over a Parameters resource. Imports ``content`` and this room.
+"""Cells and rules as FHIRPath conditions over a Parameters resource.
 
-Each fact or definition is a parameter of that name with the parts ``state`` and, where that is ``value``, ``value``; a
-number has ``low``, ``high``, ``lowOpen`` and ``highOpen`` instead, an end without bound left out (Z19, Z34). Criteria
-stand in ``exists()``, which makes false of what is empty. Terms are those of https://hl7.org/fhirpath/N1/.
+Each fact or definition is a parameter of that name with a part ``state`` and, if the state is ``value``, a part
+``value``; a number has ``low``, ``high``, ``lowOpen`` and ``highOpen`` instead, without the parts of an end that is
+unbounded (Z19, Z34). Criteria stand in ``exists()``, so that an empty result is false. Terms are those of
+https://hl7.org/fhirpath/N1/.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def cell_condition(cell: Cell, column: Column) -> str:
 
 
 def lone_condition(cell: Cell, name: str) -> str:
-    """Whether a fact fits a cell that stands in no column, so that no range is undecidable in it."""
+    """Whether a fact fits a cell that is in no column, as conditions of suggestions are: no range is undecidable."""
     tests = []
     if cell.strings:
         tests.append(_is("value", [text for text in strings(cell) if text in cell.strings]))
@@ -42,7 +43,7 @@ def lone_condition(cell: Cell, name: str) -> str:
 
 
 def rule_condition(rule: Rule, table: Sequence[Column]) -> str:
-    """Whether every cell of a rule fits."""
+    """Whether every cell of a rule fits, as a FHIRPath expression that is true or false."""
     cells = zip(rule.cells, table, strict=True)
     fits = [f"({cell_condition(cell, column)})" for cell, column in cells if cell is not None]
     return " and ".join(fits) or "true"
@@ -63,8 +64,8 @@ def _part(name: str) -> str:
 
 
 def _is(part: str, texts: Sequence[str]) -> str:
-    one_of = " | ".join(map(text_literal, texts))
-    return f"{_part(part)} in ({one_of})" if len(texts) > 1 else f"{_part(part)} = {one_of}"
+    literals = " | ".join(map(text_literal, texts))
+    return f"{_part(part)} in ({literals})" if len(texts) > 1 else f"{_part(part)} = {literals}"
 
 
 def _within(interval: Interval) -> str:

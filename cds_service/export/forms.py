@@ -1,6 +1,6 @@
-"""The forms a pack is exported in: as one text, or as files. Imports this room.
+"""The forms that a pack is exported in, as one text or as files.
 
-One way, and made anew each time: nothing here is ever read back or kept by hand.
+Exported files are made from the content each time; nothing reads them back, and nobody edits them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ def printed(pack: Pack, form: str) -> str:
 
 
 def write(pack: Pack, form: str, folder: Path) -> list[Path]:
-    """The same as files in a folder, which is made if need be: one document, or one file for each resource."""
+    """Writes a pack into ``folder``: one DMN document, or a file for each FHIR resource. Returns the files' paths.
+
+    The folder is made if it is not there.
+    """
     if form == "dmn":
         texts = {f"{pack.id}.dmn": dmn(pack)}
     else:
-        texts = {f"{one['resourceType']}-{one['id']}.json": as_json(one) for one in resources(pack)}
+        texts = {f"{resource['resourceType']}-{resource['id']}.json": as_json(resource) for resource in resources(pack)}
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")

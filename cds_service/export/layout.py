@@ -1,7 +1,4 @@
-"""Where the boxes of a decision requirements diagram stand: each a row below the lowest that rests on it.
-
-Imports the standard library only.
-"""
+"""The places of boxes in a decision requirements diagram: each a row below the lowest box that requires it."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 170, 55
-_STEP = 240  # from box to box in the fullest line; the gap lets arrows from the next line through
+_STEP = 240  # from box to box in the fullest line; arrows from the next line pass through the gap
 _LINE, _DOWN = 120, 260  # from line to line within a row; from row to row
 _MOST = 16  # boxes in one line
 _LEFT, _TOP = 40, 120  # room for the title that viewers lay over the corner
@@ -18,17 +15,17 @@ _SWEEPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of the diagram by its upper left corner."""
+    """A rectangle of the diagram by its upper left corner, in pixels."""
 
     x: int
     y: int
 
 
 def lay_out(needs: Mapping[str, Sequence[str]]) -> dict[str, Box]:
-    """A place for every node; ``needs`` names what each rests on.
+    """A place for every node; ``needs`` maps each to the nodes that it requires.
 
-    What nothing rests on makes the upper row. Within a row a node stands near its neighbours; a row of many nodes is
-    dealt out to several lines, each set off against the other.
+    Nodes that no other requires make the upper row. Within a row a node stands near its neighbours. A row of many nodes
+    is dealt out to several lines, which are shifted against each other.
     """
     users: dict[str, list[str]] = {name: [] for name in needs}
     for name, below in needs.items():
@@ -36,12 +33,12 @@ def lay_out(needs: Mapping[str, Sequence[str]]) -> dict[str, Box]:
             users[need].append(name)
     level: dict[str, int] = {}
 
-    def find(name: str) -> int:
+    def level_of(name: str) -> int:
         if name not in level:
-            level[name] = 1 + max((find(user) for user in users[name]), default=-1)
+            level[name] = 1 + max((level_of(user) for user in users[name]), default=-1)
         return level[name]
 
-    lowest = max((find(name) for name in needs), default=0)
+    lowest = max((level_of(name) for name in needs), default=0)
     rows = [[name for name in needs if level[name] == number] for number in range(lowest + 1)]
     neighbours = {name: [*needs[name], *users[name]] for name in needs}
     place = {name: _share(index, row) for row in rows for index, name in enumerate(row)}
@@ -61,6 +58,7 @@ def lay_out(needs: Mapping[str, Sequence[str]]) -> dict[str, Box]:
 
 
 def _share(index: int, row: Sequence[str]) -> float:
+    """The place of a node in its row, from 0 (left) to 1 (right)."""
     return (index + 0.5) / len(row)
 
 

@@ -1,9 +1,9 @@
-"""A pack as FHIR R4 PlanDefinition and ActivityDefinition resources. Imports ``content``, ``chart.wording``, this room.
+"""A pack as FHIR R4 PlanDefinition and ActivityDefinition resources.
 
-https://hl7.org/fhir/R4/plandefinition.html: one PlanDefinition for each decision, one action for each rule that says
-something, one below it for each suggestion. A rule's cells are applicability conditions in FHIRPath, all of which must
-hold; in a FIRST table so must that no earlier rule holds. A definition is a PlanDefinition without a trigger whose
-actions set its value, and what rests on it names it as ``depends-on``.
+https://hl7.org/fhir/R4/plandefinition.html: a decision becomes a PlanDefinition, each rule that is not silent an action
+in it, and each suggestion an action within that. The cells of a rule become applicability conditions in FHIRPath, which
+must all hold; in a FIRST table there are further conditions, that no earlier rule holds. A definition becomes a
+PlanDefinition without a trigger whose actions set its value; PlanDefinitions that read it name it as ``depends-on``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def bundle(pack: Pack) -> Resource:
 
 
 def as_json(resource: Resource) -> str:
-    """A resource as text, the same for the same content."""
+    """A resource as JSON text. The same content always gives the same text."""
     return json.dumps(resource, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -127,7 +127,7 @@ def _rule(pack: Pack, decision: Decision, table: Sequence[Column], rule: Rule) -
 
 
 def _conditions(decision: Decision, table: Sequence[Column], rule: Rule) -> Iterator[Resource]:
-    """One condition for each cell, then one for each earlier rule that may hold as well and would come first."""
+    """A condition for each cell, then one for each earlier rule of a FIRST table that may hold as well."""
     for column, cell in zip(table, rule.cells, strict=True):
         if cell is not None:
             yield _condition(f"{column.label}: {cell.source}", cell_condition(cell, column))
@@ -136,8 +136,8 @@ def _conditions(decision: Decision, table: Sequence[Column], rule: Rule) -> Iter
 
 
 def _condition(description: str, expression: str) -> Resource:
-    said = {"description": description, "language": "text/fhirpath", "expression": expression}
-    return {"kind": "applicability", "expression": said}
+    fhirpath = {"description": description, "language": "text/fhirpath", "expression": expression}
+    return {"kind": "applicability", "expression": fhirpath}
 
 
 def _suggestion(pack: Pack, text: CardText, suggestion: Suggestion) -> Resource:
@@ -164,9 +164,9 @@ def _coding(system: str, code: str) -> Resource:
 
 def _citation(pack: Pack, statement_id: str, basis: str) -> Resource:
     statement = pack.statements[statement_id]
-    said = f'{statement.place}: "{statement.quote}"'
+    quote = f'{statement.place}: "{statement.quote}"'
     words = pack.words.get(f"basis-{basis}", "")
-    citation = f"{said} ({words})" if words else said
+    citation = f"{quote} ({words})" if words else quote
     return {"type": "citation", "label": statement.id, "display": pack.source_label, "citation": citation}
 
 
@@ -174,7 +174,7 @@ def _citation(pack: Pack, statement_id: str, basis: str) -> Resource:
 
 
 def _activity(pack: Pack, template: OrderTemplate) -> Resource:
-    """An order template. Where suggestions take only its dosage, for whatever drug was drafted, it names no product."""
+    """An order template. It names no product if suggestions take only its dosage, for whatever drug was drafted."""
     resource = template.resource
     activity = _head(pack, "ActivityDefinition", template.id, pack.version) | {
         "title": template_words(pack)[template.id].order,
@@ -194,6 +194,7 @@ def _activity(pack: Pack, template: OrderTemplate) -> Resource:
 
 
 def _uses(pack: Pack, template: OrderTemplate) -> set[str]:
+    """The kinds of the suggestions that use an order template."""
     return {
         suggestion.kind
         for decision in pack.decisions.values()
@@ -204,5 +205,6 @@ def _uses(pack: Pack, template: OrderTemplate) -> set[str]:
 
 
 def _in_words(step: Mapping[str, Any], end: str) -> Resource:
-    said = " ".join(filter(None, [dosages_in_words([dict(step)]), end]))
-    return {**step, "text": said} if said else dict(step)
+    """A step of a dosage with its text; ``end`` is what the template adds to the words of the schedule."""
+    text = " ".join(filter(None, [dosages_in_words([dict(step)]), end]))
+    return {**step, "text": text} if text else dict(step)

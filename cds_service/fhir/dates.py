@@ -1,4 +1,4 @@
-"""FHIR dates as spans of time: a partial date is the whole of its year, month or day (Z32). Imports nothing of ours."""
+"""FHIR dates as spans of time: a partial date is the whole of its year, month or day (Z32)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import msgspec
 
 _FHIR_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T.+)?)?)?")
 
-# What can be said in every time zone.
+# Dates between these exist in every time zone.
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
 class Span(msgspec.Struct, frozen=True):
-    """From ``start`` (in it) to ``end`` (not in it, unless it is the same instant)."""
+    """From ``start``, included, to ``end``, excluded; an instant has both ends alike. Both are in UTC."""
 
     start: datetime
     end: datetime
@@ -49,8 +49,16 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
     return span if span.start >= _EARLIEST and span.end <= _LATEST else None
 
 
+def day_of(span: Span | None, zone: tzinfo) -> str:
+    """The day on which a span begins in ``zone``, as an ISO date; ``""`` for none."""
+    return span.start.astimezone(zone).date().isoformat() if span else ""
+
+
 def years_between(birth: str | None, now: datetime) -> tuple[int, int] | None:
-    """Completed years of age at ``now`` as the least and most a birth date (also a partial one) allows."""
+    """The least and the most completed years of age at ``now`` that a birth date, also a partial one, allows.
+
+    ``None`` if it is no date, or is after ``now``.
+    """
     match = _FHIR_DATE.fullmatch(birth or "")
     if match is None or match[4]:
         return None

@@ -1,7 +1,7 @@
-"""The elements of FHIR R4 resources that facts read, as typed structures. Imports nothing of ours.
+"""The elements of FHIR R4 resources that facts read, as typed structures.
 
-Everything is optional and repeating elements also arrive as one object, because real resources are like that
-(docs/decisions.md#how-clients-write). Shapes of R5 that carry the same meaning stand beside R4's.
+Every element is optional, and a repeating element may be a single object, because clients write resources so
+(docs/decisions.md#how-clients-write). Elements of R5 that mean the same stand beside those of R4.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class CodeableConcept(msgspec.Struct, gc=False):
         return [(c.system, c.code) for c in codings if c.system and c.code]
 
     def words(self) -> str:
-        """What a person reads: text, else the first display."""
+        """The text, or else the first display."""
         return self.text or next((c.display for c in many(self.coding) if c.display), "")
 
     def all_words(self) -> str:
-        """Every text and display, for exact names and naming words."""
+        """The text and every display, to look for words in."""
         return " | ".join(filter(None, [self.text, *(c.display for c in many(self.coding))]))
 
 
 class Quantity(msgspec.Struct, gc=False):
-    """``value`` stays undecoded, so that its digits are read exactly and a string is noticed."""
+    """``value`` stays undecoded, so that its digits are read exactly, and a string is told from a number."""
 
     value: msgspec.Raw = msgspec.Raw()
     comparator: str | None = None
@@ -83,6 +83,11 @@ class Resource(msgspec.Struct, kw_only=True, gc=False):
     subject: Reference | None = None
     modifierExtension: msgspec.Raw = msgspec.Raw()
 
+    def own_reference(self) -> str:
+        """``Type/id``, or the type alone if it has no id."""
+        kind = type(self).__name__
+        return f"{kind}/{self.id}" if self.id else kind
+
 
 class Observation(Resource):
     code: CodeableConcept | None = None
@@ -92,6 +97,11 @@ class Observation(Resource):
     valueQuantity: Quantity | None = None
     interpretation: list[CodeableConcept] | CodeableConcept | None = None
     referenceRange: list[ReferenceRange] | ReferenceRange | None = None
+
+    def when(self) -> str | None:
+        """The FHIR date at which the result was true, as sent."""
+        period = self.effectivePeriod
+        return self.effectiveDateTime or self.effectiveInstant or (period.latest() if period else None)
 
 
 class Condition(Resource):
@@ -119,6 +129,15 @@ class Procedure(Resource):
     occurrenceDateTime: str | None = None
     occurrencePeriod: Period | None = None
 
+    def concept(self) -> CodeableConcept | None:
+        """What was done."""
+        return self.code
+
+    def when(self) -> str | None:
+        """The FHIR date at which it was done, as sent."""
+        period = self.performedPeriod or self.occurrencePeriod
+        return self.performedDateTime or self.occurrenceDateTime or (period.latest() if period else None)
+
 
 class CodeableReference(msgspec.Struct, gc=False):
     concept: CodeableConcept | None = None
@@ -139,7 +158,10 @@ class Medicated(Resource):
     contained: list[Contained] | None = None
 
     def concept(self) -> CodeableConcept | None:
-        """The medication's own concept, a contained one, or a reference's display; ``None`` if not here."""
+        """The concept of the medication: its own, that of a contained Medication, or the display of a reference.
+
+        ``None`` if the medication stands in another resource.
+        """
         reference = self.medicationReference
         if self.medication is not None:
             if self.medication.concept is not None:
@@ -160,12 +182,21 @@ class MedicationRequest(Medicated):
     doNotPerform: bool | None = None
     authoredOn: str | None = None
 
+    def when(self) -> str | None:
+        """The FHIR date at which it was ordered, as sent."""
+        return self.authoredOn
+
 
 class MedicationAdministration(Medicated):
     effectiveDateTime: str | None = None
     effectivePeriod: Period | None = None
     occurenceDateTime: str | None = None
     occurencePeriod: Period | None = None
+
+    def when(self) -> str | None:
+        """The FHIR date at which it was given, as sent."""
+        period = self.effectivePeriod or self.occurencePeriod
+        return self.effectiveDateTime or self.occurenceDateTime or (period.latest() if period else None)
 
 
 TYPES: dict[str, type[msgspec.Struct]] = {
@@ -180,7 +211,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
 
 
 def many(value: list[T] | T | None) -> list[T]:
-    """A repeating element as a list, whatever shape it came in."""
+    """A repeating element as a list, whether it was sent as a list, as one object or not at all."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""Numbers and units, exactly. Imports the shared vocabulary only.
+"""Numbers and units, exactly.
 
 An analyte lists the units it may arrive in with exact factors (``units.yaml``; each factor is proved against a UCUM
 library in the tests), and ``units`` reads their spellings. What is not understood is refused with a reason, never
@@ -13,7 +13,7 @@ from cds_service.fhir.units import LONGEST_UNIT, ucum_of
 from cds_service.vocabulary.declarations import Analyte, Plausible
 from cds_service.vocabulary.facts import Exact, Interval, Reason, exact
 
-# With two digits of exponent no amount in a chart is left out, and none leaves the range of floating point.
+# Two digits of exponent suffice for every amount in a chart, and keep it within the range of floating point.
 _JSON_NUMBER = re.compile(r"(-?\d+)(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
 _LONGEST_NUMBER = 32
 
@@ -31,8 +31,8 @@ def read_number(text: str) -> Exact | None:
 def read_unit(analyte: Analyte, code: str, system: str, unit: str) -> str | Reason:
     """The UCUM code of a Quantity for this analyte (Z23), or why there is none.
 
-    Code and unit text are read alike (Z43), whatever system is claimed. A unit text that is not known
-    does not outvote a known code; a code that is not known is only passed over when it claims not to be UCUM.
+    Code and unit text are read alike, whatever the system (Z43). Where only the code is known, it counts.
+    Where only the unit text is known, it counts only if the code is missing or its system is another than UCUM.
     """
     from_code, from_text = ucum_of(analyte, code), ucum_of(analyte, unit)
     if from_code and from_text and analyte.factors[from_code] != analyte.factors[from_text]:
@@ -96,9 +96,8 @@ def implausible(
 
 
 def spell(number: Exact) -> str:
-    """A number for a person: exact where decimals are, else to four decimals, without trailing zeros."""
-    text = f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)
-    return text
+    """A number for people: whole numbers as they are, others to four decimals without trailing zeros."""
+    return f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)
 
 
 def _cut(unit: str) -> str:

@@ -1,7 +1,7 @@
-"""FHIR R4 MedicationRequest as an update gives it back, as strict structures. Imports nothing of ours.
+"""FHIR R4 MedicationRequest as strict structures: what an update gives back must be valid.
 
-The serving process does not import fhir.resources (Z27), so an edited draft is held against these; the tests hold
-these against fhir.resources.
+The serving process does not import fhir.resources (Z27), so an edited draft is checked against these structures; tests
+compare them with fhir.resources.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ Positive = Annotated[int, Meta(gt=0)]
 Natural = Annotated[int, Meta(ge=0)]
 
 
-class Extension(msgspec.Struct):
-    """Given back as it came; what it holds is its sender's matter."""
+class R4Extension(msgspec.Struct):
+    """Extensions are returned unchanged and not validated."""
 
     url: Uri
 
 
-class Element(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class R4Element(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     id: Text | None = None
-    extension: list[Extension] | None = None
+    extension: list[R4Extension] | None = None
 
 
-class Coding(Element, kw_only=True):
+class R4Coding(R4Element, kw_only=True):
     system: Uri | None = None
     version: Text | None = None
     code: Code | None = None
@@ -44,26 +44,26 @@ class Coding(Element, kw_only=True):
     userSelected: bool | None = None
 
 
-class ResourceMeta(Element, kw_only=True):
+class R4ResourceMeta(R4Element, kw_only=True):
     versionId: Id | None = None
     lastUpdated: DateTime | None = None
     source: Uri | None = None
     profile: list[Uri] | None = None
-    security: list[Coding] | None = None
-    tag: list[Coding] | None = None
+    security: list[R4Coding] | None = None
+    tag: list[R4Coding] | None = None
 
 
-class Narrative(Element, kw_only=True):
+class R4Narrative(R4Element, kw_only=True):
     status: Literal["generated", "extensions", "additional", "empty"]
     div: Annotated[str, Meta(pattern=r"^<div[^>]*>[\s\S]*</div>$")]
 
 
-class CodeableConcept(Element, kw_only=True):
-    coding: list[Coding] | None = None
+class R4CodeableConcept(R4Element, kw_only=True):
+    coding: list[R4Coding] | None = None
     text: Text | None = None
 
 
-class Quantity(Element, kw_only=True):
+class R4Quantity(R4Element, kw_only=True):
     value: Number | None = None
     comparator: Literal["<", "<=", ">=", ">"] | None = None
     unit: Text | None = None
@@ -71,53 +71,53 @@ class Quantity(Element, kw_only=True):
     code: Code | None = None
 
 
-class Range(Element, kw_only=True):
-    low: Quantity | None = None
-    high: Quantity | None = None
+class R4Range(R4Element, kw_only=True):
+    low: R4Quantity | None = None
+    high: R4Quantity | None = None
 
 
-class Ratio(Element, kw_only=True):
-    numerator: Quantity | None = None
-    denominator: Quantity | None = None
+class R4Ratio(R4Element, kw_only=True):
+    numerator: R4Quantity | None = None
+    denominator: R4Quantity | None = None
 
 
-class Period(Element, kw_only=True):
+class R4Period(R4Element, kw_only=True):
     start: DateTime | None = None
     end: DateTime | None = None
 
 
-class Assigner(Element, kw_only=True):
+class R4Assigner(R4Element, kw_only=True):
     reference: Text | None = None
     display: Text | None = None
 
 
-class Identifier(Element, kw_only=True):
+class R4Identifier(R4Element, kw_only=True):
     use: Code | None = None
-    type: CodeableConcept | None = None
+    type: R4CodeableConcept | None = None
     system: Uri | None = None
     value: Text | None = None
-    period: Period | None = None
-    assigner: Assigner | None = None
+    period: R4Period | None = None
+    assigner: R4Assigner | None = None
 
 
-class Reference(Element, kw_only=True):
+class R4Reference(R4Element, kw_only=True):
     reference: Text | None = None
     type: Uri | None = None
-    identifier: Identifier | None = None
+    identifier: R4Identifier | None = None
     display: Text | None = None
 
 
-class Annotation(Element, kw_only=True):
-    authorReference: Reference | None = None
+class R4Annotation(R4Element, kw_only=True):
+    authorReference: R4Reference | None = None
     authorString: Text | None = None
     time: DateTime | None = None
     text: Text
 
 
-class Repeat(Element, kw_only=True):
-    boundsDuration: Quantity | None = None
-    boundsRange: Range | None = None
-    boundsPeriod: Period | None = None
+class R4Repeat(R4Element, kw_only=True):
+    boundsDuration: R4Quantity | None = None
+    boundsRange: R4Range | None = None
+    boundsPeriod: R4Period | None = None
     count: Positive | None = None
     countMax: Positive | None = None
     duration: Number | None = None
@@ -134,74 +134,74 @@ class Repeat(Element, kw_only=True):
     offset: Natural | None = None
 
 
-class Timing(Element, kw_only=True):
+class R4Timing(R4Element, kw_only=True):
     event: list[DateTime] | None = None
-    repeat: Repeat | None = None
-    code: CodeableConcept | None = None
+    repeat: R4Repeat | None = None
+    code: R4CodeableConcept | None = None
 
 
-class DoseAndRate(Element, kw_only=True):
-    type: CodeableConcept | None = None
-    doseRange: Range | None = None
-    doseQuantity: Quantity | None = None
-    rateRatio: Ratio | None = None
-    rateRange: Range | None = None
-    rateQuantity: Quantity | None = None
+class R4DoseAndRate(R4Element, kw_only=True):
+    type: R4CodeableConcept | None = None
+    doseRange: R4Range | None = None
+    doseQuantity: R4Quantity | None = None
+    rateRatio: R4Ratio | None = None
+    rateRange: R4Range | None = None
+    rateQuantity: R4Quantity | None = None
 
 
-class Dosage(Element, kw_only=True):
+class R4Dosage(R4Element, kw_only=True):
     sequence: int | None = None
     text: Text | None = None
-    additionalInstruction: list[CodeableConcept] | None = None
+    additionalInstruction: list[R4CodeableConcept] | None = None
     patientInstruction: Text | None = None
-    timing: Timing | None = None
+    timing: R4Timing | None = None
     asNeededBoolean: bool | None = None
-    asNeededCodeableConcept: CodeableConcept | None = None
-    site: CodeableConcept | None = None
-    route: CodeableConcept | None = None
-    method: CodeableConcept | None = None
-    doseAndRate: list[DoseAndRate] | None = None
-    maxDosePerPeriod: Ratio | None = None
-    maxDosePerAdministration: Quantity | None = None
-    maxDosePerLifetime: Quantity | None = None
+    asNeededCodeableConcept: R4CodeableConcept | None = None
+    site: R4CodeableConcept | None = None
+    route: R4CodeableConcept | None = None
+    method: R4CodeableConcept | None = None
+    doseAndRate: list[R4DoseAndRate] | None = None
+    maxDosePerPeriod: R4Ratio | None = None
+    maxDosePerAdministration: R4Quantity | None = None
+    maxDosePerLifetime: R4Quantity | None = None
 
 
-class InitialFill(Element, kw_only=True):
-    quantity: Quantity | None = None
-    duration: Quantity | None = None
+class R4InitialFill(R4Element, kw_only=True):
+    quantity: R4Quantity | None = None
+    duration: R4Quantity | None = None
 
 
-class DispenseRequest(Element, kw_only=True):
-    initialFill: InitialFill | None = None
-    dispenseInterval: Quantity | None = None
-    validityPeriod: Period | None = None
+class R4DispenseRequest(R4Element, kw_only=True):
+    initialFill: R4InitialFill | None = None
+    dispenseInterval: R4Quantity | None = None
+    validityPeriod: R4Period | None = None
     numberOfRepeatsAllowed: Natural | None = None
-    quantity: Quantity | None = None
-    expectedSupplyDuration: Quantity | None = None
-    performer: Reference | None = None
+    quantity: R4Quantity | None = None
+    expectedSupplyDuration: R4Quantity | None = None
+    performer: R4Reference | None = None
 
 
-class Medication(Element, kw_only=True):
-    """A contained Medication; one with more than this is not vouched for."""
+class R4Medication(R4Element, kw_only=True):
+    """A contained Medication; one with other elements counts as invalid."""
 
     resourceType: Literal["Medication"]
     id: Id
-    code: CodeableConcept | None = None
+    code: R4CodeableConcept | None = None
     status: Literal["active", "inactive", "entered-in-error"] | None = None
-    form: CodeableConcept | None = None
+    form: R4CodeableConcept | None = None
 
 
-class MedicationRequest(Element, kw_only=True):
+class R4MedicationRequest(R4Element, kw_only=True):
     resourceType: Literal["MedicationRequest"]
     id: Id | None = None
-    meta: ResourceMeta | None = None
+    meta: R4ResourceMeta | None = None
     implicitRules: Uri | None = None
     language: Code | None = None
-    text: Narrative | None = None
-    contained: list[Medication] | None = None
-    identifier: list[Identifier] | None = None
+    text: R4Narrative | None = None
+    contained: list[R4Medication] | None = None
+    identifier: list[R4Identifier] | None = None
     status: Literal["active", "on-hold", "cancelled", "completed", "entered-in-error", "stopped", "draft", "unknown"]
-    statusReason: CodeableConcept | None = None
+    statusReason: R4CodeableConcept | None = None
     intent: Literal[
         "proposal",
         "plan",
@@ -212,39 +212,39 @@ class MedicationRequest(Element, kw_only=True):
         "instance-order",
         "option",
     ]
-    category: list[CodeableConcept] | None = None
+    category: list[R4CodeableConcept] | None = None
     priority: Literal["routine", "urgent", "asap", "stat"] | None = None
     doNotPerform: bool | None = None
     reportedBoolean: bool | None = None
-    reportedReference: Reference | None = None
-    medicationCodeableConcept: CodeableConcept | None = None
-    medicationReference: Reference | None = None
-    subject: Reference
-    encounter: Reference | None = None
-    supportingInformation: list[Reference] | None = None
+    reportedReference: R4Reference | None = None
+    medicationCodeableConcept: R4CodeableConcept | None = None
+    medicationReference: R4Reference | None = None
+    subject: R4Reference
+    encounter: R4Reference | None = None
+    supportingInformation: list[R4Reference] | None = None
     authoredOn: DateTime | None = None
-    requester: Reference | None = None
-    performer: Reference | None = None
-    performerType: CodeableConcept | None = None
-    recorder: Reference | None = None
-    reasonCode: list[CodeableConcept] | None = None
-    reasonReference: list[Reference] | None = None
+    requester: R4Reference | None = None
+    performer: R4Reference | None = None
+    performerType: R4CodeableConcept | None = None
+    recorder: R4Reference | None = None
+    reasonCode: list[R4CodeableConcept] | None = None
+    reasonReference: list[R4Reference] | None = None
     instantiatesCanonical: list[Uri] | None = None
     instantiatesUri: list[Uri] | None = None
-    basedOn: list[Reference] | None = None
-    groupIdentifier: Identifier | None = None
-    courseOfTherapyType: CodeableConcept | None = None
-    insurance: list[Reference] | None = None
-    note: list[Annotation] | None = None
-    dosageInstruction: list[Dosage] | None = None
-    dispenseRequest: DispenseRequest | None = None
-    priorPrescription: Reference | None = None
-    detectedIssue: list[Reference] | None = None
-    eventHistory: list[Reference] | None = None
+    basedOn: list[R4Reference] | None = None
+    groupIdentifier: R4Identifier | None = None
+    courseOfTherapyType: R4CodeableConcept | None = None
+    insurance: list[R4Reference] | None = None
+    note: list[R4Annotation] | None = None
+    dosageInstruction: list[R4Dosage] | None = None
+    dispenseRequest: R4DispenseRequest | None = None
+    priorPrescription: R4Reference | None = None
+    detectedIssue: list[R4Reference] | None = None
+    eventHistory: list[R4Reference] | None = None
 
 
-# Describes the types to msgspec while no other thread can: where two threads do so at once, the process may crash.
-msgspec.json.Decoder(MedicationRequest)
+# Makes msgspec describe the types while only one thread runs: two threads that do so at once may crash the process.
+msgspec.json.Decoder(R4MedicationRequest)
 
 # Elements that repeat in R4 and that clients are known to send as one object (docs/decisions.md#how-clients-write).
 REPEATING = (
@@ -261,7 +261,7 @@ DATES = ("authoredOn",)
 
 
 def is_date(text: object) -> bool:
-    """Whether ``text`` is a FHIR dateTime that can be meant: in form, and not in the first centuries."""
+    """Whether ``text`` is a FHIR dateTime of a plausible year, 1900 or later."""
     if not isinstance(text, str) or text < "1900":
         return False
     try:
@@ -272,9 +272,9 @@ def is_date(text: object) -> bool:
 
 
 def problem_in(resource: dict[str, Any]) -> str:
-    """The path of what keeps ``resource`` from being an R4 MedicationRequest; ``""`` if nothing does."""
+    """The path of the element that keeps ``resource`` from being a valid R4 MedicationRequest; ``""`` if none does."""
     try:
-        checked = msgspec.convert(_without_primitive_extensions(resource), MedicationRequest)
+        checked = msgspec.convert(_without_primitive_extensions(resource), R4MedicationRequest)
     except msgspec.ValidationError as error:
         place = str(error).rpartition(" - at `$.")[2].rstrip("`")
         return place if " - at " in str(error) else "MedicationRequest"
@@ -284,7 +284,10 @@ def problem_in(resource: dict[str, Any]) -> str:
 
 
 def _without_primitive_extensions(node: Any) -> Any:
-    """The same without the ids and extensions of primitive elements; what only looks like one stays and is refused."""
+    """The tree without the ids and extensions of primitive elements (``_birthDate`` and the like).
+
+    Members that only look like one are kept, so that they are refused as unknown.
+    """
     if isinstance(node, dict):
         return {
             key: _without_primitive_extensions(value)
@@ -298,4 +301,4 @@ def _names(struct: type[msgspec.Struct]) -> set[str]:
     return set(struct.__struct_fields__).union(*(_names(below) for below in struct.__subclasses__()))
 
 
-_ELEMENTS = _names(Element)
+_ELEMENTS = _names(R4Element)

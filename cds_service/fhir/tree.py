@@ -1,4 +1,4 @@
-"""Reading parsed JSON whose shape cannot be trusted. Imports nothing of ours.
+"""Reading parsed JSON whose shape cannot be trusted.
 
 Draft orders stay whole JSON trees, because an update must give back every element it does not touch (RSP-43).
 """
@@ -45,11 +45,12 @@ def number_text(parent: Any, key: str) -> str:
 
 def pairs(concept: Any) -> list[tuple[str, str]]:
     """``(system, code)`` of each coding of a CodeableConcept that has both."""
-    found = [(text(coding, "system"), text(coding, "code")) for coding in nodes(concept, "coding")]
-    return [(system, code) for system, code in found if system and code]
+    codings = [(text(coding, "system"), text(coding, "code")) for coding in nodes(concept, "coding")]
+    return [(system, code) for system, code in codings if system and code]
 
 
 def words(concept: Any) -> str:
     """What a person reads of a CodeableConcept: text, else the first display."""
-    said = text(concept, "text")
-    return said or next(filter(None, (text(coding, "display") for coding in nodes(concept, "coding"))), "")
+    return text(concept, "text") or next(
+        filter(None, (text(coding, "display") for coding in nodes(concept, "coding"))), ""
+    )

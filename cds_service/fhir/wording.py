@@ -1,6 +1,6 @@
-"""A FHIR Dosage in words: "1000 mcg IM every 2 days for 7 doses". Imports this room only.
+"""A FHIR Dosage in words: "1000 mcg IM every 2 days for 7 doses".
 
-The words say what the structure says, so text and schedule of an order cannot drift apart.
+The words are made from the structure, so that the text and the schedule of an order cannot differ.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ _EACH = {"d": "daily", "wk": "weekly", "mo": "monthly", "a": "yearly"}
 
 
 def dosages_in_words(dosages: Sequence[Node]) -> str:
-    """All steps, each after the first by ``then``; dose and route are said again only when they change."""
-    said = []
+    """All steps, joined by ``then``; dose and route are repeated only where they change."""
+    steps = []
     last = ""
     for dosage in dosages:
         amount = " ".join(filter(None, [_dose(dosage), words(node(dosage, "route"))]))
-        said.append(" ".join(filter(None, ["" if amount == last else amount, _schedule(dosage)])))
+        steps.append(" ".join(filter(None, ["" if amount == last else amount, _schedule(dosage)])))
         last = amount
-    return ", then ".join(said)
+    return ", then ".join(steps)
 
 
 def timing_in_words(timing: Node) -> str:
-    """How often, as a Timing says it: its rhythm and days of the week, or the words of its code."""
+    """How often: the rhythm and the days of the week of a Timing, or else the words of its code."""
     repeat = node(timing, "repeat")
     week = repeat.get("dayOfWeek")
     days = [day for day in week if isinstance(day, str)] if isinstance(week, list) else []
-    said = " ".join(filter(None, [_rhythm(repeat), f"on {', '.join(days)}" if days else ""]))
+    in_words = " ".join(filter(None, [_rhythm(repeat), f"on {', '.join(days)}" if days else ""]))
     code = node(timing, "code")
-    return said or words(code) or next((value for _, value in pairs(code)), "")
+    return in_words or words(code) or next((value for _, value in pairs(code)), "")
 
 
 def _dose(dosage: Node) -> str:

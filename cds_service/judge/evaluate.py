@@ -1,7 +1,4 @@
-"""The way of a request, as one function. Everything that answers, replays or explains calls it and nothing deeper.
-
-Imports protocol, chart and content, which know nothing of each other, and what joins them.
-"""
+"""The way of a request, as one function. Whatever answers, replays or explains calls it and nothing below it."""
 
 from __future__ import annotations
 
@@ -18,33 +15,32 @@ from cds_service.content.decide import Defect
 from cds_service.content.model import INDICATORS, Pack, Service
 from cds_service.content.prepared import Prepared
 from cds_service.fhir.tree import node, text
-from cds_service.judge.cards import Call, order_cards
+from cds_service.judge.call import HookCall
+from cds_service.judge.cards import order_cards
 from cds_service.judge.gaps import fill_gaps
-from cds_service.judge.orders import Judged, bystanders, draft_nodes, judge, relevant_orders
+from cds_service.judge.orders import JudgedOrder, judge
+from cds_service.judge.relevance import bystanders, draft_nodes, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.vocabulary.fetched import Fetch, FhirAccess
 
-__all__ = ["Answer", "Judged", "Prepared", "evaluate"]
-
-
-# Each order is judged beside each other, and again for each suggestion; one patient needs two or three.
+# Each order is judged beside every other, and again for each suggestion; a call for one patient has two or three.
 _MOST_ORDERS = 10
 _MOST_PAIRS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response body, and what was asked and decided on the way to it (for explaining, counting and auditing).
+    """The response body, and what was asked, read and decided for it (to explain, count and audit).
 
-    ``defects`` are faults of this software that cost a finding, a card or a suggestion, but not the answer. ``chart``
-    is what was read; none if no order was relevant.
+    ``judged`` are the relevant orders. ``defects`` are faults of this software that cost a finding, a card or a
+    suggestion, but not the answer. ``chart`` is what was read; ``None`` if no order was relevant.
     """
 
     body: dict[str, Any]
     request: HookRequest
-    judged: tuple[Judged, ...] = ()
+    judged: tuple[JudgedOrder, ...] = ()
     defects: tuple[Defect, ...] = ()
     chart: Chart | None = None
 
@@ -59,11 +55,12 @@ def evaluate(
 ) -> Answer:
     """The answer to one call of ``service`` at ``now``, rendered as the client's ``profile`` can use it.
 
-    The same request, content, now, profile and key give the same bytes (Z17), and so do the same answers to
-    ``fetch``, which asks the client's FHIR server for what was not prefetched; without it, nothing is asked for.
+    ``body`` is the JSON of the request. ``fetch`` asks the client's FHIR server for what was not prefetched; without
+    it, nothing is asked for. The same request, content, ``now``, profile, key and fetched resources give the same
+    answer, byte for byte (Z17).
 
     Raises:
-        Fault: 400 for a request that is wrong, 412 for data that is missing (Z21), 422 for another patient's.
+        Fault: 400 for a wrong request, 412 for missing data (Z21), 422 for data of another patient.
         Exception: a fault of this software, without which there might have been a card.
     """
     request = decode_request(body, service.hook)
@@ -73,29 +70,29 @@ def evaluate(
     drafts = draft_nodes(request)
     idle = bystanders(prepared.pack, drafts)
     if len(orders) > _MOST_ORDERS or len(orders) * (len(drafts) - len(idle)) > _MOST_PAIRS:
-        text = (
+        message = (
             f"more than {_MOST_ORDERS} orders that this service judges, or too many like them, cannot be judged at once"
         )
-        raise Fault(400, "too-costly", text, "context.draftOrders.entry")
+        raise Fault(400, "too-costly", message, "context.draftOrders.entry")
     chart = Chart(request.patient_id, request.prefetch, now, prepared.zone)
     refuse_other_patients(prepared.pack, request, orders, chart)
     if fetch is not None and request.fhir_server:
         access = FhirAccess(request.fhir_server, request.access_token)
         fill_gaps(prepared, service, chart, partial(fetch, access))
     facts = patient_facts(prepared.pack.facts, chart)
-    judged = judge(prepared.pack, service, chart, facts, drafts, orders, idle)
-    refuse_for_missing_data(prepared.pack, judged)
-    call = Call(prepared, service, request, chart, facts, judged, profile, idle)
-    defects = [defect for one in judged for defect in one.decided.defects]
-    cards = [card for one in judged for card in order_cards(call, one, defects)]
+    judged_orders = judge(prepared.pack, service, chart, facts, drafts, orders, idle)
+    refuse_for_missing_data(prepared.pack, judged_orders)
+    call = HookCall(prepared, service, request, chart, facts, drafts, judged_orders, profile, idle)
+    defects = [defect for judged in judged_orders for defect in judged.decided.defects]
+    cards = [card for judged in judged_orders for card in order_cards(call, judged, defects)]
     if defects and not cards:
-        raise defects[0].error  # silence would say that the order is right
+        raise defects[0].error  # no card would mean that the order is right
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
-    return Answer({"cards": cards if prepared.shown else []}, request, tuple(judged), tuple(defects), chart)
+    return Answer({"cards": cards if prepared.shown else []}, request, tuple(judged_orders), tuple(defects), chart)
 
 
 def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Order], chart: Chart) -> None:
-    """Data of another patient never makes a card (CTX-13, Z32).
+    """Refuses a call whose orders or whose Patient are of another patient than ``context.patientId`` (CTX-13, Z32).
 
     Raises:
         Fault: 422, naming the path.
@@ -105,8 +102,8 @@ def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Ord
             continue
         subject = patient_in(text(node(order.resource, "subject"), "reference"))
         if subject != request.patient_id:
-            what = "names no patient" if subject is None else "is for another patient than context.patientId"
-            raise Fault(422, "business-rule", f"the order {what}", f"{order.path}.subject")
+            problem = "names no patient" if subject is None else "is for another patient than context.patientId"
+            raise Fault(422, "business-rule", f"the order {problem}", f"{order.path}.subject")
     for search in pack.searches.values():
         if search.resource == "Patient" and chart.results(search).other_patient:
             raise Fault(
@@ -117,13 +114,13 @@ def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Ord
             )
 
 
-def refuse_for_missing_data(pack: Pack, judged: Sequence[Judged]) -> None:
-    """412 only if no card can be shown and a safety decision is open for want of a prefetch key (Z21, ERR-05).
+def refuse_for_missing_data(pack: Pack, judged_orders: Sequence[JudgedOrder]) -> None:
+    """Refuses a call if a safety decision is open for want of a prefetch key, and nothing else was found (Z21, ERR-05).
 
     Raises:
         Fault: 412, naming the keys and why they could not be read.
     """
-    shown = [f for one in judged for f in one.decided.cards if f.decision.status == "active"]
+    shown = [f for judged in judged_orders for f in judged.decided.cards if f.decision.status == "active"]
     missing: dict[str, None] = {}
     reasons: dict[str, None] = {}
     for finding in shown:
@@ -134,5 +131,5 @@ def refuse_for_missing_data(pack: Pack, judged: Sequence[Judged]) -> None:
                     reasons[pack.reasons[fact.reason.key]] = None
     if missing and not any(not f.then.not_checked and not f.then.not_covered for f in shown):
         keys = ", ".join(f"prefetch.{key}" for key in missing)
-        text = f"the order cannot be judged without {keys}: {' '.join(reasons)}"
-        raise Fault(412, "processing", text, keys.partition(",")[0])
+        message = f"the order cannot be judged without {keys}: {' '.join(reasons)}"
+        raise Fault(412, "processing", message, keys.partition(",")[0])

@@ -1,7 +1,4 @@
-"""What was read for a request, which rules fired, and why the near ones did not.
-
-Imports chart, content and evaluate.
-"""
+"""What was read for a request, which rules fired, and which rules missed by one cell."""
 
 from __future__ import annotations
 
@@ -13,24 +10,29 @@ from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import fill, plain
-from cds_service.judge.evaluate import Answer, Judged, evaluate
+from cds_service.judge.evaluate import Answer, evaluate
+from cds_service.judge.orders import JudgedOrder
 from cds_service.protocol.envelope import read_hook
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.facts import Exact, Fact, Interval, State
 
 
 def explain(prepared: Prepared, body: bytes, now: datetime) -> dict[str, Any]:
-    """The whole reasoning on one request, for the service of its hook.
+    """The whole reasoning on one request at ``now``, for the service of its hook.
 
     Raises:
-        Fault: as evaluate does.
+        Fault: 400 for a hook that no service answers, and whatever ``evaluate`` raises.
     """
     service = asked_service(prepared, body)
     return reasoning(prepared, service, evaluate(prepared, service, body, now), now)
 
 
 def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetime) -> dict[str, Any]:
-    """The same for an answer that was already given."""
+    """The reasoning behind an answer that ``evaluate`` gave at ``now``, as JSON.
+
+    Its members are ``service``, ``now``, ``orders`` (facts, steps of the dosage, definitions and decisions of each),
+    ``cards`` and ``results``.
+    """
     return {
         "service": service.id,
         "now": now.isoformat(),
@@ -44,16 +46,16 @@ def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetim
 
 
 def _results(pack: Pack, service: Service, answer: Answer) -> list[dict[str, Any]]:
-    """Every laboratory result that the service's decisions may look at, by fact, with the limits of their tables."""
+    """The laboratory results that the service's decisions may read, by fact, with the thresholds of the tables."""
     if answer.chart is None:
         return []
-    told = []
+    series = []
     for name in reads(pack, service.decisions):
         declared = pack.facts.get(name)
         points = history(declared, answer.chart) if declared is not None and declared.kind == "observation" else []
         if declared is None or declared.analyte is None or not points:
             continue
-        told.append(
+        series.append(
             {
                 "fact": name,
                 "label": declared.label,
@@ -62,11 +64,11 @@ def _results(pack: Pack, service: Service, answer: Answer) -> list[dict[str, Any
                 "results": [_point(point) for point in points],
             }
         )
-    return told
+    return series
 
 
 def limits_of(pack: Pack, name: str) -> list[Exact]:
-    """The thresholds that any table of the pack puts to a fact, in order."""
+    """The thresholds that any table of the pack has for a fact, in ascending order and in the fact's unit."""
     return sorted(
         {
             number
@@ -80,24 +82,24 @@ def limits_of(pack: Pack, name: str) -> list[Exact]:
 
 
 def _point(point: Point) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "at": point.when.isoformat(),
-        "said": plain(point.evidence.said),
+        "said": plain(point.evidence.display),
         "reference": point.evidence.reference,
     }
     if point.value is not None:
         ends = {"low": point.value.low, "high": point.value.high}
-        told |= {end: float(value) for end, value in ends.items() if value is not None}
+        entry |= {end: float(value) for end, value in ends.items() if value is not None}
     elif point.flaw is not None:
-        told["flaw"] = point.flaw.key
-    return told
+        entry["flaw"] = point.flaw.key
+    return entry
 
 
 def asked_service(prepared: Prepared, body: bytes) -> Service:
     """The service of the hook that a request names.
 
     Raises:
-        Fault: 400, it names none of ours.
+        Fault: 400, no service of the pack answers that hook.
     """
     service = prepared.pack.service_for(read_hook(body))
     if service is None:
@@ -105,15 +107,15 @@ def asked_service(prepared: Prepared, body: bytes) -> Service:
     return service
 
 
-def _order(prepared: Prepared, service: Service, judged: Judged) -> dict[str, Any]:
+def _order(prepared: Prepared, service: Service, judged: JudgedOrder) -> dict[str, Any]:
     pack = prepared.pack
     needed = reads(pack, service.decisions)
     values = judged.decided.values
-    read = [name for name in needed if name in pack.facts and name in judged.facts.order]
+    fact_names = [name for name in needed if name in pack.facts and name in judged.facts.order]
     return {
         "order": judged.order.reference,
         "drug": plain(judged.order.name),
-        "facts": {name: _fact(pack, name, values[name]) for name in read},
+        "facts": {name: _fact(pack, name, values[name]) for name in fact_names},
         "steps": [
             {name: _fact(pack, name, fact) for name, fact in step.items() if pack.facts[name].kind == "dosage"}
             for step in judged.facts.dosages
@@ -125,7 +127,7 @@ def _order(prepared: Prepared, service: Service, judged: Judged) -> dict[str, An
     }
 
 
-def _decision(judged: Judged, decision: Decision) -> dict[str, Any]:
+def _decision(judged: JudgedOrder, decision: Decision) -> dict[str, Any]:
     values = judged.decided.values
     fired = values.rules(decision, judged.facts.order)
     near = [
@@ -141,36 +143,37 @@ def _decision(judged: Judged, decision: Decision) -> dict[str, Any]:
     }
 
 
-def _missed(judged: Judged, decision: Decision, rule: Rule) -> list[str]:
-    """Each cell that kept a rule from firing, in words."""
+def _missed(judged: JudgedOrder, decision: Decision, rule: Rule) -> list[str]:
+    """Each cell of a rule that did not match, in words."""
     missed = []
     for name, cell in zip(decision.inputs, rule.cells, strict=True):
         fact = judged.decided.values[name]
         if cell is not None and not cell.matches(fact):
-            missed.append(f"{name} is {_said(fact)}, not {cell.source}")
+            missed.append(f"{name} is {_value(fact)}, not {cell.source}")
     return missed
 
 
 def _fact(pack: Pack, name: str, fact: Fact) -> dict[str, Any]:
     declared = pack.facts[name]
-    told: dict[str, Any] = {"label": declared.label, "state": str(fact.state), "value": _said(fact)}
+    entry: dict[str, Any] = {"label": declared.label, "state": str(fact.state), "value": _value(fact)}
     unit = declared.analyte.canonical if declared.analyte is not None else declared.unit
     if unit and isinstance(fact.value, Interval):
-        told["unit"] = unit
+        entry["unit"] = unit
     if fact.evidence:
-        told["read-from"] = [
-            {"reference": e.reference, "said": plain(e.said), **({"date": e.date} if e.date else {})}
-            for e in fact.evidence
+        entry["read-from"] = [
+            {"reference": item.reference, "said": plain(item.display)} | ({"date": item.date} if item.date else {})
+            for item in fact.evidence
         ]
     if fact.reason is not None:
-        told["reason"] = fact.reason.key
-        told["because"] = fill(pack.reasons[fact.reason.key], {k: plain(v) for k, v in fact.reason.values.items()})
+        entry["reason"] = fact.reason.key
+        entry["because"] = fill(pack.reasons[fact.reason.key], {k: plain(v) for k, v in fact.reason.values.items()})
     if fact.missing:
-        told["missing"] = list(fact.missing)
-    return told
+        entry["missing"] = list(fact.missing)
+    return entry
 
 
-def _said(fact: Fact) -> str:
+def _value(fact: Fact) -> str:
+    """The value of a fact in words, or its state if it has none."""
     if fact.state is not State.VALUE:
         return str(fact.state)
     if isinstance(fact.value, Interval):
@@ -179,7 +182,8 @@ def _said(fact: Fact) -> str:
     return str(fact.value)
 
 
-def _number(value: Any) -> str:
+def _number(value: Exact | None) -> str:
+    """A number for people, to six digits; ``any`` for an end of a range that has no limit."""
     if value is None:
         return "any"
     return str(value.numerator) if value.denominator == 1 else f"{float(value):g}"

@@ -1,4 +1,4 @@
-"""What was not prefetched and is fetched instead. Imports chart, content and what joins them."""
+"""What was not prefetched is fetched from the client's FHIR server instead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cds_service.vocabulary.fetched import Fetched
 
 
 class Ask(Protocol):
-    """``Fetch`` with the access of one call."""
+    """``Fetch``, with the access of one call given."""
 
     def __call__(
         self, searches: Sequence[Search], patient_id: str, *, further: bool = False
@@ -26,8 +26,8 @@ class Ask(Protocol):
 def fill_gaps(prepared: Prepared, service: Service, chart: Chart, ask: Ask) -> None:
     """Adds to the chart what the service's decisions read and the client did not send (PF-20).
 
-    First the keys that were not sent, or whose own query failed; ``null`` means that the client looked. Then the
-    further pages of a search without which a fact would stay unknown (PF-24, PF-25).
+    First come the keys that were not sent or whose query failed at the client; a key that is ``null`` was searched
+    and is not asked for. Then come the further pages of searches without which a fact would be unknown (PF-24, PF-25).
     """
     searches = prepared.searches[service.id]
     missing = [search for search in searches if chart.results(search).sent is not Sent.READ]

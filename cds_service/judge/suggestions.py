@@ -1,7 +1,4 @@
-"""From a rule's suggestion to the actions a client can accept, and to the drafts that accepting it leaves.
-
-Joins ``chart`` (how orders are changed) and ``content`` (which change, in which words). Imports both.
-"""
+"""From a rule's suggestion to the actions a client can accept, and to the drafts that accepting it leaves."""
 
 from __future__ import annotations
 
@@ -12,160 +9,129 @@ from typing import Any
 
 from cds_service.chart.order import Order
 from cds_service.chart.revise import Revision, from_template, with_dosage, with_regimen, with_route, without_end
-from cds_service.content.model import Pack, Suggestion, TemplateWords
+from cds_service.content.model import Suggestion
 from cds_service.content.render import fill, plain
 from cds_service.fhir.tree import Node
+from cds_service.judge.call import HookCall
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The actions of one suggestion, and the draft resources by their keys as they stand once it is accepted."""
+    """The actions of one suggestion, and what is left when it is accepted.
+
+    ``drafts`` are the draft resources by their keys, ``selected`` the keys of those that are judged.
+    """
 
     actions: list[dict[str, Any]]
     drafts: Mapping[str, Node]
     selected: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """Where a suggestion is made: the order it is about, all drafts by their keys, whose and when."""
+def propose(call: HookCall, order: Order, suggestion: Suggestion, identity: str) -> Proposal:
+    """What accepting ``suggestion`` would do to ``order``. ``identity`` is the id of a resource it creates.
 
-    pack: Pack
-    regimens: Mapping[str, TemplateWords]
-    order: Order
-    drafts: Mapping[str, Node]
-    selected: tuple[str, ...]
-    patient_id: str
-    encounter_id: str
-
-
-def propose(situation: Situation, suggestion: Suggestion, identity: str) -> Proposal:
-    """What accepting ``suggestion`` would do. ``identity`` is the id of a resource it creates.
-
-    A draft that nothing can name is neither removed nor changed; what would replace it is a new order.
+    A draft that nothing can name is neither removed nor changed: then there are no actions, or, where the suggestion
+    replaces the draft, a new order. The same holds for a draft that cannot be changed into valid FHIR.
     """
-    order = situation.order
-    name = plain(order.name) or situation.pack.words["order"]
-    say = situation.pack.words
+    words, name = call.prepared.pack.words, _name(call, order)
+    selected = tuple(judged.order.key for judged in call.judged_orders)
+    without_order = {key: draft for key, draft in call.drafts.items() if key != order.key}
+    selected_without_order = tuple(key for key in selected if key != order.key)
     if suggestion.kind == "remove":
-        drafts = {key: node for key, node in situation.drafts.items() if key != order.key}
-        actions = [_removed(situation)] if order.is_named else []
-        return Proposal(actions, drafts, tuple(s for s in situation.selected if s != order.key))
+        actions = [_deletion(call, order)] if order.is_named else []
+        return Proposal(actions, without_order, selected_without_order)
     if suggestion.kind == "add":
-        created = _created(situation, suggestion, identity)
-        regimen = situation.regimens[suggestion.template].order
-        known = "added" if order.reference else "placed"
-        description = fill(say[known], {"regimen": regimen, "order": name})
-        return _with_created(situation, created, description, situation.drafts, situation.selected)
-    revision = _revision(situation, suggestion)
-    match suggestion.kind:
-        case "route":
-            description = fill(say["rerouted"], {"order": name, "route": suggestion.route["text"]})
-        case "dosage" | "last-dosage":
-            dosage = situation.regimens[suggestion.template].dosage
-            description = fill(say["redosed"], {"order": name, "dosage": dosage})
-        case "open-ended":
-            description = fill(say["open-ended"], {"order": name})
-        case _:
-            description = fill(
-                say["replaced"], {"order": name, "regimen": situation.regimens[suggestion.template].order}
-            )
+        regimen = call.prepared.regimens[suggestion.template].order
+        description = fill(words["added" if order.reference else "placed"], {"regimen": regimen, "order": name})
+        return _creating(_new_order(call, suggestion, identity), description, call.drafts, selected)
+    revision, description = _revision(call, order, suggestion)
     problem = revision.problem or ("" if order.is_named else "id")
+    if problem and suggestion.kind != "replace":
+        return Proposal([], call.drafts, selected)
     if problem:
-        if suggestion.kind != "replace":
-            return Proposal([], situation.drafts, situation.selected)
-        created = _created(situation, suggestion, identity)
-        description = f"{description} {fill(say['created-instead'], {'why': problem})}"
-        remaining = {key: node for key, node in situation.drafts.items() if key != order.key}
-        kept = tuple(s for s in situation.selected if s != order.key)
-        return _with_created(situation, created, description, remaining, kept)
+        description += " " + fill(words["created-instead"], {"why": problem})
+        return _creating(_new_order(call, suggestion, identity), description, without_order, selected_without_order)
     changes = ", ".join(revision.changed)
-    dropped = ", ".join(revision.dropped) or say["nothing"]
-    description += " " + fill(say["kept"], {"changes": changes, "dropped": dropped})
+    dropped = ", ".join(revision.dropped) or words["nothing"]
+    description += " " + fill(words["kept"], {"changes": changes, "dropped": dropped})
     if revision.repaired:
-        description += " " + fill(say["repaired"], {"repairs": ", ".join(revision.repaired)})
+        description += " " + fill(words["repaired"], {"repairs": ", ".join(revision.repaired)})
     action = {"type": "update", "description": description, "resource": revision.resource}
-    return Proposal([action], {**situation.drafts, order.key: revision.resource}, situation.selected)
+    return Proposal([action], {**call.drafts, order.key: revision.resource}, selected)
 
 
 def without_update(
-    situation: Situation,
-    suggestion: Suggestion,
-    label: str,
-    uuid: str,
-    preference_list: Mapping[str, Mapping[str, str]],
+    call: HookCall, order: Order, suggestion: Suggestion, label: str, uuid: str
 ) -> dict[str, Any] | None:
-    """The same for a client that cannot update and orders from its preference list only (Z7).
+    """The suggestion for a client that cannot update and orders from its preference list only (Z7).
 
-    An order is offered only if the client's own key for that very template is known; ``None`` means: in words only.
-    One that replaces the draft names the ``removal`` that goes with it.
+    An order is offered only if the client's own key for that very template is known; ``None`` means that the change
+    can only be described. A suggestion that replaces the draft names the ``removal`` that goes with it.
     """
-    say, order = situation.pack.words, situation.order
+    words = call.prepared.pack.words
     if suggestion.kind != "add" and not order.is_named:
         return None
     if suggestion.kind == "remove":
-        return {"label": label, "uuid": uuid, "actions": [_removed(situation)]}
-    key = preference_list.get(suggestion.template)
-    if suggestion.kind not in ("add", "replace") or key is None:
+        return {"label": label, "uuid": uuid, "actions": [_deletion(call, order)]}
+    preferred = call.profile.preference_list.get(suggestion.template)
+    if suggestion.kind not in ("add", "replace") or preferred is None:
         return None
-    created = _created(situation, suggestion, uuid)
+    created = _new_order(call, suggestion, uuid)
     element = "code" if created["resourceType"] == "ServiceRequest" else "medicationCodeableConcept"
-    created[element]["coding"] = [dict(key), *created[element]["coding"]]
-    regimen = situation.regimens[suggestion.template].order
-    description = fill(say["placed"], {"regimen": regimen})
+    created[element]["coding"] = [dict(preferred), *created[element]["coding"]]
+    description = fill(words["placed"], {"regimen": call.prepared.regimens[suggestion.template].order})
     if suggestion.kind == "replace":
-        remove = fill(say["remove-draft"], {"order": plain(order.name) or say["order"]})
-        description += " " + fill(say["take-also"], {"label": remove})
+        description += " " + fill(words["take-also"], {"label": _removal_label(call, order)})
     action = {"type": "create", "description": description, "resource": created}
     return {"label": label, "uuid": uuid, "actions": [action]}
 
 
-def removal(situation: Situation, replacements: Sequence[str], uuid: str) -> dict[str, Any]:
-    """The suggestion that removes the draft, naming the labels of what may stand in its place (Z7)."""
-    say = situation.pack.words
-    action = _removed(situation)
-    labels = reduce(lambda first, second: fill(say["one-of"], {"first": first, "second": second}), replacements)
-    action["description"] += " " + fill(say["take-also"], {"label": labels})
-    label = fill(say["remove-draft"], {"order": plain(situation.order.name) or say["order"]})
-    return {"label": label, "uuid": uuid, "actions": [action]}
+def removal(call: HookCall, order: Order, replacements: Sequence[str], uuid: str) -> dict[str, Any]:
+    """The suggestion that removes the draft; it names the labels of what may stand in the draft's place (Z7)."""
+    words = call.prepared.pack.words
+    labels = reduce(lambda first, second: fill(words["one-of"], {"first": first, "second": second}), replacements)
+    action = _deletion(call, order)
+    action["description"] += " " + fill(words["take-also"], {"label": labels})
+    return {"label": _removal_label(call, order), "uuid": uuid, "actions": [action]}
 
 
-def _removed(situation: Situation) -> dict[str, Any]:
-    say, order = situation.pack.words, situation.order
-    name = plain(order.name) or say["order"]
-    return {
-        "type": "delete",
-        "description": fill(say["removed"], {"order": name}),
-        "resourceId": order.reference,
-    }
+def _name(call: HookCall, order: Order) -> str:
+    return plain(order.name) or call.prepared.pack.words["order"]
 
 
-def _revision(situation: Situation, suggestion: Suggestion) -> Revision:
+def _removal_label(call: HookCall, order: Order) -> str:
+    return fill(call.prepared.pack.words["remove-draft"], {"order": _name(call, order)})
+
+
+def _deletion(call: HookCall, order: Order) -> dict[str, Any]:
+    description = fill(call.prepared.pack.words["removed"], {"order": _name(call, order)})
+    return {"type": "delete", "description": description, "resourceId": order.reference}
+
+
+def _revision(call: HookCall, order: Order, suggestion: Suggestion) -> tuple[Revision, str]:
+    """The changed draft, and the change in words."""
+    words, name = call.prepared.pack.words, _name(call, order)
     if suggestion.kind == "route":
-        return with_route(situation.order.resource, suggestion.route)
+        description = fill(words["rerouted"], {"order": name, "route": suggestion.route["text"]})
+        return with_route(order.resource, suggestion.route), description
     if suggestion.kind == "open-ended":
-        return without_end(situation.order.resource)
-    template = situation.pack.templates[suggestion.template]
-    if suggestion.kind in ("dosage", "last-dosage"):
-        kept = len(situation.order.dosages()) - 1 if suggestion.kind == "last-dosage" else 0
-        return with_dosage(situation.order.resource, template.resource, template.dosage_text, kept)
-    return with_regimen(situation.order.resource, template.resource, template.dosage_text)
+        return without_end(order.resource), fill(words["open-ended"], {"order": name})
+    template, regimen = call.prepared.pack.templates[suggestion.template], call.prepared.regimens[suggestion.template]
+    if suggestion.kind == "replace":
+        description = fill(words["replaced"], {"order": name, "regimen": regimen.order})
+        return with_regimen(order.resource, template.resource, template.dosage_text), description
+    kept_steps = len(order.dosages()) - 1 if suggestion.kind == "last-dosage" else 0
+    description = fill(words["redosed"], {"order": name, "dosage": regimen.dosage})
+    return with_dosage(order.resource, template.resource, template.dosage_text, kept_steps), description
 
 
-def _created(situation: Situation, suggestion: Suggestion, identity: str) -> Node:
-    template = situation.pack.templates[suggestion.template]
-    return from_template(
-        template.resource, situation.patient_id, situation.encounter_id, identity, template.dosage_text
-    )
+def _new_order(call: HookCall, suggestion: Suggestion, identity: str) -> Node:
+    template, request = call.prepared.pack.templates[suggestion.template], call.request
+    return from_template(template.resource, request.patient_id, request.encounter_id, identity, template.dosage_text)
 
 
-def _with_created(
-    situation: Situation,
-    created: Node,
-    description: str,
-    drafts: Mapping[str, Node],
-    selected: tuple[str, ...],
-) -> Proposal:
+def _creating(created: Node, description: str, drafts: Mapping[str, Node], selected: tuple[str, ...]) -> Proposal:
+    """The proposal that adds ``created`` to the drafts and judges it with the selected ones."""
     reference = f"{created['resourceType']}/{created['id']}"
     action = {"type": "create", "description": description, "resource": created}
     return Proposal([action], {**drafts, reference: created}, (*selected, reference))

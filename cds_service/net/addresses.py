@@ -1,4 +1,4 @@
-"""Which addresses we may connect to (FA-08, SEC-11), FHIR servers and key sets alike. Imports nothing of ours."""
+"""Which network addresses may be connected to, for FHIR servers and key sets alike (FA-08, SEC-11)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from enum import StrEnum
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Where a cloud keeps its secrets, outside the link-local range.
+# Where a cloud keeps the secrets of its machines, outside the link-local range.
 _METADATA = ipaddress.ip_address("fd00:ec2::254")
 
 
 class Reach(StrEnum):
-    """Where the addresses that the name of a host stands for may lie."""
+    """Where the addresses of a server may lie."""
 
     PUBLIC = "public"
-    PRIVATE = "private"  # in private networks and on this machine too
-    LOOPBACK = "loopback"  # on this machine only
+    PRIVATE = "private"  # public addresses, private networks and this machine
+    LOOPBACK = "loopback"  # this machine only
 
-    def permits(self, text: str) -> bool:
-        """Whether a connection to this address may be made.
+    def permits(self, address_text: str) -> bool:
+        """Whether an IPv4 or IPv6 address, with or without a zone such as ``%eth0``, may be connected to.
 
-        Link-local addresses, where clouds keep their metadata, multicast and reserved ones never.
+        Link-local addresses (where clouds keep their metadata), multicast and reserved addresses are never permitted.
+        An IPv6 address that only carries an IPv4 address is judged as that one.
+
+        Raises:
+            ValueError: the text is not an address.
         """
-        address = _meant(ipaddress.ip_address(text.partition("%")[0]))
+        address = _without_wrapping(ipaddress.ip_address(address_text.partition("%")[0]))
         if address.is_link_local or address.is_multicast or address.is_unspecified or address == _METADATA:
             return False
         if address.is_loopback:
@@ -35,8 +39,8 @@ class Reach(StrEnum):
         return self is Reach.PRIVATE or (address.is_global and not site_local)
 
 
-def literal(host: str) -> Address | None:
-    """The address that a host is named by; ``None`` for a name."""
+def address_literal(host: str) -> Address | None:
+    """The address that a host is written as; ``None`` if the host is a name."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -44,13 +48,13 @@ def literal(host: str) -> Address | None:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a host is named as this machine itself."""
-    address = literal(host)
+    """Whether a host is ``localhost`` or written as a loopback address; no other name is resolved for this."""
+    address = address_literal(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
 
 
-def _meant(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 one that only carries it (mapped, NAT64, 6to4, Teredo)."""
+def _without_wrapping(address: Address) -> Address:
+    """The IPv4 address inside an IPv6 address that only carries it (mapped, NAT64, 6to4 or Teredo)."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:

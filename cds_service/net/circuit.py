@@ -1,4 +1,4 @@
-"""A circuit that opens when a server is dead, so that it costs nothing until it is tried again. Imports nothing."""
+"""A circuit breaker: after some failures in a row a server is not called for a while, so that it costs no time."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from collections.abc import Callable
 
 
 class Circuit:
-    """Closed at first. After ``failures`` in a row it is open for ``seconds``, then lets one through to try.
+    """Closed at first, which lets every request call the server.
 
-    A pass is what one request does with a server, however many calls that takes.
+    After ``failures`` failed requests in a row it opens for ``seconds``. Then one request is let through to try the
+    server: the circuit closes if the server was reached and opens again if not. A request counts once, however many
+    calls it makes. ``clock`` gives seconds.
     """
 
     def __init__(self, failures: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most = failures
-        self._seconds = seconds
+        self._max_failures = failures
+        self._open_seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._failed = 0
-        self._opened = 0.0
-        self._trying = False
+        self._failures = 0
+        self._opened_at = 0.0
+        self._is_trying = False
 
     def enter(self) -> bool:
-        """Whether the server may be called now; who is let through must ``leave``."""
+        """Whether this request may call the server; if so it must ``leave`` afterwards."""
         with self._lock:
-            if self._failed < self._most:
+            if self._failures < self._max_failures:
                 return True
-            if self._trying or self._clock() - self._opened < self._seconds:
+            if self._is_trying or self._clock() - self._opened_at < self._open_seconds:
                 return False
-            self._trying = True
+            self._is_trying = True
             return True
 
     def leave(self, reached: bool | None) -> None:
-        """What became of a pass: the server answered, or not; ``None`` if nothing was learnt."""
+        """Ends a request: ``reached`` is whether the server answered, ``None`` if that was not learnt."""
         with self._lock:
-            self._trying = False
+            self._is_trying = False
             if reached:
-                self._failed = 0
+                self._failures = 0
             elif reached is False:
-                self._failed += 1
-                if self._failed >= self._most:
-                    self._opened = self._clock()
+                self._failures += 1
+                if self._failures >= self._max_failures:
+                    self._opened_at = self._clock()

@@ -1,7 +1,8 @@
-"""Connections that go where they may, and end when their time is over. Imports this room and what judges addresses.
+"""Guarded HTTP connections: they reach only permitted addresses and end when the time of their call is over.
 
-A name is resolved once for each connection, every address it stands for is judged, and the connection is made to one
-of these very addresses: nothing is resolved again in between (no DNS rebinding).
+A host name is resolved once for each connection. Every address it resolves to is judged, and the connection is then
+made to one of those same addresses. Because nothing is resolved a second time, an attacker who controls the name
+cannot swap the address after it was judged (DNS rebinding; SEC-11, FA-08).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any
@@ -25,28 +27,52 @@ from urllib3.util.retry import Retry
 from cds_service.net.addresses import Reach
 from cds_service.net.servers import NotAllowedError
 
-_ACCEPT = "application/fhir+json, application/json;q=0.9"
+_USER_AGENT = "cds-service"
+_NO_RETRIES = Retry(0, read=False)
+# Two attempts more, of which only one after a failed connection, one after a broken answer and one after a 5xx status.
+_PASSING_FAILURES = Retry(
+    total=2,
+    connect=1,
+    read=1,
+    status=1,
+    other=0,
+    redirect=0,
+    status_forcelist=(502, 503, 504),
+    allowed_methods=("GET",),
+    backoff_factor=0.02,
+    raise_on_status=False,
+    respect_retry_after_header=False,
+)
+# Guards which connection an ``OutboundCall`` holds: the calling thread sets it, another thread may shut it down.
 _holding = threading.Lock()
 
 
 class OutOfTimeError(Exception):
-    """The time of a call is over."""
+    """The deadline of a call has passed, or the call was abandoned."""
 
 
-class Call:
-    """One search under way, from the thread that makes it. ``deadline`` is a moment of ``time.monotonic``.
+class OutboundCall:
+    """A sequence of GET requests under one deadline, made by one thread and possibly abandoned by another.
 
-    ``status`` is that of the last answer, ``None`` before there is one.
+    The thread that makes the requests enters the call as a context manager; a guarded session works only there.
+
+    ``reach`` says which addresses may be connected to. ``deadline`` is a moment of ``time.monotonic`` in seconds and
+    may be infinite at first: ``on_resolved`` is called, in the calling thread, when a host name has been resolved and
+    all its addresses are permitted, and may set a deadline that does not count the look-up. ``status`` is the HTTP
+    status of the last answer, ``None`` before there is one.
     """
 
-    def __init__(self, reach: Reach, deadline: float) -> None:
+    def __init__(
+        self, reach: Reach, deadline: float, on_resolved: Callable[[OutboundCall], None] | None = None
+    ) -> None:
         self.reach = reach
         self.deadline = deadline
-        self.over = False
+        self.abandoned = False
         self.status: int | None = None
-        self._connection: _Connection | _SecureConnection | None = None
+        self._on_resolved = on_resolved
+        self._connection: _GuardedConnection | None = None
 
-    def __enter__(self) -> Call:
+    def __enter__(self) -> OutboundCall:
         _this_thread.call = self
         return self
 
@@ -57,164 +83,184 @@ class Call:
         with _holding:
             self._connection = None
 
-    def left(self) -> float:
-        """Seconds that are left.
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; infinite while no deadline is set.
 
         Raises:
-            OutOfTimeError: none.
+            OutOfTimeError: no time is left, or the call was abandoned.
         """
         seconds = self.deadline - time.monotonic()
-        if self.over or seconds <= 0:
+        if self.abandoned or seconds <= 0:
             raise OutOfTimeError
         return seconds
 
-    def hold(self, connection: _Connection | _SecureConnection) -> None:
-        """Notes the connection in use, for ``abandon``.
+    def hold(self, connection: _GuardedConnection) -> None:
+        """Remembers the connection in use, so that ``abandon`` can shut it down.
 
         Raises:
-            OutOfTimeError: it must not be used any more.
+            OutOfTimeError: no time is left, or the call was abandoned.
         """
         with _holding:
-            self.left()
+            self.seconds_left()
             self._connection = connection
             connection.call_in_use = self
 
     def abandon(self) -> None:
-        """Ends the call from another thread: a server that sends a byte now and then would keep it for ever."""
+        """Ends the call from another thread.
+
+        The time limit of a socket alone would not do: it begins anew with each byte, so a server that sends one now
+        and then could keep the calling thread for ever.
+        """
         with _holding:
-            self.over = True
+            self.abandoned = True
             connection = self._connection
-            if connection is None or connection.call_in_use is not self or connection.sock is None:
+            if connection is None or connection.call_in_use is not self or connection.opened is None:
                 return
-            with contextlib.suppress(OSError):  # it had ended by itself
-                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # the connection has ended by itself
+                socket.socket.shutdown(connection.opened, socket.SHUT_RDWR)
 
     def connect(self, connection: HTTPConnection, host: str, port: int) -> socket.socket:
-        """A socket connected to one of the addresses of ``host``.
+        """Opens a socket to the first address of ``host`` that accepts a connection.
+
+        Addresses are tried in the order of the resolver, each with its share of the time that is left.
 
         Raises:
-            NotAllowedError: one of its addresses must not be called; nothing was sent to any.
-            OutOfTimeError: no time is left.
+            NotAllowedError: one of the addresses is not permitted; none of them was connected to.
+            OutOfTimeError: no time is left, or the call was abandoned.
+            urllib3.exceptions.HTTPError: the name cannot be resolved, or no address accepts a connection.
         """
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
-            raise NameResolutionError(host, connection, error) from None
-        except UnicodeError:
-            raise NewConnectionError(connection, "the name cannot be resolved") from None
-        for *_, place in found:
-            if not self.reach.permits(str(place[0])):
+            raise NameResolutionError(host, connection, error) from error
+        except UnicodeError as error:
+            raise NewConnectionError(connection, "the name cannot be resolved") from error
+        for *_, socket_address in resolved:
+            if not self.reach.permits(str(socket_address[0])):
                 raise NotAllowedError("the server's name stands for an address that may not be called")
-        for index, (family, kind, protocol, _, place) in enumerate(found):
+        if self._on_resolved is not None:
+            self._on_resolved(self)
+        for index, (family, kind, protocol, _, socket_address) in enumerate(resolved):
             opened = socket.socket(family, kind, protocol)
             try:
-                opened.settimeout(self.left() / (len(found) - index))
+                opened.settimeout(self.seconds_left() / (len(resolved) - index))
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                opened.connect(place)
-                opened.settimeout(self.left())
+                opened.connect(socket_address)
+                opened.settimeout(self.seconds_left())  # bounds the TLS handshake, which comes next
                 return opened
-            except TimeoutError:
+            except TimeoutError as error:
                 opened.close()
-                last: Exception = ConnectTimeoutError(connection, "no answer")
-            except OSError:
+                failure: Exception = ConnectTimeoutError(connection, "no answer")
+                failure.__cause__ = error
+            except OSError as error:
                 opened.close()
-                last = NewConnectionError(connection, "no connection")
+                failure = NewConnectionError(connection, "no connection")
+                failure.__cause__ = error
             except OutOfTimeError:
                 opened.close()
                 raise
-        raise last
+        raise failure
 
 
 class _ThisThread(threading.local):
-    call: Call | None = None
+    call: OutboundCall | None = None
 
 
 _this_thread = _ThisThread()
 
 
-def _call() -> Call:
+def _current_call() -> OutboundCall:
     if _this_thread.call is None:
         raise OutOfTimeError
     return _this_thread.call
 
 
-class _Connection(HTTPConnection):
-    call_in_use: Call | None = None
+class _GuardedConnection(HTTPConnection):
+    """A connection that is opened by the call of its thread.
+
+    ``opened`` is its socket. The attribute ``sock`` would not do for ``abandon``: it is ``None`` as soon as the headers
+    of an answer with ``Connection: close`` have come, while the body is still to be read.
+    """
+
+    call_in_use: OutboundCall | None = None
+    opened: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
-        return _call().connect(self, self.host, self.port or self.default_port)
+        return _current_call().connect(self, self.host, self.port or self.default_port)
+
+    def connect(self) -> None:
+        super().connect()
+        self.opened = self.sock
 
     def request(self, *args: Any, **more: Any) -> None:
-        _call().hold(self)
+        _current_call().hold(self)
         super().request(*args, **more)
 
 
-class _SecureConnection(HTTPSConnection):
-    call_in_use: Call | None = None
-
-    def _new_conn(self) -> socket.socket:
-        return _call().connect(self, self.host, self.port or self.default_port)
-
-    def request(self, *args: Any, **more: Any) -> None:
-        _call().hold(self)
-        super().request(*args, **more)
+class _GuardedTlsConnection(_GuardedConnection, HTTPSConnection):
+    pass
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+class _GuardedPool(HTTPConnectionPool):
+    ConnectionCls = _GuardedConnection
 
 
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+class _GuardedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _GuardedTlsConnection
 
 
-class _Adapter(HTTPAdapter):
+class _GuardedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
         super().init_poolmanager(*args, **more)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTlsPool}
 
 
-class _Session(requests.Session):
+class _SystemCertificatesAdapter(_GuardedAdapter):
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Names no file of certificates, unlike requests: urllib3 then trusts those of the operating system."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+class _SessionWithoutRedirects(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None is followed, nor the body of one read."""
+        """Never follows a redirect, and does not read its body: requests would read it all, however long it is."""
 
 
-def open_session(connections: int, ca_bundle: str | None) -> requests.Session:
-    """A session for one server: no proxies, cookies, netrc or redirects; GETs are tried again, at most twice.
+def open_session(
+    *,
+    accept: str,
+    connections: int = 1,
+    retry_passing_failures: bool = False,
+    ca_bundle: str | None = None,
+    system_certificates: bool = False,
+) -> requests.Session:
+    """A session for one server, to be used only within an ``OutboundCall``.
 
-    ``ca_bundle`` is a file of certificates to trust instead of the usual ones. Calls go through it only within a
-    ``Call``.
+    It uses no proxy, cookie or ``.netrc`` and nothing else of the environment, follows no redirect, and verifies the
+    certificate of every TLS server. ``accept`` is the header of that name. ``connections`` is how many connections
+    are kept open. With ``retry_passing_failures`` a GET that met a refused connection, a broken answer or a status
+    502, 503 or 504 is sent again, at most twice. Trusted are the certificates that requests brings along, those in the
+    file ``ca_bundle`` instead, or with ``system_certificates`` those of the operating system instead.
     """
-    again = Retry(
-        total=2,
-        connect=1,
-        read=1,
-        status=1,
-        other=0,
-        redirect=0,
-        status_forcelist=(502, 503, 504),
-        allowed_methods=("GET",),
-        backoff_factor=0.02,
-        raise_on_status=False,
-        respect_retry_after_header=False,
-    )
-    session = _Session()
+    session = _SessionWithoutRedirects()
     session.trust_env = False
     session.verify = ca_bundle or True
-    session.headers.update({"Accept": _ACCEPT, "User-Agent": "cds-service"})
+    session.headers.update({"Accept": accept, "User-Agent": _USER_AGENT})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    adapter = _Adapter(pool_connections=1, pool_maxsize=connections, max_retries=again)
+    adapter_class = _SystemCertificatesAdapter if system_certificates else _GuardedAdapter
+    retries = _PASSING_FAILURES if retry_passing_failures else _NO_RETRIES
+    adapter = adapter_class(pool_connections=1, pool_maxsize=connections, max_retries=retries)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
 
 
-class _NoAddresses(logging.Filter):
-    """urllib3 writes whole URLs into its log, with the patient's id in them (FA-03, ERR-04)."""
+class _DropEveryRecord(logging.Filter):
+    """urllib3 writes whole URLs into its log, and a patient's id may stand in them (FA-03, ERR-04)."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return False
 
 
 for _name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
-    logging.getLogger(f"urllib3.{_name}").addFilter(_NoAddresses())
+    logging.getLogger(f"urllib3.{_name}").addFilter(_DropEveryRecord())

@@ -1,7 +1,7 @@
-"""Fetches from the client's FHIR server what it did not prefetch: in parallel, within one budget of time.
+"""Fetches from the client's FHIR server what the client did not prefetch: all searches at once, in one time budget.
 
-Imports the shared vocabulary and this room. Nothing that is fetched, no token and no URL is kept, logged or put into
-an error (FA-03, ERR-04): the log names servers and kinds of failure only.
+No fetched data, no token and no URL is kept, logged or put into an error (FA-03, ERR-04): the log names servers and
+kinds of failure only.
 """
 
 from __future__ import annotations
@@ -19,27 +19,31 @@ from http import HTTPStatus
 
 import requests
 
+from cds_service.net.bounded_get import TooLargeError, bounded_get
 from cds_service.net.circuit import Circuit
-from cds_service.net.connections import Call, OutOfTimeError, open_session
-from cds_service.net.searches import NotFhirError, Pages, url_of
+from cds_service.net.connections import OutboundCall, OutOfTimeError, open_session
+from cds_service.net.searches import NotFhirError, SearchPages, search_url
 from cds_service.net.servers import AllowedServers, NotAllowedError, Server
 from cds_service.vocabulary.declarations import Search
-from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess, Queried, Why
+from cds_service.vocabulary.fetched import Fetch, Fetched, FetchProblem, FhirAccess, SearchReport
 
 _log = logging.getLogger("cds_service.fhir")
+_ACCEPT = "application/fhir+json, application/json;q=0.9"
 _JSON = frozenset({"application/fhir+json", "application/json", "application/json+fhir"})
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
-_CHUNK = 65_536
-_SOON = 0.02  # a socket's time can be over this many seconds before the deadline
-_MOST_SERVERS = 64
+# A socket may report its time-out this many seconds before the deadline it was computed from.
+_EARLY_TIMEOUT = 0.02
+_MAX_SERVERS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request may cost: seconds for all its calls together, pages and bytes of one search.
+class FetchLimits:
+    """What fetching may cost.
 
-    ``calls`` is how many calls to one server may be under way; ``failures`` in a row close a server off for
-    ``closed_seconds``; ``ca_bundle`` is a file of certificates to trust instead of the usual ones.
+    ``seconds`` is for all calls of one request together, ``pages`` and ``bytes`` (of JSON) are for one search.
+    ``calls`` is how many calls to one server may be under way at once. After ``failures`` requests in a row that did
+    not reach a server it is not called for ``closed_seconds``. ``ca_bundle`` is a file of certificates to trust
+    instead of the usual ones.
     """
 
     seconds: float = 0.4
@@ -51,28 +55,34 @@ class Limits:
     ca_bundle: str | None = None
 
 
-class _FailedError(Exception):
-    """A call that brought nothing. ``kind`` is for the log, ``reached`` whether the server is alive."""
+class _SearchFailedError(Exception):
+    """A search that could not be read to its end.
 
-    def __init__(self, why: Why, kind: str, *, reached: bool | None) -> None:
-        self.why = why
+    ``problem`` is for the user, ``kind`` for the log. ``reached`` says whether the server is alive, ``None`` if the
+    failure says nothing about it.
+    """
+
+    def __init__(self, problem: FetchProblem, kind: str, *, reached: bool | None) -> None:
+        self.problem = problem
         self.kind = kind
         self.reached = reached
         super().__init__(kind)
 
 
-def _too_late(reached: bool | None = False) -> _FailedError:
-    return _FailedError(Why.TOO_LATE, "too late", reached=reached)
+def _too_late(reached: bool | None = False) -> _SearchFailedError:
+    return _SearchFailedError(FetchProblem.TOO_LATE, "too late", reached=reached)
 
 
-class _Peer:
-    """All that is kept about one server: its connections, its threads, and whether it is alive.
+class _ServerResources:
+    """What is kept for one server: its connections, its threads, and its circuit.
 
-    Its threads are its own, so that a server that hangs holds up nobody who asks another.
+    The threads serve this server only, so that a server that hangs holds up nobody who asks another one.
     """
 
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
-        self.session = open_session(limits.calls, limits.ca_bundle)
+    def __init__(self, limits: FetchLimits, clock: Callable[[], float]) -> None:
+        self.session = open_session(
+            accept=_ACCEPT, connections=limits.calls, retry_passing_failures=True, ca_bundle=limits.ca_bundle
+        )
         self.threads = ThreadPoolExecutor(limits.calls, thread_name_prefix="fhir")
         self.circuit = Circuit(limits.failures, limits.closed_seconds, clock)
 
@@ -82,32 +92,33 @@ class _Peer:
 
 
 class FhirClient:
-    """Calls FHIR servers for the requests of one process. ``clock`` is that of the circuits.
+    """Calls FHIR servers on behalf of the requests of one process. It may be used from many threads.
 
-    ``told`` is told of every search that was made, in the thread of its request.
+    ``clock`` is the clock of the circuits, in seconds. ``on_search`` is called with a report of every search that was
+    sent, in the thread of the request that needed it.
     """
 
     def __init__(
         self,
-        limits: Limits | None = None,
+        limits: FetchLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
-        told: Callable[[Queried], None] | None = None,
+        on_search: Callable[[SearchReport], None] | None = None,
     ) -> None:
-        self._limits = limits or Limits()
+        self._limits = limits or FetchLimits()
         self._clock = clock
-        self._told = told
-        self._peers: OrderedDict[Server, _Peer] = OrderedDict()
+        self._on_search = on_search
+        self._resources: OrderedDict[Server, _ServerResources] = OrderedDict()
         self._lock = threading.Lock()
 
     def within_budget(self, allowed: AllowedServers) -> Fetch:
-        """What fetches for one request, whose time begins now, from servers of ``allowed`` only."""
+        """A function that fetches for one request from servers of ``allowed``; its time budget begins now."""
         return partial(self._fetch, allowed, time.monotonic() + self._limits.seconds)
 
     def close(self) -> None:
-        """Lets go of all connections and threads."""
+        """Closes all connections and ends all threads that are idle."""
         with self._lock:
-            while self._peers:
-                self._peers.popitem()[1].close()
+            while self._resources:
+                self._resources.popitem()[1].close()
 
     def _fetch(
         self,
@@ -124,75 +135,80 @@ class FhirClient:
             headers = _authorization(server, access)
         except NotAllowedError as error:
             _log.warning("FHIR server not called: %s", error)
-            return {search.key: Fetched(why=Why.NOT_ALLOWED) for search in searches}
-        peer = self._peer(server)
-        if not peer.circuit.enter():
+            return {search.key: Fetched(problem=FetchProblem.NOT_ALLOWED) for search in searches}
+        resources = self._resources_of(server)
+        if not resources.circuit.enter():
             return {search.key: Fetched() for search in searches}
         reached: bool | None = None
         try:
-            rounds = [_Round(self._limits, server, search, Call(server.reach, deadline)) for search in searches]
-            for one in rounds:
-                one.start(peer, patient_id, headers, all_pages=further or not one.search.newest_first)
-            wait([one.future for one in rounds], timeout=max(deadline - time.monotonic(), 0))
-            failures = {one.search.key: one.end() for one in rounds}
-            reached = _reached(failures.values())
-            _tell(server, failures.values())
-            if self._told is not None:
-                for one in rounds:
-                    self._told(one.queried(failures[one.search.key]))
+            pending = [
+                _PendingSearch(self._limits, server, search, OutboundCall(server.reach, deadline))
+                for search in searches
+            ]
+            for each in pending:
+                each.start(resources, patient_id, headers, all_pages=further or not each.search.newest_first)
+            wait([each.future for each in pending], timeout=max(deadline - time.monotonic(), 0))
+            failures = {each.search.key: each.finish() for each in pending}
+            reached = _was_reached(failures.values())
+            _log_failures(server, failures.values())
+            if self._on_search is not None:
+                for each in pending:
+                    self._on_search(each.report(failures[each.search.key]))
         finally:
-            peer.circuit.leave(reached)
-        return {one.search.key: one.fetched(failures[one.search.key]) for one in rounds}
+            resources.circuit.leave(reached)
+        return {each.search.key: each.fetched(failures[each.search.key]) for each in pending}
 
-    def _peer(self, server: Server) -> _Peer:
-        """Where connections and circuit are kept: one for each origin, the ones not used for longest given up."""
-        at = Server(server.scheme, server.host, server.port, "", server.reach)
+    def _resources_of(self, server: Server) -> _ServerResources:
+        """The resources kept for the origin of a server; those not used for longest make way for new ones."""
+        origin = Server(server.scheme, server.host, server.port, "", server.reach)
         with self._lock:
-            peer = self._peers.get(at)
-            if peer is None:
-                if len(self._peers) >= _MOST_SERVERS:
-                    self._peers.popitem(last=False)[1].close()
-                peer = self._peers[at] = _Peer(self._limits, self._clock)
-            self._peers.move_to_end(at)
-            return peer
+            resources = self._resources.get(origin)
+            if resources is None:
+                if len(self._resources) >= _MAX_SERVERS:
+                    self._resources.popitem(last=False)[1].close()
+                resources = self._resources[origin] = _ServerResources(self._limits, self._clock)
+            self._resources.move_to_end(origin)
+            return resources
 
 
-class _Round:
-    """One search of one request, under way in a thread of the server's."""
+class _PendingSearch:
+    """One search of one request, under way in a thread of its server."""
 
     future: Future[None]
     _began = _ended = 0
 
-    def __init__(self, limits: Limits, server: Server, search: Search, call: Call) -> None:
+    def __init__(self, limits: FetchLimits, server: Server, search: Search, call: OutboundCall) -> None:
         self._limits = limits
         self._server = server
         self._call = call
-        self._pages = Pages()
+        self._pages = SearchPages()
         self.search = search
 
-    def start(self, peer: _Peer, patient_id: str, headers: Mapping[str, str], *, all_pages: bool) -> None:
-        most = self._limits.pages if all_pages else 1
+    def start(
+        self, resources: _ServerResources, patient_id: str, headers: Mapping[str, str], *, all_pages: bool
+    ) -> None:
+        max_pages = self._limits.pages if all_pages else 1
         self._began = time.time_ns()
-        self.future = peer.threads.submit(self._read, peer.session, patient_id, headers, most)
+        self.future = resources.threads.submit(self._read, resources.session, patient_id, headers, max_pages)
 
-    def end(self) -> _FailedError | None:
-        """How it ended; a call that is still under way is given up."""
+    def finish(self) -> _SearchFailedError | None:
+        """The failure that ended the search, ``None`` if it succeeded; a search still under way is abandoned."""
         if not self.future.done():
             self._call.abandon()
-            # What never got a thread says nothing about the server.
+            # A search that was still waiting for a thread says nothing about the server.
             return _too_late(None if self.future.cancel() else False)
         error = self.future.exception()
-        assert error is None or isinstance(error, _FailedError)  # noqa: S101  (_read raises nothing else)
+        assert error is None or isinstance(error, _SearchFailedError)  # noqa: S101  (_read raises nothing else)
         return error
 
-    def fetched(self, failure: _FailedError | None) -> Fetched:
-        """What it brought: also the pages before one that failed."""
+    def fetched(self, failure: _SearchFailedError | None) -> Fetched:
+        """All pages that were read, also those before a page that failed, or the problem if there is none."""
         raw = self._pages.raw()
-        return Fetched(raw) if raw is not None else Fetched(why=failure.why if failure else Why.FAILED)
+        return Fetched(raw) if raw is not None else Fetched(problem=failure.problem if failure else FetchProblem.FAILED)
 
-    def queried(self, failure: _FailedError | None) -> Queried:
-        """How it went; what was given up ends now."""
-        return Queried(
+    def report(self, failure: _SearchFailedError | None) -> SearchReport:
+        """How the search went; one that was abandoned ends now."""
+        return SearchReport(
             self.search,
             self._server.host,
             self._server.port,
@@ -201,68 +217,77 @@ class _Round:
             self._pages.number,
             self._call.status,
             failure.kind if failure else "",
-            failure.why if failure and not self._pages.number else "read",
+            failure.problem if failure and not self._pages.number else "read",
         )
 
-    def _read(self, session: requests.Session, patient_id: str, headers: Mapping[str, str], most: int) -> None:
-        """Reads page after page.
+    def _read(self, session: requests.Session, patient_id: str, headers: Mapping[str, str], max_pages: int) -> None:
+        """Reads page after page, at most ``max_pages``.
 
         Raises:
-            _FailedError: one could not be read.
+            _SearchFailedError: a page could not be read.
         """
         with self._call as call:
             try:
-                url = url_of(self._server, self.search, patient_id)
-                for _ in range(most):
-                    body = _get(session, call, url, headers, self._limits.bytes - self._pages.size)
+                url = search_url(self._server, self.search, patient_id)
+                for _ in range(max_pages):
+                    body = _get_json(session, call, url, headers, self._limits.bytes - self._pages.size)
                     url = self._pages.add(body, self._server, url)
                     if not url:
                         return
-            except _FailedError:
+            except _SearchFailedError:
                 raise
             except NotFhirError:
-                raise _FailedError(Why.FAILED, "not FHIR", reached=True) from None
+                raise _SearchFailedError(FetchProblem.FAILED, "not FHIR", reached=True) from None
             except NotAllowedError:
-                raise _FailedError(Why.NOT_ALLOWED, "address not allowed", reached=None) from None
+                raise _SearchFailedError(FetchProblem.NOT_ALLOWED, "address not allowed", reached=None) from None
             except (OutOfTimeError, requests.Timeout):
                 raise _too_late() from None
-            except Exception as error:  # whatever a server can bring about; a wrong answer must not be a 500 (FA-09)
-                if call.over or call.deadline - time.monotonic() < _SOON:
+            # Whatever a server can bring about is caught, because its wrong answer must not become our 500 (FA-09).
+            except Exception as error:
+                if call.abandoned or call.deadline - time.monotonic() < _EARLY_TIMEOUT:
                     raise _too_late() from None
-                raise _FailedError(Why.FAILED, type(error).__name__, reached=False) from None
+                raise _SearchFailedError(FetchProblem.FAILED, type(error).__name__, reached=False) from None
             finally:
                 self._ended = time.time_ns()
 
 
-def _get(session: requests.Session, call: Call, url: str, headers: Mapping[str, str], most: int) -> bytes:
-    """The JSON that a server answers a GET with, of at most so many bytes.
+def _get_json(
+    session: requests.Session, call: OutboundCall, url: str, headers: Mapping[str, str], max_bytes: int
+) -> bytes:
+    """The JSON text that a server answers a GET with.
 
     Raises:
-        _FailedError: it answers with something else.
-        OutOfTimeError: it takes too long.
+        _SearchFailedError: the server refuses, fails, answers with something else than JSON or with too much of it.
+        OutOfTimeError: the deadline of the call has passed, or the call was abandoned.
     """
-    with session.get(url, headers=headers, timeout=call.left(), stream=True, allow_redirects=False) as response:
-        call.status = status = response.status_code
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise _FailedError(Why.REFUSED, f"status {status}", reached=True)
-        if status != HTTPStatus.OK:
-            raise _FailedError(Why.FAILED, f"status {status}", reached=status < HTTPStatus.INTERNAL_SERVER_ERROR)
-        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _JSON:
-            raise _FailedError(Why.FAILED, "not JSON", reached=True)
-        body = bytearray()
-        for chunk in response.iter_content(_CHUNK):
-            call.left()
-            body += chunk
-            if len(body) > most:
-                raise _FailedError(Why.FAILED, "too large", reached=True)
-        return bytes(body)
+    try:
+        answer = bounded_get(
+            session,
+            call,
+            url,
+            headers=headers,
+            seconds=call.seconds_left(),
+            max_bytes=max_bytes,
+            media_types=_JSON,
+        )
+    except TooLargeError:
+        raise _SearchFailedError(FetchProblem.FAILED, "too large", reached=True) from None
+    status = answer.status
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise _SearchFailedError(FetchProblem.REFUSED, f"status {status}", reached=True)
+    if status != HTTPStatus.OK:
+        reached = status < HTTPStatus.INTERNAL_SERVER_ERROR
+        raise _SearchFailedError(FetchProblem.FAILED, f"status {status}", reached=reached)
+    if answer.body is None:
+        raise _SearchFailedError(FetchProblem.FAILED, "not JSON", reached=True)
+    return answer.body
 
 
 def _authorization(server: Server, access: FhirAccess) -> dict[str, str]:
-    """The header that lends the token (FA-02).
+    """The header that carries the token which the client lends (FA-02); none for an open server without a token.
 
     Raises:
-        NotAllowedError: there is none, and the server is not one to be called without (FA-01).
+        NotAllowedError: no token came and the server is not open (FA-01), or the token cannot stand in a header.
     """
     if access.token and _TOKEN.fullmatch(access.token):
         return {"Authorization": f"Bearer {access.token}"}
@@ -271,14 +296,14 @@ def _authorization(server: Server, access: FhirAccess) -> dict[str, str]:
     return {}
 
 
-def _reached(failures: Iterable[_FailedError | None]) -> bool | None:
-    """Whether a server answered to any call of a request; ``None`` if that cannot be said."""
+def _was_reached(failures: Iterable[_SearchFailedError | None]) -> bool | None:
+    """Whether a server answered any search of a request; ``None`` if no search says anything about it."""
     known = [True if failure is None else failure.reached for failure in failures]
     return None if all(reached is None for reached in known) else any(known)
 
 
-def _tell(server: Server, failures: Iterable[_FailedError | None]) -> None:
+def _log_failures(server: Server, failures: Iterable[_SearchFailedError | None]) -> None:
     kinds = Counter(failure.kind for failure in failures if failure is not None)
     if kinds:
-        said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        _log.warning("FHIR server %s: %s", server.origin, said)
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        _log.warning("FHIR server %s: %s", server.origin, counts)

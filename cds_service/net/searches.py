@@ -1,4 +1,4 @@
-"""The pages of one search, and the URLs that ask for them. Imports the shared vocabulary and this room."""
+"""The URLs that ask for a FHIR search, and the pages of results that come back."""
 
 from __future__ import annotations
 
@@ -19,33 +19,35 @@ _UNQUOTED = ",:/"
 
 
 class NotFhirError(Exception):
-    """An answer that is not what was asked for."""
+    """An answer that is not the FHIR resource asked for, or a search that cannot be written as a URL."""
 
 
-class _Link(msgspec.Struct):
+class _BundleLink(msgspec.Struct):
     relation: str | None = None
     url: str | None = None
 
 
-class _Page(msgspec.Struct):
+class _ResourceOrBundle(msgspec.Struct):
+    """What is read of an answer; the entries stay undecoded."""
+
     resourceType: str
     entry: list[msgspec.Raw] | None = None
-    link: list[_Link] | None = None
+    link: list[_BundleLink] | None = None
 
 
-_page = msgspec.json.Decoder(_Page)
+_decoder = msgspec.json.Decoder(_ResourceOrBundle)
 
 
-def url_of(server: Server, search: Search, patient_id: str) -> str:
-    """The URL that asks ``server`` what the template of ``search`` asks of a client (PF-20).
+def search_url(server: Server, search: Search, patient_id: str) -> str:
+    """The URL that asks ``server`` for what the prefetch template of ``search`` asks of a client (PF-20).
 
     Raises:
-        NotFhirError: it cannot be asked for this patient.
+        NotFhirError: the template has a token other than the patient's id, or the id would lead to another path.
     """
     if any(token != _PATIENT_TOKEN for token in _TOKEN.findall(search.template)):
-        raise NotFhirError  # a token that is not known here
+        raise NotFhirError
     if patient_id in (".", ".."):
-        raise NotFhirError  # would be another path
+        raise NotFhirError
     path, _, query = search.template.partition("?")
     url = f"{server.base}/" + path.replace(_PATIENT_TOKEN, quote(patient_id, safe=""))
     escaped = _SEARCH_SIGNS.sub(r"\\\1", patient_id)
@@ -58,57 +60,61 @@ def url_of(server: Server, search: Search, patient_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _PageRead:
     body: bytes
     entries: list[msgspec.Raw]
-    more: bool
+    has_next: bool
 
 
-class Pages:
-    """What a search brought so far; read by one thread while another adds to it."""
+class SearchPages:
+    """The pages of one search that have come so far. One thread may read them while another adds to them."""
 
     def __init__(self) -> None:
-        self._read: tuple[_Read, ...] = ()
+        self._read: tuple[_PageRead, ...] = ()
 
     @property
     def size(self) -> int:
-        """Bytes read."""
+        """Bytes of all pages."""
         return sum(len(page.body) for page in self._read)
 
     @property
     def number(self) -> int:
-        """How many were read."""
+        """How many pages have come."""
         return len(self._read)
 
-    def add(self, body: bytes, server: Server, asked: str) -> str:
-        """Takes in the answer to ``asked``; gives the URL of the next page, ``""`` if there is none to be asked for.
+    def add(self, body: bytes, server: Server, asked_url: str) -> str:
+        """Adds the answer to ``asked_url`` and returns the URL of the next page.
+
+        That URL is ``""`` if there is no next page, or if its link leads elsewhere than below the base of ``server``
+        (PF-25, T-14).
 
         Raises:
-            NotFhirError: it is not FHIR.
+            NotFhirError: the body is not a FHIR resource in JSON, or a page after the first is not a Bundle.
         """
         try:
             body.decode("utf-8")
-            page = _page.decode(body)
+            page = _decoder.decode(body)
         except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
             raise NotFhirError from None
         if self._read and page.resourceType != "Bundle":
             raise NotFhirError
-        following = [link.url for link in page.link or () if link.relation == "next"]
-        self._read += (_Read(body, page.entry or [], bool(following)),)
+        next_links = [link.url for link in page.link or () if link.relation == "next"]
+        self._read += (_PageRead(body, page.entry or [], bool(next_links)),)
         try:
-            return server.page(following[0], asked) if following and following[0] else ""
+            return server.next_page_url(next_links[0], asked_url) if next_links and next_links[0] else ""
         except NotAllowedError:
             return ""
 
     def raw(self) -> msgspec.Raw | None:
-        """The one resource or page as it came, or one Bundle of the entries of all; ``None`` before the first.
+        """The JSON of a single resource or page as it came, or of one Bundle with the entries of all pages.
 
-        A Bundle keeps a ``next`` link if there is more, so that nobody takes it for all (T-14).
+        It is ``None`` before the first page. If pages are missing the Bundle keeps a ``next`` link, so that nobody
+        takes it for the whole result (T-14).
         """
         read = self._read
         if len(read) < 2:
             return msgspec.Raw(read[0].body) if read else None
-        link = [{"relation": "next"}] if read[-1].more else []
+        link = [{"relation": "next"}] if read[-1].has_next else []
         entries = [entry for page in read for entry in page.entries]
         bundle = {"resourceType": "Bundle", "type": "searchset", "link": link, "entry": entries}
         return msgspec.Raw(msgspec.json.encode(bundle))

@@ -1,35 +1,37 @@
-"""Which FHIR servers may be called, and at which network addresses (FA-08, SEC-11). Imports what judges addresses.
+"""Which FHIR servers may be called, and at which network addresses (FA-08, SEC-11).
 
-A server is called only if its base URL is one that the deployer listed, spelled alike but for case, a default port
-and a closing slash. The address that its name stands for is judged again whenever a connection is made.
+A server is called only if the deployer listed its base URL. Spellings that differ only in the case of scheme and host,
+in a default port or in a closing slash are the same URL. The address that the name of a server stands for is judged
+whenever a connection is made.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-from cds_service.net.addresses import Reach, is_loopback_host, literal
+from cds_service.net.addresses import Reach, address_literal, is_loopback_host
 
-_LONGEST = 8192  # characters of a URL; links to further pages can be long
+_MAX_URL_CHARACTERS = 8192  # links to further pages can be long
 _PORTS = {"https": 443, "http": 80}
 _SCHEMES = frozenset(_PORTS)
-# What a URL of a FHIR server holds; spaces, controls, backslashes and userinfo are what parsers disagree about.
-_PLAIN = re.compile(r"[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%|{}^-]+")
+# The characters of a URL of a FHIR server. Parsers disagree about spaces, controls, backslashes and userinfo.
+_PLAIN_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%|{}^-]+")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?")
 
 
 class NotAllowedError(Exception):
-    """A server, a page or an address that must not be called; the message holds no path and no query."""
+    """A server, a page or an address that must not be called. The message holds no path and no query of a URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One FHIR server that may be called. ``path`` is that of its base URL, without a closing slash.
+    """One FHIR server that may be called.
 
-    ``open`` servers are also called without a token (FA-01).
+    ``path`` is the path of its base URL without a closing slash, ``reach`` where its addresses may lie. An ``open``
+    server is called without a token too (FA-01).
     """
 
     scheme: str
@@ -41,33 +43,40 @@ class Server:
 
     @property
     def origin(self) -> str:
+        """Scheme, host and port, the latter only if it is not the default one."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")
 
     @property
     def base(self) -> str:
+        """The base URL, without a closing slash."""
         return self.origin + self.path
 
-    def page(self, link: str, asked: str) -> str:
-        """The URL of a further page, that ``link`` names in the answer to ``asked`` (PF-25).
+    def next_page_url(self, link: str, asked_url: str) -> str:
+        """The URL of the further page that ``link`` in the answer to ``asked_url`` names (PF-25).
+
+        ``link`` may be absolute or relative to ``asked_url``.
 
         Raises:
-            NotAllowedError: it lies elsewhere than below this server's base.
+            NotAllowedError: the page does not lie below the base URL of this server.
         """
         try:
-            parts = _parts(urljoin(asked, link))
-        except ValueError:  # a host in brackets that is no address
+            parts = _split_url(urljoin(asked_url, link))
+        except ValueError:  # a host in brackets that is not an address
             raise NotAllowedError("not a plain http or https URL") from None
-        there = _place(parts)
-        below = there.path == self.path or there.path.startswith(f"{self.path}/")
-        if (there.scheme, there.host, there.port) != (self.scheme, self.host, self.port) or not below:
+        linked = _server_at(parts)
+        below = linked.path == self.path or linked.path.startswith(f"{self.path}/")
+        if (linked.scheme, linked.host, linked.port) != (self.scheme, self.host, self.port) or not below:
             raise NotAllowedError("a further page lies on another server")
         return f"{self.origin}{parts.path}" + (f"?{parts.query}" if parts.query else "")
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedServers:
-    """The FHIR servers that may be called for one client; without any, none."""
+    """The FHIR servers that may be called for one client, by base URL.
+
+    With ``loopback`` every server on this machine may be called too, also without a token.
+    """
 
     servers: Mapping[str, Server] = field(default_factory=dict)
     loopback: bool = False
@@ -81,55 +90,54 @@ class AllowedServers:
         private_hosts: Iterable[str] = (),
         loopback: bool = False,
     ) -> AllowedServers:
-        """The servers at these base URLs.
+        """The servers at the base URLs ``bases``, and those at ``open_bases``, which are called without a token too.
 
-        ``open_bases`` are allowed too, and without a token. Only hosts of ``private_hosts``, and hosts that are listed
-        as an address or as localhost, may have private addresses. With ``loopback`` any server on this machine is
-        allowed, without a token too: for development.
+        Private addresses are permitted only for hosts of ``private_hosts`` and for hosts that are listed as an address
+        or as ``localhost``. ``loopback`` is meant for development.
 
         Raises:
-            ValueError: a base that is no plain http or https URL.
+            ValueError: a base is not a plain http or https URL.
         """
         private = {host.lower().rstrip(".") for host in private_hosts}
         servers: dict[str, Server] = {}
-        for bases_given, is_open in ((bases, False), (open_bases, True)):
-            for base in bases_given:
+        for listed_bases, is_open in ((bases, False), (open_bases, True)):
+            for base in listed_bases:
                 try:
-                    parts = _parts(base)
-                    there = _place(parts)
+                    parts = _split_url(base)
+                    listed = _server_at(parts)
                 except NotAllowedError as error:
                     raise ValueError(f"{base!r} cannot be the base URL of a FHIR server: {error}") from None
                 if parts.query:
                     raise ValueError(f"{base!r} cannot be the base URL of a FHIR server: it has a query")
-                named = there.host in private or there.host == "localhost" or literal(there.host) is not None
-                reach = Reach.PRIVATE if named else Reach.PUBLIC
-                servers[there.base] = Server(there.scheme, there.host, there.port, there.path, reach, is_open)
+                by_address = listed.host == "localhost" or address_literal(listed.host) is not None
+                reach = Reach.PRIVATE if by_address or listed.host in private else Reach.PUBLIC
+                servers[listed.base] = replace(listed, reach=reach, open=is_open)
         return cls(servers, loopback)
 
     def find(self, url: str) -> Server:
-        """The server that ``url``, the ``fhirServer`` of a call, names.
+        """The allowed server that ``url``, the ``fhirServer`` of a request, names.
 
         Raises:
-            NotAllowedError: it is none of these.
+            NotAllowedError: ``url`` names none of these servers, or cannot be the base URL of a server at all.
         """
-        parts = _parts(url)
-        there = _place(parts)
-        listed = self.servers.get(there.base)
+        parts = _split_url(url)
+        named = _server_at(parts)
+        listed = self.servers.get(named.base)
         if listed is not None and not parts.query:
             return listed
-        if self.loopback and is_loopback_host(there.host) and not parts.query:
-            return Server(there.scheme, there.host, there.port, there.path, Reach.LOOPBACK, open=True)
-        raise NotAllowedError(f"{there.origin} is not an allowed FHIR server, or not with this path")
+        if self.loopback and is_loopback_host(named.host) and not parts.query:
+            return replace(named, reach=Reach.LOOPBACK, open=True)
+        raise NotAllowedError(f"{named.origin} is not an allowed FHIR server, or not with this path")
 
 
-def _parts(url: str) -> SplitResult:
-    """The parts of a URL that every parser reads alike.
+def _split_url(url: str) -> SplitResult:
+    """The parts of a URL that every parser splits in the same way.
 
     Raises:
-        NotAllowedError: it is none.
+        NotAllowedError: it is not a plain http or https URL, or its path has segments that lead upwards.
     """
     try:
-        if len(url) > _LONGEST or not _PLAIN.fullmatch(url):
+        if len(url) > _MAX_URL_CHARACTERS or not _PLAIN_URL.fullmatch(url):
             raise ValueError
         parts = urlsplit(url)
         if parts.scheme not in _SCHEMES or not parts.hostname or "@" in parts.netloc or parts.port == 0:
@@ -141,8 +149,13 @@ def _parts(url: str) -> SplitResult:
     return parts
 
 
-def _place(parts: SplitResult) -> Server:
+def _server_at(parts: SplitResult) -> Server:
+    """A server with the host, port and path of a URL.
+
+    Raises:
+        NotAllowedError: the host is neither a name nor an address.
+    """
     host = (parts.hostname or "").rstrip(".")
-    if literal(host) is None and not _HOST.fullmatch(host):
+    if address_literal(host) is None and not _HOST.fullmatch(host):
         raise NotAllowedError("not a plain http or https URL")
     return Server(parts.scheme, host, parts.port or _PORTS[parts.scheme], parts.path.rstrip("/"))

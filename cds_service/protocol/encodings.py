@@ -1,4 +1,4 @@
-"""Content-Encoding of request bodies (RFC 9110): gzip, and none. Imports this room only."""
+"""Content-Encoding of request bodies (RFC 9110): gzip or none."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import zlib
 
 from cds_service.protocol.faults import Fault
 
-ACCEPTED = "gzip"  # what Accept-Encoding tells a client whose coding is not known
-_GZIP = ("gzip", "x-gzip")  # RFC 9110, 8.4.1.3: the same
+ACCEPTED = "gzip"  # the Accept-Encoding in the answer to a client whose coding is not known
+_GZIP = ("gzip", "x-gzip")  # RFC 9110, 8.4.1.3: both names mean gzip
 _SIZE_BYTES = 4
-_MOST_GROWTH = 1032  # times what was sent, which is all that deflate can do
-_GZIP_WINDOW = zlib.MAX_WBITS | 16  # a gzip header and trailer are expected
+_MOST_GROWTH = 1032  # the largest ratio that deflate can reach
+_GZIP_WINDOW = zlib.MAX_WBITS | 16  # tells zlib to expect a gzip header and trailer
 
 
 class TooLongError(Exception):
-    """The body is longer than it may be once it is decoded."""
+    """The decoded body would be longer than it may be."""
 
 
 def decoded(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body as it was before ``encoding``, the value of its Content-Encoding (``""`` without one).
+    """The body without its Content-Encoding; ``encoding`` is the value of that header, ``""`` if it is missing.
 
-    Never holds more than ``limit`` bytes of it, whatever a small body would grow to.
+    Never decodes more than ``limit`` bytes, however far a small body would grow.
 
     Raises:
         Fault: 415 for a coding that is not known, 400 for bytes that are not one whole gzip member.
-        TooLongError: it would be longer than ``limit`` bytes.
+        TooLongError: the decoded body would be longer than ``limit`` bytes.
     """
     coding = encoding.strip().lower()
     if coding in ("", "identity"):
         return body
     if coding not in _GZIP:
         raise Fault(415, "not-supported", "expected Content-Encoding gzip or none")
-    if limit < _told_size(body) <= len(body) * _MOST_GROWTH:
-        raise TooLongError  # a bomb costs nothing, unless it lies
+    if limit < _declared_size(body) <= len(body) * _MOST_GROWTH:
+        raise TooLongError  # a bomb that declares its size is never inflated
     inflate = zlib.decompressobj(wbits=_GZIP_WINDOW)
     try:
         plain = inflate.decompress(body, limit + 1)
@@ -45,6 +45,6 @@ def decoded(body: bytes, encoding: str, limit: int) -> bytes:
     return plain
 
 
-def _told_size(body: bytes) -> int:
-    """What a gzip member says at its end about its length (RFC 1952, 2.3.1)."""
+def _declared_size(body: bytes) -> int:
+    """The length that a gzip member declares at its end for what it holds (RFC 1952, 2.3.1)."""
     return int.from_bytes(body[-_SIZE_BYTES:], "little")

@@ -1,4 +1,4 @@
-"""The envelope of a CDS Hooks call: decoded and checked, with the prefetch left undecoded. Imports this room only.
+"""The envelope of a CDS Hooks call: decoded and checked, with the prefetch left undecoded.
 
 A fault is a 400 that names the path (REQ-02 to REQ-07, REQ-15, CTX-02, CTX-12). Unknown members are ignored
 (J-08, EXT-04). Draft orders become plain JSON trees with exact numbers, because real drafts are not valid FHIR.
@@ -17,7 +17,7 @@ import msgspec
 
 from cds_service.protocol.faults import Fault
 
-# FHIR resources of real clients stay under twenty levels, and their sets of orders under a hundred.
+# FHIR resources of real clients have fewer than twenty levels, and their sets of orders fewer than a hundred orders.
 _DEEPEST = 64
 _MOST_DRAFTS = 512
 _LARGE_BYTES = 65_536
@@ -27,6 +27,7 @@ _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
 
+# The structures of the request have no docstrings, because msgspec would put these into the OpenAPI document.
 class FhirAuthorization(msgspec.Struct):
     access_token: str | None = None
     token_type: str | None = None
@@ -70,8 +71,8 @@ class _HookOnly(msgspec.Struct):
 class Draft:
     """One resource of ``draftOrders`` and where it stood in the request.
 
-    ``reference`` is ``Type/id`` as selections name it (CTX-04), ``""`` without an id. ``key`` is the same, or the path
-    where there is none or several drafts share it, for then it names no one.
+    ``reference`` is ``Type/id`` as selections name it (CTX-04), ``""`` without an id. ``key`` tells this draft from the
+    others: the reference, or ``path`` if there is no reference or several drafts share it.
     """
 
     path: str
@@ -85,8 +86,8 @@ class Draft:
 class HookRequest:
     """A call whose envelope is in order. ``selections`` is ``None`` for hooks that have none.
 
-    ``fhir_server`` and ``access_token`` are ``""`` where the client lends none; what a token's ``scope`` and
-    ``expires_in`` say is not looked at, because clients write them in many ways (FA-05, FA-06).
+    ``fhir_server`` and ``access_token`` are ``""`` if the client sends none. ``scope`` and ``expires_in`` of a token
+    are not looked at, because clients write them in many ways (FA-05, FA-06).
     """
 
     hook: str
@@ -101,9 +102,9 @@ class HookRequest:
     access_token: str = field(default="", repr=False)
 
     def selected(self) -> list[Draft]:
-        """The orders to judge: those selected, or every draft where the hook selects none (CTX-05, CTX-07).
+        """The orders to judge: those selected, or every draft if the hook has no selections (CTX-05, CTX-07).
 
-        A selection that names no draft is passed over (CTX-03).
+        Selections that name no draft are ignored (CTX-03).
         """
         if self.selections is None:
             return list(self.drafts)
@@ -151,10 +152,10 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
 
 
 def read_hook(body: bytes) -> str:
-    """The hook a call is for.
+    """The hook that a call is for.
 
     Raises:
-        Fault: 400, if there is none.
+        Fault: 400 if it names none, or is not JSON.
     """
     hook: str = decode_json(_hook_only, body, "").hook
     return hook
@@ -165,14 +166,14 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
     if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
         raise Fault(400, "required", "expected a Bundle", path)
     if len(bytes(raw)) > _LARGE_BYTES and len(decode_json(_counted, bytes(raw), path).entry or ()) > _MOST_DRAFTS:
-        raise _too_many(path)  # before they are decoded, which costs a hundred times as much
+        raise _too_many(path)  # before they are decoded, which would cost a hundred times as much
     bundle = decode_json(_bundle, bytes(raw), path)
     if bundle.resourceType != "Bundle":
         raise Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType")
     if len(bundle.entry or ()) > _MOST_DRAFTS:
         raise _too_many(path)
     flat = bytes(raw).count(b"{") + bytes(raw).count(b"[") <= _DEEPEST  # so nothing in it is deeper either
-    found = []
+    drafts = []
     for index, entry in enumerate(bundle.entry or ()):
         place = f"{path}.entry[{index}].resource"
         resource = entry.get("resource")
@@ -184,9 +185,12 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
             raise Fault(400, "too-costly", "the JSON is nested too deeply", place)
         kind, identity, full_url = resource["resourceType"], resource.get("id"), entry.get("fullUrl")
         reference = f"{kind}/{identity}" if isinstance(identity, str) and identity else ""
-        found.append((place, resource, full_url if isinstance(full_url, str) else "", reference))
-    times = Counter(reference for *_, reference in found)
-    return tuple(Draft(*one, one[-1] if one[-1] and times[one[-1]] == 1 else one[0]) for one in found)
+        drafts.append((place, resource, full_url if isinstance(full_url, str) else "", reference))
+    times = Counter(reference for *_, reference in drafts)
+    return tuple(
+        Draft(place, resource, full_url, reference, reference if reference and times[reference] == 1 else place)
+        for place, resource, full_url, reference in drafts
+    )
 
 
 def _too_many(path: str) -> Fault:
@@ -194,7 +198,7 @@ def _too_many(path: str) -> Fault:
 
 
 def _deeper_than(tree: Any, levels: int) -> bool:
-    """Whether objects and lists stand in each other more than ``levels`` deep; without recursion."""
+    """Whether objects and lists are nested more than ``levels`` deep; found without recursion."""
     layer = [tree]
     for _ in range(levels):
         layer = [
@@ -209,10 +213,10 @@ def _deeper_than(tree: Any, levels: int) -> bool:
 
 
 def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) -> Any:
-    """What ``decoder`` reads from ``body``, which stands at the path ``prefix`` of the request.
+    """What ``decoder`` reads from ``body``, which is at the path ``prefix`` of the request.
 
     Raises:
-        Fault: 400, with the path of what is wrong; no value is repeated.
+        Fault: 400, with the path of what is wrong and without any value of the request.
     """
     try:
         body.decode("utf-8")
@@ -222,13 +226,13 @@ def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) ->
     except RecursionError:
         raise Fault(400, "too-costly", "the JSON is nested too deeply", prefix) from None
     except msgspec.ValidationError as error:
-        raise Fault(400, "structure", *_what_and_where(str(error), prefix)) from None
+        raise Fault(400, "structure", *_text_and_path(str(error), prefix)) from None
     except msgspec.DecodeError:
         raise Fault(400, "invalid", "the body is not JSON", prefix) from None
 
 
-def _what_and_where(message: str, prefix: str) -> tuple[str, str]:
-    """The sentence and the path of a type error. The messages name types and members, never values."""
+def _text_and_path(message: str, prefix: str) -> tuple[str, str]:
+    """The sentence and the path of a type error. Messages of msgspec name types and members, never values."""
     place = _PLACE.search(message)
     path = place[1] if place else ""
     text = _PLACE.sub("", message)

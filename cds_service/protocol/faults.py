@@ -1,4 +1,4 @@
-"""Every error this service answers with: one exception, one body. Imports nothing of ours."""
+"""The errors that this service answers with: one exception, and one kind of body, an OperationOutcome."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 class Fault(Exception):
     """A request that cannot be answered with cards (docs/conformance.md#errors).
 
-    ``text`` is a plain sentence without patient data, ``code`` a FHIR IssueType, ``path`` where in the request.
+    ``status`` is that of HTTP, ``code`` a FHIR IssueType, ``text`` a plain sentence without data of a patient, ``path``
+    the place in the request, ``""`` for the whole of it.
     """
 
     def __init__(self, status: int, code: str, text: str, path: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Feedback as clients send it: checked, and every spelling in use brought to one form. Imports this room only.
+"""Feedback as clients send it: checked, and brought from every spelling in use to one form.
 
 Reasons come spelled as ``overrideReason.reason`` (the specification), ``overrideReasons.reason`` or named members of
 ``overrideReasons.extension`` (Epic), ``overrideReason.code`` (early sandbox) and ``overrideReason.key`` (WintEHR).
@@ -20,14 +20,14 @@ from cds_service.protocol.faults import Fault
 
 OUTCOMES = ("accepted", "overridden")
 MAX_BODY_BYTES = 1_000_000
-# Longer texts are no codes or names; comments are cut instead, so that nothing else is lost with them (FB-18).
+# A longer text is not a code or a name, and is refused. A longer comment is cut, so that the rest is kept (FB-18).
 _LONGEST_TEXT = 1_024
 _LONGEST_COMMENT = 4_000
 _LONGEST_RAW = 16_000
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 _EPIC = "com.epic.cdshooks.feedback.overrideReason."
-# Where an entry has codes, and ids, and what codes are called: what it keeps of itself where free text is not kept.
-# By place, because a client may write free text into any other member, also into one that is a code elsewhere.
+# The members of an entry that hold codes, ids and displays of codes: what is kept of it if free text is not kept. They
+# are listed by place, because a client may write free text into any other member, even one that is a code elsewhere.
 _Shape = dict[str, Any]
 _CODING: _Shape = dict.fromkeys(("code", "key", "system", "display"))
 _EPIC_NAMES: _Shape = {_EPIC + name: None for name in ("reasonCategory", "reasonDisplay", "reasonTitle")}
@@ -39,6 +39,7 @@ _CODED: _Shape = dict.fromkeys(("card", "outcome", "outcomeTimestamp")) | {
 }
 
 
+# The structures of the request have no docstrings, because msgspec would put these into the OpenAPI document.
 class AcceptedSuggestion(msgspec.Struct):
     id: str
 
@@ -76,8 +77,8 @@ class _Feedback(msgspec.Struct):
 class Feedback:
     """One thing that a clinician did with a card.
 
-    ``at`` is in UTC. Texts are ``""`` where nothing was said. ``raw`` is the entry as sent, or its coded members
-    alone where free text is not kept or it is very long.
+    ``at`` is in UTC. ``reason`` is system, code and display. Texts are ``""`` if nothing was sent. ``raw`` is the entry
+    as it was sent, or only its coded members if free text is not kept or the entry is very long.
     """
 
     card: str
@@ -85,7 +86,6 @@ class Feedback:
     at: datetime
     suggestions: tuple[str, ...]
     reason: tuple[str, str, str]
-    """System, code and display."""
     comment: str
     raw: str
 
@@ -98,7 +98,7 @@ _text = msgspec.json.Decoder(str | None)
 
 
 def decode_feedback(body: bytes, *, keep_comments: bool) -> tuple[Feedback, ...]:
-    """The entries of one call, all of them or none (FB-15).
+    """The entries of one call; if one of them is wrong, none is taken (FB-15).
 
     Raises:
         Fault: 400, with the path of what is wrong.
@@ -133,13 +133,13 @@ def _read(raw: bytes, path: str, keep_comments: bool) -> Feedback:
 def _reason(given: OverrideReason, path: str, keep_comments: bool) -> tuple[str, str, str]:
     """System, code and display of a reason, whichever way it is spelled.
 
-    A display that no code stands beside is what somebody wrote, and kept only where comments are (FB-18).
+    A display without a code is free text, and is kept only if comments are kept (FB-18).
     """
     if given.reason is not None:
         coding, path = given.reason, f"{path}.reason"
     elif isinstance(given.extension, dict) and any(str(name).startswith(_EPIC) for name in given.extension):
-        said = {name: given.extension.get(_EPIC + name) for name in ("reasonCategory", "reasonDisplay", "reasonTitle")}
-        category, display, title = (value if isinstance(value, str) else "" for value in said.values())
+        members = [given.extension.get(_EPIC + name) for name in ("reasonCategory", "reasonDisplay", "reasonTitle")]
+        category, display, title = (value if isinstance(value, str) else "" for value in members)
         coding = ReasonCoding(category, _EPIC + "reasonCategory", display or title)
     else:
         coding = ReasonCoding(given.code or given.key, given.system, given.display)
@@ -152,7 +152,7 @@ def _reason(given: OverrideReason, path: str, keep_comments: bool) -> tuple[str,
 
 
 def _uuid(text: str, path: str) -> str:
-    """A uuid as it was sent by us, or any other text as it stands: whose it is shows later (FB-12)."""
+    """A uuid in its usual form, or any other text as it is: whose it is turns out later (FB-12)."""
     if not text.strip():
         raise Fault(400, "value", "expected a non-empty string", path)
     _bounded(text, path)
@@ -163,7 +163,7 @@ def _uuid(text: str, path: str) -> str:
 
 
 def _moment(text: str, path: str) -> datetime:
-    """RFC 3339, any offset brought to UTC; digits beyond the microsecond are dropped, a leap second is the next."""
+    """An RFC 3339 time in UTC. Digits beyond the microsecond are dropped; a leap second becomes the next second."""
     match = _RFC_3339.fullmatch(text)
     try:
         if match is None:
@@ -185,9 +185,9 @@ def _raw(raw: bytes, keep_comments: bool) -> str:
 
 
 def _coded(raw: bytes, shape: _Shape | None) -> Any:
-    """JSON with those members only that the shape has a place for; what is of another kind is left out or ``None``.
+    """The JSON with only those members that ``shape`` has; a value of another type than expected is left out.
 
-    Nothing else is decoded, so that no number anywhere can be too large.
+    Nothing else is decoded, so that a number that is too large for Python does no harm.
     """
     try:
         if shape is None:
@@ -209,5 +209,5 @@ def _bounded(text: str, path: str) -> None:
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL holds every character but one."""
+    """The text as PostgreSQL can store it: without the character NUL."""
     return text.replace("\0", "\ufffd")

@@ -1,7 +1,7 @@
-"""OpenAPI 3.1 of everything this service answers, made from the schemas that the code itself validates with.
+"""The OpenAPI 3.1 document of this service, made from the schemas that the code itself validates with.
 
-Requests are the structures that decode them, responses the JSON Schema that tests hold every answer to. Imports this
-room.
+Requests are described by the structures that decode them, responses by the JSON Schema that tests check every answer
+against.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OUTCOMES = {
 
 
 def openapi(version: str, services: Iterable[Mapping[str, Any]], *, authenticated: bool) -> dict[str, Any]:
-    """The document. ``services`` are those of discovery: ``id``, ``hook``, ``title``, ``description``.
+    """The document for ``services`` as discovery lists them: ``id``, ``hook``, ``title``, ``description``.
 
     ``authenticated`` says whether only configured clients may call, with their signed tokens.
     """
@@ -74,7 +74,7 @@ def openapi(version: str, services: Iterable[Mapping[str, Any]], *, authenticate
 
 
 def _call(service: Mapping[str, Any]) -> dict[str, Any]:
-    """One hook: the common body, its own name of the hook, and what its context must hold besides."""
+    """The operation of one service: the common body, the name of its hook, and what its context must hold besides."""
     needed: dict[str, dict[str, Any]] = {
         "order-select": {"required": ["selections", "draftOrders"], "properties": {"selections": {"minItems": 1}}},
         "order-sign": {"required": ["draftOrders"]},
@@ -93,6 +93,7 @@ def _call(service: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _feedback(service: Mapping[str, Any]) -> dict[str, Any]:
+    """The operation that takes feedback on the cards of one service."""
     entries = {"type": "array", "items": {"$ref": _REFERENCE.format(name="FeedbackEntry")}}
     body = {"type": "object", "properties": {"feedback": entries}, "required": ["feedback"]}
     return {
@@ -128,6 +129,7 @@ def _errors(*statuses: int) -> dict[str, Any]:
 
 @cache
 def _schemas() -> dict[str, Any]:
+    """The schemas of the structures that requests are decoded with, and those of the responses."""
     _, decoded = msgspec.json.schema_components((HookBody, FeedbackEntry), ref_template=_REFERENCE)
     text = files("cds_service.protocol").joinpath("schemas", "response.json").read_text(encoding="utf-8")
     answer = json.loads(text.replace("#/$defs/", "#/components/schemas/"))

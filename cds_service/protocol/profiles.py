@@ -1,9 +1,9 @@
-"""What kinds of clients can use of a card: one finding, rendered as each client can take it. Imports nothing of ours.
+"""Profiles of clients: what each kind of client can use of a card. The findings are the same for all of them.
 
-``2.0``, ``3.0`` and ``sandbox`` take cards in the common form (V-03, Z25): members that only one version knows are not
-sent. Discovery tells ``3.0`` its versions (D-09).
-``epic`` takes no update, one action a suggestion, any number of suggestions, and orders only from its preference list
-(Z7; fhir.epic.com, CDS Hooks).
+``2.0``, ``3.0`` and ``sandbox`` get cards in the common form (V-03, Z25): members that only one version knows are not
+sent. In discovery, ``3.0`` is told the versions of specification and hooks (D-09).
+``epic`` can carry out no update, takes one action in a suggestion and any number of suggestions, and orders only what
+is on its preference list (Z7; fhir.epic.com, CDS Hooks).
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ NAMES = ("2.0", "3.0", "epic", "sandbox")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How one client is answered. ``preference_list`` maps an order template to the client's own Coding of it.
+    """How one client is answered. ``preference_list`` maps order templates to the client's own Codings of them.
 
-    ``issuer`` is who signs its tokens: what tells its hookInstances from those of others (Z18).
+    ``issuer`` is that of the client's tokens; it tells a hookInstance of this client from the same one of another
+    (Z18).
     """
 
     name: str = "2.0"
@@ -32,7 +33,7 @@ class Profile:
 
     @property
     def selections(self) -> tuple[str, ...]:
-        """The values of ``selectionBehavior`` that are honoured."""
+        """The values of ``selectionBehavior`` that the client honours."""
         return ("any",) if self.name == "epic" else ("any", "at-most-one")
 
 

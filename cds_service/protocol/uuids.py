@@ -1,8 +1,8 @@
-"""uuids of cards and suggestions that carry what they are about under a keyed tag (Z18, RFC 9562 version 8).
+"""uuids of cards and suggestions, which say under a keyed tag what they are about (Z18, RFC 9562 version 8).
 
-122 free bits: 24 of finding number, 48 of nonce, 50 of tag. The same call gives the same uuid, a new hookInstance
-a new one; feedback is attributed without a database write per card, and a forged uuid is noticed. Imports nothing
-of ours.
+Of 122 free bits, 24 hold the number of a finding, 48 a nonce and 50 the tag. The same call gives the same uuid, and a
+new hookInstance a new one. So feedback is attributed without writing each card to a database, and a forged uuid is
+noticed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _FINDING_BITS, _NONCE_BITS, _TAG_BITS = 24, 48, 50
 def make_uuid(key: bytes, finding: int, *about: str) -> str:
     """The uuid of one card or suggestion.
 
-    ``finding`` is the number of ``cards/lock.json``; ``about`` is issuer, hookInstance, order, finding and
-    suggestion index, whatever tells this uuid from every other.
+    ``finding`` is its number in ``cards/lock.json``. ``about`` is what tells this uuid from every other: issuer,
+    hookInstance, order, finding and index of the suggestion.
     """
     digest = hashlib.sha256("\0".join(about).encode()).digest()
     nonce = int.from_bytes(digest[:6], "big")
@@ -28,7 +28,7 @@ def make_uuid(key: bytes, finding: int, *about: str) -> str:
 
 
 def read_uuid(key: bytes, text: str) -> int | None:
-    """The finding number in a uuid of ours; ``None`` if it is none or its tag does not fit the key."""
+    """The number of the finding in a uuid; ``None`` if the text is no such uuid, or was made with another key."""
     try:
         number = UUID(text).int
     except ValueError:

@@ -1,9 +1,10 @@
-"""A request without what says whose it is, and with all that rules read. Imports the declarations it is given.
+"""De-identified requests: without what says whose they are, but with everything that rules read.
 
 What is kept is listed here; everything else is dropped: names, addresses, identifiers, notes, extensions, tokens. Ids
-are replaced and dates moved by whole weeks, the same way for one patient wherever it is seen; words are kept only where
-the content knows them. Ages stay as they are, those over 89 too, and so do codes, values and times of day: who holds
-many recordings of one rare patient may still recognise them. It is less than anonymous; keep it like a record.
+are replaced and dates moved by whole weeks, the same way for one patient in every request; words are kept only where
+the content knows them. Ages stay as they are, those over 89 too, and so do codes, values and times of day: somebody who
+holds many recordings of one unusual patient may still recognise that patient. This is less than anonymous: protect it
+like a medical record.
 """
 
 from __future__ import annotations
@@ -62,19 +63,19 @@ _FIRST_WEEK, _WEEKS = 5, 400
 
 
 class Deidentifier:
-    """For requests that are judged by ``pack``; ``key`` is the secret that new ids and offsets are made with."""
+    """De-identifies requests that ``pack`` judges; new ids and offsets of dates are made with the secret ``key``."""
 
     def __init__(self, pack: Pack, key: bytes) -> None:
         self._key = key
         self._systems = {
             concept.system for vs in pack.value_sets.values() for concept in (*vs.codes.values(), *vs.prefixes)
         }
-        self._known = {word for said in _said(pack) for word in _WORD.findall(said.casefold())}
+        self._known = {word for words in _words_of(pack) for word in _WORD.findall(words.casefold())}
         self._analytes = [fact.analyte for fact in pack.facts.values() if fact.analyte is not None]
         self._units = _TIMES.union(*(fact.counted for fact in pack.facts.values()))
 
     def request(self, body: Mapping[str, Any], templates: Mapping[str, Any]) -> dict[str, Any]:
-        """The body of a call, with the prefetch keys of ``templates`` only."""
+        """The body of a call without what identifies; of its prefetch, only the keys of ``templates`` are kept."""
         context, days = _context(body), self.days(body)
         kept: dict[str, Any] = {
             "hook": body.get("hook"),
@@ -86,7 +87,7 @@ class Deidentifier:
             if name in ("userId", "patientId", "encounterId")
         }
         if isinstance(context.get("selections"), list):
-            kept["context"]["selections"] = [self._reference(one) for one in context["selections"]]
+            kept["context"]["selections"] = [self._reference(name) for name in context["selections"]]
         if "draftOrders" in context:
             kept["context"]["draftOrders"] = self._part(context["draftOrders"], days)
         prefetch = body.get("prefetch")
@@ -95,32 +96,32 @@ class Deidentifier:
         return kept
 
     def days(self, body: Mapping[str, Any]) -> int:
-        """How far the dates of a call's patient are moved: whole weeks into the past."""
+        """By how many days the dates of this call's patient are moved: whole weeks, negative because into the past."""
         digest = self._digest("offset", _context(body).get("patientId"))
         return -7 * (_FIRST_WEEK + int.from_bytes(digest[:4]) % _WEEKS)
 
     def _part(self, tree: Any, days: int) -> Any:
-        """An element and what is below it, as far as it is listed."""
+        """An element with those of its descendants that are listed."""
         if isinstance(tree, list):
-            return [self._part(one, days) for one in tree]
+            return [self._part(item, days) for item in tree]
         if not isinstance(tree, dict):
             return tree if tree is None or isinstance(tree, _NUMBER) else ""
         kept = {}
         for name, value in tree.items():
-            found = self._element(tree, name, value, days)
-            if found is not None:
-                kept[name] = found
+            element = self._element(tree, name, value, days)
+            if element is not None:
+                kept[name] = element
         return kept
 
     def _element(self, parent: Mapping[str, Any], name: str, value: Any, days: int) -> Any:
         if name == "modifierExtension":
-            return [{"url": "urn:other"}]  # that there is one is what matters
+            return [{"url": "urn:other"}]  # it matters only that there is a modifier extension
         if name == "link" and isinstance(value, list):
-            return [{"relation": one.get("relation"), "url": "urn:other"} for one in value if isinstance(one, dict)]
+            return [{"relation": link.get("relation"), "url": "urn:other"} for link in value if isinstance(link, dict)]
         if isinstance(value, dict | list) and name in _PARTS | _DATES | _CODES:
             if isinstance(value, dict):
                 return self._part(value, days)
-            return [self._element(parent, name, one, days) for one in value]
+            return [self._element(parent, name, item, days) for item in value]
         if isinstance(value, _NUMBER) and name in _NUMBERS:
             return value
         if isinstance(value, str):
@@ -164,15 +165,17 @@ class Deidentifier:
         return _WORD.sub(word, text)
 
     def _reference(self, value: Any) -> str:
-        """A new id for an id, the same in every reference to it: relative, absolute, versioned or contained."""
+        """The reference with a new id, which is the same in every reference to it: relative, absolute, versioned or
+        contained.
+        """
         if not isinstance(value, str):
             return ""
         if value.startswith("#"):
             return f"#{self._id(value[1:])}"
         if value.startswith("urn:"):
             return f"urn:uuid:{UUID(self._id(value, 32))}"
-        found = _REFERENCE.search(value)
-        return f"{found[1]}/{self._id(found[2])}" if found else self._id(value)
+        match = _REFERENCE.search(value)
+        return f"{match[1]}/{self._id(match[2])}" if match else self._id(value)
 
     def _id(self, value: Any, length: int = 20) -> str:
         return self._digest("id", value).hex()[:length]
@@ -186,8 +189,8 @@ def _context(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return context if isinstance(context, dict) else {}
 
 
-def _said(pack: Pack) -> Iterator[str]:
-    """Every name by which the content knows something, and the words of codes."""
+def _words_of(pack: Pack) -> Iterator[str]:
+    """Every name by which the content knows something, and the displays of its codes."""
     for value_set in pack.value_sets.values():
         yield from value_set.names
         yield from (concept.display for concept in (*value_set.codes.values(), *value_set.prefixes))
@@ -196,21 +199,24 @@ def _said(pack: Pack) -> Iterator[str]:
 
 
 def _moved(text: str, days: int) -> str:
-    """A FHIR date moved; a partial one stays partial, and what is none is not kept."""
-    found = _DATE.fullmatch(text)
-    if found is None:
+    """A FHIR date moved by ``days``, as exact as it was; ``x`` for a text that is not a date."""
+    match = _DATE.fullmatch(text)
+    if match is None:
         return "x"
     try:
-        day = date(int(found[1]), int(found[2] or 1), int(found[3] or 1)) + timedelta(days=days)
+        day = date(int(match[1]), int(match[2] or 1), int(match[3] or 1)) + timedelta(days=days)
     except (ValueError, OverflowError):
         return "x"
     whole = day.isoformat()
-    return whole[:4] if found[2] is None else whole[:7] if found[3] is None else whole + (found[4] or "")
+    return whole[:4] if match[2] is None else whole[:7] if match[3] is None else whole + (match[4] or "")
 
 
-def outcome(cards: list[Mapping[str, Any]]) -> str:
-    """What was decided, without ids, dates and words of the record: equal before and after, or it is not kept."""
-    told = [
+def comparable_decisions(cards: list[Mapping[str, Any]]) -> str:
+    """What cards decide, as JSON without ids, dates and words.
+
+    A recording is kept only if this is the same for the request and for its de-identified form.
+    """
+    decisions = [
         [
             card["source"]["topic"]["code"],
             card["indicator"],
@@ -221,18 +227,18 @@ def outcome(cards: list[Mapping[str, Any]]) -> str:
         ]
         for card in cards
     ]
-    return json.dumps(told, sort_keys=True)
+    return json.dumps(decisions, sort_keys=True)
 
 
 def _action(action: Mapping[str, Any]) -> list[Any]:
     resource = action.get("resource") or {}
     dosages = [
         {
-            "route": one.get("route"),
-            "repeat": _undated((one.get("timing") or {}).get("repeat")),
-            "dose": one.get("doseAndRate"),
+            "route": dosage.get("route"),
+            "repeat": _undated((dosage.get("timing") or {}).get("repeat")),
+            "dose": dosage.get("doseAndRate"),
         }
-        for one in resource.get("dosageInstruction") or []
+        for dosage in resource.get("dosageInstruction") or []
     ]
     return [action["type"], resource.get("resourceType"), resource.get("status"), dosages]
 

@@ -1,4 +1,4 @@
-"""One call as the recorder takes it. Imports the declarations it is given."""
+"""One call as the recorder takes it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from cds_service.protocol.profiles import Profile
 
 
 @dataclass(slots=True)
-class Heard:
-    """Who was asked what and when. ``fetched`` is what its FHIR server gave for keys that were not prefetched."""
+class Exchange:
+    """A request to a service at ``now``, and what was fetched for it.
+
+    ``body`` is the request as it came, ``fetched`` what a FHIR server gave for prefetch keys that the client left out,
+    by key.
+    """
 
     service: Service
     body: bytes

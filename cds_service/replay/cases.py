@@ -1,9 +1,8 @@
-"""What can be replayed: scenarios, captured requests and recordings, alike to whoever fires them. Imports this room
-and the names of profiles.
+"""What can be replayed: scenarios, captured requests and recordings, all in the form of a ``Case``.
 
-A captured request is the JSON that a client sent. What it is expected to be answered with may stand in
-``expected.yaml`` in the folder above its own (``fixtures/captured``). A recording is a captured request with the time
-it came at: ``{"now", "profile", "request"}``.
+A captured request is the JSON that a client sent. The answer expected to it may stand in ``expected.yaml`` in the
+folder above its own (see ``fixtures/captured``). A recording is a captured request with the time at which it came:
+``{"now", "profile", "request"}``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ EXPECTED = "expected.yaml"
 
 
 class Case(Protocol):
-    """One call to fire. ``expect`` is ``None`` if nobody has said what its answer must be."""
+    """One call that can be fired, at the time ``now``."""
 
     @property
     def name(self) -> str: ...
@@ -42,17 +41,20 @@ class Case(Protocol):
     def preference_item(self) -> Mapping[str, str]: ...
 
     def request(self, templates: Mapping[str, str], today: datetime | None = None) -> dict[str, Any]:
-        """The body of the call; moved to ``today`` if given."""
+        """The body of the call; its dates are moved to ``today`` if that is given."""
         ...
 
     def expected(self, today: datetime) -> Any:
-        """What ``compare.differences`` compares with, of the case moved to ``today``."""
+        """What ``expectations.differences`` compares with, for the case moved to ``today``; ``None`` if nothing is."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A request as a client sent it. ``preference_item`` stands for every item of the client's preference list."""
+    """A request as a client sent it. ``preference_item`` stands for every item of the client's preference list.
+
+    ``expect`` is ``None`` if nothing says what the answer must be.
+    """
 
     name: str
     hook: str
@@ -65,29 +67,29 @@ class Captured:
     in_process_only: bool = False
 
     def request(self, templates: Mapping[str, str], today: datetime | None = None) -> dict[str, Any]:
-        """The body as it was sent, whatever the templates; its dates moved with ``now`` to ``today``."""
+        """The body as it was sent, whatever the templates are; its dates are moved with ``now`` to ``today``."""
         return dict(self.body) if today is None else moved(dict(self.body), (today.date() - self.now.date()).days)
 
     def expected(self, today: datetime) -> Any:
-        """The same on any day: captured requests are not expected to say dates."""
+        """What is expected, on whatever day: answers to captured requests are not expected to say dates."""
         return self.expect
 
 
 def at(case: Case, now: datetime) -> Case:
-    """The case fired at another time, its dates left as they are."""
+    """The case to be fired at another time, with the dates in it as they are."""
     if isinstance(case, Scenario | Captured):
         return replace(case, now=now)
     return case
 
 
 def read_cases(fixtures: Path, paths: Iterable[Path], now: datetime | None = None) -> Iterator[Case]:
-    """The cases of files and folders; all scenarios of ``fixtures`` if none are given.
+    """The cases of files and folders; all scenarios of ``fixtures`` if no paths are given.
 
     YAML files are stories of scenarios, JSON files captured requests or recordings. ``now`` is the time of captured
     requests that do not say one; without it that is the present.
 
     Raises:
-        ValueError: a file holds neither, or a folder nothing at all.
+        ValueError: a file holds neither, or there is no such file in a folder.
     """
     paths = list(paths)
     if not paths:
@@ -115,23 +117,24 @@ def _is_case(path: Path) -> bool:
 def _captured(file: Path, now: datetime) -> Captured | None:
     """The request in a file; ``None`` if it is JSON of another kind, such as captured feedback."""
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
-    if not isinstance(held, dict):
+    if not isinstance(content, dict):
         return None
-    told = _told(file)
-    body = held.get("request", held)
+    expected = _expected_beside(file)
+    body = content.get("request", content)
+    is_recording = body is not content
     hook = body.get("hook") if isinstance(body, dict) else None
     if not isinstance(hook, str):
         return None
     try:
-        moment = datetime.fromisoformat(held["now"]) if body is not held else told.get("now", now)
+        moment = datetime.fromisoformat(content["now"]) if is_recording else expected.get("now", now)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (KeyError, TypeError, ValueError):
         raise ValueError(f"{file}: a recording must say the time it was made at, as now") from None
-    client = told.get("clients", {}).get(file.parent.name, {})
-    profile = (held if body is not held else client).get("profile", "2.0")
+    client = expected.get("clients", {}).get(file.parent.name, {})
+    profile = (content if is_recording else client).get("profile", "2.0")
     if profile not in NAMES:
         raise ValueError(f"{file}: its profile is none of {', '.join(NAMES)}")
     return Captured(
@@ -145,12 +148,13 @@ def _captured(file: Path, now: datetime) -> Captured | None:
     )
 
 
-def _told(file: Path) -> Mapping[str, Any]:
+def _expected_beside(file: Path) -> Mapping[str, Any]:
+    """What ``expected.yaml`` in the folder above that of ``file`` holds; nothing if there is none."""
     beside = file.resolve().parent.parent / EXPECTED
     if not beside.is_file():
         return {}
     try:
-        told = yaml.safe_load(beside.read_text(encoding="utf-8"))
+        expected = yaml.safe_load(beside.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{beside}: {error}") from None
-    return told if isinstance(told, dict) else {}
+    return expected if isinstance(expected, dict) else {}

@@ -1,4 +1,4 @@
-"""What was expected against what came: differences in words. Imports nothing of ours."""
+"""How an answer differs from the expected one, in words."""
 
 from __future__ import annotations
 
@@ -7,47 +7,48 @@ from typing import Any
 
 
 def differences(expect: Any, status: int, body: Mapping[str, Any]) -> list[str]:
-    """Every way in which an answer is not the expected one; an empty list if it is, or if nothing is expected.
+    """Every difference between an answer and the expected one; none if nothing is expected (``None``).
 
-    ``expect`` is a list of cards as scenarios write them; ``{status, names}`` for an error that names something;
-    ``{cards, offers}`` for captured requests: topics and indicators, and the types of all actions, if given.
+    ``expect`` is a list of cards as scenarios write them; or ``{status, names}``, an error and texts that it must hold;
+    or ``{cards, offers}`` for captured requests: topics and indicators of the cards and, if given, the types of all
+    actions.
     """
     if expect is None:
         return []
     if isinstance(expect, dict) and "cards" in expect:
-        return _told_differences(expect, status, body)
+        return _captured_differences(expect, status, body)
     if isinstance(expect, dict):
-        found = [] if status == expect["status"] else [f"expected status {expect['status']}, got {status}"]
-        said = str(body)
-        return found + [f"the error does not name {name!r}" for name in expect.get("names", []) if name not in said]
+        wrong = [] if status == expect["status"] else [f"expected status {expect['status']}, got {status}"]
+        text = str(body)
+        return wrong + [f"the error does not name {name!r}" for name in expect.get("names", []) if name not in text]
     if status != 200 or "cards" not in body:
-        return [f"expected cards, got status {status}: {_said(body)}"]
+        return [f"expected cards, got status {status}: {_words_of(body)}"]
     cards = body["cards"]
-    found = _topics([card["topic"] for card in expect], [card["source"]["topic"]["code"] for card in cards])
-    if found:
-        return found
+    wrong = _topics([card["topic"] for card in expect], [card["source"]["topic"]["code"] for card in cards])
+    if wrong:
+        return wrong
     for wanted, card in zip(expect, cards, strict=True):
-        found += _card_differences(wanted, card)
-    return found
+        wrong += _card_differences(wanted, card)
+    return wrong
 
 
 def without_offers(expect: Any) -> Any:
-    """The same, whatever kind of client it is that asks."""
+    """``expect`` without the actions, which depend on the client's profile."""
     if isinstance(expect, dict):
         return {key: value for key, value in expect.items() if key != "offers"}
     return expect
 
 
-def _told_differences(expect: Mapping[str, Any], status: int, body: Mapping[str, Any]) -> list[str]:
+def _captured_differences(expect: Mapping[str, Any], status: int, body: Mapping[str, Any]) -> list[str]:
     if status != 200 or "cards" not in body:
-        return [f"expected cards, got status {status}: {_said(body)}"]
+        return [f"expected cards, got status {status}: {_words_of(body)}"]
     wanted = [(card["topic"], card["indicator"]) for card in expect["cards"]]
     got = [(card["source"]["topic"]["code"], card["indicator"]) for card in body["cards"]]
-    found = [] if wanted == got else [f"expected {_list(wanted)}, got {_list(got)}"]
+    wrong = [] if wanted == got else [f"expected {_list(wanted)}, got {_list(got)}"]
     offers = [a["type"] for card in body["cards"] for s in card.get("suggestions", []) for a in s["actions"]]
     if offers != expect.get("offers", offers):
-        found.append(f"expected the actions {', '.join(expect['offers'])}, got {', '.join(offers) or 'none'}")
-    return found
+        wrong.append(f"expected the actions {', '.join(expect['offers'])}, got {', '.join(offers) or 'none'}")
+    return wrong
 
 
 def _list(cards: Sequence[tuple[str, str]]) -> str:
@@ -64,25 +65,26 @@ def _topics(wanted: Sequence[str], got: Sequence[str]) -> list[str]:
 
 def _card_differences(wanted: Mapping[str, Any], card: Mapping[str, Any]) -> list[str]:
     topic = wanted["topic"]
-    found = []
+    wrong = []
     if card["indicator"] != wanted["indicator"]:
-        found.append(f"{topic}: expected {wanted['indicator']}, got {card['indicator']}")
+        wrong.append(f"{topic}: expected {wanted['indicator']}, got {card['indicator']}")
     labels = [suggestion["label"] for suggestion in card.get("suggestions", [])]
     if labels != wanted.get("suggestions", []):
-        found.append(f"{topic}: expected suggestions {wanted.get('suggestions', [])}, got {labels}")
+        wrong.append(f"{topic}: expected suggestions {wanted.get('suggestions', [])}, got {labels}")
     recommended = [s["label"] for s in card.get("suggestions", []) if s.get("isRecommended")]
     if recommended != wanted.get("recommended", []):
-        found.append(f"{topic}: expected {wanted.get('recommended', [])} recommended, got {recommended}")
+        wrong.append(f"{topic}: expected {wanted.get('recommended', [])} recommended, got {recommended}")
     selection = card.get("selectionBehavior", "at-most-one")
     if selection != wanted.get("selection", "at-most-one"):
-        found.append(f"{topic}: expected selection {wanted.get('selection', 'at-most-one')}, got {selection}")
+        wrong.append(f"{topic}: expected selection {wanted.get('selection', 'at-most-one')}, got {selection}")
     text = f"{card['summary']}\n{card['detail']}"
-    found += [f"{topic}: does not say {said!r}" for said in wanted.get("says", []) if said not in text]
-    found += [f"{topic}: says {said!r}" for said in wanted.get("says-not", []) if said in text]
-    return found
+    wrong += [f"{topic}: does not say {words!r}" for words in wanted.get("says", []) if words not in text]
+    wrong += [f"{topic}: says {words!r}" for words in wanted.get("says-not", []) if words in text]
+    return wrong
 
 
-def _said(body: Mapping[str, Any]) -> str:
+def _words_of(body: Mapping[str, Any]) -> str:
+    """What an OperationOutcome says; ``""`` if the body is something else."""
     issues = body.get("issue")
     issue = issues[0] if isinstance(issues, list) and issues and isinstance(issues[0], dict) else {}
     return str(issue.get("diagnostics") or issue.get("details", {}).get("text", ""))

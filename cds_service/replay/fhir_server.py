@@ -1,7 +1,4 @@
-"""A FHIR server that holds the record of one patient at a time, for replays that prefetch nothing.
-
-Imports nothing of ours.
-"""
+"""A FHIR server that holds the record of one patient at a time, for replays that prefetch nothing."""
 
 from __future__ import annotations
 
@@ -17,15 +14,17 @@ _FHIR = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+js
 
 
 class LoadedServer:
-    """The server at ``base``; what is loaded onto it is taken away again before the next record and by ``close``."""
+    """The server at ``base``. What is loaded onto it is deleted before the next record is loaded, and by ``close``."""
 
     def __init__(self, base: str) -> None:
         self.base = base.rstrip("/")
         self._session = requests.Session()
-        self._there: list[str] = []
+        self._loaded: list[str] = []
 
     def load(self, record: Sequence[Mapping[str, Any]]) -> str:
-        """Puts every resource of a record; ``Type/id: status`` of the first that is refused, ``""`` if none is.
+        """Puts every resource of a record onto the server.
+
+        Returns ``Type/id: status`` of the first resource that the server refuses, ``""`` if it takes all.
 
         Raises:
             requests.RequestException: the server does not answer.
@@ -38,14 +37,14 @@ class LoadedServer:
             )
             if not answer.ok:
                 return f"{name}: {answer.status_code}"
-            self._there.append(name)
+            self._loaded.append(name)
         return ""
 
     def close(self) -> None:
-        """Takes away what was put.
+        """Deletes what was put onto the server.
 
         Raises:
             requests.RequestException: the server does not answer.
         """
-        while self._there:
-            self._session.delete(f"{self.base}/{self._there.pop()}", timeout=_TIMEOUT_SECONDS)
+        while self._loaded:
+            self._session.delete(f"{self.base}/{self._loaded.pop()}", timeout=_TIMEOUT_SECONDS)

@@ -1,7 +1,4 @@
-"""Cases fired, in process, at a live service, or through a FHIR server.
-
-Imports this room, evaluate and the FHIR client.
-"""
+"""Fires cases: in process, at a live service, or through a FHIR server that the patient is loaded onto."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from cds_service.content.model import Pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
-from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
@@ -30,14 +27,15 @@ from cds_service.vocabulary.json_text import encode
 
 _TIMEOUT_SECONDS = 10.0
 DEFAULT_NOW = datetime.fromisoformat(SCENARIOS_NOW)
-_FETCH = Limits(seconds=10)  # what is asked is whether the cards are right, not whether the server is quick
+_FETCH = FetchLimits(seconds=10)  # a replay shows whether the cards are right, not whether the server is quick
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One case fired. ``skipped`` says why it was not; ``is_expected`` whether there was anything to compare with.
+class ReplayResult:
+    """What became of one case: ``differences`` from what was expected. ``is_expected`` is false if none was expected.
 
-    ``request`` is what was sent at ``now``, ``cards`` what came, ``fault`` the words of an answer that was none.
+    ``request`` is what was sent at ``now``, ``cards`` what came back, ``fault`` status and words of an answer that was
+    not cards, ``skipped`` why the case was not fired, ``why`` the case's own reason to exist.
     """
 
     name: str
@@ -52,43 +50,43 @@ class Result:
     profile: str = "2.0"
 
 
-Fire = Callable[[Case], Result]
+Fire = Callable[[Case], ReplayResult]
 
 
 def in_process(prepared: Prepared, server: LoadedServer | None = None) -> Fire:
-    """Fires cases at the function that the web application calls, at the case's own ``now``.
+    """What fires a case at the function that the web application calls, at the case's own ``now``.
 
-    With ``server`` nothing is prefetched: each scenario's patient is loaded onto it and read from there.
+    With ``server`` nothing is prefetched: the patient of each scenario is loaded onto it and read from there.
     """
-    asked = {service.id: templates_of(prepared.pack, service) for service in prepared.pack.services.values()}
+    templates = {service.id: templates_of(prepared.pack, service) for service in prepared.pack.services.values()}
     allowed = AllowedServers.of([], open_bases=[server.base] if server else [])
     fhir = FhirClient(_FETCH)
 
-    def fire(case: Case) -> Result:
+    def fire(case: Case) -> ReplayResult:
         service = prepared.pack.service_for(case.hook)
         if service is None:
-            return Result(case.name, [f"no service answers {case.hook}"])
-        request = case.request(asked[service.id])
+            return ReplayResult(case.name, [f"no service answers {case.hook}"])
+        request = case.request(templates[service.id])
         if server is not None:
             skipped = _load(server, case, request, None)
             if skipped:
-                return Result(case.name, [], skipped=skipped)
+                return ReplayResult(case.name, [], skipped=skipped)
         try:
             profile = profile_of(case, prepared.pack)
             fetch = fhir.within_budget(allowed) if server else None
             answer = evaluate(prepared, service, encode(request), case.now, profile, fetch)
-            status, said = 200, json.loads(encode(answer.body))
+            status, body = 200, json.loads(encode(answer.body))
         except Fault as fault:
-            status, said = fault.status, fault.outcome()
-        return _result(case, request, case.now, case.expected(case.now), status, said)
+            status, body = fault.status, fault.outcome()
+        return _result(case, request, case.now, case.expected(case.now), status, body)
 
     return fire
 
 
 def against(url: str, now: datetime | None = None, server: LoadedServer | None = None) -> Fire:
-    """Fires cases at a live service, moved to today, asking discovery what to prefetch.
+    """What fires a case, moved to today or to ``now``, at a live service; discovery says what to prefetch.
 
-    With ``server`` nothing is prefetched: each scenario's patient is loaded onto it, and the service is told of it.
+    With ``server`` nothing is prefetched: the patient of each scenario is loaded onto it, and requests name it.
 
     Raises:
         requests.RequestException: discovery cannot be read.
@@ -100,46 +98,49 @@ def against(url: str, now: datetime | None = None, server: LoadedServer | None =
     services = {service["hook"]: service for service in reply.json()["services"]}
     today = now or datetime.now(UTC)
 
-    def fire(case: Case) -> Result:
+    def fire(case: Case) -> ReplayResult:
         if case.in_process_only:
-            return Result(case.name, [], skipped="calendar-sensitive, in process only")
+            return ReplayResult(case.name, [], skipped="calendar-sensitive, in process only")
         service = services.get(case.hook)
         if service is None:
-            return Result(case.name, [f"the service does not answer {case.hook}"])
+            return ReplayResult(case.name, [f"the service does not answer {case.hook}"])
         request = case.request(service.get("prefetch", {}), today)
         if server is not None:
             skipped = _load(server, case, request, today)
             if skipped:
-                return Result(case.name, [], skipped=skipped)
+                return ReplayResult(case.name, [], skipped=skipped)
         answer = session.post(
             f"{base}/{service['id']}",
             data=encode(request),
             headers={"Content-Type": "application/json"},
             timeout=_TIMEOUT_SECONDS,
         )
-        expect = without_offers(case.expected(today))  # who we are to the service is not for us to say
+        expect = without_offers(case.expected(today))  # the service decides which profile this client has
         return _result(case, request, today, expect, answer.status_code, _body(answer))
 
     return fire
 
 
 def profile_of(case: Case, pack: Pack) -> Profile:
-    """How the client of a case is answered; its one item, if any, stands for all that the content orders."""
+    """The profile of the client that sent a case; its preference item, if any, stands for every order template."""
     items = dict.fromkeys(pack.templates, case.preference_item) if case.preference_item else {}
     return Profile(case.profile, items)
 
 
 def _body(answer: requests.Response) -> dict[str, Any]:
-    """The JSON object of an answer; an empty one if something in between gave another."""
+    """The JSON object of an answer; an empty one if it is not an answer of a CDS service, but of a proxy perhaps."""
     try:
-        said = answer.json()
+        body = answer.json()
     except requests.JSONDecodeError:
         return {}
-    return said if isinstance(said, dict) and isinstance(said.get("cards", []), list) else {}
+    return body if isinstance(body, dict) and isinstance(body.get("cards", []), list) else {}
 
 
 def _load(server: LoadedServer, case: Case, request: dict[str, Any], today: datetime | None) -> str:
-    """Puts the patient of a scenario onto the server instead of into the request; else why that cannot be."""
+    """Puts the patient of a scenario onto the server instead of into ``request``.
+
+    Returns why the case cannot be fired like that, ``""`` if it can.
+    """
     if not isinstance(case, Scenario):
         return "a captured request has no record to load"
     if case.without or case.prefetch:
@@ -153,17 +154,17 @@ def _load(server: LoadedServer, case: Case, request: dict[str, Any], today: date
 
 
 def _result(
-    case: Case, request: Mapping[str, Any], now: datetime, expect: Any, status: int, said: Mapping[str, Any]
-) -> Result:
-    issues = said.get("issue") if status != 200 else None
+    case: Case, request: Mapping[str, Any], now: datetime, expect: Any, status: int, body: Mapping[str, Any]
+) -> ReplayResult:
+    issues = body.get("issue") if status != 200 else None
     issue = issues[0] if isinstance(issues, list) and issues and isinstance(issues[0], dict) else {}
     words = issue.get("diagnostics") or issue.get("details", {}).get("text", "")
-    return Result(
+    return ReplayResult(
         case.name,
-        differences(expect, status, said),
-        said.get("cards", []),
+        differences(expect, status, body),
+        body.get("cards", []),
         why=case.why,
-        fault=f"{status}: {words or 'not an answer of a CDS service'}" if status != 200 or "cards" not in said else "",
+        fault=f"{status}: {words or 'not an answer of a CDS service'}" if status != 200 or "cards" not in body else "",
         is_expected=expect is not None,
         now=now,
         request=request,

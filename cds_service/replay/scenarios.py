@@ -1,8 +1,7 @@
-"""Scenarios: a patient, drafts and the cards expected, as stories in ``fixtures/scenarios``.
+"""Scenarios: a patient, drafts and the cards expected, written as stories in ``fixtures/scenarios``.
 
 A scenario becomes a real hook request: the patient's resources answer the prefetch templates of discovery. Dates are
-as of the scenario's ``now``; against a live service the whole patient is moved to today (Z17). Imports nothing but
-the declarations it is given.
+as of the scenario's ``now``; for a live service all dates of the patient are moved to today (Z17).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import yaml
 
-# What is shown to those who have not chosen. Its patient is far from every edge, so that it outlives a moved threshold.
+# The scenario for those who have not chosen one. Its patient is far from every threshold, so that one may be moved.
 SAMPLE = "platelets-and-im/sample"
 DEFAULT_NOW = "2026-11-23T12:00:00Z"
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
@@ -29,7 +28,12 @@ _DATE = re.compile(r"^\d{4}-\d\d-\d\d(T\S*)?$")
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One case of one story. ``expect`` is a list of cards, or ``{status, names}`` for an error."""
+    """One case of one story. ``name`` is ``story/case``, ``path`` the story's file.
+
+    ``resources`` are the patient's; ``without`` names prefetch keys that are left out (``all`` for every key), and
+    ``prefetch`` holds answers to keys that are not those of the resources. ``expect`` is a list of cards, or
+    ``{status, names}`` for an error.
+    """
 
     name: str
     path: Path
@@ -49,12 +53,15 @@ class Scenario:
     preference_item: Mapping[str, str] = field(default_factory=dict)
 
     def record(self, today: datetime | None = None) -> list[Mapping[str, Any]]:
-        """The resources of the patient; moved to ``today`` if given."""
+        """The resources of the patient; their dates are moved to ``today`` if that is given."""
         resources: list[Mapping[str, Any]] = list(self.resources)
         return resources if today is None else moved(resources, (today.date() - self.now.date()).days)
 
     def request(self, templates: Mapping[str, str], today: datetime | None = None) -> dict[str, Any]:
-        """The hook request a client would send, its prefetch found by ``templates``; moved to ``today`` if given."""
+        """The hook request that a client would send, with a prefetch for each of ``templates``.
+
+        Its dates are moved to ``today`` if that is given.
+        """
         resources, drafts = self.record(today), list(self.drafts)
         if today is not None:
             drafts = moved(drafts, (today.date() - self.now.date()).days)
@@ -78,12 +85,12 @@ class Scenario:
         }
 
     def expected(self, today: datetime) -> Any:
-        """What is expected of the scenario moved to ``today``: the dates that cards say move with the patient."""
+        """What is expected of the scenario moved to ``today``: dates in the words of cards move with the patient."""
         days = (today.date() - self.now.date()).days
         if not days or not isinstance(self.expect, list):
             return self.expect
         return [
-            {**card, **{key: [_moved_words(said, days) for said in card.get(key, [])] for key in ("says", "says-not")}}
+            {**card, **{key: [_moved_words(text, days) for text in card.get(key, [])] for key in ("says", "says-not")}}
             for card in self.expect
         ]
 
@@ -95,7 +102,7 @@ def _moved_words(text: str, days: int) -> str:
 def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scenario]:
     """The scenarios of the given files or folders; of all of ``fixtures/scenarios`` if none are given.
 
-    Patients and drafts are those beside the folder that a file stands in, else those of ``fixtures``.
+    Patients and drafts are read from folders beside that of the file, if they are there, otherwise from ``fixtures``.
 
     Raises:
         ValueError: a file holds no scenarios, or names a patient or draft that is not there.
@@ -162,13 +169,15 @@ def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mappin
 
 
 def search(template: str, resources: Sequence[Mapping[str, Any]]) -> Any:
-    """What a FHIR server would answer to a prefetch template: a read, or a search by code and status."""
+    """What a FHIR server with these resources would answer to a prefetch template: a read, or a search by code and
+    status.
+    """
     kind, _, query = template.partition("?")
     if not query:
         kind = kind.partition("/")[0]
         return next((r for r in resources if r["resourceType"] == kind), None)
     parameters = {key: set(",".join(values).split(",")) for key, values in parse_qs(query).items()}
-    found = [
+    matching = [
         resource
         for resource in resources
         if resource["resourceType"] == kind
@@ -178,8 +187,8 @@ def search(template: str, resources: Sequence[Mapping[str, Any]]) -> Any:
     return {
         "resourceType": "Bundle",
         "type": "searchset",
-        "total": len(found),
-        **({"entry": [{"resource": resource, "search": {"mode": "match"}} for resource in found]} if found else {}),
+        "total": len(matching),
+        **({"entry": [{"resource": r, "search": {"mode": "match"}} for r in matching]} if matching else {}),
     }
 
 
@@ -188,7 +197,7 @@ def _codes(resource: Mapping[str, Any]) -> list[str]:
 
 
 def merged(base: Any, change: Any) -> Any:
-    """``base`` with ``change`` laid over it: objects member by member, ``None`` takes a member away."""
+    """``base`` with ``change`` laid over it: objects member by member, and ``None`` removes a member."""
     if not isinstance(base, dict) or not isinstance(change, dict):
         return copy.deepcopy(change)
     result = dict(base)
@@ -201,7 +210,7 @@ def merged(base: Any, change: Any) -> Any:
 
 
 def dated(tree: Any, now: datetime) -> Any:
-    """Offsets such as ``P-3D`` and ``P-3DT08:00:00Z`` as the dates they mean at ``now``."""
+    """``tree`` with offsets such as ``P-3D`` and ``P-3DT08:00:00Z`` replaced by the dates that they mean at ``now``."""
     if isinstance(tree, dict):
         return {key: dated(value, now) for key, value in tree.items()}
     if isinstance(tree, list):
@@ -213,7 +222,7 @@ def dated(tree: Any, now: datetime) -> Any:
 
 
 def moved(tree: Any, days: int) -> Any:
-    """Every date in a FHIR tree moved by whole days, so that ages and intervals stay as they are."""
+    """A FHIR tree with every date moved by whole days, so that ages and intervals stay as they are."""
     if isinstance(tree, dict):
         return {key: moved(value, days) for key, value in tree.items()}
     if isinstance(tree, list):

@@ -1,6 +1,6 @@
-"""Which rules carry out a statement or a settlement, and which scenarios show it. Imports this room and evaluate.
+"""Which rules carry out a statement or a settlement of the source, and which scenarios show it.
 
-The table that ``cards/README.md`` carries is made here, so that it cannot say what does not hold.
+The table in ``cards/README.md`` is made here from the content and the scenarios, so that it cannot go out of date.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ _BEGIN, _END = "<!-- statements: made by cds-service export statements -->", "<!
 
 
 @dataclass(frozen=True, slots=True)
-class Covered:
-    """One statement or settlement: ``rules`` as ``decision.Rule``, the scenarios in which one of them fired."""
+class StatementRow:
+    """One statement or settlement: its rules as ``decision.Rule``, and the scenarios in which one of them fired.
+
+    ``no_rule`` says why there is no rule where there is none.
+    """
 
     id: str
     text: str
@@ -30,8 +33,8 @@ class Covered:
     no_rule: str
 
 
-def coverage(prepared: Prepared, scenarios: Iterable[Scenario]) -> list[Covered]:
-    """Every statement, then every settlement, in the order of ``sources.yaml``."""
+def statement_rows(prepared: Prepared, scenarios: Iterable[Scenario]) -> list[StatementRow]:
+    """A row for every statement, then for every settlement, in the order of ``sources.yaml``."""
     pack = prepared.pack
     shown_by: dict[str, list[Scenario]] = {}
     for scenario in scenarios:
@@ -43,19 +46,19 @@ def coverage(prepared: Prepared, scenarios: Iterable[Scenario]) -> list[Covered]
         if decision.status in ("active", "shadow")
         for rule in decision.rules
     ]
-    covered = []
+    rows = []
     entries = [(s.id, s.quote, s.no_rule) for s in pack.statements.values()]
     entries += [(s.id, s.settlement, s.no_rule) for s in pack.settlements.values()]
     for name, text, no_rule in entries:
         rules = tuple(rule for rule, cites in live if name in cites)
-        found = {scenario.name: scenario for rule in rules for scenario in shown_by.get(rule, ())}
-        told = sorted(found.values(), key=lambda s: name not in s.statements)  # stories about it come first
-        covered.append(Covered(name, text, rules, tuple(s.name for s in told), no_rule))
-    return covered
+        showing = {scenario.name: scenario for rule in rules for scenario in shown_by.get(rule, ())}
+        in_order = sorted(showing.values(), key=lambda s: name not in s.statements)  # those about the statement first
+        rows.append(StatementRow(name, text, rules, tuple(s.name for s in in_order), no_rule))
+    return rows
 
 
 def rules_fired(prepared: Prepared, scenario: Scenario) -> set[str]:
-    """Every rule that fires in a scenario, silent ones and definitions too, as ``decision.Rule``."""
+    """Every rule that fires in a scenario as ``decision.Rule``; silent rules and those of definitions too."""
     service = prepared.pack.service_for(scenario.hook)
     if service is None:
         return set()
@@ -64,26 +67,31 @@ def rules_fired(prepared: Prepared, scenario: Scenario) -> set[str]:
         answer = evaluate(prepared, service, body, scenario.now)
     except Fault:
         return set()
-    return {f"{name}.{rule.id}" for one in answer.judged for name, rules in one.decided.fired.items() for rule in rules}
+    return {
+        f"{name}.{rule.id}"
+        for judged in answer.judged
+        for name, rules in judged.decided.fired.items()
+        for rule in rules
+    }
 
 
-def as_table(covered: Sequence[Covered]) -> str:
-    """The Markdown table: statement, rules, and a few of the scenarios with the number of all."""
+def as_table(rows: Sequence[StatementRow]) -> str:
+    """The rows as a Markdown table: statement, rules, and a few of the scenarios with the number of the others."""
     lines = ["| id | what it says | rules | scenarios |", "|---|---|---|---|"]
-    for entry in covered:
-        rules = ", ".join(f"`{rule}`" for rule in entry.rules) or f"none: {entry.no_rule}"
-        shown = ", ".join(f"`{name}`" for name in entry.scenarios[:_SHOWN])
-        more = len(entry.scenarios) - _SHOWN
+    for row in rows:
+        rules = ", ".join(f"`{rule}`" for rule in row.rules) or f"none: {row.no_rule}"
+        shown = ", ".join(f"`{name}`" for name in row.scenarios[:_SHOWN])
+        more = len(row.scenarios) - _SHOWN
         shown += f" and {more} more" if more > 0 else ""
-        lines.append(f"| {entry.id} | {entry.text.replace('|', '/')} | {rules} | {shown or '-'} |")
+        lines.append(f"| {row.id} | {row.text.replace('|', '/')} | {rules} | {shown or '-'} |")
     return "\n".join(lines)
 
 
 def written_into(page: str, table: str) -> str:
-    """``page`` with the table between its marks.
+    """``page`` with ``table`` between the two marks in it, in place of what stood there.
 
     Raises:
-        ValueError: the page has no marks.
+        ValueError: a mark is missing.
     """
     before, begin, rest = page.partition(_BEGIN)
     _, end, after = rest.partition(_END)

@@ -1,4 +1,4 @@
-"""Whose card a uuid or a topic is: decision, rule and content version. Joins protocol, content and store."""
+"""Which rule a card came from: decision, rule and version of the decision, found by its uuid or its topic."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Attribution:
 
     @classmethod
     def of(cls, pack: Pack) -> Attribution:
+        """The origins that the lock and the decisions of ``pack`` give."""
         present = {
             decision.id + rule.id: (decision.id, rule.id, decision.version)
             for decision in pack.decisions.values()
@@ -41,7 +42,11 @@ class Attribution:
         )
 
     def origin(self, uuid: str, keys: Iterable[bytes]) -> Origin:
-        """What a uuid came from; nothing if no key of ours made it. A number of other content keeps its number."""
+        """The rule whose card or suggestion has this uuid.
+
+        It is an empty ``Origin`` if the uuid was made with none of ``keys``, and one with only its number if the number
+        belongs to other content.
+        """
         for key in keys:
             number = read_uuid(key, uuid)
             if number is not None:
@@ -49,26 +54,26 @@ class Attribution:
         return Origin()
 
     def entries(
-        self, said: Sequence[Feedback], keys: Sequence[bytes], service: str, client: str, now: datetime
+        self, feedback: Sequence[Feedback], keys: Sequence[bytes], service: str, client: str, now: datetime
     ) -> list[Entry]:
-        """Feedback sent to ``service`` by ``client``, received ``now``, as it is stored."""
+        """Feedback sent to ``service`` by ``client`` and received ``now``, as the store keeps it."""
         return [
             Entry(
                 received_at=now,
                 service=service,
                 client=client,
-                card=one.card,
-                outcome=one.outcome,
-                outcome_at=one.at,
-                origin=self.origin(one.card, keys),
-                reason_system=one.reason[0],
-                reason_code=one.reason[1],
-                reason_display=one.reason[2],
-                comment=one.comment,
-                raw=one.raw,
-                suggestions={uuid: self.origin(uuid, keys) for uuid in one.suggestions},
+                card=item.card,
+                outcome=item.outcome,
+                outcome_at=item.at,
+                origin=self.origin(item.card, keys),
+                reason_system=item.reason[0],
+                reason_code=item.reason[1],
+                reason_display=item.reason[2],
+                comment=item.comment,
+                raw=item.raw,
+                suggestions={uuid: self.origin(uuid, keys) for uuid in item.suggestions},
             )
-            for one in said
+            for item in feedback
         ]
 
     def shown(self, cards: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str, str, str]]:

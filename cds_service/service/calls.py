@@ -1,4 +1,4 @@
-"""What is noted of each call of a service: a count, a line of the log, a line of the audit. Joins them to Flask."""
+"""What is noted of each call of a service: a count, a line of the log, a line of the audit."""
 
 from __future__ import annotations
 
@@ -12,78 +12,84 @@ from flask import Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from cds_service.judge.evaluate import Answer
-from cds_service.service.logs import Tell, request_id_of
-from cds_service.service.metrics import Counts
+from cds_service.service.logs import CallLog, request_id_of
+from cds_service.service.metrics import Metrics
 
 _log = logging.getLogger("cds_service")
 
 
 @dataclass(slots=True)
-class _Noted:
-    """One call so far; a single object, because each look at Flask's ``g`` goes through a proxy."""
+class _Notes:
+    """What is known of the present call. It is one object, because each look at Flask's ``g`` goes through a proxy.
+
+    ``outcome`` goes to log and audit, ``people`` (ids of patient and user) to the audit alone. ``began`` is a reading
+    of ``time.perf_counter``, in seconds.
+    """
 
     began: float
     request_id: str
-    said: dict[str, Any] = field(default_factory=dict)
-    about: dict[str, str] = field(default_factory=dict)
+    outcome: dict[str, Any] = field(default_factory=dict)
+    people: dict[str, str] = field(default_factory=dict)
 
 
 class Calls:
-    """``log`` and ``audit`` are told of every call of one of ``services``, refused ones too; ``counts`` of answers."""
+    """Notes every call of one of ``services``, refused ones too, in ``metrics``, ``log`` and ``audit``."""
 
-    def __init__(self, services: Collection[str], counts: Counts, log: Tell, audit: Tell) -> None:
-        self._services, self._counts, self._log, self._audit = services, counts, log, audit
+    def __init__(self, services: Collection[str], metrics: Metrics, log: CallLog, audit: CallLog) -> None:
+        self._services, self._metrics, self._log, self._audit = services, metrics, log, audit
 
     def begin(self) -> None:
-        """Before a request: it has an id, which stands in every line that is written on its way."""
-        noted = g.noted = _Noted(time.perf_counter(), request_id_of(request.headers.get("X-Request-ID")))
+        """Before a request: gives it an id, which stands in every line that is logged on its way."""
+        notes = g.notes = _Notes(time.perf_counter(), request_id_of(request.headers.get("X-Request-ID")))
         clear_contextvars()
-        bind_contextvars(request_id=noted.request_id)
+        bind_contextvars(request_id=notes.request_id)
 
-    def failed(self, error: Exception) -> None:
-        """A defect of ours: the log names where, never what the patient's data were (ERR-04)."""
+    def count_defect(self, error: Exception) -> None:
+        """Counts a defect of this software and logs where it is, never its words: they may hold data of a patient
+        (ERR-04).
+        """
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
         _log.error("defect %s at %s", type(error).__name__, where)
-        self._counts.defect()
+        self._metrics.count_defect()
 
     def answered(self, answer: Answer, version: str) -> None:
-        """A hook was answered by the content of this version."""
+        """Notes that a hook was answered by the content of this version."""
         for defect in answer.defects:
-            self.failed(defect.error)
+            self.count_defect(defect.error)
         cards = answer.body["cards"]
-        noted = g.noted
-        noted.said = {"content": version, "cards": [card["source"]["topic"]["code"] for card in cards]}
-        noted.about = {"patient": answer.request.patient_id, "user": answer.request.user_id}
+        notes = g.notes
+        notes.outcome = {"content": version, "cards": [card["source"]["topic"]["code"] for card in cards]}
+        notes.people = {"patient": answer.request.patient_id, "user": answer.request.user_id}
 
     def stored(self, entries: int) -> None:
-        """Feedback was stored."""
-        g.noted.said = {"feedback": entries}
+        """Notes that feedback was stored: the number of its entries."""
+        g.notes.outcome = {"feedback": entries}
 
     def end(self, response: Response) -> Response:
-        """After a request, whatever became of it."""
-        noted = g.noted
-        response.headers["X-Request-ID"] = noted.request_id
+        """After a request, whatever became of it: counts and logs it, and gives the response the request's id."""
+        notes = g.notes
+        response.headers["X-Request-ID"] = notes.request_id
         service = str((request.view_args or {}).get("service_id"))
-        if service not in self._services:  # an id that nobody has is not repeated
+        if service not in self._services:  # a caller's own text is never logged
             return response
-        seconds = time.perf_counter() - noted.began
+        seconds = time.perf_counter() - notes.began
         is_hook = request.endpoint == "call_service"
         if is_hook:
-            self._counts.call(service, response.status_code, seconds)
+            self._metrics.count_call(service, response.status_code, seconds)
         elif request.method == "POST":
-            self._counts.feedback(service, response.status_code)
+            self._metrics.count_feedback(service, response.status_code)
         call = {
-            "request_id": noted.request_id,
+            "request_id": notes.request_id,
             "service": service,
             "asked": "hook" if is_hook else "feedback",
             "client": g.client.name,
             "status": response.status_code,
             "seconds": round(seconds, 6),
-            **noted.said,
+            **notes.outcome,
         }
         self._log(call)
-        self._audit(call | noted.about)
+        self._audit(call | notes.people)
         return response

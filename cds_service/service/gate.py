@@ -1,6 +1,6 @@
-"""The gate of the services: who is let in, and which browsers may ask. Joins trust and the store to Flask.
+"""The gate of the services: which clients are let in, and which browsers may call from other pages.
 
-A call is judged before its body is read. What checks tokens is imported only where clients are configured.
+A caller is judged before the body is read. What checks tokens is imported only where clients are configured.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from flask import Response, g, request
 from cds_service.protocol.faults import Fault
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
-from cds_service.store.used_tokens import Replays as ReplaysInDatabase
+from cds_service.store.used_tokens import UsedTokensInDatabase
 from cds_service.trust.clients import Client, Clients, read_clients
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ _LONGEST_LOGGED = 120  # characters of a claim
 
 
 class Gate:
-    """Lets anybody in while no clients are configured (and ignores tokens, SEC-20), otherwise these only.
+    """Lets configured clients in; anybody, with any token or none, while no clients are configured (SEC-20).
 
-    ``refused`` is told the reason of every refusal, one of few fixed words.
+    ``on_refusal`` gets the reason of every refusal, one of few fixed words.
 
     Raises:
-        ClientsError: the file of clients cannot be used; with file and line.
+        ProblemsError: the file of clients cannot be used; with file and line.
     """
 
     def __init__(
@@ -40,20 +40,22 @@ class Gate:
         settings: Settings,
         services: Collection[str],
         templates: Collection[str],
-        refused: Callable[[str], None],
+        on_refusal: Callable[[str], None],
     ) -> None:
         self._open_discovery = settings.open_discovery
         self._anybody = Client(profile=settings.default_profile)
-        self._refused = refused
+        self._on_refusal = on_refusal
         self.clients, self._verifier = clients_of(settings, services, templates), None
         if self.clients is not None:
-            self._verifier = _verifier(settings, self.clients)
+            self._verifier = _verifier_of(settings, self.clients)
 
     def enter(self) -> None:
-        """Before a request: ``g.client`` is who calls. Paths and methods that do not exist are left to be refused.
+        """Before a request: finds out who calls, and puts it into ``g.client``.
+
+        Requests for paths or methods that do not exist pass, so that they get their 404 or 405.
 
         Raises:
-            Fault: 401 without a token that is in order, 403 for a service that is not for this client.
+            Fault: 401 without a token that is in order, 403 for a service that this client may not call.
         """
         g.client = self._anybody
         if self._verifier is None or request.routing_exception is not None or request.method == "OPTIONS":
@@ -69,14 +71,14 @@ class Gate:
         g.client = g.admission.client
         service = (request.view_args or {}).get("service_id")
         if service is not None and not g.client.may_call(service):
-            self._refused("service")
+            self._on_refusal("service")
             raise Fault(403, "forbidden", "this client may not call this service")
 
-    def use(self, body: bytes) -> None:
-        """When the body is read: a token serves one call and its retries (Z28).
+    def claim_token(self, body: bytes) -> None:
+        """Marks the token of this request as used for ``body``; a token serves one call and its retries (Z28).
 
         Raises:
-            Fault: 401, it was used for another; 503, that cannot be known now.
+            Fault: 401 if the token was used for another call, 503 if the database that knows is down.
         """
         if self._verifier is None or "admission" not in g:
             return
@@ -90,7 +92,7 @@ class Gate:
             raise Fault(503, "transient", "the caller cannot be checked now; call again later") from None
 
     def allow_browsers(self, response: Response) -> Response:
-        """CORS for browser clients, on services only, errors included (SEC-18, SEC-19, Z26)."""
+        """Adds the CORS headers for browser clients to responses of services, errors too (SEC-18, SEC-19, Z26)."""
         if not _is_service(request.path):
             return response
         if self.clients is None:
@@ -108,16 +110,16 @@ class Gate:
         return response
 
     def _refuse(self, error: Exception) -> None:
-        """The same answer whatever was wrong; the log says what, never with the token (SEC-16, ERR-04).
+        """Gives the same answer whatever was wrong; the log says what it was, without the token (SEC-16, ERR-04).
 
         Raises:
             Fault: 401, always.
         """
         reason, claims = getattr(error, "reason", ""), getattr(error, "claims", {})
-        self._refused(reason)
-        said = {name: claims[name] for name in ("iss", "tenant", "jti") if isinstance(claims.get(name), str)}
-        told = ", ".join(f"{name} {json.dumps(value[:_LONGEST_LOGGED])}" for name, value in said.items())
-        _log.warning("a call was refused: %s%s", reason, f" ({told})" if told else "")
+        self._on_refusal(reason)
+        names = [name for name in ("iss", "tenant", "jti") if isinstance(claims.get(name), str)]
+        quoted = ", ".join(f"{name} {json.dumps(claims[name][:_LONGEST_LOGGED])}" for name in names)
+        _log.warning("a call was refused: %s%s", reason, f" ({quoted})" if quoted else "")
         raise Fault(401, "login", "a valid token of a client that may call is needed")
 
 
@@ -125,7 +127,7 @@ def clients_of(settings: Settings, services: Collection[str], templates: Collect
     """The configured clients, ``None`` if there are none.
 
     Raises:
-        ClientsError: the file cannot be used; with file and line.
+        ProblemsError: the file cannot be used; with file and line.
     """
     if settings.clients is None:
         return None
@@ -134,19 +136,20 @@ def clients_of(settings: Settings, services: Collection[str], templates: Collect
     return clients
 
 
-def _verifier(settings: Settings, clients: Clients) -> Verifier:
-    from cds_service.trust.keysets import Limits
-    from cds_service.trust.replay_protection import Replays, ReplaysInMemory
-    from cds_service.trust.verifier import Rules, Verifier
+def _verifier_of(settings: Settings, clients: Clients) -> Verifier:
+    from cds_service.trust.keysets import KeySetLimits
+    from cds_service.trust.replay_protection import UsedTokens, UsedTokensInMemory
+    from cds_service.trust.verifier import TokenTimes, Verifier
 
-    replays: Replays | None = None
+    used_tokens: UsedTokens | None = None
     if settings.replay_protection:
-        replays = ReplaysInDatabase(settings.store) if settings.replay_store == "database" else ReplaysInMemory()
+        in_database = settings.replay_store == "database"
+        used_tokens = UsedTokensInDatabase(settings.store) if in_database else UsedTokensInMemory()
     return Verifier(
         clients,
-        replays=replays,
-        rules=Rules(settings.token_leeway_seconds, settings.token_life_seconds),
-        limits=Limits(fresh=settings.key_set_seconds),
+        used_tokens=used_tokens,
+        times=TokenTimes(settings.token_leeway_seconds, settings.token_life_seconds),
+        limits=KeySetLimits(fresh=settings.key_set_seconds),
         loopback=settings.loopback,
     )
 

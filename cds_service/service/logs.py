@@ -1,7 +1,6 @@
-"""What is written about each call: a line of the log, and of the audit if there is one. Never data of a patient.
+"""Log and audit: a line for each call, never with data of a patient.
 
-Imports settings only. The log goes to stderr, as JSON for machines or as text for a terminal; the audit is a file of
-JSON lines (SEC-21).
+The log goes to stderr, as JSON for machines or as text for a terminal; the audit is a file of JSON lines (SEC-21).
 """
 
 from __future__ import annotations
@@ -22,15 +21,16 @@ from structlog.typing import Processor
 
 from cds_service.settings import Settings
 
-Tell = Callable[[Mapping[str, Any]], None]
+CallLog = Callable[[Mapping[str, Any]], None]
+"""Takes what is known of one call when it has been answered, and writes it somewhere."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _HASH_HEX = 32  # characters: 128 bits
 _encode = msgspec.json.Encoder().encode
 
 
-def silent(call: Mapping[str, Any]) -> None:
-    """Nobody is told."""
+def discard(call: Mapping[str, Any]) -> None:
+    """Ignores the call: there is no log, or no audit."""
 
 
 def request_id_of(header: str | None) -> str:
@@ -38,10 +38,10 @@ def request_id_of(header: str | None) -> str:
     return header if header and _REQUEST_ID.fullmatch(header) else uuid4().hex
 
 
-def start_log(settings: Settings) -> Tell:
-    """Sends every log of this process to stderr in one form; what returns writes the line of one call.
+def start_log(settings: Settings) -> CallLog:
+    """Sends every log of this process to stderr in one form, and returns what writes the line of one call.
 
-    A line of a call has ``request_id``, ``service``, ``client``, ``status`` and ``seconds``, for hooks ``cards`` (topic
+    Such a line has ``request_id``, ``service``, ``client``, ``status`` and ``seconds``, for hooks ``cards`` (topic
     codes) and ``content`` (its version), and ``trace_id`` where spans are sent.
     """
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
@@ -63,10 +63,10 @@ def start_log(settings: Settings) -> Tell:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for name in ("granian", "_granian"):  # its handlers are its own
+    for name in ("granian", "_granian"):  # Granian has handlers of its own
         logging.getLogger(name).propagate = False
     if not settings.log_calls:
-        return silent
+        return discard
     out: Any = structlog.PrintLogger(sys.stderr)
     last: Processor = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     if as_json:
@@ -74,24 +74,24 @@ def start_log(settings: Settings) -> Tell:
     wrapper = structlog.make_filtering_bound_logger(logging.INFO)
     log = structlog.wrap_logger(out, processors=[*shared, last], wrapper_class=wrapper).bind()
 
-    def tell(call: Mapping[str, Any]) -> None:
+    def write(call: Mapping[str, Any]) -> None:
         log.info("call", **call)
 
-    return tell
+    return write
 
 
-def open_audit(path: Path | None, key: bytes, failed: Callable[[], None]) -> Tell:
-    """Appends one line for each call to the audit's file: who called which service when, and which cards went out.
+def open_audit(path: Path | None, key: bytes, on_failure: Callable[[], None]) -> CallLog:
+    """What appends one line for each call to the audit's file: who called which service when, and which cards went out.
 
-    ``patient`` and ``user`` of a call stand there only as hashes under ``key``, so that all calls about one patient can
-    be found by who has the key and the id. A line that cannot be written is told to ``failed``, and the call goes on;
-    the file may be moved away at any time.
+    ``patient`` and ``user`` of a call stand there only as hashes under ``key``, so that whoever has the key and an id
+    can find all calls about one patient. ``on_failure`` is called for each line that cannot be written; the call goes
+    on. The file may be moved away at any time. Without a ``path`` there is no audit.
     """
     if path is None:
-        return silent
+        return discard
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
-    def tell(call: Mapping[str, Any]) -> None:
+    def write(call: Mapping[str, Any]) -> None:
         line = dict(stamp(None, "", dict(call)))
         for name in ("patient", "user"):
             if line.get(name):
@@ -100,9 +100,9 @@ def open_audit(path: Path | None, key: bytes, failed: Callable[[], None]) -> Tel
             with path.open("ab", buffering=0) as file:  # one write, so that lines of several processes do not mix
                 file.write(_encode(line) + b"\n")
         except OSError:
-            failed()
+            on_failure()
 
-    return tell
+    return write
 
 
 def _hash(key: bytes, kind: str, value: str) -> str:

@@ -1,6 +1,6 @@
-"""Counts for Prometheus: calls, feedback, findings by rule, FHIR searches, what is served. Never a value of a patient.
+"""Metrics for Prometheus: calls, feedback, findings by rule, FHIR searches, what is served. Never data of a patient.
 
-Findings of shadow decisions are counted like the others, which is the whole of their life (design, Decisions).
+Findings of shadow decisions are counted like those of active ones: a shadow decision exists only to be counted.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,118 +17,88 @@ from prometheus_client.values import ValueClass
 
 from cds_service.content.model import Service
 from cds_service.judge.evaluate import Answer
+from cds_service.service.served import ServedStatus
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
-class Counts:
-    """The metrics of one application; with several workers those of all of them (``PROMETHEUS_MULTIPROC_DIR``)."""
+class Metrics:
+    """The metrics of one application, or of all workers where they share the folder ``PROMETHEUS_MULTIPROC_DIR``."""
 
     CONTENT_TYPE = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._version = ""
-        self._calls = Counter(
-            "cds_service_calls", "Calls by service and status", ["service", "status"], registry=self._registry
-        )
-        self._seconds = Histogram(
-            "cds_service_call_seconds",
-            "Time to answer a call, by service",
-            ["service"],
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._feedback = Counter(
-            "cds_service_feedback", "Feedback by service and status", ["service", "status"], registry=self._registry
-        )
-        self._findings = Counter(
+        self._add_counts()
+        self._add_states()
+
+    def _add_counts(self) -> None:
+        """What only grows: counters, and histograms of durations in seconds."""
+        counter = partial(Counter, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry, buckets=_SECONDS)
+        self._calls = counter("cds_service_calls", "Calls by service and status", ["service", "status"])
+        self._seconds = histogram("cds_service_call_seconds", "Time to answer a call, by service", ["service"])
+        self._feedback = counter("cds_service_feedback", "Feedback by service and status", ["service", "status"])
+        self._findings = counter(
             "cds_service_findings",
             "Findings by rule, whether shown (active) or not (shadow)",
             ["service", "decision", "version", "rule", "indicator", "status"],
-            registry=self._registry,
         )
-        self._refused = Counter(
-            "cds_service_refusals", "Calls that were not let in, by reason", ["reason"], registry=self._registry
-        )
-        self._searches = Counter(
+        self._refused = counter("cds_service_refusals", "Calls that were not let in, by reason", ["reason"])
+        self._searches = counter(
             "cds_service_fhir_searches",
             "Searches that were not prefetched, by outcome: read, or why they could not be",
             ["outcome"],
-            registry=self._registry,
         )
-        self._searching = Histogram(
-            "cds_service_fhir_seconds",
-            "Time that a call waited for FHIR searches",
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._defects = Counter(
+        self._searching = histogram("cds_service_fhir_seconds", "Time that a call waited for FHIR searches")
+        self._defects = counter(
             "cds_service_defects",
             "Faults of this software, whether they cost an answer or a part of one; the log says where",
-            registry=self._registry,
         )
-        self._recordings = Counter(
+        self._recordings = counter(
             "cds_service_recordings",
             "Requests recorded, by outcome: kept, changed by de-identification, failed, full",
             ["outcome"],
-            registry=self._registry,
         )
-        self._audit_failures = Counter(
-            "cds_service_audit_failures", "Lines of the audit that could not be written", registry=self._registry
-        )
-        self._content = Gauge(
-            "cds_service_content",
-            "1 for the version of the content that is served",
-            ["version"],
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
-        )
-        self._content_refused = Gauge(
+        self._audit_failures = counter("cds_service_audit_failures", "Lines of the audit that could not be written")
+
+    def _add_states(self) -> None:
+        """What goes up and down: gauges, of which the one that was set last counts if there are several workers."""
+        gauge = partial(Gauge, registry=self._registry, multiprocess_mode="livemostrecent")
+        self._content = gauge("cds_service_content", "1 for the version of the content that is served", ["version"])
+        self._content_refused = gauge(
             "cds_service_content_refused",
             "1 while the content's folder holds content that was refused, and older content is served",
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
         )
-        self._off = Gauge(
+        self._off = gauge(
             "cds_service_decision_off",
             "1 for each decision that the site has switched off, 0 for the others",
             ["decision"],
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
         )
-        self._store = Gauge(
-            "cds_service_store_reachable",
-            "1 while feedback would be kept, 0 while it would not",
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
-        )
-        self._site = Gauge(
+        self._store = gauge("cds_service_store_reachable", "1 while feedback would be kept, 0 while it would not")
+        self._site = gauge(
             "cds_service_site_refused",
             "1 while the site's settings as they stand are refused and the old ones go on",
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
         )
-        self._shown = Gauge(
+        self._shown = gauge(
             "cds_service_content_shown",
             "1 if the cards of the content are shown, 0 if it runs as shadow",
-            registry=self._registry,
-            multiprocess_mode="livemostrecent",
         )
 
-    def call(self, service: str, status: int, seconds: float) -> None:
-        """One call answered, well or not."""
+    def count_call(self, service: str, status: int, seconds: float) -> None:
+        """One call of a hook was answered, with any status, after so many seconds."""
         self._calls.labels(service, status).inc()
         self._seconds.labels(service).observe(seconds)
 
-    def feedback(self, service: str, status: int) -> None:
-        """Feedback of one call was stored, or was not."""
+    def count_feedback(self, service: str, status: int) -> None:
+        """One call that brought feedback was answered; the status says whether it was stored."""
         self._feedback.labels(service, status).inc()
 
-    def findings(self, service: Service, answer: Answer) -> None:
-        """What was decided on the way to an answer."""
+    def count_findings(self, service: Service, answer: Answer) -> None:
+        """Every finding of an answer by its rule, shown or not."""
         for judged in answer.judged:
             for finding in judged.decided.cards:
                 decision = finding.decision
@@ -140,68 +111,65 @@ class Counts:
                     decision.status,
                 ).inc()
 
-    def refused(self, reason: str) -> None:
-        """One call that was not let in; ``reason`` is one of few fixed words."""
+    def count_refusal(self, reason: str) -> None:
+        """One call was not let in; ``reason`` is one of few fixed words."""
         self._refused.labels(reason).inc()
 
-    def defect(self) -> None:
-        """One fault of this software."""
+    def count_defect(self) -> None:
+        """One defect of this software showed."""
         self._defects.inc()
 
-    def recorded(self, outcome: str) -> None:
-        """What became of a request that was to be recorded."""
+    def count_recording(self, outcome: str) -> None:
+        """What became of one request that was to be recorded: ``kept``, ``changed``, ``failed`` or ``full``."""
         self._recordings.labels(outcome).inc()
 
-    def audit_failed(self) -> None:
-        """One line of the audit that could not be written."""
+    def count_audit_failure(self) -> None:
+        """One line of the audit could not be written."""
         self._audit_failures.inc()
 
-    def fetching(self, fetch: Fetch) -> Fetch:
-        """``fetch``, counted: each search by its outcome, and the time of all of them."""
+    def counting(self, fetch: Fetch) -> Fetch:
+        """``fetch`` itself, with each search counted by its outcome and the time of all of them measured."""
 
-        def counted(
+        def fetch_and_count(
             access: FhirAccess, searches: Sequence[Search], patient_id: str, *, further: bool = False
         ) -> Mapping[str, Fetched]:
             began = time.perf_counter()
             fetched = fetch(access, searches, patient_id, further=further)
             self._searching.observe(time.perf_counter() - began)
-            for one in fetched.values():
-                self._searches.labels(one.why.value if one.raw is None else "read").inc()
+            for result in fetched.values():
+                self._searches.labels(result.problem.value if result.raw is None else "read").inc()
             return fetched
 
-        return counted
+        return fetch_and_count
 
-    def serving(self, version: str, off: Mapping[str, bool], content_refused: bool) -> None:
-        """What is served now: the content's version, which decisions are off, whether newer content was refused.
-
-        Also to be called at the start, so that a later version takes the place of the first.
-        """
-        if self._version not in ("", version):
+    def set_content(self, status: ServedStatus) -> None:
+        """What is served now. Call it at the start too, so that a later version takes the place of the first."""
+        if self._version not in ("", status.version):
             self._content.labels(self._version).set(0)
-        self._version = version
-        self._content.labels(version).set(1)
-        self._content_refused.set(content_refused)
-        for decision, is_off in off.items():
+        self._version = status.version
+        self._content.labels(status.version).set(1)
+        self._content_refused.set(status.content_refused)
+        for decision, is_off in status.off.items():
             self._off.labels(decision).set(is_off)
 
-    def state(self, *, shown: bool, site_refused: bool, store_reachable: bool) -> None:
-        """Whether cards are shown, the site's file was refused, and feedback would be kept."""
+    def set_state(self, *, shown: bool, site_refused: bool, store_reachable: bool) -> None:
+        """Whether cards are shown, whether the site's file was refused, and whether feedback would be kept."""
         self._shown.set(shown)
         self._site.set(site_refused)
         self._store.set(store_reachable)
 
     def text(self) -> bytes:
-        """Everything in the Prometheus text format."""
+        """Every metric in the Prometheus text format."""
         if ValueClass.__name__ == "MmapedValue":  # several workers share a folder of values
-            _bury_the_dead(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+            _drop_gauges_of_dead_workers(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
             return generate_latest(registry)
         return generate_latest(self._registry)
 
 
-def _bury_the_dead(folder: Path) -> None:
-    """Takes away what killed workers said of themselves; what they counted stays."""
+def _drop_gauges_of_dead_workers(folder: Path) -> None:
+    """Deletes the gauges that workers which no longer run have left in ``folder``; their counters stay."""
     for path in folder.glob("gauge_live*_*.db"):
         worker = int(path.stem.rpartition("_")[2])
         try:

@@ -1,9 +1,9 @@
-"""What is being served now: content made ready, under the site's settings as they stand. Imports content and cards.
+"""What is being served now: content made ready, under the site's settings as they stand.
 
 The site's file and the content's lock are looked at once a second at most. What has changed is read beside the requests
 and taken up whole, or refused whole while the old goes on (Z31: decisions are switched off without a restart). Content
-is published by its lock: until ``check --update-lock`` has written that, edits are nobody's business; then the folder
-is copied, the copy must pass ``check``, and the copy is what is served.
+is published by its lock: edits are left alone until ``check --update-lock`` has written the lock. Then the folder is
+copied, the copy must be proved fit to be served, and the copy is what is served.
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.content.lock import is_locked, read_lock
 from cds_service.content.model import Pack
@@ -36,12 +33,12 @@ from cds_service.protocol.discovery import discovery
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.service.attribution import Attribution
 from cds_service.settings import Settings
+from cds_service.vocabulary.problems import Problem, ProblemsError
 
 _log = logging.getLogger("cds_service")
 LOCK = "lock.json"
 _LOOK_EVERY_SECONDS = 1.0
 _TRY_AGAIN_SECONDS = 10.0  # content may have been copied into place while it was read
-_CHECK_SECONDS = 300
 _Stamp = tuple[int, int, int]
 # What was made ready last, and of what: a worker that is forked finds it made by its parent.
 _last: list[tuple[tuple[object, ...], Served]] = []
@@ -72,7 +69,7 @@ def prepare(settings: Settings, key: bytes = b"") -> Served:
     ``key`` makes uuids; without it that of the settings does, or else one of its own.
 
     Raises:
-        ContentError: content or overlay cannot be used, or content is not the locked one; with file and line.
+        ProblemsError: content or overlay cannot be used, or the content is not the locked one.
     """
     site = read_site(settings.site)
     locked = is_locked(settings.cards)
@@ -83,9 +80,9 @@ def prepare(settings: Settings, key: bytes = b"") -> Served:
         return _last[0][1]
     pack = load_pack(settings.cards, site, is_proven=locked)
     if not locked:
-        from cds_service.content.proof.consistency import lock_problems
+        from cds_service.content.proof.versions import lock_problems
 
-        raise ContentError(lock_problems(settings.cards, pack))
+        raise ProblemsError(lock_problems(settings.cards, pack))
     shown = pack.reviewed or shows  # Z15
     prepared = Prepared.of(pack, zone=ZoneInfo(settings.time_zone), key=key, shown=shown)
     listed = services_of(pack)
@@ -110,11 +107,27 @@ def services_of(pack: Pack) -> list[dict[str, Any]]:
     ]
 
 
-class Serving:
+@dataclass(frozen=True, slots=True)
+class ServedStatus:
+    """What ``/metrics`` says of the content that is served.
+
+    ``off`` says of every decision whether the site has switched it off, ``content_refused`` whether the folder holds
+    newer content that was refused.
+    """
+
+    version: str
+    off: Mapping[str, bool]
+    content_refused: bool
+
+
+class ServedContent:
     """Gives every request the latest state that could be used.
 
     ``site_problem`` is why the site's present file is not in use, ``content_problem`` why the content's present folder
     is not; ``""`` if they are.
+
+    Raises:
+        ProblemsError: content or overlay cannot be used at the start, or the content is not the locked one.
     """
 
     def __init__(self, settings: Settings, key: bytes = b"", clock: Callable[[], float] = time.monotonic) -> None:
@@ -140,11 +153,12 @@ class Serving:
                 threading.Thread(target=self._read, args=[is_due], name="content", daemon=True).start()
         return self._served
 
-    def told(self) -> tuple[str, dict[str, bool], bool]:
-        """What is served: the content's version, for each decision whether it is off, whether content was refused."""
+    def status(self) -> ServedStatus:
+        """What is served, in few words."""
         served = self._served
         pack = served.prepared.pack
-        return pack.version, {name: name in served.off for name in pack.decisions}, bool(self.content_problem)
+        off = {name: name in served.off for name in pack.decisions}
+        return ServedStatus(pack.version, off, content_refused=bool(self.content_problem))
 
     def _stamps(self) -> tuple[_Stamp, _Stamp]:
         return _stamp(self._settings.site), _stamp(self._settings.cards / LOCK)
@@ -163,23 +177,37 @@ class Serving:
             self._reading.release()
 
     def _read_content(self) -> None:
-        content = _copied(self._settings.cards, self._copies)
+        cards = self._settings.cards
+        content = _copied(cards, self._copies)
         try:
-            problems = _check(content, self._settings)
-            if not problems:
-                served = self._prepared(content)
-                if served.listed_ids() != self._served.listed_ids():
-                    problems = [f"{self._settings.cards}: its services are others; they need a restart"]
-        except ContentError as error:
-            problems = list(error.problems)
-        if problems:
+            served = self._proved(content)
+        except ProblemsError as error:
             shutil.rmtree(content.parent, ignore_errors=True)
-            self._refuse_content(problems[0].replace(str(content), str(self._settings.cards)))
+            self._refuse_content(str(_moved(error.problems[0], content, cards)))
+            return
+        if served.listed_ids() != self._served.listed_ids():
+            shutil.rmtree(content.parent, ignore_errors=True)
+            self._refuse_content(f"{cards}: its services are others; they need a restart")
             return
         self._served, self._content, old = served, content, self._content
         shutil.rmtree(old.parent, ignore_errors=True)
         self.content_problem = ""
         _log.info("content %s was taken up", served.prepared.pack.version)
+
+    def _proved(self, content: Path) -> Served:
+        """A copy of the content made ready.
+
+        Raises:
+            ProblemsError: it is not fit to be served.
+        """
+        from cds_service.prove import fixtures_beside, prove_in_child  # what a start need not wait for
+
+        settings = self._settings
+        fixtures = fixtures_beside(settings.cards)
+        problems = prove_in_child(content, site=settings.site, fixtures=fixtures, zone=settings.time_zone)
+        if problems:
+            raise ProblemsError(problems)
+        return self._prepared(content)
 
     def _refuse_content(self, problem: str) -> None:
         self.content_problem, self._refused_at = problem, self._clock()
@@ -190,8 +218,8 @@ class Serving:
             self._served = self._prepared(self._content)
             self.site_problem = ""
             _log.info("the site's settings were taken up")
-        except ContentError as error:
-            self.site_problem = error.problems[0]
+        except ProblemsError as error:
+            self.site_problem = str(error.problems[0])
             _log.error("the site's settings were refused, the old ones go on: %s", self.site_problem)
 
     def _prepared(self, content: Path) -> Served:
@@ -199,32 +227,21 @@ class Serving:
 
 
 def _copied(cards: Path, into: Path) -> Path:
-    """A copy of the content, with the fixtures that stand beside it within reach of ``check``."""
-    folder = Path(tempfile.mkdtemp(dir=into))
-    fixtures = cards.resolve().parent / "fixtures"
-    if fixtures.is_dir():
-        (folder / "fixtures").symlink_to(fixtures)
-    return Path(shutil.copytree(cards, folder / "cards"))
+    """A copy of the content in a new folder of its own."""
+    return Path(shutil.copytree(cards, Path(tempfile.mkdtemp(dir=into)) / "cards"))
 
 
-def _check(content: Path, settings: Settings) -> list[str]:
-    """What ``check`` finds, in a process of its own: it takes seconds, and libraries that do not serve (Z27)."""
-    command = [sys.executable, "-m", "cds_service", "check", str(content), "--format", "json"]
-    if settings.site is not None:
-        command += ["--site", str(settings.site)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_CHECK_SECONDS, check=False)
-    if done.returncode == 0:
-        return []
-    try:
-        return list(msgspec.json.decode(done.stdout, type=list[str])) or ["check failed"]
-    except msgspec.DecodeError:
-        return [f"check ended with {done.returncode}"]
+def _moved(problem: Problem, content: Path, cards: Path) -> Problem:
+    """A problem of the copy ``content`` as one of the folder ``cards`` that was copied."""
+    if not problem.path.is_relative_to(content):
+        return problem
+    return replace(problem, path=cards / problem.path.relative_to(content))
 
 
 def _stamp(path: Path | None) -> _Stamp:
     """What tells one state of a file from another; a missing file has one too."""
     try:
-        told = path.stat() if path is not None else None
+        status = path.stat() if path is not None else None
     except OSError:
         return (0, 0, 0)
-    return (told.st_mtime_ns, told.st_size, told.st_ino) if told is not None else (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino) if status is not None else (0, 0, 0)

@@ -1,7 +1,7 @@
-"""Spans of calls, for OpenTelemetry. Joins its SDK to Flask; imported only where spans are wanted.
+"""Spans of calls, for OpenTelemetry. This module is imported only where spans are wanted.
 
-A span says what the log's line says of its call, and of a FHIR search what the counts say. Never data of a patient: no
-URL, no body, no header, no words of an exception. Nothing of a trace is passed on to FHIR servers.
+The span of a call says what its line in the log says, the span of a FHIR search what the metrics say. Neither has data
+of a patient: no URL, no body, no header, no words of an exception. Nothing of a trace is passed on to FHIR servers.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ from opentelemetry.util.types import AttributeValue
 
 from cds_service import __version__
 from cds_service.content.model import Service
-from cds_service.service.logs import Tell
-from cds_service.vocabulary.fetched import Queried
+from cds_service.service.logs import CallLog
+from cds_service.vocabulary.fetched import SearchReport
 
 _PATHS = {"call_service": "/cds-services/{id}", "take_feedback": "/cds-services/{id}/feedback"}
+_ATTRIBUTES = ("request_id", "service", "asked", "client", "content", "cards", "feedback")
 _CLOSE_SECONDS = 2
 
 
 class Traces:
-    """Makes the spans of calls of ``services`` and sends them as ``OTEL_...`` says, from a thread of its own.
+    """Makes the spans of calls of ``services`` and sends them, from a thread of its own, where ``OTEL_...`` says.
 
-    To be made in the process that serves. A collector that is down costs spans, never a call: they wait in a bounded
-    queue, and what has no place in it is dropped.
+    Make it in the process that serves, because threads do not survive a fork. A collector that is down costs spans,
+    never a call: spans wait in a bounded queue, and those that find it full are dropped.
     """
 
     def __init__(self, services: Mapping[str, Service]) -> None:
         self._services = services
         named = Resource.create({SERVICE_NAME: "cds-service", SERVICE_VERSION: __version__})
-        # Merged last, so that names from the environment win.
+        # The environment is merged last, so that its names win.
         self._provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("cds_service", __version__)
@@ -49,15 +50,15 @@ class Traces:
         self._closing = threading.Event()
         self._closer = threading.Thread(target=self._close, name="traces", daemon=True)
         self._closer.start()
-        # Both, because a worker of multiprocessing leaves without the first, and any other without the second.
+        # A worker of multiprocessing ends without atexit, any other process without the finalizers of multiprocessing.
         atexit.register(self.close)
         Finalize(self, self.close, exitpriority=10)
 
     def begin(self) -> None:
-        """Before a request: the span of a call begins, in the trace of its ``traceparent`` if that is well-formed.
+        """Before a request: begins the span of a call, in the trace of its ``traceparent`` if that is well-formed.
 
-        Only that header is read: ``tracestate`` and ``baggage`` may hold anything. A span is sent when the call is told
-        of, so what is no call of ours has none.
+        No other header is read, because ``tracestate`` and ``baggage`` may hold anything. A span is sent when its call
+        is logged, so requests that are not logged have none.
         """
         path = _PATHS.get(request.endpoint or "")
         if path is None or request.method != "POST":
@@ -66,21 +67,20 @@ class Traces:
         attributes = {"http.request.method": "POST", "http.route": path, "url.scheme": request.scheme}
         g.span = self._tracer.start_span(f"POST {path}", caller, SpanKind.SERVER, attributes)
 
-    def telling(self, log: Tell) -> Tell:
-        """``log``, told of the trace too; the span of a call ends with what the log is told."""
+    def log_with_trace(self, log: CallLog) -> CallLog:
+        """``log`` with the id of the trace added to each call; the span of the call ends when it is logged."""
 
-        def tell(call: Mapping[str, Any]) -> None:
+        def write(call: Mapping[str, Any]) -> None:
             if "span" in g:
                 call = {**call, "trace_id": f"{g.span.get_span_context().trace_id:032x}"}
                 self._end(call)
             log(call)
 
-        return tell
+        return write
 
     def _end(self, call: Mapping[str, Any]) -> None:
         service, status = call["service"], call["status"]
-        told = ("request_id", "service", "asked", "client", "content", "cards", "feedback")
-        g.span.set_attributes({f"cds_service.{name}": call[name] for name in told if name in call})
+        g.span.set_attributes({f"cds_service.{name}": call[name] for name in _ATTRIBUTES if name in call})
         g.span.set_attributes(
             {
                 "cds_service.hook": self._services[service].hook,
@@ -94,8 +94,8 @@ class Traces:
             g.span.set_status(StatusCode.ERROR)
         g.span.end()
 
-    def queried(self, query: Queried) -> None:
-        """One search at a FHIR server was made for this request."""
+    def add_search(self, query: SearchReport) -> None:
+        """Adds the span of a search at a FHIR server, made for the present request, to the span of its call."""
         resource = query.search.resource
         attributes: dict[str, AttributeValue] = {
             "http.request.method": "GET",
@@ -117,19 +117,20 @@ class Traces:
         span.end(query.ended)
 
     def close(self) -> None:
-        """Sends what is left, within a bounded time."""
+        """Sends the spans that are left, and gives up after two seconds."""
         if self._closing.is_set():
             return
         self._closing.set()
         self._closer.join(_CLOSE_SECONDS)
 
     def _close(self) -> None:
-        """In a thread, because the SDK waits for a collector that hangs for half a minute."""
+        """Runs in a thread, because the SDK waits half a minute for a collector that hangs."""
         self._closing.wait()
         self._provider.shutdown()
 
 
 def _outcome(call: Mapping[str, Any]) -> str:
+    """What became of a call: ``failed``, ``refused``, ``stored`` (feedback), ``cards`` or ``silence``."""
     if call["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "failed"
     if call["status"] >= HTTPStatus.BAD_REQUEST:

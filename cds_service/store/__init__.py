@@ -1,5 +1,5 @@
-"""What is remembered: feedback, counts of cards shown, keys of uuids, tokens seen. SQLite or PostgreSQL, the same code.
+"""What is remembered beyond a request: feedback, counts of cards shown, keys of uuids and used tokens.
 
-Imports nothing of ours, and nothing of this room is needed to answer a hook: a store that is down costs statistics and
-feedback (503, so that the client sends it again), never a card.
+The same code serves SQLite and PostgreSQL. A hook is answered without any of it: while the database is down, feedback
+is refused with 503, so that the client sends it again, and counts wait, but no card is missing.
 """

@@ -1,4 +1,4 @@
-"""The way to the database: one engine, set up so that what is committed is on disk. Imports nothing of ours."""
+"""Opens the database: an engine for SQLite or PostgreSQL, set up so that what is committed is on disk."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-# A commit waits this long for another process's; the caller of a request is still there then.
+# So long a commit waits for the commit of another process; whoever sent the request is still there then.
 _PATIENCE = timedelta(seconds=2)
 _MILLISECOND = timedelta(milliseconds=1)
 _POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
 
 
 class StoreDown(Exception):
-    """The store cannot be used now. The text says why, without a password, a parameter or a patient's data."""
+    """The store cannot be used now. The message says why, without a password, a parameter or data of a patient."""
 
 
 def read_url(text: str) -> URL:
-    """The database URL of the setting.
+    """Parses the database URL of the setting, and completes it with the driver.
 
     Raises:
-        ValueError: it is none, or of a kind that is not served; the sentence repeats no password.
+        ValueError: it is not a database URL, or one of a database that is not supported; without its password.
     """
     try:
         url = make_url(text)
@@ -40,12 +40,13 @@ def read_url(text: str) -> URL:
 
 
 def open_engine(url: URL, *, durable: bool = True, patience: timedelta = _PATIENCE) -> Engine:
-    """An engine; nothing is connected yet.
+    """An engine for the database at ``url``; it connects when it is first used.
 
-    ``durable``: a commit has reached the disk when it returns. ``patience`` bounds a statement.
+    If ``durable``, a commit has reached the disk when it returns. ``patience`` bounds how long a statement may take or
+    wait for others.
 
     Raises:
-        ValueError: the driver is not installed, with what to install.
+        ValueError: the driver is not installed; says what to install.
     """
     if url.drivername == "sqlite":
         return _sqlite(url, durable, patience)
@@ -55,14 +56,14 @@ def open_engine(url: URL, *, durable: bool = True, patience: timedelta = _PATIEN
         "lock_timeout": patience // _MILLISECOND,
         "idle_in_transaction_session_timeout": "1min",
     }
-    given = dict(url.query)
-    ours = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    url_options = dict(url.query)
+    server_options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     arguments: dict[str, Any] = {
         "connect_timeout": 2,  # seconds, the least that libpq knows
         "tcp_user_timeout": _PATIENCE // _MILLISECOND,
         "application_name": "cds-service",
-        **given,
-        "options": f"{given.get('options', '')} {ours}".strip(),
+        **url_options,
+        "options": f"{url_options.get('options', '')} {server_options}".strip(),
     }
     try:
         return create_engine(
@@ -78,12 +79,12 @@ def open_engine(url: URL, *, durable: bool = True, patience: timedelta = _PATIEN
 
 
 def reading(engine: Engine) -> Connection:
-    """A connection that only reads: in SQLite it waits for no writer."""
+    """A connection that only reads, so that in SQLite it waits for no writer."""
     return engine.connect().execution_options(cds_reads=True)
 
 
-def why(error: Exception) -> str:
-    """What went wrong, in a few words that hold no data: a statement's own error may quote what it was given."""
+def describe_error(error: Exception) -> str:
+    """What went wrong, in a few words without data: the message of a failed statement may quote its parameters."""
     if isinstance(error, DBAPIError):
         cause = error.orig
         if error.statement is None and cause is not None:  # could not even connect
@@ -98,7 +99,7 @@ def why(error: Exception) -> str:
 
 
 def is_stale(error: SQLAlchemyError) -> bool:
-    """Whether the pooled connection had died, so that a new one may do better."""
+    """Whether the error is that a pooled connection had died, so that a new connection may succeed."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
@@ -123,7 +124,7 @@ def _sqlite(url: URL, durable: bool, patience: timedelta) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A writer takes its turn at the start: one that read first could not wait for another's commit.
+        # A transaction that writes asks for the lock at its start: one that has read before cannot wait for it.
         reads = connection.get_execution_options().get("cds_reads")
         driver: Any = connection.connection.driver_connection
         driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
@@ -132,7 +133,11 @@ def _sqlite(url: URL, durable: bool, patience: timedelta) -> Engine:
 
 
 def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
-    """Write-ahead logging; SQLite does not wait by itself while another process is making the same change."""
+    """Turns on write-ahead logging, and waits while another process does: SQLite would fail at once.
+
+    Raises:
+        sqlite3.OperationalError: it is not on at ``deadline``, a moment of ``time.monotonic``.
+    """
     while True:
         try:
             if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":

@@ -1,4 +1,4 @@
-"""What is handed to the store: plain data, so that who only makes it need not import a database library."""
+"""What is handed to the store: plain data, so that those who make it need not import a database library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a uuid came from. ``finding`` is ``None`` for one that is not ours; texts are ``""`` if not known here."""
+    """What the uuid of a card or suggestion stands for.
+
+    ``finding`` is the number of the finding, ``None`` if the uuid is not one of ours. ``decision``, ``rule`` and
+    ``version`` (of the content) are ``""`` if the content at hand does not know the finding.
+    """
 
     finding: int | None = None
     decision: str = ""
@@ -18,10 +22,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that a clinician did with a card, ready to be stored.
+    """One entry of feedback: what a clinician did with one card.
 
-    ``service`` is where it was sent, ``client`` who sent it (``""`` if nobody is authenticated), ``suggestions`` maps
-    accepted uuids to their origins, ``raw`` is the entry as sent or what may be kept of it.
+    ``service`` is the id of the service it was sent to, ``client`` the name of the client that sent it, ``""`` where
+    clients are not authenticated. ``card`` is the uuid of the card, ``outcome`` is ``accepted`` or ``overridden``.
+    The ``reason_`` fields are the coding of an override reason and ``comment`` the words of the clinician, each ``""``
+    if there is none. ``suggestions`` maps the uuids of accepted suggestions to their origins. ``raw`` is the entry as
+    it was sent, or what may be kept of it.
     """
 
     received_at: datetime

@@ -1,4 +1,4 @@
-"""How sure a proportion is. Imports nothing of ours."""
+"""The confidence interval of a proportion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ _Z = NormalDist().inv_cdf(0.975)
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
-    """The 95 % score interval of ``count`` out of ``total``, which holds up where numbers are small; 0 to 1 for none.
+    """The lower and upper bound of the 95 % score interval of ``count`` out of ``total``, as fractions.
+
+    It is right for small numbers too. For a total of 0 it is the whole range from 0 to 1.
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, J. Am. Stat. Assoc. 22 (1927)
     209-212; method 3 of R. G. Newcombe, Stat. Med. 17 (1998) 857-872.

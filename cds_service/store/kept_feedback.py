@@ -1,4 +1,4 @@
-"""Feedback as it is kept. Imports this room only."""
+"""Writes feedback into its tables, each entry once however often it is sent."""
 
 from __future__ import annotations
 
@@ -16,27 +16,31 @@ from cds_service.store.upsert import insert_new
 _COLUMNS = tuple(column.name for column in fields(Entry) if column.name not in ("origin", "suggestions"))
 
 
-def identity(entry: Entry) -> str:
-    """What makes two entries the same: card, outcome, accepted suggestions, time (FB-10); 128 bits of SHA-256."""
+def identity_of(entry: Entry) -> str:
+    """The id of an entry, the same for entries with the same card, outcome, accepted suggestions and time (FB-10).
+
+    It is the first 128 bits of a SHA-256 digest, in hexadecimal.
+    """
     parts = [entry.card, entry.outcome, entry.outcome_at.isoformat(), *sorted(entry.suggestions)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def keep(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Inserts those that are not there yet; the caller commits."""
+def save_feedback(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Inserts the entries that are not there yet; the caller commits."""
     rows, accepted = [], []
     for entry in entries:
-        key = identity(entry)
+        entry_id = identity_of(entry)
         row = {name: getattr(entry, name) for name in _COLUMNS}
-        rows.append(row | _columns(entry.origin) | {"id": key})
+        rows.append(row | _origin_columns(entry.origin) | {"id": entry_id})
         accepted += [
-            {"feedback": key, "suggestion": uuid} | _columns(origin) for uuid, origin in entry.suggestions.items()
+            {"feedback": entry_id, "suggestion": uuid} | _origin_columns(origin)
+            for uuid, origin in entry.suggestions.items()
         ]
     insert_new(connection, feedback, rows)
     insert_new(connection, accepted_suggestion, accepted)
 
 
-def _columns(origin: Origin) -> dict[str, Any]:
+def _origin_columns(origin: Origin) -> dict[str, Any]:
     return {
         "finding": origin.finding,
         "decision": origin.decision,

@@ -1,4 +1,4 @@
-"""Brings the tables to the state that this code needs. Alembic is imported only when there is something to do."""
+"""Brings the tables to the revision that this code needs. Alembic is imported only if they are of another one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from cds_service.store.database import StoreDown, reading
 from cds_service.store.tables import REVISION
 
 _SCRIPTS = Path(__file__).parent / "migrations"
-# Any number, the same in every instance: those that start at once take turns.
+# The number of a lock of PostgreSQL, the same in every instance, so that instances that start together take turns.
 _LOCK = 1_844_674_407
 
 
 def bring_up_to_date(engine: Engine) -> None:
-    """Creates or changes the tables, once, however many instances start at the same time.
+    """Creates or changes the tables. Instances that start at the same time do so once.
 
     Raises:
-        StoreDown: a newer version of the software has changed them in a way unknown to this one.
+        StoreDown: the tables are of a revision that only a newer version of this software knows.
         SQLAlchemyError: the database cannot be used.
     """
     with reading(engine) as connection:
@@ -46,7 +46,7 @@ def bring_up_to_date(engine: Engine) -> None:
 
 
 def revision(connection: Connection) -> str | None:
-    """The revision the tables are of; ``None`` before the first."""
+    """The revision of the tables; ``None`` before the first."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

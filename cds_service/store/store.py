@@ -1,7 +1,7 @@
-"""The store as the service uses it: one thread of each process talks to the database, everyone else waits for it.
+"""The store as the service uses it: one thread of each process writes to the database, and requests wait for it.
 
-So a database that hangs holds up feedback for a bounded time and nothing else, requests that arrive together share one
-commit, and SQLite has one writer. Imports this room only.
+Therefore a database that hangs delays feedback for a bounded time and nothing else, feedback that arrives together
+shares one commit, and each process is a single writer to SQLite.
 """
 
 from __future__ import annotations
@@ -21,28 +21,33 @@ from multiprocessing.util import Finalize
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from cds_service.store import kept_feedback, keys, tally
-from cds_service.store.database import StoreDown, is_stale, open_engine, read_url, reading, why
+from cds_service.store.acceptance import Comment, Report, RuleDay, read_comments, read_days, read_report
+from cds_service.store.database import StoreDown, describe_error, is_stale, open_engine, read_url, reading
 from cds_service.store.entries import Entry
+from cds_service.store.kept_feedback import save_feedback
 from cds_service.store.migrate import bring_up_to_date
-from cds_service.store.rates import Comment, Day, Report, comments, days, report
-from cds_service.store.tally import Tally
+from cds_service.store.tally import Tally, save_counts
+from cds_service.store.uuid_keys import known_keys, make_key, remember_key
 
 _log = logging.getLogger("cds_service")
-_MOST_PER_COMMIT = 100
+_MAX_JOBS_PER_COMMIT = 100
 _PROBE_SECONDS = 1.0
 
+# Entries to write, none for a probe, and the future that is done when they are on disk.
 _Job = tuple[Sequence[Entry], "Future[None]"]
 
 
 class Store:
-    """One process's way to its database; usable while that is down, and whole again when it is back.
+    """The database as one process uses it, from many threads. It can be made and used while the database is down.
 
-    ``key`` is the key of uuids that the deployer has set, ``None`` to use the one kept in the store (Z18).
-    ``flush_seconds`` is how often counts are written, ``wait_seconds`` how long feedback may take.
+    ``key`` is the key of uuids that the deployer has set, ``None`` to use the one kept in the store (Z18). Counts are
+    written every ``flush_seconds``. Feedback waits for the database for at most ``wait_seconds``.
+
+    ``where`` is the URL without its password. ``problem`` says why the store could not be used when it was last tried,
+    ``""`` if it could.
 
     Raises:
-        ValueError: the URL is none, or its driver is not installed.
+        ValueError: the URL is not one of a database that is supported, or its driver is not installed.
     """
 
     def __init__(
@@ -51,7 +56,7 @@ class Store:
         parsed = read_url(url)
         self.where = parsed.render_as_string(hide_password=True)
         self.key = key or b""
-        self.problem = ""  # why the store could not be used when last asked, "" if it could
+        self.problem = ""
         self._engine = open_engine(parsed)
         self._flush_seconds = flush_seconds
         self._wait_seconds = wait_seconds
@@ -66,65 +71,69 @@ class Store:
             self._prepare()
         except Exception as error:
             self._failed(error)
-            self.key = self.key or secrets.token_bytes(32)  # remembered as soon as the store is there
+            self.key = self.key or secrets.token_bytes(32)  # written as soon as the database is there
         self._known: tuple[bytes, ...] = self._known if self._prepared else (self.key,)
         self._engine.dispose()  # a process forked from here must not share a connection
-        # Both, because a worker of multiprocessing leaves without the first, and any other without the second.
+        # A worker of multiprocessing ends without calling atexit, any other process without calling Finalize.
         atexit.register(self.close)
         Finalize(self, self.close, exitpriority=10)
 
     @property
     def keys(self) -> tuple[bytes, ...]:
-        """Every key that a uuid of ours may have been made with; the one in use is among them."""
+        """Every key that one of our uuids may have been made with, the one in use among them."""
         return self._known
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Keeps feedback, all or nothing; on disk when this returns. What is there already is passed over.
+        """Writes feedback, all or nothing; it is on disk when this returns. Entries that are there already are skipped.
 
         Raises:
-            StoreDown: it is not known to be kept; sending it again does no harm.
+            StoreDown: the feedback may not be written; to send it again does no harm.
         """
-        self._ask(entries, self._wait_seconds)
+        self._wait_for(entries, self._wait_seconds)
 
     def count(self, service: str, decision: str, rule: str, version: str, indicator: str) -> None:
-        """Counts one card shown; written with the next batch."""
+        """Counts one card that is shown now; the count is written with the next batch."""
         self._tally.add(service, decision, rule, version, indicator)
         self._start()
 
     def reachable(self) -> bool:
-        """Whether feedback would be kept now; known within a second or so."""
+        """Whether feedback could be written now; answers within about a second."""
         try:
-            self._ask((), _PROBE_SECONDS)
+            self._wait_for((), _PROBE_SECONDS)
         except StoreDown:
             return False
         return True
 
     def report(self, since: datetime | None = None) -> Report:
-        """What became of the cards, on a connection of the caller's own; counts may lag by one batch.
+        """What became of the cards shown from ``since`` on. Counts that are not written yet are missing.
 
         Raises:
             StoreDown: the database cannot be read.
         """
         try:
             with reading(self._engine) as connection:
-                return report(connection, since)
+                return read_report(connection, since)
         except SQLAlchemyError as error:
-            raise StoreDown(why(error)) from None
+            raise StoreDown(describe_error(error)) from None
 
-    def acceptance(self, since: datetime, most_comments: int) -> tuple[Report, list[Day], list[Comment]]:
-        """The report since then, day by day too, and the latest comments.
+    def acceptance(self, since: datetime, max_comments: int) -> tuple[Report, list[RuleDay], list[Comment]]:
+        """The report from ``since`` on, the same day by day, and the latest comments.
 
         Raises:
             StoreDown: the database cannot be read.
         """
         try:
             with reading(self._engine) as connection:
-                return report(connection, since), days(connection, since), comments(connection, most_comments)
+                return (
+                    read_report(connection, since),
+                    read_days(connection, since),
+                    read_comments(connection, max_comments),
+                )
         except SQLAlchemyError as error:
-            raise StoreDown(why(error)) from None
+            raise StoreDown(describe_error(error)) from None
 
     def close(self) -> None:
-        """Writes what is left, within a bounded time, and lets the database go."""
+        """Writes what is left, within a bounded time, and closes the connections to the database."""
         if self._closed:
             return
         self._closed = True
@@ -139,10 +148,15 @@ class Store:
             self._flush()
         self._engine.dispose()
 
-    def _ask(self, entries: Sequence[Entry], seconds: float) -> None:
-        since = self._busy_since
-        if since is not None and time.monotonic() - since > seconds:
-            raise StoreDown("the database does not answer")  # whoever waited before has learned it already
+    def _wait_for(self, entries: Sequence[Entry], seconds: float) -> None:
+        """Has the thread write entries, and waits for it.
+
+        Raises:
+            StoreDown: they are not written, or not within this time.
+        """
+        busy_since = self._busy_since
+        if busy_since is not None and time.monotonic() - busy_since > seconds:
+            raise StoreDown("the database does not answer")  # the job before has waited as long already
         done: Future[None] = Future()
         self._start()
         self._jobs.put((entries, done))
@@ -152,7 +166,7 @@ class Store:
             raise StoreDown("the database does not answer") from None
 
     def _start(self) -> None:
-        """The thread begins with the first use, in the process that uses it: threads do not survive a fork."""
+        """Starts the thread at the first use and not before: a thread does not survive a fork of its process."""
         if self._thread is None or not self._thread.is_alive():
             with self._starting:
                 if self._thread is None or not self._thread.is_alive():
@@ -161,31 +175,32 @@ class Store:
                     self._thread.start()
 
     def _work(self) -> None:
-        tick = time.monotonic() + self._flush_seconds
+        """What the thread does until it is sent ``None``: saves feedback as it comes, and counts now and then."""
+        flush_at = time.monotonic() + self._flush_seconds
         while True:
             jobs = []
             with contextlib.suppress(queue.Empty):
-                jobs.append(self._jobs.get(timeout=max(0.0, tick - time.monotonic())))
-                while len(jobs) < _MOST_PER_COMMIT:
+                jobs.append(self._jobs.get(timeout=max(0.0, flush_at - time.monotonic())))
+                while len(jobs) < _MAX_JOBS_PER_COMMIT:
                     jobs.append(self._jobs.get_nowait())
             self._busy_since = time.monotonic()
-            asked = [job for job in jobs if job is not None]
-            if asked:
-                self._save(asked)
-            if time.monotonic() >= tick:
+            to_save = [job for job in jobs if job is not None]
+            if to_save:
+                self._save(to_save)
+            if time.monotonic() >= flush_at:
                 self._flush()
-                tick = time.monotonic() + self._flush_seconds
+                flush_at = time.monotonic() + self._flush_seconds
             self._busy_since = None
             if None in jobs:
                 return
 
     def _save(self, jobs: Sequence[_Job]) -> None:
-        """One commit for all that have come together."""
+        """Saves jobs that came together with one commit, and completes their futures."""
         try:
             self._commit([entry for entries, _ in jobs for entry in entries])
         except Exception as error:
             if len(jobs) > 1 and not isinstance(error, OperationalError | StoreDown | OSError):
-                for job in jobs:  # one of them is at fault: the others need not suffer
+                for job in jobs:  # one of them is at fault, and the others need not fail with it
                     self._save([job])
                 return
             self._failed(error)
@@ -196,29 +211,30 @@ class Store:
             for _, done in jobs:
                 done.set_result(None)
 
-    def _commit(self, entries: Sequence[Entry], again: bool = True) -> None:
+    def _commit(self, entries: Sequence[Entry], may_retry: bool = True) -> None:
         try:
             self._prepare()
             with self._engine.begin() as connection:
                 if entries:
-                    kept_feedback.keep(connection, entries)
+                    save_feedback(connection, entries)
                 else:
                     connection.execute(text("SELECT 1"))
         except SQLAlchemyError as error:
-            if not (again and is_stale(error)):
+            if not (may_retry and is_stale(error)):
                 raise
-            self._commit(entries, again=False)  # the server was restarted; what is sent twice is kept once
+            # The server was restarted. If it had written the entries before, they are skipped now.
+            self._commit(entries, may_retry=False)
 
     def _flush(self) -> None:
-        """Writes the counts gathered so far, and looks for keys of other instances."""
+        """Writes the counts gathered so far, and reads the keys that other instances have added."""
         counts = self._tally.take()
         try:
             self._prepare()
             if counts:
                 with self._engine.begin() as connection:
-                    tally.keep(connection, counts)
+                    save_counts(connection, counts)
             with reading(self._engine) as connection:
-                self._known = keys.known(connection)
+                self._known = known_keys(connection)
         except Exception as error:
             self._tally.put_back(counts)
             self._failed(error)
@@ -226,19 +242,19 @@ class Store:
             self._worked()
 
     def _prepare(self) -> None:
-        """Tables as they should be and the key known; done once, and again after every failure."""
+        """Creates or changes the tables and writes the key; once, and again after every failure."""
         if self._prepared:
             return
         bring_up_to_date(self._engine)
         with self._engine.begin() as connection:
             if not self.key:
-                self.key = keys.make(connection)
-            keys.remember(connection, self.key)
-            self._known = keys.known(connection)
+                self.key = make_key(connection)
+            remember_key(connection, self.key)
+            self._known = known_keys(connection)
         self._prepared = True
 
     def _failed(self, error: Exception) -> None:
-        problem, self._prepared = why(error), False
+        problem, self._prepared = describe_error(error), False
         if not self.problem:
             _log.error("the store cannot be used, feedback is refused and counts wait: %s", problem)
         self.problem = problem

@@ -1,6 +1,7 @@
-"""The tables. A change here is a new revision in ``migrations/versions`` and a new ``REVISION``; a test compares them.
+"""The tables of the database.
 
-Texts are ``''`` where there is nothing, so that they group and compare alike on both databases.
+Whoever changes them adds a revision in ``migrations/versions`` and raises ``REVISION``; a test compares the two. A text
+that is missing is ``''`` and not null, so that it groups and compares in the same way on both databases.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ REVISION = "0001"
 metadata = MetaData()
 
 
-class Moment(TypeDecorator[datetime]):
-    """A point in time, aware and in UTC on the way in and out; SQLite keeps no offset itself."""
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: written in UTC, and read as an aware ``datetime`` in UTC. SQLite itself keeps no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -43,7 +44,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 def _origin() -> list[Column[int] | Column[str]]:
-    """Whose card or suggestion: the finding number of its uuid (null: not one of ours) and what it stands for."""
+    """The columns of an ``Origin``: the number of the finding (null if the uuid is not ours) and what it stands for."""
     return [
         Column("finding", Integer),
         Column("decision", Text, nullable=False),
@@ -52,17 +53,17 @@ def _origin() -> list[Column[int] | Column[str]]:
     ]
 
 
-# One row for each thing that a clinician did with a card, for ever: a later outcome is a new row (FB-10).
+# One row for each outcome of a card, kept for ever: a later outcome of the same card is a new row (FB-10).
 feedback = Table(
     "feedback",
     metadata,
-    Column("id", String(32), primary_key=True),  # made of what makes two entries the same (feedback.identity)
-    Column("received_at", Moment, nullable=False, index=True),
+    Column("id", String(32), primary_key=True),  # see kept_feedback.identity_of
+    Column("received_at", UtcDateTime, nullable=False, index=True),
     Column("service", Text, nullable=False),
     Column("client", Text, nullable=False),
     Column("card", Text, nullable=False),
     Column("outcome", Text, nullable=False),
-    Column("outcome_at", Moment, nullable=False),
+    Column("outcome_at", UtcDateTime, nullable=False),
     Column("reason_system", Text, nullable=False),
     Column("reason_code", Text, nullable=False),
     Column("reason_display", Text, nullable=False),
@@ -79,7 +80,7 @@ accepted_suggestion = Table(
     *_origin(),
 )
 
-# How often each rule's card was shown: one row for each day, added to by every process.
+# How often the card of each rule was shown. Every process adds to the row of the day.
 shown = Table(
     "shown",
     metadata,
@@ -92,16 +93,16 @@ shown = Table(
     Column("times", BigInteger, nullable=False),
 )
 
-# Keys of uuids, the one made here and every other that was ever in use (Z18).
+# Keys of uuids: the one made here and every other that was ever in use (Z18).
 uuid_key = Table(
     "uuid_key",
     metadata,
     Column("name", Text, primary_key=True),
     Column("key", String(64), nullable=False),  # hexadecimal
-    Column("since", Moment, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
 )
 
-# Tokens of clients that were seen, until they expire (Z28).
+# Tokens that were used, with the call they were used for, until they expire (Z28).
 token = Table(
     "token",
     metadata,

@@ -1,4 +1,7 @@
-"""INSERT that meets its own row again: the two databases spell it alike, SQLAlchemy keeps one class for each."""
+"""INSERT of rows that may be there already.
+
+SQLite and PostgreSQL have the same clause for it, but SQLAlchemy has a class for each.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +17,27 @@ if TYPE_CHECKING:
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Inserts those rows whose key is not there yet; how many, or -1 where the driver does not say."""
+    """Inserts the rows whose primary key is not there yet; returns how many, or -1 if the driver does not say."""
     if not rows:
         return 0
-    return connection.execute(_new(connection.dialect.name, table), _ordered(table, rows)).rowcount
+    return connection.execute(_insert_if_new(connection.dialect.name, table), _ordered(table, rows)).rowcount
 
 
 def insert_or_add(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]], column: str) -> None:
-    """Inserts rows; where the key is there already, ``column`` is added to what stands."""
+    """Inserts rows; where the primary key is there already, adds the value of ``column`` to the one in the table."""
     statement = _insert(connection.dialect.name, table)
-    added = table.c[column] + statement.excluded[column]
-    statement = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_={column: added})
+    total = table.c[column] + statement.excluded[column]
+    statement = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_={column: total})
     connection.execute(statement, _ordered(table, rows))
 
 
 def _ordered(table: Table, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """By key: two processes that write the same rows then never wait for each other in a circle."""
+    """The rows in the order of their keys, so that two processes with the same rows never wait in a circle."""
     return sorted(rows, key=lambda row: [str(row[key.name]) for key in table.primary_key])
 
 
 @cache
-def _new(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+def _insert_if_new(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
     return _insert(dialect, table).on_conflict_do_nothing()
 
 

@@ -1,1 +1,1 @@
-"""Who may call: clients, their tokens, their key sets. Knows nothing of charts, content or Flask."""
+"""Who may call: clients, their tokens and their key sets."""

@@ -1,7 +1,4 @@
-"""The registry of clients, ``clients.toml``: who may call, how each proves it, and what each is given (V-02).
-
-Imports this room and the reader of TOML files.
-"""
+"""The registry of clients, ``clients.toml``: who may call, how each proves it, and what each is given (V-02)."""
 
 from __future__ import annotations
 
@@ -15,32 +12,31 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cds_service.net.addresses import is_loopback_host
-from cds_service.vocabulary.toml_file import TomlError, line_of, read_toml
+from cds_service.vocabulary.problems import Problem, ProblemsError
+from cds_service.vocabulary.toml_file import line_of, read_toml
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-# The two that the specification recommends, then the others that need no shared secret (SEC-09, SEC-10).
+# First the two algorithms that CDS Hooks recommends, then others without a shared secret (SEC-09, SEC-10).
 ALGORITHMS = ("ES384", "RS384", "ES256", "ES512", "RS256", "RS512", "PS256", "PS384", "PS512", "EdDSA", "Ed25519")
 SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
 
 
-class ClientsError(Exception):
-    """The registry cannot be used. Each problem reads ``file:line: clients: what is wrong``."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
-
-
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client as configured. Anybody who may call while none is configured is a client without a name.
+    """One client as configured. While no clients are configured, whoever calls is a client with no name.
 
-    ``base_urls`` are ours as this client calls them, without a closing slash, and ``audiences`` what else its tokens
-    may be for. Without ``tenants`` any will do, without ``services`` it may call all. ``fhir_servers`` may be called
-    for it with the token of the call, ``open_fhir_servers`` without one too. ``preference_list`` maps an order
-    template to the client's own Coding of it (Z7).
+    - ``issuer`` is the ``iss`` of its tokens, ``profile`` the way it deviates from CDS Hooks (Z25).
+    - ``jwks_url``, ``jwks_file`` and the URLs that ``jku`` permits are where its keys are.
+    - ``base_urls`` are the base URLs of this service as this client calls them, without a closing slash.
+      ``audiences`` are further values that ``aud`` may have.
+    - ``tenants`` are those that its tokens may name, any if there are none. ``subject`` is the ``sub`` that they must
+      have, ``""`` for any.
+    - ``services`` are the ids of the services it may call, all if there are none.
+    - ``fhir_servers`` may be called on its behalf with the token of a request, ``open_fhir_servers`` without one too.
+    - ``origins`` are where its browser clients are served from (Z26).
+    - ``preference_list`` maps the name of an order template to this client's own Coding of the order (Z7).
     """
 
     name: str = ""
@@ -61,90 +57,93 @@ class Client:
     preference_list: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def may_call(self, service: str) -> bool:
-        """Whether it is entitled to this service."""
+        """Whether this client may call the service with this id."""
         return not self.services or service in self.services
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """All clients of one file. ``private_hosts`` are hosts that we may call although their addresses are private."""
+    """All clients of the file at ``path``. ``private_hosts``, in lower case, may have private addresses."""
 
     path: Path
     clients: tuple[Client, ...]
     private_hosts: frozenset[str] = frozenset()
 
-    def of(self, issuer: str, tenant: str | None) -> Client | None:
-        """The client that a token of this issuer and tenant is of; one that names no tenant takes those left."""
-        left = None
+    def find(self, issuer: str, tenant: str | None) -> Client | None:
+        """The client with this issuer that lists this tenant, else the one with this issuer that lists none.
+
+        ``None`` if there is neither.
+        """
+        without_tenants = None
         for client in self.clients:
             if client.issuer == issuer:
                 if tenant is not None and tenant in client.tenants:
                     return client
                 if not client.tenants:
-                    left = client
-        return left
+                    without_tenants = client
+        return without_tenants
 
-    def knows(self, issuer: str) -> bool:
-        """Whether some client has this issuer."""
+    def has_issuer(self, issuer: str) -> bool:
+        """Whether any client has this issuer."""
         return any(client.issuer == issuer for client in self.clients)
 
     @property
     def origins(self) -> frozenset[str]:
-        """Where browser clients are served from (Z26)."""
+        """Where the browser clients of all clients are served from (Z26)."""
         return frozenset(origin for client in self.clients for origin in client.origins)
 
-    def told(self) -> str:
-        """Who may call, in one line."""
-        return ", ".join(f"{c.name} ({c.issuer}, profile {c.profile})" for c in self.clients)
+    def summary(self) -> str:
+        """Who may call, in one line, for the deployer."""
+        return ", ".join(f"{client.name} ({client.issuer}, profile {client.profile})" for client in self.clients)
 
     def warnings(self) -> Iterator[str]:
-        """What a deployer should be told at the start."""
+        """Sentences that warn the deployer at the start."""
         for client in self.clients:
             if client.issuer == SANDBOX_ISSUER:
                 yield f"the private key of {client.name} is public ({SANDBOX_ISSUER}): for demonstrations only"
 
     def refuse_unknown(self, services: Collection[str], templates: Collection[str]) -> None:
-        """A service or an order template that the content does not have is a slip of the pen that would go unnoticed.
+        """Refuses ids of services and names of order templates that the content does not have.
+
+        They are slips of the pen that would otherwise go unnoticed.
 
         Raises:
-            ClientsError: there is one; with file and line.
+            ProblemsError: there are such names; with file and line of each.
         """
         problems = []
         for client in self.clients:
-            for key, known, named in (
+            for key, known, listed in (
                 ("services", services, sorted(client.services)),
                 ("preference-list", templates, sorted(client.preference_list)),
             ):
                 problems += [
                     _problem(self.path, client.name, (key, name), f"the content has no {name!r}")
-                    for name in named
+                    for name in listed
                     if name not in known
                 ]
         if problems:
-            raise ClientsError(problems)
+            raise ProblemsError(problems)
 
 
 def read_clients(path: Path, default_profile: str = "2.0") -> Clients:
-    """The registry in a file; a client that names no profile has ``default_profile`` (Z25).
+    """Reads the registry; a client that names no profile has ``default_profile`` (Z25).
 
     Raises:
-        ClientsError: no such file, no TOML, not of its schema, or at odds with itself; with file and line.
+        ProblemsError: the file cannot be read, is not TOML, breaks its schema or contradicts itself; with file and
+            line of each problem.
     """
-    try:
-        data, _ = read_toml(path, "clients", _schema())
-    except TomlError as error:
-        raise ClientsError(error.problems) from None
+    data, _ = read_toml(path, "clients", _schema())
     shared = data.get("base-urls", [])
     clients = [_client(path, name, entry, shared, default_profile) for name, entry in data["clients"].items()]
     problems = [_problem(path, name, words, text) for name, words, text in _problems(clients)]
     if problems:
-        raise ClientsError(problems)
+        raise ProblemsError(problems)
     return Clients(path, tuple(clients), frozenset(host.lower() for host in data.get("private-hosts", ())))
 
 
-def _problem(path: Path, client: str, words: tuple[str, ...], text: str) -> str:
-    line = line_of(path, [f"[clients.{client}", *words])
-    return f"{path}:{line}: clients: {'/'.join(['clients', client, *words])}: {text}"
+def _problem(path: Path, client: str, words: tuple[str, ...], text: str) -> Problem:
+    place = ("clients", client, *words)
+    return Problem(path, line_of(path, place), "clients", f"{'/'.join(place)}: {text}")
 
 
 def _client(path: Path, name: str, entry: Mapping[str, Any], shared: list[str], default_profile: str) -> Client:
@@ -169,8 +168,8 @@ def _client(path: Path, name: str, entry: Mapping[str, Any], shared: list[str], 
 
 
 def _problems(clients: Iterable[Client]) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """What no schema can say: client, place, problem."""
-    taken: dict[tuple[str, str], str] = {}
+    """What a schema cannot find: name of the client, keys that lead to the place, and the problem."""
+    taken: dict[tuple[str, str], str] = {}  # the client of each issuer and tenant
     for client in clients:
         for tenant in sorted(client.tenants) or [""]:
             other = taken.setdefault((client.issuer, tenant), client.name)

@@ -1,4 +1,4 @@
-"""Tokens that were used before (SEC-14, Z28). Imports nothing of ours."""
+"""Which calls a token was used for: a token serves one call and the retries of that call (SEC-14, Z28)."""
 
 from __future__ import annotations
 
@@ -9,35 +9,39 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
-_MOST = 200_000
+_MAX_TOKENS = 200_000
 
 
-class Replays(Protocol):
-    """Remembers what each token was used for."""
+class UsedTokens(Protocol):
+    """Remembers which call each token was used for, until the token expires."""
 
-    def seen(self, issuer: str, jti: str, fingerprint: str, expires_at: float) -> bool:
-        """Whether a token may be used: it was not seen before, or with this very call, which is then a retry.
+    def accept_use(self, issuer: str, jti: str, fingerprint: str, expires_at: float) -> bool:
+        """Records that a token is used for a call; whether it may be, because it is new or the call is a retry.
 
-        ``expires_at`` is when it may be forgotten, in seconds since 1970.
+        ``issuer`` and ``jti`` name the token, ``fingerprint`` the call. ``expires_at`` is when the token may be
+        forgotten, in seconds since 1970.
         """
         ...
 
 
 def fingerprint(path: str, body: bytes) -> str:
-    """What tells one call from another; the body holds the hookInstance."""
+    """What tells one call from another and is the same for a retry; the body holds the ``hookInstance``."""
     return hashlib.sha256(path.encode("utf-8", "surrogatepass") + b"\0" + body).hexdigest()
 
 
-class ReplaysInMemory:
-    """For one process. With ``most`` tokens held the oldest is forgotten, valid or not, rather than a call refused."""
+class UsedTokensInMemory:
+    """Used tokens of one process, see ``UsedTokens``.
 
-    def __init__(self, most: int = _MOST, clock: Callable[[], float] = time.time) -> None:
-        self._most, self._clock = most, clock
+    When more than ``max_tokens`` are held the oldest one is forgotten, even if it has not expired: that is better than
+    refusing calls. ``clock`` gives seconds since 1970.
+    """
+
+    def __init__(self, max_tokens: int = _MAX_TOKENS, clock: Callable[[], float] = time.time) -> None:
+        self._max_tokens, self._clock = max_tokens, clock
         self._lock = threading.Lock()
-        self._used: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+        self._used: OrderedDict[bytes, tuple[str, float]] = OrderedDict()  # fingerprint and end, the oldest first
 
-    def seen(self, issuer: str, jti: str, fingerprint: str, expires_at: float) -> bool:
-        """As ``Replays`` says."""
+    def accept_use(self, issuer: str, jti: str, fingerprint: str, expires_at: float) -> bool:
         token = hashlib.sha256(f"{issuer}\0{jti}".encode("utf-8", "surrogatepass")).digest()
         now = self._clock()
         with self._lock:
@@ -46,7 +50,7 @@ class ReplaysInMemory:
                 return used[0] == fingerprint
             self._used.pop(token, None)
             self._used[token] = (fingerprint, expires_at)
-            while len(self._used) > self._most or next(iter(self._used.values()))[1] <= now:
+            while len(self._used) > self._max_tokens or next(iter(self._used.values()))[1] <= now:
                 self._used.popitem(last=False)
                 if not self._used:
                     break

@@ -1,4 +1,4 @@
-"""The shape of a token: taken from the header and read strictly, nothing of it believed. Imports nothing of ours."""
+"""The shape of a token: taken from the ``Authorization`` header and parsed strictly. Nothing in it is believed yet."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import Any
 
 from joserfc.util import urlsafe_b64decode
 
-LONGEST = 8192  # characters; tokens of real clients have under 1,500
+MAX_TOKEN_CHARACTERS = 8192  # tokens of real clients have fewer than 1,500
 _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+) *")
 
 
 class RefusedError(Exception):
-    """A call that may not pass.
+    """A call that is refused.
 
-    ``reason`` is one of few fixed words, for logs and counts, never for the answer; ``claims`` what the token says.
+    ``reason`` is one of a few fixed words, for logs and metrics but never for the answer (SEC-16). ``claims`` is what
+    the token claims, unverified.
     """
 
     def __init__(self, reason: str, claims: Mapping[str, Any] | None = None) -> None:
@@ -28,22 +29,24 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as it came."""
+    """A token that is well formed, but not verified."""
 
     text: str
     header: dict[str, Any]
     claims: dict[str, Any]
 
 
-def bearer(authorization: str | None) -> str:
-    """The token in the value of an ``Authorization`` header. Two such headers come joined and are none.
+def bearer_token(authorization: str | None) -> str:
+    """The token in the value of an ``Authorization`` header.
+
+    Two such headers reach us joined by a comma, which is not the form of one token, so they are refused.
 
     Raises:
-        RefusedError: there is none, or it is too long.
+        RefusedError: there is no token, or the header is too long.
     """
     if not authorization:
         raise RefusedError("no token")
-    if len(authorization) > LONGEST:
+    if len(authorization) > MAX_TOKEN_CHARACTERS:
         raise RefusedError("too long")
     match = _BEARER.fullmatch(authorization)
     if match is None:
@@ -51,36 +54,37 @@ def bearer(authorization: str | None) -> str:
     return match[1]
 
 
-def read(text: str) -> Token:
-    """The parts of a compact JWS.
+def parse_token(text: str) -> Token:
+    """The header and the claims of a JWS in compact serialization (RFC 7515 section 3.1).
 
     Raises:
-        RefusedError: they are no JSON objects, or hold a member twice, of which each reader takes another.
+        RefusedError: they are not JSON objects, or name a member twice, of which different parsers take different ones.
     """
     header, claims, _ = text.split(".")
-    return Token(text, _object(header), _object(claims))
+    return Token(text, _json_object(header), _json_object(claims))
 
 
-def _object(segment: str) -> dict[str, Any]:
+def _json_object(segment: str) -> dict[str, Any]:
     try:
-        told = json.loads(
+        decoded = json.loads(
             urlsafe_b64decode(segment.encode("ascii")).decode("utf-8"),
-            object_pairs_hook=_once,
+            object_pairs_hook=_members_named_once,
             parse_constant=_no_constant,
         )
     except (Base64Error, ValueError, RecursionError):
         raise RefusedError("malformed") from None
-    if not isinstance(told, dict):
+    if not isinstance(decoded, dict):
         raise RefusedError("malformed")
-    return told
+    return decoded
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    told = dict(pairs)
-    if len(told) != len(pairs):
+def _members_named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError
-    return told
+    return members
 
 
 def _no_constant(name: str) -> None:
+    """Refuses ``NaN`` and ``Infinity``, which Python reads although they are not JSON."""
     raise ValueError(name)

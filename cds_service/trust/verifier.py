@@ -1,7 +1,7 @@
-"""Who calls: a token held against the registry, its claims, its key and its earlier uses (SEC-04 to SEC-16).
+"""Who calls: a token is checked against the registry of clients, its claims, its key and its earlier uses.
 
-What is cheap comes first: nothing is fetched and no signature is computed for a token that could not pass anyway.
-Imports this room.
+The rules are SEC-04 to SEC-16. The cheap checks come first: no key set is fetched and no signature is verified for a
+token that would be refused anyway.
 """
 
 from __future__ import annotations
@@ -20,38 +20,41 @@ from joserfc.errors import JoseError
 
 from cds_service.net.addresses import Reach, is_loopback_host
 from cds_service.trust.clients import ALGORITHMS, Client, Clients
-from cds_service.trust.keysets import Key, KeySet, Limits, key_set_at, key_set_in
-from cds_service.trust.replay_protection import Replays, fingerprint
-from cds_service.trust.tokens import LONGEST, RefusedError, Token, bearer, read
+from cds_service.trust.keysets import Key, KeySet, KeySetLimits, key_set_at, key_set_in
+from cds_service.trust.replay_protection import UsedTokens, fingerprint
+from cds_service.trust.tokens import MAX_TOKEN_CHARACTERS, RefusedError, Token, bearer_token, parse_token
 
-_LONGEST_ID = 256  # characters of kid and jti
-_MOST_REMEMBERED = 4096
+_MAX_ID_CHARACTERS = 256  # of kid and jti
+_MAX_REMEMBERED = 4096
 _FEEDBACK = "/feedback"
-_LATEST = 1e12  # seconds since 1970
+_LAST_MOMENT = 1e12  # seconds since 1970
 
 
-class _Registry(jws.JWSRegistry):
-    """Our list of algorithms, and headers that the specification tells to ignore are ignored."""
+class _AlgorithmRegistry(jws.JWSRegistry):
+    """Knows our list of algorithms only, and ignores header members that it does not know, as RFC 7515 demands."""
 
-    max_header_length = max_payload_length = max_signature_length = LONGEST
+    max_header_length = max_payload_length = max_signature_length = MAX_TOKEN_CHARACTERS
 
     def __init__(self) -> None:
         super().__init__(algorithms=ALGORITHMS, strict_check_header=False)
 
     def get_alg(self, name: str) -> Any:
-        """The algorithm; without the library's warning that EdDSA has a newer name."""
+        """The algorithm with this name, without the warning of the library that EdDSA has a newer name."""
         if name not in ALGORITHMS:
             raise RefusedError("algorithm")
         return self.algorithms[name]
 
 
-_registry = _Registry()
-_kinds = {name: _registry.get_alg(name).key_type for name in ALGORITHMS}
+_registry = _AlgorithmRegistry()
+_key_types = {name: _registry.get_alg(name).key_type for name in ALGORITHMS}
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A call whose token is in order. ``expires_at`` is when the token is of no more use, in seconds since 1970."""
+    """A call whose token is valid.
+
+    ``expires_at`` is the moment from which the token is refused, in seconds since 1970; the leeway is included.
+    """
 
     client: Client
     issuer: str
@@ -60,169 +63,179 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What the deployer may set about time, in seconds: skew of clocks, and longest life of a token (SEC-08)."""
+class TokenTimes:
+    """What the deployer may set about the times of tokens, in seconds (SEC-08).
+
+    ``leeway`` is how far the clocks of a client and ours may differ, ``max_life`` the longest time from ``iat`` to
+    ``exp``.
+    """
 
     leeway: float = 60.0
-    longest_life: float = 3600.0
+    max_life: float = 3600.0
 
 
 class Verifier:
-    """Tells which client a call is of. May be asked from many threads.
+    """Verifies tokens, and tells which client made a call. It may be used from many threads.
 
-    ``verified`` and ``remembered`` count signatures computed and spared.
+    ``used_tokens`` is ``None`` where replays are not checked. With ``loopback`` key sets may be fetched from this
+    machine. ``clock`` gives seconds since 1970, ``ticks`` the seconds by which key sets age. ``verified`` counts the
+    signatures that were computed, ``remembered`` those that were spared because the same token was verified before.
     """
 
     def __init__(
         self,
         clients: Clients,
         *,
-        replays: Replays | None,
-        rules: Rules | None = None,
-        limits: Limits | None = None,
+        used_tokens: UsedTokens | None,
+        times: TokenTimes | None = None,
+        limits: KeySetLimits | None = None,
         loopback: bool = False,
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._clients, self._replays, self._clock = clients, replays, clock
-        self._rules, limits = rules or Rules(), limits or Limits()
-        self._sets: dict[tuple[str, str], KeySet] = {}  # by client and jku, "" for none
+        self._clients, self._used_tokens, self._clock = clients, used_tokens, clock
+        self._times, limits = times or TokenTimes(), limits or KeySetLimits()
+        self._key_sets: dict[tuple[str, str], KeySet] = {}  # by name of the client and jku, "" for a token without
         for client in clients.clients:
-            own = key_set_in(client.jwks_file, limits, ticks) if client.jwks_file else None
+            in_file = key_set_in(client.jwks_file, limits, ticks) if client.jwks_file else None
             for url in sorted({client.jwks_url, *client.jku} - {""}):
                 reach = _reach(urlsplit(url).hostname or "", clients, loopback)
-                self._sets[client.name, url] = own or key_set_at(url, reach, limits, ticks)
-            default = own or self._sets.get((client.name, client.jwks_url))
+                self._key_sets[client.name, url] = in_file or key_set_at(url, reach, limits, ticks)
+            default = in_file or self._key_sets.get((client.name, client.jwks_url))
             if default is not None:
-                self._sets[client.name, ""] = default
+                self._key_sets[client.name, ""] = default
         self._lock = threading.Lock()
         self._remembered: OrderedDict[bytes, tuple[Token, Key]] = OrderedDict()
         self.verified = self.remembered = 0
 
     def verify(self, authorization: str | None, path: str) -> Admission:
-        """The client whose token this is, made for a call of ``path`` below our base URL.
+        """Verifies the token in an ``Authorization`` header, sent with a call of ``path`` below our base URL.
 
         Raises:
-            RefusedError: it is not in order.
+            RefusedError: the token is not valid for this call; with its claims, if they could be read.
         """
-        text = bearer(authorization)
-        mark = hashlib.sha256(text.encode()).digest()
+        text = bearer_token(authorization)
+        digest = hashlib.sha256(text.encode()).digest()
         with self._lock:
-            known = self._remembered.get(mark)
-        token = known[0] if known else read(text)
+            remembered = self._remembered.get(digest)
+        token = remembered[0] if remembered else parse_token(text)
         try:
-            return self._admit(token, path, mark, known[1] if known else None)
+            return self._admit(token, path, digest, remembered[1] if remembered else None)
         except RefusedError as error:
             raise RefusedError(error.reason, token.claims) from None
 
-    def _admit(self, token: Token, path: str, mark: bytes, known: Key | None) -> Admission:
-        """``known`` is the key that this very token was verified with before."""
+    def _admit(self, token: Token, path: str, digest: bytes, verified_with: Key | None) -> Admission:
+        """Checks everything but replays. ``verified_with`` is the key that verified the same token before, if any."""
         claims = token.claims
-        algorithm, kid, jku = _header(token.header)
-        client = self._client(claims)
+        algorithm, kid, jku = _checked_header(token.header)
+        client = self._client_of(claims)
         if algorithm not in client.algorithms:
             raise RefusedError("algorithm")
-        expires_at = self._times(claims)
-        _audience(claims.get("aud"), client, path)
+        expires_at = self._check_times(claims)
+        _check_audience(claims.get("aud"), client, path)
         if client.subject and claims.get("sub") != client.subject:
             raise RefusedError("subject")
         jti = claims.get("jti")
-        if not isinstance(jti, str) or not jti or len(jti) > _LONGEST_ID:
+        if not isinstance(jti, str) or not jti or len(jti) > _MAX_ID_CHARACTERS:
             raise RefusedError("jti")
-        keys = self._sets.get((client.name, jku))
+        keys = self._key_sets.get((client.name, jku))
         if keys is None:
             raise RefusedError("jku")
-        key = keys.find(kid, _kinds[algorithm])
+        key = keys.find(kid, _key_types[algorithm])
         if key is None:
             raise RefusedError("key")
-        if known is not None and known == key:
+        if verified_with is not None and verified_with == key:
             self.remembered += 1
         else:
             self.verified += 1
-            _signature(token.text, key)
-            self._remember(mark, token, key)
+            _check_signature(token.text, key)
+            self._remember(digest, token, key)
         return Admission(client, client.issuer, jti, expires_at)
 
     def use(self, admission: Admission, path: str, body: bytes) -> None:
-        """Notes that a token was used for this call.
+        """Records that a token is used for a call of ``path`` with this body.
 
         Raises:
-            RefusedError: it was used for another one (Z28).
+            RefusedError: the token was used for another call before (Z28).
         """
-        if self._replays is not None and not self._replays.seen(
+        if self._used_tokens is not None and not self._used_tokens.accept_use(
             admission.issuer, admission.jti, fingerprint(path, body), admission.expires_at
         ):
             raise RefusedError("replayed")
 
-    def _client(self, claims: dict[str, Any]) -> Client:
+    def _client_of(self, claims: dict[str, Any]) -> Client:
         issuer, tenant = claims.get("iss"), claims.get("tenant")
-        if not isinstance(issuer, str) or not self._clients.knows(issuer):
+        if not isinstance(issuer, str) or not self._clients.has_issuer(issuer):
             raise RefusedError("issuer")
-        client = self._clients.of(issuer, tenant) if tenant is None or isinstance(tenant, str) else None
+        client = self._clients.find(issuer, tenant) if tenant is None or isinstance(tenant, str) else None
         if client is None:
             raise RefusedError("tenant")
         return client
 
-    def _times(self, claims: dict[str, Any]) -> float:
-        """When the token is of no more use."""
-        now, leeway = self._clock(), self._rules.leeway
+    def _check_times(self, claims: dict[str, Any]) -> float:
+        """The moment from which the token is refused, in seconds since 1970."""
+        now, leeway = self._clock(), self._times.leeway
         expires, issued = _seconds(claims.get("exp")), _seconds(claims.get("iat"))
         if expires + leeway <= now:
             raise RefusedError("expired")
         if issued - leeway > now or ("nbf" in claims and _seconds(claims["nbf"]) - leeway > now):
             raise RefusedError("not yet valid")
-        if not 0 < expires - issued <= self._rules.longest_life:
+        if not 0 < expires - issued <= self._times.max_life:
             raise RefusedError("life")
         return expires + leeway
 
-    def _remember(self, mark: bytes, token: Token, key: Key) -> None:
+    def _remember(self, digest: bytes, token: Token, key: Key) -> None:
         with self._lock:
-            self._remembered[mark] = (token, key)
-            self._remembered.move_to_end(mark)
-            if len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered[digest] = (token, key)
+            self._remembered.move_to_end(digest)
+            if len(self._remembered) > _MAX_REMEMBERED:
                 self._remembered.popitem(last=False)
 
 
 def _reach(host: str, clients: Clients, loopback: bool) -> Reach:
+    """Where the addresses of the host of a key set may lie."""
     if host.lower() in clients.private_hosts:
         return Reach.PRIVATE
     return Reach.LOOPBACK if loopback and is_loopback_host(host) else Reach.PUBLIC
 
 
-def _header(header: dict[str, Any]) -> tuple[str, str, str]:
-    """``alg``, ``kid`` and ``jku`` (or ``""``). Keys that the header itself brings are never looked at (SEC-11)."""
-    if "crit" in header or "b64" in header:  # we understand none of the extensions that it could demand
+def _checked_header(header: dict[str, Any]) -> tuple[str, str, str]:
+    """``alg``, ``kid`` and ``jku`` (``""`` without one) of a token. Keys in the header itself are not read (SEC-11)."""
+    if "crit" in header or "b64" in header:  # these demand extensions, and we support none
         raise RefusedError("critical header")
     if not isinstance(header.get("alg"), str) or header["alg"] not in ALGORITHMS:
         raise RefusedError("algorithm")
     if str(header.get("typ")).upper() != "JWT":
         raise RefusedError("type")
     kid, jku = header.get("kid"), header.get("jku", "")
-    if not isinstance(kid, str) or not kid or len(kid) > _LONGEST_ID:
+    if not isinstance(kid, str) or not kid or len(kid) > _MAX_ID_CHARACTERS:
         raise RefusedError("kid")
     if not isinstance(jku, str) or ("jku" in header and not jku):
         raise RefusedError("jku")
     return header["alg"], kid, jku
 
 
-def _audience(audience: Any, client: Client, path: str) -> None:
-    """The URL called, whatever ``Host`` says; for feedback that of its service too (SEC-07, FB-16)."""
-    named = audience if isinstance(audience, list) else [audience]
+def _check_audience(audience: Any, client: Client, path: str) -> None:
+    """The audience must be the URL that was called; for feedback it may be the URL of its service too (SEC-07, FB-16).
+
+    The URL is made of the configured base URLs, not of the ``Host`` header, which anybody can set.
+    """
+    audiences = audience if isinstance(audience, list) else [audience]
     path = path.rstrip("/")
     paths = (path, path.removesuffix(_FEEDBACK))
-    wanted = {base + below for base in client.base_urls for below in paths} | client.audiences
-    if not any(isinstance(name, str) and (name in wanted or name.removesuffix("/") in wanted) for name in named):
+    accepted = {base + below for base in client.base_urls for below in paths} | client.audiences
+    if not any(isinstance(url, str) and (url in accepted or url.removesuffix("/") in accepted) for url in audiences):
         raise RefusedError("audience")
 
 
 def _seconds(value: Any) -> float:
-    """Seconds since 1970. Neither infinity nor an integer that no float can hold gets past the bounds."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LATEST < value < _LATEST:
+    """A claim as seconds since 1970. The bounds keep out infinity and integers that no float can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LAST_MOMENT < value < _LAST_MOMENT:
         raise RefusedError("times")
     return value
 
 
-def _signature(text: str, key: Key) -> None:
+def _check_signature(text: str, key: Key) -> None:
     try:
         jws.deserialize_compact(text, key, registry=_registry)
     except (JoseError, ValueError, TypeError, OverflowError):

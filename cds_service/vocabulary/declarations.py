@@ -1,4 +1,4 @@
-"""What the content declares to the chart: facts, searches, value sets, units. Imports the shared vocabulary only.
+"""What the content declares to the chart: facts, searches, value sets, units.
 
 ``content`` builds these from YAML, ``chart`` reads patients by them (docs/decisions.md#rule-2).
 """
@@ -40,9 +40,10 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class ValueSet:
-    """Codes that mean one thing. ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM).
+    """Codes that mean the same to a rule, by ``(system, code)``.
 
-    A set of medications that ``settles`` decides alone what an order is, whatever its other codes say.
+    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the exact names of medications in
+    lower case. One code of a set that ``settles`` decides what an order is, whatever its other codes are.
     """
 
     id: str
@@ -54,7 +55,7 @@ class ValueSet:
     settles: bool = False
 
     def find(self, system: str, code: str) -> Concept | None:
-        """The concept of a code, never matched without its system. An NDC names a product in any of its spellings."""
+        """The concept of a code of a system; ``None`` if it is not in the set. An NDC is known in all its spellings."""
         concept = self.codes.get((system, code))
         if concept is None and system == NDC:
             return next((known for name in ndc_products(code) if (known := self.codes.get((NDC, name)))), None)
@@ -65,7 +66,7 @@ class ValueSet:
         return concept
 
     def match(self, codings: Iterable[tuple[str, str]]) -> Concept | None:
-        """The first concept any of the ``(system, code)`` pairs names."""
+        """The concept of the first ``(system, code)`` pair that is in the set; ``None`` if none is."""
         for coding in codings:
             concept = self.codes.get(coding)
             if concept is None and (self.prefixes or coding[0] == NDC):
@@ -109,7 +110,7 @@ class Analyte:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One prefetch key: the resource type it holds and the template that asks for it."""
+    """One prefetch key, the resource type that it holds, and the prefetch template that asks for it."""
 
     key: str
     resource: str
@@ -117,13 +118,17 @@ class Search:
 
     @property
     def newest_first(self) -> bool:
-        """Whether the results come newest first, so that the first page mostly suffices (Z22)."""
+        """Whether the results come newest first, so that the first page suffices in most cases (Z22)."""
         return "_sort=-" in self.template
 
 
 @dataclass(frozen=True, slots=True)
 class FactDeclaration:
-    """One fact as ``facts.yaml`` declares it; which members are set depends on ``kind``."""
+    """One fact as ``facts.yaml`` declares it; which members are set depends on ``kind``.
+
+    ``inputs`` maps the role of each fact that a derived one is computed from to its name, ``constants`` the constants
+    of its formula to their values, ``counted`` each spelling of a unit that counts products to what it counts.
+    """
 
     name: str
     kind: str
@@ -144,7 +149,7 @@ class FactDeclaration:
     unit: str = ""
 
     def match(self, codings: Sequence[tuple[str, str]]) -> Concept | None:
-        """The first concept of its value sets, in their order, that any of the ``(system, code)`` pairs names."""
+        """The concept of any of the ``(system, code)`` pairs in the first value set that has one; else ``None``."""
         for value_set in self.value_sets.values():
             concept = value_set.match(codings)
             if concept is not None:
@@ -153,10 +158,11 @@ class FactDeclaration:
 
 
 def ndc_products(code: str) -> list[str]:
-    """The products, as ``labeler-product``, that an NDC can mean: of ten digits with hyphens (4-4-2, 5-3-2, 5-4-1),
-    of eleven with or without (5-4-2), or of ten without, where a labeler of four digits begins with 0.
+    """The products, as ``labeler-product``, that an NDC can mean.
 
-    A package segment is left off, because value sets list products. What is no NDC gives nothing.
+    It has ten digits with hyphens (4-4-2, 5-3-2, 5-4-1), eleven with or without hyphens (5-4-2), or ten without
+    hyphens, where a labeler of four digits begins with 0. The package segment is left off, because value sets list
+    products. A string that is no NDC gives an empty list.
     """
     segments = code.split("-")
     if not all(segment.isascii() and segment.isdigit() for segment in segments):
@@ -166,10 +172,10 @@ def ndc_products(code: str) -> list[str]:
         return ["-".join(segments[:2])]
     if lengths == (11,) or lengths == (5, 4, 2):
         labeler, product = (code[:5], code[5:9]) if len(segments) == 1 else segments[:2]
-        found = [f"{labeler}-{product}"]
-        found += [f"{labeler[1:]}-{product}"] if labeler.startswith("0") else []
-        found += [f"{labeler}-{product[1:]}"] if product.startswith("0") else []
-        return found
+        products = [f"{labeler}-{product}"]
+        products += [f"{labeler[1:]}-{product}"] if labeler.startswith("0") else []
+        products += [f"{labeler}-{product[1:]}"] if product.startswith("0") else []
+        return products
     if lengths == (10,):
         return (
             [f"{code[:4]}-{code[4:8]}"]

@@ -1,7 +1,7 @@
-"""What a rule may know: a value or one of the states that stand in for it. Imports nothing of ours.
+"""What a rule may know of a patient or an order: a value, or one of the states that stand in for it.
 
-The vocabulary shared by the rooms: ``chart`` makes facts, ``content`` decides on them. Every call makes a hundred of
-these, so they are structures of msgspec, which cost a tenth of a frozen dataclass to make.
+``chart`` makes facts, ``content`` decides on them. Every call makes about a hundred of these objects, so they are
+structures of msgspec, which cost a tenth of a frozen dataclass to make.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 
 class State(StrEnum):
-    """How a fact stands. Rules ask for every state but ``VALUE`` by its name."""
+    """Whether a fact has a value, and if not, why. Rules name each of the other states in their cells."""
 
     VALUE = "value"
     ABSENT = "absent"  # looked for and not there
@@ -23,7 +23,7 @@ class State(StrEnum):
     UNDECIDABLE = "undecidable"  # a range that fits no single band of a table (Z19)
 
 
-# An exact rational. A whole one is an int, which costs a tenth to compare; two are divided by ``Fraction(a, b)``.
+# An exact rational number. Whole ones are int, which costs a tenth to compare; divide two by ``Fraction(a, b)``.
 Exact = int | Fraction
 
 
@@ -34,7 +34,7 @@ def exact(number: Exact | str) -> Exact:
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A numeric value as the range it can lie in; ``None`` is an open horizon. A point is the common case.
+    """A number as the range that it can lie in; ``None`` stands for no limit. Most are points.
 
     Ends are exact rationals, so 25 x10^3/uL is 25 and never 24.999 (Z19, docs/decisions.md#units).
     """
@@ -46,10 +46,12 @@ class Interval(msgspec.Struct, frozen=True):
 
     @classmethod
     def point(cls, value: Exact) -> Interval:
+        """The range that holds one number only."""
         return cls(value, value)
 
     @property
     def is_point(self) -> bool:
+        """Whether the range holds one number only."""
         return self.low is not None and (self.low is self.high or self.low == self.high)
 
     def within(self, other: Interval) -> bool:
@@ -97,15 +99,16 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """One thing read: where it stands, what it said as sent, and its date.
+    """One element that a fact was read from.
 
-    ``reference`` is ``Type/id`` (or the element of the order), ``said`` the value as sent with its unit,
-    ``date`` an ISO date or ``""``, ``number`` and ``unit`` the value and unit as sent, apart. ``label`` names the
-    fact it was read for, where another fact is derived from it (Z11: show which).
+    ``reference`` is ``Type/id`` (or the element of the order), ``display`` what a person reads of it: the value as sent
+    with its unit, or the words of an entry. ``date`` is an ISO date or ``""``; ``number`` and ``unit`` are the value
+    and its unit as sent, apart. ``label`` is the label of the fact that it was read for, where another fact is derived
+    from that one (Z11: the card says which).
     """
 
     reference: str
-    said: str
+    display: str
     date: str = ""
     number: str = ""
     unit: str = ""
@@ -113,12 +116,14 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 Value = Interval | str
+PRESENT = "present"  # the value of a fact that only says that something is there
 
 
 class Fact(msgspec.Struct, frozen=True):
     """One declared fact of one patient or order: its state, its value, and what it was read from.
 
-    ``missing`` names the prefetch keys whose absence made it ``UNKNOWN``.
+    Only a fact in state ``VALUE`` or ``UNDECIDABLE`` has a value. ``reason`` says why there is none, and ``missing``
+    names the prefetch keys for want of which it is ``UNKNOWN``.
     """
 
     state: State
@@ -129,25 +134,29 @@ class Fact(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, value: Value, *evidence: Evidence) -> Fact:
+        """A fact with a value."""
         return cls(State.VALUE, value, evidence)
 
     @classmethod
     def absent(cls, *evidence: Evidence) -> Fact:
+        """A fact that was looked for and is not there."""
         return cls(State.ABSENT, None, evidence)
 
     @classmethod
     def unknown(cls, *missing: str, reason: Reason | None = None) -> Fact:
+        """A fact that could not be looked for; ``missing`` are the prefetch keys that it needs."""
         return cls(State.UNKNOWN, None, (), reason, missing)
 
     @classmethod
     def unusable(cls, reason: Reason, *evidence: Evidence) -> Fact:
+        """A fact that is there and cannot be trusted."""
         return cls(State.UNUSABLE, None, evidence, reason)
 
 
 class Facts(Mapping[str, Fact]):
-    """Declared facts by name, each read when a rule first asks for it and then kept.
+    """Declared facts by name, each read when it is first asked for, and then kept.
 
-    ``shared`` are facts of the patient that the facts of each order build upon.
+    ``readers`` make the facts by name; a name that none of them has is looked up in ``shared``.
     """
 
     def __init__(self, readers: Mapping[str, Callable[[], Fact]], shared: Facts | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What passes between the chart and whoever fetches for it. Imports the shared vocabulary only."""
+"""What passes between the chart, which needs searches, and whoever fetches them from a FHIR server."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import msgspec
 from cds_service.vocabulary.declarations import Search
 
 
-class Why(StrEnum):
-    """Why something could not be fetched: keys of the pack's ``reasons`` texts."""
+class FetchProblem(StrEnum):
+    """Why something could not be fetched. The values are keys of the ``reasons`` texts of the content."""
 
     NOT_ALLOWED = "fetchNotAllowed"
     REFUSED = "fetchRefused"
@@ -23,7 +23,10 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FhirAccess:
-    """The server that a call names and the token it lends for it, for the time of this call only (FA-03)."""
+    """The base URL of the FHIR server that a request names, and the access token that it lends (FA-03).
+
+    Both serve that request only. ``token`` is ``""`` if none was lent.
+    """
 
     server: str = field(repr=False)
     token: str = field(repr=False)
@@ -31,18 +34,23 @@ class FhirAccess:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a search brought: the JSON of a resource or of a Bundle of all pages read, or why there is none."""
+    """The result of one search.
+
+    ``raw`` is the JSON of a resource, or of one Bundle with all pages that were read; ``None`` if nothing could be
+    fetched, and then ``problem`` says why.
+    """
 
     raw: msgspec.Raw | None = None
-    why: Why = Why.FAILED
+    problem: FetchProblem = FetchProblem.FAILED
 
 
 @dataclass(frozen=True, slots=True)
-class Queried:
-    """How one search at a server went, for whoever watches; of its URL only the host, of what was read nothing.
+class SearchReport:
+    """How one search at a FHIR server went, for traces. It holds no path, no query and nothing that was fetched.
 
-    Times are nanoseconds since 1970. ``status`` is that of the last answer, ``None`` without one; ``problem`` is the
-    kind of failure that ended it, ``""`` if none did.
+    ``began`` and ``ended`` are nanoseconds since 1970. ``pages`` is how many pages were read. ``status`` is the HTTP
+    status of the last answer, ``None`` if there was no answer. ``problem`` is the kind of failure that ended the
+    search, as in the log, ``""`` if it ended well. ``outcome`` is ``"read"`` or a ``FetchProblem``.
     """
 
     search: Search
@@ -57,9 +65,13 @@ class Queried:
 
 
 class Fetch(Protocol):
-    """Fetches searches of one patient, all at once; an answer for every key, whatever happens, and in time."""
+    """Fetches searches about one patient, all at once and within a time budget."""
 
     def __call__(
         self, access: FhirAccess, searches: Sequence[Search], patient_id: str, *, further: bool = False
     ) -> Mapping[str, Fetched]:
-        """With ``further`` all pages of results that come newest first, otherwise only the first page of those."""
+        """A result for the key of every search, whatever happens.
+
+        Of searches that return the newest results first only the first page is read, unless ``further`` is true;
+        of all others every page is read, within the limits.
+        """

@@ -1,55 +1,145 @@
-"""TOML files that a deployer writes: read, held against a JSON Schema, faults named with file and line.
-
-Imports nothing of ours.
-"""
+"""TOML files that a deployer writes: read, held against a JSON Schema, and problems named with file and line."""
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cds_service.vocabulary.problems import Problem, ProblemsError
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-
-class TomlError(Exception):
-    """A file that cannot be used. Each problem reads ``file:line: kind: what is wrong``."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+Place = tuple[str | int, ...]
+"""Where an element of a TOML or YAML file stands: the keys and indices that lead to it from the top."""
 
 
 def read_toml(path: Path, kind: str, validator: Draft202012Validator) -> tuple[dict[str, Any], bytes]:
-    """The data of a file valid for ``validator``, and its bytes; ``kind`` stands in the problems.
+    """The data of a file valid for ``validator``, and its bytes; ``kind`` is that of the problems.
 
     Raises:
-        TomlError: no such file, no TOML, or not of the schema.
+        ProblemsError: there is no such file, it is not TOML, or it is not valid.
     """
     try:
         source = path.read_bytes()
-        data = tomllib.loads(source.decode("utf-8"))
+        text = source.decode("utf-8")
+        data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
-        raise TomlError([f"{path}:1: {kind}: {getattr(error, 'strerror', None) or 'is not UTF-8'}"]) from None
+        reason = getattr(error, "strerror", None) or "is not UTF-8"
+        raise ProblemsError([Problem(path, 1, kind, reason)]) from None
     except tomllib.TOMLDecodeError as error:
-        raise TomlError([f"{path}:1: {kind}: {error}"]) from None
+        raise ProblemsError([Problem(path, _line_of_syntax_error(error, text), kind, str(error))]) from None
     problems = [
-        f"{path}:{line_of(path, (step for step in fault.absolute_path if isinstance(step, str)))}: {kind}: "
-        f"{'/'.join(map(str, fault.absolute_path)) or '(top)'}: {fault.message}"
+        Problem(
+            path,
+            line_of(path, fault.absolute_path),
+            kind,
+            f"{'/'.join(map(str, fault.absolute_path)) or '(top)'}: {fault.message}",
+        )
         for fault in validator.iter_errors(data)
     ]
     if problems:
-        raise TomlError(problems)
+        raise ProblemsError(problems)
     return data, source
 
 
-def line_of(path: Path, words: Iterable[str]) -> int:
-    """The first line on which the last of the words that occur stands; TOML readers keep no lines."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    told = [(number, line) for number, line in enumerate(lines, 1) if not line.lstrip().startswith("#")]
-    found = 1
-    for word in words:
-        found = next((number for number, line in told if number >= found and word in line), found)
-    return found
+def line_of(path: Path, place: Iterable[str | int]) -> int:
+    """The line on which the element at ``place`` begins; where it is not written, the nearest element around it.
+
+    A string in an array may be named by itself instead of by its index. The line is 1 if the file cannot be read any
+    more.
+    """
+    try:
+        lines = _lines(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return 1
+    steps = tuple(place)
+    while steps and steps not in lines:
+        steps = steps[:-1]
+    return lines.get(steps, 1)
+
+
+def _line_of_syntax_error(error: tomllib.TOMLDecodeError, text: str) -> int:
+    match = re.search(r"\(at line (\d+), column \d+\)$", str(error))
+    return int(match[1]) if match else max(1, len(text.splitlines()))  # "at end of document"
+
+
+def _lines(text: str) -> dict[Place, int]:
+    """The line of every element of a TOML text.
+
+    ``tomllib`` keeps no lines. But every statement of TOML (a table's header, or a key with its value) is TOML by
+    itself once it is complete, and none is while a bracket or a quotation is still open; so the lines are read up to
+    the end of each statement, and the statement says which keys it sets.
+    """
+    lines: dict[Place, int] = {(): 1}
+    table: Place = ()
+    tables_in: dict[Place, int] = {}  # how many tables stand in each array of tables so far
+    statement: list[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        statement.append(line)
+        try:
+            data = tomllib.loads("\n".join(statement))
+        except tomllib.TOMLDecodeError:
+            continue
+        first = number - len(statement) + 1
+        if statement[0].lstrip().startswith("["):
+            table = _table_of(data, tables_in)
+            for length in range(1, len(table) + 1):
+                lines.setdefault(table[:length], first)
+        elif data:
+            _add(lines, table, data, first, statement)
+        statement = []
+    return lines
+
+
+def _table_of(header: dict[str, Any], tables_in: dict[Place, int]) -> Place:
+    """The place of the table that a header begins; counts it if it is one of an array of tables."""
+    place: Place = ()
+    value: Any = header
+    while isinstance(value, dict) and value:
+        ((key, value),) = value.items()
+        place = (*place, key)
+        if isinstance(value, list):
+            tables_in[place] = tables_in.get(place, 0) + 1
+        if place in tables_in:
+            place = (*place, tables_in[place] - 1)
+    return place
+
+
+def _add(lines: dict[Place, int], place: Place, value: Any, first: int, statement: Sequence[str]) -> None:
+    """Adds the lines of a value and of all that is in it, written in a statement that begins on line ``first``."""
+    lines.setdefault(place, first)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _add(lines, (*place, key), inner, first, statement)
+    elif isinstance(value, list):
+        starts = _starts_of_items(statement, len(value))
+        for index, (item, start) in enumerate(zip(value, starts, strict=True)):
+            _add(lines, (*place, index), item, first + start, statement[start : start + 1])
+            if isinstance(item, str):
+                lines.setdefault((*place, item), first + start)
+
+
+def _starts_of_items(statement: Sequence[str], count: int) -> list[int]:
+    """For each item of the array that a statement sets, on which of the statement's lines (from 0) it begins.
+
+    An array that is closed early holds the items that are complete there. Where that does not tell, because the array
+    stands inside another value, all its items are given the statement's first line.
+    """
+    starts: list[int] = []
+    following = 0  # the line on which the next item begins
+    for number in range(len(statement)):
+        is_last = number == len(statement) - 1
+        try:
+            value: Any = tomllib.loads("\n".join(statement[: number + 1]) + ("" if is_last else "\n]"))
+        except tomllib.TOMLDecodeError:
+            continue
+        while isinstance(value, dict) and len(value) == 1:
+            (value,) = value.values()
+        if isinstance(value, list):
+            starts += [following] * (len(value) - len(starts))
+        following = number + 1
+    return starts if len(starts) == count else [0] * count

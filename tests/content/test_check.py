@@ -3,17 +3,19 @@
 import json
 import re
 import shutil
+import sys
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
-from cds_service.content.prepared import template_words
 from cds_service.content.proof.check_digits import loinc_is_valid, snomed_is_valid
-from cds_service.content.proof.consistency import check, update_lock
+from cds_service.content.proof.versions import update_lock
 from cds_service.packaged import packaged
+from cds_service.prove import fixtures_beside, prove, prove_in_child
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from cds_service.vocabulary.problems import Problem, ProblemsError
 
 
 @pytest.fixture
@@ -34,18 +36,14 @@ def raise_versions(cards, *files):
         edit(cards, file, "\nversion: 1.", "\nversion: 9.")
 
 
-def found(cards, *, lock=False):
-    """Findings other than those of the lock, which any edit causes."""
-    try:
-        words = template_words(load_pack(cards))
-    except Exception:
-        words = {}
-    problems = check(cards, words)
-    return problems if lock else [p for p in problems if ": version:" not in p and ": lock:" not in p]
+def problems_of(cards):
+    return prove(cards, site=None, fixtures=None, zone=ZoneInfo("UTC")).problems
 
 
 def test_the_content_as_shipped_holds(cards):
-    assert found(cards, lock=True) == []
+    fixtures = fixtures_beside(packaged("cards"))
+    assert fixtures is not None
+    assert prove(cards, site=None, fixtures=fixtures, zone=ZoneInfo("UTC")).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -88,26 +86,28 @@ def test_the_content_as_shipped_holds(cards):
 )
 def test_a_defect_is_found_with_file_and_line(cards, file, old, new, expected):
     edit(cards, file, old, new)
-    problems = found(cards)
-    assert any(expected in problem for problem in problems), problems
-    named = next(problem for problem in problems if expected in problem)
-    path, line, _ = named.split(":", 2)
+    problems = problems_of(cards)
+    lines = [str(problem) for problem in problems if problem.kind not in ("version", "lock")]  # any edit causes these
+    named = [line for line in lines if expected in line]
+    assert named, lines
+    path, line, _ = named[0].split(":", 2)
+    assert path.startswith(str(cards / "vitamin-b12"))
     assert path.endswith(".yaml")
     assert int(line) >= 1
 
 
 def test_changed_content_without_a_new_version_fails_and_cannot_be_locked(cards):
     edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
-    assert any("imPlatelets changed without a new version" in p for p in found(cards, lock=True))
+    assert any("imPlatelets changed without a new version" in problem.text for problem in problems_of(cards))
     before = (cards / "lock.json").read_bytes()
     decision, pack = update_lock(cards)
-    assert re.search(r"imPlatelets/table\.yaml:\d+: version: decision:imPlatelets changed without", decision)
-    assert re.search(r"pack\.yaml:3: version: pack:vitamin-b12 changed without a new version", pack)
+    assert re.search(r"imPlatelets/table\.yaml:\d+: version: decision:imPlatelets changed without", str(decision))
+    assert re.search(r"pack\.yaml:3: version: pack:vitamin-b12 changed without a new version", str(pack))
     assert (cards / "lock.json").read_bytes() == before
     raise_versions(cards, "decisions/imPlatelets/table.yaml")
-    assert all(": lock: " in p for p in found(cards, lock=True))
+    assert {problem.kind for problem in problems_of(cards)} == {"lock"}
     assert update_lock(cards) == []
-    assert found(cards, lock=True) == []
+    assert problems_of(cards) == ()
 
 
 @pytest.mark.parametrize("file", ["decisions/imPlatelets/table.yaml", "pack.yaml"])
@@ -116,7 +116,7 @@ def test_a_decision_and_its_pack_get_new_versions_together(cards, file):
     edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
     edit(cards, file, "\nversion: 1.", "\nversion: 9.")
     (refused,) = update_lock(cards)
-    assert ": version: " in refused
+    assert refused.kind == "version"
 
 
 def test_a_lock_that_knows_more_than_there_is_says_so(cards):
@@ -124,7 +124,7 @@ def test_a_lock_that_knows_more_than_there_is_says_so(cards):
     known = json.loads(lock.read_text())
     known["digests"]["decision:gone"] = "0"
     lock.write_text(json.dumps(known))
-    with pytest.raises(ContentError, match="pack:vitamin-b12 changed without a new version"):
+    with pytest.raises(ProblemsError, match="pack:vitamin-b12 changed without a new version"):
         create_app(Settings(cards=cards))
 
 
@@ -146,5 +146,49 @@ def test_check_digits():
 def test_changed_content_is_not_served_until_it_is_locked(cards):
     """Z27: what is served is what was checked and locked."""
     edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
-    with pytest.raises(ContentError, match="imPlatelets changed without a new version"):
+    with pytest.raises(ProblemsError, match="imPlatelets changed without a new version"):
         create_app(Settings(cards=cards))
+
+
+def test_problems_sort_by_file_and_line_and_read_as_a_compiler_says_them(tmp_path):
+    later, earlier = Problem(tmp_path / "a.yaml", 10, "gap", "no rule"), Problem(tmp_path / "a.yaml", 9, "code", "x")
+    other = Problem(tmp_path / "b.yaml", 1, "lock", "y")
+    assert sorted([other, later, earlier]) == [earlier, later, other]
+    assert str(ProblemsError([later, other])) == f"{tmp_path}/a.yaml:10: gap: no rule\n{tmp_path}/b.yaml:1: lock: y"
+
+
+def test_the_pack_is_loaded_once_in_a_proof(monkeypatch):
+    """Nearly all that a proof waits for besides fhir.resources is YAML."""
+    import yaml
+
+    texts = []
+    load = yaml.load
+    monkeypatch.setattr(yaml, "load", lambda text, Loader: texts.append(text) or load(text, Loader=Loader))
+    cards = packaged("cards")
+    assert prove(cards, site=None, fixtures=None, zone=ZoneInfo("UTC")).problems == ()
+    assert len(texts) == len(list(cards.rglob("*.yaml")))
+
+
+def test_a_child_finds_what_a_proof_finds(cards):
+    edit(cards, "decisions/imPlatelets/table.yaml", "'[25..50]'", "'(25..50]'")
+    problems = prove_in_child(cards, site=None, fixtures=None, zone="UTC")
+    assert problems == problems_of(cards)
+    assert "gap" in {problem.kind for problem in problems}
+
+
+def test_a_child_is_asked_about_the_site_and_the_scenarios_too(cards, tmp_path):
+    site = tmp_path / "site.toml"
+    site.write_text('[decisions]\noff = ["nothingOfTheKind"]\n')
+    (problem,) = prove_in_child(cards, site=site, fixtures=None, zone="UTC")
+    assert (problem.path, problem.line, problem.kind) == (site, 2, "site")
+
+    shutil.copytree(packaged("fixtures"), tmp_path / "fixtures")
+    path = tmp_path / "fixtures/scenarios/platelets-and-im.yaml"
+    path.write_text(path.read_text().replace("imPlateletsThinNeedle", "imPlateletsNone"))
+    problems = prove_in_child(cards, site=None, fixtures=tmp_path / "fixtures", zone="UTC")
+    assert {(problem.path, problem.kind) for problem in problems} == {(path, "fixture")}
+
+
+def test_a_child_that_fails_proves_nothing(cards, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert prove_in_child(cards, site=None, fixtures=None, zone="UTC") == (Problem(cards, 1, "proof", "ended with 1"),)

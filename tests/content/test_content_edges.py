@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
-from cds_service.content.files import ContentError
 from cds_service.content.load import load_pack
 from cds_service.content.needs import searches_of
-from cds_service.content.proof.consistency import update_lock
+from cds_service.content.proof.versions import update_lock
 from cds_service.packaged import packaged
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from cds_service.vocabulary.problems import ProblemsError
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 
@@ -74,7 +74,7 @@ def test_the_strength_of_a_product_is_in_its_own_unit(cards, request_for, streng
 def test_a_strength_in_a_unit_that_doses_have_not_is_a_fault(cards):
     path = cards / "vitamin-b12/value-sets/cobalamin-medication.yaml"
     path.write_text(path.read_text().replace('unit: "ug"', 'unit: "[oz_av]"', 1))
-    with pytest.raises(ContentError, match="cobalamin-medication has strengths in"):
+    with pytest.raises(ProblemsError, match="cobalamin-medication has strengths in"):
         load_pack(cards)
 
 

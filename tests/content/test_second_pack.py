@@ -12,10 +12,10 @@ from fhir.resources.R4B import get_fhir_model_class
 from cds_service.content.load import load_pack
 from cds_service.content.model import INDICATORS
 from cds_service.content.needs import templates_of
-from cds_service.content.prepared import Prepared, template_words
-from cds_service.content.proof.consistency import check
+from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.protocol.faults import Fault
+from cds_service.prove import fixtures_beside, prove
 from cds_service.replay.expectations import differences
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
@@ -109,8 +109,10 @@ def accepted(request, suggestion):
 # --- what the pack is ------------------------------------------------------------------------------------------------
 
 
-def test_check_finds_nothing(second):
-    assert check(CARDS, template_words(second)) == []
+def test_the_pack_is_fit_to_be_served():
+    proof = prove(CARDS, site=None, fixtures=fixtures_beside(CARDS), zone=ZoneInfo("UTC"))
+    assert fixtures_beside(CARDS) == (SECOND_PACK / "fixtures").resolve()
+    assert proof.problems == ()
 
 
 def test_the_pack_is_yaml_alone():

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
-from cds_service.content.files import ContentError
 from cds_service.service.app import create_app
 from cds_service.service.served import prepare
 from cds_service.settings import Settings
+from cds_service.vocabulary.problems import ProblemsError
 from tests.support.places import ROOT
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
@@ -99,6 +99,14 @@ def test_what_is_not_stocked_is_named_and_not_offered(with_site, request_for):
         "If there are neurological signs: hydroxocobalamin 1000 mcg IM every 2 days"
     ]
     assert "It is not stocked here" in card["detail"]
+
+
+def test_a_spelling_of_a_unit_that_the_site_knows_is_read(client, with_site, request_for):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    for entry in body["prefetch"]["platelets"]["entry"]:
+        entry["resource"]["valueQuantity"] = {"value": 22, "unit": "tys/ul"}
+    assert topics(client, body) == ["imPlateletsNotUsable"]
+    assert topics(with_site('[units.platelets]\n"tys/ul" = "10*3/uL"\n'), body) == ["imPlateletsTransfusionFirst"]
 
 
 def test_a_look_back_within_its_bounds_reads_an_older_count(client, with_site, request_for):
@@ -243,15 +251,27 @@ def test_a_broken_overlay_is_refused_whole_and_the_old_one_goes_on(tmp_path, wit
             CODES.replace(LOCAL, "http://loinc.org").replace("PLT", "777-3"),
             "site.toml:4: site: platelet-count holds '777-3' already",
         ),
+        ('[units.urea]\n"u" = "mg/dL"\n', "site.toml:1: site: units: the content has no 'urea'"),
+        ('[units.platelets]\n"u" = "10*3/L"\n', "site.toml:2: site: '10*3/L' is not among the units of platelets"),
+        ('[units.platelets]\n"K/uL" = "/uL"\n', "site.toml:2: site: 'K/uL' means '10*3/uL' already"),
         ("off = [", "site.toml:1: site: "),
+        (
+            CODES + CODES.replace("PLT", "777-3").replace(LOCAL, "http://loinc.org"),
+            "site.toml:9: site: platelet-count holds '777-3' already",
+        ),
+        (
+            CODES + CODES.replace("platelet-count", "cobalamin-medication") + 'agent = "x"\nstrength = {value = "x"}\n',
+            "site.toml:12: site: cobalamin-medication: ",
+        ),
+        ('[decisions]\noff = [\n  "imPlatelets",\n  "adult",\n]\n', "site.toml:4: site: adult is a definition"),
     ],
 )
 def test_a_fault_of_the_overlay_is_found_with_its_line(tmp_path, text, said):
     path = tmp_path / "site.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ContentError) as caught:
+    with pytest.raises(ProblemsError) as caught:
         prepare(Settings(site=path))
-    assert any(said in problem for problem in caught.value.problems), caught.value.problems
+    assert any(said in str(problem) for problem in caught.value.problems), caught.value.problems
     checked = CliRunner().invoke(main, ["check", "--site", str(path)])
     assert checked.exit_code == 1
     assert said in checked.output

@@ -4,13 +4,13 @@ import pytest
 
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import read_scenarios
-from cds_service.replay.statements import as_table, coverage, written_into
+from cds_service.replay.statements import as_table, statement_rows, written_into
 from tests.support.places import ROOT
 
 
 @pytest.fixture(scope="module")
 def covered(prepared):
-    return coverage(prepared, read_scenarios(packaged("fixtures")))
+    return statement_rows(prepared, read_scenarios(packaged("fixtures")))
 
 
 def test_all_statements_and_settlements_are_there(covered):

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from cds_service.content.proof.consistency import update_lock
+from cds_service.content.proof.versions import update_lock
 from cds_service.packaged import packaged
 from cds_service.service.app import create_app
 from cds_service.settings import Settings

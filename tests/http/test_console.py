@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
 from datetime import date
 
 import pytest
 
 from cds_service.console.calendar import calendar_of
+from cds_service.content.lock import folder_digests
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.places import SECOND_PACK
 
 PATHS = ["/", "/content", "/content/decisions/imPlatelets", "/content/value-sets/platelet-count", "/acceptance"]
 
@@ -55,6 +58,35 @@ def test_a_form_of_another_page_is_refused(client, headers):
     form = {"request": "{}", "now": "2026-11-23T12:00:00Z", "profile": "2.0"}
     assert client.post("/", data=form, headers=headers).status_code == 403
     assert client.post("/", data=form).status_code == 400
+
+
+@pytest.fixture(scope="module")
+def without_order_sign(tmp_path_factory):
+    """A service of content that does not answer the hook order-sign: the second pack without that service."""
+    cards = shutil.copytree(SECOND_PACK / "cards", tmp_path_factory.mktemp("content") / "cards")
+    pack = cards / "examplol" / "pack.yaml"
+    text = pack.read_text(encoding="utf-8")
+    shortened = re.sub(r"  - id: examplol-sign\n(?:    .*\n)+", "", text)
+    assert shortened != text
+    pack.write_text(shortened, encoding="utf-8")
+    lock = json.loads((cards / "lock.json").read_text(encoding="utf-8"))
+    lock["digests"] = folder_digests(pack.parent)
+    (cards / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
+    return service(loopback=True, cards=cards)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"scenario": "order-sign/belowTwentyFive"},
+        {"by": "form", "hook": "order-sign", "patient": "kwame-mensah", "draft": "atorvastatin"},
+    ],
+    ids=["scenario", "form"],
+)
+def test_a_hook_that_no_service_answers_is_a_page_that_says_so(without_order_sign, query):
+    answer = without_order_sign.get("/", query_string=query)
+    assert answer.status_code == 404
+    assert "No service of this content answers the hook order-sign." in answer.text
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"hook": 1}', '{"hook": "order-select"}', "\x00", "ä" * 1000])

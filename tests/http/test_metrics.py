@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from cds_service.content.proof.consistency import update_lock
+from cds_service.content.proof.versions import update_lock
 from cds_service.packaged import packaged
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
@@ -99,10 +99,10 @@ def test_what_is_served_and_kept_can_be_watched(tmp_path, pack):
 def test_what_one_worker_said_last_outlives_no_other_worker(tmp_path):
     """A worker that was killed leaves its file of values behind; another tells what is so now."""
     script = (
-        "import sys; from cds_service.service.metrics import Counts; counts = Counts();"
-        "counts.serving('1', {'a': False}, False);"
-        "counts.serving(sys.argv[1], {'a': sys.argv[2] == 'off', 'b': False}, sys.argv[2] == 'off');"
-        "print(counts.text().decode())"
+        "import sys; from cds_service.service.metrics import Metrics; metrics = Metrics();"
+        "metrics.set_content('1', {'a': False}, False);"
+        "metrics.set_content(sys.argv[1], {'a': sys.argv[2] == 'off', 'b': False}, sys.argv[2] == 'off');"
+        "print(metrics.text().decode())"
     )
 
     def worker(*words):

@@ -21,7 +21,7 @@ from cds_service.content.needs import templates_of
 from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
-from cds_service.recording.deidentify import Deidentifier, outcome
+from cds_service.recording.deidentify import Deidentifier, comparable_decisions
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
@@ -42,7 +42,7 @@ def decided(prepared, service, body, now):
         answer = evaluate(prepared, service, encode(body), now)
     except Fault as fault:
         return f"{fault.status} {fault.path} {fault.text}"
-    return outcome(json.loads(encode(answer.body))["cards"])
+    return comparable_decisions(json.loads(encode(answer.body))["cards"])
 
 
 @pytest.mark.parametrize("key", [b"one key", b"another key"])
@@ -118,6 +118,26 @@ def test_words_behind_a_date_are_not_kept(prepared, request_for, date):
     body["context"]["draftOrders"]["entry"][0]["resource"]["authoredOn"] = date
     kept = json.dumps(Deidentifier(prepared.pack, b"key").request(body, {}))
     assert "Zyxwvut" not in kept
+
+
+@pytest.mark.parametrize(
+    ("unit", "kept"),
+    [
+        ("x10^3/uL", "x10^3/uL"),
+        ("{cells of Zyxwvut}/uL", "/uL"),
+        ("10*9{Zyxwvut}/L", "10*9/L"),
+        ("{Zyxwvut}", "other"),
+        ("Zyxwvut/uL", "other"),
+        ("mL/min/{1.73_m2}", "mL/min/{1.73_m2}"),
+    ],
+)
+def test_words_in_a_unit_are_not_kept(prepared, request_for, unit, kept):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    count = body["prefetch"]["platelets"]["entry"][0]["resource"]
+    count["valueQuantity"] = {"value": 22, "unit": unit, "code": unit}
+    made = Deidentifier(prepared.pack, b"key").request(body, {"platelets": ""})
+    quantity = made["prefetch"]["platelets"]["entry"][0]["resource"]["valueQuantity"]
+    assert (quantity["unit"], quantity["code"]) == (kept, kept)
 
 
 def test_one_patient_is_the_same_everywhere_and_another_key_makes_another(prepared):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.content.proof.consistency import update_lock
+from cds_service.content.proof.versions import update_lock
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
@@ -155,14 +155,14 @@ def test_every_answer_meanwhile_is_that_of_one_content(cards, serve):
     services = {s["hook"]: s for s in client.get("/cds-services").json["services"]}
     service = services[NEEDLE.hook]
     body = encode(NEEDLE.request(service["prefetch"], datetime.now(UTC)))
-    said, stop = set(), threading.Event()
+    answers, stop = set(), threading.Event()
 
     def fire():
         with client.application.test_client() as mine:
             while not stop.is_set():
                 answer = mine.post(f"/cds-services/{service['id']}", data=body, content_type="application/json")
                 (card,) = answer.json["cards"]
-                said.add((", below 17" in card["detail"], "levelAndNeedle 1.0.0" in card["detail"]))
+                answers.add((", below 17" in card["detail"], "levelAndNeedle 1.0.0" in card["detail"]))
 
     threads = [threading.Thread(target=fire) for _ in range(3)]
     for thread in threads:
@@ -170,9 +170,9 @@ def test_every_answer_meanwhile_is_that_of_one_content(cards, serve):
     try:
         edit(cards, *HIGHER)
         publish(cards)
-        eventually(lambda: len(said) == 2)
+        eventually(lambda: len(answers) == 2)
     finally:
         stop.set()
         for thread in threads:
             thread.join()
-    assert said == {(True, True), (False, False)}
+    assert answers == {(True, True), (False, False)}

@@ -7,37 +7,40 @@ import time
 import urllib.request
 import venv
 import zipfile
+from email import message_from_string
 from pathlib import Path
-
-import pytest
 
 from tests.support.places import ROOT
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT],
-        check=True,
-        capture_output=True,
-    )
-    return next(folder.glob("*.whl"))
+def files(folder, name):
+    """What must travel of a folder of the checkout, with the names that it has in the wheel."""
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return {f"{name}/{path.as_posix()}" for path in paths if "__pycache__" not in path.parts}
 
 
-def test_content_and_fixtures_travel_in_the_wheel(wheel):
-    names = zipfile.ZipFile(wheel).namelist()
-    assert "cds_service/_data/cards/lock.json" in names
-    assert "cds_service/_data/cards/vitamin-b12/facts.yaml" in names
-    assert any(name.startswith("cds_service/_data/fixtures/patients/") for name in names)
-    assert "cds_service/content/schemas/table.json" in names
-    assert "cds_service/store/migrations/versions/0001_feedback.py" in names
-    assert "cds_service/pages/templates/try.html" in names
-    assert "cds_service/pages/static/console.css" in names
+def test_every_file_of_the_package_the_content_and_the_fixtures_travels_in_the_wheel(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    expected = files(ROOT / "cds_service", "cds_service")
+    for folder in ("cards", "fixtures"):
+        expected |= files(ROOT / folder, f"cds_service/_data/{folder}")
+    assert names == expected
+    assert {"cds_service/_data/cards/lock.json", "cds_service/content/schemas/table.json"} < names
 
 
-def test_an_installed_wheel_replays_and_checks_far_from_the_checkout(wheel, tmp_path):
+def test_its_metadata_say_what_it_is_and_which_python_it_needs(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = message_from_string(archive.read(name).decode())
+    assert (metadata["Name"], metadata["Requires-Python"]) == ("cds-service", ">=3.11.2")
+    assert metadata["Summary"] and metadata["Author"] and metadata["Keywords"] and metadata["License-Expression"]
+    assert "Programming Language :: Python :: 3.11" in metadata.get_all("Classifier")
+
+
+def test_an_installed_wheel_replays_and_checks_far_from_the_checkout(wheel, tmp_path, monkeypatch):
     """The dependencies are lent by path, so that the test needs no network; the wheel itself is installed."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     home = tmp_path / "env"
     venv.create(home, with_pip=True)
     python = home / "bin/python"

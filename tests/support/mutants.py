@@ -19,7 +19,7 @@ import msgspec
 from cds_service.content.decide import OrderFacts, Values
 from cds_service.content.model import Decision, Outcome, Pack, Rule
 from cds_service.content.prepared import Prepared
-from cds_service.content.proof.coverage import findings
+from cds_service.content.proof.cells import faults_of
 from cds_service.content.unary import Cell
 from cds_service.fhir.quantities import spell
 from cds_service.replay.run import in_process
@@ -293,7 +293,7 @@ class Watch:
         tables = [changed]
         if set(changed.values) != set(before.values):
             tables += [other for other in mutant.pack.decisions.values() if changed.id in other.inputs]
-        return any(next(findings(mutant.pack, table), None) for table in tables)
+        return any(next(faults_of(mutant.pack, table), None) for table in tables)
 
     def _touched(self, mutant: Mutant) -> list[int]:
         """The scenarios in which the mutated table answers otherwise, those with the rarest question first."""

@@ -24,9 +24,9 @@ def b64(data):
 
 
 class KeyServer:
-    """Serves ``document`` as ``mode`` says; ``asked`` lists the paths asked for."""
+    """Serves ``document`` as ``mode`` says, over TLS with a context ``tls``; ``asked`` lists the paths asked for."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.document, self.mode, self.asked, self.target = {"keys": []}, "good", [], ""
         outer = self
 
@@ -41,7 +41,10 @@ class KeyServer:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
+        if tls is not None:
+            self.http.socket = tls.wrap_socket(self.http.socket, server_side=True)
+        self.port = self.http.server_port
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def answer(self, handler):

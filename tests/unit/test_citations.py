@@ -197,9 +197,9 @@ def test_the_page_of_decisions_lists_each_once_and_gives_each_an_anchor():
         ("tests/a.py", "\n\ndef test_D~77_is_held(): ...", "3: D~77 is not in docs/decisions.md"),
         ("cards/vitamin-b12/facts.yaml", "b12: {}  # S~26, C5", "1: S~26 is in no sources.yaml of cards"),
         (
-            "tests/second_pack/cards/examplol/facts.yaml",
+            "tests/content/second_pack/cards/examplol/facts.yaml",
             "# S~25",
-            "1: S~25 is in no sources.yaml of tests/second_pack/cards",
+            "1: S~25 is in no sources.yaml of tests/content/second_pack/cards",
         ),
         ("cds_service/a.py", "# no redirects (FA-08, SEC~-99)", "1: SEC~-99 is not in docs/conformance.md"),
         ("cds_service/a.py", "# as clients do (no-such-page~.md 0.1)", "1: there is no no-such-page~.md"),

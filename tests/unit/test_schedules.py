@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.chart.order import days, dose, doses, interval, read_order, recognise_drug
+from cds_service.chart.dosage import dose
+from cds_service.chart.drug import recognise_drug
+from cds_service.chart.order import read_order
+from cds_service.fhir.timing import days, doses, interval
 from cds_service.vocabulary.facts import Interval, State
 
 UTC = ZoneInfo("UTC")

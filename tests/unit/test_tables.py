@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.content.decide import OrderFacts, Values
-from cds_service.content.proof.coverage import findings, probes
+from cds_service.content.proof.cells import faults_of, probes
 from cds_service.content.unary import parse_cell
 from cds_service.vocabulary.facts import Fact, Interval, State
 
@@ -123,4 +123,4 @@ def _without_definitions(pack):
 
 
 def test_no_table_has_a_gap_an_overlap_or_a_rule_never_reached(pack):
-    assert [f for decision in pack.decisions.values() for f in findings(pack, decision)] == []
+    assert [f for decision in pack.decisions.values() for f in faults_of(pack, decision)] == []

@@ -1,4 +1,4 @@
-"""Check digits of codes: LOINC mod 10, SNOMED CT Verhoeff. Imports nothing of ours."""
+"""Check digits of codes: LOINC mod 10, SNOMED CT Verhoeff."""
 
 from __future__ import annotations
 

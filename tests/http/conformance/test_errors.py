@@ -60,7 +60,7 @@ def test_ERR_02_ERR_04_a_defect_is_500_without_data(monkeypatch, caplog, post, a
     def broken(*_args, **_kwargs):
         raise ValueError(f"{PATIENT} token-that-must-not-be-repeated")
 
-    monkeypatch.setattr("cds_service.service.app.evaluate", broken)
+    monkeypatch.setattr("cds_service.service.hooks.evaluate", broken)
     with caplog.at_level(logging.DEBUG):
         answer = post(request_for(PATIENT, DRAFT), headers={"Origin": "https://ehr.example"})
     assert_outcome(answer, 500)

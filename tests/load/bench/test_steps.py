@@ -9,9 +9,11 @@ import pytest
 
 from cds_service.chart.readers import patient_facts
 from cds_service.chart.record import Chart
-from cds_service.judge.cards import Call, order_cards
+from cds_service.judge.call import HookCall
+from cds_service.judge.cards import order_cards
 from cds_service.judge.evaluate import evaluate
-from cds_service.judge.orders import bystanders, draft_nodes, judge, relevant_orders
+from cds_service.judge.orders import judge
+from cds_service.judge.relevance import bystanders, draft_nodes, relevant_orders
 from cds_service.protocol.envelope import decode_request
 from tests.support.bodies import SERVICE, bodies
 
@@ -40,7 +42,7 @@ def test_cost_of_a_step(benchmark, prepared, sent, body, step):
 
     chart, facts = read()
     judged = judge(pack, service, chart, facts, drafts, orders, idle)
-    call = Call(prepared, service, request, chart, facts, judged, idle=idle)
+    call = HookCall(prepared, service, request, chart, facts, drafts, judged, idle=idle)
     steps = {
         "whole": lambda: evaluate(prepared, service, raw, now).body["cards"],
         "envelope": lambda: draft_nodes(decode_request(raw, service.hook)),

@@ -19,13 +19,12 @@ from zoneinfo import ZoneInfo
 from joserfc.jwk import ECKey
 
 from cds_service.chart.record import patient_in
-from cds_service.content.files import ContentError
 from cds_service.content.site import read_site
 from cds_service.content.unary import parse_cell
 from cds_service.fhir.dates import read_date, years_between
 from cds_service.fhir.quantities import read_number, read_quantity
 from cds_service.net.addresses import is_loopback_host
-from cds_service.net.searches import NotFhirError, Pages
+from cds_service.net.searches import NotFhirError, SearchPages
 from cds_service.net.servers import AllowedServers, NotAllowedError
 from cds_service.packaged import packaged
 from cds_service.protocol.encodings import TooLongError, decoded
@@ -33,11 +32,12 @@ from cds_service.protocol.faults import Fault
 from cds_service.protocol.feedback import decode_feedback
 from cds_service.protocol.uuids import make_uuid, read_uuid
 from cds_service.service.logs import request_id_of
-from cds_service.trust.clients import ClientsError, read_clients
-from cds_service.trust.replay_protection import ReplaysInMemory
+from cds_service.trust.clients import read_clients
+from cds_service.trust.replay_protection import UsedTokensInMemory
 from cds_service.trust.tokens import RefusedError
 from cds_service.trust.verifier import Verifier
 from cds_service.vocabulary.facts import Fact, Interval, Reason, State
+from cds_service.vocabulary.problems import ProblemsError
 from tests.load.fuzz import holding
 from tests.load.fuzz.mutating import FRAGMENTS, mutated, spelled
 from tests.support.trust_parts import BASE, ISSUER, SERVICE, Maker, b64, public
@@ -219,7 +219,7 @@ class _Trust:
                 keys, path = Path(folder) / "keys.json", Path(folder) / "clients.toml"
                 keys.write_text(json.dumps({"keys": [public(key) for key in _KEYS.values()]}))
                 path.write_text(_CLIENTS.replace("KEYS", "keys.json").replace('tenants = ["a"]\n', ""))
-                cls.verifier = Verifier(read_clients(path), replays=ReplaysInMemory())
+                cls.verifier = Verifier(read_clients(path), used_tokens=UsedTokensInMemory())
                 cls.verifier.verify(_MAKER.bearer(), SERVICE)  # the keys are read now
             cls.good = _MAKER.bearer(exp=int(datetime.now(UTC).timestamp()) + 3000)
         return cls.verifier
@@ -244,7 +244,7 @@ def token(random: Random) -> None:
 
 
 def clients_file(random: Random) -> None:
-    _toml(random, _CLIENTS, lambda path: read_clients(path).told())
+    _toml(random, _CLIENTS, lambda path: read_clients(path).summary())
 
 
 def site_file(random: Random) -> None:
@@ -265,8 +265,8 @@ def _toml(random: Random, good: str, read: Callable[[Path], object]) -> None:
         path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
         try:
             read(path)
-        except (ClientsError, ContentError) as error:
-            assert all(problem.startswith(str(path)) for problem in error.problems), error.problems
+        except ProblemsError as error:
+            assert all(problem.path == path for problem in error.problems), error.problems
 
 
 def encoding(random: Random) -> None:
@@ -312,7 +312,7 @@ def page(random: Random) -> None:
     server = _ALLOWED.find("https://ehr.example/fhir")
     body = mutated(random, _PAGE)
     link = spelled(text(random, "https://ehr.example/fhir?page=2", "?page=2", "//x/fhir", "https://ehr.example/fhirx"))
-    pages = Pages()
+    pages = SearchPages()
     try:
         following = pages.add(
             body.replace(b'"https://ehr.example/fhir?page=2"', link.encode("utf-8", "surrogatepass")),

@@ -60,7 +60,7 @@ def test_a_further_page_at_an_address_that_is_none_is_not_asked_for():
     server = AllowedServers.of(["https://ehr.example/fhir"]).find("https://ehr.example/fhir")
     for link in ("https://[x]/fhir", "//[::1", "https://[::1]x/fhir"):
         with pytest.raises(NotAllowedError):
-            server.page(link, "https://ehr.example/fhir/Observation")
+            server.next_page_url(link, "https://ehr.example/fhir/Observation")
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e999999999", "9" * 5000, "1e-400", "0.1e999"])

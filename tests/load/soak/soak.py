@@ -44,7 +44,7 @@ from cds_service.replay.scenarios import SAMPLE, Scenario, read_scenarios, searc
 from cds_service.settings import Settings
 from cds_service.store import tables
 from cds_service.store.database import open_engine, read_url, reading
-from cds_service.vocabulary.fetched import Fetched, Why
+from cds_service.vocabulary.fetched import Fetched, FetchProblem
 from cds_service.vocabulary.json_text import encode
 from tests.support.fhir_stub import Asked, Stub, records, saying
 from tests.support.finds import table
@@ -135,10 +135,12 @@ class Mix:
                 for one in searches
             }
 
-        def failing(why: Why) -> Any:
-            return lambda access, searches, patient, further=False: {one.key: Fetched(why=why) for one in searches}
+        def failing(problem: FetchProblem) -> Any:
+            return lambda access, searches, patient, further=False: {
+                one.key: Fetched(problem=problem) for one in searches
+            }
 
-        without = tuple(self._answer(service, body, failing(why)) for why in Why)
+        without = tuple(self._answer(service, body, failing(problem)) for problem in FetchProblem)
         return Sent(f"/cds-services/{service.id}", body, self._answer(service, body, found), without)
 
 

@@ -21,7 +21,7 @@ from cds_service.content.load import load_pack
 from cds_service.content.site import read_site
 from cds_service.net.addresses import Reach
 from cds_service.packaged import packaged
-from cds_service.service.app import allowed_servers
+from cds_service.service.fhir_access import allowed_servers
 from cds_service.settings import Settings
 from cds_service.store.database import read_url
 from cds_service.trust.clients import read_clients
@@ -29,7 +29,7 @@ from tests.support.places import ROOT
 
 DEPLOY = ROOT / "deploy"
 BASE, EXAMPLE = DEPLOY / "kubernetes/base", DEPLOY / "kubernetes/example"
-LOCKS = [DEPLOY / "requirements.lock", DEPLOY / "build.lock"]
+LOCKS = [ROOT / "requirements.lock", DEPLOY / "requirements.lock", DEPLOY / "build.lock"]
 KUBERNETES = "1.34"
 OLDEST_KUBECTL = 21  # the minor number of 1.21
 PATCHES = {entry["path"] for entry in yaml.safe_load((EXAMPLE / "kustomization.yaml").read_text())["patches"]}
@@ -96,12 +96,22 @@ def steps_of_image():
 
 def test_the_lock_files_pin_alike_and_the_image_gets_what_the_service_needs():
     """After a change of pyproject.toml: make lock."""
-    every, few, build = (pinned(path) for path in (ROOT / "requirements.lock", *LOCKS))
-    assert few.items() <= every.items() and build.items() <= every.items() and "hatchling" in build
+    every, few, deployed, build = (pinned(path) for path in (ROOT / "requirements-dev.lock", *LOCKS))
+    assert few.items() <= deployed.items() <= every.items()
+    assert build.items() <= every.items() and "hatchling" in build
     asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     assert {re.split(r"[<>=;\[ ]", one)[0].replace(".", "-") for one in asked} <= set(few)
-    assert {"psycopg", "psycopg-binary", "opentelemetry-sdk"} <= set(few)
-    assert not {"pytest", "mypy", "hypothesis", "pip"} & set(few)
+    assert {"psycopg", "psycopg-binary", "opentelemetry-sdk"} <= set(deployed)
+    assert not {"pytest", "mypy", "hypothesis", "pip"} & set(deployed)
+
+
+@pytest.mark.parametrize("path", [DEPLOY / "README.md", DEPLOY / "Containerfile", ROOT / "cards/README.md"])
+def test_nothing_installs_us_by_a_name_from_an_index(path):
+    """The name is not ours on any index: whoever takes it there could run code at hospitals (Z92)."""
+    lines = [
+        line for line in path.read_text().splitlines() if re.search(r"pip install.*[\s'\"]cds-service(?![-\w])", line)
+    ]
+    assert [line for line in lines if "--no-index" not in line] == []
 
 
 def pinned(path):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cds_service.service.app import create_app
-from cds_service.service.metrics import Counts
+from cds_service.service.metrics import Metrics
 from cds_service.settings import Settings
 from tests.support.places import ROOT
 
@@ -36,12 +36,12 @@ def promtool(*arguments):
 
 @pytest.fixture(scope="module")
 def labels_of():
-    """The labels of each series that an instance can show, from the counts themselves; ``up`` is Prometheus' own."""
+    """The labels of each series that an instance can show, from the metrics themselves; ``up`` is Prometheus' own."""
     app = create_app(Settings(loopback=True, key="tests"))
     told = app.test_client().get("/metrics").text
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", told, re.M))
     found = {"up": {"job", "instance"}}
-    for metric in vars(Counts()).values():
+    for metric in vars(Metrics()).values():
         if not hasattr(metric, "_labelnames"):
             continue
         for family in metric.describe():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from cds_service.net.addresses import Reach
-from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers, NotAllowedError, Server
 from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search
-from cds_service.vocabulary.fetched import FhirAccess, Why
+from cds_service.vocabulary.fetched import FetchProblem, FhirAccess
 from tests.support.fhir_stub import Listener, Stub, bundle, saying
 
 SEARCH = Search("conditions", "Condition", "Condition?patient={{context.patientId}}")
@@ -88,7 +88,7 @@ ELSEWHERE = [
 
 
 def fetch_from(server: str, allowed: AllowedServers, lent: str = "token", seconds: float = 3):
-    client = FhirClient(Limits(seconds=seconds))
+    client = FhirClient(FetchLimits(seconds=seconds))
     try:
         return client.within_budget(allowed)(FhirAccess(server, lent), [SEARCH], "p")["conditions"]
     finally:
@@ -100,7 +100,7 @@ def test_FA_08_nothing_is_sent_to_a_server_that_is_not_listed(target):
     with Listener() as here, Listener("::1") as there:
         for listener in (here, there):
             fetched = fetch_from(target.format(port=listener.port), AllowedServers.of([ALLOWED]))
-            assert (fetched.raw, fetched.why) == (None, Why.NOT_ALLOWED)
+            assert (fetched.raw, fetched.problem) == (None, FetchProblem.NOT_ALLOWED)
             assert not listener.was_visited()
 
 
@@ -137,7 +137,7 @@ def test_FA_08_a_listed_name_that_stands_for_a_private_address_is_not_connected_
     with Listener() as listener:
         server = Server("http", "localhost", listener.port, "/fhir", Reach.PUBLIC)
         fetched = fetch_from(server.base, AllowedServers({server.base: server}))
-        assert (fetched.raw, fetched.why) == (None, Why.NOT_ALLOWED)
+        assert (fetched.raw, fetched.problem) == (None, FetchProblem.NOT_ALLOWED)
         assert not listener.was_visited()
 
 
@@ -152,7 +152,7 @@ def test_FA_08_a_private_address_is_connected_to_if_the_host_is_allowed_by_name(
 
 def test_FA_01_without_a_token_only_open_servers_are_called():
     with Stub(saying(bundle())) as stub:
-        assert fetch_from(stub.base, AllowedServers.of([stub.base]), lent="").why is Why.NOT_ALLOWED
+        assert fetch_from(stub.base, AllowedServers.of([stub.base]), lent="").problem is FetchProblem.NOT_ALLOWED
         assert stub.seen == []
         assert fetch_from(stub.base, AllowedServers.of([], open_bases=[stub.base]), lent="").raw is not None
         assert fetch_from(stub.base, AllowedServers.of([], loopback=True), lent="").raw is not None
@@ -162,7 +162,10 @@ def test_FA_01_without_a_token_only_open_servers_are_called():
 @pytest.mark.parametrize("token", ["a b", "a\r\nX-Admin: 1", "\u00fc", "x" * 20_000, "\0"])
 def test_FA_02_a_token_that_is_none_is_not_sent(token):
     with Stub(saying(bundle())) as stub:
-        assert fetch_from(stub.base, AllowedServers.of([], open_bases=[stub.base]), lent=token).why is Why.NOT_ALLOWED
+        assert (
+            fetch_from(stub.base, AllowedServers.of([], open_bases=[stub.base]), lent=token).problem
+            is FetchProblem.NOT_ALLOWED
+        )
         assert stub.seen == []
 
 

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import moved
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search
-from cds_service.vocabulary.fetched import FhirAccess, Why
+from cds_service.vocabulary.fetched import FetchProblem, FhirAccess
 from tests.support.fhir_stub import Stub, bundle, records, saying
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
@@ -180,7 +180,8 @@ def test_FA_03_a_token_serves_its_own_request_only(request_for, resources):
         body = request_for(PATIENT, DRAFT, without=["platelets"]) | {"fhirServer": stub.base}
         lent = body | {"fhirAuthorization": {"access_token": TOKEN}}
         answers = [
-            client.post(ORDER_SELECT, data=json.dumps(one), content_type="application/json") for one in (lent, body)
+            client.post(ORDER_SELECT, data=json.dumps(request), content_type="application/json")
+            for request in (lent, body)
         ]
         assert [answer.status_code for answer in answers] == [200, 412]
         assert len(stub.seen) == 1
@@ -362,14 +363,14 @@ def test_PF_25_a_link_to_itself_ends(call, cards_of, request_for):
 
 def test_Z21_PF_21_412_if_nothing_can_be_shown_and_platelets_can_be_had_nowhere(call, assert_outcome, request_for):
     body = request_for("emily-carter", "hydroxocobalamin-im-monthly", without=["all"])
-    said = json.dumps(assert_outcome(call(body), 412, "prefetch.platelets"))
-    assert "did not send" in said
+    outcome_text = json.dumps(assert_outcome(call(body), 412, "prefetch.platelets"))
+    assert "did not send" in outcome_text
     with Stub(saying(ERROR, 500)) as stub:
-        said = json.dumps(assert_outcome(call(body, stub.base), 412, "prefetch.platelets"))
-    assert "could not be fetched" in said
-    said = json.dumps(assert_outcome(call(body, "https://not-allowed.example/r4"), 412, "prefetch.platelets"))
-    assert "may not ask" in said
-    assert "not-allowed.example" not in said
+        outcome_text = json.dumps(assert_outcome(call(body, stub.base), 412, "prefetch.platelets"))
+    assert "could not be fetched" in outcome_text
+    outcome_text = json.dumps(assert_outcome(call(body, "https://not-allowed.example/r4"), 412, "prefetch.platelets"))
+    assert "may not ask" in outcome_text
+    assert "not-allowed.example" not in outcome_text
 
 
 def test_Z21_PF_27_a_critical_card_that_needs_no_missing_data_is_shown_and_names_what_was_not_checked(
@@ -425,7 +426,7 @@ def test_peers_prefetch_may_be_missing_and_fhirServer_present(call, cards_of, re
 
 
 def fetch_one(template: str, patient_id: str, base: str):
-    client = FhirClient(Limits(seconds=10))
+    client = FhirClient(FetchLimits(seconds=10))
     try:
         fetch = client.within_budget(AllowedServers.of([base]))
         return fetch(FhirAccess(base, TOKEN), [Search("key", "Condition", template)], patient_id)["key"]
@@ -465,7 +466,7 @@ def test_peers_a_template_with_a_token_that_is_not_known_is_not_asked(template):
 @pytest.mark.parametrize("patient_id", [".", ".."])
 def test_FA_08_an_id_that_is_a_path_is_not_asked(patient_id):
     with Stub(saying(bundle())) as stub:
-        assert fetch_one("Patient/{{context.patientId}}", patient_id, stub.base).why is Why.FAILED
+        assert fetch_one("Patient/{{context.patientId}}", patient_id, stub.base).problem is FetchProblem.FAILED
         assert stub.seen == []
 
 
@@ -504,25 +505,25 @@ def test_FA_03_ERR_04_no_token_no_patient_and_no_body_in_logs_or_errors(caplog, 
     answers += [saying(secret, status) for status in (200, 401, 404, 500, 503)]
     answers += [cut, saying(b"body-that-must-not-be-repeated"), saying(secret, 302, Location="/" + patient)]
     with caplog.at_level(logging.DEBUG):
-        said = []
+        received = []
         for answer in answers:
             with Stub(answer) as stub:
-                said.append(call(body, stub.base))
-            said.append(call(body, stub.base))  # nobody listens there any more
-        said.append(call(body, f"https://{TOKEN}:{TOKEN}@not-allowed.example/{patient}"))
-        said.append(call(body, f"https://not-allowed.example/{patient}?{TOKEN}"))
+                received.append(call(body, stub.base))
+            received.append(call(body, stub.base))  # nobody listens there any more
+        received.append(call(body, f"https://{TOKEN}:{TOKEN}@not-allowed.example/{patient}"))
+        received.append(call(body, f"https://not-allowed.example/{patient}?{TOKEN}"))
     assert "FHIR server" in caplog.text
-    for text in (caplog.text, *(answer.text for answer in said)):
+    for text in (caplog.text, *(answer.text for answer in received)):
         assert "must-not-be-repeated" not in text
-    assert {answer.status_code for answer in said} == {412}
+    assert {answer.status_code for answer in received} == {412}
 
 
 def test_searches_are_counted_by_outcome(request_for, resources):
     client = create_app(Settings(loopback=True, key="tests", fhir_budget_ms=10_000)).test_client()
 
     def count(outcome):
-        told = re.search(rf'fhir_searches_total{{outcome="{outcome}"}} (\S+)', client.get("/metrics").text)
-        return float(told[1]) if told else 0
+        sample = re.search(rf'fhir_searches_total{{outcome="{outcome}"}} (\S+)', client.get("/metrics").text)
+        return float(sample[1]) if sample else 0
 
     body = request_for(PATIENT, DRAFT, without=KEYS[:2])
     with Stub(records(resources)) as stub:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cds_service.net.circuit import Circuit
-from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search
-from cds_service.vocabulary.fetched import FhirAccess, Why
+from cds_service.vocabulary.fetched import FetchProblem, FhirAccess
+from tests.support.certificates import Certificate
 from tests.support.fhir_stub import Listener, Stub, bundle, saying
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
@@ -48,8 +46,15 @@ def headers_by_the_byte(asked):
             return
 
 
-def body_by_the_byte(asked):
+def last_body_by_the_byte(asked):
+    """On a connection that serves no further request."""
+    body_by_the_byte(asked, Connection="close")
+
+
+def body_by_the_byte(asked, **headers):
     asked.send_response(200)
+    for name, value in headers.items():
+        asked.send_header(name, value)
     asked.send_header("Content-Type", "application/fhir+json")
     asked.send_header("Content-Length", "100000")
     asked.end_headers()
@@ -186,10 +191,10 @@ def test_FA_09_PF_21_whatever_a_server_answers_there_is_a_clear_answer_in_time(c
     behaviour, why = ANSWERS[kind]
     with Stub(behaviour) as bad, Stub(saying(bundle())) as good, ThreadPoolExecutor(2) as together:
         calls = [together.submit(call, bad.base), together.submit(call, good.base, BUDGET / 4)]
-        (answer, took), (other, other_took) = (one.result(timeout=20) for one in calls)
-    said = json.dumps(assert_outcome(answer, 412, "prefetch.platelets"))
+        (answer, took), (other, other_took) = (each.result(timeout=20) for each in calls)
+    outcome_text = json.dumps(assert_outcome(answer, 412, "prefetch.platelets"))
     # A machine that does other things may be too slow for what ends by itself.
-    assert why in said or TOO_LATE in said, said
+    assert why in outcome_text or TOO_LATE in outcome_text, outcome_text
     assert took < BUDGET + SLACK
     assert other.status_code == 200, other.text
     assert other_took < BUDGET + SLACK
@@ -225,8 +230,8 @@ def test_FA_09_a_name_that_does_not_resolve(request_for, assert_outcome):
     body |= {"fhirServer": server, "fhirAuthorization": {"access_token": "lent"}}
     began = time.perf_counter()
     answer = client.post(ORDER_SELECT, data=json.dumps(body), content_type="application/json")
-    said = json.dumps(assert_outcome(answer, 412, "prefetch.platelets"))
-    assert FAILED in said or TOO_LATE in said
+    outcome_text = json.dumps(assert_outcome(answer, 412, "prefetch.platelets"))
+    assert FAILED in outcome_text or TOO_LATE in outcome_text
     assert time.perf_counter() - began < BUDGET + SLACK
 
 
@@ -254,7 +259,7 @@ def clock():
 
 @pytest.fixture
 def fhir(clock):
-    client = FhirClient(Limits(seconds=2, failures=3, closed_seconds=10), clock=lambda: clock[0])
+    client = FhirClient(FetchLimits(seconds=2, failures=3, closed_seconds=10), clock=lambda: clock[0])
     yield client
     client.close()
 
@@ -285,18 +290,18 @@ def test_FA_09_searches_are_fetched_at_the_same_time(fhir):
 
     with Stub(answer) as stub:
         searches = [Search(f"key{number}", "Observation", f"Observation?x={number}") for number in range(11)]
-        assert all(found.raw is not None for found in fetching(fhir, stub, *searches).values())
+        assert all(fetched.raw is not None for fetched in fetching(fhir, stub, *searches).values())
 
 
 def test_FA_09_one_search_that_hangs_does_not_hold_up_the_others():
     def answer(asked):
         silent(asked) if "hang" in asked.path else asked.say(bundle())
 
-    client = FhirClient(Limits(seconds=0.5))
+    client = FhirClient(FetchLimits(seconds=0.5))
     with Stub(answer) as stub:
-        found = fetching(client, stub, Search("hang", "X", "X?hang=1"), SEARCH)
-        assert found["platelets"].raw is not None
-        assert (found["hang"].raw, found["hang"].why) == (None, Why.TOO_LATE)
+        fetched = fetching(client, stub, Search("hang", "X", "X?hang=1"), SEARCH)
+        assert fetched["platelets"].raw is not None
+        assert (fetched["hang"].raw, fetched["hang"].problem) == (None, FetchProblem.TOO_LATE)
     client.close()
 
 
@@ -307,21 +312,21 @@ def test_FA_09_first_pages_are_kept_if_a_later_one_comes_too_late():
         else:
             asked.say(bundle({"resourceType": "X"}, following=f"http://{asked.headers['Host']}/fhir/X?page=1"))
 
-    client = FhirClient(Limits(seconds=0.5))
+    client = FhirClient(FetchLimits(seconds=0.5))
     with Stub(answer) as stub:
-        found = fetching(client, stub, Search("x", "X", "X?patient={{context.patientId}}"))["x"]
-        assert found.raw is not None
-        assert json.loads(bytes(found.raw))["link"][0]["relation"] == "next"
+        fetched = fetching(client, stub, Search("x", "X", "X?patient={{context.patientId}}"))["x"]
+        assert fetched.raw is not None
+        assert json.loads(bytes(fetched.raw))["link"][0]["relation"] == "next"
     client.close()
 
 
 def test_FA_09_the_circuit_opens_and_closes(fhir, clock):
     with Stub(saying(bundle(), 500)) as stub, Stub(saying(bundle())) as other:
         for _ in range(3):
-            assert fetching(fhir, stub)["platelets"].why is Why.FAILED
+            assert fetching(fhir, stub)["platelets"].problem is FetchProblem.FAILED
         assert len(stub.seen) == 3
         for _ in range(20):
-            assert fetching(fhir, stub)["platelets"].why is Why.FAILED
+            assert fetching(fhir, stub)["platelets"].problem is FetchProblem.FAILED
         assert len(stub.seen) == 3, "a dead server costs nothing"
         assert fetching(fhir, other)["platelets"].raw is not None, "another server is not concerned"
 
@@ -379,10 +384,11 @@ def test_a_connection_that_was_closed_while_nobody_used_it_is_opened_anew(fhir):
             assert fetching(fhir, stub)["platelets"].raw is not None
 
 
-def test_FA_09_calls_given_up_free_their_threads():
-    """A server that never ends its headers would otherwise keep every thread."""
-    client = FhirClient(Limits(seconds=0.2, calls=4, failures=1000))
-    with Stub(headers_by_the_byte) as stub:
+@pytest.mark.parametrize("behaviour", [headers_by_the_byte, body_by_the_byte, last_body_by_the_byte])
+def test_FA_09_calls_given_up_free_their_threads(behaviour):
+    """A server that never ends its answer would otherwise keep every thread."""
+    client = FhirClient(FetchLimits(seconds=0.2, calls=4, failures=1000))
+    with Stub(behaviour) as stub:
         for _ in range(5):
             fetching(client, stub, *(Search(f"key{n}", "X", f"X?n={n}") for n in range(4)))
         stub.answer = saying(bundle())
@@ -405,34 +411,17 @@ def test_a_budget_of_nothing_means_no_call(request_for, assert_outcome):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for localhost that signs itself, and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl to make a certificate")
-    folder = tmp_path_factory.mktemp("tls")
-    done = subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"),
-        ],
-        capture_output=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+    return Certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize(
     ("host", "trusted", "works"), [("localhost", True, True), ("localhost", False, False), ("127.0.0.1", True, False)]
 )
 def test_J_01_servers_are_known_by_their_certificates(certificate, host, trusted, works):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    bundle_file = str(certificate / "cert.pem") if trusted else None
-    client = FhirClient(Limits(seconds=5, ca_bundle=bundle_file))
-    with Stub(saying(bundle()), tls=context) as stub:
+    client = FhirClient(FetchLimits(seconds=5, ca_bundle=str(certificate.path) if trusted else None))
+    with Stub(saying(bundle()), tls=certificate.server_context) as stub:
         base = f"https://{host}:{stub.port}/fhir"
-        found = client.within_budget(AllowedServers.of([base]))(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"]
-        assert (found.raw is not None) is works
+        fetch = client.within_budget(AllowedServers.of([base]))
+        assert (fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"].raw is not None) is works
         assert len(stub.seen) == works
     client.close()

@@ -67,5 +67,5 @@ def test_serve_records_what_it_fetched_too_and_warns(tmp_path, fhir_stores):
         finally:
             service.terminate()
     assert "requests are recorded in" in warned.read_text()
-    told = json.loads(CliRunner().invoke(main, ["replay", str(folder), "--format", "json"]).stdout)
-    assert [card["indicator"] for card in told[0]["cards"]] == ["critical"]
+    replayed = json.loads(CliRunner().invoke(main, ["replay", str(folder), "--format", "json"]).stdout)
+    assert [card["indicator"] for card in replayed[0]["cards"]] == ["critical"]

@@ -23,15 +23,15 @@ def replay(*arguments):
     return CliRunner().invoke(main, ["replay", *STORIES, *arguments, "--format", "json"])
 
 
-def judged(told):
-    results = json.loads(told.stdout)
+def judged(result):
+    results = json.loads(result.stdout)
     skipped = [result for result in results if result["skipped"]]
     assert len(skipped) < len(results) / 4, skipped
     return {result["scenario"]: result["differences"] for result in results if result["scenario"] not in NUMBERS}
 
 
-def different(told):
-    return {name: differences for name, differences in judged(told).items() if differences}
+def different(result):
+    return {name: differences for name, differences in judged(result).items() if differences}
 
 
 def test_the_cards_are_those_of_prefetch_and_the_server_is_left_empty(fhir_stores):
@@ -57,8 +57,8 @@ def test_a_live_service_is_told_of_the_server_and_reads_it(fhir_stores, tmp_path
                     break
                 except OSError:
                     time.sleep(0.1)
-            told = replay("--against", f"http://127.0.0.1:{port}", "--fhir-server", base)
-            assert different(told) == {}
+            result = replay("--against", f"http://127.0.0.1:{port}", "--fhir-server", base)
+            assert different(result) == {}
             read = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
             assert "cds_service_fhir" in read
         finally:
@@ -69,7 +69,7 @@ def test_a_live_service_is_told_of_the_server_and_reads_it(fhir_stores, tmp_path
     "arguments", [("--fhir-server", "http://127.0.0.1:9/fhir"), ("--against", "http://127.0.0.1:9")]
 )
 def test_a_server_that_is_not_there_is_named(arguments):
-    told = replay(*arguments)
-    assert told.exit_code == 1
-    assert "127.0.0.1:9" in told.stderr
-    assert "does not answer" in told.stderr
+    result = replay(*arguments)
+    assert result.exit_code == 1
+    assert "127.0.0.1:9" in result.stderr
+    assert "does not answer" in result.stderr

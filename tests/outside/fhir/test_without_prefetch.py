@@ -11,7 +11,7 @@ import requests
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
-from cds_service.net.fhir_client import FhirClient, Limits
+from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
@@ -41,7 +41,7 @@ FIRST_OF_PATIENT = list({scenario.patient: scenario for scenario in reversed(ALI
 @pytest.fixture(scope="module")
 def client() -> Iterator[FhirClient]:
     """A client with time enough on a machine that does other things too."""
-    fhir = FhirClient(Limits(seconds=20))
+    fhir = FhirClient(FetchLimits(seconds=20))
     yield fhir
     fhir.close()
 

@@ -136,10 +136,10 @@ def test_a_key_made_while_the_store_was_down_is_known_when_it_is_back(tmp_path, 
     entry["outcomeTimestamp"] = "2026-01-05T09:31:00Z"
     assert again.post(FEEDBACK, json={"feedback": [entry]}).status_code == 200
     store = Store(url)
-    told = store.report()
+    report = store.report()
     store.close()
-    assert told.unmatched == 0
-    assert {(r.decision, r.rule): r.overridden for r in told.rules} == {("imPlatelets", "TransfusionFirst"): 1}
+    assert report.unmatched == 0
+    assert {(r.decision, r.rule): r.overridden for r in report.rules} == {("imPlatelets", "TransfusionFirst"): 1}
 
 
 def test_ready_with_the_store_says_so(store_url):

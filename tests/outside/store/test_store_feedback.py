@@ -36,9 +36,9 @@ def entry(card="c", outcome="accepted", at=NOW, suggestions=("s",), **more):
 def rows(url, table):
     engine = open_engine(read_url(url))
     with reading(engine) as connection:
-        found = [dict(row._mapping) for row in connection.execute(select(table))]
+        rows = [dict(row._mapping) for row in connection.execute(select(table))]
     engine.dispose()
-    return found
+    return rows
 
 
 @pytest.fixture
@@ -169,8 +169,8 @@ def test_instances_that_start_at_once_agree_on_tables_and_key(store_url, how_man
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    said = {process.communicate(timeout=60)[0].strip() for process in processes}
-    assert len(said) == 1 and len(said.pop()) == 64
+    keys = {process.communicate(timeout=60)[0].strip() for process in processes}
+    assert len(keys) == 1 and len(keys.pop()) == 64
 
 
 def test_commits_are_durable(store_url):

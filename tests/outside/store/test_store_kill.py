@@ -50,9 +50,9 @@ class Sender(threading.Thread):
 def cards_in(url):
     engine = open_engine(read_url(url))
     with reading(engine) as connection:
-        found = list(connection.execute(select(tables.feedback.c.card)).scalars())
+        cards = list(connection.execute(select(tables.feedback.c.card)).scalars())
     engine.dispose()
-    return found
+    return cards
 
 
 def wait_for_answers(sender, more):
@@ -67,9 +67,9 @@ def wait_for_answers(sender, more):
 def assert_kept(url, sender):
     sender.running = False
     sender.join(20)
-    found = cards_in(url)
-    assert set(sender.stored) <= set(found) and len(found) == len(set(found))
-    assert len(found) % 3 == 0, "a call is kept whole or not at all"
+    cards = cards_in(url)
+    assert set(sender.stored) <= set(cards) and len(cards) == len(set(cards))
+    assert len(cards) % 3 == 0, "a call is kept whole or not at all"
 
 
 @pytest.mark.parametrize("kills", [35])

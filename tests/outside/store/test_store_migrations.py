@@ -75,10 +75,10 @@ def test_alembic_is_imported_only_when_there_is_something_to_do(store_url):
         "import sys; from cds_service.store.store import Store; s = Store(sys.argv[1]); s.close();"
         "print('alembic' in sys.modules, s.problem)"
     )
-    said = [
+    outputs = [
         subprocess.run(
             [sys.executable, "-c", code, store_url], capture_output=True, text=True, check=True, timeout=60
         ).stdout.strip()
         for _ in range(2)
     ]
-    assert said == ["True", "False"]
+    assert outputs == ["True", "False"]

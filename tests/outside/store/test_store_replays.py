@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from cds_service.store.database import StoreDown, open_engine, read_url
 from cds_service.store.tables import token
-from cds_service.store.used_tokens import Replays
+from cds_service.store.used_tokens import UsedTokensInDatabase
 
 
 @pytest.fixture
 def replays(store_url):
-    made = [Replays(store_url), Replays(store_url)]
+    made = [UsedTokensInDatabase(store_url), UsedTokensInDatabase(store_url)]
     yield made
-    for one in made:
-        one.close()
+    for used_tokens in made:
+        used_tokens.close()
 
 
 def soon():
@@ -27,17 +27,17 @@ def soon():
 
 
 def test_SEC_14_Z28_a_token_is_good_once_and_for_the_same_call_again(replays):
-    one, other = replays
-    assert one.seen("iss", "jti", "call", soon())
-    assert one.seen("iss", "jti", "call", soon()) and other.seen("iss", "jti", "call", soon())
-    assert not one.seen("iss", "jti", "another call", soon())
-    assert not other.seen("iss", "jti", "another call", soon())
-    assert other.seen("iss", "jti", "call", soon())
+    first, second = replays
+    assert first.accept_use("iss", "jti", "call", soon())
+    assert first.accept_use("iss", "jti", "call", soon()) and second.accept_use("iss", "jti", "call", soon())
+    assert not first.accept_use("iss", "jti", "another call", soon())
+    assert not second.accept_use("iss", "jti", "another call", soon())
+    assert second.accept_use("iss", "jti", "call", soon())
 
 
 def test_SEC_14_issuers_do_not_share_their_tokens(replays):
-    one, other = replays
-    assert one.seen("a", "jti", "1", soon()) and other.seen("b", "jti", "2", soon())
+    first, second = replays
+    assert first.accept_use("a", "jti", "1", soon()) and second.accept_use("b", "jti", "2", soon())
 
 
 def test_SEC_14_of_many_at_once_one_wins(replays):
@@ -46,7 +46,7 @@ def test_SEC_14_of_many_at_once_one_wins(replays):
 
         def ask(number, turn=turn, start=start, results=results):
             start.wait()
-            results.append(replays[number % 2].seen("iss", f"jti-{turn}", f"call-{number}", soon()))
+            results.append(replays[number % 2].accept_use("iss", f"jti-{turn}", f"call-{number}", soon()))
 
         threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
         for thread in threads:
@@ -57,10 +57,10 @@ def test_SEC_14_of_many_at_once_one_wins(replays):
 
 
 def test_SEC_14_what_has_expired_is_removed(replays, store_url):
-    one, _ = replays
-    assert one.seen("iss", "old", "call", time.time() - 10)
-    one._sweep_at = 0.0
-    assert one.seen("iss", "new", "call", soon())
+    first, _ = replays
+    assert first.accept_use("iss", "old", "call", time.time() - 10)
+    first._sweep_at = 0.0
+    assert first.accept_use("iss", "new", "call", soon())
     engine = open_engine(read_url(store_url))
     with engine.connect() as connection:
         assert len(list(connection.execute(token.select()))) == 1
@@ -70,15 +70,15 @@ def test_SEC_14_what_has_expired_is_removed(replays, store_url):
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(issuer=st.text(max_size=300), jti=st.text(max_size=300))
 def test_SEC_14_any_text_is_a_jti(replays, issuer, jti):
-    one, _ = replays
-    assert one.seen(issuer, jti, "call", soon())
+    first, _ = replays
+    assert first.accept_use(issuer, jti, "call", soon())
 
 
 def test_a_store_that_is_down_is_said(tmp_path):
     (tmp_path / "file").write_text("")
-    replays = Replays(f"sqlite:///{tmp_path / 'file' / 'store.sqlite3'}")
+    replays = UsedTokensInDatabase(f"sqlite:///{tmp_path / 'file' / 'store.sqlite3'}")
     with pytest.raises(StoreDown):
-        replays.seen("iss", "jti", "call", soon())
+        replays.accept_use("iss", "jti", "call", soon())
     (tmp_path / "file").unlink()
-    assert replays.seen("iss", "jti", "call", soon())
+    assert replays.accept_use("iss", "jti", "call", soon())
     replays.close()

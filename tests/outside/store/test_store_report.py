@@ -50,9 +50,9 @@ def filled(store_url):
 
 
 def test_a_card_counts_once_with_its_last_outcome_per_rule_and_version(filled):
-    told = filled.report()
-    assert told.since is None and told.unmatched == 2
-    first, newer, silent = told.rules
+    report = filled.report()
+    assert report.since is None and report.unmatched == 2
+    first, newer, silent = report.rules
     assert (first.decision, first.rule, first.version) == (OURS.decision, OURS.rule, OURS.version)
     assert (first.shown, first.accepted.count, first.accepted.of, first.overridden) == (8, 2, 5, 3)
     assert first.suggestions_accepted == 4  # of the cards a, e and, from another rule's card, f
@@ -86,9 +86,9 @@ def test_the_command_prints_it_for_people_and_programs(filled, store_url):
     assert "oneDecision FirstRule 1.0.0" in text.stdout and "2 of 5 = 40% (12% to 77%)" in text.stdout
     assert "Patient refuses, 2 of 3" in text.stdout and "no reason given" in text.stdout
     assert "2 cards with feedback are not known to be ours" in text.stdout
-    told = json.loads(run("--format", "json").stdout)
-    assert told["rules"][0]["accepted"] == {"count": 2, "of": 5, "low": 0.1176, "high": 0.7693}
-    assert msgspec.to_builtins(filled.report())["rules"] == told["rules"]
+    printed = json.loads(run("--format", "json").stdout)
+    assert printed["rules"][0]["accepted"] == {"count": 2, "of": 5, "low": 0.1176, "high": 0.7693}
+    assert msgspec.to_builtins(filled.report())["rules"] == printed["rules"]
     assert json.loads(run("--format", "json", "--since", "2100-01-01").stdout)["rules"] == []
     assert run("--since", "never").returncode == 2
 

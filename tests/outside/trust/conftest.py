@@ -8,12 +8,12 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.trust.clients import ALGORITHMS, read_clients
-from cds_service.trust.keysets import Limits
-from cds_service.trust.replay_protection import ReplaysInMemory
+from cds_service.trust.keysets import KeySetLimits
+from cds_service.trust.replay_protection import UsedTokensInMemory
 from cds_service.trust.verifier import Verifier
 from tests.support.trust_parts import BASE, ISSUER, KeyServer, Maker, Ticks, public
 
-QUICK = Limits(wait=0.5)
+QUICK = KeySetLimits(wait=0.5)
 
 
 @pytest.fixture
@@ -73,9 +73,11 @@ def app_for(clients_file):
 
 @pytest.fixture
 def verifier_for(clients_file):
-    def build(text="", *, source=None, top="", limits=QUICK, replays=None, loopback=True, **more):
+    def build(text="", *, source=None, top="", limits=QUICK, used_tokens=None, loopback=True, **more):
         clients = read_clients(clients_file(text, source=source, top=top))
-        return Verifier(clients, replays=replays or ReplaysInMemory(), limits=limits, loopback=loopback, **more)
+        return Verifier(
+            clients, used_tokens=used_tokens or UsedTokensInMemory(), limits=limits, loopback=loopback, **more
+        )
 
     return build
 

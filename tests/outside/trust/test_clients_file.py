@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from cds_service.trust.clients import ALGORITHMS, ClientsError, read_clients
+from cds_service.trust.clients import ALGORITHMS, read_clients
+from cds_service.vocabulary.problems import ProblemsError
 from tests.support.places import ROOT
 from tests.support.trust_parts import ISSUER
 
@@ -43,7 +44,7 @@ def test_the_schema_knows_the_algorithms_and_profiles_of_the_code():
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "message"),
     [
         ('profile = "fhir"', 6, "'fhir' is not one of"),
         ('algorithms = ["HS256"]', 6, "'HS256' is not one of"),
@@ -59,19 +60,41 @@ def test_the_schema_knows_the_algorithms_and_profiles_of_the_code():
         ('# a comment with profile\nprofile = "x"', 7, "is not one of"),
         ("[clients.ehr.preference-list.a]\ncode = 1", 6, "'system' is a required property"),
         (f'[clients.other]\nissuer = "{ISSUER}"\njwks-url = "https://x.example/"', 7, "ehr has the same issuer"),
-        ("tenants = [", 1, "Invalid value"),
+        ("profile = 2.0.0", 6, "(at line 6, column"),
+        ("tenants = [", 6, "Invalid value"),
     ],
 )
-def test_faults_are_named_with_file_and_line(clients_file, text, line, said):
+def test_faults_are_named_with_file_and_line(clients_file, text, line, message):
     path = clients_file(text)
-    with pytest.raises(ClientsError) as caught:
+    with pytest.raises(ProblemsError) as caught:
         read_clients(path)
     assert f"{path}:{line}: clients: " in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_a_fault_is_named_in_the_table_of_its_own_client(tmp_path):
+    """The name of one client may begin the name of another, and stand in a comment or in a value."""
+    path = tmp_path / "clients.toml"
+    path.write_text(
+        'base-urls = ["https://x.example"]\n'
+        "# [clients.a] comes last\n"
+        "[clients.ab]\n"
+        'issuer = "https://ab.example"\n'
+        'jwks-url = "https://ab.example/jwks"\n'
+        "\n"
+        "[clients.a]\n"
+        'issuer = "https://a.example/jwks-url"\n'
+        'jwks-url = "http://a.example/jwks"\n'
+    )
+    with pytest.raises(ProblemsError) as caught:
+        read_clients(path)
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.line, problem.kind) == (path, 9, "clients")
+    assert problem.text == "clients/a/jwks-url: key sets are fetched over https, except from this machine"
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("", "clients/ehr: no keys: one of"),
         ('jwks-file = "none.json"', "No such file"),
@@ -80,17 +103,17 @@ def test_faults_are_named_with_file_and_line(clients_file, text, line, said):
         ('jwks-url = "ehr.example/jwks"', "does not match"),
     ],
 )
-def test_a_key_source_is_needed(tmp_path, source, said):
+def test_a_key_source_is_needed(tmp_path, source, message):
     path = tmp_path / "clients.toml"
     path.write_text(f'base-urls = ["https://x.example"]\n[clients.ehr]\nissuer = "{ISSUER}"\n{source}\n')
-    with pytest.raises(ClientsError, match=re.escape(said)):
+    with pytest.raises(ProblemsError, match=re.escape(message)):
         read_clients(path)
 
 
 def test_our_own_address_is_needed(tmp_path):
     path = tmp_path / "clients.toml"
     path.write_text(f'[clients.ehr]\nissuer = "{ISSUER}"\njwks-url = "https://x.example"\n')
-    with pytest.raises(ClientsError, match=r"clients\.toml:1: clients: clients/ehr: no base-urls"):
+    with pytest.raises(ProblemsError, match=r"clients\.toml:1: clients: clients/ehr: no base-urls"):
         read_clients(path)
 
 
@@ -98,14 +121,14 @@ def test_our_own_address_is_needed(tmp_path):
 def test_a_file_without_clients_is_refused(tmp_path, text):
     path = tmp_path / "clients.toml"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(ClientsError, match=r"clients\.toml:1: clients: "):
+    with pytest.raises(ProblemsError, match=r"clients\.toml:1: clients: "):
         read_clients(path)
-    with pytest.raises(ClientsError, match="No such file"):
+    with pytest.raises(ProblemsError, match="No such file"):
         read_clients(tmp_path / "other.toml")
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "message"),
     [
         ('services = ["vitamin-b12"]', 6, "clients/ehr/services/vitamin-b12: the content has no 'vitamin-b12'"),
         (
@@ -115,7 +138,7 @@ def test_a_file_without_clients_is_refused(tmp_path, text):
         ),
     ],
 )
-def test_what_the_content_does_not_have_is_refused_at_the_start(app_for, pack, text, line, said):
-    with pytest.raises(ClientsError) as caught:
+def test_what_the_content_does_not_have_is_refused_at_the_start(app_for, pack, text, line, message):
+    with pytest.raises(ProblemsError) as caught:
         app_for(text)
-    assert f"clients.toml:{line}: clients: {said}" in str(caught.value)
+    assert f"clients.toml:{line}: clients: {message}" in str(caught.value)

@@ -209,9 +209,9 @@ def test_SEC_16_the_log_says_who_and_why(service, maker, body, caplog):
 def test_refusals_are_counted_by_reason(service, maker, body):
     service.post(SERVICE, json=body)
     service.post(SERVICE, json=body, headers={"Authorization": maker.bearer(aud="x")})
-    told = service.get("/metrics").text
-    assert 'cds_service_refusals_total{reason="no token"} 1.0' in told
-    assert 'cds_service_refusals_total{reason="audience"} 1.0' in told
+    metrics = service.get("/metrics").text
+    assert 'cds_service_refusals_total{reason="no token"} 1.0' in metrics
+    assert 'cds_service_refusals_total{reason="audience"} 1.0' in metrics
 
 
 RELAXED = {"deadline": None, "suppress_health_check": list(HealthCheck)}

@@ -15,11 +15,12 @@ import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from cds_service.net.addresses import Reach
-from cds_service.trust.fetch import FetchError, fetch
-from cds_service.trust.keysets import KeySet, Limits, key_set_at, key_set_in, read_keys
+from cds_service.net.download import DownloadError, download
+from cds_service.trust.keysets import KeySet, KeySetError, KeySetLimits, key_set_at, key_set_in, parse_key_set
+from tests.support.certificates import Certificate
 from tests.support.trust_parts import SERVICE, KeyServer, public
 
-LIMITS = Limits(fresh=600, stale=3600, again=30, first_retry=1, last_retry=300, wait=0.5)
+LIMITS = KeySetLimits(fresh=600, stale=3600, again=30, first_retry=1, last_retry=300, wait=0.5)
 EC = ECKey.generate_key("P-256", {"kid": "one"})
 NEW = ECKey.generate_key("P-256", {"kid": "two"})
 
@@ -101,28 +102,28 @@ def test_SEC_12_T_12_a_storm_of_unknown_kids_brings_one_reading_in_a_while(key_s
 def test_SEC_12_a_storm_from_many_threads_brings_one_reading(key_set, server, ticks):
     assert key_set.find("one", "EC")
     ticks.now += 60
-    found = []
+    answers = []
 
     def ask(number):
-        found.append((key_set.find(f"kid-{number}", "EC"), key_set.find("one", "EC")))
+        answers.append((key_set.find(f"kid-{number}", "EC"), key_set.find("one", "EC")))
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(5)
-    assert len(found) == 32 and all(unknown is None and known for unknown, known in found)
+    assert len(answers) == 32 and all(unknown is None and known for unknown, known in answers)
     assert len(server.asked) == 2
 
 
 def test_a_cold_start_under_load_brings_one_reading(key_set, server):
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(key_set.find("one", "EC"))) for _ in range(32)]
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(key_set.find("one", "EC"))) for _ in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(5)
-    assert len(found) == 32 and all(found)
+    assert len(answers) == 32 and all(answers)
     assert len(server.asked) == 1
 
 
@@ -211,13 +212,47 @@ def test_SEC_11_this_machine_is_asked_only_if_it_may_be(server, ticks):
 
 @pytest.mark.parametrize("url", ["http://no-such-host.invalid/", "http://127.0.0.1:1/", "https://127.0.0.1:1/x?y=1"])
 def test_what_cannot_be_reached_is_said_in_one_word(url):
-    with pytest.raises(FetchError, match="no answer"):
-        fetch(url, reach=Reach.LOOPBACK, seconds=5, most_bytes=10)
+    with pytest.raises(DownloadError, match="no answer"):
+        download(url, reach=Reach.LOOPBACK, seconds=5, max_bytes=10)
 
 
-def test_SEC_01_a_server_without_a_known_certificate_is_not_believed(server):
-    with pytest.raises(FetchError, match="no answer: SSL"):
-        fetch(server.url.replace("http:", "https:"), reach=Reach.LOOPBACK, seconds=2, most_bytes=10)
+def test_SEC_01_a_server_that_does_not_speak_tls_gives_no_keys(server):
+    with pytest.raises(DownloadError, match="no answer: SSL"):
+        download(server.url.replace("http:", "https:"), reach=Reach.LOOPBACK, seconds=2, max_bytes=10)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return Certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def tls_server(certificate):
+    opened = KeyServer(certificate.server_context)
+    opened.document = {"keys": [public(EC)]}
+    yield opened
+    opened.close()
+
+
+def test_SEC_01_keys_of_a_server_whose_certificate_signs_itself_are_refused(tls_server, ticks, caplog):
+    for host in ("localhost", "127.0.0.1"):
+        key_set = key_set_at(f"https://{host}:{tls_server.port}/jwks", Reach.LOOPBACK, LIMITS, ticks)
+        assert key_set.find("one", "EC") is None
+    assert tls_server.asked == []
+    assert caplog.text.count("cannot be read: no answer: SSLCertVerificationError") == 2
+
+
+def test_SEC_01_the_certificates_of_the_machine_are_trusted_for_their_names(
+    tls_server, certificate, monkeypatch, ticks
+):
+    """What the operating system trusts, as hospitals set it up, named here by the variable of OpenSSL."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    by_name = f"https://localhost:{tls_server.port}/jwks"
+    assert key_set_at(by_name, Reach.LOOPBACK, LIMITS, ticks).find("one", "EC")
+    assert tls_server.asked == ["/jwks"]
+    with pytest.raises(DownloadError, match="no answer: SSLCertVerificationError"):
+        download(f"{tls_server.url}/jwks", reach=Reach.LOOPBACK, seconds=2, max_bytes=10)
+    assert tls_server.asked == ["/jwks"]
 
 
 def small_rsa():
@@ -245,18 +280,18 @@ def test_keys_that_cannot_or_must_not_verify_are_passed_over():
         None,
     ]
     document = json.dumps({"keys": entries}).encode()
-    assert list(read_keys(document)) == [("one", "EC")]
+    assert list(parse_key_set(document)) == [("one", "EC")]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert list(read_keys(document)) == [("one", "EC")]
+        assert list(parse_key_set(document)) == [("one", "EC")]
 
 
 @pytest.mark.parametrize(
     "document", ["", "[]", "{}", '{"keys": {}}', '{"keys": []}', '{"keys": [1]}', "[" * 100_000, '"x"', "\xff"]
 )
 def test_what_is_no_key_set(document):
-    with pytest.raises(FetchError):
-        read_keys(document.encode("latin-1"))
+    with pytest.raises(KeySetError):
+        parse_key_set(document.encode("latin-1"))
 
 
 @pytest.mark.parametrize("more", [{"use": "enc"}, {"alg": "ES384"}, {"key_ops": ["sign"]}])

@@ -101,7 +101,7 @@ def test_SEC_07_the_host_header_says_nothing(app_for, maker, body):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "refusal"),
     [
         ({"exp": 1_000_299.5, "iat": 999_999.5}, None),
         ({"exp": 999_941}, None),
@@ -126,14 +126,14 @@ def test_SEC_07_the_host_header_says_nothing(app_for, maker, body):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_SEC_08_times_by_the_second(verifier_for, maker, change, said):
+def test_SEC_08_times_by_the_second(verifier_for, maker, change, refusal):
     life = {"iat": 999_900} if "exp" in change and change["exp"] in (999_940, 999_941) else {}
     verifier = verifier_for(clock=lambda: 1_000_000.0)
     authorization = maker.bearer(now=1_000_000, **(life | change))
-    if said is None:
+    if refusal is None:
         assert verifier.verify(authorization, SERVICE)
     else:
-        assert reason(verifier, authorization) == said
+        assert reason(verifier, authorization) == refusal
 
 
 @pytest.mark.parametrize("name", ["iss", "aud", "exp", "iat", "jti"])
@@ -237,7 +237,7 @@ def test_a_remembered_token_still_expires_and_is_still_for_one_url(verifier_for,
 
 
 def test_what_is_remembered_is_bounded(verifier_for, maker, monkeypatch):
-    monkeypatch.setattr("cds_service.trust.verifier._MOST_REMEMBERED", 3)
+    monkeypatch.setattr("cds_service.trust.verifier._MAX_REMEMBERED", 3)
     verifier = verifier_for()
     tokens = [maker.bearer("Ed25519") for _ in range(5)]
     for authorization in tokens:

@@ -1,14 +1,14 @@
-"""Proof over the cells of a table: gaps, overlaps, rules never reached. Imports the shared vocabulary and this room.
+"""The proof of one table, cell by cell: gaps, overlaps and rules that are never reached.
 
-An input is split at its thresholds into points and the open stretches between them; ranges that cover several of
-these stand for inexact values; then come its strings and the states it can be in. Every cell of the product is put
-to the rules, which is exact because rules are boxes.
+An input is split at its thresholds into points and the open stretches between them. Ranges that cover several of these
+stand for inexact values. Then come its strings and the states it can be in. Every cell of the product is put to the
+rules. That is exact, because every rule is a box: a product of one set for each input.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -20,6 +20,7 @@ from cds_service.vocabulary.facts import Exact, Fact, Interval, State
 
 _STATES = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)
 _SHOWN = 3
+_Cell = Sequence[tuple[int, Fact]]  # one class of each input: the rules that it fits, as a mask, and its first probe
 _PRESENCE = ("condition", "allergy", "procedure", "treatment", "drafts")
 
 
@@ -29,7 +30,7 @@ def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
     states = [Fact(state) for state in _STATES]
     if declared is None:
         definition = pack.decisions[name]
-        written = sorted({s for cell in column for s in cell.strings})
+        written = sorted({text for cell in column for text in cell.strings})
         values = list(dict.fromkeys([*definition.values, *(written if definition.each == "dosage" else [])]))
         return [Fact.of(value) for value in values] + ([Fact.absent()] if definition.each != "order" else [])
     if declared.values:
@@ -67,30 +68,28 @@ def _representative(atom: Interval) -> Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class RulesByCell:
     """Every class of every input, and the rule that each cell of their product falls to.
 
-    ``axes`` are the inputs with a word for each of their classes, ``cells`` the index of the first rule hit (-1: none)
-    in the order of ``itertools.product`` over the axes.
+    ``axes`` are the inputs with a word for each of their classes. ``cells`` are the index of the first rule that is hit
+    (-1 for none) in the order of ``itertools.product`` over the axes.
     """
 
     axes: tuple[tuple[str, tuple[str, ...]], ...]
     cells: tuple[int, ...]
 
 
-def coverage(pack: Pack, decision: Decision, most: int) -> Coverage | None:
+def rules_by_cell(pack: Pack, decision: Decision, most: int) -> RulesByCell | None:
     """The proof of one table as a picture needs it; ``None`` if it has more than ``most`` cells."""
     axes = [classes_of(pack, decision, number) for number in range(len(decision.inputs))]
     if prod(map(len, axes)) > most:
         return None
     cells = []
     for cell in product(*axes):
-        hits = (1 << len(decision.rules)) - 1
-        for mask, _ in cell:
-            hits &= mask
+        hits = _hits(decision, cell)
         cells.append((hits & -hits).bit_length() - 1)
     words = [tuple(_word(fact) for _, fact in axis) for axis in axes]
-    return Coverage(tuple(zip(decision.inputs, words, strict=True)), tuple(cells))
+    return RulesByCell(tuple(zip(decision.inputs, words, strict=True)), tuple(cells))
 
 
 def classes_of(pack: Pack, decision: Decision, number: int) -> list[tuple[int, Fact]]:
@@ -99,49 +98,68 @@ def classes_of(pack: Pack, decision: Decision, number: int) -> list[tuple[int, F
     column = decision.columns[number]
     for probe in probes(pack, decision.inputs[number], column):
         fact = decidable(probe, column)
-        mask = sum(1 << r for r, rule in enumerate(decision.rules) if _fits(rule.cells[number], fact))
+        mask = sum(1 << index for index, rule in enumerate(decision.rules) if _fits(rule.cells[number], fact))
         classes.setdefault(mask, fact)
     return list(classes.items())
 
 
-def findings(pack: Pack, decision: Decision) -> Iterator[tuple[str, int, str]]:
-    """``(kind, rule index, text)`` for every gap, overlap and rule never reached; index -1 is the table.
+@dataclass(frozen=True, slots=True)
+class TableFault:
+    """A ``gap``, an ``overlap`` or an ``unreachable`` rule; ``rule`` is the rule's index, -1 for the whole table."""
+
+    kind: str
+    rule: int
+    text: str
+
+
+def faults_of(pack: Pack, decision: Decision) -> Iterator[TableFault]:
+    """Every gap, overlap and unreachable rule of a table.
 
     Classes of probes are what is multiplied out, so that six inputs stay cheap.
     """
     axes = [classes_of(pack, decision, number) for number in range(len(decision.inputs))]
     reached = 0
-    gaps: list[tuple[int, str]] = []
-    overlaps: list[tuple[int, str]] = []
+    gaps: list[TableFault] = []
+    overlaps: list[TableFault] = []
     for cell in product(*axes):
-        hits = (1 << len(decision.rules)) - 1
-        for mask, _ in cell:
-            hits &= mask
+        hits = _hits(decision, cell)
         first = hits & -hits
         reached |= hits if decision.hit_policy == "COLLECT" else first
         if not hits and decision.hit_policy != "COLLECT":
-            gaps.append((-1, f"no rule for {_words(decision, [fact for _, fact in cell])}"))
+            gaps.append(TableFault("gap", -1, f"no rule for {_words(decision, cell)}"))
         if hits != first and decision.hit_policy == "UNIQUE":
-            both = [r for r in range(len(decision.rules)) if hits >> r & 1]
-            names = " and ".join(decision.rules[r].id for r in both)
-            overlaps.append((both[1], f"{names} both hit {_words(decision, [fact for _, fact in cell])}"))
-    for kind, found in (("gap", gaps), ("overlap", overlaps)):
-        for index, text in found[: _SHOWN - 1]:
-            yield kind, index, text
-        for index, text in found[_SHOWN - 1 : _SHOWN]:
-            more = len(found) - _SHOWN
-            yield kind, index, f"{text} (and {more} more like these)" if more else text
+            both = [index for index in range(len(decision.rules)) if hits >> index & 1]
+            names = " and ".join(decision.rules[index].id for index in both)
+            overlaps.append(TableFault("overlap", both[1], f"{names} both hit {_words(decision, cell)}"))
+    yield from _first_few(gaps)
+    yield from _first_few(overlaps)
     for index, rule in enumerate(decision.rules):
         if not reached >> index & 1:
-            yield "unreachable", index, f"rule {rule.id} is never reached"
+            yield TableFault("unreachable", index, f"rule {rule.id} is never reached")
+
+
+def _hits(decision: Decision, cell: _Cell) -> int:
+    """The rules that a cell of the product hits, as a mask."""
+    hits = (1 << len(decision.rules)) - 1
+    for mask, _ in cell:
+        hits &= mask
+    return hits
+
+
+def _first_few(faults: Sequence[TableFault]) -> Iterator[TableFault]:
+    """The first faults of one kind; the last of these says how many more there are."""
+    yield from faults[: _SHOWN - 1]
+    for fault in faults[_SHOWN - 1 : _SHOWN]:
+        more = len(faults) - _SHOWN
+        yield replace(fault, text=f"{fault.text} (and {more} more like these)") if more else fault
 
 
 def _fits(cell: Cell | None, fact: Fact) -> bool:
     return cell is None or cell.matches(fact)
 
 
-def _words(decision: Decision, cell: Sequence[Fact]) -> str:
-    return ", ".join(f"{name} {_word(fact)}" for name, fact in zip(decision.inputs, cell, strict=True))
+def _words(decision: Decision, cell: _Cell) -> str:
+    return ", ".join(f"{name} {_word(fact)}" for name, (_, fact) in zip(decision.inputs, cell, strict=True))
 
 
 def _word(fact: Fact) -> str:

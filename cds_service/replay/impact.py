@@ -1,6 +1,7 @@
-"""What changes for whom if one content replaces another. Imports this room and evaluate.
+"""What changes for whom if one content replaces another.
 
-Both are asked the same cases at the same times with the same key. What only says which version spoke is no change.
+Both contents judge the same cases at the same times with the same key. Words that only name a version do not count as a
+change.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.replay.cases import Case
-from cds_service.replay.run import Result, in_process
+from cds_service.replay.run import ReplayResult, in_process
 
-# How a request may be answered otherwise, the gravest first.
+# The ways in which an answer may change, the gravest first.
 KINDS = {
     "more": "more cards",
     "fewer": "fewer cards",
@@ -29,11 +30,11 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One request that is answered otherwise: ``kinds`` of ``KINDS``, and both results.
+class ChangedAnswer:
+    """One request that is answered otherwise: ``kinds`` of ``KINDS``, and the results before and after.
 
-    ``words`` are the lines that cards of the same rule no longer say (``- ``) and say now (``+ ``), ``rules`` the
-    topics of these cards.
+    ``words`` are the lines that cards of the same rule no longer say (they begin with ``- ``) and those that they say
+    now (``+ ``); ``rules`` are the topics of these cards.
     """
 
     name: str
@@ -41,13 +42,13 @@ class Change:
     kinds: tuple[str, ...]
     words: tuple[str, ...]
     rules: tuple[str, ...]
-    old: Result
-    new: Result
+    old: ReplayResult
+    new: ReplayResult
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """How often a rule spoke. ``indicator`` is its latest."""
+class RuleCount:
+    """How often a rule gave a card, before and after. ``indicator`` is that of its latest card."""
 
     topic: str
     indicator: str
@@ -57,9 +58,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """``versions`` are those that differ: of the content and of its decisions, ``""`` where one is not there.
+    """What all cases together show.
 
-    ``changes`` stand by their gravest kind.
+    ``versions`` are those that differ, of the content and of its decisions, as old and new; ``""`` if a decision is not
+    there. ``kinds`` counts requests by ``KINDS``, and ``changes`` are sorted by their gravest kind.
     """
 
     versions: Mapping[str, tuple[str, str]]
@@ -67,20 +69,20 @@ class Impact:
     patients: int
     changed_patients: int
     kinds: Mapping[str, int]
-    rules: Sequence[Rule]
-    changes: Sequence[Change]
+    rules: Sequence[RuleCount]
+    changes: Sequence[ChangedAnswer]
 
 
-def impact(old: Prepared, new: Prepared, cases: Iterable[Case]) -> Impact:
-    """Fires each case at both contents."""
+def impact_of(old: Prepared, new: Prepared, cases: Iterable[Case]) -> Impact:
+    """What changes for ``cases`` if the content ``new`` replaces ``old``; each case is fired at both."""
     fires = in_process(old), in_process(new)
-    spoke: tuple[Counter[str], Counter[str]] = Counter(), Counter()
+    counts: tuple[Counter[str], Counter[str]] = Counter(), Counter()
     indicators: dict[str, str] = {}
     patients, changes, requests = set(), [], 0
     for case in cases:
         requests += 1
         before, after = (fire(case) for fire in fires)
-        for count, result in zip(spoke, (before, after), strict=True):
+        for count, result in zip(counts, (before, after), strict=True):
             for card in result.cards:
                 count[_topic(card)] += 1
                 indicators[_topic(card)] = card["indicator"]
@@ -90,14 +92,15 @@ def impact(old: Prepared, new: Prepared, cases: Iterable[Case]) -> Impact:
         if kinds:
             words = list(_lines(before, after, old.pack, new.pack))
             rules = tuple(dict.fromkeys(topic for topic, _ in words))
-            changes.append(Change(case.name, patient, kinds, tuple(line for _, line in words), rules, before, after))
+            lines = tuple(line for _, line in words)
+            changes.append(ChangedAnswer(case.name, patient, kinds, lines, rules, before, after))
     return Impact(
         versions=dict(_versions(old.pack, new.pack)),
         requests=requests,
         patients=len(patients),
         changed_patients=len({change.patient for change in changes}),
         kinds={kind: sum(kind in change.kinds for change in changes) for kind in KINDS},
-        rules=[Rule(topic, indicators[topic], spoke[0][topic], spoke[1][topic]) for topic in sorted(indicators)],
+        rules=[RuleCount(topic, indicators[topic], counts[0][topic], counts[1][topic]) for topic in sorted(indicators)],
         changes=sorted(changes, key=lambda change: min(list(KINDS).index(kind) for kind in change.kinds)),
     )
 
@@ -111,15 +114,15 @@ def _versions(old: Pack, new: Pack) -> Iterator[tuple[str, tuple[str, str]]]:
             yield name, (before, after)
 
 
-def _kinds(before: Result, after: Result, old: Pack, new: Pack) -> Iterator[str]:
+def _kinds(before: ReplayResult, after: ReplayResult, old: Pack, new: Pack) -> Iterator[str]:
     if before.fault != after.fault:
         yield "error"
         return
     was, now = _by_rule(before), _by_rule(after)
-    come, gone = now.keys() - was.keys(), was.keys() - now.keys()
-    if come or gone:
-        yield "other" if come and gone else "more" if come else "fewer"
-    both = [(was[one], now[one]) for one in was.keys() & now.keys()]
+    added, gone = now.keys() - was.keys(), was.keys() - now.keys()
+    if added or gone:
+        yield "other" if added and gone else "more" if added else "fewer"
+    both = [(was[key], now[key]) for key in was.keys() & now.keys()]
     if any(a["indicator"] != b["indicator"] for a, b in both):
         yield "indicator"
     if any(_offered(a) != _offered(b) for a, b in both):
@@ -128,22 +131,23 @@ def _kinds(before: Result, after: Result, old: Pack, new: Pack) -> Iterator[str]
         yield "words"
 
 
-def _lines(before: Result, after: Result, old: Pack, new: Pack) -> Iterator[tuple[str, str]]:
+def _lines(before: ReplayResult, after: ReplayResult, old: Pack, new: Pack) -> Iterator[tuple[str, str]]:
+    """The lines that cards of one rule say no more or say now, each with the topic of its card."""
     now = _by_rule(after)
-    for one, card in _by_rule(before).items():
-        if one in now:
-            lines = ndiff(_words(card, old), _words(now[one], new))
-            yield from ((one[0], line) for line in lines if line[:2] in ("- ", "+ "))
+    for key, card in _by_rule(before).items():
+        if key in now:
+            lines = ndiff(_words(card, old), _words(now[key], new))
+            yield from ((key[0], line) for line in lines if line[:2] in ("- ", "+ "))
 
 
-def _by_rule(result: Result) -> dict[tuple[str, int], Mapping[str, Any]]:
-    """The cards by rule, numbered: one rule may speak about several orders of a request."""
-    spoke: Counter[str] = Counter()
+def _by_rule(result: ReplayResult) -> dict[tuple[str, int], Mapping[str, Any]]:
+    """The cards by topic and number: one rule may give cards for several orders of a request."""
+    counts: Counter[str] = Counter()
     cards = {}
     for card in result.cards:
         topic = _topic(card)
-        cards[topic, spoke[topic]] = card
-        spoke[topic] += 1
+        cards[topic, counts[topic]] = card
+        counts[topic] += 1
     return cards
 
 
@@ -152,22 +156,22 @@ def _topic(card: Mapping[str, Any]) -> str:
 
 
 def _offered(card: Mapping[str, Any]) -> list[Any]:
-    """The changes of FHIR that a card offers, without the ids and words of suggestions."""
+    """What the suggestions of a card would change, without their ids and words."""
     return [
-        [_change(action) for action in suggestion["actions"]] + [suggestion.get("isRecommended", False)]
+        [_changed(action) for action in suggestion["actions"]] + [suggestion.get("isRecommended", False)]
         for suggestion in card.get("suggestions", [])
     ]
 
 
-def _change(action: Mapping[str, Any]) -> tuple[Any, ...]:
+def _changed(action: Mapping[str, Any]) -> tuple[Any, ...]:
     resource = action.get("resource")
-    if action["type"] == "create":  # its id is new with every version of the decision
+    if action["type"] == "create":  # the id of a new resource changes with every version of the decision
         resource = {key: value for key, value in action["resource"].items() if key != "id"}
     return action["type"], resource, action.get("resourceId")
 
 
 def _words(card: Mapping[str, Any], pack: Pack) -> list[str]:
-    """The lines that a card says; the one that names the versions without them."""
+    """The lines of a card and the labels of its suggestions, without versions of the content and its decisions."""
     labels = [suggestion["label"] for suggestion in card.get("suggestions", [])]
     text = "\n".join([card["summary"], card["detail"], *labels])
     for name, version in [(pack.id, pack.version), *((d.id, d.version) for d in pack.decisions.values())]:
@@ -180,18 +184,18 @@ def _patient(request: Mapping[str, Any]) -> str:
     return str(context.get("patientId", "")) if isinstance(context, Mapping) else ""
 
 
-def as_data(told: Impact) -> dict[str, Any]:
-    """The whole as JSON takes it."""
+def as_data(impact: Impact) -> dict[str, Any]:
+    """The impact as ``json.dumps`` takes it."""
 
-    def answer(result: Result) -> dict[str, Any]:
+    def answer(result: ReplayResult) -> dict[str, Any]:
         return {"cards": result.cards} | ({"fault": result.fault} if result.fault else {})
 
     return {
-        "versions": {name: {"old": old, "new": new} for name, (old, new) in told.versions.items()},
-        "requests": told.requests,
-        "patients": told.patients,
-        "changed": {"requests": len(told.changes), "patients": told.changed_patients, **told.kinds},
-        "rules": [{"topic": r.topic, "indicator": r.indicator, "old": r.old, "new": r.new} for r in told.rules],
+        "versions": {name: {"old": old, "new": new} for name, (old, new) in impact.versions.items()},
+        "requests": impact.requests,
+        "patients": impact.patients,
+        "changed": {"requests": len(impact.changes), "patients": impact.changed_patients, **impact.kinds},
+        "rules": [{"topic": r.topic, "indicator": r.indicator, "old": r.old, "new": r.new} for r in impact.rules],
         "changes": [
             {
                 "request": change.name,
@@ -203,6 +207,6 @@ def as_data(told: Impact) -> dict[str, Any]:
                 "old": answer(change.old),
                 "new": answer(change.new),
             }
-            for change in told.changes
+            for change in impact.changes
         ],
     }

@@ -1,0 +1,65 @@
+"""Facts of one step of an order's dosage: the dose, and the amount a day. Its schedule is read by ``fhir.timing``."""
+
+from __future__ import annotations
+
+from cds_service.chart.drug import Drug
+from cds_service.fhir.quantities import read_number, read_quantity
+from cds_service.fhir.tree import Node, node, nodes, number_text, text
+from cds_service.fhir.units import ucum_of
+from cds_service.vocabulary.declarations import FactDeclaration
+from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason
+
+_LONGEST_EVIDENCE = 60  # characters
+
+
+def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
+    """The amount of drug given at once, in the analyte's unit (D8).
+
+    Volumes, sprays and tablets count only through the strength of a recognised product; units without meaning
+    for the drug, and products of unknown strength, make the dose unusable. A range stays a range.
+    """
+    rates = nodes(dosage, "doseAndRate")
+    quantities = [node(rate, "doseQuantity") for rate in rates if node(rate, "doseQuantity")]
+    ranges = [node(rate, "doseRange") for rate in rates if node(rate, "doseRange")]
+    if not quantities and not ranges:
+        older = node(dosage, "doseQuantity")  # Epic's published example puts it here
+        quantities = [older] if older else []
+    if not quantities and not ranges:
+        if "doseAndRate" in dosage or text(dosage, "text"):
+            return Fact.unusable(Reason("doseNotReadable"))
+        return Fact.absent()
+    if len(quantities) + len(ranges) > 1:
+        return Fact.unusable(Reason("severalDoses"))
+    ends = quantities or [node(ranges[0], "low"), node(ranges[0], "high")]
+    amounts = [_amount(declaration, drug, quantity) for quantity in ends]
+    as_sent = "-".join(f"{number_text(q, 'value')} {text(q, 'unit') or text(q, 'code')}".strip() for q in ends)
+    evidence = Evidence("dosageInstruction", as_sent[:_LONGEST_EVIDENCE])
+    for amount in amounts:
+        if isinstance(amount, Reason):
+            return Fact.unusable(amount, evidence)
+    low, high = amounts[0], amounts[-1]
+    assert isinstance(low, Interval) and isinstance(high, Interval)  # noqa: S101  (reasons have returned)
+    return Fact.of(Interval(low.low, high.high), evidence)
+
+
+def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> Interval | Reason:
+    """One Quantity in the analyte's canonical unit, by the strength of the product where it counts products."""
+    analyte = declaration.analyte
+    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
+    value, code, unit = number_text(quantity, "value"), text(quantity, "code"), text(quantity, "unit")
+    if not ucum_of(analyte, code) and not ucum_of(analyte, unit) and drug is not None and drug.concept.strength:
+        strength = drug.concept.strength
+        number = read_number(value)
+        if number is not None and number >= 0 and declaration.counted.get(code or unit) == strength.per:
+            return Interval.point(number * strength.amount * analyte.factors[strength.unit])
+    return read_quantity(analyte, value, code, text(quantity, "system"), unit, text(quantity, "comparator"))
+
+
+def daily(dose_of_step: Fact, interval_of_step: Fact) -> Fact:
+    """The amount a day: the dose of a step divided by the days between its doses."""
+    for fact in (dose_of_step, interval_of_step):
+        if not isinstance(fact.value, Interval):
+            return fact
+    amount, days = dose_of_step.value, interval_of_step.value
+    assert isinstance(amount, Interval) and isinstance(days, Interval)  # noqa: S101  (others have returned)
+    return Fact.of(amount.divided_by(days), *dose_of_step.evidence, *interval_of_step.evidence)

@@ -1,0 +1,32 @@
+"""Which FHIR statuses count, for results, treatments, lists and orders.
+
+The codes are those of the FHIR R4 value sets that stand above each set. Which of them count is decided in D5
+(results), D7 and Z14 (treatments and orders) and Z32 (lists).
+"""
+
+from __future__ import annotations
+
+# Observations.
+# https://hl7.org/fhir/R4/valueset-observation-status.html
+FINAL_RESULT = frozenset({"final", "amended", "corrected"})
+NO_RESULT = frozenset({"entered-in-error", "cancelled"})
+
+# Orders, administrations and procedures; one without a status counts as ``unknown``.
+# https://hl7.org/fhir/R4/valueset-medicationrequest-status.html
+# https://hl7.org/fhir/R4/valueset-medication-admin-status.html
+# https://hl7.org/fhir/R4/valueset-event-status.html
+NOT_GIVEN = frozenset({"cancelled", "entered-in-error", "draft", "stopped", "not-done", "unknown"})
+
+# Conditions and allergies: clinicalStatus, and verificationStatus.
+# https://hl7.org/fhir/R4/valueset-condition-clinical.html
+# https://hl7.org/fhir/R4/valueset-condition-ver-status.html
+# https://hl7.org/fhir/R4/valueset-allergyintolerance-clinical.html
+# https://hl7.org/fhir/R4/valueset-allergyintolerance-verification.html
+ACTIVE = frozenset({"active", "recurrence", "relapse"})
+REFUTED = frozenset({"refuted", "entered-in-error"})
+
+# Draft orders. A stopped one is judged, as a stop, and is not under way beside another.
+# https://hl7.org/fhir/R4/valueset-medicationrequest-status.html
+# https://hl7.org/fhir/R4/valueset-request-status.html
+NOT_JUDGED = frozenset({"cancelled", "entered-in-error", "completed"})
+NOT_DRAFTED = NOT_JUDGED | {"stopped"}

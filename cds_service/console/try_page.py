@@ -1,0 +1,136 @@
+"""The page on which a request is tried: a scenario, a filled-in form, or a body of JSON. Nothing of it is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, abort, render_template, request
+
+from cds_service.console.answer import shown_answer
+from cds_service.console.form import Choices, Entered, FormError, choices_of, scenario_of
+from cds_service.content.needs import templates_of
+from cds_service.content.prepared import Prepared
+from cds_service.protocol.profiles import NAMES as PROFILES
+from cds_service.replay.scenarios import DEFAULT_NOW, SAMPLE, Scenario, read_scenarios
+
+_HOOKS = ("order-select", "order-sign", "patient-view")
+_MOST_BYTES = 2_000_000
+_BLANK: Mapping[str, Any] = {
+    "entered": Entered(),
+    "chosen": None,
+    "text": "",
+    "now": DEFAULT_NOW,
+    "profile": "2.0",
+    "problem": "",
+    "answer": None,
+}
+
+
+class TryPage:
+    """The page for the content that ``content`` gives, with the patients, drafts and scenarios of ``fixtures``."""
+
+    def __init__(self, content: Callable[[], Prepared], fixtures: Path) -> None:
+        self._content = content
+        self._fixtures = fixtures
+        self._choices_by_version: dict[str, Choices] = {}
+
+    def register(self, pages: Blueprint) -> None:
+        """Adds the page to ``pages``; the endpoints have the names of the methods."""
+        pages.get("/")(self.try_it)
+        pages.post("/")(self.try_json)
+
+    def try_it(self) -> Response:
+        """Fires the scenario that is asked for, or what was entered into the form."""
+        profile = request.args.get("profile", "2.0")
+        if profile not in PROFILES:
+            abort(404)
+        if request.args.get("by") == "form":
+            entered = _entered(request.args, self._choices())
+            try:
+                scenario = scenario_of(self._choices(), entered, self._fixtures)
+            except FormError as error:
+                return self._page(400, entered=entered, problem=str(error), profile=profile)
+            return self._fire(scenario, profile, entered=entered)
+        chosen = self._scenarios.get(request.args.get("scenario", SAMPLE))
+        if chosen is None:
+            return self._page(404, problem="There is no such scenario.")
+        return self._fire(chosen, profile, chosen=chosen)
+
+    def try_json(self) -> Response:
+        """Fires the body that was sent, as of the time that was sent."""
+        if not _is_same_origin():
+            abort(403)
+        request.max_content_length = request.max_form_memory_size = _MOST_BYTES
+        text, now, profile = (request.form.get(name, "") for name in ("request", "now", "profile"))
+        profile = profile if profile in PROFILES else "2.0"
+        fields = {"text": text, "now": now, "profile": profile}
+        try:
+            moment = datetime.fromisoformat(now)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except ValueError:
+            return self._page(400, **fields, problem="The time must be ISO 8601, such as 2026-11-23T12:00:00Z.")
+        answer = shown_answer(self._content(), text.encode("utf-8", "replace"), moment, profile)
+        return self._page(answer.fault.status if answer.fault else 200, **fields, answer=answer)
+
+    def _fire(self, scenario: Scenario, profile: str, **fields: Any) -> Response:
+        """The page with the answer to a scenario; 404 if the content has no service for its hook."""
+        prepared = self._content()
+        service = prepared.pack.service_for(scenario.hook)
+        if service is None:
+            problem = f"No service of this content answers the hook {scenario.hook}."
+            return self._page(404, problem=problem, profile=profile, **fields)
+        body = scenario.request(templates_of(prepared.pack, service))
+        text = json.dumps(body, indent=2, ensure_ascii=False)
+        answer = shown_answer(prepared, text.encode(), scenario.now, profile)
+        return self._page(text=text, now=scenario.now.isoformat(), answer=answer, profile=profile, **fields)
+
+    def _page(self, status: int = 200, **fields: Any) -> Response:
+        """The page; ``fields`` are those that are not blank."""
+        stories: dict[str, list[Scenario]] = {}
+        for scenario in self._scenarios.values():
+            stories.setdefault(scenario.name.partition("/")[0], []).append(scenario)
+        text = render_template(
+            "try.html",
+            **{**_BLANK, **fields},
+            stories=stories,
+            choices=self._choices(),
+            profiles=PROFILES,
+            hooks=_HOOKS,
+        )
+        return Response(text, status=status)
+
+    def _choices(self) -> Choices:
+        pack = self._content().pack
+        if pack.version not in self._choices_by_version:
+            self._choices_by_version[pack.version] = choices_of(pack, self._fixtures)
+        return self._choices_by_version[pack.version]
+
+    @cached_property
+    def _scenarios(self) -> dict[str, Scenario]:
+        return {scenario.name: scenario for scenario in read_scenarios(self._fixtures)}
+
+
+def _entered(sent: Mapping[str, str], choices: Choices) -> Entered:
+    hook = sent.get("hook", "order-select")
+    return Entered(
+        hook=hook if hook in _HOOKS else "order-select",
+        **{name: sent.get(name, "").strip() for name in ("patient", "draft", "route", "dose", "unit")},
+        results={
+            name: (sent.get(f"result-{name}", "").strip(), sent.get(f"unit-{name}", "").strip())
+            for name in choices.results
+        },
+    )
+
+
+def _is_same_origin() -> bool:
+    """Whether a form was sent by a page of this console; other pages must not make a browser fire requests."""
+    origin = request.headers.get("Origin")
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        return False
+    return origin is None or urlsplit(origin).netloc == request.host

@@ -1,0 +1,82 @@
+"""The files of a pack, compiled to the classes of the model.
+
+The files are of their schemas and refer to nothing that is not there (``references``), so that nothing can fail here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cds_service.content.compile_facts import compile_analyte, compile_fact, compile_searches, compile_value_set
+from cds_service.content.compile_tables import compile_decision
+from cds_service.content.files import PackFiles
+from cds_service.content.model import OrderTemplate, Pack, Service, Settlement, Statement
+
+
+def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str], int], site_digest: str) -> Pack:
+    """The pack; ``finding_numbers`` are those of its lock, by topic and decision version."""
+    head, sources = pack_files.head, pack_files.sources
+    value_sets = {name: compile_value_set(data) for name, data in pack_files.value_sets.items()}
+    analytes = {name: compile_analyte(data) for name, data in pack_files.units.items()}
+    searches = compile_searches(pack_files.facts, pack_files.value_sets)
+    decisions = [compile_decision(path, table, pack_files.texts[path]) for path, table in pack_files.tables.items()]
+    return Pack(
+        id=head["id"],
+        version=head["version"],
+        title=head["title"],
+        topic_system=head["topic-system"],
+        review=head["review"],
+        services={entry["id"]: _service(entry) for entry in head["services"]},
+        relevant=tuple(value_sets[name] for name in head["relevant"]),
+        excluded=tuple(value_sets[name] for name in head["excluded"]),
+        facts={
+            name: compile_fact(name, fact, value_sets, analytes, searches)
+            for name, fact in pack_files.facts["facts"].items()
+        },
+        searches=searches,
+        decisions={decision.id: decision for decision in decisions},
+        templates={name: _order_template(order) for name, order in pack_files.orders.items()},
+        statements={
+            key: Statement(key, entry["place"], entry["quote"], entry.get("no-rule", ""))
+            for key, entry in sources["statements"].items()
+        },
+        settlements={
+            key: Settlement(key, entry["clash"], entry["settlement"], entry.get("no-rule", ""))
+            for key, entry in sources["settlements"].items()
+        },
+        source_label=sources["label"],
+        words=pack_files.words["words"],
+        reasons=pack_files.words["reasons"],
+        names=dict(head["names"]),
+        findings=finding_numbers,
+        value_sets=value_sets,
+        site_digest=site_digest,
+    )
+
+
+def _service(entry: Mapping[str, Any]) -> Service:
+    return Service(
+        id=entry["id"],
+        hook=entry["hook"],
+        title=entry["title"],
+        description=_on_one_line(entry["description"]),
+        usage_requirements=_on_one_line(entry.get("usage-requirements", "")),
+        decisions=tuple(entry["decisions"]),
+    )
+
+
+def _order_template(order: Mapping[str, Any]) -> OrderTemplate:
+    return OrderTemplate(
+        id=order["id"],
+        statement=order.get("statement", ""),
+        resource=order["resource"],
+        agent=order.get("agent", ""),
+        dosage_text=order.get("dosage-text", ""),
+        name=order["name"],
+        stocked=order.get("stocked", True),
+    )
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,141 @@
+"""``facts.yaml``, ``units.yaml`` and the value sets, compiled to what the chart reads patients by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cds_service.vocabulary.declarations import (
+    Analyte,
+    Concept,
+    FactDeclaration,
+    Plausible,
+    Search,
+    Strength,
+    ValueSet,
+)
+from cds_service.vocabulary.facts import exact
+
+_LOINC = "http://loinc.org"
+_OF_RESULTS = ("observation", "flag")
+_PATIENT_SEARCH = "patient={{context.patientId}}"
+
+
+def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
+    """One file of ``value-sets``; rows that are ``local`` are the site's own."""
+    codes: dict[tuple[str, str], Concept] = {}
+    prefixes: list[Concept] = []
+    for row in data["concepts"]:
+        strength = row.get("strength")
+        concept = Concept(
+            row["system"],
+            row["code"],
+            row["display"],
+            row.get("agent", ""),
+            row.get("form", ""),
+            Strength(exact(strength["value"]), strength["unit"], strength["per"]) if strength else None,
+            row.get("local", False),
+        )
+        codes[concept.system, concept.code] = concept
+        if row.get("match") == "prefix":
+            prefixes.append(concept)
+    names = {
+        row["name"].casefold(): Concept("", row["name"], row["name"], row["agent"]) for row in data.get("names", [])
+    }
+    return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names, data.get("settles", False))
+
+
+def compile_analyte(data: Mapping[str, Any]) -> Analyte:
+    """One analyte of ``units.yaml``."""
+    factors = {unit: exact(factor) for unit, factor in data["units"].items()}
+    counted = tuple(data.get("counted", ()))
+    return Analyte(data["canonical"], factors, data.get("aliases", {}), data.get("grammar", ""), counted)
+
+
+def compile_searches(data: Mapping[str, Any], value_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Search]:
+    """Every search by its key: those that ``facts.yaml`` declares, and those for results (Z22)."""
+    searches: dict[str, Search] = {}
+    for key, search in data["searches"].items():
+        query = "&".join([_PATIENT_SEARCH, *search.get("query", [])])
+        is_patient = search["resource"] == "Patient"
+        template = "Patient/{{context.patientId}}" if is_patient else f"{search['resource']}?{query}"
+        searches[key] = Search(key, search["resource"], template)
+    ending = f"&_sort=-date&_count={data['results-per-page']}"
+    for key, codes in codes_asked_for(data["facts"], value_sets).items():
+        template = f"Observation?{_PATIENT_SEARCH}&code={','.join(codes)}{ending}"
+        searches[key] = Search(key, "Observation", template)
+    return searches
+
+
+def codes_asked_for(
+    facts: Mapping[str, Any], value_sets: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Mapping[str, None]]:
+    """For each key of a search for results, the ``system|code`` of all facts that share the key, in order.
+
+    Codes are LOINC's and the site's own; where there is none, nobody can look, and there is no search (Z22, Z33).
+    """
+    codes: dict[str, dict[str, None]] = {}
+    for name, fact in facts.items():
+        if fact["kind"] in _OF_RESULTS and fact["value-set"] in value_sets:
+            asked = codes.setdefault(fact.get("search") or name, {})
+            for row in value_sets[fact["value-set"]]["concepts"]:
+                if row["system"] == _LOINC or row.get("local", False):
+                    asked[f"{row['system']}|{row['code']}"] = None
+    return {key: asked for key, asked in codes.items() if asked}
+
+
+def search_keys(name: str, fact: Mapping[str, Any]) -> list[str]:
+    """The keys of the searches that a fact is read from. That of a result may be missing, for want of a code."""
+    declared = fact.get("search", [])
+    if fact["kind"] in _OF_RESULTS:
+        return [declared or name]
+    return [declared] if isinstance(declared, str) else declared
+
+
+def value_set_names(fact: Mapping[str, Any]) -> dict[str, str]:
+    """The value sets that a fact uses, by the names that it uses them under."""
+    own = {fact["value-set"]: fact["value-set"]} if "value-set" in fact else {}
+    return {**own, **fact.get("value-sets", {})}
+
+
+def compile_fact(
+    name: str,
+    fact: Mapping[str, Any],
+    value_sets: Mapping[str, ValueSet],
+    analytes: Mapping[str, Analyte],
+    searches: Mapping[str, Search],
+) -> FactDeclaration:
+    """One fact of ``facts.yaml``; whatever it refers to is there."""
+    look_back, plausible = fact.get("look-back"), fact.get("plausible")
+    analyte = analytes[fact["analyte"]] if "analyte" in fact else None
+    return FactDeclaration(
+        name=name,
+        kind=fact["kind"],
+        label=fact["label"],
+        element=fact.get("element", ""),
+        value_sets={alias: value_sets[set_id] for alias, set_id in value_set_names(fact).items()},
+        analyte=analyte,
+        plausible=_compile_plausible(plausible, analyte) if plausible and analyte is not None else None,
+        searches=tuple(searches[key] for key in search_keys(name, fact) if key in searches),
+        look_back_days=days_of(look_back) if look_back else None,
+        naming=tuple(fact.get("naming", ())),
+        form=fact.get("form", ""),
+        statuses=tuple(fact.get("statuses", ())),
+        inputs=fact.get("inputs", {}),
+        constants={key: exact(str(value)) for key, value in fact.get("constants", {}).items()},
+        counted={text: per for per, texts in fact.get("counted", {}).items() for text in texts},
+        values=tuple(fact.get("values", ())),
+        unit=fact.get("unit", ""),
+    )
+
+
+def _compile_plausible(data: Mapping[str, Any], analyte: Analyte) -> Plausible:
+    """The limits of a fact in the canonical unit of its analyte, whatever unit of it the file gives them in (Z44)."""
+    factor = analyte.factors[data["unit"]]
+    low, high = (exact(exact(str(data[end])) * factor) for end in ("low", "high"))
+    return Plausible(low, high, data.get("zero", False), data.get("perhaps", {}))
+
+
+def days_of(look_back: str) -> int:
+    """The days in a look-back such as ``P90D``."""
+    return int(look_back[1:-1])

@@ -1,0 +1,100 @@
+"""Texts of cards: no numbers (Z29), no markup, placeholders that can be filled, summaries that fit (RSP-11)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cds_service.content.files import problem_at
+from cds_service.content.model import PLACEHOLDER, Decision, Pack, TemplateWords
+from cds_service.content.render import LONGEST_SUMMARY, LONGEST_VALUE
+from cds_service.vocabulary.problems import Problem
+
+_DIGIT = re.compile(r"\d")
+# What GFM would take for markup other than emphasis: HTML, links, code, tables, headings, quotations, lists.
+_MARKUP = re.compile(r"[`<>\[\]|~\\]|^\s*(#|[-+*]\s|=)|https?:|www\.")
+_LONGEST_DATE = 10
+_LONGEST_LIMIT = 8
+
+
+def problems_of_texts(pack: Pack, regimens: Mapping[str, TemplateWords]) -> Iterator[Problem]:
+    """What is wrong with the texts of every decision; ``regimens`` are the order templates in words, by id."""
+    for decision in pack.decisions.values():
+        path = decision.path.parent / "text.en.yaml"
+        used = {rule.then.text for rule in decision.rules if rule.then.text}
+        for key, text in decision.texts.items():
+            place = ("texts", key)
+            if key not in used:
+                yield problem_at(path, place, "unused", f"the text {key!r} belongs to no rule")
+            for part in (text.summary, text.detail, *text.labels.values()):
+                yield from _problems_of_text(pack, decision, path, place, part)
+            longest = _longest(pack, regimens, text.summary)
+            if longest > LONGEST_SUMMARY:
+                reach = f"the summary {key!r} can reach {longest} of {LONGEST_SUMMARY} characters"
+                yield problem_at(path, place, "length", reach)
+        for key, phrase in decision.phrases.items():
+            yield from _problems_of_text(pack, decision, path, ("phrases", key), phrase)
+
+
+def _problems_of_text(
+    pack: Pack, decision: Decision, path: Path, place: tuple[str, ...], text: str
+) -> Iterator[Problem]:
+    for match in PLACEHOLDER.finditer(text):
+        if not _is_known(pack, decision, match[1]):
+            yield problem_at(path, place, "placeholder", f"nothing is called {match[1]!r}")
+    bare = PLACEHOLDER.sub("", text)
+    for name in sorted([*pack.names.values(), *pack.statements], key=len, reverse=True):
+        bare = bare.replace(name, "")
+    if _DIGIT.search(bare):
+        stands = "a number stands in the text; it must come from the rule or the patient"
+        yield problem_at(path, place, "number", stands)
+    if _MARKUP.search(bare):
+        yield problem_at(path, place, "markdown", "only plain text and emphasis may stand in a text")
+
+
+def _is_known(pack: Pack, decision: Decision, name: str) -> bool:
+    """Whether rendering can fill a placeholder."""
+    head, _, rest = name.partition(".")
+    if name == "order" or name in pack.facts or name in pack.decisions:
+        return True
+    known = {
+        "name": pack.names,
+        "regimen": pack.templates,
+        "dosage-of": pack.templates,
+        "limit": decision.inputs,
+    }
+    if head in known:
+        return rest in known[head]
+    return any(name.endswith(end) and name.removesuffix(end) in pack.facts for end in (".date", ".reason"))
+
+
+def _longest(pack: Pack, regimens: Mapping[str, TemplateWords], text: str) -> int:
+    """The most UTF-16 units that a text can have, whatever its placeholders become."""
+    return len(PLACEHOLDER.sub("", text)) + sum(
+        _longest_value(pack, regimens, match[1]) for match in PLACEHOLDER.finditer(text)
+    )
+
+
+def _longest_value(pack: Pack, regimens: Mapping[str, TemplateWords], name: str) -> int:
+    """The most UTF-16 units that one placeholder can become."""
+    head, _, rest = name.partition(".")
+    match head:
+        case "name":
+            return len(pack.names[rest])
+        case "regimen":
+            return len(regimens[rest].order) if rest in regimens else 0
+        case "dosage-of":
+            return len(regimens[rest].dosage) if rest in regimens else 0
+        case "limit":
+            return _LONGEST_LIMIT
+    if name in pack.decisions:
+        phrases = pack.decisions[name].phrases.values()
+        return max((_longest(pack, regimens, phrase) for phrase in phrases), default=0)
+    if name.endswith(".reason"):
+        return max(_longest_reason(reason) for reason in pack.reasons.values())
+    return _LONGEST_DATE if name.endswith(".date") else LONGEST_VALUE
+
+
+def _longest_reason(reason: str) -> int:
+    return len(PLACEHOLDER.sub("", reason)) + LONGEST_VALUE * len(PLACEHOLDER.findall(reason))

@@ -1,0 +1,67 @@
+"""Files, versions and ``cards/lock.json`` held against each other: one version names one content, for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cds_service.content.files import problem_at
+from cds_service.content.load import load_pack
+from cds_service.content.lock import Lock, folder_digests, read_lock, write_lock
+from cds_service.content.model import Pack
+from cds_service.vocabulary.problems import Problem
+
+
+def lock_problems(cards: Path, pack: Pack) -> Iterator[Problem]:
+    """Where files, versions and ``lock.json`` do not agree; also looked at before serving (Z27)."""
+    yield from version_problems(cards, pack)
+    path = cards / "lock.json"
+    lock = read_lock(path)
+    for name, version in _versions(pack).items():
+        if lock.versions.get(name) != version:
+            yield Problem(path, 1, "lock", f"{name} {version} is not locked; run check --update-lock")
+
+
+def version_problems(cards: Path, pack: Pack) -> Iterator[Problem]:
+    """What differs from the lock although its version is one that the lock knows."""
+    lock = read_lock(cards / "lock.json")
+    digests = folder_digests(cards / pack.id)
+    changed = [name for name in {**digests, **lock.digests} if lock.digests.get(name) != digests.get(name)]
+    whole = f"pack:{pack.id}"
+    for name, version in _versions(pack).items():
+        if lock.versions.get(name) != version or not (name in changed or (name == whole and changed)):
+            continue
+        path = cards / pack.id / "pack.yaml" if name == whole else pack.decisions[name.removeprefix("decision:")].path
+        text = f"{name} changed without a new version (still {version})"
+        yield problem_at(path, ("version",), "version", text)
+
+
+def update_lock(cards: Path) -> list[Problem]:
+    """Writes digests and finding numbers after a new version; returns what stands in the way, if anything does.
+
+    A decision whose files changed while its version did not is refused, and so is a pack of changed decisions that
+    kept its own version.
+
+    Raises:
+        ProblemsError: the content cannot be loaded.
+    """
+    pack = load_pack(cards)
+    if refused := sorted(version_problems(cards, pack)):
+        return refused
+    path = cards / "lock.json"
+    numbers = dict(read_lock(path).findings)
+    following = max(numbers.values(), default=0) + 1
+    for decision in pack.decisions.values():
+        if decision.kind == "card":
+            for rule in decision.rules:
+                key = (decision.id + rule.id, decision.version)
+                if not rule.then.silent and key not in numbers:
+                    numbers[key] = following
+                    following += 1
+    write_lock(path, Lock(_versions(pack), folder_digests(cards / pack.id), numbers))
+    return []
+
+
+def _versions(pack: Pack) -> dict[str, str]:
+    versions = {f"decision:{decision.id}": decision.version for decision in pack.decisions.values()}
+    return {**versions, f"pack:{pack.id}": pack.version}

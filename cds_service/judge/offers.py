@@ -1,0 +1,197 @@
+"""The suggestions of a card: which of them apply, each tried before it is offered, put as the client can take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cds_service.content.decide import Finding
+from cds_service.content.model import INDICATORS, Pack, Suggestion
+from cds_service.content.render import escaped, fill
+from cds_service.judge.call import HookCall
+from cds_service.judge.orders import JudgedOrder
+from cds_service.judge.suggestions import Proposal, propose, removal, without_update
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The suggestions of one card, a line for each that is withheld, and how many may be taken (RSP-16)."""
+
+    suggestions: list[dict[str, Any]] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+    selection: str = "at-most-one"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A suggestion that applies to an order: its finding, its place among those of the rule, its label and uuid."""
+
+    finding: Finding
+    place: int
+    suggestion: Suggestion
+    label: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of a candidate: its ``actions``, or the line that says why it is ``withheld``.
+
+    With neither there is nothing that a client could carry out, and the card does not speak of it.
+    """
+
+    candidate: Candidate
+    actions: list[dict[str, Any]] = field(default_factory=list)
+    withheld: str = ""
+
+
+def offer_of(call: HookCall, judged: JudgedOrder, findings: Sequence[Finding]) -> Offer:
+    """What the card of these findings offers.
+
+    Raises:
+        Exception: a suggestion could not be tried, by a fault of this software; then none is offered.
+    """
+    trials = [tried(call, judged, candidate) for candidate in candidates(call, judged, findings)]
+    return in_common_form(trials) if call.profile.updates else from_preference_list(call, judged, trials)
+
+
+# --- which apply ------------------------------------------------------------------------------------------------
+
+
+def candidates(call: HookCall, judged: JudgedOrder, findings: Sequence[Finding]) -> list[Candidate]:
+    """The suggestions that apply to the order, none twice and none that a note withdraws."""
+    withdrawn = {note.then.withhold for note in judged.decided.notes if note.decision.status == "active"}
+    if "all" in withdrawn:
+        return []
+    pack, speech = call.prepared.pack, call.speech(judged)
+    chosen: dict[tuple[str, str], Candidate] = {}
+    for finding in findings:
+        for place, suggestion in enumerate(finding.then.suggestions):
+            key = (suggestion.kind, suggestion.template)
+            if key in chosen or not applies(suggestion, judged):
+                continue
+            if "medications" in withdrawn and orders_medication(pack, suggestion):
+                continue
+            label, uuid = speech.label(finding, suggestion.id), call.uuid(judged, finding, str(place))
+            chosen[key] = Candidate(finding, place, suggestion, label, uuid)
+    return list(chosen.values())
+
+
+def applies(suggestion: Suggestion, judged: JudgedOrder) -> bool:
+    """Whether the conditions of a suggestion hold for this order."""
+    return all(cell is None or cell.matches(judged.decided.values[name]) for name, cell in suggestion.when.items())
+
+
+def orders_medication(pack: Pack, suggestion: Suggestion) -> bool:
+    """Whether accepting a suggestion leaves a medication order that it placed or changed."""
+    if suggestion.kind in ("add", "replace"):
+        return bool(pack.templates[suggestion.template].resource["resourceType"] == "MedicationRequest")
+    return suggestion.kind != "remove"
+
+
+# --- each tried -------------------------------------------------------------------------------------------------
+
+
+def tried(call: HookCall, judged: JudgedOrder, candidate: Candidate) -> Trial:
+    """A candidate held against every decision, as if it had been accepted (Z1).
+
+    It is withheld if accepting it would raise a critical, or anything new as severe as its own card, and if the site
+    does not stock what it orders.
+
+    Raises:
+        Exception: a decision failed, by a fault of this software.
+    """
+    pack, suggestion, label = call.prepared.pack, candidate.suggestion, escaped(candidate.label)
+    if suggestion.kind in ("replace", "add") and not pack.templates[suggestion.template].stocked:
+        return Trial(candidate, withheld=fill(pack.words["not-stocked"], {"label": label}))
+    proposal = propose(call, judged.order, suggestion, candidate.uuid)
+    if not proposal.actions:
+        return Trial(candidate)
+    raised = newly_raised(call.judged_orders, judged_after(call, proposal), candidate.finding)
+    if raised is not None:
+        summary = call.speech(raised[0]).summary_in_detail(raised[1])
+        return Trial(candidate, withheld=fill(pack.words["withheld"], {"label": label, "summary": summary}))
+    return Trial(candidate, proposal.actions)
+
+
+def judged_after(call: HookCall, proposal: Proposal) -> list[JudgedOrder]:
+    """The orders as they are judged once the proposal is accepted.
+
+    Raises:
+        Exception: the error of the first decision that failed.
+    """
+    after = call.judge_again(proposal.drafts, proposal.selected)
+    for judged in after:
+        for defect in judged.decided.defects:
+            raise defect.error
+    return after
+
+
+def newly_raised(
+    before: Sequence[JudgedOrder], after: Sequence[JudgedOrder], finding: Finding
+) -> tuple[JudgedOrder, Finding] | None:
+    """The first thing an accepted suggestion of ``finding`` would raise: any critical, or what is as severe as it.
+
+    Of what is no critical, only what is new counts, and the finding itself, if it is still there (Z1).
+    """
+    known = {(judged.order.key, other.topic) for judged in before for other in judged.decided.cards}
+    limit = INDICATORS.index(finding.then.indicator)
+    for judged in after:
+        for raised in judged.decided.cards:
+            if raised.then.not_covered or raised.decision.status != "active":
+                continue
+            severity = INDICATORS.index(raised.then.indicator)
+            is_new = (judged.order.key, raised.topic) not in known
+            is_unsolved = raised.topic == finding.topic
+            if severity == 0 or (severity <= limit and (is_new or is_unsolved)):
+                return judged, raised
+    return None
+
+
+# --- as the client can take them --------------------------------------------------------------------------------
+
+
+def in_common_form(trials: Sequence[Trial]) -> Offer:
+    """The suggestions for a client that can create, update and delete."""
+    offered = [trial for trial in trials if trial.actions]
+    suggestions = []
+    for trial in offered:
+        candidate = trial.candidate
+        suggestion: dict[str, Any] = {"label": candidate.label, "uuid": candidate.uuid, "actions": trial.actions}
+        if candidate.suggestion.recommended:
+            suggestion["isRecommended"] = True
+        suggestions.append(suggestion)
+    selections = {trial.candidate.finding.then.selection for trial in offered}
+    selection = "any" if selections == {"any"} else "at-most-one"
+    return Offer(suggestions, [trial.withheld for trial in trials if trial.withheld], selection)
+
+
+def from_preference_list(call: HookCall, judged: JudgedOrder, trials: Sequence[Trial]) -> Offer:
+    """The suggestions for a client that takes no update and orders from its preference list only (Z7).
+
+    What it cannot take is described in a line. What replaces the draft takes two suggestions: one that places the new
+    order, and one, first of all, that removes the draft.
+    """
+    suggestions: list[dict[str, Any]] = []
+    withheld: list[str] = []
+    replacements: list[Candidate] = []
+    for trial in trials:
+        candidate = trial.candidate
+        if trial.withheld:
+            withheld.append(trial.withheld)
+        if not trial.actions:
+            continue
+        suggestion = without_update(call, judged.order, candidate.suggestion, candidate.label, candidate.uuid)
+        if suggestion is None:
+            withheld.append(fill(call.prepared.pack.words["by-hand"], {"label": escaped(candidate.label)}))
+            continue
+        suggestions.append(suggestion)
+        if candidate.suggestion.kind == "replace":
+            replacements.append(candidate)
+    if replacements:
+        first = replacements[0]
+        uuid = call.uuid(judged, first.finding, str(first.place), "remove")
+        labels = [candidate.label for candidate in replacements]
+        suggestions.insert(0, removal(call, judged.order, labels, uuid))
+    return Offer(suggestions, withheld, call.profile.selections[0])

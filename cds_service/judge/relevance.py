@@ -1,0 +1,69 @@
+"""Which draft orders of a request are judged, decided from the drafts alone, before anything of the patient is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cds_service.chart.drug import recognise_drug
+from cds_service.chart.order import NO_ORDER, Order, read_order
+from cds_service.chart.statuses import NOT_JUDGED
+from cds_service.content.model import Pack
+from cds_service.fhir.tree import Node, node, pairs, text
+from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
+
+_MANY_DRAFTS = 20
+
+
+def draft_nodes(request: HookRequest) -> dict[str, Node]:
+    """Every draft of the request by its key."""
+    return {draft.key: draft.resource for draft in request.drafts}
+
+
+def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
+    """The selected orders that this content is about, in the order of the request.
+
+    A hook without draft orders is about the patient: its one order is ``NO_ORDER``.
+    """
+    if request.hook not in ORDER_HOOKS:
+        return [NO_ORDER]
+    others = {draft.reference: draft.resource for draft in request.drafts}
+    others |= {draft.full_url: draft.resource for draft in request.drafts if draft.full_url}
+    return [
+        order
+        for draft in request.selected()
+        if is_judged(draft.resource)
+        for order in [read_order(draft.path, draft.resource, others, draft.key)]
+        if is_relevant(pack, order)
+    ]
+
+
+def is_judged(resource: Node) -> bool:
+    """Whether a draft is an order to be carried out, or stopped, which is judged too (Z14, CTX-07, CTX-09)."""
+    return (
+        resource.get("resourceType") == "MedicationRequest"
+        and text(resource, "status") not in NOT_JUDGED
+        and resource.get("doNotPerform") is not True
+    )
+
+
+def is_relevant(pack: Pack, order: Order) -> bool:
+    """Whether the drug is one of the pack's and none of its excluded ones."""
+    return recognise_drug(order, pack.excluded) is None and recognise_drug(order, pack.relevant) is not None
+
+
+def bystanders(pack: Pack, drafts: Mapping[str, Node]) -> frozenset[str]:
+    """Keys of the drafts that no fact looks for when another draft is judged.
+
+    Searched for only where there are many drafts: with few, reading them all costs less than the search.
+    """
+    if len(drafts) <= _MANY_DRAFTS:
+        return frozenset()
+    wanted = [
+        value_set for fact in pack.facts.values() if fact.kind == "drafts" for value_set in fact.value_sets.values()
+    ]
+    return frozenset(
+        key
+        for key, resource in drafts.items()
+        if not any(value_set.match(pairs(node(resource, "code"))) for value_set in wanted)
+        and recognise_drug(read_order("", resource, drafts), wanted) is None
+    )

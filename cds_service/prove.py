@@ -1,0 +1,136 @@
+"""Is this content fit to be served? The verb ``check`` asks it, and a running service before it takes up new content.
+
+A service asks in a process of its own (``prove_in_child``), because a proof takes seconds of work and imports
+fhir.resources, which a serving process never does (Z27). The child is this module, run by ``python -m``. A child of
+``multiprocessing`` would import the server's own main module a second time, and the workers of some servers are
+daemons, which may not have such children.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from cds_service.content.files import repeated_keys
+from cds_service.content.load import load_pack
+from cds_service.content.model import Pack
+from cds_service.content.prepared import Prepared
+from cds_service.content.proof.consistency import problems_within
+from cds_service.content.proof.versions import lock_problems, version_problems
+from cds_service.content.site import read_site
+from cds_service.replay.run import in_process
+from cds_service.replay.scenarios import read_scenarios
+from cds_service.vocabulary.problems import Problem, ProblemsError
+
+_KEY = b"no uuid is looked at"
+_LONGEST_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class ContentProof:
+    """What a proof came to. Content without ``problems`` is fit to be served; ``reviewed`` by a clinician or not."""
+
+    problems: tuple[Problem, ...]
+    reviewed: bool
+
+
+def prove(
+    cards: Path, *, site: Path | None, fixtures: Path | None, zone: tzinfo, to_lock: bool = False
+) -> ContentProof:
+    """The proof of a ``cards`` folder under the overlay in the file ``site``; problems sort by file and line.
+
+    If nothing else is wrong, the scenarios in the folder ``fixtures`` are answered in the time zone ``zone``. They are
+    of the content as it stands, not of one site, so that an overlay leaves them out. ``to_lock`` asks whether the
+    content may be locked instead of whether it is; then the scenarios are answered whatever the overlay.
+    """
+    try:
+        overlay = read_site(site)
+        pack = load_pack(cards, overlay)
+        plain = load_pack(cards) if to_lock and overlay.digest else pack
+    except ProblemsError as error:
+        return ContentProof(tuple(sorted([*error.problems, *_repeated_keys(cards)])), reviewed=False)
+    problems = sorted(
+        [
+            *_repeated_keys(cards),
+            *(version_problems(cards, pack) if to_lock else lock_problems(cards, pack)),
+            *problems_within(pack, cards / pack.id),
+        ]
+    )
+    if not problems and fixtures is not None and (to_lock or not overlay.digest):
+        problems = list(_scenarios_that_differ(plain, fixtures, zone))
+    return ContentProof(tuple(problems), pack.reviewed)
+
+
+def fixtures_beside(cards: Path) -> Path | None:
+    """The folder ``fixtures`` beside a ``cards`` folder; ``None`` if there is none with scenarios in it."""
+    fixtures = cards.resolve().parent / "fixtures"
+    return fixtures if (fixtures / "scenarios").is_dir() else None
+
+
+def prove_in_child(cards: Path, *, site: Path | None, fixtures: Path | None, zone: str) -> tuple[Problem, ...]:
+    """The problems of ``prove``, found in a process of its own; one that fails or takes too long is a problem too.
+
+    ``zone`` is the name of the time zone.
+    """
+    asked = {"cards": str(cards), "site": _name(site), "fixtures": _name(fixtures), "zone": zone}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "cds_service.prove"],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return (Problem(cards, 1, "proof", f"took longer than {_LONGEST_SECONDS} seconds"),)
+    if done.returncode != 0:
+        return (Problem(cards, 1, "proof", f"ended with {done.returncode}"),)
+    return tuple(Problem(Path(path), line, kind, text) for path, line, kind, text in json.loads(done.stdout))
+
+
+def _answer() -> None:
+    """The child: reads from standard input what to prove, writes the problems to standard output, both as JSON."""
+    asked = json.load(sys.stdin)
+    proof = prove(
+        Path(asked["cards"]),
+        site=_path(asked["site"]),
+        fixtures=_path(asked["fixtures"]),
+        zone=ZoneInfo(asked["zone"]),
+    )
+    json.dump([[str(problem.path), problem.line, problem.kind, problem.text] for problem in proof.problems], sys.stdout)
+
+
+def _name(path: Path | None) -> str | None:
+    return str(path) if path is not None else None
+
+
+def _path(name: str | None) -> Path | None:
+    return Path(name) if name is not None else None
+
+
+def _repeated_keys(cards: Path) -> Iterator[Problem]:
+    for head in cards.glob("*/pack.yaml"):
+        for path in head.parent.rglob("*.yaml"):
+            yield from repeated_keys(path)
+
+
+def _scenarios_that_differ(pack: Pack, fixtures: Path, zone: tzinfo) -> Iterator[Problem]:
+    """Every difference between what a scenario expects and what it is answered."""
+    fire = in_process(Prepared.of(pack, zone=zone, key=_KEY))
+    for scenario in read_scenarios(fixtures):
+        case = scenario.name.rpartition("/")[2]
+        for difference in fire(scenario).differences:
+            lines = scenario.path.read_text(encoding="utf-8").splitlines()
+            line = next((number for number, text in enumerate(lines, 1) if text.strip() == f"- name: {case}"), 1)
+            yield Problem(scenario.path, line, "fixture", f"{case}: {difference}")
+
+
+if __name__ == "__main__":
+    _answer()

@@ -1,0 +1,41 @@
+"""The body of a request as bytes: a JSON media type, within a limit, and decoded from its Content-Encoding."""
+
+from __future__ import annotations
+
+from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from cds_service.protocol.encodings import TooLongError, decoded
+from cds_service.protocol.faults import Fault
+
+_JSON_TYPES = ("application/json", "application/fhir+json")
+_CHUNK_BYTES = 65_536
+
+
+def json_body(limit: int) -> bytes:
+    """The bytes of the request's JSON body, at most ``limit`` as sent and at most ``limit`` when decoded.
+
+    Raises:
+        Fault: 415 for another media type or an unknown coding, 400 for bytes that are not what their coding says.
+        RequestEntityTooLarge: the body is longer than ``limit``, sent or decoded.
+    """
+    if request.mimetype not in _JSON_TYPES:
+        raise Fault(415, "not-supported", "expected Content-Type application/json")
+    request.max_content_length = limit
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) >= limit:
+        raise RequestEntityTooLarge  # Werkzeug cuts a stream without a length off at the limit and says nothing
+    try:
+        return decoded(body, request.headers.get("Content-Encoding", ""), limit)
+    except TooLongError:
+        raise RequestEntityTooLarge from None
+
+
+def drain(limit: int) -> None:
+    """Reads and drops at most ``limit`` bytes that a refused caller is still sending.
+
+    Otherwise the connection is reset before the caller has read the answer, and a proxy takes the service for dead.
+    """
+    left = limit
+    while left > 0 and (read := len(request.environ["wsgi.input"].read(min(left, _CHUNK_BYTES)))):
+        left -= read

@@ -1,0 +1,102 @@
+"""The routes of CDS Hooks: discovery, the call of a service, and feedback on its cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flask import Flask, Response, g
+
+from cds_service.judge.evaluate import evaluate
+from cds_service.net.fhir_client import FhirClient
+from cds_service.net.servers import AllowedServers
+from cds_service.protocol.faults import Fault
+from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
+from cds_service.protocol.profiles import Profile
+from cds_service.recording.exchange import Exchange
+from cds_service.service.bodies import json_body
+from cds_service.service.calls import Calls
+from cds_service.service.gate import Gate
+from cds_service.service.metrics import Metrics
+from cds_service.service.served import ServedContent
+from cds_service.settings import Settings
+from cds_service.store.database import StoreDown
+from cds_service.store.store import Store
+from cds_service.vocabulary.json_text import encode
+
+
+@dataclass(frozen=True, slots=True)
+class HookRoutes:
+    """The routes and what they need. ``fhir_servers`` are those that may be called, by the name of the client."""
+
+    settings: Settings
+    content: ServedContent
+    store: Store
+    gate: Gate
+    calls: Calls
+    metrics: Metrics
+    fhir: FhirClient
+    fhir_servers: Mapping[str, AllowedServers]
+
+    def register(self, app: Flask) -> None:
+        """Adds the routes to ``app``; the endpoint of each has the name of its method."""
+        app.get("/cds-services")(self.list_services)
+        app.post("/cds-services/<service_id>")(self.call_service)
+        app.post("/cds-services/<service_id>/feedback")(self.take_feedback)
+
+    def list_services(self) -> Response:
+        """Discovery, as the profile of the client has it."""
+        return Response(self.content.now().catalogues[g.client.profile], mimetype="application/json")
+
+    def call_service(self, service_id: str) -> Response:
+        """The cards of one service for one request.
+
+        What is noted for the recorder stands in ``g.exchange``.
+
+        Raises:
+            Fault: the request cannot be answered with cards.
+            RequestEntityTooLarge: its body is too long.
+        """
+        served = self.content.now()
+        service = served.prepared.pack.services.get(service_id)
+        if service is None:
+            raise Fault(404, "not-found", "there is no service of this id")
+        body = json_body(self.settings.max_body_bytes)
+        self.gate.claim_token(body)
+        client = g.client
+        fetch = self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name]))
+        profile = Profile(client.profile, client.preference_list, client.issuer)
+        exchange = g.exchange = Exchange(service, body, datetime.now(UTC), profile)
+        answer = evaluate(served.prepared, service, body, exchange.now, profile, fetch)
+        exchange.fetched = answer.chart.fetched if answer.chart is not None else {}
+        self.calls.answered(answer, served.prepared.pack.version)
+        self.metrics.count_findings(service, answer)
+        for shown in served.attribution.shown(answer.body["cards"]):
+            self.store.count(service.id, *shown)
+        return Response(encode(answer.body), mimetype="application/json")
+
+    def take_feedback(self, service_id: str) -> Response:
+        """Stores feedback, which is on disk before the 200 is sent (FB-14).
+
+        Raises:
+            Fault: 503 if the store is down, so that the client sends the feedback again; else what is wrong with it.
+            RequestEntityTooLarge: its body is too long.
+        """
+        served = self.content.now()
+        if service_id not in served.prepared.pack.services:
+            raise Fault(404, "not-found", "there is no service of this id")
+        body = json_body(min(self.settings.max_body_bytes, MAX_BODY_BYTES))
+        self.gate.claim_token(body)
+        feedback = decode_feedback(body, keep_comments=self.settings.keep_comments)
+        now = datetime.now(UTC)
+        entries = served.attribution.entries(feedback, self.store.keys, service_id, client=g.client.name, now=now)
+        try:
+            self.store.add(entries)
+        except StoreDown:
+            text = "the feedback could not be stored; send it again later"
+            raise Fault(503, "transient", text) from None
+        self.calls.stored(len(feedback))
+        response = Response(status=200)
+        del response.headers["Content-Type"]  # the answer has no body
+        return response

@@ -1,0 +1,71 @@
+"""The routes for those who run the service: whether it lives, whether it is ready, its metrics, its description."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response
+
+from cds_service import __version__
+from cds_service.protocol.openapi import openapi
+from cds_service.service.metrics import Metrics
+from cds_service.service.served import ServedContent
+from cds_service.store.store import Store
+from cds_service.vocabulary.json_text import encode
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRoutes:
+    """The routes and what they need. ``authenticated`` says whether only configured clients may call services."""
+
+    content: ServedContent
+    store: Store
+    metrics: Metrics
+    authenticated: bool
+
+    def register(self, app: Flask) -> None:
+        """Adds the routes to ``app``; the endpoint of each has the name of its method."""
+        app.get("/metrics")(self.measured)
+        app.get("/openapi.json")(self.describe)
+        app.get("/healthz")(self.alive)
+        app.get("/readyz")(self.ready)
+
+    def measured(self) -> Response:
+        """Every metric in the Prometheus text format; those that are states are brought up to date first."""
+        served = self.content.now()
+        self.metrics.set_content(self.content.status())
+        self.metrics.set_state(
+            shown=served.prepared.shown,
+            site_refused=bool(self.content.site_problem),
+            store_reachable=self.store.reachable(),
+        )
+        return Response(self.metrics.text(), content_type=self.metrics.CONTENT_TYPE)
+
+    def describe(self) -> Response:
+        """The OpenAPI document of this service with the services that its content has."""
+        document = openapi(__version__, self.content.now().listed, authenticated=self.authenticated)
+        return Response(encode(document), mimetype="application/json")
+
+    def alive(self) -> Response:
+        """Answers whenever the process can answer at all."""
+        return Response(b'{"status":"alive"}', mimetype="application/json")
+
+    def ready(self) -> Response:
+        """What is served, and whether feedback would be kept; status 503 if it would not."""
+        served = self.content.now()
+        pack = served.prepared.pack
+        reachable = self.store.reachable()
+        state: dict[str, Any] = {
+            "status": "ready" if reachable else "not ready: the store cannot be reached",
+            "content": {
+                "id": pack.id,
+                "version": pack.version,
+                "reviewed": pack.reviewed,
+                "shown": served.prepared.shown,
+                "problem": self.content.content_problem,
+            },
+            "site": {"digest": pack.site_digest, "off": served.off, "problem": self.content.site_problem},
+            "store": {"reachable": reachable},
+        }
+        return Response(encode(state), status=200 if reachable else 503, mimetype="application/json")

@@ -1,0 +1,200 @@
+"""What became of the cards: figures for each rule and content version, with confidence intervals.
+
+A card counts once, with its last outcome. A card without feedback was neither accepted nor overridden: it is counted
+in ``shown`` and in no share (FB-17). Feedback about a uuid that is not ours is counted apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from sqlalchemy import Connection, Subquery, func, select
+
+from cds_service.store.intervals import wilson
+from cds_service.store.tables import accepted_suggestion, feedback, shown
+
+_RuleName = tuple[str, str, str]  # decision, rule, version of the content
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """``count`` out of ``of``; ``low`` and ``high`` bound the 95 % confidence interval, as fractions of 1."""
+
+    count: int
+    of: int
+    low: float
+    high: float
+
+    @classmethod
+    def out_of(cls, count: int, of: int) -> Share:
+        """The share with its interval, rounded to four decimals."""
+        low, high = wilson(count, of)
+        return cls(count, of, round(low, 4), round(high, 4))
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonShare:
+    """How often cards were overridden for one reason, out of all overrides.
+
+    The coding is as clients sent it, with ``""`` where none was given.
+    """
+
+    system: str
+    code: str
+    display: str
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReport:
+    """The figures of one rule of one content version.
+
+    ``shown`` counts the answers with its card. ``accepted`` is out of the cards with feedback. ``suggestions_accepted``
+    counts its suggestions, also those that stood on the card of another rule.
+    """
+
+    decision: str
+    rule: str
+    version: str
+    shown: int
+    accepted: Share
+    overridden: int
+    suggestions_accepted: int
+    reasons: list[ReasonShare]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The figures from ``since`` (``None``: from the beginning) to ``made_at``.
+
+    ``unmatched`` counts cards with feedback whose uuid is not ours.
+    """
+
+    since: datetime | None
+    made_at: datetime
+    rules: list[RuleReport]
+    unmatched: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDay:
+    """One day (UTC) of one rule of one content version: answers with its card, and cards by their last outcome."""
+
+    day: date
+    decision: str
+    rule: str
+    version: str
+    shown: int
+    accepted: int
+    overridden: int
+
+
+def read_days(connection: Connection, since: datetime) -> list[RuleDay]:
+    """The days from ``since`` on that have any figures, in order."""
+    sums: dict[tuple[date, str, str, str], list[int]] = {}  # shown, accepted, overridden
+    counted = select(shown.c.day, shown.c.decision, shown.c.rule, shown.c.version, func.sum(shown.c.times))
+    counted = counted.where(shown.c.day >= since.astimezone(UTC).date())
+    for day, *rule, times in connection.execute(counted.group_by(*counted.selected_columns[:4])):
+        sums.setdefault((day, *_rule_name(rule)), [0, 0, 0])[0] += int(times)
+    last = _ranked_outcomes(since)
+    outcomes = select(last.c.received_at, last.c.decision, last.c.rule, last.c.version, last.c.outcome)
+    for received_at, *rule, outcome in connection.execute(outcomes.where(last.c.place == 1, last.c.decision != "")):
+        day = received_at.astimezone(UTC).date()
+        sums.setdefault((day, *_rule_name(rule)), [0, 0, 0])[1 if outcome == "accepted" else 2] += 1
+    return [RuleDay(*key, *counts) for key, counts in sorted(sums.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What a clinician wrote about a card; it is kept only where the deployer asked for it (FB-18)."""
+
+    received_at: datetime
+    decision: str
+    rule: str
+    version: str
+    text: str
+
+
+def read_comments(connection: Connection, limit: int) -> list[Comment]:
+    """The latest comments, at most ``limit``, newest first."""
+    columns = (feedback.c.received_at, feedback.c.decision, feedback.c.rule, feedback.c.version, feedback.c.comment)
+    rows = select(*columns).where(feedback.c.comment != "").order_by(feedback.c.received_at.desc()).limit(limit)
+    return [Comment(*row) for row in connection.execute(rows)]
+
+
+@dataclass(slots=True)
+class _Sums:
+    shown: int = 0
+    accepted: int = 0
+    overridden: int = 0
+    suggestions: int = 0
+    reasons: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+
+
+def read_report(connection: Connection, since: datetime | None) -> Report:
+    """The figures as they stand in the tables, rule by rule."""
+    last = _ranked_outcomes(since)
+    sums: dict[_RuleName, _Sums] = {}
+    unmatched = 0
+
+    counted = select(shown.c.decision, shown.c.rule, shown.c.version, func.sum(shown.c.times))
+    if since is not None:
+        counted = counted.where(shown.c.day >= since.astimezone(UTC).date())
+    for *rule, times in connection.execute(counted.group_by(shown.c.decision, shown.c.rule, shown.c.version)):
+        sums.setdefault(_rule_name(rule), _Sums()).shown = int(times)
+
+    kinds = (last.c.decision, last.c.rule, last.c.version, last.c.outcome, last.c.reason_system, last.c.reason_code)
+    outcomes = select(*kinds, func.max(last.c.reason_display), func.count()).where(last.c.place == 1).group_by(*kinds)
+    for *rule, outcome, system, code, display, times in connection.execute(outcomes):
+        if not rule[0]:
+            unmatched += times
+            continue
+        of_rule = sums.setdefault(_rule_name(rule), _Sums())
+        if outcome == "accepted":
+            of_rule.accepted += times
+        else:
+            of_rule.overridden += times
+            of_rule.reasons[(system, code)] = (display, times)
+
+    rule_columns = (accepted_suggestion.c.decision, accepted_suggestion.c.rule, accepted_suggestion.c.version)
+    accepted = (
+        select(*rule_columns, func.count(accepted_suggestion.c.suggestion.distinct()))
+        .join(last, last.c.id == accepted_suggestion.c.feedback)
+        .where(last.c.place == 1, last.c.outcome == "accepted", accepted_suggestion.c.decision != "")
+        .group_by(*rule_columns)
+    )
+    for *rule, times in connection.execute(accepted):
+        sums.setdefault(_rule_name(rule), _Sums()).suggestions = times
+
+    return Report(
+        since, datetime.now(UTC), [_rule_report(rule, of_rule) for rule, of_rule in sorted(sums.items())], unmatched
+    )
+
+
+def _ranked_outcomes(since: datetime | None) -> Subquery:
+    """The rows of feedback with their ``place`` among those of the same card: 1 is the last outcome."""
+    latest = (feedback.c.outcome_at.desc(), feedback.c.received_at.desc(), feedback.c.id)
+    place = func.row_number().over(partition_by=feedback.c.card, order_by=latest).label("place")
+    rows = select(feedback, place)
+    return (rows if since is None else rows.where(feedback.c.received_at >= since)).subquery()
+
+
+def _rule_name(names: list[str]) -> _RuleName:
+    decision, rule, version = names
+    return decision, rule, version
+
+
+def _rule_report(rule: _RuleName, sums: _Sums) -> RuleReport:
+    reasons = sorted(sums.reasons.items(), key=lambda item: (-item[1][1], item[0]))
+    return RuleReport(
+        *rule,
+        shown=sums.shown,
+        accepted=Share.out_of(sums.accepted, sums.accepted + sums.overridden),
+        overridden=sums.overridden,
+        suggestions_accepted=sums.suggestions,
+        reasons=[
+            ReasonShare(system, code, display, Share.out_of(times, sums.overridden))
+            for (system, code), (display, times) in reasons
+        ],
+    )
