@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,9 +22,11 @@ from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
-from cds_service.replay.scenarios import moved, search
+from cds_service.replay.scenarios import Scenario, moved, search
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support import scenarios as read
+from tests.support.scenarios import Fired, fire_all
 
 # A slow machine is no defect: no property has a time to keep.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -116,6 +119,18 @@ def request_for(templates_by_hook: Mapping[str, Mapping[str, str]]) -> RequestFo
     """
     days = (datetime.now(UTC).date() - _WRITTEN).days
 
+    @cache
+    def found(patient: str, hook: str) -> str:
+        """What the patient's record answers to each prefetch template of a hook, as JSON."""
+        bundle = json.loads((FIXTURES / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
+        resources = moved([entry["resource"] for entry in bundle["entry"]], days)
+        return json.dumps({key: search(template, resources) for key, template in templates_by_hook[hook].items()})
+
+    @cache
+    def drafted(name: str) -> str:
+        """A draft of the fixtures, as JSON."""
+        return json.dumps(moved(json.loads((FIXTURES / "drafts" / f"{name}.json").read_text(encoding="utf-8")), days))
+
     def build(
         patient: str,
         *drafts: str | Mapping[str, Any],
@@ -123,19 +138,17 @@ def request_for(templates_by_hook: Mapping[str, Mapping[str, str]]) -> RequestFo
         prefetch: Mapping[str, Any] | None = None,
         hook: str = "order-select",
     ) -> dict[str, Any]:
-        templates = templates_by_hook[hook]
-        bundle = json.loads((FIXTURES / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
-        resources = moved([entry["resource"] for entry in bundle["entry"]], days)
         orders = []
         for number, draft in enumerate(drafts, 1):
             if isinstance(draft, str):
-                order = moved(json.loads((FIXTURES / "drafts" / f"{draft}.json").read_text(encoding="utf-8")), days)
+                order = json.loads(drafted(draft))
                 order |= {"id": f"draft-{number}", "subject": {"reference": f"Patient/{patient}"}}
             else:
                 order = copy.deepcopy(dict(draft))
             orders.append(order)
         left_out = set(without)
-        sent = {} if "all" in left_out else {k: search(t, resources) for k, t in templates.items() if k not in left_out}
+        every = {} if "all" in left_out else json.loads(found(patient, hook))
+        sent = {key: value for key, value in every.items() if key not in left_out}
         context: dict[str, Any] = {"userId": USER, "patientId": patient}
         if hook == "order-select":
             context["selections"] = [f"{order['resourceType']}/{order.get('id')}" for order in orders]
@@ -201,6 +214,18 @@ def cards_of() -> Callable[[TestResponse], list[dict[str, Any]]]:
 @pytest.fixture(scope="session")
 def prepared(pack: Pack) -> Prepared:
     return Prepared.of(pack, zone=ZoneInfo("UTC"), key=b"a key for tests")
+
+
+@pytest.fixture(scope="session")
+def scenarios() -> tuple[Scenario, ...]:
+    """Every scenario of the fixtures; shared, so no test may change one."""
+    return read.scenarios()
+
+
+@pytest.fixture(scope="session")
+def answers(prepared: Prepared) -> dict[str, Fired]:
+    """Every scenario fired once, as it is, by its name; shared, so no test may change one."""
+    return fire_all(prepared)
 
 
 @pytest.fixture(scope="session")

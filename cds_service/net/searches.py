@@ -22,7 +22,7 @@ class NotFhirError(Exception):
     """An answer that is not the FHIR resource asked for, or a search that cannot be written as a URL."""
 
 
-class _BundleLink(msgspec.Struct):
+class _PageLink(msgspec.Struct):
     relation: str | None = None
     url: str | None = None
 
@@ -32,7 +32,7 @@ class _ResourceOrBundle(msgspec.Struct):
 
     resourceType: str
     entry: list[msgspec.Raw] | None = None
-    link: list[_BundleLink] | None = None
+    link: list[_PageLink] | None = None
 
 
 _decoder = msgspec.json.Decoder(_ResourceOrBundle)

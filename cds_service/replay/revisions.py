@@ -1,6 +1,6 @@
 """Content as it was: a folder, or ``cards/`` at a revision of git.
 
-Effects: runs git, writes into the folder that is given. Imports nothing of ours.
+Effects: runs git, writes into the folder that is given.
 """
 
 from __future__ import annotations

@@ -2,15 +2,13 @@
 
 import pytest
 
-from cds_service.packaged import packaged
-from cds_service.replay.scenarios import read_scenarios
 from cds_service.replay.statements import as_table, statement_rows, written_into
 from tests.support.places import ROOT
 
 
 @pytest.fixture(scope="module")
-def covered(prepared):
-    return statement_rows(prepared, read_scenarios(packaged("fixtures")))
+def covered(prepared, scenarios):
+    return statement_rows(prepared, scenarios)
 
 
 def test_all_statements_and_settlements_are_there(covered):

@@ -13,7 +13,7 @@ from cds_service.packaged import packaged
 from cds_service.content.needs import templates_of
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.settings import Settings
-import msgspec
+from cds_service.vocabulary.json_text import encode
 
 settings = Settings(loopback=True, key="tests", console="on", store="sqlite:///" + sys.argv[1])
 app = create_app(settings)

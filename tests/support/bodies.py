@@ -9,9 +9,10 @@ from typing import Any
 
 from cds_service.packaged import packaged
 from cds_service.replay.fhir_server import LoadedServer
-from cds_service.replay.scenarios import Scenario, read_scenarios
+from cds_service.replay.scenarios import Scenario
 from cds_service.service.served import prepare, services_of
 from cds_service.settings import Settings
+from tests.support.scenarios import by_name
 
 SERVICE = "vitamin-b12-order-select"
 _SAMPLE = "platelets-and-im/sample"
@@ -52,7 +53,7 @@ def without_prefetch(base: str) -> bytes:
 
 
 def _scenario() -> Scenario:
-    return next(one for one in read_scenarios(packaged("fixtures")) if one.name == _SAMPLE)
+    return by_name(_SAMPLE)
 
 
 def _sample() -> dict[str, Any]:

@@ -76,6 +76,16 @@ class KeyServer:
         self.http.server_close()
 
 
+def write_clients(path, keys, server, text="", *, source=None, top=""):
+    """A clients.toml at ``path`` for one client, whose keys the server has."""
+    server.document = {"keys": [public(key) for key in keys.values()]}
+    source = source or f'jwks-url = "{server.url}/jwks"'
+    path.write_text(
+        f'base-urls = ["{BASE}"]\n{top}\n[clients.ehr]\nissuer = "{ISSUER}"\n{source}\n{text}', encoding="utf-8"
+    )
+    return path
+
+
 def public(key, **more):
     return key.as_dict(private=False) | more
 

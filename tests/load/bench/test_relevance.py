@@ -11,15 +11,16 @@ import pytest
 
 from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
-from cds_service.replay.scenarios import read_scenarios
+from cds_service.vocabulary.json_text import encode
+from tests.support.scenarios import by_name
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def body_with(templates, draft, observations):
     """A request whose prefetch holds many results, for the given draft."""
-    scenario = next(s for s in read_scenarios(packaged("fixtures")) if s.name == "platelets-and-im/sample")
-    request = scenario.request(templates)
+    scenario = by_name("platelets-and-im/sample")
+    request = json.loads(encode(scenario.request(templates)))
     entries = request["prefetch"]["platelets"]["entry"]
     template = entries[0]["resource"]
     for number in range(observations):

@@ -145,15 +145,21 @@ class Mix:
 
 
 class Load:
-    """So many connections that send the mix, one request after another, and judge every answer."""
+    """So many connections that send the mix, one request after another, and judge every answer.
 
-    def __init__(self, service: Service, mix: Mix, connections: int, token: Callable[[str], str]) -> None:
+    Each waits ``pause`` seconds between two requests.
+    """
+
+    def __init__(
+        self, service: Service, mix: Mix, connections: int, token: Callable[[str], str], pause: float = 0.0
+    ) -> None:
         self._service, self._mix, self._token = service, mix, token
         self.phase: Phase
         self.stored: list[str] = []
         self.running = True
         self._numbers = itertools.count()
         self._lock = threading.Lock()
+        self._pause = pause
         self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(connections)]
 
     def start(self) -> None:
@@ -195,8 +201,7 @@ class Load:
                         connection.close()
                     connection = None
             self._judge(phase, kind, one, status, said, card)
-            if status == 0:
-                time.sleep(0.02)
+            time.sleep(self._pause if status else 0.02)
         if connection is not None:
             connection.close()
 
@@ -358,11 +363,17 @@ class Told:
 
 
 def soak(
-    requests: int, connections: int, *, rotation: bool = True, longest: float = 600.0, kill_every: float = 6.0
+    requests: int,
+    connections: int,
+    *,
+    rotation: bool = True,
+    longest: float = 600.0,
+    kill_every: float = 6.0,
+    pause: float = 0.0,
 ) -> Told:
     """The whole of it: on PostgreSQL if it is installed, then a full disk under SQLite.
 
-    ``longest`` bounds each half of a phase, in seconds.
+    ``longest`` bounds each half of a phase, ``pause`` is how long each connection waits between two calls, in seconds.
     """
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="cds-service-soak-"))
@@ -442,7 +453,7 @@ def soak(
             phases.append(phase("none, at the end", nothing, nothing))
             share = requests // (len(phases) + 1)
             with service:
-                load = Load(service, mix, connections, tokens)
+                load = Load(service, mix, connections, tokens, pause)
                 run_phases(load, service, phases, share, longest)
                 load.stop()
                 steady = (phases[0].memory[1], phases[-1].memory[1])
@@ -454,7 +465,7 @@ def soak(
             last = phase("store's disk full", lambda: limit_files(small), lambda: limit_files(small, lifted=True),
                          lambda kind, status: (kind, status) == ("feedback", 503))  # fmt: skip
             with small:
-                load = Load(small, mix, connections, tokens)
+                load = Load(small, mix, connections, tokens, pause)
                 run_phases(load, small, [last], share, longest)
                 load.stop()
             lost = len(set(stored) - found) + len(set(load.stored) - cards_in(full))

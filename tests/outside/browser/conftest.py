@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.support.places import NODE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a service with its console, and a store of its own."""
     store = tmp_path_factory.mktemp("console") / "store.sqlite3"
@@ -41,8 +41,9 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait(20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A Chromium; not longer than it is needed, because it works also while nothing is asked of it."""
     chromium = shutil.which("chromium")
     if chromium is None:
         if os.environ.get("CI"):

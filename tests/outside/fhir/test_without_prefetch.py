@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import requests
 
-from cds_service.content.needs import templates_of
-from cds_service.content.prepared import Prepared
-from cds_service.judge.evaluate import evaluate
 from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
-from cds_service.packaged import packaged
-from cds_service.protocol.faults import Fault
-from cds_service.replay.scenarios import Scenario, read_scenarios
-from cds_service.vocabulary.fetched import Fetch
+from cds_service.replay.scenarios import Scenario
+from cds_service.vocabulary.declarations import Search
+from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess
 from cds_service.vocabulary.json_text import encode
+from tests.support.faults import assert_none
+from tests.support.scenarios import fire, request_of
 
-SCENARIOS = list(read_scenarios(packaged("fixtures")))
 NOT_FOUND = "a search by patient does not find what does not name the patient by the reference that is searched for"
 NUMBERS = "this server, in JavaScript, writes 25.0 as 25; the card says the number as sent"
 DIFFER = {
@@ -32,10 +30,11 @@ DIFFER = {
     "platelets-and-im/fiftyPointZero": NUMBERS,
     "patient-view/homocysteineTenPointZero": NUMBERS,
 }
-# What these are about is a prefetch with keys left out or filled in some way of their own.
-OF_PREFETCH = [scenario.name for scenario in SCENARIOS if scenario.without or scenario.prefetch]
-ALIKE = [s for s in SCENARIOS if s.name not in OF_PREFETCH and s.name not in DIFFER]
-FIRST_OF_PATIENT = list({scenario.patient: scenario for scenario in reversed(ALIKE)}.values())
+
+
+def is_alike(scenario: Scenario) -> bool:
+    """Whether the scenario is neither listed above nor about a prefetch that is left out or filled in its own way."""
+    return scenario.name not in DIFFER and not scenario.without and not scenario.prefetch
 
 
 @pytest.fixture(scope="module")
@@ -52,49 +51,105 @@ def loader() -> Iterator[requests.Session]:
         yield session
 
 
-def load(loader: requests.Session, stores: str, scenario: Scenario) -> str:
-    """A new server with the scenario's patient on it; one that checks nothing, where the record is not valid FHIR."""
-    name = scenario.name.replace("/", "-")
-    entries = [
-        {"resource": r, "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}}
-        for r in scenario.resources
-    ]
-    body = encode({"resourceType": "Bundle", "type": "batch", "entry": entries})
-    for kind in ("fhir", "unchecked"):
-        base = f"{stores}/{name}/{kind}"
-        answer = loader.post(base, data=body, headers={"Content-Type": "application/fhir+json"}, timeout=10)
-        assert answer.status_code == 200, answer.text
-        statuses = {entry["response"]["status"] for entry in answer.json()["entry"]}
-        if statuses <= {"200", "201"}:
-            return base
-    raise AssertionError(f"{scenario.name} cannot be loaded: {answer.text[:1000]}")
+class Stores:
+    """A store of the server for each different record: many scenarios share one and differ in their drafts."""
+
+    def __init__(self, loader: requests.Session, stores: str) -> None:
+        self._loader, self._stores = loader, stores
+        self._bases: dict[bytes, str] = {}
+
+    def base_of(self, scenario: Scenario) -> str:
+        """The store with the record of the scenario's patient on it."""
+        record = encode(scenario.resources)
+        if record not in self._bases:
+            self._bases[record] = self._load(scenario)
+        return self._bases[record]
+
+    def __len__(self) -> int:
+        return len(self._bases)
+
+    def _load(self, scenario: Scenario) -> str:
+        """A new store; one that checks nothing, where the record is not valid FHIR."""
+        entries = [
+            {"resource": r, "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}}
+            for r in scenario.resources
+        ]
+        body = encode({"resourceType": "Bundle", "type": "batch", "entry": entries})
+        for kind in ("fhir", "unchecked"):
+            base = f"{self._stores}/{scenario.name.replace('/', '-')}/{kind}"
+            answer = self._loader.post(base, data=body, headers={"Content-Type": "application/fhir+json"}, timeout=10)
+            assert answer.status_code == 200, answer.text
+            if {entry["response"]["status"] for entry in answer.json()["entry"]} <= {"200", "201"}:
+                return base
+        raise AssertionError(f"{scenario.name} cannot be loaded: {answer.text[:1000]}")
 
 
-def answer(prepared: Prepared, scenario: Scenario, request: dict, fetch: Fetch | None = None) -> bytes:
-    service = prepared.pack.service_for(scenario.hook)
-    try:
-        return encode(evaluate(prepared, service, encode(request), scenario.now, fetch=fetch).body)
-    except Fault as fault:
-        return encode({"status": fault.status} | fault.outcome())
+class Remembering:
+    """Fetches as the client does, but asks for the same search of the same resources once only.
+
+    What a server finds depends on nothing but the resources of the type that is searched for, and records that differ
+    in one result are alike in all others.
+    """
+
+    def __init__(self, client: FhirClient) -> None:
+        self._client = client
+        self._held: dict[tuple[object, ...], Fetched] = {}
+
+    def for_record(self, scenario: Scenario) -> Fetch:
+        """What fetches for a request whose server holds the record of the scenario's patient."""
+        return partial(self._fetch, scenario)
+
+    def _fetch(
+        self,
+        scenario: Scenario,
+        access: FhirAccess,
+        searches: Sequence[Search],
+        patient_id: str,
+        *,
+        further: bool = False,
+    ) -> Mapping[str, Fetched]:
+        names = {search.key: (*self._searched(scenario, search), patient_id, further) for search in searches}
+        new = [search for search in searches if names[search.key] not in self._held]
+        if new:
+            fetch = self._client.within_budget(AllowedServers.of([], open_bases=[access.server]))
+            for key, fetched in fetch(access, new, patient_id, further=further).items():
+                self._held[names[key]] = fetched
+        return {key: self._held[name] for key, name in names.items()}
+
+    def _searched(self, scenario: Scenario, search: Search) -> tuple[str, bytes]:
+        return search.template, encode([r for r in scenario.resources if r["resourceType"] == search.resource])
+
+    def __len__(self) -> int:
+        return len(self._held)
 
 
-@pytest.mark.parametrize("scenario", ALIKE, ids=lambda s: s.name)
-def test_PF_12_a_scenario_without_prefetch_gives_the_same_cards(prepared, fhir_stores, loader, client, scenario):
-    """By its own hook; for one scenario of each patient by the other hooks too."""
-    base = load(loader, fhir_stores, scenario)
-    allowed = AllowedServers.of([], open_bases=[base])
-    for service in prepared.pack.services.values():
-        if service.hook != scenario.hook and scenario not in FIRST_OF_PATIENT:
-            continue
-        by_hook = replace(scenario, hook=service.hook)
-        request = by_hook.request(templates_of(prepared.pack, service))
-        prefetched = answer(prepared, by_hook, request)
-        del request["prefetch"]
-        request["fhirServer"] = base
-        assert answer(prepared, by_hook, request, client.within_budget(allowed)) == prefetched, service.hook
+def test_PF_12_a_scenario_without_prefetch_gives_the_same_cards(
+    prepared, scenarios, answers, fhir_stores, loader, client
+):
+    """By its own hook; the first scenario of each patient by the other hooks too."""
+    stores, fetch = Stores(loader, fhir_stores), Remembering(client)
+    faults: dict[str, list[str]] = {}
+    patients: set[str] = set()
+    for scenario in filter(is_alike, scenarios):
+        base = stores.base_of(scenario)
+        hooks = {scenario.hook: scenario}
+        if scenario.patient not in patients:
+            hooks |= {s.hook: replace(scenario, hook=s.hook) for s in prepared.pack.services.values()}
+        patients.add(scenario.patient)
+        for hook, at_hook in hooks.items():
+            prefetched = answers[scenario.name] if at_hook == scenario else None
+            prefetched = prefetched or fire(prepared, request_of(prepared, at_hook), scenario.now)
+            request = {name: value for name, value in prefetched.request.items() if name != "prefetch"}
+            fetched = fire(prepared, request | {"fhirServer": base}, scenario.now, fetch=fetch.for_record(scenario))
+            same = (fetched.status, fetched.body) == (prefetched.status, prefetched.body)
+            faults[f"{scenario.name} by {hook}"] = [] if same else [fetched.body, f"instead of {prefetched.body}"]
+    assert len(stores) > 200
+    assert len(fetch) > 300
+    assert_none(faults, len(faults))
 
 
-def test_the_scenarios_left_out_are_the_ones_listed():
-    assert set(DIFFER) <= {scenario.name for scenario in SCENARIOS}
-    assert len(ALIKE) + len(OF_PREFETCH) + len(DIFFER) == len(SCENARIOS)
-    assert len(OF_PREFETCH) < len(SCENARIOS) / 10
+def test_the_scenarios_left_out_are_the_ones_listed(scenarios):
+    of_prefetch = [scenario for scenario in scenarios if scenario.without or scenario.prefetch]
+    assert set(DIFFER) <= {scenario.name for scenario in scenarios}
+    assert len(list(filter(is_alike, scenarios))) + len(of_prefetch) + len(DIFFER) == len(scenarios)
+    assert len(of_prefetch) < len(scenarios) / 10

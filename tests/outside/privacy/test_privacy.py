@@ -11,6 +11,7 @@ import json
 import sqlite3
 import time
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,8 +21,6 @@ import requests
 from joserfc.jwk import ECKey
 
 from cds_service.content.needs import templates_of
-from cds_service.packaged import packaged
-from cds_service.replay.scenarios import read_scenarios
 from tests.support.collector import Collector
 from tests.support.fhir_stub import Stub, bundle, saying
 from tests.support.planting import BORN, DIGITS, PERSON, WORD, finds, planted
@@ -147,22 +146,21 @@ FREE_WORDS = [
 ]
 
 
-def test_no_scenario_leaves_anything_of_a_patient_behind(tmp_path, pack):
-    """Every scenario, twice: as it is, and with its drugs' names planted or with its codes too."""
+def test_no_scenario_leaves_anything_of_a_patient_behind(tmp_path, pack, scenarios):
+    """Every scenario: as it is, with its drugs' names planted, or with its codes planted, in turn."""
     services = {service.hook: service for service in pack.services.values()}
     asked = {hook: templates_of(pack, service) for hook, service in services.items()}
-    today = next(iter(read_scenarios(packaged("fixtures")))).now
+    today = scenarios[0].now
     with watched(tmp_path, CDS_SERVICE_LOG_FORMAT="json") as service:
-        for number, scenario in enumerate(read_scenarios(packaged("fixtures"))):
+        for scenario, kinds in zip(scenarios, cycle(({}, {"names": True}, {"codes": True}))):
             body = scenario.request(asked[scenario.hook], today)
-            for kinds in ({}, {"names": True} if number % 2 else {"codes": True}):
-                answer = service.send(planted(body, **kinds), f"/cds-services/{services[scenario.hook].id}")
-                assert answer.status_code in (200, 400, 412, 422)
-        assert service.cards > 500, "they were judged at all"
+            answer = service.send(planted(body, **kinds), f"/cds-services/{services[scenario.hook].id}")
+            assert answer.status_code in (200, 400, 412, 422)
+        assert service.cards > 250, "they were judged at all"
         assert service.statuses() >= {412, 422}
         written = service.assert_nothing_out("state/store.sqlite3")
     calls = written["log"].count(b'"event":"call"')
-    assert calls > 1000
+    assert calls == len(scenarios)
     assert written["traces"].count(b'name: "POST /cds-services/{id}"') == calls
 
 

@@ -11,7 +11,7 @@ from cds_service.trust.clients import ALGORITHMS, read_clients
 from cds_service.trust.keysets import KeySetLimits
 from cds_service.trust.replay_protection import UsedTokensInMemory
 from cds_service.trust.verifier import Verifier
-from tests.support.trust_parts import BASE, ISSUER, KeyServer, Maker, Ticks, public
+from tests.support.trust_parts import KeyServer, Maker, Ticks, public, write_clients
 
 QUICK = KeySetLimits(wait=0.5)
 
@@ -50,12 +50,7 @@ def clients_file(tmp_path, server, keys):
     server.document = {"keys": [public(key) for key in keys.values()]}
 
     def write(text="", *, source=None, top=""):
-        path = tmp_path / "clients.toml"
-        source = source or f'jwks-url = "{server.url}/jwks"'
-        path.write_text(
-            f'base-urls = ["{BASE}"]\n{top}\n[clients.ehr]\nissuer = "{ISSUER}"\n{source}\n{text}', encoding="utf-8"
-        )
-        return path
+        return write_clients(tmp_path / "clients.toml", keys, server, text, source=source, top=top)
 
     return write
 

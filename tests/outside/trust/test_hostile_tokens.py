@@ -6,16 +6,24 @@ import hashlib
 import hmac
 import json
 import logging
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, RSAKey
 
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
 from cds_service.trust.tokens import RefusedError
-from tests.support.trust_parts import BASE, MARKER, SERVICE, KeyServer, b64, public
+from tests.support.trust_parts import BASE, MARKER, SERVICE, KeyServer, b64, public, write_clients
 
 STRANGER = ECKey.generate_key("P-384", {"kid": "key-ES384"})
+
+
+@cache
+def stranger_of_rsa():
+    return RSAKey.generate_key(2048)
 
 
 def hmac_token(maker, secret, **header):
@@ -101,7 +109,7 @@ HOSTILE = {
     "signature too short": lambda m: f"{m.token().rpartition('.')[0]}.AA",
     "signature of zeroes": lambda m: f"{m.token().rpartition('.')[0]}.{b64(bytes(96))}",
     "signature of another algorithm": lambda m: m.sign(
-        m.header(alg="RS384", kid="key-RS384"), m.claims(), RSAKey.generate_key(2048)
+        m.header(alg="RS384", kid="key-RS384"), m.claims(), stranger_of_rsa()
     ),
     "signature under a curve of another algorithm": lambda m: m.token("ES256", header={"kid": "key-ES384"}),
     "signature under a hash of another algorithm": lambda m: m.sign(
@@ -115,12 +123,21 @@ def service(app_for):
     return app_for()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, keys):
+    """A service for calls that leave nothing behind, because all of them are refused."""
+    server = KeyServer()
+    path = write_clients(tmp_path_factory.mktemp("shared") / "clients.toml", keys, server)
+    yield create_app(Settings(clients=path, loopback=True, key="tests")).test_client()
+    server.close()
+
+
 @pytest.mark.parametrize("name", HOSTILE)
-def test_SEC_09_SEC_16_ERR_04_all_are_refused_alike(service, maker, body, assert_outcome, caplog, name):
+def test_SEC_09_SEC_16_ERR_04_all_are_refused_alike(shared, maker, body, assert_outcome, caplog, name):
     token = HOSTILE[name](maker)
     with caplog.at_level(logging.DEBUG):
-        answer = service.post(SERVICE, json=body, headers={"Authorization": f"Bearer {token}"})
-        none = service.post(SERVICE, json=body)
+        answer = shared.post(SERVICE, json=body, headers={"Authorization": f"Bearer {token}"})
+        none = shared.post(SERVICE, json=body)
     assert_outcome(answer, 401)
     assert answer.data == none.data
     assert answer.headers["WWW-Authenticate"] == none.headers["WWW-Authenticate"] == "Bearer"
@@ -174,8 +191,8 @@ def test_SEC_11_T_12_a_foreign_jku_is_never_asked(verifier_for, server, maker):
     ],
     ids=lambda value: repr(value[:20]),
 )  # fmt: skip
-def test_SEC_03_headers_without_a_token(service, body, assert_outcome, authorization):
-    answer = service.post(SERVICE, json=body, environ_overrides={"HTTP_AUTHORIZATION": authorization})
+def test_SEC_03_headers_without_a_token(shared, body, assert_outcome, authorization):
+    answer = shared.post(SERVICE, json=body, environ_overrides={"HTTP_AUTHORIZATION": authorization})
     assert_outcome(answer, 401)
 
 
@@ -220,8 +237,8 @@ RELAXED = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 @settings(max_examples=300, **RELAXED)
 @given(value=st.one_of(st.binary(max_size=300), st.binary(max_size=60).map(lambda b: b"Bearer " + b), st.text(
     "abcXYZ019-_.= ", max_size=120).map(lambda t: f"bearer {t}".encode())))  # fmt: skip
-def test_any_bytes_in_the_header_are_401(service, value):
-    answer = service.post(SERVICE, json={}, environ_overrides={"HTTP_AUTHORIZATION": value.decode("latin-1")})
+def test_any_bytes_in_the_header_are_401(shared, value):
+    answer = shared.post(SERVICE, json={}, environ_overrides={"HTTP_AUTHORIZATION": value.decode("latin-1")})
     assert answer.status_code == 401
 
 
