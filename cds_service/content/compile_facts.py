@@ -133,7 +133,7 @@ def _compile_plausible(data: Mapping[str, Any], analyte: Analyte) -> Plausible:
     """The limits of a fact in the canonical unit of its analyte, whatever unit of it the file gives them in (Z44)."""
     factor = analyte.factors[data["unit"]]
     low, high = (exact(exact(str(data[end])) * factor) for end in ("low", "high"))
-    return Plausible(low, high, data.get("zero", False), data.get("perhaps", {}))
+    return Plausible(low, high, data.get("perhaps", {}))
 
 
 def days_of(look_back: str) -> int:

@@ -80,17 +80,15 @@ class ValueSet:
 class Plausible:
     """The numbers that a patient can have in the analyte's canonical unit, both ends in (Z44).
 
-    ``zero`` says that exactly 0 is one of them. ``perhaps`` names, for people, units that are mistaken for others: UCUM
-    code to words.
+    ``perhaps`` names, for people, units that are mistaken for others: UCUM code to words.
     """
 
     low: Exact
     high: Exact
-    zero: bool = False
     perhaps: Mapping[str, str] = field(default_factory=dict)
 
     def __contains__(self, number: Exact) -> bool:
-        return self.low <= number <= self.high or (self.zero and number == 0)
+        return self.low <= number <= self.high
 
 
 @dataclass(frozen=True, slots=True)
