@@ -5,6 +5,7 @@ from __future__ import annotations
 from cds_service.chart.drug import Drug
 from cds_service.fhir.quantities import read_number, read_quantity
 from cds_service.fhir.tree import Node, node, nodes, number_text, text
+from cds_service.fhir.units import ucum_of
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason
 
@@ -46,7 +47,7 @@ def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> 
     analyte = declaration.analyte
     assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
     value, code, unit = number_text(quantity, "value"), text(quantity, "code"), text(quantity, "unit")
-    if not analyte.unit(code) and not analyte.unit(unit) and drug is not None and drug.concept.strength:
+    if not ucum_of(analyte, code) and not ucum_of(analyte, unit) and drug is not None and drug.concept.strength:
         strength = drug.concept.strength
         number = read_number(value)
         if number is not None and number >= 0 and declaration.counted.get(code or unit) == strength.per:

@@ -1,6 +1,7 @@
 """Facts from results: the newest usable value, and whether the laboratory itself calls it low.
 
-Which status, date and subject a usable result has is defined here (D5, Z32, Z37); codes and limits are the content's.
+Which status, date and subject a usable result has is defined here (D5, Z32, Z37, Z44); codes and limits are the
+content's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cds_service.chart.statuses import FINAL_RESULT, NO_RESULT
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import Span, day_of, read_date
 from cds_service.fhir.lenient import many
-from cds_service.fhir.quantities import read_quantity
+from cds_service.fhir.quantities import implausible, read_quantity
 from cds_service.vocabulary.declarations import Analyte, FactDeclaration, Search
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason
 
@@ -142,7 +143,7 @@ def observation(declaration: FactDeclaration, chart: Chart) -> Fact:
     if not declaration.searches:
         return Fact.unknown(reason=Reason("noCodes"))
 
-    return _newest(declaration, chart, lambda resource: _amount(analyte, resource))
+    return _newest(declaration, chart, lambda resource: _amount(declaration, analyte, resource))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,49 +168,58 @@ def history(declaration: FactDeclaration, chart: Chart) -> list[Point]:
     for result in _results_of(declaration, chart)[1]:
         if result.span is None:
             continue
-        value: Interval | Reason = _flaw(result, chart) or _amount(analyte, result.observation)
+        value: Interval | Reason = _flaw(result, chart) or _amount(declaration, analyte, result.observation)
         usable = None if isinstance(value, Reason) else value
         flaw = value if isinstance(value, Reason) else None
         points.append(Point(result.span.start, usable, result.evidence, flaw))
     return points[::-1]
 
 
-def _amount(analyte: Analyte, resource: lenient.Observation) -> Interval | Reason:
+def _amount(declaration: FactDeclaration, analyte: Analyte, resource: lenient.Observation) -> Interval | Reason:
     """The ``valueQuantity`` in the analyte's canonical unit, or why there is none."""
     quantity = resource.valueQuantity
     if quantity is None or not bytes(quantity.value):
         return Reason("valueMissing")
-    return read_quantity(
-        analyte,
-        _raw(quantity),
-        quantity.code or "",
-        quantity.system or "",
-        quantity.unit or "",
-        quantity.comparator or "",
-    )
+    amount = _read(analyte, quantity)
+    return amount if isinstance(amount, Reason) else _implausible(declaration, analyte, resource) or amount
+
+
+def _read(analyte: Analyte, quantity: lenient.Quantity) -> Interval | Reason:
+    code, system, unit = quantity.code or "", quantity.system or "", quantity.unit or ""
+    return read_quantity(analyte, _raw(quantity), code, system, unit, quantity.comparator or "")
+
+
+def _implausible(declaration: FactDeclaration, analyte: Analyte, resource: lenient.Observation) -> Reason | None:
+    """Why a number that could be read is none that a patient has (Z44)."""
+    quantity = resource.valueQuantity
+    if quantity is None or declaration.plausible is None:
+        return None
+    code, system, unit = quantity.code or "", quantity.system or "", quantity.unit or ""
+    sent = _as_sent(resource, "").display
+    return implausible(analyte, declaration.plausible, _raw(quantity), code, system, unit, sent)
 
 
 def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
     """``low`` or ``not-low``: what the laboratory itself says of its newest result (D1), by no cut-off of ours.
 
     Low is an interpretation of the value set (L, LL and the like), or a value below the report's own
-    ``referenceRange.low``, both taken in the analyte's unit.
+    ``referenceRange.low``, both taken in the analyte's unit. Without such an interpretation, a
+    number that no patient has says nothing (Z44).
     """
     value_set = declaration.value_sets["interpretation"]
+    analyte = declaration.analyte
+    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
 
     def read(resource: lenient.Observation) -> str | Reason:
         for concept in many(resource.interpretation):
             if value_set.match(concept.pairs()):
                 return "low"
+        if (flaw := _implausible(declaration, analyte, resource)) is not None:
+            return flaw
         quantity = resource.valueQuantity
         for limits in many(resource.referenceRange):
             if quantity is not None and limits.low is not None:
-                analyte = declaration.analyte
-                assert analyte is not None  # noqa: S101  (the schema demands it)
-                value, low = (
-                    read_quantity(analyte, _raw(q), q.code or "", q.system or "", q.unit or "", q.comparator or "")
-                    for q in (quantity, limits.low)
-                )
+                value, low = _read(analyte, quantity), _read(analyte, limits.low)
                 if isinstance(value, Reason) or isinstance(low, Reason):
                     return value if isinstance(value, Reason) else cast(Reason, low)
                 if value.high is not None and low.low is not None and value.high < low.low:

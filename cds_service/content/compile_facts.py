@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cds_service.vocabulary.declarations import Analyte, Concept, FactDeclaration, Search, Strength, ValueSet
+from cds_service.vocabulary.declarations import (
+    Analyte,
+    Concept,
+    FactDeclaration,
+    Plausible,
+    Search,
+    Strength,
+    ValueSet,
+)
 from cds_service.vocabulary.facts import exact
 
 _LOINC = "http://loinc.org"
@@ -40,7 +48,8 @@ def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
 def compile_analyte(data: Mapping[str, Any]) -> Analyte:
     """One analyte of ``units.yaml``."""
     factors = {unit: exact(factor) for unit, factor in data["units"].items()}
-    return Analyte(data["canonical"], factors, data.get("aliases", {}))
+    counted = tuple(data.get("counted", ()))
+    return Analyte(data["canonical"], factors, data.get("aliases", {}), data.get("grammar", ""), counted)
 
 
 def compile_searches(data: Mapping[str, Any], value_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Search]:
@@ -97,14 +106,16 @@ def compile_fact(
     searches: Mapping[str, Search],
 ) -> FactDeclaration:
     """One fact of ``facts.yaml``; whatever it refers to is there."""
-    look_back = fact.get("look-back")
+    look_back, plausible = fact.get("look-back"), fact.get("plausible")
+    analyte = analytes[fact["analyte"]] if "analyte" in fact else None
     return FactDeclaration(
         name=name,
         kind=fact["kind"],
         label=fact["label"],
         element=fact.get("element", ""),
         value_sets={alias: value_sets[set_id] for alias, set_id in value_set_names(fact).items()},
-        analyte=analytes[fact["analyte"]] if "analyte" in fact else None,
+        analyte=analyte,
+        plausible=_compile_plausible(plausible, analyte) if plausible and analyte is not None else None,
         searches=tuple(searches[key] for key in search_keys(name, fact) if key in searches),
         look_back_days=days_of(look_back) if look_back else None,
         naming=tuple(fact.get("naming", ())),
@@ -116,6 +127,13 @@ def compile_fact(
         values=tuple(fact.get("values", ())),
         unit=fact.get("unit", ""),
     )
+
+
+def _compile_plausible(data: Mapping[str, Any], analyte: Analyte) -> Plausible:
+    """The limits of a fact in the canonical unit of its analyte, whatever unit of it the file gives them in (Z44)."""
+    factor = analyte.factors[data["unit"]]
+    low, high = (exact(exact(str(data[end])) * factor) for end in ("low", "high"))
+    return Plausible(low, high, data.get("perhaps", {}))
 
 
 def days_of(look_back: str) -> int:

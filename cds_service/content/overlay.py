@@ -1,4 +1,4 @@
-"""A site's overlay laid over the files of a pack: local codes, orderables, look-backs, decisions switched off (Z31)."""
+"""A site's overlay laid over the files of a pack: its codes and units, orderables, look-backs and switches (Z31)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from cds_service.content.compile_facts import days_of
+from cds_service.content.compile_facts import compile_analyte, days_of
 from cds_service.content.files import PackFiles, schema
 from cds_service.content.site import Site
+from cds_service.fhir.units import ucum_of
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
 
@@ -25,6 +26,7 @@ def overlaid(pack_files: PackFiles, site: Site) -> PackFiles:
         pack_files,
         value_sets={name: _with_codes(data, site.codes.get(name, [])) for name, data in pack_files.value_sets.items()},
         facts={**pack_files.facts, "facts": _with_look_backs(pack_files.facts["facts"], site.look_backs)},
+        units={name: _with_spellings(data, site.units.get(name, {})) for name, data in pack_files.units.items()},
         orders={name: _as_ordered(order, site) for name, order in pack_files.orders.items()},
         tables={
             path: {**table, "status": "off"} if table["id"] in site.off else table
@@ -43,6 +45,10 @@ def _problems(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
     for name in site.look_backs:
         if name in facts:
             yield from _problems_of_look_back(site, name, facts[name].get("look-back-bounds"))
+    yield from _unknown(site, ("units",), site.units, pack_files.units)
+    for name in site.units:
+        if name in pack_files.units:
+            yield from _problems_of_units(site, name, pack_files.units[name])
     yield from _unknown(site, ("orderables",), site.orderables, pack_files.orders)
     kinds = {table["id"]: table["kind"] for table in pack_files.tables.values()}
     yield from _unknown(site, ("decisions", "off"), site.off, kinds)
@@ -75,6 +81,20 @@ def _problems_of_look_back(site: Site, name: str, bounds: list[str] | None) -> I
         yield site.problem(place, f"the look-back of {name} is not the site's to set")
     elif not days_of(bounds[0]) <= days_of(look_back) <= days_of(bounds[1]):
         yield site.problem(place, f"{look_back} is not within {bounds[0]} to {bounds[1]} for {name}")
+
+
+def _problems_of_units(site: Site, name: str, data: Mapping[str, Any]) -> Iterator[Problem]:
+    """A site adds spellings of units that the content lists; what a spelling means already, it cannot change."""
+    analyte = compile_analyte(data)
+    for spelling, code in site.units[name].items():
+        if code not in analyte.factors:
+            yield site.problem(("units", name, spelling), f"{code!r} is not among the units of {name}")
+        elif (read := ucum_of(analyte, spelling)) and analyte.factors[read] != analyte.factors[code]:
+            yield site.problem(("units", name, spelling), f"{spelling!r} means {read!r} already")
+
+
+def _with_spellings(analyte: Mapping[str, Any], spellings: Mapping[str, str]) -> Mapping[str, Any]:
+    return {**analyte, "aliases": {**analyte.get("aliases", {}), **spellings}}
 
 
 def _with_codes(value_set: Mapping[str, Any], rows: list[dict[str, Any]]) -> Mapping[str, Any]:

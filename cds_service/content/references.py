@@ -69,6 +69,10 @@ def _of_fact(pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches
         yield f"no analyte {fact['analyte']!r} in units.yaml"
     if analyte is not None and fact.get("unit", analyte["canonical"]) != analyte["canonical"]:
         yield f"unit is not the analyte's canonical {analyte['canonical']!r}"
+    if "plausible" in fact:
+        known = set(analyte["units"] if analyte is not None else ())
+        for unit in sorted({fact["plausible"]["unit"], *fact["plausible"].get("perhaps", {})} - known):
+            yield f"{unit!r} is not among the units of its analyte"
     if fact.get("element") == "dose":
         units = set(analyte["units"] if analyte is not None else ())
         for set_id in value_sets:

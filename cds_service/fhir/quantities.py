@@ -1,14 +1,16 @@
 """Numbers and units, exactly.
 
-No unit is parsed here: an analyte lists the units it may arrive in with exact factors (``units.yaml``; each factor
-is proved against a UCUM library in the tests). What is not listed is refused with a reason, never guessed.
+An analyte lists the units it may arrive in with exact factors (``units.yaml``; each factor is proved against a UCUM
+library in the tests), and ``units`` reads their spellings. What is not understood is refused with a reason, never
+guessed.
 """
 
 from __future__ import annotations
 
 import re
 
-from cds_service.vocabulary.declarations import Analyte
+from cds_service.fhir.units import LONGEST_UNIT, ucum_of
+from cds_service.vocabulary.declarations import Analyte, Plausible
 from cds_service.vocabulary.facts import Exact, Interval, Reason, exact
 
 # Two digits of exponent suffice for every amount in a chart, and keep it within the range of floating point.
@@ -29,19 +31,19 @@ def read_number(text: str) -> Exact | None:
 def read_unit(analyte: Analyte, code: str, system: str, unit: str) -> str | Reason:
     """The UCUM code of a Quantity for this analyte (Z23), or why there is none.
 
-    The aliases apply to the code and to the unit text, whatever the system. Where only the code is known, it counts.
+    Code and unit text are read alike, whatever the system (Z43). Where only the code is known, it counts.
     Where only the unit text is known, it counts only if the code is missing or its system is another than UCUM.
     """
-    from_code, from_text = analyte.unit(code), analyte.unit(unit)
+    from_code, from_text = ucum_of(analyte, code), ucum_of(analyte, unit)
     if from_code and from_text and analyte.factors[from_code] != analyte.factors[from_text]:
         return Reason("unitsDisagree", {"code": code, "unit": unit})
     if from_code:
         return from_code
     if code and system in ("", UCUM):
-        return Reason("unitNotKnown", {"unit": code})
+        return Reason("unitNotKnown", {"unit": _cut(code)})
     if from_text:
         return from_text
-    return Reason("unitNotKnown", {"unit": unit}) if unit else Reason("unitMissing")
+    return Reason("unitNotKnown", {"unit": _cut(unit)}) if unit else Reason("unitMissing")
 
 
 def read_quantity(
@@ -74,6 +76,30 @@ def read_quantity(
     return Reason("comparatorNotKnown")
 
 
+def implausible(
+    analyte: Analyte, plausible: Plausible, value: str, code: str, system: str, unit: str, sent: str
+) -> Reason | None:
+    """Why a result cannot be right although its number and its unit are read: no patient has such a number (Z44).
+
+    ``sent`` is the result as people see it. A comparator makes no difference: the number beside it has to be plausible.
+    The reason names another unit if the number is plausible in it. ``None`` for a plausible result, and for one that
+    cannot be read anyway.
+    """
+    number = read_number(value)
+    ucum = read_unit(analyte, code, system, unit)
+    if number is None or isinstance(ucum, Reason) or number * analyte.factors[ucum] in plausible:
+        return None
+    for other, words in plausible.perhaps.items():
+        if number * analyte.factors[other] in plausible:
+            return Reason("notPlausiblePerhaps", {"sent": sent, "perhaps": words})
+    return Reason("notPlausible", {"sent": sent})
+
+
 def spell(number: Exact) -> str:
     """A number for people: whole numbers as they are, others to four decimals without trailing zeros."""
     return f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)
+
+
+def _cut(unit: str) -> str:
+    """A unit as a reason quotes it: what is too long to be one is quoted from its beginning."""
+    return unit if len(unit) <= LONGEST_UNIT else f"{unit[:LONGEST_UNIT]}..."

@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from cds_service.content.model import Pack
+from cds_service.fhir.units import ucum_of
 
 
 def _listed(names: str) -> frozenset[str]:
@@ -141,13 +142,21 @@ class Deidentifier:
         if name == "value":
             return "0" if re.fullmatch(r"[-+.\d]+", value) else "x"
         if name == "unit" or (name == "code" and "value" in parent):
-            is_known = value in self._units or any(analyte.unit(value) for analyte in self._analytes)
-            return value if is_known or not value else "other"
+            return self._unit(value)
         if name == "code":
             system = parent.get("system")
             is_known = system is None or self._string(parent, "system", str(system), days) == system
             return value if is_known and _CODED.fullmatch(value) else "other"
         return None
+
+    def _unit(self, value: str) -> str:
+        """A unit that is known as it is sent; one with an annotation, which can say anything, as the code it means."""
+        if value in self._units or not value:
+            return value
+        code = next((code for analyte in self._analytes if (code := ucum_of(analyte, value))), "")
+        if not code:
+            return "other"
+        return code if "{" in value else value
 
     def _words(self, text: str) -> str:
         def word(match: re.Match[str]) -> str:

@@ -77,20 +77,33 @@ class ValueSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Plausible:
+    """The numbers that a patient can have in the analyte's canonical unit, both ends in (Z44).
+
+    ``perhaps`` names, for people, units that are mistaken for others: UCUM code to words.
+    """
+
+    low: Exact
+    high: Exact
+    perhaps: Mapping[str, str] = field(default_factory=dict)
+
+    def __contains__(self, number: Exact) -> bool:
+        return self.low <= number <= self.high
+
+
+@dataclass(frozen=True, slots=True)
 class Analyte:
-    """The units one quantity may arrive in: UCUM code to exact factor, and spellings to UCUM code (Z23)."""
+    """The units one quantity may arrive in: UCUM code to exact factor, and how they may be spelled (Z23, Z43).
+
+    ``aliases`` are whole spellings with the UCUM code each means; ``grammar`` names the grammar of ``fhir.units`` that
+    reads all others, ``""`` for none. ``counted`` are words for what is counted, which a spelling may name.
+    """
 
     canonical: str
     factors: Mapping[str, Exact]
-    aliases: Mapping[str, str]
-
-    def unit(self, spelling: str) -> str:
-        """The UCUM code that ``spelling`` means for this analyte, or ``""``.
-
-        Aliases come first, because ``K/uL`` means thousands and not kelvin.
-        """
-        code = self.aliases.get(spelling, spelling)
-        return code if code in self.factors else ""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    grammar: str = ""
+    counted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +134,7 @@ class FactDeclaration:
     element: str = ""
     value_sets: Mapping[str, ValueSet] = field(default_factory=dict)
     analyte: Analyte | None = None
+    plausible: Plausible | None = None
     searches: tuple[Search, ...] = ()
     look_back_days: int | None = None
     naming: tuple[str, ...] = ()

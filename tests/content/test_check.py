@@ -69,6 +69,8 @@ def test_the_content_as_shipped_holds(cards):
         ("orders/hydroxocobalaminThreeWeekly.yaml", "frequency: 3", "frequency: [3]", ": order: not valid FHIR R4"),
         ("facts.yaml", "kind: patient, element: sex", "kind: patience, element: sex", ": schema: "),
         ("facts.yaml", "element: agent", "element: agents", "'agents' is not one of"),
+        ("facts.yaml", "plausible: {unit: umol/L", "plausible: {unit: mol/L", "'mol/L' is not among the units"),
+        ("units.yaml", "grammar: mass", "grammar: weight", ": schema: "),
         (
             "sources.yaml",
             "no-rule: the short form of S13, which the rules rest on",

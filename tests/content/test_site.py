@@ -101,6 +101,14 @@ def test_what_is_not_stocked_is_named_and_not_offered(with_site, request_for):
     assert "It is not stocked here" in card["detail"]
 
 
+def test_a_spelling_of_a_unit_that_the_site_knows_is_read(client, with_site, request_for):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    for entry in body["prefetch"]["platelets"]["entry"]:
+        entry["resource"]["valueQuantity"] = {"value": 22, "unit": "tys/ul"}
+    assert topics(client, body) == ["imPlateletsNotUsable"]
+    assert topics(with_site('[units.platelets]\n"tys/ul" = "10*3/uL"\n'), body) == ["imPlateletsTransfusionFirst"]
+
+
 def test_a_look_back_within_its_bounds_reads_an_older_count(client, with_site, request_for):
     body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
     del body["prefetch"]["platelets"]["entry"][1:]
@@ -243,6 +251,9 @@ def test_a_broken_overlay_is_refused_whole_and_the_old_one_goes_on(tmp_path, wit
             CODES.replace(LOCAL, "http://loinc.org").replace("PLT", "777-3"),
             "site.toml:4: site: platelet-count holds '777-3' already",
         ),
+        ('[units.urea]\n"u" = "mg/dL"\n', "site.toml:1: site: units: the content has no 'urea'"),
+        ('[units.platelets]\n"u" = "10*3/L"\n', "site.toml:2: site: '10*3/L' is not among the units of platelets"),
+        ('[units.platelets]\n"K/uL" = "/uL"\n', "site.toml:2: site: 'K/uL' means '10*3/uL' already"),
         ("off = [", "site.toml:1: site: "),
         (
             CODES + CODES.replace("PLT", "777-3").replace(LOCAL, "http://loinc.org"),

@@ -110,6 +110,26 @@ def test_words_behind_a_date_are_not_kept(prepared, request_for, date):
     assert "Zyxwvut" not in kept
 
 
+@pytest.mark.parametrize(
+    ("unit", "kept"),
+    [
+        ("x10^3/uL", "x10^3/uL"),
+        ("{cells of Zyxwvut}/uL", "/uL"),
+        ("10*9{Zyxwvut}/L", "10*9/L"),
+        ("{Zyxwvut}", "other"),
+        ("Zyxwvut/uL", "other"),
+        ("mL/min/{1.73_m2}", "mL/min/{1.73_m2}"),
+    ],
+)
+def test_words_in_a_unit_are_not_kept(prepared, request_for, unit, kept):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    count = body["prefetch"]["platelets"]["entry"][0]["resource"]
+    count["valueQuantity"] = {"value": 22, "unit": unit, "code": unit}
+    made = Deidentifier(prepared.pack, b"key").request(body, {"platelets": ""})
+    quantity = made["prefetch"]["platelets"]["entry"][0]["resource"]["valueQuantity"]
+    assert (quantity["unit"], quantity["code"]) == (kept, kept)
+
+
 def test_one_patient_is_the_same_everywhere_and_another_key_makes_another(prepared):
     first, later = by_name("platelets-and-im/sample"), by_name("platelets-and-im/zero")
     service = prepared.pack.service_for("order-select")

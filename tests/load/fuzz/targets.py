@@ -96,7 +96,7 @@ def quantity(random: Random) -> None:
     pack = holding.prepared().pack
     analytes = [fact.analyte for fact in pack.facts.values() if fact.analyte is not None]
     analyte = random.choice(analytes)
-    units = (*analyte.factors, "K/uL", "G/L", "", "%", "mg/dL")
+    units = (*analyte.factors, "K/uL", "G/L", "x10^3/uL", "10*9{cells}/L", "THOU/MM3", "10*3 per cu mm", "", "%")
     amount = read_quantity(
         analyte, text(random, *_NUMBERS), text(random, *units), text(random, "http://unitsofmeasure.org", ""),
         text(random, *units), text(random, "", "", "", "<", "<=", ">", ">="),

@@ -1,0 +1,387 @@
+"""Units as they are spelled: thousands made from parts, those met in public data, those that stay refused, and a
+mutant of every row and rule of the grammar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from functools import cache
+from typing import Any
+
+import pytest
+from ucumvert import PintUcumRegistry
+
+from cds_service.fhir import units
+from cds_service.fhir.quantities import read_quantity, read_unit
+from cds_service.fhir.unit_spellings import SPELLINGS, Spellings
+from cds_service.fhir.units import LONGEST_UNIT, Grammar, ucum_of
+from cds_service.vocabulary.facts import Interval, Reason
+from tests.support.spelled_units import spellings
+from tests.unit.test_units import MOLAR, UNITS, analyte_of
+
+ENOUGH = 500
+ANALYTES = tuple(UNITS)
+
+# Met in public data, all of one count: 22 x10^9/L. Value, unit text, code.
+SEEN_COUNTS = [
+    ("22", "/nanoliter", "/nL"),
+    ("22", "/nl", ""),
+    ("22", "1/nl", ""),
+    ("22", "giga.l-1", ""),
+    ("22", "x10^3/µL", ""),
+    ("22", "x10*3/uL", ""),
+    ("22", "10E9/L", ""),
+    ("22", "x10E9/L", ""),
+    ("22", "10³/µL", ""),
+    ("22", "10x3/uL", ""),
+    ("22", "10^3/mm3", ""),
+    ("22000", "/mm^3", ""),
+    ("22000", "/cumm", ""),
+    ("22000", "cells/mm3", ""),
+    ("22000", "cells/µL", ""),
+    ("22000", "cells/cu.mm", ""),
+    ("22000", "/µL", ""),
+    ("22000", "1/µl", ""),
+    ("22000", "/mcL", ""),
+    ("22000", "#/uL", ""),
+    ("22", "K/CMM", ""),
+    ("22", "K/mm^3", ""),
+    ("22", "k/mm3", ""),
+    ("22", "k/ul", ""),
+    ("22", "THOU/MM3", ""),
+    ("22", "THOUS/MCL", ""),
+    ("22", "THOUSAND/UL", ""),
+    ("22", "Thousands/uL", ""),
+    ("22", "Thousands Per MicroLiter", ""),
+    ("22", "1000/uL", ""),
+    ("22", "x1000/uL", ""),
+    ("22", "x 10*9/L", ""),
+    ("22", "*10^9/L", ""),
+    ("22", "10+3/ul", "10+3/ul"),
+    ("22", "x10~3/uL", ""),
+    ("22", "10**3/uL", ""),
+    ("2.2", "10*4/uL", ""),
+    ("22", "Tsd/µl", ""),
+    ("22", "Tsd./µl", ""),
+    ("22", "Mrd/l", ""),
+    ("22", "Gpt/l", ""),
+    ("22", "G/l", ""),
+    ("22", "10^9/l", ""),
+    ("22000", "cells per microliter", "{cells}/uL"),
+    ("22", "10*3/ul", "10*3/ul"),
+    ("22", "10*3/microL", ""),
+    ("22", "10*9 cells/L", "10*9{cells}/L"),
+    ("22", "K/uL", "K/uL"),
+    ("0.22", "lakhs/cumm", ""),
+    ("0.22", "Lakhs/Cumm", ""),
+]
+SEEN_SURFACES = [
+    "(ckd-epi)ml/min/1.73m2",
+    "(ml/min/1.73)",
+    "ml/min/1.73",
+    "ml/min/1.73/m2",
+    "ml/min/1.73^2",
+    "ml/min/1.73_m2",
+    "ml/min/1.73m*2",
+    "ml/min/1.73m²",
+    "ml/min/1.73m^2",
+    "ml/min/1.73meterssquared",
+    "ml/min/1.73msquared",
+    "ml/min/1.73sq.m",
+    "ml/min/1.73sqm",
+    "ml/min/1.73squaremeters",
+    "ml/min/{1.73m2}",
+    "{ml/min/1.73m^2}",
+    "mL/min/1.73m**2",
+    "ml/min/1.73msq",
+    "milliliter per minute per 1.73 square meter",
+]
+# What could be read in two ways, or is in a unit that no such result has.
+REFUSED = {
+    "platelets": [
+        *("g/L", "M/uL", "m/uL", "T/L", "mil/mm3", "K/L", "k/l", "/HPF", "10-3/uL", "10^-3/uL", "10*3/L", "10^9/mL"),
+        *("10^12/L", "10^3", "10*3", "K", "k", "G", "thousand", "10*9", "/", "L", "uL", "cells", "#", "22", "1", "10"),
+        *("M/UL", "MIL/MM3", "T/l", "K/mL", "G/uL", "G/mL", "lakhs/L", "lakhs", "10*6/uL", "10*9/uL", "10*3/nL"),
+        *(
+            "103/uL",
+            "10.3/uL",
+            "10*03/uL",
+            "10*33/uL",
+            "10^2/uL",
+            "10*5/L",
+            "10*4/L",
+            "100/uL",
+            "x100/uL",
+            "2/uL",
+            "x/uL",
+        ),
+        *("/L", "/mL", "/dL", "10*3/uL/uL", "10*3/uL.uL", "K/uL per L", "K-uL", "/hpf", "K/field", "billion/L"),
+        *("x K/uL", "KK/uL", "K K/uL", "Mio/uL", "mg/dL", "%", "fL", "pg/mL", "uL-2", "L-3", "/uL-1", "kelvin/uL"),
+        *("{10*3}/uL", "{K}/uL", "{thousand_cells}/uL", "{K/uL}", "10*3{/uL", "10*3}/uL", "{{x}}/uL", "10*3/{uL}"),
+        *("m L", "10*3/ML", "/ML", "10*3/mm2", "10*3/mm", "10*3/m3", "1.000/uL", "1,000/uL", "1 000/uL", "x 1/uL"),
+    ],
+    "vitamin-b12": [
+        *("g/L", "mg/mL", "mg/L", "Pg/mL", "pg/ML", "PG/mL", "pg", "/mL", "pmol", "nmol/L", "mmol/L", "U/L", "IU/mL"),
+        *("ng", "ng/", "ng/ng", "pg/mL/mL", "{pg}/mL", "pg{/mL", "pg/uL", "pg.mL", "pg mL", "p g/mL", "10 pg/mL"),
+    ],
+    "creatinine": ["Mg/dL", "MG/dL", "g/L", "mol/L", "Mmol/L", "mmol", "mg", "mg/g", "mg/kg", "mg%", "u/L", "ummol/L"],
+    "homocysteine": ["mmol/L", "umol", "umol/mL", "nmol/L", "Umol/L", "ug/L", "mol/L", "umol/mol", "umol/g"],
+    "egfr": [
+        *("mL/min", "ml/min", "ml/min/1", "ml/min/1.7", "ml/min/1.72", "ml/min/1.72m2", "/1.73m2", "1.73m2", "ml-min"),
+        *("ml/min/1.732", "ml/min/1.730m2", "ml/min/1.73m3", "ml/min/m2", "mL/min/kg", "mL/h/1.73m2", "ml/min/1.7 3m2"),
+        *("L/min/1.73m2", "mL/min/173m2", "ml/min/1.73m2/m2", "ckd-epi", "mL/min/1.73cm2", "mL/1.73m2", "min/1.73m2"),
+    ],
+    "dose": ["U", "IU", "mL", "Mg", "mcG/mL", "kg", "ng", "tablet", "M", "mm", "mol", "m g", "{mg}", "{mg", "mg}", "G"],
+    "length": ["in", "[in_i]", "inches", "cm2", "km", "um", "M", "mg", "{cm}", "Cm", "ft"],
+}
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return PintUcumRegistry()
+
+
+@cache
+def made(analyte: str) -> dict[str, str]:
+    return spellings(analyte)
+
+
+@pytest.mark.parametrize("analyte", ANALYTES)
+def test_every_spelling_made_from_parts_is_worth_what_ucum_says(registry, analyte):
+    """The library reads the code beside the spelling, we read the spelling; both must come to the same amount."""
+    cases = made(analyte)
+    assert len(cases) >= ENOUGH
+    expected = {code: _worth(registry, analyte, code) for code in set(cases.values())}
+    declared = analyte_of(analyte)
+    wrong = {}
+    for spelling, code in cases.items():
+        read = read_quantity(declared, "2", "", "", spelling)
+        if not isinstance(read, Interval) or float(read.low) != pytest.approx(2 * expected[code], rel=5e-4):
+            wrong[spelling] = code, read
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("analyte", ANALYTES)
+def test_the_grammar_reads_a_unit_that_the_content_lists_as_that_unit(analyte):
+    declared = analyte_of(analyte)
+    for code, factor in declared.factors.items():
+        if code != "10*5/uL":  # UCUM for lakhs, sent by nobody; the exponent 5 is not among those that are met
+            assert declared.factors[Grammar().read(declared.grammar, code)] == factor
+        assert ucum_of(declared, code) == code
+
+
+@pytest.mark.parametrize(("value", "unit", "code"), SEEN_COUNTS)
+@pytest.mark.parametrize("system", ["", "http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-units"])
+def test_a_count_as_it_was_met(value, unit, code, system):
+    assert read_quantity(analyte_of("platelets"), value, code, system, unit) == Interval.point(22)
+
+
+@pytest.mark.parametrize("unit", SEEN_SURFACES)
+def test_an_egfr_as_it_was_met(unit):
+    assert read_quantity(analyte_of("egfr"), "45", "", "", unit) == Interval.point(45)
+    assert read_quantity(analyte_of("egfr"), "45", unit, "http://unitsofmeasure.org", unit) == Interval.point(45)
+
+
+@pytest.mark.parametrize(("analyte", "unit"), [(name, unit) for name, listed in REFUSED.items() for unit in listed])
+def test_what_could_be_read_in_two_ways_is_refused_by_name(analyte, unit):
+    assert unit not in made(analyte)
+    for code, text in ((unit, ""), ("", unit), (unit, unit)):
+        assert read_unit(analyte_of(analyte), code, "", text) == Reason("unitNotKnown", {"unit": unit})
+
+
+@pytest.mark.parametrize("analyte", ANALYTES)
+def test_no_spelling_of_one_analyte_means_anything_in_another_dimension(analyte):
+    """A count spelled for a mass, a mass for a count: the grammar of an analyte knows only its own kind."""
+    kinds = {name: UNITS[name]["grammar"] for name in ANALYTES}
+    declared = analyte_of(analyte)
+    for other in ANALYTES:
+        if kinds[other] != kinds[analyte]:
+            assert [spelling for spelling in made(other) if ucum_of(declared, spelling)] == []
+
+
+def test_code_and_text_of_one_size_agree_however_they_are_spelled():
+    platelets = analyte_of("platelets")
+    assert read_quantity(platelets, "22", "10*9{cells}/L", "", "Tsd./µl") == Interval.point(22)
+    assert read_unit(platelets, "K/uL", "", "/uL") == Reason("unitsDisagree", {"code": "K/uL", "unit": "/uL"})
+    assert read_unit(platelets, "lakhs/cumm", "", "k/ul").key == "unitsDisagree"
+
+
+@pytest.mark.parametrize("value", ['"22"', '"22,000"', "22,000", "22 000", "22.000,0"])
+def test_a_value_with_a_separator_or_in_quotes_is_unreadable(value):
+    assert read_quantity(analyte_of("platelets"), value, "", "", "/uL") == Reason("valueNotNumber")
+
+
+# --- what hostile input costs
+
+
+@pytest.mark.parametrize(
+    "unit", ["x" * 10**6, "{" * 64, "10*" * 30, "per " * 16, "/" * 64, "(" * 10**5 + "ml/min", " " * 500]
+)
+@pytest.mark.parametrize("analyte", ANALYTES)
+def test_a_long_or_repeating_unit_is_refused_and_quoted_short(analyte, unit):
+    reason = read_unit(analyte_of(analyte), "", "", unit)
+    assert reason.key == "unitNotKnown"
+    assert len(reason.values["unit"]) <= LONGEST_UNIT + len("...")
+
+
+def test_what_is_remembered_is_bounded():
+    platelets = analyte_of("platelets")
+    limit = units._read.cache_info().maxsize
+    assert limit is not None
+    for number in range(limit + 100):
+        ucum_of(platelets, f"unit-{number}")
+    assert units._read.cache_info().currsize == limit
+    before = units._read.cache_info()
+    assert ucum_of(platelets, "x" * (LONGEST_UNIT + 1)) == ""
+    assert ucum_of(platelets, "10*9/L") == "10*9/L"  # listed, so never asked for
+    assert units._read.cache_info() == before
+
+
+# --- mutants: each row taken out or changed, each rule dropped or loosened
+
+
+def test_every_row_of_the_grammar_is_held_by_some_spelling():
+    assert not _is_caught_with({}, "")
+    tried = list(mutants_of_rows())
+    survivors = [name for name, changes, row in tried if not _is_caught_with(changes, row)]
+    print(f"{len(tried)} mutants of rows, {len(survivors)} survive")
+    assert survivors == []
+
+
+LOOSENED = {
+    "g is folded with G": {"either_case": "KLG"},
+    "m is a thousand": {"power_symbols": {**SPELLINGS.power_symbols, "m": 3}},
+    "T is giga": {"power_symbols": {**SPELLINGS.power_symbols, "T": 9}},
+    "mil is a thousand": {"power_words": {**SPELLINGS.power_words, "mil": 3}},
+    "a minus is a power": {"exponent_marks": (*SPELLINGS.exponent_marks, "-")},
+    "an exponent needs no mark": {"exponent_marks": (*SPELLINGS.exponent_marks, "")},
+    "10*33 is 10*3": {"exponents": {**SPELLINGS.exponents, "33": 3}},
+    "HPF is a volume": {"volume_words": {**SPELLINGS.volume_words, "hpf": "uL"}},
+    "no volume is a litre": {"base_symbols": {**SPELLINGS.base_symbols, "": "L"}},
+    "1.72 is 1.73": {"surfaces": (*SPELLINGS.surfaces, "1.72")},
+    "1.7 is 1.73": {"surfaces": (*SPELLINGS.surfaces, "1.7")},
+    "1 is 1.73": {"surfaces": (*SPELLINGS.surfaces, "1")},
+    "no body surface": {"surfaces": (*SPELLINGS.surfaces, "")},
+    "1.732 is 1.73 squared": {"square_words": (*SPELLINGS.square_words, "2"), "metres": (*SPELLINGS.metres, "")},
+    "M is a prefix": {"prefix_symbols": {**SPELLINGS.prefix_symbols, "M": "m"}},
+    "p is folded with P": {"prefix_symbols": {**SPELLINGS.prefix_symbols, "P": "p"}},
+}
+
+
+@pytest.mark.parametrize("name", LOOSENED)
+def test_a_looser_grammar_is_noticed(name):
+    assert _is_caught_with(LOOSENED[name])
+
+
+RULES = {
+    "annotations are not dropped": ("_without_annotations", lambda self, text: text),
+    "annotations are dropped whatever they say": (
+        "_without_annotations",
+        lambda self, text: "".join(part.rpartition("}")[2] for part in text.split("{")),
+    ),
+    "what is counted is not dropped": ("_without_counted", lambda self, text, counted: text),
+    "the first division counts": ("_volume", lambda self, text: self._volume_symbols.get(text.partition("/")[0], "")),
+    "words count by their case": ("_volume", lambda self, text: self._volume_symbols.get(text, "")),
+    "symbols count in any case": (
+        "_power",
+        lambda self, text: {key.upper(): power for key, power in self._power_symbols.items()}.get(text.upper()),
+    ),
+    "what is no power is none": ("_power", lambda self, text, read=units._Reading._power: read(self, text) or 0),
+    "no inverse": ("_factors", lambda self, product: ("", "")),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_of_the_grammar_that_is_dropped_is_noticed(name, monkeypatch):
+    attribute, instead = RULES[name]
+    monkeypatch.setattr(units._Reading, attribute, instead)
+    assert _is_caught(Grammar())
+
+
+def test_one_letter_in_capitals_and_blanks_are_rules_too(monkeypatch):
+    monkeypatch.setattr(units, "_letters", lambda text: 2)
+    assert _is_caught(Grammar())
+
+
+def test_what_is_counted_is_named_by_the_content():
+    """Other cells are not for this analyte, and its own are not for another."""
+    platelets = analyte_of("platelets")
+    assert ucum_of(platelets, "10*9 platelets/L") == "10*9/L"
+    assert ucum_of(platelets, "10*9 reticulocytes/L") == ""
+    assert ucum_of(replace(platelets, counted=("reticulocytes",)), "10*9 reticulocytes/L") == "10*9/L"
+    assert ucum_of(replace(platelets, counted=()), "10*9 platelets/L") == ""
+
+
+def test_two_rows_that_become_one_spelling_are_refused_when_the_grammar_is_made():
+    with pytest.raises(ValueError, match="'k' means"):
+        Grammar(replace(SPELLINGS, power_symbols={**SPELLINGS.power_symbols, "k": 9}))
+
+
+def test_the_grammars_are_those_that_the_content_can_name(tmp_path):
+    from cds_service.content.files import schema
+
+    named = schema("units").schema["additionalProperties"]["properties"]["grammar"]["enum"]
+    assert sorted(named) == sorted(Grammar()._as_written._grammars)
+    assert {entry["grammar"] for entry in UNITS.values()} == set(named)
+
+
+def mutants_of_rows() -> Iterator[tuple[str, dict[str, Any], str]]:
+    """The tables with one row taken out, and with one row that means something else; each with that row."""
+    for declared in fields(Spellings):
+        table: Any = getattr(SPELLINGS, declared.name)
+        if isinstance(table, bool):
+            yield f"{declared.name}: {not table}", {declared.name: not table}, ""
+            continue
+        for row in table:
+            if isinstance(table, dict):
+                fewer: Any = {key: meaning for key, meaning in table.items() if key != row}
+                other = next(meaning for meaning in (*table.values(), 1, "m") if meaning not in (table[row], ""))
+                yield f"{declared.name}: {row!r} is {other!r}", {declared.name: {**table, row: other}}, row
+            else:
+                fewer = type(table)() if len(table) == 1 else table[: table.index(row)] + table[table.index(row) + 1 :]
+            yield f"{declared.name}: without {row!r}", {declared.name: fewer}, row
+
+
+def _is_caught_with(changes: Mapping[str, Any], row: str = "") -> bool:
+    """Whether other tables are noticed, be it that they contradict themselves when the grammar is made."""
+    try:
+        return _is_caught(Grammar(replace(SPELLINGS, **changes)), row)
+    except ValueError:
+        return True
+
+
+def _is_caught(grammar: Grammar, row: str = "") -> bool:
+    """Whether some spelling that was made is read otherwise, or one that is refused is read.
+
+    Only those with the characters of ``row`` are tried, as no other can be read by it.
+    """
+    return any(_differs(grammar, name, frozenset(row.upper())) for name in ANALYTES)
+
+
+def _differs(grammar: Grammar, analyte: str, row: frozenset[str]) -> bool:
+    entry = UNITS[analyte]
+    counted = tuple(entry.get("counted", ()))
+    cases = dict.fromkeys(REFUSED[analyte], "") | made(analyte)
+    for spelling, code in cases.items():
+        if row.issubset(spelling.upper()):
+            read = grammar.read(entry["grammar"], spelling, counted)
+            if (read if read in entry["units"] else "") != code:
+                return True
+    return False
+
+
+def _worth(registry: PintUcumRegistry, analyte: str, code: str) -> float:
+    """What the UCUM library makes of one of ``code``, in the analyte's canonical unit."""
+    canonical = UNITS[analyte]["canonical"]
+    if analyte == "egfr":
+        assert code == canonical  # an annotation is no unit to UCUM; there is nothing to convert
+        return 1.0
+    theirs, ours = registry.from_ucum(code), registry.from_ucum(canonical)
+    ratio = (1 * theirs / ours).to_base_units()
+    if not ratio.dimensionless:
+        grams_per_mole = MOLAR[analyte] * registry.from_ucum("g/mol")
+        is_molar = (1 * ours).is_compatible_with(registry.from_ucum("mol/L"))
+        ratio = (1 * theirs * (1 / grams_per_mole if is_molar else grams_per_mole) / ours).to_base_units()
+    assert ratio.dimensionless
+    return float(ratio.magnitude)
