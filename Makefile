@@ -9,6 +9,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
+# Tests start hundreds of processes; where bytecode is not kept, each of them compiles the whole package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
 	soak format statements conformance settings lock audit sbom help
 .DELETE_ON_ERROR:
@@ -100,7 +103,7 @@ lock: $(BIN)/python ## the lock files after a change of pyproject.toml; what is 
 	build/uv/bin/$(COMPILE) --extra opentelemetry --extra postgresql -c requirements-dev.lock pyproject.toml -o deploy/requirements.lock
 	echo hatchling | build/uv/bin/$(COMPILE) -c requirements-dev.lock - -o deploy/build.lock
 
-COMPILE := uv pip compile -q --universal --python-version $(FLOOR) --generate-hashes --no-emit-index-url --no-header
+COMPILE := uv pip compile -q --override .ci/left-out.txt --universal --python-version $(FLOOR) --generate-hashes --no-emit-index-url --no-header
 
 audit: install-dev ## known vulnerabilities of what is deployed; a notice if nobody could say
 	@$(BIN)/python .ci/audit.py

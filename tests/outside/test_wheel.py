@@ -48,7 +48,8 @@ def test_an_installed_wheel_replays_and_checks_far_from_the_checkout(wheel, tmp_
     site = next((home / "lib").glob("python*/site-packages"))
     lent = Path(sys.modules["flask"].__file__).parents[1]
     (site / "lent.pth").write_text(f"import sys; sys.path.append({str(lent)!r})\n")
-    for arguments in (["replay"], ["check"], ["sample"]):
+    story = site / "cds_service/_data/fixtures/scenarios/oral.yaml"
+    for arguments in (["replay", story], ["check"], ["sample"]):  # check answers every scenario
         done = subprocess.run(
             [home / "bin/cds-service", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120
         )
