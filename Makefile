@@ -42,7 +42,7 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-check: install-dev ## formatting, lint, types, the walls between the packages, the proof of the content
+check: install-dev ## formatting, lint, types, the walls between the rooms, the proof of the content
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
