@@ -5,6 +5,7 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
+# The lock files name every package, so none is looked for beside them (--no-deps below).
 # Twice quiet: only errors, so that the line about what is installed stands alone.
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -33,13 +34,13 @@ $(BIN)/python:
 
 $(VENV)/.run: requirements.lock deploy/build.lock pyproject.toml | $(BIN)/python
 	@echo "Installing $$(cat requirements.lock deploy/build.lock | grep -c '^[a-z].*==') packages to run the service into $(VENV), about 20 s"
-	@$(PIP) install --require-hashes -r requirements.lock -r deploy/build.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements.lock -r deploy/build.lock
 	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@echo "Installing what checks and tests need beside that, $$(grep -c '^[a-z].*==' requirements-dev.lock) packages in all, about 60 s"
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 check: install-dev ## formatting, lint, types, the walls between the rooms, the proof of the content

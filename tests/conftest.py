@@ -8,25 +8,25 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import hypothesis
-import jsonschema
 import pytest
-from fhir.resources.R4B.operationoutcome import OperationOutcome
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import Scenario, moved, search
-from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support import scenarios as read
 from tests.support.scenarios import Fired, fire_all
+
+if TYPE_CHECKING:
+    import jsonschema
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
 
 # A slow machine is no defect: no property has a time to keep.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -76,9 +76,15 @@ _ISSUE_TYPES = frozenset(
         "informational",
     ]
 )
-_RESPONSE = jsonschema.Draft202012Validator(
-    json.loads((packaged("cards").parent / "cds_service/protocol/schemas/response.json").read_text(encoding="utf-8"))
-)
+
+
+@cache
+def response_schema() -> jsonschema.Draft202012Validator:
+    """The validator of whole answers. Like the application, it is imported where a test needs it: most need neither."""
+    import jsonschema
+
+    text = (packaged("cards").parent / "cds_service/protocol/schemas/response.json").read_text(encoding="utf-8")
+    return jsonschema.Draft202012Validator(json.loads(text))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -89,6 +95,8 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def client() -> FlaskClient:
+    from cds_service.service.app import create_app
+
     return create_app(Settings(loopback=True, key="tests")).test_client()
 
 
@@ -168,6 +176,7 @@ def request_for(templates_by_hook: Mapping[str, Mapping[str, str]]) -> RequestFo
 @pytest.fixture(scope="session")
 def assert_outcome() -> Callable[..., dict[str, Any]]:
     """Checks that an answer is the error it should be: status, valid OperationOutcome, path, no patient data."""
+    from fhir.resources.R4B.operationoutcome import OperationOutcome
 
     def check(response: TestResponse, status: int, path: str | None = None) -> dict[str, Any]:
         assert response.status_code == status, response.text
@@ -200,7 +209,7 @@ def cards_of() -> Callable[[TestResponse], list[dict[str, Any]]]:
         assert response.mimetype == "application/json"
         assert not response.data.startswith(b"\xef\xbb\xbf")
         body = json.loads(response.data.decode("utf-8"), parse_constant=lambda name: pytest.fail(name))
-        problems = [f"{error.json_path}: {error.message[:200]}" for error in _RESPONSE.iter_errors(body)]
+        problems = [f"{error.json_path}: {error.message[:200]}" for error in response_schema().iter_errors(body)]
         assert not problems, problems
         cards: list[dict[str, Any]] = body["cards"]
         uuids = [c["uuid"] for c in cards] + [s["uuid"] for c in cards for s in c.get("suggestions", [])]
