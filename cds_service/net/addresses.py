@@ -8,6 +8,9 @@ from enum import StrEnum
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Ranges that IANA lists as not reachable from everywhere, and that one Python or another takes for public: those of
+# protocols (RFC 6890), local NAT64 (RFC 8215), documentation (RFC 9637) and segment routing (RFC 9602).
+_NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16")))
 # Where a cloud keeps the secrets of its machines, outside the link-local range.
 _METADATA = ipaddress.ip_address("fd00:ec2::254")
 
@@ -36,7 +39,8 @@ class Reach(StrEnum):
         if address.is_reserved or self is Reach.LOOPBACK:
             return False
         site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-        return self is Reach.PRIVATE or (address.is_global and not site_local)
+        is_public = address.is_global and not site_local and not any(address in network for network in _NOT_PUBLIC)
+        return self is Reach.PRIVATE or is_public
 
 
 def address_literal(host: str) -> Address | None:
