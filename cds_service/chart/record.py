@@ -111,13 +111,13 @@ _bundles: dict[str, msgspec.json.Decoder[Any]] = {
     for name, struct in lenient.TYPES.items()
 }
 _FAILURES = frozenset({"error", "fatal"})
-_PATIENT = re.compile(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$")
+_PATIENT = re.compile(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$|^urn:uuid:(.+)$")
 
 
 def patient_in(reference: str | None) -> str | None:
     """The id in a relative, absolute or versioned reference to a Patient; ``None`` if it refers to none (Z32)."""
     match = _PATIENT.search(reference or "")
-    return match[1] if match else None
+    return match[1] or match[2] if match else None
 
 
 class Chart:

@@ -63,7 +63,7 @@ def read_quantity(
         return ucum
     amount = number * analyte.factors[ucum]
     match comparator:
-        case "":
+        case "" | "=":
             return Interval.point(amount)
         case "<":
             return Interval(0, amount, high_open=True)

@@ -9,8 +9,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Ranges that IANA lists as not reachable from everywhere, and that one Python or another takes for public: those of
-# protocols (RFC 6890), local NAT64 (RFC 8215), documentation (RFC 9637) and segment routing (RFC 9602).
-_NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16")))
+# protocols (RFC 6890) and of documentation (RFC 9637).
+_NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "3fff::/20")))
 # Where a cloud keeps the secrets of its machines, outside the link-local range.
 _METADATA = ipaddress.ip_address("fd00:ec2::254")
 

@@ -24,6 +24,8 @@ _LARGE_BYTES = 65_536
 
 ORDER_HOOKS = ("order-select", "order-sign")
 _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
+_VERSION = re.compile(r"/_history/[^/]+$")
+_TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/[^/]+)$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
 
@@ -31,8 +33,8 @@ _MISSING = re.compile(r"missing required field `([^`]+)`")
 class FhirAuthorization(msgspec.Struct):
     access_token: str | None = None
     token_type: str | None = None
-    expires_in: float | None = None
-    scope: str | None = None
+    expires_in: Any = None  # neither this nor the scope is used, so neither is held to a type
+    scope: Any = None
     subject: str | None = None
     patient: str | None = None
 
@@ -81,6 +83,10 @@ class Draft:
     reference: str
     key: str
 
+    def names(self) -> list[str]:
+        """What a selection may call this draft: its reference, its id, and the ``fullUrl`` of its entry."""
+        return [name for name in (self.reference, self.reference.partition("/")[2], self.full_url) if name]
+
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
@@ -104,12 +110,19 @@ class HookRequest:
     def selected(self) -> list[Draft]:
         """The orders to judge: those selected, or every draft if the hook has no selections (CTX-05, CTX-07).
 
-        Selections that name no draft are ignored (CTX-03).
+        A selection names a draft by ``Type/id``, by the id alone, by a URL that ends in ``Type/id``, with or without a
+        version, or by the ``fullUrl`` of its entry. Selections that name no draft are ignored (CTX-03).
         """
         if self.selections is None:
             return list(self.drafts)
-        selected = frozenset(self.selections)
-        return [draft for draft in self.drafts if draft.reference and draft.reference in selected]
+        selected = set(self.selections)
+        others = selected.difference([draft.reference for draft in self.drafts])  # those spelled in another way
+        selected.update(*map(_names_of_draft, others))
+        return [
+            draft
+            for draft in self.drafts
+            if (draft.reference and draft.reference in selected) or (others and not selected.isdisjoint(draft.names()))
+        ]
 
 
 _hook_only = msgspec.json.Decoder(_HookOnly)
@@ -191,6 +204,12 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
         Draft(place, resource, full_url, reference, reference if reference and times[reference] == 1 else place)
         for place, resource, full_url, reference in drafts
     )
+
+
+def _names_of_draft(selection: str) -> list[str]:
+    """The names of a draft that a selection can mean: as it is written, and as the ``Type/id`` at its end."""
+    match = _TYPE_AND_ID.search(_VERSION.sub("", selection))
+    return [selection, match[1]] if match else [selection]
 
 
 def _too_many(path: str) -> Fault:

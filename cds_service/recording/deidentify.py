@@ -165,15 +165,15 @@ class Deidentifier:
         return _WORD.sub(word, text)
 
     def _reference(self, value: Any) -> str:
-        """The reference with a new id, which is the same in every reference to it: relative, absolute, versioned or
-        contained.
+        """The reference with a new id, which is the same in every reference to it: relative, absolute, versioned,
+        contained, or by ``urn:uuid:``.
         """
         if not isinstance(value, str):
             return ""
         if value.startswith("#"):
             return f"#{self._id(value[1:])}"
         if value.startswith("urn:"):
-            return f"urn:uuid:{UUID(self._id(value, 32))}"
+            return f"urn:uuid:{self._id(value.removeprefix('urn:uuid:'))}"
         match = _REFERENCE.search(value)
         return f"{match[1]}/{self._id(match[2])}" if match else self._id(value)
 

@@ -139,7 +139,7 @@ def _platelets(load, _cache=[]):  # noqa: B006  (one load for all examples)
 
 
 @given(
-    comparator=st.sampled_from(["<", "<=", ">", ">="]),
+    comparator=st.sampled_from(["<", "<=", "=", ">", ">="]),
     value=st.integers(0, 1000),
     probe=st.integers(0, 1000),
 )
@@ -147,7 +147,9 @@ def test_a_comparator_holds_exactly_the_values_it_allows(comparator, value, prob
     from cds_service.content.load import load_pack
 
     read = read_quantity(_platelets(load_pack), str(value), "10*9/L", UCUM, "", comparator)
-    allowed = {"<": probe < value, "<=": probe <= value, ">": probe > value, ">=": probe >= value}[comparator]
+    allowed = {"=": probe == value, "<": probe < value, "<=": probe <= value, ">": probe > value, ">=": probe >= value}[
+        comparator
+    ]
     if not (comparator == "<" and value == 0):
         assert Interval.point(probe).within(read) == allowed
 

@@ -53,6 +53,35 @@ def test_CTX_03_only_dangling_selections_give_no_card(post, cards_of, body):
     assert cards_of(post(body)) == []
 
 
+@pytest.mark.parametrize(
+    "selection",
+    [
+        "draft-1",
+        "MedicationRequest/draft-1/_history/2",
+        "https://fhir.example/r4/MedicationRequest/draft-1",
+        "https://fhir.example/r4/MedicationRequest/draft-1/_history/2",
+        "urn:uuid:6d6b4d5c-6f0f-4ab5-9a49-3c1b4d4f2b2a",
+        "https://elsewhere.example/orders?id=7",
+    ],
+)
+def test_CTX_04_a_selection_names_its_draft_in_any_way_that_references_are_written(post, cards_of, body, selection):
+    plain = cards_of(post(body))
+    assert plain
+    body["context"]["selections"] = [selection]
+    if not selection.startswith(("draft", "Med", "https://fhir")):
+        body["context"]["draftOrders"]["entry"][0]["fullUrl"] = selection
+    assert cards_of(post(body)) == plain
+
+
+@pytest.mark.parametrize(
+    "selection",
+    ["ServiceRequest/draft-1", "https://fhir.example/r4/ServiceRequest/draft-1", "urn:uuid:draft-1", "draft", "raft-1"],
+)
+def test_CTX_03_a_selection_of_another_type_or_id_names_no_draft(post, cards_of, body, selection):
+    body["context"]["selections"] = [selection]
+    assert cards_of(post(body)) == []
+
+
 def test_CTX_03_a_selection_named_twice_gives_its_cards_once(post, cards_of, body):
     plain = cards_of(post(body))
     body["context"]["selections"] *= 2

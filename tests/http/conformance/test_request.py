@@ -42,7 +42,8 @@ OPTIONAL = {
     "fhirServer": STRINGS,
     "fhirAuthorization": {"true", "zero", "number", "string", "blank", "space", "array", "array-of-null"},
     "fhirAuthorization.access_token": STRINGS,
-    "fhirAuthorization.expires_in": {"true", "string", "array", "object"},
+    "fhirAuthorization.expires_in": set(),  # never used, so it may be anything
+    "fhirAuthorization.scope": set(),
     "context.encounterId": STRINGS | {"blank", "space"},
     "prefetch": {"true", "zero", "number", "string", "blank", "array", "array-of-null"},
 }
