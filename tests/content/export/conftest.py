@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from cds_service.content.model import Pack
 from cds_service.export.dmn import dmn
+from tests.support.npm import needed
 from tests.support.places import NODE
 
 
@@ -22,17 +22,8 @@ def dmn_text(pack: Pack) -> str:
 
 @pytest.fixture(scope="session")
 def node_packages() -> Path:
-    """``tests/support/node/node_modules`` as the lock file says; skips where node, npm or the registry is missing."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are not installed")
-    installed = NODE / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < (NODE / "package-lock.json").stat().st_mtime:
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            pytest.skip(f"npm ci in tests/support/node failed: {done.stderr.strip()[-300:]}")
-        installed.touch()
-    return NODE / "node_modules"
+    """``tests/support/node/node_modules``."""
+    return needed(NODE)
 
 
 @pytest.fixture(scope="session")

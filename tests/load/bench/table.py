@@ -28,7 +28,8 @@ from joserfc.jwk import ECKey
 
 from tests.support.bodies import SERVICE, bodies, without_prefetch
 from tests.support.loaded import Server, floor, service
-from tests.support.node_fhir_server import UnavailableError, fhir_server
+from tests.support.node_fhir_server import fhir_server
+from tests.support.npm import UnavailableError
 
 WORKERS = 2
 PATH = f"/cds-services/{SERVICE}"

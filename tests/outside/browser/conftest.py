@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.support.npm import needed
 from tests.support.places import NODE
 from tests.support.servers import free_port, wait_until_answers
 
@@ -67,12 +68,5 @@ def page(request: pytest.FixtureRequest, browser: Browser, console: str) -> Iter
 @pytest.fixture(scope="session")
 def axe() -> str:
     """axe-core's script, from ``tests/support/node``."""
-    script = NODE / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        if shutil.which("npm") is None:
-            pytest.skip("npm is not installed")
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            pytest.skip(f"npm ci in tests/support/node failed: {done.stderr.strip()[-300:]}")
+    script = needed(NODE) / "axe-core" / "axe.min.js"
     return script.read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.node_fhir_server import UnavailableError, fhir_server
+from tests.support.node_fhir_server import fhir_server
+from tests.support.npm import UnavailableError
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ NUMBERS = "this server, in JavaScript, writes 25.0 as 25; the card says the numb
 DIFFER = {
     "bad-data/resultSubjectVersioned": NOT_FOUND,
     "bad-data/resultWithoutSubject": NOT_FOUND,
+    "units-in-the-field/subjectByUuid": NOT_FOUND,
     "rule-by-rule/deficiencyNotUsable": NOT_FOUND,
     "rule-by-rule/perniciousAnaemiaNotUsable": NOT_FOUND,
     "rule-by-rule/allergyNotUsable": NOT_FOUND,
