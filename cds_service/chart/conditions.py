@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from cds_service.chart.record import Chart, not_read
+import msgspec
+
+from cds_service.chart.record import Chart, Results, not_read
 from cds_service.chart.statuses import ACTIVE, NOT_GIVEN, REFUTED
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import day_of, read_date
@@ -48,7 +50,7 @@ def allergy(declaration: FactDeclaration, chart: Chart) -> Fact:
 def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
     """``present`` if a current entry of the list is in the value set; unusable if the only ones are flawed."""
     results = chart.results(declaration.searches[0])
-    evidence, unusable = [], None
+    matches = []
     for entry, code, codings in chart.once(_current, declaration.searches[0]):
         known = declaration.match(codings)
         if known is None:
@@ -58,16 +60,25 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
             continue
         entry_evidence = _entry_evidence(entry, code, known, chart)
         subject = entry.patient if isinstance(entry, lenient.AllergyIntolerance) else entry.subject
-        if subject is None or not subject.reference:
-            unusable = unusable or Fact.unusable(Reason("subjectMissing"), entry_evidence)
-        elif bytes(entry.modifierExtension):
-            unusable = unusable or Fact.unusable(Reason("modifierExtension"), entry_evidence)
-        else:
-            evidence.append(entry_evidence)
+        matches.append((_flaw(subject, entry.modifierExtension), entry_evidence))
+    return _presence(declaration, results, matches)
+
+
+def _flaw(subject: lenient.Reference | None, modifier: msgspec.Raw) -> Reason | None:
+    """Why an entry cannot be used; ``None`` if it can."""
+    if subject is None or not subject.reference:
+        return Reason("subjectMissing")
+    return Reason("modifierExtension") if bytes(modifier) else None
+
+
+def _presence(declaration: FactDeclaration, results: Results, matches: list[tuple[Reason | None, Evidence]]) -> Fact:
+    """``present`` by the entries without a flaw; else unusable by the first that has one; else what was not found."""
+    evidence = [shown for flaw, shown in matches if flaw is None]
     if evidence:
         return Fact.of(PRESENT, *evidence)
-    if unusable is not None:
-        return unusable
+    for flaw, shown in matches:
+        if flaw is not None:
+            return Fact.unusable(flaw, shown)
     return Fact.absent() if results.complete else not_read(declaration, [results])
 
 
@@ -103,7 +114,7 @@ def procedure(declaration: FactDeclaration, chart: Chart) -> Fact:
     """``present`` if a procedure of the value set was done, at any time."""
     results = chart.results(declaration.searches[0])
     value_set = next(iter(declaration.value_sets.values()))
-    evidence, unusable = [], None
+    matches = []
     for resource in results.resources:
         entry = cast(lenient.Procedure, resource)
         if (entry.status or "unknown") in NOT_GIVEN or entry.code is None:
@@ -116,14 +127,5 @@ def procedure(declaration: FactDeclaration, chart: Chart) -> Fact:
             f"{entry.code.words() or known.display} ({known.code})",
             day_of(read_date(entry.when(), chart.zone), chart.zone),
         )
-        if entry.subject is None or not entry.subject.reference:
-            unusable = unusable or Fact.unusable(Reason("subjectMissing"), entry_evidence)
-        elif bytes(entry.modifierExtension):
-            unusable = unusable or Fact.unusable(Reason("modifierExtension"), entry_evidence)
-        else:
-            evidence.append(entry_evidence)
-    if evidence:
-        return Fact.of(PRESENT, *evidence)
-    if unusable is not None:
-        return unusable
-    return Fact.absent() if results.complete else not_read(declaration, [results])
+        matches.append((_flaw(entry.subject, entry.modifierExtension), entry_evidence))
+    return _presence(declaration, results, matches)

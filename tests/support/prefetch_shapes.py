@@ -4,6 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+# What order-select asks for.
+KEYS = [
+    "patient",
+    "conditions",
+    "allergyIntolerances",
+    "medicationRequests",
+    "medicationAdministrations",
+    "procedures",
+    "platelets",
+    "vitaminB12",
+    "egfr",
+    "creatinine",
+    "dialysisCreatinine",
+]
+
 
 def outcome(severity: str, **more: Any) -> dict[str, Any]:
     return {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": "processing"}], **more}

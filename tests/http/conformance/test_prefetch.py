@@ -6,23 +6,10 @@ import json
 
 import pytest
 
-from tests.support.prefetch_shapes import FAILED, MALFORMED, NOTHING_FOUND, ODD_ENTRIES
+from tests.support.prefetch_shapes import FAILED, KEYS, MALFORMED, NOTHING_FOUND, ODD_ENTRIES
 
 PATIENT = "kwame-mensah"  # low platelets
 DRAFTS = ["hydroxocobalamin-im-monthly", "cyanocobalamin-iv", "folic-acid-5mg-oral", "cyanocobalamin-oral-1000-daily"]
-KEYS = [
-    "patient",
-    "conditions",
-    "allergyIntolerances",
-    "medicationRequests",
-    "medicationAdministrations",
-    "procedures",
-    "platelets",
-    "vitaminB12",
-    "egfr",
-    "creatinine",
-    "dialysisCreatinine",
-]
 
 
 def answer_of(post, cards_of, body):

@@ -20,22 +20,10 @@ from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import FetchProblem, FhirAccess
 from tests.support.fhir_stub import Stub, bundle, records, saying
+from tests.support.prefetch_shapes import KEYS
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 PATIENT, DRAFT = "kwame-mensah", "hydroxocobalamin-im-three-weekly"  # 22 platelets
-KEYS = [
-    "patient",
-    "conditions",
-    "allergyIntolerances",
-    "medicationRequests",
-    "medicationAdministrations",
-    "procedures",
-    "platelets",
-    "vitaminB12",
-    "egfr",
-    "creatinine",
-    "dialysisCreatinine",
-]
 TOKEN = "token-that-must-not-be-repeated"  # noqa: S105
 ACTIVE = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 ERROR = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
