@@ -40,7 +40,8 @@ def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
         if row.get("match") == "prefix":
             prefixes.append(concept)
     names = {
-        row["name"].casefold(): Concept("", row["name"], row["name"], row["agent"]) for row in data.get("names", [])
+        row["name"].casefold(): Concept("", row["name"], row["name"], row.get("agent", ""), row.get("form", ""))
+        for row in data.get("names", [])
     }
     return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names, data.get("settles", False))
 
@@ -108,12 +109,13 @@ def compile_fact(
     """One fact of ``facts.yaml``; whatever it refers to is there."""
     look_back, plausible = fact.get("look-back"), fact.get("plausible")
     analyte = analytes[fact["analyte"]] if "analyte" in fact else None
+    own_sets = {alias: value_sets[set_id] for alias, set_id in value_set_names(fact).items()}
     return FactDeclaration(
         name=name,
         kind=fact["kind"],
         label=fact["label"],
         element=fact.get("element", ""),
-        value_sets={alias: value_sets[set_id] for alias, set_id in value_set_names(fact).items()},
+        value_sets=own_sets,
         analyte=analyte,
         plausible=_compile_plausible(plausible, analyte) if plausible and analyte is not None else None,
         searches=tuple(searches[key] for key in search_keys(name, fact) if key in searches),
@@ -126,6 +128,7 @@ def compile_fact(
         counted={text: per for per, texts in fact.get("counted", {}).items() for text in texts},
         values=tuple(fact.get("values", ())),
         unit=fact.get("unit", ""),
+        systems=frozenset().union(*(value_set.systems for value_set in own_sets.values())),
     )
 
 

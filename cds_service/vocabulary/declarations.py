@@ -54,6 +54,11 @@ class ValueSet:
     names: Mapping[str, Concept] = field(default_factory=dict)
     settles: bool = False
 
+    @property
+    def systems(self) -> frozenset[str]:
+        """The code systems that the set has codes of."""
+        return frozenset(system for system, _ in self.codes)
+
     def find(self, system: str, code: str) -> Concept | None:
         """The concept of a code of a system; ``None`` if it is not in the set. An NDC is known in all its spellings."""
         concept = self.codes.get((system, code))
@@ -126,6 +131,7 @@ class FactDeclaration:
 
     ``inputs`` maps the role of each fact that a derived one is computed from to its name, ``constants`` the constants
     of its formula to their values, ``counted`` each spelling of a unit that counts products to what it counts.
+    ``systems`` are the code systems of its value sets.
     """
 
     name: str
@@ -145,6 +151,11 @@ class FactDeclaration:
     counted: Mapping[str, str] = field(default_factory=dict)
     values: tuple[str, ...] = ()
     unit: str = ""
+    systems: frozenset[str] = frozenset()
+
+    def covers(self, codings: Iterable[tuple[str, str]]) -> bool:
+        """Whether one of the ``(system, code)`` pairs is of a system in which the fact would be known (Z41)."""
+        return any(system in self.systems for system, _ in codings)
 
     def match(self, codings: Sequence[tuple[str, str]]) -> Concept | None:
         """The concept of any of the ``(system, code)`` pairs in the first value set that has one; else ``None``."""

@@ -138,9 +138,9 @@ class Fact(msgspec.Struct, frozen=True):
         return cls(State.VALUE, value, evidence)
 
     @classmethod
-    def absent(cls, *evidence: Evidence) -> Fact:
-        """A fact that was looked for and is not there."""
-        return cls(State.ABSENT, None, evidence)
+    def absent(cls, *evidence: Evidence, reason: Reason | None = None) -> Fact:
+        """A fact that was looked for and is not there; ``reason`` says what beside it was not understood (Z41)."""
+        return cls(State.ABSENT, None, evidence, reason)
 
     @classmethod
     def unknown(cls, *missing: str, reason: Reason | None = None) -> Fact:

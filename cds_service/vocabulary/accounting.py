@@ -1,0 +1,54 @@
+"""What became of everything that was sent: read, about something else, or set aside with a reason (Z41)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from cds_service.vocabulary.facts import Reason
+
+
+class Kind(StrEnum):
+    """Which part of an entry or of an order was not understood (Z54)."""
+
+    DRUG = "drug"
+    UNIT = "unit"
+    ROUTE = "route"
+    CODE = "code"
+    STATUS = "status"
+    REFERENCE = "reference"
+    DOSE = "dose"
+    SCHEDULE = "schedule"
+    SELECTION = "selection"
+    VALUE = "value"
+    DATE = "date"
+    SUBJECT = "subject"
+    SHAPE = "shape"
+
+
+class Aside(msgspec.Struct, frozen=True):
+    """One entry of a search, or one part of an order, that was sent and set aside.
+
+    ``reason`` says why, ``reference`` names it as ``Type/id`` or by its path in the request. ``system``, ``code`` and
+    ``words`` are what it says of itself, ``""`` where it says nothing.
+    """
+
+    kind: Kind
+    reason: Reason
+    reference: str
+    system: str = ""
+    code: str = ""
+    words: str = ""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What became of the entries of one search. ``entries`` is ``read`` + ``elsewhere`` + ``len(set_aside)``.
+
+    ``read`` were used or could have been, ``elsewhere`` are about something else.
+    """
+
+    entries: int = 0
+    read: int = 0
+    elsewhere: int = 0
+    set_aside: tuple[Aside, ...] = ()
