@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
@@ -37,6 +37,7 @@ class Results:
 
     ``unreadable`` says that the elements of an entry could not be understood, ``other_patient`` that there was a
     Patient other than that of the context. ``why`` is a key of the pack's ``reasons``, used if nothing was read.
+    ``medications`` are the Medications in the same Bundle, to which the resources may refer.
     """
 
     sent: Sent
@@ -45,6 +46,7 @@ class Results:
     unreadable: bool = False
     other_patient: bool = False
     why: str = "notSent"
+    medications: tuple[lenient.Medication, ...] = ()
 
     @property
     def has_further_pages(self) -> bool:
@@ -105,6 +107,7 @@ class _TypeOnly(msgspec.Struct, gc=False):
 
 _head = msgspec.json.Decoder(_Head)
 _type_only = msgspec.json.Decoder(_TypeOnly)
+_medication = msgspec.json.Decoder(lenient.Medication)
 _decoders = {name: msgspec.json.Decoder(struct) for name, struct in lenient.TYPES.items()}
 _bundles: dict[str, msgspec.json.Decoder[Any]] = {
     name: msgspec.json.Decoder(_BundleOf[struct])  # type: ignore[valid-type]
@@ -200,6 +203,7 @@ class Chart:
 
     def _collect(self, raws: list[bytes], search: Search, *, complete: bool) -> Results:
         resources: list[msgspec.Struct] = []
+        medications: list[lenient.Medication] = []
         unreadable = False
         for raw in raws:
             try:
@@ -217,7 +221,13 @@ class Chart:
                     unreadable = True
                 else:
                     resources.append(resource)
-        return self._sorted_out(resources, complete=complete, unreadable=unreadable)
+            elif kind.resourceType == "Medication":
+                try:
+                    medications.append(_medication.decode(raw))
+                except msgspec.DecodeError:
+                    unreadable = True
+        sorted_out = self._sorted_out(resources, complete=complete, unreadable=unreadable)
+        return replace(sorted_out, medications=tuple(medications))
 
     def _sorted_out(self, resources: list[msgspec.Struct], *, complete: bool, unreadable: bool) -> Results:
         """The resources of this patient; those of others are left out."""

@@ -144,9 +144,21 @@ class CodeableReference(msgspec.Struct, gc=False):
     reference: Reference | None = None
 
 
-class Contained(msgspec.Struct, gc=False):
+class Ingredient(msgspec.Struct, gc=False):
+    """One of the things that a Medication is made of; ``item`` is how R5 names it."""
+
+    itemCodeableConcept: CodeableConcept | None = None
+    itemReference: Reference | None = None
+    item: CodeableReference | None = None
+
+
+class Medication(msgspec.Struct, gc=False):
+    """A Medication, contained in a resource or in the same Bundle as it."""
+
+    resourceType: str | None = None
     id: str | None = None
     code: CodeableConcept | None = None
+    ingredient: list[Ingredient] | Ingredient | None = None
 
 
 class Medicated(Resource):
@@ -155,7 +167,7 @@ class Medicated(Resource):
     medicationCodeableConcept: CodeableConcept | None = None
     medicationReference: Reference | None = None
     medication: CodeableReference | None = None
-    contained: list[Contained] | None = None
+    contained: list[Medication] | None = None
 
     def concept(self) -> CodeableConcept | None:
         """The concept of the medication: its own, that of a contained Medication, or the display of a reference.
