@@ -8,8 +8,8 @@ from typing import cast
 
 import msgspec
 
+from cds_service.chart.observations import CLOCK_SKEW
 from cds_service.chart.record import Chart, Sent, not_read
-from cds_service.chart.results import CLOCK_SKEW
 from cds_service.chart.statuses import FINAL_RESULT, NOT_GIVEN
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import Span, day_of, read_date

@@ -23,6 +23,7 @@ _PATIENT = {"age": person.age, "sex": person.sex}
 _CHART = {
     "observation": results.observation,
     "flag": results.flag,
+    "doubtful": results.doubtful,
     "condition": conditions.condition,
     "allergy": conditions.allergy,
     "treatment": history.treatment,

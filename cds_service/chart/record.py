@@ -1,5 +1,6 @@
 """What was read of one patient: the prefetch, decoded key by key when a fact first asks, and what was fetched.
-The states of a key are kept apart: not sent, null, empty, with entries, failed, malformed.
+The states of a key are kept apart: not sent, null, empty, with entries, failed, malformed. Every entry under a key is
+kept, passed as about something else, or set aside with a reason (Z41).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from cds_service.fhir import lenient
+from cds_service.vocabulary.accounting import Aside, Kind
 from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import Fact, Reason
 from cds_service.vocabulary.fetched import Fetched
@@ -33,20 +35,31 @@ class Sent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The resources under one key. ``complete`` is false where there may be more than these.
+    """The resources of this patient under one key, and what became of the other entries.
 
-    ``unreadable`` says that the elements of an entry could not be understood, ``other_patient`` that there was a
-    Patient other than that of the context. ``why`` is a key of the pack's ``reasons``, used if nothing was read.
-    ``medications`` are the Medications in the same Bundle, to which the resources may refer.
+    ``complete`` is false where there may be more than these. ``set_aside`` are the entries that are of another patient
+    or could not be read, ``elsewhere`` is the number of those of another type. ``why`` is a key of the pack's
+    ``reasons``, used if nothing was read. ``medications`` are the Medications in the same Bundle, to which the
+    resources may refer.
     """
 
     sent: Sent
     resources: tuple[msgspec.Struct, ...] = ()
     complete: bool = True
-    unreadable: bool = False
-    other_patient: bool = False
+    set_aside: tuple[Aside, ...] = ()
+    elsewhere: int = 0
     why: str = "notSent"
     medications: tuple[lenient.Medication, ...] = ()
+
+    @property
+    def unreadable(self) -> tuple[Aside, ...]:
+        """The entries whose elements could not be understood."""
+        return tuple(aside for aside in self.set_aside if aside.kind is Kind.SHAPE)
+
+    @property
+    def of_others(self) -> tuple[Aside, ...]:
+        """The entries of another patient."""
+        return tuple(aside for aside in self.set_aside if aside.kind is Kind.SUBJECT)
 
     @property
     def has_further_pages(self) -> bool:
@@ -77,8 +90,13 @@ class _Issue(msgspec.Struct, gc=False):
     severity: str | None = None
 
 
+class _EntryRequest(msgspec.Struct, gc=False):
+    method: str | None = None
+
+
 class _Entry(msgspec.Struct, gc=False):
     resource: msgspec.Raw = msgspec.Raw()
+    request: _EntryRequest | None = None
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -86,6 +104,7 @@ class _Head(msgspec.Struct, gc=False):
     entry: list[_Entry] | None = None
     link: list[_BundleLink] | None = None
     issue: list[_Issue] | None = None
+    total: Any = None
 
 
 class _EntryOf(msgspec.Struct, Generic[R], gc=False):
@@ -98,6 +117,7 @@ class _BundleOf(msgspec.Struct, Generic[R], gc=False):
     resourceType: Literal["Bundle"]
     entry: list[_EntryOf[R]]
     link: list[_BundleLink] | None = None
+    total: Any = None
 
 
 class _TypeOnly(msgspec.Struct, gc=False):
@@ -107,6 +127,7 @@ class _TypeOnly(msgspec.Struct, gc=False):
 
 _head = msgspec.json.Decoder(_Head)
 _type_only = msgspec.json.Decoder(_TypeOnly)
+_report = msgspec.json.Decoder(lenient.DiagnosticReport)
 _medication = msgspec.json.Decoder(lenient.Medication)
 _decoders = {name: msgspec.json.Decoder(struct) for name, struct in lenient.TYPES.items()}
 _bundles: dict[str, msgspec.json.Decoder[Any]] = {
@@ -114,6 +135,7 @@ _bundles: dict[str, msgspec.json.Decoder[Any]] = {
     for name, struct in lenient.TYPES.items()
 }
 _FAILURES = frozenset({"error", "fatal"})
+_MOST_ENTRIES = 20_000  # of one key; more are not read, and the key counts as not read whole (Z94)
 _PATIENT = re.compile(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$|^urn:uuid:(.+)$")
 
 
@@ -163,11 +185,15 @@ class Chart:
         """
         self._made.clear()
         results = None if fetched.raw is None else self._decode(bytes(fetched.raw), search)
-        if results is not None and results.sent is Sent.READ and not results.other_patient:
+        if results is not None and results.sent is Sent.READ and not _is_other_patient(results, search):
             self._results[search.key] = results
             self.fetched[search.key] = msgspec.Raw(fetched.raw or b"")
         elif self.results(search).sent is not Sent.READ:
             self._results[search.key] = Results(Sent.FAILED, (), False, why=fetched.problem)
+
+    def raw(self, search: Search) -> bytes:
+        """The undecoded JSON that the results of ``search`` were read from; empty if there is none."""
+        return bytes(self.fetched.get(search.key) or self._prefetch.get(search.key) or b"")
 
     def _decode(self, raw: bytes, search: Search) -> Results:
         if raw == b"null":
@@ -180,62 +206,80 @@ class Chart:
             bundle = _bundles[search.resource].decode(raw)
         except msgspec.DecodeError:
             return None
-        resources = [entry.resource for entry in bundle.entry]
+        resources = [entry.resource for entry in bundle.entry[:_MOST_ENTRIES]]
         if any(resource.resourceType != search.resource for resource in resources):
             return None
-        more = any(link.relation == "next" for link in bundle.link or ())
-        return self._sorted_out(resources, complete=not more, unreadable=False)
+        complete = _is_whole(bundle.link, bundle.total, len(bundle.entry), search)
+        return self._sorted_out(resources, complete=complete)
 
     def _by_entry(self, raw: bytes, search: Search) -> Results:
         """Any JSON, each entry decoded alone, so that one that cannot be read does not hide the others."""
         try:
             head = _head.decode(raw)
         except msgspec.DecodeError:
-            return Results(Sent.MALFORMED, (), False)
+            return Results(Sent.MALFORMED, (), False, why=_shape_of(raw))
         if head.resourceType == "OperationOutcome":
             return _outcome(head.issue)
         if head.resourceType == search.resource:
-            return self._collect([raw], search, complete=True)
+            return self._collect([_Entry(msgspec.Raw(raw))], search, complete=True)
         if head.resourceType != "Bundle":
-            return Results(Sent.MALFORMED, (), False)
-        more = any(link.relation == "next" for link in head.link or ())
-        return self._collect([bytes(entry.resource) for entry in head.entry or ()], search, complete=not more)
+            return Results(Sent.MALFORMED, (), False, why=_shape_of(raw))
+        entries = head.entry or []
+        return self._collect(entries, search, complete=_is_whole(head.link, head.total, len(entries), search))
 
-    def _collect(self, raws: list[bytes], search: Search, *, complete: bool) -> Results:
+    def _collect(self, entries: list[_Entry], search: Search, *, complete: bool) -> Results:
         resources: list[msgspec.Struct] = []
         medications: list[lenient.Medication] = []
-        unreadable = False
-        for raw in raws:
-            try:
-                kind = _type_only.decode(raw)
-            except msgspec.DecodeError:
-                unreadable = True
+        set_aside: list[Aside] = []
+        elsewhere = 0
+        for place, entry in enumerate(entries[:_MOST_ENTRIES]):
+            raw, at = bytes(entry.resource), f"{search.key}.entry[{place}]"
+            if not raw:
+                deleted = entry.request is not None and entry.request.method == "DELETE"
+                kind, key = (Kind.STATUS, "entryDeleted") if deleted else (Kind.SHAPE, "entryEmpty")
+                set_aside.append(Aside(kind, Reason(key), at))
                 continue
-            if kind.resourceType == "OperationOutcome":
-                outcome = _outcome(kind.issue)
+            try:
+                head = _type_only.decode(raw)
+            except msgspec.DecodeError:
+                set_aside.append(Aside(Kind.SHAPE, Reason("elementNotReadable"), at))
+                continue
+            if head.resourceType == "OperationOutcome":
+                outcome = _outcome(head.issue)
                 if outcome.sent is Sent.FAILED:
                     return outcome
-            elif kind.resourceType == search.resource:
+                elsewhere += 1
+            elif head.resourceType == search.resource:
                 resource = _read(raw, search.resource)
                 if resource is None:
-                    unreadable = True
+                    set_aside.append(Aside(Kind.SHAPE, Reason("elementNotReadable"), at))
                 else:
                     resources.append(resource)
-            elif kind.resourceType == "Medication":
-                try:
-                    medications.append(_medication.decode(raw))
-                except msgspec.DecodeError:
-                    unreadable = True
-        sorted_out = self._sorted_out(resources, complete=complete, unreadable=unreadable)
-        return replace(sorted_out, medications=tuple(medications))
-
-    def _sorted_out(self, resources: list[msgspec.Struct], *, complete: bool, unreadable: bool) -> Results:
-        """The resources of this patient; those of others are left out."""
-        ours = tuple(filter(self._is_ours, resources))
-        other_patient = len(ours) < len(resources) and any(
-            isinstance(resource, lenient.Patient) for resource in resources if not self._is_ours(resource)
+            else:
+                elsewhere += 1
+                if head.resourceType == "Medication":
+                    medications += filter(None, [_decoded(_medication, raw)])
+                elif head.resourceType == "DiagnosticReport" and search.resource == "Observation":
+                    report = _decoded(_report, raw)
+                    resources += report.results() if report is not None else []
+        sorted_out = self._sorted_out(resources, complete=complete)
+        return replace(
+            sorted_out,
+            complete=sorted_out.complete and not any(aside.kind is Kind.SHAPE for aside in set_aside),
+            set_aside=(*sorted_out.set_aside, *set_aside),
+            elsewhere=elsewhere,
+            medications=tuple(medications),
         )
-        return Results(Sent.READ, ours, complete and not unreadable, unreadable, other_patient)
+
+    def _sorted_out(self, resources: list[msgspec.Struct], *, complete: bool) -> Results:
+        """The resources of this patient; those of others are set aside."""
+        ours = tuple(filter(self._is_ours, resources))
+        others = [r for r in resources if not self._is_ours(r)] if len(ours) < len(resources) else []
+        set_aside = tuple(
+            Aside(Kind.SUBJECT, Reason("otherPatient"), f"{type(r).__name__}/{getattr(r, 'id', None) or '-'}")
+            for r in others
+        )
+        return Results(Sent.READ, ours, complete, set_aside)
 
     def _is_ours(self, resource: msgspec.Struct) -> bool:
         """Whether the resource is of this patient; one without a subject is kept, and is unusable (Z32)."""
@@ -247,11 +291,53 @@ class Chart:
         return patient_in(subject.reference) == self.patient_id
 
 
-def _read(raw: bytes, resource: str) -> msgspec.Struct | None:
+def _is_other_patient(results: Results, search: Search) -> bool:
+    """Whether a Patient was asked for and another one came."""
+    return search.resource == "Patient" and bool(results.of_others)
+
+
+def _is_whole(link: list[_BundleLink] | None, total: Any, entries: int, search: Search) -> bool:
+    """Whether a Bundle holds all that was searched for.
+
+    It does not if there is a next page, if ``total`` is above the number of its entries, or if it has more entries than
+    are read. A search for the newest so many results was read whole once that many came, whatever the total is (Z41).
+    """
+    if any(item.relation == "next" for item in link or ()) or entries > _MOST_ENTRIES:
+        return False
+    if not isinstance(total, int) or total <= entries:
+        return True
+    return search.newest_first and entries >= search.count > 0
+
+
+def _shape_of(raw: bytes) -> str:
+    """What stands where a resource or a Bundle should, as a key of the pack's ``reasons`` (Z53)."""
+    match raw[:1]:
+        case b"[":
+            return "sentArray"
+        case b'"':
+            return "sentText"
+        case _:
+            return "sentOther"
+
+
+D = TypeVar("D")
+
+
+def _decoded(decoder: msgspec.json.Decoder[D], raw: bytes) -> D | None:
     try:
-        decoded: msgspec.Struct = _decoders[resource].decode(raw)
+        return decoder.decode(raw)
     except msgspec.DecodeError:
         return None
+
+
+def _read(raw: bytes, resource: str) -> msgspec.Struct | None:
+    """One resource of a type; ``None`` if nothing of it can be read.
+
+    If only some of its elements cannot be, the others are, and ``unread`` names those (observations only).
+    """
+    decoded: msgspec.Struct | None = _decoded(_decoders[resource], raw)
+    if decoded is None and resource == "Observation":
+        return lenient.observation_in_part(raw)
     return decoded
 
 

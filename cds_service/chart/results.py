@@ -1,133 +1,302 @@
-"""Facts from results: the newest usable value, and whether the laboratory itself calls it low.
+"""Facts from results: the newest usable value, what stands beside it in doubt, and whether the laboratory calls it low.
 
-Which status, date and subject a usable result has is defined here (D5, Z32, Z37, Z44); codes and limits are the
-content's.
+Which results count at all is defined in ``chart.observations``; codes and limits are the content's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
-from typing import cast
+from datetime import date, datetime, timedelta, tzinfo
+from typing import NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
+from cds_service.chart.observations import (
+    Result,
+    amount_of,
+    analyte_codes,
+    bare_number,
+    contradiction,
+    flaw_of,
+    implausibility,
+    is_below_own_range,
+    is_flagged_low,
+    is_named,
+    read,
+    sorted_out,
+)
 from cds_service.chart.record import Chart, Results, not_read
-from cds_service.chart.statuses import FINAL_RESULT, NO_RESULT
 from cds_service.fhir import lenient
-from cds_service.fhir.dates import Span, day_of, read_date
-from cds_service.fhir.lenient import many
-from cds_service.fhir.quantities import implausible, read_quantity
-from cds_service.vocabulary.declarations import Analyte, FactDeclaration, Search
+from cds_service.fhir.dates import Span
+from cds_service.fhir.quantities import read_number
+from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason
 
-CLOCK_SKEW = timedelta(days=1)  # a date that is later than now by more than this is wrong
+Reading = Callable[[lenient.Observation], Interval | str | Reason]
+_UNREADABLE_ENTRY = Reason("elementNotReadable")
 
 
-class _Result(msgspec.Struct, frozen=True):
-    """One Observation with the ``span`` of its date, which is ``None`` if it has no readable one."""
+def observation(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """The newest usable result in the analyte's canonical unit (D5).
 
-    observation: lenient.Observation
-    span: Span | None
-    zone: tzinfo
-
-    @property
-    def evidence(self) -> Evidence:
-        """The result as it was sent; made on demand, because few results count."""
-        return _as_sent(self.observation, day_of(self.span, self.zone))
-
-
-def _results_of(declaration: FactDeclaration, chart: Chart) -> tuple[Results, list[_Result]]:
-    """Observations with a code of the fact and a status that is a result's, newest first, undated ones last."""
-    value_set = next(iter(declaration.value_sets.values()))
-    search = declaration.searches[0]
-    matching = [result for codings, result in chart.once(_dated, search) if value_set.match(codings) is not None]
-    return chart.results(search), matching
-
-
-def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], _Result]]:
-    """Every result under a key with its codings, newest first, for all facts that are read from it."""
-    dated = []
-    for observation in cast("tuple[lenient.Observation, ...]", chart.results(search).resources):
-        if observation.status not in NO_RESULT and observation.code is not None:
-            span = read_date(observation.when(), chart.zone)
-            dated.append((observation.code.pairs(), _Result(observation, span, chart.zone)))
-    earliest = datetime.min.replace(tzinfo=chart.now.tzinfo)
-    dated.sort(key=lambda item: item[1].span.start if item[1].span else earliest, reverse=True)
-    return dated
-
-
-def _as_sent(observation: lenient.Observation, day: str) -> Evidence:
-    quantity = observation.valueQuantity
-    reference = observation.own_reference()
-    if quantity is None:
-        return Evidence(reference, "", day)
-    unit = quantity.unit or quantity.code or ""
-    number = f"{quantity.comparator or ''}{_raw(quantity)[:12]}"
-    return Evidence(reference, f"{number} {unit}".strip(), day, number, unit)
-
-
-def _raw(quantity: lenient.Quantity) -> str:
-    return bytes(quantity.value).decode("utf-8", "replace")
-
-
-def _flaw(result: _Result, chart: Chart) -> Reason | None:
-    """Why a result cannot be used at all, before its value is looked at."""
-    observation = result.observation
-    if observation.subject is None or not observation.subject.reference:
-        return Reason("subjectMissing")
-    if bytes(observation.modifierExtension):
-        return Reason("modifierExtension")
-    if observation.status not in FINAL_RESULT:
-        return Reason("statusNotFinal", {"status": observation.status or "-"})
-    if result.span is None:
-        return Reason("dateMissing")
-    if result.span.start > chart.now + CLOCK_SKEW:
-        return Reason("dateInFuture")
-    return None
-
-
-def _newest(
-    declaration: FactDeclaration,
-    chart: Chart,
-    read: Callable[[lenient.Observation], Interval | str | Reason],
-) -> Fact:
-    """The newest final result as ``read`` understands it, or the reason why it cannot be used.
-
-    Preliminary results give way to an older final one. A newest final result that cannot be understood is never
-    passed over for an older one: the fact is unusable. Of two at the same instant the lower counts (Z37).
+    With ``element: older`` it is the newest one from before the look-back instead (Z46), absent if there is none.
     """
-    results, candidates = _results_of(declaration, chart)
-    if results.unreadable:
-        return Fact.unusable(Reason("elementNotReadable"))
-    flawed: Fact | None = None
-    for index, result in enumerate(candidates):
-        flaw = _flaw(result, chart)
-        if flaw is not None:
-            flawed = flawed or Fact.unusable(flaw, result.evidence)
+    if not declaration.searches:
+        return Fact.unknown(reason=Reason("noCodes"))
+
+    def amount(resource: lenient.Observation) -> Interval | Reason:
+        return amount_of(declaration, resource)
+
+    if declaration.element == "older":
+        return _newest_before_look_back(declaration, chart, amount)
+    return _newest(declaration, chart, amount)
+
+
+def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """``low`` or ``not-low``: what the laboratory itself says of its newest result (D1), by no cut-off of ours.
+
+    Low is an interpretation of the value set (L, LL and the like), or a value below the report's own
+    ``referenceRange.low``, both taken in the analyte's unit. Without such an interpretation, a
+    number that no patient has says nothing (Z44).
+    """
+
+    def verdict(resource: lenient.Observation) -> str | Reason:
+        if is_flagged_low(declaration, resource):
+            return "low"
+        if (flaw := implausibility(declaration, resource)) is not None:
+            return flaw
+        below = is_below_own_range(declaration, resource)
+        return below if isinstance(below, Reason) else ("low" if below else "not-low")
+
+    return _newest(declaration, chart, verdict)
+
+
+def _newest(declaration: FactDeclaration, chart: Chart, value_of: Reading) -> Fact:
+    """The newest final result as ``value_of`` understands it, or the reason why it cannot be used.
+
+    A result that is not final, or whose code, date or subject is in doubt, gives way to an older final one, and is
+    named beside it. A newest final result that cannot be understood makes the fact unusable, unless another fact tells
+    of it (``doubts-apart``, Z45): then it gives way likewise, if it has a value. Of two results at the same instant the
+    lower counts (Z37).
+    """
+    results = chart.results(declaration.searches[0])
+    usable, refused = _usable_and_refused(declaration, chart, value_of)
+    if refused and not declaration.doubts_apart:
+        of_value = next((item for item in refused if item.spoils), None)
+        if of_value is not None:
+            return Fact.unusable(of_value.reason, of_value.result.evidence)
+    if refused and refused[0].reason.key == "valueMissing":
+        return Fact.unusable(refused[0].reason, refused[0].result.evidence)
+    if usable and results.unreadable and not declaration.doubts_apart:
+        return Fact.unusable(_UNREADABLE_ENTRY)
+    if usable:
+        fact = Fact.of(usable[0][0], *(owner.evidence for _, owner in usable))
+        return replace(fact, reason=refused[0].reason, beside=refused[0].result.evidence) if refused else fact
+    if refused:
+        return Fact.unusable(refused[0].reason, refused[0].result.evidence)
+    return _none_usable(declaration, chart, results)
+
+
+class _Refused(NamedTuple):
+    """A result that was set aside and could be newer than the newest usable one.
+
+    It ``spoils`` that one if it is final and its value was not understood.
+    """
+
+    reason: Reason
+    result: Result
+    spoils: bool
+
+
+def _usable_and_refused(
+    declaration: FactDeclaration, chart: Chart, value_of: Reading
+) -> tuple[list[tuple[Interval | str, Result]], list[_Refused]]:
+    """The values of the newest instant within the look-back at which one can be used, and what could be newer.
+
+    The lowest value stands first. What was refused stands newest first, those without a readable date at the end.
+    """
+    usable: list[tuple[Interval | str, Result]] = []
+    refused: list[_Refused] = []
+    newest: Span | None = None
+    for candidate in _candidates(declaration, chart):
+        span = candidate.span
+        if newest is not None and span is not None and span.end < newest.start:
             continue
-        assert result.span is not None  # noqa: S101  (a result without a date has a flaw)
-        if declaration.look_back_days is not None and result.span.end < chart.now - timedelta(
-            days=declaration.look_back_days
-        ):
-            return flawed or Fact.unusable(
-                Reason("tooOld", {"days": str(declaration.look_back_days), "date": result.evidence.date}),
-                result.evidence,
-            )
-        values = [(read(result.observation), result)]
-        for other in candidates[index + 1 :]:
-            if other.span == result.span and _flaw(other, chart) is None:
-                values.append((read(other.observation), other))
-        for value, owner in values:
-            if isinstance(value, Reason):
-                return Fact.unusable(value, owner.evidence)
-        usable = [(cast("Interval | str", value), owner) for value, owner in values]
-        usable.sort(key=lambda pair: _rank(pair[0]))
-        return Fact.of(usable[0][0], *(owner.evidence for _, owner in usable))
-    if flawed is not None:
-        return flawed
-    return Fact.absent() if results.complete else not_read(declaration, [results])
+        if _is_old(span, declaration, chart):
+            continue
+        flaw = _flaw(declaration, candidate, chart)
+        value = flaw or value_of(candidate.observation)
+        if isinstance(value, Reason):
+            refused.append(_Refused(value, candidate, spoils=flaw is None))
+        elif newest is None or span == newest:
+            newest = span
+            usable.append((value, candidate))
+    usable.sort(key=lambda pair: _rank(pair[0]))
+    return usable, refused
+
+
+def _none_usable(declaration: FactDeclaration, chart: Chart, results: Results) -> Fact:
+    """What is known where no result of the analyte within the look-back can be used, and none was refused (Z41)."""
+    if results.unreadable:
+        return Fact.unusable(_UNREADABLE_ENTRY)
+    if not results.complete:
+        return not_read(declaration, [results])
+    for bearing in sorted_out(declaration, chart).bearing:
+        if not _is_old(bearing.span, declaration, chart):
+            return Fact.unusable(_code_flaw(bearing.observation), bearing.evidence)
+    own = _candidates(declaration, chart)
+    if results.of_others and not results.resources:
+        return Fact.unknown(reason=Reason("otherPatient"))
+    if own and not declaration.doubts_apart:
+        return _unusable(_too_old(declaration, own[0]), own[0])
+    return Fact.absent(reason=_too_old(declaration, own[0]) if own else None)
+
+
+def _newest_before_look_back(declaration: FactDeclaration, chart: Chart, value_of: Reading) -> Fact:
+    """The newest usable value from before the look-back (Z46)."""
+    for candidate in _candidates(declaration, chart):
+        if _is_old(candidate.span, declaration, chart) and _flaw(declaration, candidate, chart) is None:
+            value = value_of(candidate.observation)
+            if not isinstance(value, Reason):
+                return Fact.of(value, candidate.evidence)
+    return Fact.absent()
+
+
+# --- results in doubt -------------------------------------------------------------------------------------------
+
+
+def doubtful(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """What may be said of results that were set aside and could be newer than the newest usable one (Z45).
+
+    With ``element: value`` it is the least number that one of them may mean, in the analyte's canonical unit: as it was
+    sent, or, where its unit is not understood or its number is not plausible, in the first of the units of ``perhaps``
+    in which the number is plausible. Where the newest has no value, it is that of the last one that has. With
+    ``element: flag`` it is ``low`` if the laboratory flags one of them as low, or if one lies below its own reference
+    range, else ``not-low``. The reason says why the result was set aside. Absent if there is none in doubt; unusable if
+    none of those in doubt has a number.
+    """
+    if not declaration.searches:
+        return Fact.absent()
+
+    def amount(resource: lenient.Observation) -> Interval | Reason:
+        return amount_of(declaration, resource)
+
+    usable, refused = _usable_and_refused(declaration, chart, amount)
+    if not refused:
+        unreadable = chart.results(declaration.searches[0]).unreadable
+        return Fact.unusable(_UNREADABLE_ENTRY) if unreadable else Fact.absent()
+    return _flag_of(declaration, refused) if declaration.element == "flag" else _least_of(declaration, usable, refused)
+
+
+def _flag_of(declaration: FactDeclaration, refused: Sequence[_Refused]) -> Fact:
+    for reason, aside, _ in refused:
+        if is_flagged_low(declaration, aside.observation) or _is_below_by_number(aside.observation):
+            return replace(Fact.of("low", aside.evidence), reason=reason)
+    return replace(Fact.of("not-low", refused[0].result.evidence), reason=refused[0].reason)
+
+
+def _least_of(
+    declaration: FactDeclaration, usable: Sequence[tuple[Interval | str, Result]], refused: Sequence[_Refused]
+) -> Fact:
+    if refused[0].reason.key == "valueMissing" and usable:
+        last_value, last = usable[0]
+        return Fact.of(last_value, last.evidence)
+    readings = [
+        (value, reason, aside)
+        for reason, aside, _ in refused
+        if (value := _possible_amount(declaration, aside.observation)) is not None
+    ]
+    if not readings:
+        return Fact.unusable(refused[0].reason, refused[0].result.evidence)
+    least, reason, aside = min(readings, key=lambda item: _rank(item[0]))
+    return replace(Fact.of(least, aside.evidence), reason=reason)
+
+
+def _possible_amount(declaration: FactDeclaration, resource: lenient.Observation) -> Interval | None:
+    """The number that a result in doubt may mean, in the analyte's canonical unit; ``None`` if it has none."""
+    quantity, analyte = resource.valueQuantity, declaration.analyte
+    if quantity is not None and analyte is not None:
+        amount = read(analyte, quantity)
+        if isinstance(amount, Interval) and implausibility(declaration, resource) is None:
+            return amount
+    number = read_number(bare_number(resource))
+    if number is None or number < 0 or analyte is None or declaration.plausible is None:
+        return None
+    for unit in declaration.plausible.perhaps:
+        possible = number * analyte.factors[unit]
+        if possible in declaration.plausible:
+            return Interval.point(possible)
+    return Interval.point(number)
+
+
+def _is_below_by_number(resource: lenient.Observation) -> bool:
+    """Whether a number lies below the lower limit of its own report, both taken as they were sent in one unit."""
+    number = read_number(bare_number(resource))
+    for limits in lenient.many(resource.referenceRange):
+        low, quantity = limits.low, resource.valueQuantity
+        if low is None or number is None:
+            continue
+        limit = read_number(bytes(low.value).decode("utf-8", "replace"))
+        unit = (quantity.unit or quantity.code) if quantity is not None else None
+        if limit is not None and number < limit and ((low.unit or low.code) in (None, "", unit)):
+            return True
+    return False
+
+
+# --- what counts ------------------------------------------------------------------------------------------------
+
+
+def _candidates(declaration: FactDeclaration, chart: Chart) -> Sequence[Result]:
+    """Results of the analyte, and those that may be: without a known code, but named as it or flagged as low (Z41).
+
+    Newest first; those without a date stand at the end.
+    """
+    found = sorted_out(declaration, chart)
+    flags = "interpretation" in declaration.value_sets
+    may_be = [
+        result
+        for result in found.bearing
+        if is_named(declaration, result.observation) or (flags and is_flagged_low(declaration, result.observation))
+    ]
+    if not may_be:
+        return found.own
+    earliest = datetime.min.replace(tzinfo=chart.now.tzinfo)
+    return sorted([*found.own, *may_be], key=lambda r: r.span.start if r.span else earliest, reverse=True)
+
+
+def _flaw(declaration: FactDeclaration, candidate: Result, chart: Chart) -> Reason | None:
+    """Why a candidate cannot be used, before its value is looked at; ``None`` if it can."""
+    concept = candidate.observation.code
+    if concept is None or analyte_codes(declaration).match(concept.pairs()) is None:
+        return _code_flaw(candidate.observation)
+    return contradiction(declaration, candidate.observation) or flaw_of(candidate, chart)
+
+
+def _code_flaw(resource: lenient.Observation) -> Reason:
+    concept = resource.code
+    code = next((f"{code} ({system})" for system, code in concept.pairs()), concept.words()) if concept else ""
+    return Reason("codeNotKnown", {"code": code}) if code else Reason("codeMissing")
+
+
+def _is_old(span: Span | None, declaration: FactDeclaration, chart: Chart) -> bool:
+    """Whether a date is before the look-back, whose first day still counts; days are the hospital's (Z46)."""
+    if declaration.look_back_days is None or span is None:
+        return False
+    last_moment = span.end - timedelta(microseconds=1) if span.end > span.start else span.end
+    return _day(last_moment, chart.zone) < _day(chart.now, chart.zone) - timedelta(days=declaration.look_back_days)
+
+
+def _day(moment: datetime, zone: tzinfo) -> date:
+    return moment.astimezone(zone).date()
+
+
+def _too_old(declaration: FactDeclaration, result: Result) -> Reason:
+    return Reason("tooOld", {"days": str(declaration.look_back_days), "date": result.evidence.date})
+
+
+def _unusable(reason: Reason, result: Result) -> Fact:
+    return Fact.unusable(reason, result.evidence)
 
 
 def _rank(value: Interval | str) -> tuple[Exact, str]:
@@ -136,14 +305,7 @@ def _rank(value: Interval | str) -> tuple[Exact, str]:
     return (value.low if value.low is not None else -1), ""
 
 
-def observation(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """The newest usable result in the analyte's canonical unit (D5)."""
-    analyte = declaration.analyte
-    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
-    if not declaration.searches:
-        return Fact.unknown(reason=Reason("noCodes"))
-
-    return _newest(declaration, chart, lambda resource: _amount(declaration, analyte, resource))
+# --- everything on record ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,70 +323,13 @@ class Point:
 
 def history(declaration: FactDeclaration, chart: Chart) -> list[Point]:
     """Every dated result of the fact's codes, oldest first, whatever its age; shown to people, read by no rule."""
-    analyte = declaration.analyte
-    if analyte is None or not declaration.searches:
+    if declaration.analyte is None or not declaration.searches:
         return []
     points = []
-    for result in _results_of(declaration, chart)[1]:
+    for result in _candidates(declaration, chart):
         if result.span is None:
             continue
-        value: Interval | Reason = _flaw(result, chart) or _amount(declaration, analyte, result.observation)
-        usable = None if isinstance(value, Reason) else value
-        flaw = value if isinstance(value, Reason) else None
+        value = _flaw(declaration, result, chart) or amount_of(declaration, result.observation)
+        usable, flaw = (None, value) if isinstance(value, Reason) else (value, None)
         points.append(Point(result.span.start, usable, result.evidence, flaw))
     return points[::-1]
-
-
-def _amount(declaration: FactDeclaration, analyte: Analyte, resource: lenient.Observation) -> Interval | Reason:
-    """The ``valueQuantity`` in the analyte's canonical unit, or why there is none."""
-    quantity = resource.valueQuantity
-    if quantity is None or not bytes(quantity.value):
-        return Reason("valueMissing")
-    amount = _read(analyte, quantity)
-    return amount if isinstance(amount, Reason) else _implausible(declaration, analyte, resource) or amount
-
-
-def _read(analyte: Analyte, quantity: lenient.Quantity) -> Interval | Reason:
-    code, system, unit = quantity.code or "", quantity.system or "", quantity.unit or ""
-    return read_quantity(analyte, _raw(quantity), code, system, unit, quantity.comparator or "")
-
-
-def _implausible(declaration: FactDeclaration, analyte: Analyte, resource: lenient.Observation) -> Reason | None:
-    """Why a number that could be read is none that a patient has (Z44)."""
-    quantity = resource.valueQuantity
-    if quantity is None or declaration.plausible is None:
-        return None
-    code, system, unit = quantity.code or "", quantity.system or "", quantity.unit or ""
-    sent = _as_sent(resource, "").display
-    return implausible(analyte, declaration.plausible, _raw(quantity), code, system, unit, sent)
-
-
-def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """``low`` or ``not-low``: what the laboratory itself says of its newest result (D1), by no cut-off of ours.
-
-    Low is an interpretation of the value set (L, LL and the like), or a value below the report's own
-    ``referenceRange.low``, both taken in the analyte's unit. Without such an interpretation, a
-    number that no patient has says nothing (Z44).
-    """
-    value_set = declaration.value_sets["interpretation"]
-    analyte = declaration.analyte
-    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
-
-    def read(resource: lenient.Observation) -> str | Reason:
-        for concept in many(resource.interpretation):
-            if value_set.match(concept.pairs()):
-                return "low"
-        if (flaw := _implausible(declaration, analyte, resource)) is not None:
-            return flaw
-        quantity = resource.valueQuantity
-        for limits in many(resource.referenceRange):
-            if quantity is not None and limits.low is not None:
-                value, low = _read(analyte, quantity), _read(analyte, limits.low)
-                if isinstance(value, Reason) or isinstance(low, Reason):
-                    return value if isinstance(value, Reason) else cast(Reason, low)
-                if value.high is not None and low.low is not None and value.high < low.low:
-                    return "low"
-                return "not-low"
-        return "not-low"
-
-    return _newest(declaration, chart, read)

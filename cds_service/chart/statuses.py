@@ -10,6 +10,7 @@ from __future__ import annotations
 # https://hl7.org/fhir/R4/valueset-observation-status.html
 FINAL_RESULT = frozenset({"final", "amended", "corrected"})
 NO_RESULT = frozenset({"entered-in-error", "cancelled"})
+PENDING = frozenset({"registered"})  # announced; without a value there is no result yet
 
 # Orders, administrations and procedures; one without a status counts as ``unknown``.
 # https://hl7.org/fhir/R4/valueset-medicationrequest-status.html

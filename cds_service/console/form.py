@@ -58,7 +58,10 @@ def choices_of(pack: Pack, fixtures: Path) -> Choices:
         {
             name: fact
             for name, fact in pack.facts.items()
-            if fact.kind == "observation" and fact.searches and next(iter(fact.value_sets.values())).codes
+            if fact.kind == "observation"
+            and not fact.element
+            and fact.searches
+            and next(iter(fact.value_sets.values())).codes
         },
     )
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cds_service.content.compile_facts import compile_analyte, compile_fact, compile_searches, compile_value_set
+from cds_service.content.compile_facts import (
+    compile_analyte,
+    compile_fact,
+    compile_searches,
+    compile_value_set,
+    with_look_back,
+)
 from cds_service.content.compile_tables import compile_decision
 from cds_service.content.files import PackFiles
 from cds_service.content.model import OrderTemplate, Pack, Service, Settlement, Statement
@@ -31,7 +37,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         relevant=tuple(value_sets[name] for name in head["relevant"]),
         excluded=tuple(value_sets[name] for name in head["excluded"]),
         facts={
-            name: compile_fact(name, fact, value_sets, analytes, searches)
+            name: compile_fact(name, with_look_back(fact, pack_files.facts["facts"]), value_sets, analytes, searches)
             for name, fact in pack_files.facts["facts"].items()
         },
         searches=searches,

@@ -64,7 +64,8 @@ def compile_searches(data: Mapping[str, Any], value_sets: Mapping[str, Mapping[s
     ending = f"&_sort=-date&_count={data['results-per-page']}"
     for key, codes in codes_asked_for(data["facts"], value_sets).items():
         template = f"Observation?{_PATIENT_SEARCH}&code={','.join(codes)}{ending}"
-        searches[key] = Search(key, "Observation", template)
+        systems = frozenset(code.partition("|")[0] for code in codes)
+        searches[key] = Search(key, "Observation", template, systems | {_LOINC}, data["results-per-page"])
     return searches
 
 
@@ -99,6 +100,12 @@ def value_set_names(fact: Mapping[str, Any]) -> dict[str, str]:
     return {**own, **fact.get("value-sets", {})}
 
 
+def with_look_back(fact: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A fact of ``facts.yaml`` with the look-back of the fact that it names as ``look-back-of``, if it names one."""
+    other = fact.get("look-back-of")
+    return {**fact, "look-back": facts[other]["look-back"]} if other else fact
+
+
 def compile_fact(
     name: str,
     fact: Mapping[str, Any],
@@ -128,6 +135,7 @@ def compile_fact(
         counted={text: per for per, texts in fact.get("counted", {}).items() for text in texts},
         values=tuple(fact.get("values", ())),
         unit=fact.get("unit", ""),
+        doubts_apart=fact.get("doubts-apart", False),
         systems=frozenset().union(*(value_set.systems for value_set in own_sets.values())),
     )
 
@@ -136,7 +144,7 @@ def _compile_plausible(data: Mapping[str, Any], analyte: Analyte) -> Plausible:
     """The limits of a fact in the canonical unit of its analyte, whatever unit of it the file gives them in (Z44)."""
     factor = analyte.factors[data["unit"]]
     low, high = (exact(exact(str(data[end])) * factor) for end in ("low", "high"))
-    return Plausible(low, high, data.get("perhaps", {}))
+    return Plausible(low, high, data.get("perhaps", {}), data.get("or-zero", False))
 
 
 def days_of(look_back: str) -> int:

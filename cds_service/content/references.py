@@ -64,6 +64,9 @@ def _of_fact(pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches
         for key in search_keys(name, fact):
             if key not in searches:
                 yield f"no search {key!r}"
+    other = fact.get("look-back-of")
+    if other is not None and "look-back" not in pack_files.facts["facts"].get(other, {}):
+        yield f"no fact {other!r} with a look-back"
     analyte = pack_files.units.get(fact.get("analyte", ""))
     if "analyte" in fact and analyte is None:
         yield f"no analyte {fact['analyte']!r} in units.yaml"

@@ -149,6 +149,9 @@ class Speech:
                 )
                 + f" ({inert(evidence.reference)})"
             )
+        if fact.beside is not None:
+            beside = {"said": inert(fact.beside.display), "date": fact.beside.date, "reason": reason}
+            lines.append(fill(words["not-usable"], {"label": label, **beside}))
         return lines
 
     def source(self, finding: Finding) -> str:

@@ -36,6 +36,10 @@ class CodeableConcept(msgspec.Struct, gc=False):
         """The text, or else the first display."""
         return self.text or next((c.display for c in many(self.coding) if c.display), "")
 
+    def all_texts(self) -> list[str]:
+        """The text and every display, each by itself."""
+        return [words for words in (self.text, *(c.display for c in many(self.coding))) if words]
+
     def all_words(self) -> str:
         """The text and every display, to look for words in."""
         return " | ".join(filter(None, [self.text, *(c.display for c in many(self.coding))]))
@@ -89,19 +93,133 @@ class Resource(msgspec.Struct, kw_only=True, gc=False):
         return f"{kind}/{self.id}" if self.id else kind
 
 
-class Observation(Resource):
+class Measured(msgspec.Struct, kw_only=True, gc=False):
+    """What an Observation and each of its components have in common: a code and a value."""
+
     code: CodeableConcept | None = None
-    effectiveDateTime: str | None = None
-    effectiveInstant: str | None = None
-    effectivePeriod: Period | None = None
     valueQuantity: Quantity | None = None
+    valueString: str | None = None
+    valueInteger: msgspec.Raw = msgspec.Raw()
     interpretation: list[CodeableConcept] | CodeableConcept | None = None
     referenceRange: list[ReferenceRange] | ReferenceRange | None = None
 
+
+class Observation(Measured):
+    """A result. ``unread`` names the elements that could not be read; no JSON member has its name."""
+
+    resourceType: str | None = None
+    id: str | None = None
+    status: str | None = None
+    subject: Reference | None = None
+    modifierExtension: msgspec.Raw = msgspec.Raw()
+    effectiveDateTime: str | None = None
+    effectiveInstant: str | None = None
+    effectivePeriod: Period | None = None
+    issued: str | None = None
+    component: list[Measured] | Measured | None = None
+    contained: msgspec.Raw = msgspec.Raw()
+    unread: tuple[str, ...] = msgspec.field(default=(), name=" unread")
+
+    def own_reference(self) -> str:
+        """``Observation/id``, or the type alone if it has no id."""
+        return f"Observation/{self.id}" if self.id else "Observation"
+
     def when(self) -> str | None:
-        """The FHIR date at which the result was true, as sent."""
+        """The FHIR date at which the result was true, as sent; the date of its issue if it has no other."""
         period = self.effectivePeriod
-        return self.effectiveDateTime or self.effectiveInstant or (period.latest() if period else None)
+        effective = self.effectiveDateTime or self.effectiveInstant or (period.latest() if period else None)
+        return effective or self.issued
+
+    def parts(self) -> list[Observation]:
+        """The results that stand inside this one: its components, and the Observations that it contains (Z47).
+
+        What such a part does not state of itself, of its subject, status and date, is that of the whole.
+        """
+        parts = [
+            Observation(
+                **{name: getattr(component, name) for name in Measured.__struct_fields__},
+                **{name: getattr(self, name) for name in _OF_THE_WHOLE},
+                resourceType="Observation",
+            )
+            for component in many(self.component)
+        ]
+        return parts + _contained_results(self.contained, self)
+
+
+_OF_THE_WHOLE = (
+    "id",
+    "status",
+    "subject",
+    "modifierExtension",
+    "effectiveDateTime",
+    "effectiveInstant",
+    "effectivePeriod",
+    "issued",
+)
+
+
+class DiagnosticReport(msgspec.Struct, gc=False):
+    """A report; only the results that it contains are read."""
+
+    id: str | None = None
+    status: str | None = None
+    subject: Reference | None = None
+    effectiveDateTime: str | None = None
+    effectivePeriod: Period | None = None
+    issued: str | None = None
+    contained: msgspec.Raw = msgspec.Raw()
+
+    def results(self) -> list[Observation]:
+        """The Observations that the report contains; what one of them does not state is that of the report (Z47)."""
+        whole = Observation(
+            status=self.status,
+            subject=self.subject,
+            effectiveDateTime=self.effectiveDateTime,
+            effectivePeriod=self.effectivePeriod,
+            issued=self.issued,
+        )
+        return _contained_results(self.contained, whole)
+
+
+def _contained_results(contained: msgspec.Raw, whole: Observation) -> list[Observation]:
+    raws: list[msgspec.Raw] = []
+    if bytes(contained):
+        try:
+            raws = msgspec.json.decode(contained, type=list[msgspec.Raw])
+        except msgspec.DecodeError:
+            return []
+    results = [result for raw in raws if (result := observation_in_part(bytes(raw))) is not None]
+    results = [result for result in results if result.resourceType == "Observation"]
+    for result in results:
+        result.subject = result.subject or whole.subject
+        result.status = result.status or whole.status
+        if result.when() is None:
+            result.effectiveDateTime, result.effectivePeriod = whole.when(), None
+    return results
+
+
+def observation_in_part(raw: bytes) -> Observation | None:
+    """An Observation of whose elements some may have another type than FHIR gives them: those are left out.
+
+    ``None`` if it is no JSON object.
+    """
+    try:
+        return _observation.decode(raw)
+    except msgspec.DecodeError:
+        pass
+    try:
+        members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return None
+    result, unread = Observation(), []
+    for field in msgspec.structs.fields(Observation):
+        if field.encode_name in members and field.encode_name != " unread":
+            try:
+                setattr(result, field.name, msgspec.json.decode(members[field.encode_name], type=field.type))
+            except msgspec.DecodeError:
+                unread.append(field.encode_name)
+    result.unread = tuple(unread)
+    return result
 
 
 class Condition(Resource):
@@ -220,6 +338,9 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "MedicationRequest": MedicationRequest,
     "MedicationAdministration": MedicationAdministration,
 }
+
+
+_observation = msgspec.json.Decoder(Observation)
 
 
 def many(value: list[T] | T | None) -> list[T]:

@@ -105,7 +105,7 @@ def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Ord
             problem = "names no patient" if subject is None else "is for another patient than context.patientId"
             raise Fault(422, "business-rule", f"the order {problem}", f"{order.path}.subject")
     for search in pack.searches.values():
-        if search.resource == "Patient" and chart.results(search).other_patient:
+        if search.resource == "Patient" and chart.results(search).of_others:
             raise Fault(
                 422,
                 "business-rule",

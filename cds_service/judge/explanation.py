@@ -52,8 +52,10 @@ def _results(pack: Pack, service: Service, answer: Answer) -> list[dict[str, Any
     series = []
     for name in reads(pack, service.decisions):
         declared = pack.facts.get(name)
-        points = history(declared, answer.chart) if declared is not None and declared.kind == "observation" else []
-        if declared is None or declared.analyte is None or not points:
+        if declared is None or declared.analyte is None or declared.kind != "observation" or declared.element:
+            continue
+        points = history(declared, answer.chart)
+        if not points:
             continue
         series.append(
             {

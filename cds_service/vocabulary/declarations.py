@@ -85,15 +85,17 @@ class ValueSet:
 class Plausible:
     """The numbers that a patient can have in the analyte's canonical unit, both ends in (Z44).
 
-    ``perhaps`` names, for people, units that are mistaken for others: UCUM code to words.
+    ``perhaps`` names, for people, units that are mistaken for others: UCUM code to words. ``or_zero`` says that none at
+    all is possible too.
     """
 
     low: Exact
     high: Exact
     perhaps: Mapping[str, str] = field(default_factory=dict)
+    or_zero: bool = False
 
     def __contains__(self, number: Exact) -> bool:
-        return self.low <= number <= self.high
+        return self.low <= number <= self.high or (self.or_zero and number == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,17 @@ class Analyte:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One prefetch key, the resource type that it holds, and the prefetch template that asks for it."""
+    """One prefetch key, the resource type that it holds, and the prefetch template that asks for it.
+
+    ``systems`` are the code systems that the template asks in; ``count`` is how many of the newest results it asks for,
+    0 for all.
+    """
 
     key: str
     resource: str
     template: str
+    systems: frozenset[str] = frozenset()
+    count: int = 0
 
     @property
     def newest_first(self) -> bool:
@@ -131,7 +139,8 @@ class FactDeclaration:
 
     ``inputs`` maps the role of each fact that a derived one is computed from to its name, ``constants`` the constants
     of its formula to their values, ``counted`` each spelling of a unit that counts products to what it counts.
-    ``systems`` are the code systems of its value sets.
+    ``systems`` are the code systems of its value sets. ``doubts_apart`` says that another fact tells of results that
+    had to be set aside, so that an older one counts here (Z45).
     """
 
     name: str
@@ -152,6 +161,7 @@ class FactDeclaration:
     values: tuple[str, ...] = ()
     unit: str = ""
     systems: frozenset[str] = frozenset()
+    doubts_apart: bool = False
 
     def covers(self, codings: Iterable[tuple[str, str]]) -> bool:
         """Whether one of the ``(system, code)`` pairs is of a system in which the fact would be known (Z41)."""

@@ -123,7 +123,8 @@ class Fact(msgspec.Struct, frozen=True):
     """One declared fact of one patient or order: its state, its value, and what it was read from.
 
     Only a fact in state ``VALUE`` or ``UNDECIDABLE`` has a value. ``reason`` says why there is none, and ``missing``
-    names the prefetch keys for want of which it is ``UNKNOWN``.
+    names the prefetch keys for want of which it is ``UNKNOWN``. If it has a value, ``beside`` is a newer entry that had
+    to be set aside, and ``reason`` says why (Z45).
     """
 
     state: State
@@ -131,6 +132,7 @@ class Fact(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
     reason: Reason | None = None
     missing: tuple[str, ...] = ()
+    beside: Evidence | None = None
 
     @classmethod
     def of(cls, value: Value, *evidence: Evidence) -> Fact:

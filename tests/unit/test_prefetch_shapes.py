@@ -1,6 +1,7 @@
 """What is read of anything that may stand under a prefetch key, for every type of resource that is asked for."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -28,7 +29,7 @@ def test_every_type_of_resource_is_asked_for(searches):
 @pytest.mark.parametrize("shape", NOTHING_FOUND)
 def test_nothing_found_is_read_like_null(searches, shape):
     for search in searches.values():
-        assert read(search, NOTHING_FOUND[shape]) == read(search, None) == Results(Sent.READ)
+        assert replace(read(search, NOTHING_FOUND[shape]), elsewhere=0) == read(search, None) == Results(Sent.READ)
 
 
 @pytest.mark.parametrize("shape", FAILED)
@@ -40,7 +41,11 @@ def test_an_error_of_the_clients_own_query_is_a_failure(searches, shape):
 @pytest.mark.parametrize("shape", MALFORMED)
 def test_what_is_neither_a_resource_nor_a_bundle_is_malformed(searches, shape):
     for search in searches.values():
-        assert read(search, MALFORMED[shape]) == Results(Sent.MALFORMED, complete=False)
+        results = read(search, MALFORMED[shape])
+        assert replace(results, why="") == Results(Sent.MALFORMED, complete=False, why="")
+        value = MALFORMED[shape]
+        shapes = {list: "sentArray", str: "sentText"}
+        assert results.why == shapes.get(type(value), "sentOther")
 
 
 @pytest.mark.parametrize("shape", ODD_ENTRIES)

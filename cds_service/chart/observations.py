@@ -1,0 +1,287 @@
+"""The results under one prefetch key, sorted out for one analyte: its own, those that may be its own, and the others.
+
+Which code, status, subject and date a result must have to be used is defined here (D5, Z32, Z41, Z47); codes, names and
+limits are the content's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import cast
+
+import msgspec
+
+from cds_service.chart.record import Chart
+from cds_service.chart.statuses import FINAL_RESULT, NO_RESULT, PENDING
+from cds_service.fhir import lenient
+from cds_service.fhir.analyte_names import names_another, names_one_of
+from cds_service.fhir.dates import Span, day_of, read_date
+from cds_service.fhir.lenient import many
+from cds_service.fhir.quantities import implausible, read_number, read_quantity
+from cds_service.vocabulary.accounting import Account, Aside, Kind
+from cds_service.vocabulary.declarations import Analyte, FactDeclaration, Search, ValueSet
+from cds_service.vocabulary.facts import Evidence, Interval, Reason
+
+CLOCK_SKEW = timedelta(days=1)  # a date that is later than now by more than this is wrong
+_LONGEST_NUMBER = 12  # characters of a number that evidence shows
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One Observation, or a part of one.
+
+    ``span`` is that of its date, ``None`` if it has no readable one; ``entry`` is its place among the resources of its
+    key.
+    """
+
+    observation: lenient.Observation
+    span: Span | None
+    zone: tzinfo
+    entry: int
+
+    @property
+    def evidence(self) -> Evidence:
+        """The result as it was sent; made on demand, because few results count."""
+        return as_sent(self.observation, day_of(self.span, self.zone))
+
+
+class Sorted(msgspec.Struct, frozen=True):
+    """Results under one key, each list newest first with the undated ones last.
+
+    ``own`` have a code of the analyte, ``bearing`` may be of the analyte, because they have no code in a system that
+    was searched, ``elsewhere`` is how many are about something else.
+    """
+
+    own: Sequence[Result]
+    bearing: Sequence[Result]
+    elsewhere: int
+
+
+def sorted_out(declaration: FactDeclaration, chart: Chart) -> Sorted:
+    """The results under the key of a fact, sorted by whether they are the fact's (Z41)."""
+    value_set = analyte_codes(declaration)
+    search = declaration.searches[0]
+    own, bearing, elsewhere = [], [], 0
+    for codings, result in chart.once(_dated, search):
+        if value_set.match(codings) is not None:
+            own.append(result)
+        elif any(system in search.systems for system, _ in codings):
+            elsewhere += 1
+        else:
+            bearing.append(result)
+    return Sorted(own, bearing, elsewhere)
+
+
+def analyte_codes(declaration: FactDeclaration) -> ValueSet:
+    """The value set of what was measured."""
+    return next(iter(declaration.value_sets.values()))
+
+
+def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], Result]]:
+    """Every result under a key with its codings, newest first, for all facts that are read from it.
+
+    Components and contained Observations stand beside the whole that they are parts of (Z47). Results in error or
+    cancelled, and those that are only announced, are none.
+    """
+    dated = []
+    for entry, whole in enumerate(cast("tuple[lenient.Observation, ...]", chart.results(search).resources)):
+        if whole.status in NO_RESULT:
+            continue
+        several = whole.component is not None or bytes(whole.contained)
+        for observation in [whole, *whole.parts()] if several else (whole,):
+            if observation.status in NO_RESULT or is_pending(observation):
+                continue
+            if observation is whole and several and observation.valueQuantity is None:
+                continue  # the whole only groups its parts
+            span = read_date(observation.when(), chart.zone)
+            codings = observation.code.pairs() if observation.code is not None else []
+            dated.append((codings, Result(observation, span, chart.zone, entry)))
+    earliest = datetime.min.replace(tzinfo=chart.now.tzinfo)
+    dated.sort(key=lambda item: item[1].span.start if item[1].span else earliest, reverse=True)
+    return dated
+
+
+def is_pending(observation: lenient.Observation) -> bool:
+    """Whether a result has been announced and is not there yet, which says nothing of the patient."""
+    return observation.status in PENDING and observation.valueQuantity is None and not observation.valueString
+
+
+def flaw_of(result: Result, chart: Chart) -> Reason | None:
+    """Why a result cannot be used at all, before its value is looked at; ``None`` if it can."""
+    observation = result.observation
+    if observation.unread:
+        return Reason("elementNotReadable")
+    if observation.subject is None or not observation.subject.reference:
+        return Reason("subjectMissing")
+    if bytes(observation.modifierExtension):
+        return Reason("modifierExtension")
+    if observation.status not in FINAL_RESULT:
+        return Reason("statusNotFinal", {"status": observation.status or "-"})
+    if result.span is None:
+        return Reason("dateMissing" if observation.when() is None else "dateNotReadable")
+    if result.span.start > chart.now + CLOCK_SKEW:
+        return Reason("dateInFuture")
+    return None
+
+
+def contradiction(declaration: FactDeclaration, observation: lenient.Observation) -> Reason | None:
+    """Why the name of a result contradicts its code: it names another analyte (Z41)."""
+    if observation.code is None or not names_another(observation.code.all_texts(), analyte_codes(declaration).names):
+        return None
+    return Reason("codeAndNameDisagree", {"name": observation.code.words()})
+
+
+def is_named(declaration: FactDeclaration, observation: lenient.Observation) -> bool:
+    """Whether a result whose code is not known has the name of the analyte."""
+    concept = observation.code
+    return concept is not None and names_one_of(concept.all_texts(), analyte_codes(declaration).names)
+
+
+def amount_of(declaration: FactDeclaration, observation: lenient.Observation) -> Interval | Reason:
+    """The ``valueQuantity`` in the analyte's canonical unit, or why there is none (Z43, Z44)."""
+    analyte = declaration.analyte
+    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
+    quantity = observation.valueQuantity
+    if quantity is None or not bytes(quantity.value):
+        return Reason("valueMissing")
+    amount = read(analyte, quantity)
+    return amount if isinstance(amount, Reason) else implausibility(declaration, observation) or amount
+
+
+def implausibility(declaration: FactDeclaration, observation: lenient.Observation) -> Reason | None:
+    """Why a number that could be read is none that a patient has (Z44)."""
+    quantity, analyte = observation.valueQuantity, declaration.analyte
+    if quantity is None or declaration.plausible is None or analyte is None:
+        return None
+    code, system, unit = quantity.code or "", quantity.system or "", quantity.unit or ""
+    sent = as_sent(observation, "").display
+    return implausible(analyte, declaration.plausible, raw_number(quantity), code, system, unit, sent)
+
+
+def read(analyte: Analyte, quantity: lenient.Quantity, unit_of: lenient.Quantity | None = None) -> Interval | Reason:
+    """A Quantity in the analyte's canonical unit; where it has no unit, in that of ``unit_of`` (Z58)."""
+    code, system, unit = quantity.code or "", quantity.system or "", quantity.unit or ""
+    if unit_of is not None and not code and not unit:
+        code, system, unit = unit_of.code or "", unit_of.system or "", unit_of.unit or ""
+    return read_quantity(analyte, raw_number(quantity), code, system, unit, quantity.comparator or "")
+
+
+def is_flagged_low(declaration: FactDeclaration, observation: lenient.Observation) -> bool:
+    """Whether the laboratory itself calls the result low, by a code or by exact words (D1, Z58)."""
+    value_set = declaration.value_sets["interpretation"]
+    return any(
+        value_set.match(concept.pairs()) is not None
+        or any(text.strip().casefold() in value_set.names for text in concept.all_texts())
+        for concept in many(observation.interpretation)
+    )
+
+
+def is_below_own_range(declaration: FactDeclaration, observation: lenient.Observation) -> bool | Reason:
+    """Whether a result lies below the lower limit that its own report gives, or why that cannot be told.
+
+    A limit without a unit has that of the value (Z58). Without a limit the answer is no.
+    """
+    quantity, analyte = observation.valueQuantity, declaration.analyte
+    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
+    for limits in many(observation.referenceRange):
+        if quantity is not None and limits.low is not None:
+            value, low = read(analyte, quantity), read(analyte, limits.low, quantity)
+            for amount in (value, low):
+                if isinstance(amount, Reason):
+                    return amount
+            assert isinstance(value, Interval) and isinstance(low, Interval)  # noqa: S101  (reasons have returned)
+            return value.high is not None and low.low is not None and value.high < low.low
+    return False
+
+
+def as_sent(observation: lenient.Observation, day: str) -> Evidence:
+    """The value of a result as people read it, with the day of its date."""
+    quantity = observation.valueQuantity
+    reference = observation.own_reference()
+    if quantity is None:
+        return Evidence(reference, observation.valueString or "", day)
+    unit = quantity.unit or quantity.code or ""
+    number = f"{quantity.comparator or ''}{raw_number(quantity)[:_LONGEST_NUMBER]}"
+    return Evidence(reference, f"{number} {unit}".strip(), day, number, unit)
+
+
+def raw_number(quantity: lenient.Quantity) -> str:
+    """The JSON text of the value of a Quantity."""
+    return bytes(quantity.value).decode("utf-8", "replace")
+
+
+def bare_number(observation: lenient.Observation) -> str:
+    """The digits of a value however it was sent: as a number, as a text that is or begins with a number."""
+    quantity = observation.valueQuantity
+    text = raw_number(quantity).strip('"') if quantity is not None else ""
+    text = text or observation.valueString or bytes(observation.valueInteger).decode("utf-8", "replace")
+    first = text.strip().lstrip("<>= ").split(" ", 1)[0]
+    return first if read_number(first) is not None else ""
+
+
+# --- the account ------------------------------------------------------------------------------------------------
+
+_KINDS = {
+    "elementNotReadable": Kind.SHAPE,
+    "subjectMissing": Kind.SUBJECT,
+    "modifierExtension": Kind.SHAPE,
+    "statusNotFinal": Kind.STATUS,
+    "dateMissing": Kind.DATE,
+    "dateNotReadable": Kind.DATE,
+    "dateInFuture": Kind.DATE,
+    "codeNotKnown": Kind.CODE,
+    "codeMissing": Kind.CODE,
+    "codeAndNameDisagree": Kind.CODE,
+    "unitNotKnown": Kind.UNIT,
+    "unitMissing": Kind.UNIT,
+    "unitsDisagree": Kind.UNIT,
+}
+
+
+def account(search: Search, declarations: Sequence[FactDeclaration], chart: Chart) -> Account:
+    """What became of every entry under a key of results; ``declarations`` are the facts that are read from it (Z41).
+
+    An entry with several parts is set aside if one of them is, and else read if one of them is.
+    """
+    results = chart.results(search)
+    read_entries: set[int] = set()
+    asides: dict[int, Aside] = {}
+    for codings, result in chart.once(_dated, search):
+        entry = result.entry
+        owner = next((fact for fact in declarations if analyte_codes(fact).match(codings) is not None), None)
+        if owner is None:
+            if not any(system in search.systems for system, _ in codings):
+                asides.setdefault(entry, _code_aside(codings, result.observation))
+            continue
+        reason = contradiction(owner, result.observation) or flaw_of(result, chart)
+        value = reason or (amount_of(owner, result.observation) if owner.kind == "observation" else None)
+        if isinstance(value, Reason):
+            asides.setdefault(entry, _aside(value, codings, result.observation))
+        else:
+            read_entries.add(entry)
+    for entry, resource in enumerate(cast("tuple[lenient.Observation, ...]", results.resources)):
+        if entry not in asides and (resource.status in NO_RESULT or is_pending(resource)):
+            reason = Reason("statusNotFinal", {"status": resource.status or "-"})
+            asides[entry] = Aside(Kind.STATUS, reason, resource.own_reference(), code=resource.status or "")
+    read_entries -= set(asides)
+    kept, total = len(results.resources), results.elsewhere + len(results.set_aside)
+    elsewhere = results.elsewhere + kept - len(read_entries) - len(asides)
+    return Account(kept + total, len(read_entries), elsewhere, (*results.set_aside, *asides.values()))
+
+
+def _code_aside(codings: Sequence[tuple[str, str]], observation: lenient.Observation) -> Aside:
+    system, code = codings[0] if codings else ("", "")
+    words = observation.code.words() if observation.code is not None else ""
+    key = "codeNotKnown" if code or words else "codeMissing"
+    return Aside(Kind.CODE, Reason(key, {"code": code or words}), observation.own_reference(), system, code, words)
+
+
+def _aside(reason: Reason, codings: Sequence[tuple[str, str]], observation: lenient.Observation) -> Aside:
+    kind = _KINDS.get(reason.key, Kind.VALUE)
+    reference, quantity = observation.own_reference(), observation.valueQuantity
+    if kind is Kind.UNIT and quantity is not None:
+        return Aside(kind, reason, reference, quantity.system or "", quantity.code or "", quantity.unit or "")
+    if kind is Kind.STATUS:
+        return Aside(kind, reason, reference, code=observation.status or "")
+    system, code = codings[0] if codings else ("", "")
+    return Aside(kind, reason, reference, system, code, observation.code.words() if observation.code else "")
