@@ -255,13 +255,12 @@ class Chart:
                     set_aside.append(Aside(Kind.SHAPE, Reason("elementNotReadable"), at))
                 else:
                     resources.append(resource)
+            elif head.resourceType == "DiagnosticReport" and (report := self._results_in(raw, search)) is not None:
+                resources.append(report)
             else:
                 elsewhere += 1
                 if head.resourceType == "Medication":
                     medications += filter(None, [_decoded(_medication, raw)])
-                elif head.resourceType == "DiagnosticReport" and search.resource == "Observation":
-                    report = _decoded(_report, raw)
-                    resources += report.results() if report is not None else []
         sorted_out = self._sorted_out(resources, complete=complete)
         return replace(
             sorted_out,
@@ -270,6 +269,11 @@ class Chart:
             elsewhere=elsewhere,
             medications=tuple(medications),
         )
+
+    def _results_in(self, raw: bytes, search: Search) -> lenient.Observation | None:
+        """A report that contains results, as the whole that they are parts of, where results are searched for."""
+        report = _decoded(_report, raw) if search.resource == "Observation" else None
+        return report.as_observation() if report is not None and bytes(report.contained) else None
 
     def _sorted_out(self, resources: list[msgspec.Struct], *, complete: bool) -> Results:
         """The resources of this patient; those of others are set aside."""

@@ -169,16 +169,18 @@ class DiagnosticReport(msgspec.Struct, gc=False):
     issued: str | None = None
     contained: msgspec.Raw = msgspec.Raw()
 
-    def results(self) -> list[Observation]:
-        """The Observations that the report contains; what one of them does not state is that of the report (Z47)."""
-        whole = Observation(
+    def as_observation(self) -> Observation:
+        """The report as the whole of which the Observations that it contains are parts (Z47)."""
+        return Observation(
+            id=self.id,
             status=self.status,
             subject=self.subject,
             effectiveDateTime=self.effectiveDateTime,
             effectivePeriod=self.effectivePeriod,
             issued=self.issued,
+            contained=self.contained,
+            resourceType="Observation",
         )
-        return _contained_results(self.contained, whole)
 
 
 def _contained_results(contained: msgspec.Raw, whole: Observation) -> list[Observation]:
