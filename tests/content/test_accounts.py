@@ -18,12 +18,12 @@ LOCAL = "urn:oid:1.2.3.4.5"
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).isoformat()
 
 
-def count(value=22, code="777-3", system=LOINC, text="Platelet count", **more):
+def count(value=22, known_as="777-3", system=LOINC, text="Platelet count", **more):
     result = {
         "resourceType": "Observation",
         "id": f"r-{value}",
         "status": "final",
-        "code": {"coding": [{"system": system, "code": code}], "text": text},
+        "code": {"coding": [{"system": system, "code": known_as}], "text": text},
         "subject": {"reference": "Patient/amara-okafor"},
         "effectiveDateTime": YESTERDAY,
         "valueQuantity": {"value": value, "unit": "10*9/L", "system": "http://unitsofmeasure.org", "code": "10*9/L"},
@@ -45,10 +45,10 @@ def bundle(*resources, **more):
     return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": r} for r in resources], **more}
 
 
-HAEMOGLOBIN = count(103, code="718-7", text="Haemoglobin")
+HAEMOGLOBIN = count(103, known_as="718-7", text="Haemoglobin")
 OTHERS_COUNT = count(subject={"reference": "Patient/somebody-else"})
-LOCALLY_CODED = count(code="PLT", system=LOCAL)
-UNNAMED = count(code="4711", system=LOCAL, text="Labor")
+LOCALLY_CODED = count(known_as="PLT", system=LOCAL)
+UNNAMED = count(known_as="4711", system=LOCAL, text="Labor")
 
 CASES = {
     "component": (bundle(panel(HAEMOGLOBIN, count())), "imPlateletsTransfusionFirst"),
@@ -80,7 +80,7 @@ CASES = {
     "alone-and-no-bundle": (count(), "imPlateletsTransfusionFirst"),
     "among-everything-that-the-server-has": (bundle(HAEMOGLOBIN, count(), HAEMOGLOBIN), "imPlateletsTransfusionFirst"),
     "code-of-another-system-only": (bundle(LOCALLY_CODED), "imPlateletsMayBeLow"),
-    "code-of-another-system-and-not-low": (bundle(count(220, code="PLT", system=LOCAL)), "imPlateletsNotUsable"),
+    "code-of-another-system-and-not-low": (bundle(count(220, known_as="PLT", system=LOCAL)), "imPlateletsNotUsable"),
     "code-of-another-system-and-another-name": (bundle(UNNAMED), "imPlateletsNotUsable"),
     "no-code-and-the-name": (bundle(count(code={"text": "PLT (EDTA blood)"})), "imPlateletsMayBeLow"),
     "no-code-and-no-name": (bundle({k: v for k, v in count().items() if k != "code"}), "imPlateletsNotUsable"),
