@@ -5,6 +5,7 @@ kept, passed as about something else, or set aside with a reason (Z41).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -293,6 +294,39 @@ class Chart:
         if subject is None or not subject.reference or subject.reference == self._reference:
             return True
         return patient_in(subject.reference) == self.patient_id
+
+
+def repeats_a_member(chart: Chart, search: Search, identity: str) -> bool:
+    """Whether the JSON of a resource, found by its id under a key, has a member twice and so says two things (Z45).
+
+    Without an id every resource under the key is looked at.
+    """
+    mark = f'"{identity}"'.encode() if identity else b""
+    return any(_has_twice(raw) for raw in chart.once(_undecoded, search) if mark in raw)
+
+
+def _undecoded(chart: Chart, search: Search) -> list[bytes]:
+    """The JSON of each resource under a key."""
+    raw = chart.raw(search)
+    head = _decoded(_head, raw)
+    return [bytes(entry.resource) for entry in head.entry or ()] if head is not None and head.entry else [raw]
+
+
+class _MemberTwiceError(ValueError):
+    """An object of JSON names a member twice."""
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise _MemberTwiceError
+
+
+def _has_twice(raw: bytes) -> bool:
+    try:
+        json.loads(raw, object_pairs_hook=_refuse_twice)
+    except _MemberTwiceError:
+        return True
+    return False
 
 
 def _is_other_patient(results: Results, search: Search) -> bool:

@@ -26,7 +26,7 @@ from cds_service.chart.observations import (
     read,
     sorted_out,
 )
-from cds_service.chart.record import Chart, Results, not_read
+from cds_service.chart.record import Chart, Results, not_read, repeats_a_member
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import Span
 from cds_service.fhir.quantities import read_number
@@ -116,6 +116,7 @@ def _usable_and_refused(
 
     The lowest value stands first. What was refused stands newest first, those without a readable date at the end.
     """
+    search = declaration.searches[0]
     usable: list[tuple[Interval | str, Result]] = []
     refused: list[_Refused] = []
     newest: Span | None = None
@@ -127,9 +128,12 @@ def _usable_and_refused(
             continue
         flaw = _flaw(declaration, candidate, chart)
         value = flaw or value_of(candidate.observation)
+        is_newest = newest is None or span == newest
+        if is_newest and flaw is None and repeats_a_member(chart, search, candidate.observation.id or ""):
+            value = Reason("memberTwice")
         if isinstance(value, Reason):
             refused.append(_Refused(value, candidate, spoils=flaw is None))
-        elif newest is None or span == newest:
+        elif is_newest:
             newest = span
             usable.append((value, candidate))
     usable.sort(key=lambda pair: _rank(pair[0]))

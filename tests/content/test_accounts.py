@@ -132,6 +132,25 @@ def test_every_entry_is_accounted_for(pack, case):
     assert made.entries == entries
 
 
+@pytest.mark.parametrize(
+    ("once", "twice"),
+    [
+        ('"valueQuantity"', '"valueQuantity": {"value": 180, "unit": "10*9/L"}, "valueQuantity"'),
+        ('"value"', '"value": 180, "value"'),
+        ('"status"', '"status": "cancelled", "status"'),
+        ('"effectiveDateTime"', '"effectiveDateTime": "2020-01-01", "effectiveDateTime"'),
+    ],
+)
+def test_a_count_that_says_two_things_is_not_used(post, request_for, cards_of, once, twice):
+    """JSON readers differ in which of two members of one name they take (Z45)."""
+    body = request_for("amara-okafor", HYDROXOCOBALAMIN, prefetch={"platelets": bundle(HAEMOGLOBIN, count())})
+    text = json.dumps(body)
+    start = text.index('"id": "r-22"')
+    text = text[:start] + text[start:].replace(once, twice, 1)
+    topics = [card["source"]["topic"]["code"] for card in cards_of(post(text.encode()))]
+    assert "imPlateletsMayBeLow" in topics
+
+
 def test_the_newest_so_many_were_read_whole_although_there_are_more(pack):
     """A search for the newest results is answered by as many as it asked for, whatever the total (Z41)."""
     search = pack.searches["platelets"]
