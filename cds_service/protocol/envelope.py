@@ -50,8 +50,11 @@ class Context(msgspec.Struct):
     userId: str
     patientId: str
     encounterId: str | None = None
-    selections: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     draftOrders: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class SelectContext(Context):
+    selections: list[str] | None = None
 
 
 class HookBody(msgspec.Struct):
@@ -61,6 +64,10 @@ class HookBody(msgspec.Struct):
     fhirServer: str | None = None
     fhirAuthorization: FhirAuthorization | None = None
     prefetch: dict[str, msgspec.Raw] | None = None
+
+
+class SelectBody(HookBody):
+    context: SelectContext
 
 
 class _Bundle(msgspec.Struct):
@@ -126,7 +133,7 @@ class HookRequest:
 
 _hook_only = msgspec.json.Decoder(_HookOnly)
 _request = msgspec.json.Decoder(HookBody)
-_selections = msgspec.json.Decoder(list[str])
+_select_request = msgspec.json.Decoder(SelectBody)
 _counted = msgspec.json.Decoder(_Counted)
 _bundle = msgspec.json.Decoder(_Bundle, float_hook=Decimal)
 
@@ -137,7 +144,7 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
     Raises:
         Fault: 400, with the path of what is wrong.
     """
-    call = decode_json(_request, body, "")
+    call: HookBody = decode_json(_select_request if hook == "order-select" else _request, body, "")
     if call.hook != hook:
         raise Fault(400, "invalid", f"this service answers the hook {hook}", "hook")
     _not_blank(call.hookInstance, "hookInstance")
@@ -148,12 +155,14 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
         _logical_id(context.encounterId, "context.encounterId")
     if call.fhirAuthorization is not None and not call.fhirServer:
         raise Fault(400, "required", "fhirAuthorization needs a fhirServer", "fhirServer")
-    drafts = _drafts(context.draftOrders) if hook in ORDER_HOOKS else ()
-    selections = _selected_names(context.selections) if hook == "order-select" else []
-    selected, unmatched = _resolved(selections, drafts) if hook == "order-select" else (drafts, ())
-    matched = len(unmatched) < len(selections) or not selections
-    if not matched and any(map(_may_be_a_medication, unmatched)):
-        selected = drafts
+    drafts = selected = _drafts(context.draftOrders) if hook in ORDER_HOOKS else ()
+    unmatched: tuple[str, ...] = ()
+    matched = True
+    if isinstance(context, SelectContext):
+        selected, unmatched = _resolved(context.selections, drafts)
+        matched = not unmatched or len(unmatched) < len(context.selections or ())
+        if not matched and any(map(_may_be_a_medication, unmatched)):
+            selected = drafts
     return HookRequest(
         hook=call.hook,
         hook_instance=call.hookInstance,
@@ -212,26 +221,24 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
     )
 
 
-def _selected_names(raw: msgspec.Raw | msgspec.UnsetType) -> list[str]:
-    path = "context.selections"
-    if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
-        raise Fault(400, "required", "expected a list of the selected orders", path)
-    selections: list[str] = decode_json(_selections, bytes(raw), path)
-    if len(selections) > _MOST_DRAFTS:
-        raise Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} selected orders", path)
-    return selections
-
-
-def _resolved(selections: Sequence[str], drafts: tuple[Draft, ...]) -> tuple[tuple[Draft, ...], tuple[str, ...]]:
+def _resolved(selections: Sequence[str] | None, drafts: tuple[Draft, ...]) -> tuple[tuple[Draft, ...], tuple[str, ...]]:
     """The drafts that the selections name, and the selections that name none (CTX-03, CTX-04, Z52).
 
     A selection names a draft by ``Type/id``, by the id alone, by a URL that ends in ``Type/id``, with or without a
     version, or by the ``fullUrl`` of its entry.
+
+    Raises:
+        Fault: 400 if there is no list of selections, or a longer one than there may be drafts.
     """
+    path = "context.selections"
+    if selections is None:
+        raise Fault(400, "required", "expected a list of the selected orders", path)
+    if len(selections) > _MOST_DRAFTS:
+        raise Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} selected orders", path)
     wanted = set(selections)
     others = wanted.difference([draft.reference for draft in drafts])  # those spelled in another way
     if not others:
-        return tuple(draft for draft in drafts if draft.reference in wanted), ()
+        return tuple([draft for draft in drafts if draft.reference in wanted]), ()
     readings = {selection: _readings(selection) for selection in others}
     names = {name for draft in drafts for name in draft.names()}
     unmatched = tuple(s for s in selections if s in readings and names.isdisjoint(readings[s]))
@@ -317,7 +324,8 @@ def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) ->
     Raises:
         Fault: 400, with the path of what is wrong and without any value of the request.
     """
-    body = body.removeprefix(codecs.BOM_UTF8)  # RFC 8259, 8.1: a reader may pass over it
+    if body[:3] == codecs.BOM_UTF8:
+        body = body[3:]  # RFC 8259, 8.1: a reader may pass over it (Z53)
     try:
         body.decode("utf-8")
         return decoder.decode(body)

@@ -8,6 +8,8 @@ import json
 
 import pytest
 
+from cds_service.protocol.envelope import decode_request
+
 PATIENT, DRAFT, OTHER = "kwame-mensah", "hydroxocobalamin-im-three-weekly", "atorvastatin"
 SIGN, VIEW = "/cds-services/vitamin-b12-order-sign", "/cds-services/vitamin-b12-patient-view"
 CRITICAL = "imPlateletsTransfusionFirst"
@@ -74,6 +76,20 @@ def test_Z52_a_selection_names_a_draft_by_the_fullUrl_of_its_entry(
     if without_id:
         del entry["resource"]["id"]
     assert topics(cards_of(post(selecting(body, "MedicationRequest/draft-2", selection)))) == [CRITICAL]
+
+
+def test_Z52_each_selection_that_names_no_draft_is_known_as_it_was_sent(body):
+    def read(*selections):
+        return decode_request(json.dumps(selecting(body, *selections)).encode(), "order-select")
+
+    mixed = read("ServiceRequest/7", "draft-1", "nowhere", f"{BASE}/MedicationRequest/draft-2", "nowhere")
+    assert mixed.unmatched_selections == ("ServiceRequest/7", "nowhere", "nowhere")
+    assert mixed.selections_matched
+    assert [draft.reference for draft in mixed.selected] == ["MedicationRequest/draft-1", "MedicationRequest/draft-2"]
+    none = read("ServiceRequest/7", "nowhere")
+    assert (none.unmatched_selections, none.selections_matched) == (("ServiceRequest/7", "nowhere"), False)
+    every = read("MedicationRequest/draft-1")
+    assert (every.unmatched_selections, every.selections_matched) == ((), True)
 
 
 UNMATCHED_MEDICATIONS = [
