@@ -28,35 +28,41 @@ _parts = msgspec.json.Decoder(_Parts)
 
 
 def refuse_too_many_tokens(body: bytes) -> None:
-    """Refuses a body with more than 2,000,000 JSON tokens; of one that may have so many, every byte is looked at.
+    """Refuses a body with more than 2,000,000 JSON tokens (Z94).
+
+    What is too short to have so many is not looked through, and what has so few signs, those within its texts among
+    them, only once.
 
     Raises:
         Fault: 400, with the path of the part of the request that has most of them.
     """
-    if _at_most(len(body)) > _MOST_TOKENS and count_tokens(body, _MOST_TOKENS) > _MOST_TOKENS:
+    if _at_most(len(body)) <= _MOST_TOKENS or _at_most(_beginnings(body)) <= _MOST_TOKENS:
+        return
+    if count_tokens(body, _MOST_TOKENS) > _MOST_TOKENS:
         raise Fault(400, "too-costly", f"expected at most {_MOST_TOKENS:,} JSON tokens", _costly_part(body))
 
 
-def count_tokens(body: bytes, enough: int = 0) -> int:
+def count_tokens(body: bytes, most: int | None = None) -> int:
     """The tokens of a JSON text (RFC 8259, 2): the six signs of its structure, strings, numbers and literal names.
 
-    Where even the signs within strings make no more than ``enough``, these are counted too, which is faster. Of a text
-    that is no JSON some number is given.
+    It stops where there are more than ``most``. Of a text that is no JSON some number is given.
     """
-    counted = _at_most(sum(map(body.count, _BEGINNINGS)))
-    if counted <= enough:
-        return counted
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # now every quotation mark begins or ends a string
-    beginnings = empty = 0
+    tokens = _at_most(0)
     within = False
     for start in range(0, len(body), _CHUNK_BYTES):  # in pieces, because a list of all the strings would be large
         pieces = body[start : start + _CHUNK_BYTES].split(b'"')
         outside = b'"'.join(pieces[within::2]).translate(None, b" \t\r\n")
-        beginnings += sum(map(outside.count, _BEGINNINGS))
-        empty += outside.count(b"{}") + outside.count(b"[]")
+        tokens += 2 * _beginnings(outside) - outside.count(b"{}") - outside.count(b"[]")
+        if most is not None and tokens > most:
+            break
         within ^= len(pieces) % 2 == 0
-    return _at_most(beginnings) - empty
+    return tokens
+
+
+def _beginnings(text: bytes) -> int:
+    return sum(map(text.count, _BEGINNINGS))
 
 
 def _at_most(beginnings: int) -> int:
@@ -73,9 +79,9 @@ def _costly_part(body: bytes) -> str:
         parts = _parts.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return ""  # what is wrong with it is not looked for in a body that is refused anyway
-    tokens = {
-        "context.draftOrders": count_tokens(bytes(parts.context.draftOrders)),
-        "prefetch": count_tokens(bytes(parts.prefetch)),
+    signs = {
+        "context.draftOrders": _beginnings(bytes(parts.context.draftOrders)),
+        "prefetch": _beginnings(bytes(parts.prefetch)),
     }
-    path = max(tokens, key=tokens.__getitem__)
-    return path if tokens[path] > _MOST_TOKENS // 2 else ""
+    path = max(signs, key=signs.__getitem__)
+    return path if 2 * signs[path] > _beginnings(body) else ""
