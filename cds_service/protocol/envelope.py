@@ -25,6 +25,13 @@ _MOST_DRAFTS = 512
 _MOST_OF = {"coding": 64, "dosageInstruction": 64}  # objects in one list of this name (Z94)
 _MOST_EXTENSIONS = 256  # in one draft, however deep they stand (Z94)
 _EXTENSIONS = ("extension", "modifierExtension")
+# Elements that a path may name. Any other member could be called by the name of a patient (ERR-04).
+_NAMED = frozenset(
+    (
+        "contained code coding medication concept medicationCodeableConcept reason reasonCode dosageInstruction "
+        "additionalInstruction route site method timing category extension modifierExtension"
+    ).split()
+)
 _LARGE_BYTES = 65_536
 
 ORDER_HOOKS = ("order-select", "order-sign")
@@ -236,9 +243,9 @@ def _resolved(selections: Sequence[str] | None, drafts: tuple[Draft, ...]) -> tu
     if len(selections) > _MOST_DRAFTS:
         raise Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} selected orders", path)
     wanted = set(selections)
-    others = wanted.difference([draft.reference for draft in drafts])  # those spelled in another way
+    others = wanted.difference([draft.reference for draft in drafts if draft.reference])  # those spelled in another way
     if not others:
-        return tuple([draft for draft in drafts if draft.reference in wanted]), ()
+        return tuple([draft for draft in drafts if draft.reference and draft.reference in wanted]), ()
     readings = {selection: _readings(selection) for selection in others}
     names = {name for draft in drafts for name in draft.names()}
     unmatched = tuple(s for s in selections if s in readings and names.isdisjoint(readings[s]))
@@ -305,14 +312,16 @@ def _too_long(resource: dict[str, Any], place: str, values: list[Any], most: int
 
 
 def _below(tree: dict[str, Any] | list[Any], path: str) -> Iterator[tuple[str, Any]]:
-    """Every list and object in a tree, with its path; found without recursion."""
+    """Every list and object in a tree, with its path, in which ``[...]`` stands for members that it may not name; found
+    without recursion.
+    """
     left: list[tuple[str, Any]] = [(path, tree)]
     while left:
         path, tree = left.pop()
         yield path, tree
         members = tree.items() if isinstance(tree, dict) else enumerate(tree)
         left += [
-            (f"{path}.{name}" if isinstance(name, str) else f"{path}[{name}]", value)
+            (f"{path}.{name}" if name in _NAMED else f"{path}[{name if isinstance(name, int) else '...'}]", value)
             for name, value in members
             if isinstance(value, dict | list)
         ]

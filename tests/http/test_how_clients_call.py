@@ -78,6 +78,12 @@ def test_Z52_a_selection_names_a_draft_by_the_fullUrl_of_its_entry(
     assert topics(cards_of(post(selecting(body, "MedicationRequest/draft-2", selection)))) == [CRITICAL]
 
 
+def test_Z52_an_empty_selection_does_not_name_a_draft_without_an_id(post, cards_of, body, entry):
+    del entry["resource"]["id"]
+    assert cards_of(post(selecting(body, "", "MedicationRequest/draft-2"))) == []
+    assert topics(cards_of(post(selecting(body, "")))) == [CRITICAL]
+
+
 def test_Z52_each_selection_that_names_no_draft_is_known_as_it_was_sent(body):
     def read(*selections):
         return decode_request(json.dumps(selecting(body, *selections)).encode(), "order-select")

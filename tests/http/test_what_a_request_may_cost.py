@@ -115,6 +115,14 @@ def test_a_draft_that_is_not_selected_is_held_to_the_same(post, refused, request
     refused(post(body), f"context.draftOrders.entry[1].resource.{path}")
 
 
+def test_a_path_names_no_member_that_is_not_of_fhir(post, refused, body, draft):
+    """It could be called by the name of a patient."""
+    draft["Jane Doe"] = {"555-123": [{"coding": [CODING] * 65}]}
+    answer = post(body)
+    refused(answer, PLACE)
+    assert answer.json["issue"][0]["expression"] == [f"{PLACE}[...][...][0].coding"]
+
+
 def test_all_that_is_allowed_at_once_is_answered_in_time(post, cards_of, request_for):
     """Ten orders, each with as many dosages as one may have."""
     body = request_for(PATIENT, *[DRAFT] * 10, hook="order-sign")
