@@ -27,10 +27,25 @@ _MOST_EXTENSIONS = 256  # in one draft, however deep they stand (Z94)
 _EXTENSIONS = ("extension", "modifierExtension")
 # Elements that a path may name. Any other member could be called by the name of a patient (ERR-04).
 _NAMED = frozenset(
-    (
-        "contained code coding medication concept medicationCodeableConcept reason reasonCode dosageInstruction "
-        "additionalInstruction route site method timing category extension modifierExtension"
-    ).split()
+    [
+        "contained",
+        "code",
+        "coding",
+        "medication",
+        "concept",
+        "medicationCodeableConcept",
+        "reason",
+        "reasonCode",
+        "dosageInstruction",
+        "additionalInstruction",
+        "route",
+        "site",
+        "method",
+        "timing",
+        "category",
+        "extension",
+        "modifierExtension",
+    ]
 )
 _LARGE_BYTES = 65_536
 
