@@ -60,7 +60,7 @@ def evaluate(
     answer, byte for byte (Z17).
 
     Raises:
-        Fault: 400 for a wrong request, 412 for missing data (Z21), 422 for data of another patient.
+        Fault: 400 for a wrong request, 412 for missing data (Z21, Z52), 422 for data of another patient.
         Exception: a fault of this software, without which there might have been a card.
     """
     request = decode_request(body, service.hook)
@@ -81,7 +81,8 @@ def evaluate(
         fill_gaps(prepared, service, chart, partial(fetch, access))
     facts = patient_facts(prepared.pack.facts, chart)
     judged_orders = judge(prepared.pack, service, chart, facts, drafts, orders, idle)
-    refuse_for_missing_data(prepared.pack, judged_orders)
+    if request.selections_matched:  # orders that no selection names are no reason to refuse the call (Z52)
+        refuse_for_missing_data(prepared.pack, judged_orders)
     call = HookCall(prepared, service, request, chart, facts, drafts, judged_orders, profile, idle)
     defects = [defect for judged in judged_orders for defect in judged.decided.defects]
     cards = [card for judged in judged_orders for card in order_cards(call, judged, defects)]

@@ -30,7 +30,7 @@ def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
     others |= {draft.full_url: draft.resource for draft in request.drafts if draft.full_url}
     return [
         order
-        for draft in request.selected()
+        for draft in request.selected
         if is_judged(draft.resource)
         for order in [read_order(draft.path, draft.resource, others, draft.key)]
         if is_relevant(pack, order)

@@ -1,14 +1,16 @@
 """The envelope of a CDS Hooks call: decoded and checked, with the prefetch left undecoded.
 
 A fault is a 400 that names the path (REQ-02 to REQ-07, REQ-15, CTX-02, CTX-12). Unknown members are ignored
-(J-08, EXT-04). Draft orders become plain JSON trees with exact numbers, because real drafts are not valid FHIR.
+(J-08, EXT-04), and those that are known but never used are held to no type (Z53). Draft orders become plain JSON trees
+with exact numbers, because real drafts are not valid FHIR; what is longer in them than any real draft is refused (Z94).
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -20,31 +22,61 @@ from cds_service.protocol.faults import Fault
 # FHIR resources of real clients have fewer than twenty levels, and their sets of orders fewer than a hundred orders.
 _DEEPEST = 64
 _MOST_DRAFTS = 512
+_MOST_OF = {"coding": 64, "dosageInstruction": 64}  # objects in one list of this name (Z94)
+_MOST_EXTENSIONS = 256  # in one draft, however deep they stand (Z94)
+_EXTENSIONS = ("extension", "modifierExtension")
+# Elements that a path may name. Any other member could be called by the name of a patient (ERR-04).
+_NAMED = frozenset(
+    [
+        "contained",
+        "code",
+        "coding",
+        "medication",
+        "concept",
+        "medicationCodeableConcept",
+        "reason",
+        "reasonCode",
+        "dosageInstruction",
+        "additionalInstruction",
+        "route",
+        "site",
+        "method",
+        "timing",
+        "category",
+        "extension",
+        "modifierExtension",
+    ]
+)
 _LARGE_BYTES = 65_536
 
 ORDER_HOOKS = ("order-select", "order-sign")
 _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
 _VERSION = re.compile(r"/_history/[^/]+$")
-_TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/[^/]+)$")
+_TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/([^/]+))$")
+_TYPE = re.compile(r"(?:^|/)([A-Z][a-z][A-Za-z]*)(?:/[^/]*|\?.*)$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
 
 # The structures of the request have no docstrings, because msgspec would put these into the OpenAPI document.
 class FhirAuthorization(msgspec.Struct):
     access_token: str | None = None
-    token_type: str | None = None
-    expires_in: Any = None  # neither this nor the scope is used, so neither is held to a type
-    scope: Any = None
-    subject: str | None = None
-    patient: str | None = None
+    # The others are not used, so they are held to no type and left undecoded (Z53).
+    token_type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    expires_in: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    scope: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    subject: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    patient: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Context(msgspec.Struct):
     userId: str
     patientId: str
     encounterId: str | None = None
-    selections: list[str] | None = None
     draftOrders: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class SelectContext(Context):
+    selections: list[str] | None = None
 
 
 class HookBody(msgspec.Struct):
@@ -54,6 +86,10 @@ class HookBody(msgspec.Struct):
     fhirServer: str | None = None
     fhirAuthorization: FhirAuthorization | None = None
     prefetch: dict[str, msgspec.Raw] | None = None
+
+
+class SelectBody(HookBody):
+    context: SelectContext
 
 
 class _Bundle(msgspec.Struct):
@@ -83,14 +119,21 @@ class Draft:
     reference: str
     key: str
 
-    def names(self) -> list[str]:
-        """What a selection may call this draft: its reference, its id, and the ``fullUrl`` of its entry."""
-        return [name for name in (self.reference, self.reference.partition("/")[2], self.full_url) if name]
+    def names(self) -> set[str]:
+        """What a selection may call this draft: ``Type/id``, the id, and the ``fullUrl`` of its entry, which may end in
+        a ``Type/id`` too.
+        """
+        return {self.reference, self.reference.partition("/")[2], *_readings(self.full_url, ids=True)} - {""}
 
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A call whose envelope is in order. ``selections`` is ``None`` for hooks that have none.
+    """A call whose envelope is in order.
+
+    ``selected`` are the drafts to judge: those that the selections name, or every draft if the hook has no selections
+    (CTX-05, CTX-07). If no selection names any draft, and one of them is a MedicationRequest or does not say its type,
+    every draft is ``selected``, and ``selections_matched`` is false (Z52). ``unmatched_selections`` are those that name
+    no draft, as they were sent.
 
     ``fhir_server`` and ``access_token`` are ``""`` if the client sends none. ``scope`` and ``expires_in`` of a token
     are not looked at, because clients write them in many ways (FA-05, FA-06).
@@ -101,32 +144,18 @@ class HookRequest:
     patient_id: str
     encounter_id: str
     user_id: str
-    selections: tuple[str, ...] | None
     drafts: tuple[Draft, ...]
+    selected: tuple[Draft, ...]
     prefetch: Mapping[str, msgspec.Raw]
+    unmatched_selections: tuple[str, ...] = ()
+    selections_matched: bool = True
     fhir_server: str = ""
     access_token: str = field(default="", repr=False)
-
-    def selected(self) -> list[Draft]:
-        """The orders to judge: those selected, or every draft if the hook has no selections (CTX-05, CTX-07).
-
-        A selection names a draft by ``Type/id``, by the id alone, by a URL that ends in ``Type/id``, with or without a
-        version, or by the ``fullUrl`` of its entry. Selections that name no draft are ignored (CTX-03).
-        """
-        if self.selections is None:
-            return list(self.drafts)
-        selected = set(self.selections)
-        others = selected.difference([draft.reference for draft in self.drafts])  # those spelled in another way
-        selected.update(*map(_names_of_draft, others))
-        return [
-            draft
-            for draft in self.drafts
-            if (draft.reference and draft.reference in selected) or (others and not selected.isdisjoint(draft.names()))
-        ]
 
 
 _hook_only = msgspec.json.Decoder(_HookOnly)
 _request = msgspec.json.Decoder(HookBody)
+_select_request = msgspec.json.Decoder(SelectBody)
 _counted = msgspec.json.Decoder(_Counted)
 _bundle = msgspec.json.Decoder(_Bundle, float_hook=Decimal)
 
@@ -137,7 +166,7 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
     Raises:
         Fault: 400, with the path of what is wrong.
     """
-    call = decode_json(_request, body, "")
+    call: HookBody = decode_json(_select_request if hook == "order-select" else _request, body, "")
     if call.hook != hook:
         raise Fault(400, "invalid", f"this service answers the hook {hook}", "hook")
     _not_blank(call.hookInstance, "hookInstance")
@@ -148,17 +177,25 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
         _logical_id(context.encounterId, "context.encounterId")
     if call.fhirAuthorization is not None and not call.fhirServer:
         raise Fault(400, "required", "fhirAuthorization needs a fhirServer", "fhirServer")
-    if hook == "order-select" and not context.selections:
-        raise Fault(400, "required", "expected at least one selected order", "context.selections")
+    drafts = selected = _drafts(context.draftOrders) if hook in ORDER_HOOKS else ()
+    unmatched: tuple[str, ...] = ()
+    matched = True
+    if isinstance(context, SelectContext):
+        selected, unmatched = _resolved(context.selections, drafts)
+        matched = not unmatched or len(unmatched) < len(context.selections or ())
+        if not matched and any(map(_may_be_a_medication, unmatched)):
+            selected = drafts
     return HookRequest(
         hook=call.hook,
         hook_instance=call.hookInstance,
         patient_id=context.patientId,
         encounter_id=context.encounterId or "",
         user_id=context.userId,
-        selections=tuple(context.selections or ()) if hook == "order-select" else None,
-        drafts=_drafts(context.draftOrders) if hook in ORDER_HOOKS else (),
+        drafts=drafts,
+        selected=selected,
         prefetch=call.prefetch or {},
+        unmatched_selections=unmatched,
+        selections_matched=matched,
         fhir_server=call.fhirServer or "",
         access_token=(call.fhirAuthorization.access_token if call.fhirAuthorization else None) or "",
     )
@@ -185,7 +222,7 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
         raise Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType")
     if len(bundle.entry or ()) > _MOST_DRAFTS:
         raise _too_many(path)
-    flat = bytes(raw).count(b"{") + bytes(raw).count(b"[") <= _DEEPEST  # so nothing in it is deeper either
+    flat = bytes(raw).count(b"{") + bytes(raw).count(b"[") <= _DEEPEST  # so nothing in it is deeper or longer either
     drafts = []
     for index, entry in enumerate(bundle.entry or ()):
         place = f"{path}.entry[{index}].resource"
@@ -194,8 +231,8 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
             raise Fault(400, "structure", "expected a resource", place)
         if not isinstance(resource.get("resourceType"), str):
             raise Fault(400, "structure", "expected a string", f"{place}.resourceType")
-        if not flat and _deeper_than(resource, _DEEPEST):
-            raise Fault(400, "too-costly", "the JSON is nested too deeply", place)
+        if not flat:
+            _refuse_costly(resource, place)
         kind, identity, full_url = resource["resourceType"], resource.get("id"), entry.get("fullUrl")
         reference = f"{kind}/{identity}" if isinstance(identity, str) and identity else ""
         drafts.append((place, resource, full_url if isinstance(full_url, str) else "", reference))
@@ -206,29 +243,103 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
     )
 
 
-def _names_of_draft(selection: str) -> list[str]:
-    """The names of a draft that a selection can mean: as it is written, and as the ``Type/id`` at its end."""
-    match = _TYPE_AND_ID.search(_VERSION.sub("", selection))
-    return [selection, match[1]] if match else [selection]
+def _resolved(selections: Sequence[str] | None, drafts: tuple[Draft, ...]) -> tuple[tuple[Draft, ...], tuple[str, ...]]:
+    """The drafts that the selections name, and the selections that name none (CTX-03, CTX-04, Z52).
+
+    A selection names a draft by ``Type/id``, by the id alone, by a URL that ends in ``Type/id``, with or without a
+    version, or by the ``fullUrl`` of its entry.
+
+    Raises:
+        Fault: 400 if there is no list of selections, or a longer one than there may be drafts.
+    """
+    path = "context.selections"
+    if selections is None:
+        raise Fault(400, "required", "expected a list of the selected orders", path)
+    if len(selections) > _MOST_DRAFTS:
+        raise Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} selected orders", path)
+    wanted = set(selections)
+    others = wanted.difference([draft.reference for draft in drafts if draft.reference])  # those spelled in another way
+    if not others:
+        return tuple([draft for draft in drafts if draft.reference and draft.reference in wanted]), ()
+    readings = {selection: _readings(selection) for selection in others}
+    names = {name for draft in drafts for name in draft.names()}
+    unmatched = tuple(s for s in selections if s in readings and names.isdisjoint(readings[s]))
+    wanted.update(*readings.values())
+    return tuple(draft for draft in drafts if not wanted.isdisjoint(draft.names())), unmatched
+
+
+def _readings(name: str, *, ids: bool = False) -> set[str]:
+    """A reference as it is written, without its version, and as the ``Type/id`` at its end; with ``ids`` its id too."""
+    plain = _VERSION.sub("", name)
+    match = _TYPE_AND_ID.search(plain)
+    if match is None:
+        return {name, plain}
+    return {name, plain, match[1], match[2]} if ids else {name, plain, match[1]}
+
+
+def _may_be_a_medication(selection: str) -> bool:
+    """Whether a selection is of type MedicationRequest, or says no type (Z52)."""
+    match = _TYPE.search(_VERSION.sub("", selection))
+    return match is None or match[1] == "MedicationRequest"
 
 
 def _too_many(path: str) -> Fault:
     return Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} draft orders", f"{path}.entry")
 
 
-def _deeper_than(tree: Any, levels: int) -> bool:
-    """Whether objects and lists are nested more than ``levels`` deep; found without recursion."""
-    layer = [tree]
-    for _ in range(levels):
-        layer = [
-            child
-            for node in layer
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
+def _refuse_costly(resource: dict[str, Any], place: str) -> None:
+    """Refuses a draft that is nested deeper, or has longer lists, than any real one; found without recursion (Z94).
+
+    Raises:
+        Fault: 400, with the path of what is too long or too deep.
+    """
+    extensions = 0
+    layer: list[Any] = [resource]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for tree in layer:
+            for name, value in tree.items() if isinstance(tree, dict) else (("", item) for item in tree):
+                if isinstance(value, dict):
+                    below.append(value)
+                elif isinstance(value, list):
+                    below.append(value)
+                    if name in _EXTENSIONS:
+                        extensions += _objects(value)
+                        if extensions > _MOST_EXTENSIONS:
+                            raise _too_long(resource, place, value, _MOST_EXTENSIONS)
+                    elif name in _MOST_OF and len(value) > _MOST_OF[name] and _objects(value) > _MOST_OF[name]:
+                        raise _too_long(resource, place, value, _MOST_OF[name])
+        if not below:
+            return
+        layer = below
+    raise Fault(400, "too-costly", "the JSON is nested too deeply", place)
+
+
+def _objects(values: Iterable[Any]) -> int:
+    """How many of the values are objects; nothing else is read from such a list."""
+    return sum(isinstance(value, dict) for value in values)
+
+
+def _too_long(resource: dict[str, Any], place: str, values: list[Any], most: int) -> Fault:
+    """The fault of a list of ``resource`` that has too many entries, or one too many of those of its kind."""
+    path = next(path for path, value in _below(resource, place) if value is values)
+    return Fault(400, "too-costly", f"expected at most {most} entries of this kind", path)
+
+
+def _below(tree: dict[str, Any] | list[Any], path: str) -> Iterator[tuple[str, Any]]:
+    """Every list and object in a tree, with its path, in which ``[...]`` stands for members that it may not name; found
+    without recursion.
+    """
+    left: list[tuple[str, Any]] = [(path, tree)]
+    while left:
+        path, tree = left.pop()
+        yield path, tree
+        members = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        left += [
+            (f"{path}.{name}" if name in _NAMED else f"{path}[{name if isinstance(name, int) else '...'}]", value)
+            for name, value in members
+            if isinstance(value, dict | list)
         ]
-        if not layer:
-            return False
-    return True
 
 
 def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) -> Any:
@@ -237,6 +348,8 @@ def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) ->
     Raises:
         Fault: 400, with the path of what is wrong and without any value of the request.
     """
+    if body[:3] == codecs.BOM_UTF8:
+        body = body[3:]  # RFC 8259, 8.1: a reader may pass over it (Z53)
     try:
         body.decode("utf-8")
         return decoder.decode(body)

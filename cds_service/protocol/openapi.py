@@ -76,7 +76,10 @@ def openapi(version: str, services: Iterable[Mapping[str, Any]], *, authenticate
 def _call(service: Mapping[str, Any]) -> dict[str, Any]:
     """The operation of one service: the common body, the name of its hook, and what its context must hold besides."""
     needed: dict[str, dict[str, Any]] = {
-        "order-select": {"required": ["selections", "draftOrders"], "properties": {"selections": {"minItems": 1}}},
+        "order-select": {
+            "required": ["selections", "draftOrders"],
+            "properties": {"selections": {"type": "array", "items": {"type": "string"}}},
+        },
         "order-sign": {"required": ["draftOrders"]},
     }
     context = needed.get(service["hook"], {})

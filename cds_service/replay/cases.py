@@ -117,7 +117,7 @@ def _is_case(path: Path) -> bool:
 def _captured(file: Path, now: datetime) -> Captured | None:
     """The request in a file; ``None`` if it is JSON of another kind, such as captured feedback."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
     if not isinstance(content, dict):

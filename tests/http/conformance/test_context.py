@@ -48,8 +48,8 @@ def test_CTX_03_a_dangling_selection_is_passed_over(post, cards_of, body):
     assert cards_of(post(body)) == plain
 
 
-def test_CTX_03_only_dangling_selections_give_no_card(post, cards_of, body):
-    body["context"]["selections"] = ["MedicationRequest/nowhere"]
+def test_CTX_03_only_dangling_selections_of_other_types_give_no_card(post, cards_of, body):
+    body["context"]["selections"] = ["ServiceRequest/nowhere", "NutritionOrder/nowhere"]
     assert cards_of(post(body)) == []
 
 
@@ -77,8 +77,10 @@ def test_CTX_04_a_selection_names_its_draft_in_any_way_that_references_are_writt
     "selection",
     ["ServiceRequest/draft-1", "https://fhir.example/r4/ServiceRequest/draft-1", "urn:uuid:draft-1", "draft", "raft-1"],
 )
-def test_CTX_03_a_selection_of_another_type_or_id_names_no_draft(post, cards_of, body, selection):
-    body["context"]["selections"] = [selection]
+def test_CTX_03_a_selection_of_another_type_or_id_names_no_draft(post, cards_of, request_for, selection):
+    """Beside one that names a draft, because where none does every draft may be judged (Z52)."""
+    body = request_for(PATIENT, DRAFT, "atorvastatin")
+    body["context"]["selections"] = [selection, "MedicationRequest/draft-2"]
     assert cards_of(post(body)) == []
 
 
@@ -182,9 +184,15 @@ def test_CTX_11_long_and_unusual_ids_are_accepted(post, cards_of, request_for, l
     assert cards_of(post(body))
 
 
-def test_CTX_12_no_selections_is_400(post, assert_outcome, body):
-    body["context"]["selections"] = []
+@pytest.mark.parametrize("selections", [None, "MedicationRequest/draft-1", {}, [None]])
+def test_CTX_12_selections_that_are_no_list_of_strings_are_400(post, assert_outcome, body, selections):
+    body["context"]["selections"] = selections
     assert_outcome(post(body), 400, "context.selections")
+
+
+def test_CTX_12_an_empty_list_of_selections_gives_no_cards(post, cards_of, body):
+    body["context"]["selections"] = []
+    assert cards_of(post(body)) == []
 
 
 def test_CTX_12_draftOrders_must_be_a_bundle(post, assert_outcome, body, draft):

@@ -30,7 +30,7 @@ REQUIRED = {
     "context": set(WRONG),
     "context.userId": set(WRONG) - {"string"},
     "context.patientId": set(WRONG) - {"string"},
-    "context.selections": set(WRONG),
+    "context.selections": set(WRONG) - {"array"},
     "context.draftOrders": set(WRONG),
     "context.draftOrders.resourceType": set(WRONG),
     "context.draftOrders.entry": set(WRONG) - {"null", "array"},

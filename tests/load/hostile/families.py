@@ -89,7 +89,6 @@ def families(good: Mapping[str, Any], tokens: list[str]) -> dict[str, Make]:
                     text[:at] + b"\xff" + text[at + 1 :],
                     text + text[:at],
                     text.decode().encode("utf-16"),
-                    b"\xef\xbb\xbf" + text,
                     b"[" * depth,
                     b'{"a":' * depth + b"1" + b"}" * depth,
                     text.replace(b'"context"', b'"context":' + b"[" * depth + b"]" * depth + b',"context"', 1),
