@@ -8,7 +8,7 @@ import click
 
 from cds_service import __version__
 
-_VERBS = ("check", "explain", "export", "impact", "replay", "report", "sample", "serve")
+_VERBS = ("check", "coverage", "explain", "export", "impact", "replay", "report", "sample", "serve")
 
 
 class _Verbs(click.Group):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
 
 from cds_service.chart import observations
 from cds_service.chart.record import Chart
-from cds_service.vocabulary.accounting import Account
+from cds_service.fhir import lenient
+from cds_service.vocabulary.accounting import Account, Kind, Understood
 from cds_service.vocabulary.declarations import FactDeclaration, Search
+from cds_service.vocabulary.facts import Reason
 
 _ACCOUNTS: Mapping[str, Callable[[Search, Sequence[FactDeclaration], Chart], Account]] = {
     "Observation": observations.account,
@@ -22,3 +25,30 @@ def account(facts: Mapping[str, FactDeclaration], search: Search, chart: Chart) 
     make = _ACCOUNTS.get(search.resource)
     readers = [fact for fact in facts.values() if search in fact.searches]
     return make(search, readers, chart) if make is not None and readers else Account()
+
+
+def entries_understood(facts: Mapping[str, FactDeclaration], search: Search, chart: Chart) -> Iterator[Understood]:
+    """The codes of the entries under the key of ``search`` that a fact knows, and the units of results that it reads."""
+    readers = [fact for fact in facts.values() if search in fact.searches]
+    for resource in chart.results(search).resources:
+        if isinstance(resource, lenient.Observation):
+            for part in (resource, *resource.parts()):
+                yield from _result_understood(readers, part)
+            continue
+        concept = cast("lenient.Condition", resource).code if hasattr(resource, "code") else None
+        if isinstance(resource, lenient.Medicated):
+            concept = resource.concept()
+        for coding in concept.pairs() if concept is not None else ():
+            if any(fact.match([coding]) is not None for fact in readers):
+                yield Understood(Kind.CODE, *coding)
+
+
+def _result_understood(readers: Sequence[FactDeclaration], part: lenient.Observation) -> Iterator[Understood]:
+    for coding in part.code.pairs() if part.code is not None else ():
+        owner = next((fact for fact in readers if fact.match([coding]) is not None), None)
+        if owner is not None:
+            yield Understood(Kind.CODE, *coding)
+            quantity = part.valueQuantity
+            if quantity is not None and not isinstance(observations.amount_of(owner, part), Reason):
+                yield Understood(Kind.UNIT, quantity.system or "", quantity.code or "", quantity.unit or "")
+                return

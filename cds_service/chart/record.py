@@ -171,6 +171,10 @@ class Chart:
             self._results[search.key] = results
         return results
 
+    def looked_at(self, searches: Iterable[Search]) -> list[Search]:
+        """Those of ``searches`` whose results were asked for so far."""
+        return [search for search in searches if search.key in self._results]
+
     def once(self, work: Callable[[Chart, Search], T], search: Search) -> T:
         """What ``work`` makes of the results of ``search``, made once however many facts ask for it."""
         key = (work, search.key)

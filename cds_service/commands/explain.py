@@ -32,7 +32,11 @@ def explain(request_file: Any, now: datetime | None, form: str) -> None:
 
 
 def _as_text(explanation: dict[str, Any]) -> str:
-    lines = [f"{explanation['service']} at {explanation['now']}"]
+    lines = [f"{explanation['service']} at {explanation['now']}", "", "drafts"]
+    lines += [f"  {d['draft']}: {d['drug'] or '-'}: recognised {d['recognised']}" for d in explanation["drafts"]]
+    lines += [] if explanation["drafts"] else ["  none of a medication"]
+    lines += ["", "not understood"] + [f"  {line}" for item in explanation["not-understood"] for line in _missed(item)]
+    lines += [] if explanation["not-understood"] else ["  nothing"]
     for order in explanation["orders"]:
         lines += ["", f"{order['order']}: {order['drug']}", "  facts"]
         for name, fact in order["facts"].items():
@@ -55,3 +59,11 @@ def _as_text(explanation: dict[str, Any]) -> str:
             lines += [f"      not {near['rule']}: {'; '.join(near['because'])}" for near in decision["near"]]
     lines += ["", "cards"] + [f"  {card['indicator']}: {card['summary']}" for card in explanation["cards"]]
     return "\n".join(lines if explanation["cards"] else [*lines, "  none"])
+
+
+def _missed(item: dict[str, str]) -> list[str]:
+    """One thing that was not understood, in words, and the lines of ``site.toml`` that would map it."""
+    code = "|".join(filter(None, [item.get("system"), item.get("code")]))
+    words = f'"{item["said"]}"' if "said" in item else ""
+    first = " ".join(filter(None, [f"{item['kind']}: {item['reference']}:", code, words, item["because"]]))
+    return [first, *(f"  | {line}" for line in item.get("site.toml", "").splitlines())]

@@ -24,7 +24,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
     """The pack; ``finding_numbers`` are those of its lock, by topic and decision version."""
     head, sources = pack_files.head, pack_files.sources
     value_sets = {name: compile_value_set(data) for name, data in pack_files.value_sets.items()}
-    analytes = {name: compile_analyte(data) for name, data in pack_files.units.items()}
+    analytes = {name: compile_analyte(data, name) for name, data in pack_files.units.items()}
     searches = compile_searches(pack_files.facts, pack_files.value_sets)
     decisions = [compile_decision(path, table, pack_files.texts[path]) for path, table in pack_files.tables.items()]
     return Pack(

@@ -46,11 +46,11 @@ def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
     return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names, data.get("settles", False))
 
 
-def compile_analyte(data: Mapping[str, Any]) -> Analyte:
-    """One analyte of ``units.yaml``."""
+def compile_analyte(data: Mapping[str, Any], name: str = "") -> Analyte:
+    """One analyte of ``units.yaml``, where ``name`` is its key."""
     factors = {unit: exact(factor) for unit, factor in data["units"].items()}
     counted = tuple(data.get("counted", ()))
-    return Analyte(data["canonical"], factors, data.get("aliases", {}), data.get("grammar", ""), counted)
+    return Analyte(data["canonical"], factors, data.get("aliases", {}), data.get("grammar", ""), counted, name)
 
 
 def compile_searches(data: Mapping[str, Any], value_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Search]:

@@ -10,8 +10,10 @@ from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import fill, plain
+from cds_service.content.site_lines import site_lines
 from cds_service.judge.evaluate import Answer, evaluate
 from cds_service.judge.orders import JudgedOrder
+from cds_service.judge.understanding import NotUnderstood, drafts_read, not_understood, reading_of
 from cds_service.protocol.envelope import read_hook
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.facts import Exact, Fact, Interval, State
@@ -30,19 +32,41 @@ def explain(prepared: Prepared, body: bytes, now: datetime) -> dict[str, Any]:
 def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetime) -> dict[str, Any]:
     """The reasoning behind an answer that ``evaluate`` gave at ``now``, as JSON.
 
-    Its members are ``service``, ``now``, ``orders`` (facts, steps of the dosage, definitions and decisions of each),
-    ``cards`` and ``results``.
+    Its members are ``service``, ``now``, ``drafts`` (how the drug of each was recognised), ``orders`` (facts, steps of
+    the dosage, definitions and decisions of each), ``cards``, ``results`` and ``not-understood`` (what was sent and not
+    understood, with the lines of ``site.toml`` that would map it, Z54).
     """
+    reading = reading_of(answer)
     return {
         "service": service.id,
         "now": now.isoformat(),
+        "drafts": drafts_read(prepared.pack, answer.request),
         "orders": [_order(prepared, service, judged) for judged in answer.judged],
         "cards": [
             {key: card[key] for key in ("indicator", "summary")} | {"topic": card["source"]["topic"]["code"]}
             for card in answer.body["cards"]
         ],
         "results": _results(prepared.pack, service, answer),
+        "not-understood": [
+            _not_understood(prepared.pack, item)
+            for item in not_understood(prepared.pack, reading, prepared.searches[service.id])
+        ],
     }
+
+
+def _not_understood(pack: Pack, item: NotUnderstood) -> dict[str, Any]:
+    aside = item.aside
+    entry = {
+        "kind": str(aside.kind),
+        "reference": plain(aside.reference),
+        "reason": aside.reason.key,
+        "because": fill(pack.reasons[aside.reason.key], {k: plain(v) for k, v in aside.reason.values.items()}),
+        "system": plain(aside.system),
+        "code": plain(aside.code),
+        "said": plain(aside.words),
+        "site.toml": site_lines(pack, aside, item.candidates),
+    }
+    return {name: value for name, value in entry.items() if value}
 
 
 def _results(pack: Pack, service: Service, answer: Answer) -> list[dict[str, Any]]:

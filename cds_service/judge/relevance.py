@@ -26,8 +26,7 @@ def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
     """
     if request.hook not in ORDER_HOOKS:
         return [NO_ORDER]
-    others = {draft.reference: draft.resource for draft in request.drafts}
-    others |= {draft.full_url: draft.resource for draft in request.drafts if draft.full_url}
+    others = others_by_name(request)
     return [
         order
         for draft in request.selected
@@ -35,6 +34,13 @@ def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
         for order in [read_order(draft.path, draft.resource, others, draft.key)]
         if is_relevant(pack, order)
     ]
+
+
+def others_by_name(request: HookRequest) -> dict[str, Node]:
+    """Every draft of the request by what a reference may call it: its ``Type/id`` and its ``fullUrl``."""
+    others = {draft.reference: draft.resource for draft in request.drafts}
+    others |= {draft.full_url: draft.resource for draft in request.drafts if draft.full_url}
+    return others
 
 
 def is_judged(resource: Node) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.values import ValueClass
 
 from cds_service.content.model import Service
+from cds_service.fhir.codes import name_of
 from cds_service.judge.evaluate import Answer
+from cds_service.judge.understanding import NotUnderstood
 from cds_service.service.served import ServedStatus
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess
@@ -46,6 +48,11 @@ class Metrics:
             "cds_service_findings",
             "Findings by rule, whether shown (active) or not (shadow)",
             ["service", "decision", "version", "rule", "indicator", "status"],
+        )
+        self._not_understood = counter(
+            "cds_service_not_understood",
+            "What calls sent and nothing understood, by what it is of an entry or order, and by its code system",
+            ["kind", "system"],
         )
         self._refused = counter("cds_service_refusals", "Calls that were not let in, by reason", ["reason"])
         self._searches = counter(
@@ -110,6 +117,12 @@ class Metrics:
                     finding.then.indicator,
                     decision.status,
                 ).inc()
+
+    def count_not_understood(self, items: Iterable[NotUnderstood]) -> None:
+        """What one call sent and nothing understood; a code system that is in no table is ``other``, none is ``none``."""
+        for item in items:
+            system = item.aside.system
+            self._not_understood.labels(item.aside.kind, (name_of(system) or "other") if system else "none").inc()
 
     def count_refusal(self, reason: str) -> None:
         """One call was not let in; ``reason`` is one of few fixed words."""

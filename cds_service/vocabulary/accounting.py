@@ -52,3 +52,12 @@ class Account(msgspec.Struct, frozen=True):
     read: int = 0
     elsewhere: int = 0
     set_aside: tuple[Aside, ...] = ()
+
+
+class Understood(msgspec.Struct, frozen=True):
+    """One code, unit, route or schedule that was sent and understood, as it was sent."""
+
+    kind: Kind
+    system: str
+    code: str
+    words: str = ""

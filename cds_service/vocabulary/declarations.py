@@ -103,7 +103,8 @@ class Analyte:
     """The units one quantity may arrive in: UCUM code to exact factor, and how they may be spelled (Z23, Z43).
 
     ``aliases`` are whole spellings with the UCUM code each means; ``grammar`` names the grammar of ``fhir.units`` that
-    reads all others, ``""`` for none. ``counted`` are words for what is counted, which a spelling may name.
+    reads all others, ``""`` for none. ``counted`` are words for what is counted, which a spelling may name. ``name`` is
+    its key in ``units.yaml``, under which a site adds spellings.
     """
 
     canonical: str
@@ -111,6 +112,7 @@ class Analyte:
     aliases: Mapping[str, str] = field(default_factory=dict)
     grammar: str = ""
     counted: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

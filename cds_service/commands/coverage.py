@@ -1,0 +1,38 @@
+"""``cds-service coverage``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from cds_service.commands.common import TimeArgument, prepared_content
+from cds_service.packaged import packaged
+from cds_service.replay.coverage import as_json, as_text, cover
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--now", type=TimeArgument(), help="Read the data as if it were this time.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def coverage(paths: tuple[Path, ...], now: datetime | None, form: str) -> None:
+    """Show which codes, units, routes and schedules in data are understood, and which are not.
+
+    PATH is a captured request, a recording, a scenario, FHIR resources in JSON or NDJSON, or a folder of these. What is
+    not understood stands with the lines of site.toml that would map it.
+
+    Example: cds-service coverage recordings/ export/*.ndjson
+    """
+    prepared = prepared_content(None, b"coverage makes no cards to keep")
+    try:
+        covered = cover(prepared, packaged("fixtures"), paths, now or datetime.now(UTC))
+    except (ValueError, OSError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    if form == "json":
+        click.echo(json.dumps(as_json(covered, prepared.pack), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(as_text(covered, prepared.pack)))

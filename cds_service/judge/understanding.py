@@ -1,0 +1,225 @@
+"""What a call sent and nothing understood: selections, drafts, parts of orders, entries of the record (Z41, Z54)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cds_service.chart.accounts import account, entries_understood
+from cds_service.chart.drug import not_understood as drug_not_understood
+from cds_service.chart.drug import recognise_drug
+from cds_service.chart.order import NO_ORDER, Order, read_order
+from cds_service.chart.readers import order_facts, patient_facts
+from cds_service.chart.record import Chart
+from cds_service.content.decide import OrderFacts
+from cds_service.content.model import Pack, Service
+from cds_service.content.prepared import Prepared
+from cds_service.content.render import plain
+from cds_service.fhir.tree import Node, node, nodes, pairs, text, words
+from cds_service.judge.evaluate import Answer
+from cds_service.judge.relevance import is_judged, others_by_name, relevant_orders
+from cds_service.protocol.envelope import HookRequest, decode_request
+from cds_service.vocabulary.accounting import Aside, Kind, Understood
+from cds_service.vocabulary.declarations import FactDeclaration, Search
+from cds_service.vocabulary.facts import Fact, Reason, State
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """One thing that was sent and not understood.
+
+    ``candidates`` are the value sets in which a code of a site would be understood, or the analyte that a unit is of.
+    """
+
+    aside: Aside
+    candidates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a call, whatever was decided: the relevant orders with their facts, and the record."""
+
+    request: HookRequest
+    orders: Sequence[tuple[Order, OrderFacts]]
+    chart: Chart | None = None
+
+
+def reading_of(answer: Answer) -> Reading:
+    """What was read for an answer."""
+    return Reading(answer.request, [(judged.order, judged.facts) for judged in answer.judged], answer.chart)
+
+
+def read_call(prepared: Prepared, service: Service, body: bytes, now: datetime) -> Reading:
+    """What is read of a call of ``service`` at ``now``, without deciding on it or refusing it for want of data.
+
+    Raises:
+        Fault: 400 for a wrong request.
+    """
+    pack, request = prepared.pack, decode_request(body, service.hook)
+    chart = Chart(request.patient_id, request.prefetch, now, prepared.zone)
+    shared = patient_facts(pack.facts, chart)
+    orders = [order for order in relevant_orders(pack, request) if order is not NO_ORDER]
+    return Reading(
+        request, [(order, OrderFacts(*order_facts(pack.facts, shared, order, (), chart))) for order in orders], chart
+    )
+
+
+def not_understood(pack: Pack, reading: Reading, searches: Iterable[Search] | None = None) -> list[NotUnderstood]:
+    """All that a call sent and nothing understood, in the order of the request.
+
+    ``searches`` are those whose entries are looked at; without them it is those that the decisions looked at, which
+    costs least.
+    """
+    chart = reading.chart
+    items = [*_selections(reading.request), *_drafts(pack, reading.request)]
+    for order, facts in reading.orders:
+        items += _parts(pack, order, facts)
+    if chart is not None:
+        for search in chart.looked_at(pack.searches.values()) if searches is None else searches:
+            items += _entries(pack, search, chart)
+    return items
+
+
+def understood(pack: Pack, reading: Reading, searches: Iterable[Search]) -> Iterator[Understood]:
+    """What a call sent and was understood: drugs, routes, units and schedules of its orders, entries of the searches."""
+    for order, facts in reading.orders:
+        yield from _parts_understood(pack, order, facts)
+    if reading.chart is not None:
+        for search in searches:
+            yield from entries_understood(pack.facts, search, reading.chart)
+
+
+def _selections(request: HookRequest) -> Iterator[NotUnderstood]:
+    for selection in request.unmatched_selections:
+        aside = Aside(Kind.SELECTION, Reason("selectionNotMatched"), "context.selections", words=selection)
+        yield NotUnderstood(aside)
+
+
+def _drafts(pack: Pack, request: HookRequest) -> Iterator[NotUnderstood]:
+    """The drafts of a medication whose drug is not known to be ours and not known to be another."""
+    value_sets = (*pack.excluded, *pack.relevant)
+    candidates = tuple(value_set.id for value_set in pack.relevant)
+    others = others_by_name(request)
+    for draft in request.drafts:
+        if is_judged(draft.resource):
+            order = read_order(draft.path, draft.resource, others, draft.key)
+            for aside in drug_not_understood(order, value_sets):
+                yield NotUnderstood(aside, candidates)
+
+
+def drafts_read(pack: Pack, request: HookRequest) -> list[dict[str, str]]:
+    """How the drug of each draft of a medication was recognised: ``draft``, ``drug`` and ``recognised``.
+
+    ``recognised`` is ``by code``, ``by name``, ``by name, perhaps with another drug`` and so on, ``as excluded``, ``as
+    another drug``, or ``no``.
+    """
+    others = others_by_name(request)
+    lines = []
+    for draft in request.drafts:
+        if not is_judged(draft.resource):
+            continue
+        order = read_order(draft.path, draft.resource, others, draft.key)
+        drug = recognise_drug(order, pack.relevant)
+        if recognise_drug(order, pack.excluded) is not None:
+            recognised = "as excluded"
+        elif drug is not None:
+            recognised = f"by {drug.recognised_by}"
+        else:
+            recognised = "no" if drug_not_understood(order, (*pack.excluded, *pack.relevant)) else "as another drug"
+        lines.append({"draft": order.reference or order.path, "drug": plain(order.name), "recognised": recognised})
+    return lines
+
+
+# --- parts of the orders that are judged ------------------------------------------------------------------------
+
+
+def _parts(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[NotUnderstood]:
+    """The routes, doses and schedules of an order that could not be read."""
+    for declared in pack.facts.values():
+        if declared.kind == "order" and declared.element == "route":
+            fact = facts.order[declared.name]
+            if fact.state is State.UNUSABLE:
+                yield from _route(declared, order, fact)
+    for dosage, step in zip(order.dosages(), facts.dosages, strict=False):
+        for name, fact in step.items():
+            declared = pack.facts[name]
+            if declared.kind == "dosage" and fact.state is State.UNUSABLE:
+                yield from _step(declared, order, dosage, fact)
+
+
+def _route(declared: FactDeclaration, order: Order, fact: Fact) -> Iterator[NotUnderstood]:
+    assert fact.reason is not None  # noqa: S101  (what is unusable has a reason)
+    for dosage in order.dosages():
+        concept = node(dosage, "route")
+        codings = pairs(concept)
+        if concept and not any(value_set.match(codings) for value_set in declared.value_sets.values()):
+            system, code = codings[0] if codings else ("", "")
+            aside = Aside(Kind.ROUTE, fact.reason, f"{order.reference} route", system, code, words(concept))
+            yield NotUnderstood(aside, tuple(value_set.id for value_set in declared.value_sets.values()))
+
+
+_STEP_KINDS = {"dose": Kind.DOSE, "interval": Kind.SCHEDULE}
+_UNIT_REASONS = ("unitNotKnown", "unitMissing", "unitsDisagree")
+
+
+def _step(declared: FactDeclaration, order: Order, dosage: Node, fact: Fact) -> Iterator[NotUnderstood]:
+    kind, reason = _STEP_KINDS.get(declared.element), fact.reason
+    if kind is None or reason is None:
+        return
+    place = f"{order.reference} dosageInstruction"
+    if kind is Kind.SCHEDULE:
+        concept = node(node(dosage, "timing"), "code")
+        system, code = next(iter(pairs(concept)), ("", ""))
+        yield NotUnderstood(Aside(kind, reason, place, system, code, words(concept)))
+    elif reason.key in _UNIT_REASONS and declared.analyte is not None:
+        quantity = next((node(rate, "doseQuantity") for rate in nodes(dosage, "doseAndRate")), {})
+        unit, code = text(quantity, "unit"), text(quantity, "code")
+        aside = Aside(Kind.UNIT, reason, place, text(quantity, "system"), code, unit)
+        yield NotUnderstood(aside, (declared.analyte.name,))
+    else:
+        yield NotUnderstood(Aside(kind, reason, place, words=text(dosage, "text")))
+
+
+def _parts_understood(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[Understood]:
+    """The codes of the drug and of its routes, the units of its doses and the codes of its schedules that were read."""
+    drugs = (*pack.excluded, *pack.relevant)
+    for concept in order.medications:
+        for system, code in pairs(concept):
+            if any(value_set.find(system, code) for value_set in drugs):
+                yield Understood(Kind.DRUG, system, code)
+    for declared in pack.facts.values():
+        if declared.kind == "order" and declared.element == "route":
+            for dosage in order.dosages():
+                for system, code in pairs(node(dosage, "route")):
+                    if declared.match([(system, code)]) is not None:
+                        yield Understood(Kind.ROUTE, system, code)
+    for dosage, step in zip(order.dosages(), facts.dosages, strict=False):
+        for name, fact in step.items():
+            element = pack.facts[name].element if pack.facts[name].kind == "dosage" else ""
+            if element == "dose" and fact.state is State.VALUE:
+                for rate in nodes(dosage, "doseAndRate"):
+                    quantity = node(rate, "doseQuantity")
+                    if quantity:
+                        unit, code = text(quantity, "unit"), text(quantity, "code")
+                        yield Understood(Kind.UNIT, text(quantity, "system"), code, unit)
+            elif element == "interval" and fact.state is State.VALUE:
+                for system, code in pairs(node(node(dosage, "timing"), "code")):
+                    yield Understood(Kind.SCHEDULE, system, code)
+
+
+# --- entries of the record --------------------------------------------------------------------------------------
+
+
+def _entries(pack: Pack, search: Search, chart: Chart) -> list[NotUnderstood]:
+    """The entries under a key that were set aside, each with where a site could map it."""
+    readers = [fact for fact in pack.facts.values() if search in fact.searches]
+    sets = tuple(dict.fromkeys(vs.id for fact in readers for vs in fact.value_sets.values() if vs.kind in _LISTED))
+    analytes = tuple(dict.fromkeys(fact.analyte.name for fact in readers if fact.analyte is not None))
+    return [
+        NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else sets)
+        for aside in account(pack.facts, search, chart).set_aside
+    ]
+
+
+_LISTED: Sequence[str] = ("observation", "condition", "allergy", "procedure", "medication")
