@@ -189,6 +189,13 @@ def _read(analyte: Analyte, quantity: lenient.Quantity) -> Interval | Reason:
     return read_quantity(analyte, _raw(quantity), code, system, unit, quantity.comparator or "")
 
 
+def _in_unit_of(quantity: lenient.Quantity, limit: lenient.Quantity) -> lenient.Quantity:
+    """The limit of a result that leaves out its unit has that of the value beside it (Z58)."""
+    if limit.unit or limit.code:
+        return limit
+    return lenient.Quantity(limit.value, limit.comparator, quantity.unit, quantity.system, quantity.code)
+
+
 def _implausible(declaration: FactDeclaration, analyte: Analyte, resource: lenient.Observation) -> Reason | None:
     """Why a number that could be read is none that a patient has (Z44)."""
     quantity = resource.valueQuantity
@@ -203,8 +210,9 @@ def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
     """``low`` or ``not-low``: what the laboratory itself says of its newest result (D1), by no cut-off of ours.
 
     Low is an interpretation of the value set (L, LL and the like), or a value below the report's own
-    ``referenceRange.low``, both taken in the analyte's unit. Without such an interpretation, a
-    number that no patient has says nothing (Z44).
+    ``referenceRange.low``, both taken in the analyte's unit; an interpretation that is coded in no system of the value
+    set may also be one of its names (Z58). Without such an interpretation, a number that no patient has says nothing
+    (Z44).
     """
     value_set = declaration.value_sets["interpretation"]
     analyte = declaration.analyte
@@ -212,14 +220,14 @@ def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
 
     def read(resource: lenient.Observation) -> str | Reason:
         for concept in many(resource.interpretation):
-            if value_set.match(concept.pairs()):
+            if value_set.match_or_name(concept.pairs(), concept.texts()):
                 return "low"
         if (flaw := _implausible(declaration, analyte, resource)) is not None:
             return flaw
         quantity = resource.valueQuantity
         for limits in many(resource.referenceRange):
             if quantity is not None and limits.low is not None:
-                value, low = _read(analyte, quantity), _read(analyte, limits.low)
+                value, low = _read(analyte, quantity), _read(analyte, _in_unit_of(quantity, limits.low))
                 if isinstance(value, Reason) or isinstance(low, Reason):
                     return value if isinstance(value, Reason) else cast(Reason, low)
                 if value.high is not None and low.low is not None and value.high < low.low:

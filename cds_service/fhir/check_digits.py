@@ -1,4 +1,4 @@
-"""Check digits of codes: LOINC mod 10, SNOMED CT Verhoeff."""
+"""Check digits of codes: LOINC mod 10, SNOMED CT Verhoeff, UNII mod 36."""
 
 from __future__ import annotations
 
@@ -31,3 +31,11 @@ def _multiplied(a: int, b: int) -> int:
     if a < 5:
         return (rotation_a + rotation_b) % 5 + (5 if b >= 5 else 0)
     return (rotation_a - rotation_b) % 5 + (0 if b >= 5 else 5)
+
+
+def unii_is_valid(code: str) -> bool:
+    """Whether a UNII of the FDA ends in its check character: the sum of the others, letters from 10 on, mod 36."""
+    if len(code) != 10 or not (code.isascii() and code.isalnum() and code.isupper()):
+        return False
+    *others, check = (int(character, 36) for character in code)
+    return sum(others) % 36 == check
