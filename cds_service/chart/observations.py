@@ -126,7 +126,7 @@ def flaw_of(result: Result, chart: Chart) -> Reason | None:
 
 def contradiction(declaration: FactDeclaration, observation: lenient.Observation) -> Reason | None:
     """Why the name of a result contradicts its code: it names another analyte (Z41)."""
-    if observation.code is None or not names_another(observation.code.all_texts(), analyte_codes(declaration).names):
+    if observation.code is None or not names_another(observation.code.texts(), analyte_codes(declaration).names):
         return None
     return Reason("codeAndNameDisagree", {"name": observation.code.words()})
 
@@ -134,7 +134,7 @@ def contradiction(declaration: FactDeclaration, observation: lenient.Observation
 def is_named(declaration: FactDeclaration, observation: lenient.Observation) -> bool:
     """Whether a result whose code is not known has the name of the analyte."""
     concept = observation.code
-    return concept is not None and names_one_of(concept.all_texts(), analyte_codes(declaration).names)
+    return concept is not None and names_one_of(concept.texts(), analyte_codes(declaration).names)
 
 
 def amount_of(declaration: FactDeclaration, observation: lenient.Observation) -> Interval | Reason:
@@ -170,8 +170,7 @@ def is_flagged_low(declaration: FactDeclaration, observation: lenient.Observatio
     """Whether the laboratory itself calls the result low, by a code or by exact words (D1, Z58)."""
     value_set = declaration.value_sets["interpretation"]
     return any(
-        value_set.match(concept.pairs()) is not None
-        or any(text.strip().casefold() in value_set.names for text in concept.all_texts())
+        value_set.match_or_name(concept.pairs(), concept.texts()) is not None
         for concept in many(observation.interpretation)
     )
 

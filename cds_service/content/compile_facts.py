@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, canonical, equal_codes, telling_words
 from cds_service.vocabulary.declarations import (
+    ICD_10_EITHER,
     Analyte,
     Concept,
     FactDeclaration,
@@ -16,34 +18,60 @@ from cds_service.vocabulary.declarations import (
 )
 from cds_service.vocabulary.facts import exact
 
-_LOINC = "http://loinc.org"
 _OF_RESULTS = ("observation", "flag")
 _PATIENT_SEARCH = "patient={{context.patientId}}"
 
 
 def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
-    """One file of ``value-sets``; rows that are ``local`` are the site's own."""
-    codes: dict[tuple[str, str], Concept] = {}
-    prefixes: list[Concept] = []
-    for row in data["concepts"]:
-        strength = row.get("strength")
-        concept = Concept(
-            row["system"],
-            row["code"],
-            row["display"],
-            row.get("agent", ""),
-            row.get("form", ""),
-            Strength(exact(strength["value"]), strength["unit"], strength["per"]) if strength else None,
-            row.get("local", False),
-        )
-        codes[concept.system, concept.code] = concept
-        if row.get("match") == "prefix":
-            prefixes.append(concept)
+    """One file of ``value-sets``; rows that are ``local`` are the site's own, and so are spellings under ``systems``.
+
+    Each code is entered under its editions too, and an ICD-10 code that both WHO and ICD-10-CM have in the set also as
+    one of which only the form is known, so that nothing is left to do when a call is answered (Z42).
+    """
+    rows = [_compile_concept(row) for row in data["concepts"]]
+    codes = {(concept.system, concept.code): concept for concept in rows}
+    prefixes = tuple(concept for concept, row in zip(rows, data["concepts"], strict=True) if row.get("match"))
+    for concept in rows:
+        for pair in equal_codes(concept.system, concept.code):
+            codes.setdefault(pair, concept)
+        if concept.system == ICD_10 and concept not in prefixes and (ICD_10_CM, concept.code) in codes:
+            codes[ICD_10_EITHER, concept.code] = concept
     names = {
         row["name"].casefold(): Concept("", row["name"], row["name"], row.get("agent", ""), row.get("form", ""))
         for row in data.get("names", [])
     }
-    return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names, data.get("settles", False))
+    return ValueSet(
+        data["id"],
+        data["title"],
+        data["kind"],
+        codes,
+        prefixes,
+        names,
+        data.get("settles", False),
+        data.get("systems", {}),
+        _words_by_agent(data["title"], [*rows, *names.values()]),
+    )
+
+
+def _compile_concept(row: Mapping[str, Any]) -> Concept:
+    strength = row.get("strength")
+    return Concept(
+        canonical(row["system"]),
+        row["code"],
+        row["display"],
+        row.get("agent", ""),
+        row.get("form", ""),
+        Strength(exact(strength["value"]), strength["unit"], strength["per"]) if strength else None,
+        row.get("local", False),
+    )
+
+
+def _words_by_agent(title: str, concepts: Iterable[Concept]) -> dict[str, frozenset[str]]:
+    """What the concepts of each agent are called; where there are no agents, what the whole set is called."""
+    texts: dict[str, list[str]] = {"": [title]}
+    for concept in concepts:
+        texts.setdefault(concept.agent, []).append(concept.display)
+    return {agent: telling_words(" | ".join(parts)) for agent, parts in texts.items()}
 
 
 def compile_analyte(data: Mapping[str, Any], name: str = "") -> Analyte:
@@ -74,15 +102,19 @@ def codes_asked_for(
 ) -> Mapping[str, Mapping[str, None]]:
     """For each key of a search for results, the ``system|code`` of all facts that share the key, in order.
 
-    Codes are LOINC's and the site's own; where there is none, nobody can look, and there is no search (Z22, Z33).
+    Codes are LOINC's, in each spelling that the site has for it, and the site's own; where there is none, nobody can
+    look, and there is no search (Z22, Z33, Z42).
     """
     codes: dict[str, dict[str, None]] = {}
     for name, fact in facts.items():
         if fact["kind"] in _OF_RESULTS and fact["value-set"] in value_sets:
             asked = codes.setdefault(fact.get("search") or name, {})
-            for row in value_sets[fact["value-set"]]["concepts"]:
-                if row["system"] == _LOINC or row.get("local", False):
-                    asked[f"{row['system']}|{row['code']}"] = None
+            value_set = value_sets[fact["value-set"]]
+            spellings = [spelling for spelling, system in value_set.get("systems", {}).items() if system == LOINC]
+            for row in value_set["concepts"]:
+                systems = [LOINC, *spellings] if row["system"] == LOINC else [row["system"]]
+                if LOINC in systems or row.get("local", False):
+                    asked |= {f"{system}|{row['code']}": None for system in systems}
     return {key: asked for key, asked in codes.items() if asked}
 
 

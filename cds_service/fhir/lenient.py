@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
+from cds_service.fhir.codes import SPELLINGS, canonical, unstated
+
 T = TypeVar("T")
 
 
@@ -24,21 +26,29 @@ class CodeableConcept(msgspec.Struct, gc=False):
     text: str | None = None
 
     def pairs(self) -> list[tuple[str, str]]:
-        """``(system, code)`` of each coding that has both."""
+        """``(system, code)`` of each coding that has both, the system in its canonical spelling.
+
+        Last come the codes without a system whose form tells it (Z42).
+        """
         codings = self.coding
         if codings is None:
             return []
         if not isinstance(codings, list):
             codings = [codings]
-        return [(c.system, c.code) for c in codings if c.system and c.code]
+        known = [(SPELLINGS.get(c.system) or canonical(c.system), c.code) for c in codings if c.system and c.code]
+        if len(known) < len(codings):
+            known += unstated([c.code for c in codings if c.code and not c.system], self.all_words())
+        return known
+
+    def texts(self) -> list[str]:
+        """The text, every display, and every code without a system, which is a text as much as a code."""
+        codings = many(self.coding)
+        loose = [c.code for c in codings if c.code and not c.system]
+        return [text for text in (self.text, *(c.display for c in codings), *loose) if text]
 
     def words(self) -> str:
         """The text, or else the first display."""
         return self.text or next((c.display for c in many(self.coding) if c.display), "")
-
-    def all_texts(self) -> list[str]:
-        """The text and every display, each by itself."""
-        return [words for words in (self.text, *(c.display for c in many(self.coding))) if words]
 
     def all_words(self) -> str:
         """The text and every display, to look for words in."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from cds_service.fhir.codes import SPELLINGS, canonical, unstated
+
 Node = dict[str, Any]
 
 
@@ -44,9 +46,17 @@ def number_text(parent: Any, key: str) -> str:
 
 
 def pairs(concept: Any) -> list[tuple[str, str]]:
-    """``(system, code)`` of each coding of a CodeableConcept that has both."""
-    codings = [(text(coding, "system"), text(coding, "code")) for coding in nodes(concept, "coding")]
-    return [(system, code) for system, code in codings if system and code]
+    """``(system, code)`` of each coding of a CodeableConcept that has both, the system in its canonical spelling.
+
+    Last come the codes without a system whose form tells it (Z42).
+    """
+    found = nodes(concept, "coding")
+    codings = [(text(coding, "system"), text(coding, "code")) for coding in found]
+    known = [(SPELLINGS.get(system) or canonical(system), code) for system, code in codings if system and code]
+    if len(known) < len(codings):
+        all_words = " | ".join([text(concept, "text"), *(text(coding, "display") for coding in found)])
+        known += unstated([code for system, code in codings if code and not system], all_words)
+    return known
 
 
 def words(concept: Any) -> str:

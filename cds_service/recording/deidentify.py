@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from cds_service.content.model import Pack
+from cds_service.fhir.codes import canonical
 from cds_service.fhir.units import ucum_of
 
 
@@ -67,9 +68,7 @@ class Deidentifier:
 
     def __init__(self, pack: Pack, key: bytes) -> None:
         self._key = key
-        self._systems = {
-            concept.system for vs in pack.value_sets.values() for concept in (*vs.codes.values(), *vs.prefixes)
-        }
+        self._systems: frozenset[str] = frozenset().union(*(vs.systems for vs in pack.value_sets.values()))
         self._known = {word for words in _words_of(pack) for word in _WORD.findall(words.casefold())}
         self._analytes = [fact.analyte for fact in pack.facts.values() if fact.analyte is not None]
         self._units = _TIMES.union(*(fact.counted for fact in pack.facts.values()))
@@ -138,7 +137,8 @@ class Deidentifier:
         if name in _WORDS:
             return self._words(value)
         if name == "system":
-            return value if value in self._systems or value == _UCUM or value.startswith(_FHIR_OWN) else "urn:other"
+            is_known = canonical(value) in self._systems or value == _UCUM or value.startswith(_FHIR_OWN)
+            return value if is_known else "urn:other"
         if name == "value":
             return "0" if re.fullmatch(r"[-+.\d]+", value) else "x"
         if name == "unit" or (name == "code" and "value" in parent):

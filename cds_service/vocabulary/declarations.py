@@ -11,6 +11,22 @@ from dataclasses import dataclass, field
 from cds_service.vocabulary.facts import Exact
 
 NDC = "http://hl7.org/fhir/sid/ndc"
+ICD_10_EITHER = "ICD-10 or ICD-10-CM"  # of which a code without a system may be
+
+
+class UnstatedSystem(str):
+    """The code system of a code that was sent without one, as its form tells it (Z42).
+
+    ``words`` are those beside the code that name something; a value set without any of them does not hold the code.
+    """
+
+    __slots__ = ("words",)
+    words: frozenset[str]
+
+    def __new__(cls, system: str, words: frozenset[str]) -> UnstatedSystem:
+        unstated = super().__new__(cls, system)
+        unstated.words = words
+        return unstated
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +56,12 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class ValueSet:
-    """Codes that mean the same to a rule, by ``(system, code)``.
+    """Codes that mean the same to a rule, by ``(system, code)``, systems spelled canonically.
 
     ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the exact names of medications in
-    lower case. One code of a set that ``settles`` decides what an order is, whatever its other codes are.
+    lower case. One code of a set that ``settles`` decides what an order is, whatever its other codes are. ``aliases``
+    are a site's own spellings of systems, each with the canonical one. ``words`` tell, by agent, what the concepts are
+    called; a code that was sent without a system counts only beside one of them, or beside none at all (Z42).
     """
 
     id: str
@@ -53,32 +71,59 @@ class ValueSet:
     prefixes: tuple[Concept, ...] = ()
     names: Mapping[str, Concept] = field(default_factory=dict)
     settles: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    systems: frozenset[str] = field(init=False)
+    """The code systems that the set has codes of, editions and the site's spellings among them."""
 
-    @property
-    def systems(self) -> frozenset[str]:
-        """The code systems that the set has codes of."""
-        return frozenset(system for system, _ in self.codes)
+    def __post_init__(self) -> None:
+        own = {system for system, _ in self.codes}
+        spellings = {spelling for spelling, system in self.aliases.items() if system in own}
+        object.__setattr__(self, "systems", frozenset(own | spellings))
 
     def find(self, system: str, code: str) -> Concept | None:
         """The concept of a code of a system; ``None`` if it is not in the set. An NDC is known in all its spellings."""
         concept = self.codes.get((system, code))
-        if concept is None and system == NDC:
-            return next((known for name in ndc_products(code) if (known := self.codes.get((NDC, name)))), None)
-        if concept is None:
-            for prefix in self.prefixes:
-                if prefix.system == system and code.startswith(prefix.code):
-                    return prefix
-        return concept
+        if concept is None and (self.prefixes or self.aliases or system == NDC):
+            concept = self._find_otherwise(system, code)
+        return concept if concept is not None and self._is_meant(system, concept) else None
 
     def match(self, codings: Iterable[tuple[str, str]]) -> Concept | None:
         """The concept of the first ``(system, code)`` pair that is in the set; ``None`` if none is."""
         for coding in codings:
             concept = self.codes.get(coding)
-            if concept is None and (self.prefixes or coding[0] == NDC):
-                concept = self.find(*coding)
-            if concept is not None:
+            if concept is None and (self.prefixes or self.aliases or coding[0] == NDC):
+                concept = self._find_otherwise(*coding)
+            if concept is not None and self._is_meant(coding[0], concept):
                 return concept
         return None
+
+    def _find_otherwise(self, system: str, code: str) -> Concept | None:
+        """The concept of a code that is not listed as it was sent: by the site's spelling, by prefix, as an NDC."""
+        if system in self.aliases:
+            system = self.aliases[system]
+            if (system, code) in self.codes:
+                return self.codes[system, code]
+        if system == NDC:
+            return next((known for name in ndc_products(code) if (known := self.codes.get((NDC, name)))), None)
+        for prefix in self.prefixes:
+            if prefix.system == system and code.startswith(prefix.code):
+                return prefix
+        return None
+
+    def _is_meant(self, system: str, concept: Concept) -> bool:
+        """False for a code that was sent without a system, beside words that name nothing of the set."""
+        if not isinstance(system, UnstatedSystem) or not system.words:
+            return True
+        return not system.words.isdisjoint(self.words.get(concept.agent, ()))
+
+    def match_or_name(self, codings: Sequence[tuple[str, str]], texts: Iterable[str]) -> Concept | None:
+        """The concept of the pairs or, where none of them is of a system of the set, the one that a text names."""
+        concept = self.match(codings)
+        if concept is None and not any(system in self.systems for system, _ in codings):
+            names = (text.strip().casefold() for text in texts)
+            return next((self.names[name] for name in names if name in self.names), None)
+        return concept
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +211,11 @@ class FactDeclaration:
     doubts_apart: bool = False
 
     def covers(self, codings: Iterable[tuple[str, str]]) -> bool:
-        """Whether one of the ``(system, code)`` pairs is of a system in which the fact would be known (Z41)."""
-        return any(system in self.systems for system, _ in codings)
+        """Whether one of the ``(system, code)`` pairs is of a system in which the fact would be known (Z41).
+
+        A code that was sent without a system never is: its form tells what it may be, not what it is not.
+        """
+        return any(system in self.systems and not isinstance(system, UnstatedSystem) for system, _ in codings)
 
     def match(self, codings: Sequence[tuple[str, str]]) -> Concept | None:
         """The concept of any of the ``(system, code)`` pairs in the first value set that has one; else ``None``."""

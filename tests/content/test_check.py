@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cds_service.content.load import load_pack
-from cds_service.content.proof.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.content.proof.versions import update_lock
+from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.packaged import packaged
 from cds_service.prove import fixtures_beside, prove, prove_in_child
 from cds_service.service.app import create_app

@@ -12,8 +12,8 @@ from cds_service.content.model import Decision, Pack
 from cds_service.content.needs import reads, searches_of
 from cds_service.content.prepared import template_words
 from cds_service.content.proof.cells import faults_of
-from cds_service.content.proof.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.content.proof.texts import problems_of_texts
+from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.vocabulary.problems import Problem
 
 _SNOMED, _LOINC = "http://snomed.info/sct", "http://loinc.org"
@@ -82,7 +82,7 @@ def _used_templates(pack: Pack) -> set[str]:
 def _of_codes(pack: Pack, folder: Path) -> Iterator[Problem]:
     for name, value_set in pack.value_sets.items():
         path = folder / "value-sets" / f"{name}.yaml"
-        for index, concept in enumerate(value_set.codes.values()):
+        for index, concept in enumerate(dict.fromkeys(value_set.codes.values())):
             is_wrong = (concept.system == _LOINC and not loinc_is_valid(concept.code)) or (
                 concept.system == _SNOMED and not snomed_is_valid(concept.code)
             )

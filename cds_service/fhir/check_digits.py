@@ -1,4 +1,4 @@
-"""Check digits of codes: LOINC mod 10, SNOMED CT Verhoeff."""
+"""Check digits of codes: LOINC mod 10, SNOMED CT Verhoeff, UNII mod 36."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 def loinc_is_valid(code: str) -> bool:
     """Whether a LOINC code ends in its mod-10 check digit."""
     number, _, digit = code.partition("-")
-    if not number.isdigit() or not digit.isdigit():
+    if not code.isascii() or not number.isdigit() or not digit.isdigit():
         return False
     doubled = sum(sum(divmod(int(d) * 2, 10)) for d in number[::-2])
     return (10 - (doubled + sum(map(int, number[-2::-2]))) % 10) % 10 == int(digit)
@@ -14,7 +14,7 @@ def loinc_is_valid(code: str) -> bool:
 
 def snomed_is_valid(code: str) -> bool:
     """Whether a SNOMED CT identifier ends in its Verhoeff check digit (dihedral group D5)."""
-    if not code.isdigit() or not 6 <= len(code) <= 18:
+    if not code.isascii() or not code.isdigit() or not 6 <= len(code) <= 18:
         return False
     check = 0
     for place, digit in enumerate(reversed(code)):
@@ -31,3 +31,11 @@ def _multiplied(a: int, b: int) -> int:
     if a < 5:
         return (rotation_a + rotation_b) % 5 + (5 if b >= 5 else 0)
     return (rotation_a - rotation_b) % 5 + (0 if b >= 5 else 5)
+
+
+def unii_is_valid(code: str) -> bool:
+    """Whether a UNII of the FDA ends in its check character: the sum of the others, letters from 10 on, mod 36."""
+    if len(code) != 10 or not (code.isascii() and code.isalnum() and code.isupper()):
+        return False
+    *others, check = (int(character, 36) for character in code)
+    return sum(others) % 36 == check
