@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
-import msgspec
-
-from cds_service.chart.record import Chart, Sent, not_read
+from cds_service.chart.drug import Drug, drug_names_of, recognise
+from cds_service.chart.record import Chart, Results, Sent, not_read
 from cds_service.chart.results import CLOCK_SKEW
 from cds_service.chart.statuses import FINAL_RESULT, NOT_GIVEN
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import Span, day_of, read_date
-from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search, ValueSet
+from cds_service.fhir.medications import Naming, Recognition
+from cds_service.vocabulary.accounting import Account, Aside, Kind
+from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
 
 _Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | lenient.Procedure
+_OTHERS_DRUG = (Recognition.DRUG, Recognition.NO_DRUG)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One order, administration or procedure, and how it names what was given."""
+
+    resource: _Treatment
+    naming: Naming
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What the searches of one fact came to beside the entries that count for it.
+
+    ``reason`` says why an entry that could have counted did not. ``entries`` are all that the fact could have been
+    read from, ``not_understood`` those of them that nobody can tell what they are. ``key`` is the reason that says so.
+    ``blind`` if a search brought nothing else.
+    """
+
+    reason: Reason | None = None
+    entries: int = 0
+    not_understood: int = 0
+    key: str = ""
+    blind: bool = False
+
+    def fact(self) -> Fact:
+        """The fact, where no entry counts for it (Z41)."""
+        if self.reason is not None:
+            return Fact.unknown(reason=self.reason)
+        if not self.not_understood:
+            return Fact.absent()
+        reason = Reason(self.key, {"n": str(self.not_understood), "m": str(self.entries)})
+        return Fact.unknown(reason=reason) if self.blind else Fact.absent(reason=reason)
 
 
 def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
@@ -24,92 +60,165 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
 
     An active order is under way whatever its date; anything else needs a date within the look-back.
     Orders, administrations and procedures count with every status but those in ``NOT_GIVEN``; ``statuses`` and ``form``
-    narrow the orders further. If a medication is named only by a reference to what was not sent, the fact is unknown.
+    narrow the orders further. A possible combination does not count, but with it the fact is not absent: it is unknown,
+    and so it is beside a medication that is named only by a reference to what was not sent (Z48).
     """
     earliest = None
     if declaration.look_back_days is not None:
         earliest = chart.now - timedelta(days=declaration.look_back_days)
-    read = [chart.results(search) for search in declaration.searches]
     evidence: list[Evidence] = []
-    unresolved = False
-    for search in declaration.searches:
-        for entry, concept, codings in chart.once(_treatments, search):
-            if concept is None:
-                unresolved = True
-                continue
-            if entry.subject is None or not entry.subject.reference:
-                continue
-            known = recognise(concept, codings, declaration.value_sets.values())
-            if known is None or (declaration.form and known.form != declaration.form):
-                continue
-            span = read_date(entry.when(), chart.zone)
-            under_way = isinstance(entry, lenient.MedicationRequest) and entry.status == "active"
-            if not under_way and (span is None or (earliest is not None and span.end < earliest)):
-                continue
-            if (
-                declaration.statuses
-                and isinstance(entry, lenient.MedicationRequest)
-                and entry.status not in declaration.statuses
-            ):
-                continue
-            words = concept.words() or known.display
-            evidence.append(Evidence(entry.own_reference(), words, day_of(span, chart.zone)))
+    reading = _Reading()
+    for entry, drug in _counted(declaration, chart, reading):
+        span = read_date(entry.resource.when(), chart.zone)
+        under_way = isinstance(entry.resource, lenient.MedicationRequest) and entry.resource.status == "active"
+        if not under_way and span is None:
+            reading.reason = Reason("dateMissing")
+        elif under_way or earliest is None or (span is not None and span.end >= earliest):
+            evidence.append(_evidence(entry, drug, span, chart))
     if evidence:
         return Fact.of(PRESENT, *evidence)
-    if any(not results.complete for results in read):
-        return not_read(declaration, read)
-    return Fact.unknown(reason=Reason("medicationNotResolved")) if unresolved else Fact.absent()
+    read = [chart.results(search) for search in declaration.searches]
+    return not_read(declaration, read) if any(not results.complete for results in read) else reading.fact()
 
 
-def _treatments(
-    chart: Chart, search: Search
-) -> list[tuple[_Treatment, lenient.CodeableConcept | None, list[tuple[str, str]]]]:
-    """The entries under a key that were given or ordered, each with its concept and codings.
+def _counted(declaration: FactDeclaration, chart: Chart, reading: _Reading) -> list[tuple[_Entry, Drug]]:
+    """The entries of all searches of a fact that count for it, each with its drug; ``reading`` takes up the others."""
+    counted = []
+    for search in declaration.searches:
+        if search.resource == "Observation":
+            continue
+        entries = chart.once(_treatments, search)
+        dark = 0
+        for entry in entries:
+            drug = recognise(entry.naming, declaration.value_sets.values())
+            if drug is None:
+                if not entry.naming.resolved:
+                    reading.reason = reading.reason or Reason("medicationNotResolved")
+                elif not _something_else(entry.naming, declaration):
+                    dark += 1
+                continue
+            if declaration.form and drug.form != declaration.form:
+                continue
+            status = entry.resource.status
+            ordered = isinstance(entry.resource, lenient.MedicationRequest)
+            if declaration.statuses and ordered and status not in declaration.statuses:
+                continue
+            if entry.resource.subject is None or not entry.resource.subject.reference:
+                reading.reason = Reason("subjectMissing")
+            elif drug.possible_combination:
+                reading.reason = Reason("possibleCombination")
+            else:
+                counted.append((entry, drug))
+        reading.entries += len(entries)
+        if dark:
+            reading.not_understood += dark
+            reading.key = reading.key or _NOT_UNDERSTOOD[search.resource]
+            reading.blind = reading.blind or dark == len(entries)
+    return counted
 
-    Kept by the chart for all facts that are read from the same key. The concept is ``None`` if it was not sent.
+
+_NOT_UNDERSTOOD = {
+    "MedicationRequest": "medicationsNotUnderstood",
+    "MedicationAdministration": "medicationsNotUnderstood",
+    "Procedure": "proceduresNotUnderstood",
+}
+
+
+def _something_else(naming: Naming, declaration: FactDeclaration) -> bool:
+    """Whether it is known that an entry is about something else than the fact: by a code of a system in which the fact
+    would be known, or by the name of another drug that the pack knows (Z41)."""
+    if declaration.covers(naming.codings):
+        return True
+    if naming.ingredients and all(declaration.covers(item.codings) for item in naming.ingredients):
+        return True
+    return naming.read(drug_names_of(declaration.value_sets.values())).recognition in _OTHERS_DRUG
+
+
+def _evidence(entry: _Entry, drug: Drug, span: Span | None, chart: Chart) -> Evidence:
+    words = next(iter(entry.naming.texts), "") or drug.concept.display
+    notes = ("by-name",) if drug.by_name else ()
+    return Evidence(entry.resource.own_reference(), words, day_of(span, chart.zone), notes=notes)
+
+
+def _treatments(chart: Chart, search: Search) -> list[_Entry]:
+    """The entries under a key that were given or ordered, each with all that names its drug.
+
+    Kept by the chart for all facts that are read from the same key.
     """
+    results = chart.results(search)
+    sent = {medication.id: medication for medication in results.medications if medication.id}
     entries = []
-    for resource in chart.results(search).resources:
+    for resource in results.resources:
         entry = cast("_Treatment", resource)
         if (entry.status or "unknown") not in NOT_GIVEN and not getattr(entry, "doNotPerform", None):
-            concept = entry.concept()
-            entries.append((entry, concept, concept.pairs() if concept is not None else []))
+            entries.append(_Entry(entry, entry.naming(sent)))
     return entries
 
 
-def recognise(
-    concept: lenient.CodeableConcept, codings: Sequence[tuple[str, str]], value_sets: Iterable[ValueSet]
-) -> Concept | None:
-    """The concept a medication's codings name, or, where nothing is coded, its exact name (Z29)."""
-    for value_set in value_sets:
-        known = value_set.match(codings) if codings else value_set.names.get(concept.words().strip().casefold())
-        if known is not None:
-            return known
-    return None
+def account(search: Search, declarations: Sequence[FactDeclaration], chart: Chart) -> Account:
+    """What became of every entry of a search for medications (Z41).
+
+    ``declarations`` are the facts that are read from it. An entry is read if it is what one of them is about, about
+    something else if it is known to be, and set aside otherwise: for its status, for want of a patient, because its
+    reference was not sent, or because its drug is not known.
+    """
+    results = chart.results(search)
+    sent = {medication.id: medication for medication in results.medications if medication.id}
+    read = elsewhere = 0
+    set_aside: list[Aside] = []
+    for resource in results.resources:
+        entry = cast("_Treatment", resource)
+        naming = entry.naming(sent)
+        if (entry.status or "unknown") in NOT_GIVEN or getattr(entry, "doNotPerform", None):
+            set_aside.append(Aside(Kind.STATUS, Reason("notGiven"), entry.own_reference()))
+        elif not naming.resolved:
+            set_aside.append(Aside(Kind.REFERENCE, Reason("medicationNotResolved"), entry.own_reference()))
+        elif drugs := [drug for declared in declarations if (drug := recognise(naming, declared.value_sets.values()))]:
+            if entry.subject is None or not entry.subject.reference:
+                set_aside.append(_aside(entry, naming, Kind.SUBJECT, "subjectMissing"))
+            elif all(drug.possible_combination for drug in drugs):
+                set_aside.append(_aside(entry, naming, Kind.DRUG, "possibleCombination"))
+            else:
+                read += 1
+        elif any(_something_else(naming, declared) for declared in declarations):
+            elsewhere += 1
+        else:
+            set_aside.append(_aside(entry, naming, Kind.DRUG, "drugNotKnown"))
+    return Account(read + elsewhere + len(set_aside), read, elsewhere, tuple(set_aside))
+
+
+def _aside(entry: _Treatment, naming: Naming, kind: Kind, reason: str) -> Aside:
+    system, code = naming.codings[0] if naming.codings else ("", "")
+    words = next(iter(naming.texts), "")
+    return Aside(kind, Reason(reason), entry.own_reference(), system, code, words)
 
 
 def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
     """Whole days from the newest (``element: newest``) or the oldest entry to ``chart.now``.
 
-    Entries are final results, and orders, administrations and procedures whose status is not in ``NOT_GIVEN``, with a
-    code of the value sets and a date; ``statuses`` and ``form`` narrow the orders. A partial date gives a range of
-    days. If not every entry was read the fact is unknown, unless they are results, of which the newest is wanted:
-    results are sent newest first (Z22).
+    Entries are final results with a code of the value sets, and the orders, administrations and procedures that
+    ``treatment`` would count, each with a date that is not in the future. A partial date gives a range of days. If not
+    every entry was read the fact is unknown, unless they are results, of which the newest is wanted: results are sent
+    newest first (Z22).
     """
     read = [chart.results(search) for search in declaration.searches]
-    dated: list[tuple[Span, Evidence]] = []
-    for results in read:
-        for resource in results.resources:
-            entry = _dated_entry(declaration, resource, chart)
-            if entry is not None:
-                dated.append(entry)
+    reading = _Reading()
+    dated = _dated_results(declaration, read, chart)
+    for entry, drug in _counted(declaration, chart, reading):
+        span = read_date(entry.resource.when(), chart.zone)
+        if bytes(entry.resource.modifierExtension):
+            reading.reason = Reason("modifierExtension")
+        elif span is None:
+            reading.reason = Reason("dateMissing")
+        elif span.start <= chart.now + CLOCK_SKEW:
+            dated.append((span, _evidence(entry, drug, span, chart)))
     newest_first = declaration.element == "newest"
     for search, results in zip(declaration.searches, read, strict=True):
         sorted_so_far = newest_first and search.resource == "Observation" and results.sent is Sent.READ
         if not results.complete and not (sorted_so_far and dated):
             return not_read(declaration, read)
     if not dated:
-        return Fact.absent()
+        return reading.fact()
     span, evidence = (max if newest_first else min)(dated, key=lambda item: item[0].start)
     today = chart.now.astimezone(chart.zone).date()
     first = span.start.astimezone(chart.zone).date()
@@ -118,30 +227,21 @@ def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
     return Fact.of(days, evidence)
 
 
-def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: Chart) -> tuple[Span, Evidence] | None:
-    """The date and the evidence of an entry that counts for ``recency``; ``None`` if it does not count."""
-    entry = cast("lenient.Observation | _Treatment", resource)
-    if entry.subject is None or not entry.subject.reference or bytes(entry.modifierExtension):
-        return None
-    if isinstance(entry, lenient.Observation):
-        if entry.status not in FINAL_RESULT:
-            return None
-        concept = entry.code
-    else:
-        if (entry.status or "unknown") in NOT_GIVEN or getattr(entry, "doNotPerform", None):
-            return None
-        if isinstance(entry, lenient.MedicationRequest) and entry.status not in (
-            declaration.statuses or (entry.status,)
-        ):
-            return None
-        concept = entry.concept()
-    known = recognise(concept, concept.pairs(), declaration.value_sets.values()) if concept is not None else None
-    if concept is None or known is None or (declaration.form and known.form != declaration.form):
-        return None
-    span = read_date(entry.when(), chart.zone)
-    if span is None or span.start > chart.now + CLOCK_SKEW:
-        return None
-    return span, Evidence(entry.own_reference(), concept.words() or known.display, day_of(span, chart.zone))
+def _dated_results(declaration: FactDeclaration, read: Sequence[Results], chart: Chart) -> list[tuple[Span, Evidence]]:
+    """The date and the evidence of each final result that counts for ``recency``."""
+    dated = []
+    for resource in (resource for results in read for resource in results.resources):
+        if not isinstance(resource, lenient.Observation) or resource.status not in FINAL_RESULT:
+            continue
+        if resource.subject is None or not resource.subject.reference or bytes(resource.modifierExtension):
+            continue
+        known = declaration.match(resource.code.pairs()) if resource.code is not None else None
+        span = read_date(resource.when(), chart.zone)
+        if known is None or resource.code is None or span is None or span.start > chart.now + CLOCK_SKEW:
+            continue
+        words = resource.code.words() or known.display
+        dated.append((span, Evidence(resource.own_reference(), words, day_of(span, chart.zone))))
+    return dated
 
 
 def later(_: FactDeclaration, event: Fact, since: Fact) -> Fact:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cds_service.fhir.medications import name_words
 from cds_service.vocabulary.declarations import (
+    NO_NAMES,
+    NOT_STATED,
     Analyte,
     Concept,
+    DrugName,
+    DrugNames,
     FactDeclaration,
     Plausible,
     Search,
@@ -21,7 +26,32 @@ _OF_RESULTS = ("observation", "flag")
 _PATIENT_SEARCH = "patient={{context.patientId}}"
 
 
-def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
+def compile_drug_names(value_sets: Mapping[str, Mapping[str, Any]]) -> DrugNames:
+    """The names of all medications of a pack; one name may stand in several value sets."""
+    names: dict[tuple[str, ...], DrugName] = {}
+    only_beside: set[tuple[str, ...]] = set()
+    for data in value_sets.values():
+        for row in data.get("names", ()) if data["kind"] == "medication" else ():
+            words = name_words(row["name"])
+            agent = "" if row.get("agent") == NOT_STATED else row.get("agent", "")
+            known = names.get(words)
+            sets = frozenset({data["id"]}) | (known.value_sets if known else frozenset())
+            settles = data.get("settles", False) or (known is not None and known.settles)
+            names[words] = DrugName(" ".join(words), words, sets, agent or (known.agent if known else ""), settles)
+            if row.get("only-beside"):
+                only_beside.add(words)
+    longest_first = sorted(names.values(), key=lambda name: -len(name.words))
+    starting: dict[str, list[DrugName]] = {}
+    settling: dict[str, list[DrugName]] = {}
+    for name in longest_first:
+        if name.words not in only_beside:
+            starting.setdefault(name.words[0], []).append(name)
+        if name.settles:
+            settling.setdefault(name.words[0], []).append(name)
+    return DrugNames(starting, settling)
+
+
+def compile_value_set(data: Mapping[str, Any], drug_names: DrugNames = NO_NAMES) -> ValueSet:
     """One file of ``value-sets``; rows that are ``local`` are the site's own."""
     codes: dict[tuple[str, str], Concept] = {}
     prefixes: list[Concept] = []
@@ -43,7 +73,10 @@ def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
         row["name"].casefold(): Concept("", row["name"], row["name"], row.get("agent", ""), row.get("form", ""))
         for row in data.get("names", [])
     }
-    return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names, data.get("settles", False))
+    if data["kind"] == "medication":  # as texts are compared with them
+        names |= {" ".join(name_words(name)): concept for name, concept in names.items()}
+    settles = data.get("settles", False)
+    return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names, settles, drug_names)
 
 
 def compile_analyte(data: Mapping[str, Any]) -> Analyte:

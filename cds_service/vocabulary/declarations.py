@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from cds_service.vocabulary.facts import Exact
 
 NDC = "http://hl7.org/fhir/sid/ndc"
+NOT_STATED = "not-stated"  # the agent of a concept that leaves open which of several is meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,40 @@ class Concept:
 
 
 @dataclass(frozen=True, slots=True)
+class DrugName:
+    """One name of a drug: ``words`` as texts are compared with it, ``key`` as value sets list it.
+
+    ``agent`` is ``""`` if the name leaves it open. A name that ``settles`` decides alone what a text means.
+    """
+
+    key: str
+    words: tuple[str, ...]
+    value_sets: frozenset[str]
+    agent: str = ""
+    settles: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrugNames:
+    """All names of drugs that a pack knows, by their first word, the longest first (Z48).
+
+    ``starting`` are those that a text can begin with, ``settling`` those that decide wherever they stand in a text.
+    """
+
+    starting: Mapping[str, Sequence[DrugName]] = field(default_factory=dict)
+    settling: Mapping[str, Sequence[DrugName]] = field(default_factory=dict)
+
+
+NO_NAMES = DrugNames()
+
+
+@dataclass(frozen=True, slots=True)
 class ValueSet:
     """Codes that mean the same to a rule, by ``(system, code)``.
 
-    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the exact names of medications in
-    lower case. One code of a set that ``settles`` decides what an order is, whatever its other codes are.
+    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the names in lower case. One code of a
+    set that ``settles`` decides what an order is, whatever its other codes are. ``drug_names`` are those of all value
+    sets of the pack, because a text that names a drug of another set is not about this one.
     """
 
     id: str
@@ -53,6 +83,7 @@ class ValueSet:
     prefixes: tuple[Concept, ...] = ()
     names: Mapping[str, Concept] = field(default_factory=dict)
     settles: bool = False
+    drug_names: DrugNames = NO_NAMES
 
     @property
     def systems(self) -> frozenset[str]:
