@@ -23,7 +23,7 @@ _OTHERS_DRUG = (Recognition.DRUG, Recognition.NO_DRUG)
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _NamedTreatment:
     """One order, administration or procedure, and how it names what was given."""
 
     resource: _Treatment
@@ -31,14 +31,15 @@ class _Entry:
 
 
 @dataclass(slots=True)
-class _Reading:
+class _Remainder:
     """What the searches of one fact came to beside the entries that count for it.
 
-    ``reason`` says why an entry that could have counted did not. ``entries`` are all that the fact could have been
-    read from, ``not_understood`` those of them that nobody can tell what they are. ``key`` is the reason that says so.
-    ``blind`` if a search brought nothing else.
+    ``unusable`` is an entry that would count but cannot be trusted, and why; ``reason`` why it is not known whether
+    another would. ``entries`` are all that the fact could have been read from, ``not_understood`` those of them that
+    nobody can tell what they are. ``key`` is the reason that says so. ``blind`` if a search brought nothing else.
     """
 
+    unusable: tuple[Reason, Evidence] | None = None
     reason: Reason | None = None
     entries: int = 0
     not_understood: int = 0
@@ -47,6 +48,8 @@ class _Reading:
 
     def fact(self) -> Fact:
         """The fact, where no entry counts for it (Z41)."""
+        if self.unusable is not None:
+            return Fact.unusable(*self.unusable)
         if self.reason is not None:
             return Fact.unknown(reason=self.reason)
         if not self.not_understood:
@@ -60,29 +63,30 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
 
     An active order is under way whatever its date; anything else needs a date within the look-back.
     Orders, administrations and procedures count with every status but those in ``NOT_GIVEN``; ``statuses`` and ``form``
-    narrow the orders further. A possible combination does not count, but with it the fact is not absent: it is unknown,
-    and so it is beside a medication that is named only by a reference to what was not sent (Z48).
+    narrow the orders further. What would count but has no date or no patient makes the fact unusable, unless something
+    else counts. A possible combination does not count either, but with it the fact is unknown, and so it is beside a
+    medication that is named only by a reference to what was not sent (Z48).
     """
     earliest = None
     if declaration.look_back_days is not None:
         earliest = chart.now - timedelta(days=declaration.look_back_days)
     evidence: list[Evidence] = []
-    reading = _Reading()
-    for entry, drug in _counted(declaration, chart, reading):
+    remainder = _Remainder()
+    for entry, drug in _counted(declaration, chart, remainder):
         span = read_date(entry.resource.when(), chart.zone)
         under_way = isinstance(entry.resource, lenient.MedicationRequest) and entry.resource.status == "active"
         if not under_way and span is None:
-            reading.reason = Reason("dateMissing")
+            remainder.unusable = Reason("dateMissing"), _evidence(entry, drug, span, chart)
         elif under_way or earliest is None or (span is not None and span.end >= earliest):
             evidence.append(_evidence(entry, drug, span, chart))
     if evidence:
         return Fact.of(PRESENT, *evidence)
     read = [chart.results(search) for search in declaration.searches]
-    return not_read(declaration, read) if any(not results.complete for results in read) else reading.fact()
+    return not_read(declaration, read) if any(not results.complete for results in read) else remainder.fact()
 
 
-def _counted(declaration: FactDeclaration, chart: Chart, reading: _Reading) -> list[tuple[_Entry, Drug]]:
-    """The entries of all searches of a fact that count for it, each with its drug; ``reading`` takes up the others."""
+def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) -> list[tuple[_NamedTreatment, Drug]]:
+    """The entries of all searches of a fact that count for it, each with its drug; ``remainder`` takes up the others."""
     counted = []
     for search in declaration.searches:
         if search.resource == "Observation":
@@ -93,7 +97,7 @@ def _counted(declaration: FactDeclaration, chart: Chart, reading: _Reading) -> l
             drug = recognise(entry.naming, declaration.value_sets.values())
             if drug is None:
                 if not entry.naming.resolved:
-                    reading.reason = reading.reason or Reason("medicationNotResolved")
+                    remainder.reason = remainder.reason or Reason("medicationNotResolved")
                 elif not _something_else(entry.naming, declaration):
                     dark += 1
                 continue
@@ -104,16 +108,16 @@ def _counted(declaration: FactDeclaration, chart: Chart, reading: _Reading) -> l
             if declaration.statuses and ordered and status not in declaration.statuses:
                 continue
             if entry.resource.subject is None or not entry.resource.subject.reference:
-                reading.reason = Reason("subjectMissing")
+                remainder.unusable = Reason("subjectMissing"), _evidence(entry, drug, None, chart)
             elif drug.possible_combination:
-                reading.reason = Reason("possibleCombination")
+                remainder.reason = Reason("possibleCombination")
             else:
                 counted.append((entry, drug))
-        reading.entries += len(entries)
+        remainder.entries += len(entries)
         if dark:
-            reading.not_understood += dark
-            reading.key = reading.key or _NOT_UNDERSTOOD[search.resource]
-            reading.blind = reading.blind or dark == len(entries)
+            remainder.not_understood += dark
+            remainder.key = remainder.key or _NOT_UNDERSTOOD[search.resource]
+            remainder.blind = remainder.blind or dark == len(entries)
     return counted
 
 
@@ -134,13 +138,13 @@ def _something_else(naming: Naming, declaration: FactDeclaration) -> bool:
     return naming.read(drug_names_of(declaration.value_sets.values())).recognition in _OTHERS_DRUG
 
 
-def _evidence(entry: _Entry, drug: Drug, span: Span | None, chart: Chart) -> Evidence:
+def _evidence(entry: _NamedTreatment, drug: Drug, span: Span | None, chart: Chart) -> Evidence:
     words = next(iter(entry.naming.texts), "") or drug.concept.display
     notes = ("by-name",) if drug.by_name else ()
     return Evidence(entry.resource.own_reference(), words, day_of(span, chart.zone), notes=notes)
 
 
-def _treatments(chart: Chart, search: Search) -> list[_Entry]:
+def _treatments(chart: Chart, search: Search) -> list[_NamedTreatment]:
     """The entries under a key that were given or ordered, each with all that names its drug.
 
     Kept by the chart for all facts that are read from the same key.
@@ -151,7 +155,7 @@ def _treatments(chart: Chart, search: Search) -> list[_Entry]:
     for resource in results.resources:
         entry = cast("_Treatment", resource)
         if (entry.status or "unknown") not in NOT_GIVEN and not getattr(entry, "doNotPerform", None):
-            entries.append(_Entry(entry, entry.naming(sent)))
+            entries.append(_NamedTreatment(entry, entry.naming(sent)))
     return entries
 
 
@@ -202,14 +206,14 @@ def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
     newest first (Z22).
     """
     read = [chart.results(search) for search in declaration.searches]
-    reading = _Reading()
+    remainder = _Remainder()
     dated = _dated_results(declaration, read, chart)
-    for entry, drug in _counted(declaration, chart, reading):
+    for entry, drug in _counted(declaration, chart, remainder):
         span = read_date(entry.resource.when(), chart.zone)
         if bytes(entry.resource.modifierExtension):
-            reading.reason = Reason("modifierExtension")
+            remainder.unusable = Reason("modifierExtension"), _evidence(entry, drug, span, chart)
         elif span is None:
-            reading.reason = Reason("dateMissing")
+            remainder.unusable = Reason("dateMissing"), _evidence(entry, drug, span, chart)
         elif span.start <= chart.now + CLOCK_SKEW:
             dated.append((span, _evidence(entry, drug, span, chart)))
     newest_first = declaration.element == "newest"
@@ -218,7 +222,7 @@ def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
         if not results.complete and not (sorted_so_far and dated):
             return not_read(declaration, read)
     if not dated:
-        return reading.fact()
+        return remainder.fact()
     span, evidence = (max if newest_first else min)(dated, key=lambda item: item[0].start)
     today = chart.now.astimezone(chart.zone).date()
     first = span.start.astimezone(chart.zone).date()
