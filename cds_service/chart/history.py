@@ -86,7 +86,7 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
 
 
 def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) -> list[tuple[_NamedTreatment, Drug]]:
-    """The entries of all searches of a fact that count for it, each with its drug; ``remainder`` takes up the others."""
+    """The entries of all searches of a fact that count for it, each with its drug; ``remainder`` takes up the rest."""
     counted = []
     for search in declaration.searches:
         if search.resource == "Observation":

@@ -27,7 +27,7 @@ from cds_service.vocabulary.declarations import DrugName, DrugNames
 
 MOST_CHARACTERS = 100  # of the words of a drug; what stands behind them is not read (Z94)
 _KEPT_READINGS = 4096
-_LETTERS = str.maketrans(dict.fromkeys("®©™℠*", " ") | {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "ı": "i"})
+_LETTERS = str.maketrans(dict.fromkeys("®©™℠*", " ") | {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "ı": "i", "μ": "u"})
 # A number, letters with dots between them ("i.m."), a word, or a sign.
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_](?:\.[^\W\d_])+(?![^\W\d_])|[^\W\d_]+|[^\s\w]")
 _BETWEEN = frozenset(".-'`´’‐‑–—_")  # signs that may stand within a name or before a word, and mean nothing
