@@ -30,21 +30,27 @@ class _NamedTreatment:
     naming: Naming
 
 
-@dataclass(slots=True)
 class _Remainder:
     """What the searches of one fact came to beside the entries that count for it.
 
     ``unusable`` is an entry that would count but cannot be trusted, and why; ``reason`` why it is not known whether
-    another would. ``entries`` are all that the fact could have been read from, ``not_understood`` those of them that
-    nobody can tell what they are. ``key`` is the reason that says so. ``blind`` if a search brought nothing else.
+    another would. ``counts`` are, by the reason that says so, how many entries nobody can tell what they are, and of how
+    many. ``blind`` if a search brought nothing else.
     """
 
-    unusable: tuple[Reason, Evidence] | None = None
-    reason: Reason | None = None
-    entries: int = 0
-    not_understood: int = 0
-    key: str = ""
-    blind: bool = False
+    __slots__ = ("blind", "counts", "reason", "unusable")
+
+    def __init__(self) -> None:
+        self.unusable: tuple[Reason, Evidence] | None = None
+        self.reason: Reason | None = None
+        self.counts: dict[str, tuple[int, int]] = {}
+        self.blind = False
+
+    def count(self, key: str, not_understood: int, entries: int) -> None:
+        """Adds one search."""
+        n, m = self.counts.get(key, (0, 0))
+        self.counts[key] = (n + not_understood, m + entries)
+        self.blind = self.blind or 0 < not_understood == entries
 
     def fact(self) -> Fact:
         """The fact, where no entry counts for it (Z41)."""
@@ -52,10 +58,11 @@ class _Remainder:
             return Fact.unusable(*self.unusable)
         if self.reason is not None:
             return Fact.unknown(reason=self.reason)
-        if not self.not_understood:
-            return Fact.absent()
-        reason = Reason(self.key, {"n": str(self.not_understood), "m": str(self.entries)})
-        return Fact.unknown(reason=reason) if self.blind else Fact.absent(reason=reason)
+        for key, (n, m) in self.counts.items():
+            if n:
+                reason = Reason(key, {"n": str(n), "m": str(m)})
+                return Fact.unknown(reason=reason) if self.blind else Fact.absent(reason=reason)
+        return Fact.absent()
 
 
 def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
@@ -88,36 +95,30 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
 def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) -> list[tuple[_NamedTreatment, Drug]]:
     """The entries of all searches of a fact that count for it, each with its drug; ``remainder`` takes up the rest."""
     counted = []
+    value_sets = declaration.value_sets.values()
     for search in declaration.searches:
         if search.resource == "Observation":
             continue
         entries = chart.once(_treatments, search)
-        dark = 0
+        if declaration.statuses and search.resource == "MedicationRequest":
+            entries = [entry for entry in entries if entry.resource.status in declaration.statuses]
+        not_understood = 0
         for entry in entries:
-            drug = recognise(entry.naming, declaration.value_sets.values())
+            drug = recognise(entry.naming, value_sets)
             if drug is None:
                 if not entry.naming.resolved:
                     remainder.reason = remainder.reason or Reason("medicationNotResolved")
-                elif not _something_else(entry.naming, declaration):
-                    dark += 1
+                elif not _something_else(entry.naming, declaration, search):
+                    not_understood += 1
+            elif declaration.form and drug.form != declaration.form:
                 continue
-            if declaration.form and drug.form != declaration.form:
-                continue
-            status = entry.resource.status
-            ordered = isinstance(entry.resource, lenient.MedicationRequest)
-            if declaration.statuses and ordered and status not in declaration.statuses:
-                continue
-            if entry.resource.subject is None or not entry.resource.subject.reference:
+            elif entry.resource.subject is None or not entry.resource.subject.reference:
                 remainder.unusable = Reason("subjectMissing"), _evidence(entry, drug, None, chart)
             elif drug.possible_combination:
                 remainder.reason = Reason("possibleCombination")
             else:
                 counted.append((entry, drug))
-        remainder.entries += len(entries)
-        if dark:
-            remainder.not_understood += dark
-            remainder.key = remainder.key or _NOT_UNDERSTOOD[search.resource]
-            remainder.blind = remainder.blind or dark == len(entries)
+        remainder.count(_NOT_UNDERSTOOD[search.resource], not_understood, len(entries))
     return counted
 
 
@@ -128,10 +129,13 @@ _NOT_UNDERSTOOD = {
 }
 
 
-def _something_else(naming: Naming, declaration: FactDeclaration) -> bool:
-    """Whether it is known that an entry is about something else than the fact: by a code of a system in which the fact
-    would be known, or by the name of another drug that the pack knows (Z41)."""
-    if declaration.covers(naming.codings):
+def _something_else(naming: Naming, declaration: FactDeclaration, search: Search) -> bool:
+    """Whether it is known that an entry is about something else than the fact (Z41).
+
+    It has a code of a system in which this fact, or a fact about operations of the same search, would be known; or it
+    has the name of another drug that the pack knows.
+    """
+    if declaration.covers(naming.codings) or any(system in search.systems for system, _ in naming.codings):
         return True
     if naming.ingredients and all(declaration.covers(item.codings) for item in naming.ingredients):
         return True
@@ -139,9 +143,12 @@ def _something_else(naming: Naming, declaration: FactDeclaration) -> bool:
 
 
 def _evidence(entry: _NamedTreatment, drug: Drug, span: Span | None, chart: Chart) -> Evidence:
-    words = next(iter(entry.naming.texts), "") or drug.concept.display
+    code = entry.resource.code if isinstance(entry.resource, lenient.Procedure) else None
+    words = code.words() if code is not None else next(iter(entry.naming.texts), "")
     notes = ("by-name",) if drug.by_name else ()
-    return Evidence(entry.resource.own_reference(), words, day_of(span, chart.zone), notes=notes)
+    return Evidence(
+        entry.resource.own_reference(), words or drug.concept.display, day_of(span, chart.zone), notes=notes
+    )
 
 
 def _treatments(chart: Chart, search: Search) -> list[_NamedTreatment]:
@@ -184,7 +191,7 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
                 set_aside.append(_aside(entry, naming, Kind.DRUG, "possibleCombination"))
             else:
                 read += 1
-        elif any(_something_else(naming, declared) for declared in declarations):
+        elif any(_something_else(naming, declared, search) for declared in declarations):
             elsewhere += 1
         else:
             set_aside.append(_aside(entry, naming, Kind.DRUG, "drugNotKnown"))

@@ -144,11 +144,15 @@ class Analyte:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One prefetch key, the resource type that it holds, and the prefetch template that asks for it."""
+    """One prefetch key, the resource type that it holds, and the prefetch template that asks for it.
+
+    ``systems`` are the code systems in which facts about problems, allergies or operations know codes (Z41).
+    """
 
     key: str
     resource: str
     template: str
+    systems: frozenset[str] = frozenset()
 
     @property
     def newest_first(self) -> bool:
