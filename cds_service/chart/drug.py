@@ -48,19 +48,21 @@ def recognise(naming: Naming, value_sets: Collection[ValueSet]) -> Drug | None:
     A code that is known decides. If none is known, the ingredients do, and if they tell nothing, the words. Words that
     name what is excluded, or a known combination, win over ingredients.
     """
-    coded = _by_code(naming, value_sets)
+    coded = _by_code(naming, value_sets) if naming.codings else None
     if coded is not None:
         return coded
-    if not naming.texts and not naming.ingredients:
-        return None
     words = naming.read(drug_names_of(value_sets))
+    if not words.names and not naming.ingredients:
+        return None
     made_of = _by_ingredient(naming, value_sets) if naming.ingredients and not words.settled else None
     return made_of if made_of is not None else _by_name(words, value_sets)
 
 
 def drug_names_of(value_sets: Iterable[ValueSet]) -> DrugNames:
     """The names of drugs that the pack of the value sets knows."""
-    return next((value_set.drug_names for value_set in value_sets), NO_NAMES)
+    for value_set in value_sets:
+        return value_set.drug_names
+    return NO_NAMES
 
 
 def _by_code(naming: Naming, value_sets: Iterable[ValueSet]) -> Drug | None:
@@ -70,12 +72,12 @@ def _by_code(naming: Naming, value_sets: Iterable[ValueSet]) -> Drug | None:
     any of them states. One code of a value set that ``settles`` (what is excluded, combinations) decides alone, and
     leaves no conflict.
     """
-    if not naming.codings:
-        return None
     known: list[Concept] = []
     for value_set in value_sets:
+        if value_set.match(naming.codings) is None:
+            continue
         concepts = [c for c in (value_set.find(*pair) for pair in naming.codings) if c is not None]
-        if concepts and value_set.settles:
+        if value_set.settles:
             return Drug(concepts[0], concepts[0].agent, concepts[0].form, by_name=False)
         known += concepts
     return _joined(known, by_name=False) if known else None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
+from typing import NamedTuple, cast
 
 from cds_service.chart.drug import Drug, drug_names_of, recognise
 from cds_service.chart.record import Chart, Results, Sent, not_read
@@ -22,20 +21,76 @@ _Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | leni
 _OTHERS_DRUG = (Recognition.DRUG, Recognition.NO_DRUG)
 
 
-@dataclass(frozen=True, slots=True)
-class _NamedTreatment:
+class _NamedTreatment(NamedTuple):
     """One order, administration or procedure, and how it names what was given."""
 
     resource: _Treatment
     naming: Naming
 
 
+class _Recognised(NamedTuple):
+    """One of them, read by some value sets: ``drug`` is ``None`` if it is none of theirs.
+
+    ``is_other`` says that it is known to be about something else.
+    """
+
+    entry: _NamedTreatment
+    drug: Drug | None
+    is_other: bool
+
+
+class _ReadBy:
+    """Recognises the entries of a search by some value sets; equal to another that does so by the same ones.
+
+    Most facts about treatments ask for the same value sets, so the chart keeps what one of these makes of a search.
+    """
+
+    __slots__ = ("_ids", "_systems", "_value_sets")
+
+    def __init__(self, declaration: FactDeclaration, search: Search) -> None:
+        by_codes = search.resource == "Procedure"
+        self._value_sets = tuple(
+            value_set for value_set in declaration.value_sets.values() if by_codes or value_set.kind == "medication"
+        )
+        self._ids = tuple(value_set.id for value_set in self._value_sets)
+        self._systems = declaration.systems
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ReadBy) and self._ids == other._ids and self._systems == other._systems
+
+    def __hash__(self) -> int:
+        return hash(self._ids)
+
+    def __call__(self, chart: Chart, search: Search) -> list[_Recognised]:
+        return [self.recognise(entry, search) for entry in chart.once(_treatments, search)]
+
+    def recognise(self, entry: _NamedTreatment, search: Search) -> _Recognised:
+        """What one entry is (Z48), and if it is none of these, whether it is known to be something else (Z41).
+
+        That is so if it has a code of a system in which the value sets, or facts about operations of the same search,
+        have codes, or the name of another drug that the pack knows.
+        """
+        naming = entry.naming
+        drug = recognise(naming, self._value_sets)
+        if drug is not None or not naming.resolved:
+            return _Recognised(entry, drug, is_other=False)
+        is_other = (
+            self._covers(naming, search)
+            or (bool(naming.ingredients) and all(self._covers(item, search) for item in naming.ingredients))
+            or naming.read(drug_names_of(self._value_sets)).recognition in _OTHERS_DRUG
+        )
+        return _Recognised(entry, None, is_other)
+
+    def _covers(self, naming: Naming, search: Search) -> bool:
+        return any(system in self._systems or system in search.systems for system, _ in naming.codings)
+
+
 class _Remainder:
     """What the searches of one fact came to beside the entries that count for it.
 
     ``unusable`` is an entry that would count but cannot be trusted, and why; ``reason`` why it is not known whether
-    another would. ``counts`` are, by the reason that says so, how many entries nobody can tell what they are, and of how
-    many. ``blind`` if a search brought nothing else.
+    another would. ``counts`` are, by the reason that says so, the entries that nobody can tell what they are, and all
+    of which they are some. ``blind`` if a search brought nothing else.
     """
 
     __slots__ = ("blind", "counts", "reason", "unusable")
@@ -95,21 +150,21 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
 def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) -> list[tuple[_NamedTreatment, Drug]]:
     """The entries of all searches of a fact that count for it, each with its drug; ``remainder`` takes up the rest."""
     counted = []
-    value_sets = declaration.value_sets.values()
     for search in declaration.searches:
         if search.resource == "Observation":
             continue
-        entries = chart.once(_treatments, search)
+        recognised = chart.once(_ReadBy(declaration, search), search)
         if declaration.statuses and search.resource == "MedicationRequest":
-            entries = [entry for entry in entries if entry.resource.status in declaration.statuses]
+            recognised = [item for item in recognised if item.entry.resource.status in declaration.statuses]
         not_understood = 0
-        for entry in entries:
-            drug = recognise(entry.naming, value_sets)
+        for entry, drug, is_other in recognised:
+            if is_other:
+                continue
             if drug is None:
-                if not entry.naming.resolved:
-                    remainder.reason = remainder.reason or Reason("medicationNotResolved")
-                elif not _something_else(entry.naming, declaration, search):
+                if entry.naming.resolved:
                     not_understood += 1
+                else:
+                    remainder.reason = remainder.reason or Reason("medicationNotResolved")
             elif declaration.form and drug.form != declaration.form:
                 continue
             elif entry.resource.subject is None or not entry.resource.subject.reference:
@@ -118,7 +173,7 @@ def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) 
                 remainder.reason = Reason("possibleCombination")
             else:
                 counted.append((entry, drug))
-        remainder.count(_NOT_UNDERSTOOD[search.resource], not_understood, len(entries))
+        remainder.count(_NOT_UNDERSTOOD[search.resource], not_understood, len(recognised))
     return counted
 
 
@@ -127,19 +182,6 @@ _NOT_UNDERSTOOD = {
     "MedicationAdministration": "medicationsNotUnderstood",
     "Procedure": "proceduresNotUnderstood",
 }
-
-
-def _something_else(naming: Naming, declaration: FactDeclaration, search: Search) -> bool:
-    """Whether it is known that an entry is about something else than the fact (Z41).
-
-    It has a code of a system in which this fact, or a fact about operations of the same search, would be known; or it
-    has the name of another drug that the pack knows.
-    """
-    if declaration.covers(naming.codings) or any(system in search.systems for system, _ in naming.codings):
-        return True
-    if naming.ingredients and all(declaration.covers(item.codings) for item in naming.ingredients):
-        return True
-    return naming.read(drug_names_of(declaration.value_sets.values())).recognition in _OTHERS_DRUG
 
 
 def _evidence(entry: _NamedTreatment, drug: Drug, span: Span | None, chart: Chart) -> Evidence:
@@ -175,6 +217,7 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     """
     results = chart.results(search)
     sent = {medication.id: medication for medication in results.medications if medication.id}
+    readers = [_ReadBy(declared, search) for declared in declarations]
     read = elsewhere = 0
     set_aside: list[Aside] = []
     for resource in results.resources:
@@ -182,16 +225,19 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
         naming = entry.naming(sent)
         if (entry.status or "unknown") in NOT_GIVEN or getattr(entry, "doNotPerform", None):
             set_aside.append(Aside(Kind.STATUS, Reason("notGiven"), entry.own_reference()))
-        elif not naming.resolved:
+            continue
+        if not naming.resolved:
             set_aside.append(Aside(Kind.REFERENCE, Reason("medicationNotResolved"), entry.own_reference()))
-        elif drugs := [drug for declared in declarations if (drug := recognise(naming, declared.value_sets.values()))]:
-            if entry.subject is None or not entry.subject.reference:
-                set_aside.append(_aside(entry, naming, Kind.SUBJECT, "subjectMissing"))
-            elif all(drug.possible_combination for drug in drugs):
-                set_aside.append(_aside(entry, naming, Kind.DRUG, "possibleCombination"))
-            else:
-                read += 1
-        elif any(_something_else(naming, declared, search) for declared in declarations):
+            continue
+        recognised = [reader.recognise(_NamedTreatment(entry, naming), search) for reader in readers]
+        drugs = [item.drug for item in recognised if item.drug is not None]
+        if drugs and (entry.subject is None or not entry.subject.reference):
+            set_aside.append(_aside(entry, naming, Kind.SUBJECT, "subjectMissing"))
+        elif drugs and all(drug.possible_combination for drug in drugs):
+            set_aside.append(_aside(entry, naming, Kind.DRUG, "possibleCombination"))
+        elif drugs:
+            read += 1
+        elif any(item.is_other for item in recognised):
             elsewhere += 1
         else:
             set_aside.append(_aside(entry, naming, Kind.DRUG, "drugNotKnown"))

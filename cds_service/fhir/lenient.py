@@ -43,8 +43,9 @@ class CodeableConcept(msgspec.Struct, gc=False):
         return self.text or next((c.display for c in many(self.coding) if c.display), "")
 
     def texts(self) -> list[str]:
-        """The text and every display, each once."""
-        return list(dict.fromkeys(filter(None, [self.text, *(c.display for c in many(self.coding))])))
+        """The text and every display that differs from it."""
+        texts = [c.display for c in many(self.coding) if c.display and c.display != self.text]
+        return [self.text, *texts] if self.text else texts
 
     def all_words(self) -> str:
         """The text and every display, to look for words in."""
@@ -191,9 +192,12 @@ class Medicated(Resource):
 
         ``sent`` are the Medications in the same Bundle by their ids. A reference counts by its display too.
         """
+        concept = self.medicationCodeableConcept
+        if concept is not None and self.medicationReference is None and self.medication is None:
+            return Naming(concept.pairs(), concept.texts())
         modern = self.medication
         references = [self.medicationReference, modern.reference if modern else None]
-        concepts = [self.medicationCodeableConcept, modern.concept if modern else None]
+        concepts = [concept, modern.concept if modern else None]
         ingredients: list[Ingredient] = []
         for reference in references:
             target = self._referred(reference.reference, sent) if reference and reference.reference else None

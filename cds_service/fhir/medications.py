@@ -93,7 +93,8 @@ class Naming:
     def read(self, names: DrugNames) -> DrugText:
         """What its texts mean together; read once for the same names."""
         if self._names is not names:
-            self._read = _together([read for text in self.texts if (read := read_drug(text, names)) is not _NOTHING])
+            read = [text for text in [read_drug(text, names) for text in self.texts] if text is not _NOTHING]
+            self._read = _together(read) if read else _NOTHING
             self._names = names
         return self._read
 
@@ -107,8 +108,8 @@ def _together(texts: Sequence[DrugText]) -> DrugText:
     One that settles decides; then one that speaks of a test, a diagnosis or a device. Names that cannot be those of one
     drug make a possible combination.
     """
-    if len(texts) <= 1:
-        return texts[0] if texts else _NOTHING
+    if len(texts) == 1:
+        return texts[0]
     for text in texts:
         if text.settled:
             return text
