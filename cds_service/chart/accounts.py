@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
-from cds_service.chart import observations
+from cds_service.chart import history, observations
 from cds_service.chart.record import Chart
 from cds_service.fhir import lenient
 from cds_service.vocabulary.accounting import Account, Kind, Understood
@@ -14,6 +14,8 @@ from cds_service.vocabulary.facts import Reason
 
 _ACCOUNTS: Mapping[str, Callable[[Search, Sequence[FactDeclaration], Chart], Account]] = {
     "Observation": observations.account,
+    "MedicationRequest": history.account,
+    "MedicationAdministration": history.account,
 }
 
 
@@ -22,23 +24,27 @@ def account(facts: Mapping[str, FactDeclaration], search: Search, chart: Chart) 
 
     A resource of the patient alone, such as the Patient, has no account.
     """
+    if search.resource == "Patient":
+        return Account()
     make = _ACCOUNTS.get(search.resource)
     readers = [fact for fact in facts.values() if search in fact.searches]
     return make(search, readers, chart) if make is not None and readers else Account()
 
 
 def entries_understood(facts: Mapping[str, FactDeclaration], search: Search, chart: Chart) -> Iterator[Understood]:
-    """The codes of the entries under the key of ``search`` that a fact knows, and the units of results that it reads."""
+    """The codes of entries under the key of ``search`` that a fact knows, and the units of results that it reads."""
     readers = [fact for fact in facts.values() if search in fact.searches]
     for resource in chart.results(search).resources:
         if isinstance(resource, lenient.Observation):
             for part in (resource, *resource.parts()):
                 yield from _result_understood(readers, part)
             continue
-        concept = cast("lenient.Condition", resource).code if hasattr(resource, "code") else None
         if isinstance(resource, lenient.Medicated):
-            concept = resource.concept()
-        for coding in concept.pairs() if concept is not None else ():
+            codings = resource.naming({item.id: item for item in chart.results(search).medications if item.id}).codings
+        else:
+            concept = cast("lenient.Condition", resource).code
+            codings = concept.pairs() if concept is not None else []
+        for coding in codings:
             if any(fact.match([coding]) is not None for fact in readers):
                 yield Understood(Kind.CODE, *coding)
 

@@ -1,23 +1,27 @@
-"""Which drug an order names, by its codes or by its exact name, and the facts that follow from it."""
+"""Which drug an order or an entry of the record names: by its codes, its ingredients or its words (Z48)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from cds_service.chart.order import Order
-from cds_service.fhir.tree import pairs, words
-from cds_service.vocabulary.declarations import Concept, FactDeclaration, ValueSet
+from cds_service.fhir.medications import DrugText, Naming, Recognition
+from cds_service.vocabulary.accounting import Aside, Kind
+from cds_service.vocabulary.declarations import NO_NAMES, NOT_STATED, Concept, DrugNames, FactDeclaration, ValueSet
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
 
-_NOT_STATED = "not-stated"  # the agent of a concept that leaves open which of several is meant
+_COMBINATION = "combination"  # the agent of a product that holds several drugs
+_OF_A_DRUG = (Recognition.DRUG, Recognition.POSSIBLE_COMBINATION)
+_WHY_NOT = {Recognition.ELSEWHERE: "drugNameElsewhere", Recognition.NO_DRUG: "noDrug"}
 
 
 @dataclass(frozen=True, slots=True)
 class Drug:
-    """What an order's drug was recognised as; ``by_name`` when only its exact name said so (Z29).
+    """What a drug was recognised as; ``by_name`` when only words said so (Z29).
 
-    ``conflict`` if its codes name two agents; then ``agent`` is empty.
+    ``conflict`` if its codes name two agents; then ``agent`` is empty. ``possible_combination`` if it may hold another
+    drug as well: several ingredients, or words that are not all understood.
     """
 
     concept: Concept
@@ -25,33 +29,115 @@ class Drug:
     form: str
     by_name: bool
     conflict: bool = False
+    possible_combination: bool = False
+
+    @property
+    def recognised_by(self) -> str:
+        """``code``, ``name`` or ``possible-combination``."""
+        return "possible-combination" if self.possible_combination else "name" if self.by_name else "code"
 
 
-def recognise_drug(order: Order, value_sets: Iterable[ValueSet]) -> Drug | None:
-    """The drug of an order by its codes, or by exact name where nothing is coded; ``None`` if it is none of ours.
+def recognise_drug(order: Order, value_sets: Collection[ValueSet]) -> Drug | None:
+    """The drug of an order, as ``recognise`` has it."""
+    return recognise(order.naming, value_sets)
+
+
+def recognise(naming: Naming, value_sets: Collection[ValueSet]) -> Drug | None:
+    """The drug that a resource names, if it is one of the value sets; ``None`` if it is none of them.
+
+    A code that is known decides. If none is known, the ingredients do, and if they tell nothing, the words. Words that
+    name what is excluded, or a known combination, win over ingredients.
+    """
+    coded = _by_code(naming, value_sets) if naming.codings else None
+    if coded is not None:
+        return coded
+    words = naming.read(drug_names_of(value_sets))
+    if not words.names and not naming.ingredients:
+        return None
+    made_of = _by_ingredient(naming, value_sets) if naming.ingredients and not words.settled else None
+    return made_of if made_of is not None else _by_name(words, value_sets)
+
+
+def drug_names_of(value_sets: Iterable[ValueSet]) -> DrugNames:
+    """The names of drugs that the pack of the value sets knows."""
+    for value_set in value_sets:
+        return value_set.drug_names
+    return NO_NAMES
+
+
+def _by_code(naming: Naming, value_sets: Iterable[ValueSet]) -> Drug | None:
+    """The drug by its codes.
 
     Several codings may name the ingredient and the product: the concept that says most is taken, and the agent that
     any of them states. One code of a value set that ``settles`` (what is excluded, combinations) decides alone, and
     leaves no conflict.
     """
-    coded = [pair for concept in order.medications for pair in pairs(concept)]
-    names = [] if coded else [words(concept).strip().casefold() for concept in order.medications]
     known: list[Concept] = []
     for value_set in value_sets:
-        if coded:
-            concepts = [c for c in (value_set.find(*pair) for pair in coded) if c is not None]
-        else:
-            concepts = [value_set.names[name] for name in names if name in value_set.names]
-        if concepts and value_set.settles:
-            return Drug(concepts[0], concepts[0].agent, concepts[0].form, by_name=not coded)
+        if value_set.match(naming.codings) is None:
+            continue
+        concepts = [c for c in (value_set.find(*pair) for pair in naming.codings) if c is not None]
+        if value_set.settles:
+            return Drug(concepts[0], concepts[0].agent, concepts[0].form, by_name=False)
         known += concepts
-    if not known:
-        return None
+    return _joined(known, by_name=False) if known else None
+
+
+def _joined(known: list[Concept], *, by_name: bool) -> Drug:
+    """One drug of all the concepts that name it."""
     known.sort(key=lambda c: (c.strength is not None, bool(c.form)), reverse=True)
-    agents = {c.agent for c in known} - {_NOT_STATED} or {_NOT_STATED}
+    agents = {c.agent for c in known} - {NOT_STATED} or {NOT_STATED}
     stated_form = next((c.form for c in known if c.form), "")
     conflict = len(agents) > 1
-    return Drug(known[0], "" if conflict else agents.pop(), stated_form, not coded, conflict)
+    return Drug(known[0], "" if conflict else agents.pop(), stated_form, by_name, conflict)
+
+
+def _combination(drug: Drug) -> Drug:
+    """The drug as one that may hold others as well; which agent it is then is not asked any more."""
+    return replace(drug, agent=_COMBINATION, conflict=False, possible_combination=True)
+
+
+def _by_ingredient(naming: Naming, value_sets: Collection[ValueSet]) -> Drug | None:
+    """The drug by what it is made of; one of several ingredients makes a possible combination."""
+    drugs = [drug for drug in (recognise(item, value_sets) for item in naming.ingredients) if drug is not None]
+    if not drugs:
+        return None
+    first = drugs[0]
+    alike = len(drugs) == len(naming.ingredients) and {drug.agent for drug in drugs} == {first.agent}
+    return first if alike else _combination(first)
+
+
+def _by_name(words: DrugText, value_sets: Iterable[ValueSet]) -> Drug | None:
+    """The drug by what its texts mean."""
+    if not words.names or words.recognition not in _OF_A_DRUG:
+        return None
+    keys = [name.key for name in words.names]
+    concepts = [value_set.names[key] for value_set in value_sets for key in keys if key in value_set.names]
+    if not concepts:
+        return None
+    drug = _joined(concepts, by_name=True)
+    if words.form and not drug.form:
+        drug = replace(drug, form=words.form)
+    return _combination(drug) if words.recognition is Recognition.POSSIBLE_COMBINATION else drug
+
+
+def not_understood(order: Order, value_sets: Collection[ValueSet]) -> tuple[Aside, ...]:
+    """Why a draft is none of the drugs of ``value_sets``; nothing if it is one, or something else by its code (Z54).
+
+    It is something else if it has a code of a system in which the value sets list drugs.
+    """
+    naming = order.naming
+    if not naming.resolved:
+        return (Aside(Kind.REFERENCE, Reason("medicationNotResolved"), order.reference or order.path),)
+    if recognise(naming, value_sets) is not None:
+        return ()
+    words = naming.read(drug_names_of(value_sets))
+    covered = frozenset().union(*(value_set.systems for value_set in value_sets))
+    if words.recognition is Recognition.NOTHING and any(system in covered for system, _ in naming.codings):
+        return ()
+    system, code = naming.codings[0] if naming.codings else ("", "")
+    reason = Reason(_WHY_NOT.get(words.recognition, "drugNotKnown"))
+    return (Aside(Kind.DRUG, reason, order.reference or order.path, system, code, order.name),)
 
 
 def agent(declaration: FactDeclaration, order: Order) -> Fact:
@@ -80,11 +166,12 @@ def in_value_set(declaration: FactDeclaration, order: Order) -> Fact:
 
 
 def recognised_by(declaration: FactDeclaration, order: Order) -> Fact:
-    """``code`` if a code of the order names the drug, ``name`` if only its exact name does (Z29)."""
+    """``code``, ``name`` if only words name the drug (Z29), or ``possible-combination`` if it may hold others (Z48)."""
     drug = recognise_drug(order, declaration.value_sets.values())
     if drug is None:
         return Fact.absent()
-    return Fact.of("name", Evidence(order.reference, _named(order, drug))) if drug.by_name else Fact.of("code")
+    by = drug.recognised_by
+    return Fact.of(by) if by == "code" else Fact.of(by, Evidence(order.reference, _named(order, drug)))
 
 
 def _named(order: Order, drug: Drug) -> str:

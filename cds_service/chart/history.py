@@ -2,21 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import cast
+from typing import NamedTuple, cast
 
-import msgspec
-
+from cds_service.chart.drug import Drug, drug_names_of, recognise
 from cds_service.chart.observations import CLOCK_SKEW
-from cds_service.chart.record import Chart, Sent, not_read
+from cds_service.chart.record import Chart, Results, Sent, not_read
 from cds_service.chart.statuses import FINAL_RESULT, NOT_GIVEN
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import Span, day_of, read_date
-from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search, ValueSet
+from cds_service.fhir.medications import Naming, Recognition
+from cds_service.vocabulary.accounting import Account, Aside, Kind
+from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
 
 _Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | lenient.Procedure
+_OTHERS_DRUG = (Recognition.DRUG, Recognition.NO_DRUG)
+
+
+class _NamedTreatment(NamedTuple):
+    """One order, administration or procedure, and how it names what was given."""
+
+    resource: _Treatment
+    naming: Naming
+
+
+class _Recognised(NamedTuple):
+    """One of them, read by some value sets: ``drug`` is ``None`` if it is none of theirs.
+
+    ``is_other`` says that it is known to be about something else.
+    """
+
+    entry: _NamedTreatment
+    drug: Drug | None
+    is_other: bool
+
+
+class _ReadBy:
+    """Recognises the entries of a search by some value sets; equal to another that does so by the same ones.
+
+    Most facts about treatments ask for the same value sets, so the chart keeps what one of these makes of a search.
+    """
+
+    __slots__ = ("_ids", "_systems", "_value_sets")
+
+    def __init__(self, declaration: FactDeclaration, search: Search) -> None:
+        by_codes = search.resource == "Procedure"
+        self._value_sets = tuple(
+            value_set for value_set in declaration.value_sets.values() if by_codes or value_set.kind == "medication"
+        )
+        self._ids = tuple(value_set.id for value_set in self._value_sets)
+        self._systems = declaration.systems
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ReadBy) and self._ids == other._ids and self._systems == other._systems
+
+    def __hash__(self) -> int:
+        return hash(self._ids)
+
+    def __call__(self, chart: Chart, search: Search) -> list[_Recognised]:
+        return [self.recognise(entry, search) for entry in chart.once(_treatments, search)]
+
+    def recognise(self, entry: _NamedTreatment, search: Search) -> _Recognised:
+        """What one entry is (Z48), and if it is none of these, whether it is known to be something else (Z41).
+
+        That is so if it has a code of a system in which the value sets, or facts about operations of the same search,
+        have codes, or the name of another drug that the pack knows.
+        """
+        naming = entry.naming
+        drug = recognise(naming, self._value_sets)
+        if drug is not None or not naming.resolved:
+            return _Recognised(entry, drug, is_other=False)
+        is_other = (
+            self._covers(naming, search)
+            or (bool(naming.ingredients) and all(self._covers(item, search) for item in naming.ingredients))
+            or naming.read(drug_names_of(self._value_sets)).recognition in _OTHERS_DRUG
+        )
+        return _Recognised(entry, None, is_other)
+
+    def _covers(self, naming: Naming, search: Search) -> bool:
+        return any(system in self._systems or system in search.systems for system, _ in naming.codings)
+
+
+class _Remainder:
+    """What the searches of one fact came to beside the entries that count for it.
+
+    ``unusable`` is an entry that would count but cannot be trusted, and why; ``reason`` why it is not known whether
+    another would. ``counts`` are, by the reason that says so, the entries that nobody can tell what they are, and all
+    of which they are some. ``blind`` if a search brought nothing else.
+    """
+
+    __slots__ = ("blind", "counts", "reason", "unusable")
+
+    def __init__(self) -> None:
+        self.unusable: tuple[Reason, Evidence] | None = None
+        self.reason: Reason | None = None
+        self.counts: dict[str, tuple[int, int]] = {}
+        self.blind = False
+
+    def count(self, key: str, not_understood: int, entries: int) -> None:
+        """Adds one search."""
+        n, m = self.counts.get(key, (0, 0))
+        self.counts[key] = (n + not_understood, m + entries)
+        self.blind = self.blind or 0 < not_understood == entries
+
+    def fact(self) -> Fact:
+        """The fact, where no entry counts for it (Z41)."""
+        if self.unusable is not None:
+            return Fact.unusable(*self.unusable)
+        if self.reason is not None:
+            return Fact.unknown(reason=self.reason)
+        for key, (n, m) in self.counts.items():
+            if n:
+                reason = Reason(key, {"n": str(n), "m": str(m)})
+                return Fact.unknown(reason=reason) if self.blind else Fact.absent(reason=reason)
+        return Fact.absent()
 
 
 def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
@@ -24,92 +125,157 @@ def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
 
     An active order is under way whatever its date; anything else needs a date within the look-back.
     Orders, administrations and procedures count with every status but those in ``NOT_GIVEN``; ``statuses`` and ``form``
-    narrow the orders further. If a medication is named only by a reference to what was not sent, the fact is unknown.
+    narrow the orders further. What would count but has no date or no patient makes the fact unusable, unless something
+    else counts. A possible combination does not count either, but with it the fact is unknown, and so it is beside a
+    medication that is named only by a reference to what was not sent (Z48).
     """
     earliest = None
     if declaration.look_back_days is not None:
         earliest = chart.now - timedelta(days=declaration.look_back_days)
-    read = [chart.results(search) for search in declaration.searches]
     evidence: list[Evidence] = []
-    unresolved = False
-    for search in declaration.searches:
-        for entry, concept, codings in chart.once(_treatments, search):
-            if concept is None:
-                unresolved = True
-                continue
-            if entry.subject is None or not entry.subject.reference:
-                continue
-            known = recognise(concept, codings, declaration.value_sets.values())
-            if known is None or (declaration.form and known.form != declaration.form):
-                continue
-            span = read_date(entry.when(), chart.zone)
-            under_way = isinstance(entry, lenient.MedicationRequest) and entry.status == "active"
-            if not under_way and (span is None or (earliest is not None and span.end < earliest)):
-                continue
-            if (
-                declaration.statuses
-                and isinstance(entry, lenient.MedicationRequest)
-                and entry.status not in declaration.statuses
-            ):
-                continue
-            words = concept.words() or known.display
-            evidence.append(Evidence(entry.own_reference(), words, day_of(span, chart.zone)))
+    remainder = _Remainder()
+    for entry, drug in _counted(declaration, chart, remainder):
+        span = read_date(entry.resource.when(), chart.zone)
+        under_way = isinstance(entry.resource, lenient.MedicationRequest) and entry.resource.status == "active"
+        if not under_way and span is None:
+            remainder.unusable = Reason("dateMissing"), _evidence(entry, drug, span, chart)
+        elif under_way or earliest is None or (span is not None and span.end >= earliest):
+            evidence.append(_evidence(entry, drug, span, chart))
     if evidence:
         return Fact.of(PRESENT, *evidence)
-    if any(not results.complete for results in read):
-        return not_read(declaration, read)
-    return Fact.unknown(reason=Reason("medicationNotResolved")) if unresolved else Fact.absent()
+    read = [chart.results(search) for search in declaration.searches]
+    return not_read(declaration, read) if any(not results.complete for results in read) else remainder.fact()
 
 
-def _treatments(
-    chart: Chart, search: Search
-) -> list[tuple[_Treatment, lenient.CodeableConcept | None, list[tuple[str, str]]]]:
-    """The entries under a key that were given or ordered, each with its concept and codings.
+def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) -> list[tuple[_NamedTreatment, Drug]]:
+    """The entries of all searches of a fact that count for it, each with its drug; ``remainder`` takes up the rest."""
+    counted = []
+    for search in declaration.searches:
+        if search.resource == "Observation":
+            continue
+        recognised = chart.once(_ReadBy(declaration, search), search)
+        if declaration.statuses and search.resource == "MedicationRequest":
+            recognised = [item for item in recognised if item.entry.resource.status in declaration.statuses]
+        not_understood = 0
+        for entry, drug, is_other in recognised:
+            if is_other:
+                continue
+            if drug is None:
+                if entry.naming.resolved:
+                    not_understood += 1
+                else:
+                    remainder.reason = remainder.reason or Reason("medicationNotResolved")
+            elif declaration.form and drug.form != declaration.form:
+                continue
+            elif entry.resource.subject is None or not entry.resource.subject.reference:
+                remainder.unusable = Reason("subjectMissing"), _evidence(entry, drug, None, chart)
+            elif drug.possible_combination:
+                remainder.reason = Reason("possibleCombination")
+            else:
+                counted.append((entry, drug))
+        remainder.count(_NOT_UNDERSTOOD[search.resource], not_understood, len(recognised))
+    return counted
 
-    Kept by the chart for all facts that are read from the same key. The concept is ``None`` if it was not sent.
+
+_NOT_UNDERSTOOD = {
+    "MedicationRequest": "medicationsNotUnderstood",
+    "MedicationAdministration": "medicationsNotUnderstood",
+    "Procedure": "proceduresNotUnderstood",
+}
+
+
+def _evidence(entry: _NamedTreatment, drug: Drug, span: Span | None, chart: Chart) -> Evidence:
+    code = entry.resource.code if isinstance(entry.resource, lenient.Procedure) else None
+    words = code.words() if code is not None else next(iter(entry.naming.texts), "")
+    notes = ("by-name",) if drug.by_name else ()
+    return Evidence(
+        entry.resource.own_reference(), words or drug.concept.display, day_of(span, chart.zone), notes=notes
+    )
+
+
+def _treatments(chart: Chart, search: Search) -> list[_NamedTreatment]:
+    """The entries under a key that were given or ordered, each with all that names its drug.
+
+    Kept by the chart for all facts that are read from the same key.
     """
+    results = chart.results(search)
+    sent = {medication.id: medication for medication in results.medications if medication.id}
     entries = []
-    for resource in chart.results(search).resources:
+    for resource in results.resources:
         entry = cast("_Treatment", resource)
         if (entry.status or "unknown") not in NOT_GIVEN and not getattr(entry, "doNotPerform", None):
-            concept = entry.concept()
-            entries.append((entry, concept, concept.pairs() if concept is not None else []))
+            entries.append(_NamedTreatment(entry, entry.naming(sent)))
     return entries
 
 
-def recognise(
-    concept: lenient.CodeableConcept, codings: Sequence[tuple[str, str]], value_sets: Iterable[ValueSet]
-) -> Concept | None:
-    """The concept a medication's codings name, or, where nothing is coded, its exact name (Z29)."""
-    for value_set in value_sets:
-        known = value_set.match(codings) if codings else value_set.names.get(concept.words().strip().casefold())
-        if known is not None:
-            return known
-    return None
+def account(search: Search, declarations: Sequence[FactDeclaration], chart: Chart) -> Account:
+    """What became of every entry of a search for medications (Z41).
+
+    ``declarations`` are the facts that are read from it. An entry is read if it is what one of them is about, about
+    something else if it is known to be, and set aside otherwise: for its status, for want of a patient, because its
+    reference was not sent, or because its drug is not known.
+    """
+    results = chart.results(search)
+    sent = {medication.id: medication for medication in results.medications if medication.id}
+    readers = [_ReadBy(declared, search) for declared in declarations]
+    read = elsewhere = 0
+    set_aside: list[Aside] = []
+    for resource in results.resources:
+        entry = cast("_Treatment", resource)
+        naming = entry.naming(sent)
+        if (entry.status or "unknown") in NOT_GIVEN or getattr(entry, "doNotPerform", None):
+            set_aside.append(Aside(Kind.STATUS, Reason("notGiven"), entry.own_reference()))
+            continue
+        if not naming.resolved:
+            set_aside.append(Aside(Kind.REFERENCE, Reason("medicationNotResolved"), entry.own_reference()))
+            continue
+        recognised = [reader.recognise(_NamedTreatment(entry, naming), search) for reader in readers]
+        drugs = [item.drug for item in recognised if item.drug is not None]
+        if drugs and (entry.subject is None or not entry.subject.reference):
+            set_aside.append(_aside(entry, naming, Kind.SUBJECT, "subjectMissing"))
+        elif drugs and all(drug.possible_combination for drug in drugs):
+            set_aside.append(_aside(entry, naming, Kind.DRUG, "possibleCombination"))
+        elif drugs:
+            read += 1
+        elif any(item.is_other for item in recognised):
+            elsewhere += 1
+        else:
+            set_aside.append(_aside(entry, naming, Kind.DRUG, "drugNotKnown"))
+    return Account(read + elsewhere + len(set_aside), read, elsewhere, tuple(set_aside))
+
+
+def _aside(entry: _Treatment, naming: Naming, kind: Kind, reason: str) -> Aside:
+    system, code = naming.codings[0] if naming.codings else ("", "")
+    words = next(iter(naming.texts), "")
+    return Aside(kind, Reason(reason), entry.own_reference(), system, code, words)
 
 
 def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
     """Whole days from the newest (``element: newest``) or the oldest entry to ``chart.now``.
 
-    Entries are final results, and orders, administrations and procedures whose status is not in ``NOT_GIVEN``, with a
-    code of the value sets and a date; ``statuses`` and ``form`` narrow the orders. A partial date gives a range of
-    days. If not every entry was read the fact is unknown, unless they are results, of which the newest is wanted:
-    results are sent newest first (Z22).
+    Entries are final results with a code of the value sets, and the orders, administrations and procedures that
+    ``treatment`` would count, each with a date that is not in the future. A partial date gives a range of days. If not
+    every entry was read the fact is unknown, unless they are results, of which the newest is wanted: results are sent
+    newest first (Z22).
     """
     read = [chart.results(search) for search in declaration.searches]
-    dated: list[tuple[Span, Evidence]] = []
-    for results in read:
-        for resource in results.resources:
-            entry = _dated_entry(declaration, resource, chart)
-            if entry is not None:
-                dated.append(entry)
+    remainder = _Remainder()
+    dated = _dated_results(declaration, read, chart)
+    for entry, drug in _counted(declaration, chart, remainder):
+        span = read_date(entry.resource.when(), chart.zone)
+        if bytes(entry.resource.modifierExtension):
+            remainder.unusable = Reason("modifierExtension"), _evidence(entry, drug, span, chart)
+        elif span is None:
+            remainder.unusable = Reason("dateMissing"), _evidence(entry, drug, span, chart)
+        elif span.start <= chart.now + CLOCK_SKEW:
+            dated.append((span, _evidence(entry, drug, span, chart)))
     newest_first = declaration.element == "newest"
     for search, results in zip(declaration.searches, read, strict=True):
         sorted_so_far = newest_first and search.resource == "Observation" and results.sent is Sent.READ
         if not results.complete and not (sorted_so_far and dated):
             return not_read(declaration, read)
     if not dated:
-        return Fact.absent()
+        return remainder.fact()
     span, evidence = (max if newest_first else min)(dated, key=lambda item: item[0].start)
     today = chart.now.astimezone(chart.zone).date()
     first = span.start.astimezone(chart.zone).date()
@@ -118,30 +284,21 @@ def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
     return Fact.of(days, evidence)
 
 
-def _dated_entry(declaration: FactDeclaration, resource: msgspec.Struct, chart: Chart) -> tuple[Span, Evidence] | None:
-    """The date and the evidence of an entry that counts for ``recency``; ``None`` if it does not count."""
-    entry = cast("lenient.Observation | _Treatment", resource)
-    if entry.subject is None or not entry.subject.reference or bytes(entry.modifierExtension):
-        return None
-    if isinstance(entry, lenient.Observation):
-        if entry.status not in FINAL_RESULT:
-            return None
-        concept = entry.code
-    else:
-        if (entry.status or "unknown") in NOT_GIVEN or getattr(entry, "doNotPerform", None):
-            return None
-        if isinstance(entry, lenient.MedicationRequest) and entry.status not in (
-            declaration.statuses or (entry.status,)
-        ):
-            return None
-        concept = entry.concept()
-    known = recognise(concept, concept.pairs(), declaration.value_sets.values()) if concept is not None else None
-    if concept is None or known is None or (declaration.form and known.form != declaration.form):
-        return None
-    span = read_date(entry.when(), chart.zone)
-    if span is None or span.start > chart.now + CLOCK_SKEW:
-        return None
-    return span, Evidence(entry.own_reference(), concept.words() or known.display, day_of(span, chart.zone))
+def _dated_results(declaration: FactDeclaration, read: Sequence[Results], chart: Chart) -> list[tuple[Span, Evidence]]:
+    """The date and the evidence of each final result that counts for ``recency``."""
+    dated = []
+    for resource in (resource for results in read for resource in results.resources):
+        if not isinstance(resource, lenient.Observation) or resource.status not in FINAL_RESULT:
+            continue
+        if resource.subject is None or not resource.subject.reference or bytes(resource.modifierExtension):
+            continue
+        known = declaration.match(resource.code.pairs()) if resource.code is not None else None
+        span = read_date(resource.when(), chart.zone)
+        if known is None or resource.code is None or span is None or span.start > chart.now + CLOCK_SKEW:
+            continue
+        words = resource.code.words() or known.display
+        dated.append((span, Evidence(resource.own_reference(), words, day_of(span, chart.zone))))
+    return dated
 
 
 def later(_: FactDeclaration, event: Fact, since: Fact) -> Fact:

@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cds_service.fhir.medications import NOT_NAMED, Naming
 from cds_service.fhir.quantities import read_number
-from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text, words
+from cds_service.fhir.tree import Node, all_texts, node, nodes, number_text, pairs, text, words
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import PRESENT, Evidence, Exact, Fact, Reason
 
 _REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
+_VERSION = re.compile(r"/_history/[^/]*$")
+_TYPE_AND_ID = re.compile(r"[A-Za-z]+/[^/\s]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +22,14 @@ class Order:
     """One draft order: its ``path`` in the request, its JSON tree, and the CodeableConcepts that may name its drug.
 
     ``key`` tells it from the other drafts: its ``Type/id``, or its path if it has none, or shares it with another.
+    ``naming`` is all that names its drug.
     """
 
     path: str
     resource: Node
     medications: tuple[Node, ...]
     key: str = ""
+    naming: Naming = NOT_NAMED
 
     @property
     def reference(self) -> str:
@@ -62,10 +67,10 @@ NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the p
 
 
 def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str = "") -> Order:
-    """An order with the concepts of its medication: its own, of a contained Medication, or of one among the drafts.
+    """An order with all that names its drug: its own concept, and a Medication that it contains or refers to.
 
-    A reference to what is not in the request counts by its display. ``others`` are the resources of the draft Bundle
-    by ``Type/id`` and by ``fullUrl``. R4 and R5 shapes are read.
+    ``others`` are the resources of the draft Bundle by ``Type/id`` and by ``fullUrl``. A reference counts by its
+    display too. R4 and R5 shapes are read.
     """
     medications: list[Node] = []
     concept = resource.get("medicationCodeableConcept")
@@ -74,16 +79,43 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str =
     modern = node(resource, "medication")
     if isinstance(modern.get("concept"), dict):
         medications.append(modern["concept"])
-    for reference in (node(resource, "medicationReference"), node(modern, "reference")):
-        target = text(reference, "reference")
-        if target.startswith("#"):
-            targets = [item for item in nodes(resource, "contained") if text(item, "id") == target[1:]]
-        else:
-            targets = [others[target]] if target in others else []
-        medications.extend(node(item, "code") for item in targets if node(item, "code"))
-        if not targets and text(reference, "display"):
+    ingredients: list[Node] = []
+    references = [item for item in (node(resource, "medicationReference"), node(modern, "reference")) if item]
+    for reference in references:
+        for target in _referred(text(reference, "reference"), resource, others):
+            if node(target, "code"):
+                medications.append(node(target, "code"))
+            ingredients += nodes(target, "ingredient")
+        if text(reference, "display"):
             medications.append({"text": text(reference, "display")})
-    return Order(path, resource, tuple(medications), key)
+    naming = Naming(
+        [pair for medication in medications for pair in pairs(medication)],
+        [words for medication in medications for words in all_texts(medication)],
+        [_ingredient(item, resource, others) for item in ingredients if item.get("isActive") is not False],
+        resolved=bool(medications or ingredients or not references),
+    )
+    return Order(path, resource, tuple(medications), key, naming)
+
+
+def _referred(reference: str, resource: Node, others: Mapping[str, Node]) -> list[Node]:
+    """What a reference points to: a contained resource, or one by its ``fullUrl`` or by the ``Type/id`` at its end."""
+    if reference.startswith("#"):
+        return [item for item in nodes(resource, "contained") if text(item, "id") == reference[1:]]
+    if reference in others:
+        return [others[reference]]
+    last = _TYPE_AND_ID.search(_VERSION.sub("", reference))
+    return [others[last[0]]] if last and last[0] in others else []
+
+
+def _ingredient(ingredient: Node, resource: Node, others: Mapping[str, Node]) -> Naming:
+    """How one ingredient of a Medication is named, in the shape of R4 or R5."""
+    modern = node(ingredient, "item")
+    concepts = [c for c in (node(ingredient, "itemCodeableConcept"), node(modern, "concept")) if c]
+    for reference in (node(ingredient, "itemReference"), node(modern, "reference")):
+        targets = _referred(text(reference, "reference"), resource, others)
+        concepts += [node(target, "code") for target in targets if node(target, "code")]
+        concepts += [{"text": text(reference, "display")}] if text(reference, "display") else []
+    return Naming([p for c in concepts for p in pairs(c)], [words for c in concepts for words in all_texts(c)])
 
 
 def status(_: FactDeclaration, order: Order) -> Fact:

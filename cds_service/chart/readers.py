@@ -17,7 +17,7 @@ from cds_service.chart.statuses import NOT_DRAFTED
 from cds_service.fhir.timing import days, doses, interval
 from cds_service.fhir.tree import Node, node, pairs, text
 from cds_service.vocabulary.declarations import FactDeclaration
-from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Facts
+from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Facts, Reason
 
 _PATIENT = {"age": person.age, "sex": person.sex}
 _CHART = {
@@ -135,9 +135,11 @@ def _drafted(declared: FactDeclaration, others: Sequence[Order]) -> Fact:
 
     Drafts of every status count but those in ``NOT_DRAFTED``; where ``statuses`` are declared, only drafts of those,
     such as what is stopped. Medications are known by their drug (and form, if declared), service requests by their
-    code.
+    code. Beside a possible combination, or a draft that names its drug only by a reference to what was not sent, it is
+    unknown (Z48).
     """
     drafted = []
+    reason = None
     for other in others:
         draft_status = text(other.resource, "status")
         counts = draft_status in declared.statuses if declared.statuses else draft_status not in NOT_DRAFTED
@@ -149,6 +151,17 @@ def _drafted(declared: FactDeclaration, others: Sequence[Order]) -> Fact:
         else:
             drug = recognise_drug(other, declared.value_sets.values())
             ordered = drug.concept if drug and declared.form in ("", drug.form) else None
+            if drug is None and not other.naming.resolved and _of_medications(declared):
+                reason = reason or Reason("medicationNotResolved")
+            elif drug is not None and ordered is not None and drug.possible_combination:
+                reason = Reason("possibleCombination")
+                continue
         if ordered is not None:
             drafted.append(Evidence(other.reference, other.name or ordered.display))
-    return Fact.of(PRESENT, *drafted) if drafted else Fact.absent()
+    if drafted:
+        return Fact.of(PRESENT, *drafted)
+    return Fact.unknown(reason=reason) if reason is not None else Fact.absent()
+
+
+def _of_medications(declared: FactDeclaration) -> bool:
+    return any(value_set.kind == "medication" for value_set in declared.value_sets.values())

@@ -10,6 +10,7 @@ from typing import Any
 
 from cds_service.content.compile_facts import (
     compile_analyte,
+    compile_drug_names,
     compile_fact,
     compile_searches,
     compile_value_set,
@@ -23,9 +24,10 @@ from cds_service.content.model import OrderTemplate, Pack, Service, Settlement, 
 def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str], int], site_digest: str) -> Pack:
     """The pack; ``finding_numbers`` are those of its lock, by topic and decision version."""
     head, sources = pack_files.head, pack_files.sources
-    value_sets = {name: compile_value_set(data) for name, data in pack_files.value_sets.items()}
+    drug_names = compile_drug_names(pack_files.value_sets)
+    value_sets = {name: compile_value_set(data, drug_names) for name, data in pack_files.value_sets.items()}
     analytes = {name: compile_analyte(data, name) for name, data in pack_files.units.items()}
-    searches = compile_searches(pack_files.facts, pack_files.value_sets)
+    searches = compile_searches(pack_files.facts, pack_files.value_sets, value_sets)
     decisions = [compile_decision(path, table, pack_files.texts[path]) for path, table in pack_files.tables.items()]
     return Pack(
         id=head["id"],

@@ -6,10 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, canonical, equal_codes, telling_words
+from cds_service.fhir.medications import name_words
 from cds_service.vocabulary.declarations import (
     ICD_10_EITHER,
+    NO_NAMES,
+    NOT_STATED,
     Analyte,
     Concept,
+    DrugName,
+    DrugNames,
     FactDeclaration,
     Plausible,
     Search,
@@ -19,10 +24,36 @@ from cds_service.vocabulary.declarations import (
 from cds_service.vocabulary.facts import exact
 
 _OF_RESULTS = ("observation", "flag")
+_OF_LISTS = ("condition", "allergy", "procedure")
 _PATIENT_SEARCH = "patient={{context.patientId}}"
 
 
-def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
+def compile_drug_names(value_sets: Mapping[str, Mapping[str, Any]]) -> DrugNames:
+    """The names of all medications of a pack; one name may stand in several value sets."""
+    names: dict[tuple[str, ...], DrugName] = {}
+    only_beside: set[tuple[str, ...]] = set()
+    for data in value_sets.values():
+        for row in data.get("names", ()) if data["kind"] == "medication" else ():
+            words = name_words(row["name"])
+            agent = "" if row.get("agent") == NOT_STATED else row.get("agent", "")
+            known = names.get(words)
+            sets = frozenset({data["id"]}) | (known.value_sets if known else frozenset())
+            settles = data.get("settles", False) or (known is not None and known.settles)
+            names[words] = DrugName(" ".join(words), words, sets, agent or (known.agent if known else ""), settles)
+            if row.get("only-beside"):
+                only_beside.add(words)
+    longest_first = sorted(names.values(), key=lambda name: -len(name.words))
+    starting: dict[str, list[DrugName]] = {}
+    settling: dict[str, list[DrugName]] = {}
+    for name in longest_first:
+        if name.words not in only_beside:
+            starting.setdefault(name.words[0], []).append(name)
+        if name.settles:
+            settling.setdefault(name.words[0], []).append(name)
+    return DrugNames(starting, settling)
+
+
+def compile_value_set(data: Mapping[str, Any], drug_names: DrugNames = NO_NAMES) -> ValueSet:
     """One file of ``value-sets``; rows that are ``local`` are the site's own, and so are spellings under ``systems``.
 
     Each code is entered under its editions too, and an ICD-10 code that both WHO and ICD-10-CM have in the set also as
@@ -40,6 +71,8 @@ def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
         row["name"].casefold(): Concept("", row["name"], row["name"], row.get("agent", ""), row.get("form", ""))
         for row in data.get("names", [])
     }
+    if data["kind"] == "medication":  # as texts are compared with them
+        names |= {" ".join(name_words(name)): concept for name, concept in names.items()}
     return ValueSet(
         data["id"],
         data["title"],
@@ -50,6 +83,7 @@ def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
         data.get("settles", False),
         data.get("systems", {}),
         _words_by_agent(data["title"], [*rows, *names.values()]),
+        drug_names,
     )
 
 
@@ -81,19 +115,29 @@ def compile_analyte(data: Mapping[str, Any], name: str = "") -> Analyte:
     return Analyte(data["canonical"], factors, data.get("aliases", {}), data.get("grammar", ""), counted, name)
 
 
-def compile_searches(data: Mapping[str, Any], value_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Search]:
-    """Every search by its key: those that ``facts.yaml`` declares, and those for results (Z22)."""
+def compile_searches(
+    data: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]], value_sets: Mapping[str, ValueSet]
+) -> dict[str, Search]:
+    """Every search by its key: those that ``facts.yaml`` declares, and those for results (Z22).
+
+    ``files`` are the value sets as they are written, ``value_sets`` the same as compiled.
+    """
     searches: dict[str, Search] = {}
+    systems: dict[str, set[str]] = {}
+    for fact in data["facts"].values():
+        if fact["kind"] in _OF_LISTS:
+            for name in value_set_names(fact).values():
+                systems.setdefault(fact["search"], set()).update(value_sets[name].systems)
     for key, search in data["searches"].items():
         query = "&".join([_PATIENT_SEARCH, *search.get("query", [])])
         is_patient = search["resource"] == "Patient"
         template = "Patient/{{context.patientId}}" if is_patient else f"{search['resource']}?{query}"
-        searches[key] = Search(key, search["resource"], template)
+        searches[key] = Search(key, search["resource"], template, frozenset(systems.get(key, ())))
     ending = f"&_sort=-date&_count={data['results-per-page']}"
-    for key, codes in codes_asked_for(data["facts"], value_sets).items():
+    for key, codes in codes_asked_for(data["facts"], files).items():
         template = f"Observation?{_PATIENT_SEARCH}&code={','.join(codes)}{ending}"
-        systems = frozenset(code.partition("|")[0] for code in codes)
-        searches[key] = Search(key, "Observation", template, systems | {_LOINC}, data["results-per-page"])
+        asked_in = frozenset(code.partition("|")[0] for code in codes)
+        searches[key] = Search(key, "Observation", template, asked_in | {LOINC}, data["results-per-page"])
     return searches
 
 

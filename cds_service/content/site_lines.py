@@ -14,8 +14,8 @@ _OF_CODES = (Kind.CODE, Kind.DRUG, Kind.ROUTE)
 def site_lines(pack: Pack, aside: Aside, candidates: Sequence[str]) -> str:
     """TOML that gives ``aside`` a meaning; ``""`` where no line of a site can.
 
-    ``candidates`` are the value sets that a code may belong to, or the analyte that a unit is one of. What only a person
-    can know, such as which of the value sets is meant, stands in a comment.
+    ``candidates`` are the value sets that a code may belong to, or the analyte that a unit is one of. What only
+    a person can know, such as which of the value sets is meant, stands in a comment.
     """
     if aside.kind in _OF_CODES and aside.system and aside.code and candidates:
         return _code(pack, aside, candidates)

@@ -6,11 +6,16 @@ Every element is optional, and a repeating element may be a single object, becau
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from cds_service.fhir.codes import SPELLINGS, canonical, unstated
+from cds_service.fhir.medications import Naming
+
+_MEDICATION = re.compile(r"(?:^|/)Medication/([^/\s]+)(?:/_history/[^/]*)?$|^urn:uuid:(.+)$")
 
 T = TypeVar("T")
 
@@ -41,10 +46,11 @@ class CodeableConcept(msgspec.Struct, gc=False):
         return known
 
     def texts(self) -> list[str]:
-        """The text, every display, and every code without a system, which is a text as much as a code."""
+        """The text, each display that differs from it, and each code without a system, which is as much a text."""
         codings = many(self.coding)
-        loose = [c.code for c in codings if c.code and not c.system]
-        return [text for text in (self.text, *(c.display for c in codings), *loose) if text]
+        texts = [c.display for c in codings if c.display and c.display != self.text]
+        texts += [c.code for c in codings if c.code and not c.system]
+        return [self.text, *texts] if self.text else texts
 
     def words(self) -> str:
         """The text, or else the first display."""
@@ -259,9 +265,9 @@ class Procedure(Resource):
     occurrenceDateTime: str | None = None
     occurrencePeriod: Period | None = None
 
-    def concept(self) -> CodeableConcept | None:
-        """What was done."""
-        return self.code
+    def naming(self, _: Mapping[str, Medication]) -> Naming:
+        """The codes of what was done; its words do not tell that a drug was given."""
+        return Naming(self.code.pairs() if self.code is not None else ())
 
     def when(self) -> str | None:
         """The FHIR date at which it was done, as sent."""
@@ -280,6 +286,13 @@ class Ingredient(msgspec.Struct, gc=False):
     itemCodeableConcept: CodeableConcept | None = None
     itemReference: Reference | None = None
     item: CodeableReference | None = None
+    isActive: bool | None = None
+
+    def naming(self) -> Naming:
+        """How the ingredient is named."""
+        concept = self.itemCodeableConcept or (self.item.concept if self.item else None)
+        reference = self.itemReference or (self.item.reference if self.item else None)
+        return _naming([concept], [reference])
 
 
 class Medication(msgspec.Struct, gc=False):
@@ -299,25 +312,47 @@ class Medicated(Resource):
     medication: CodeableReference | None = None
     contained: list[Medication] | None = None
 
-    def concept(self) -> CodeableConcept | None:
-        """The concept of the medication: its own, that of a contained Medication, or the display of a reference.
+    def naming(self, sent: Mapping[str, Medication]) -> Naming:
+        """All that names the medication: its own concept, and a Medication that it contains or refers to.
 
-        ``None`` if the medication stands in another resource.
+        ``sent`` are the Medications in the same Bundle by their ids. A reference counts by its display too.
         """
-        reference = self.medicationReference
-        if self.medication is not None:
-            if self.medication.concept is not None:
-                return self.medication.concept
-            reference = reference or self.medication.reference
-        if self.medicationCodeableConcept is not None:
-            return self.medicationCodeableConcept
-        if reference is None:
-            return None
-        if reference.reference and reference.reference.startswith("#"):
-            for resource in self.contained or ():
-                if resource.id == reference.reference[1:] and resource.code is not None:
-                    return resource.code
-        return CodeableConcept(text=reference.display) if reference.display else None
+        concept = self.medicationCodeableConcept
+        if concept is not None and self.medicationReference is None and self.medication is None:
+            return Naming(concept.pairs(), concept.texts())
+        modern = self.medication
+        references = [self.medicationReference, modern.reference if modern else None]
+        concepts = [concept, modern.concept if modern else None]
+        ingredients: list[Ingredient] = []
+        for reference in references:
+            target = self._referred(reference.reference, sent) if reference and reference.reference else None
+            if target is not None:
+                concepts.append(target.code)
+                ingredients += many(target.ingredient)
+        return _naming(concepts, references, [item.naming() for item in ingredients if item.isActive is not False])
+
+    def _referred(self, reference: str, sent: Mapping[str, Medication]) -> Medication | None:
+        """What a reference points to: a contained Medication, or one by the id at its end, versions left off."""
+        if reference.startswith("#"):
+            return next((item for item in self.contained or () if item.id == reference[1:]), None)
+        match = _MEDICATION.search(reference)
+        return sent.get(match[1] or match[2]) if match else None
+
+
+def _naming(
+    concepts: Sequence[CodeableConcept | None],
+    references: Sequence[Reference | None],
+    ingredients: Sequence[Naming] = (),
+) -> Naming:
+    """What concepts, the displays of references, and ingredients say of one drug."""
+    stated = [concept for concept in concepts if concept is not None]
+    displays = [reference.display for reference in references if reference and reference.display]
+    return Naming(
+        [pair for concept in stated for pair in concept.pairs()],
+        [*(words for concept in stated for words in concept.texts()), *displays],
+        ingredients,
+        resolved=bool(stated or displays or ingredients or not any(references)),
+    )
 
 
 class MedicationRequest(Medicated):

@@ -64,3 +64,9 @@ def words(concept: Any) -> str:
     return text(concept, "text") or next(
         filter(None, (text(coding, "display") for coding in nodes(concept, "coding"))), ""
     )
+
+
+def all_texts(concept: Any) -> list[str]:
+    """The text of a CodeableConcept and the displays of its codings, each once."""
+    texts = [text(concept, "text"), *(text(coding, "display") for coding in nodes(concept, "coding"))]
+    return list(dict.fromkeys(filter(None, texts)))

@@ -10,13 +10,21 @@ from cds_service.chart.statuses import NOT_JUDGED
 from cds_service.content.model import Pack
 from cds_service.fhir.tree import Node, node, pairs, text
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
+from cds_service.vocabulary.declarations import ValueSet
 
 _MANY_DRAFTS = 20
 
 
 def draft_nodes(request: HookRequest) -> dict[str, Node]:
-    """Every draft of the request by its key."""
-    return {draft.key: draft.resource for draft in request.drafts}
+    """Every draft of the request by its key, and each Medication by the ``fullUrl`` of its entry too.
+
+    Orders refer to a Medication in either way.
+    """
+    drafts = {draft.key: draft.resource for draft in request.drafts}
+    for draft in request.drafts:
+        if draft.full_url and draft.resource.get("resourceType") == "Medication":
+            drafts.setdefault(draft.full_url, draft.resource)
+    return drafts
 
 
 def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
@@ -26,7 +34,7 @@ def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
     """
     if request.hook not in ORDER_HOOKS:
         return [NO_ORDER]
-    others = others_by_name(request)
+    others = draft_nodes(request)
     return [
         order
         for draft in request.selected
@@ -34,13 +42,6 @@ def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
         for order in [read_order(draft.path, draft.resource, others, draft.key)]
         if is_relevant(pack, order)
     ]
-
-
-def others_by_name(request: HookRequest) -> dict[str, Node]:
-    """Every draft of the request by what a reference may call it: its ``Type/id`` and its ``fullUrl``."""
-    others = {draft.reference: draft.resource for draft in request.drafts}
-    others |= {draft.full_url: draft.resource for draft in request.drafts if draft.full_url}
-    return others
 
 
 def is_judged(resource: Node) -> bool:
@@ -71,5 +72,10 @@ def bystanders(pack: Pack, drafts: Mapping[str, Node]) -> frozenset[str]:
         key
         for key, resource in drafts.items()
         if not any(value_set.match(pairs(node(resource, "code"))) for value_set in wanted)
-        and recognise_drug(read_order("", resource, drafts), wanted) is None
+        and _bears_on_nothing(read_order("", resource, drafts), wanted)
     )
+
+
+def _bears_on_nothing(order: Order, wanted: list[ValueSet]) -> bool:
+    """Whether a draft is none of the drugs that are looked for, and cannot be one."""
+    return order.naming.resolved and recognise_drug(order, wanted) is None

@@ -18,7 +18,7 @@ from cds_service.content.prepared import Prepared
 from cds_service.content.render import plain
 from cds_service.fhir.tree import Node, node, nodes, pairs, text, words
 from cds_service.judge.evaluate import Answer
-from cds_service.judge.relevance import is_judged, others_by_name, relevant_orders
+from cds_service.judge.relevance import draft_nodes, is_judged, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.vocabulary.accounting import Aside, Kind, Understood
 from cds_service.vocabulary.declarations import FactDeclaration, Search
@@ -82,7 +82,7 @@ def not_understood(pack: Pack, reading: Reading, searches: Iterable[Search] | No
 
 
 def understood(pack: Pack, reading: Reading, searches: Iterable[Search]) -> Iterator[Understood]:
-    """What a call sent and was understood: drugs, routes, units and schedules of its orders, entries of the searches."""
+    """What a call sent and was understood: parts of its orders, and entries of the searches."""
     for order, facts in reading.orders:
         yield from _parts_understood(pack, order, facts)
     if reading.chart is not None:
@@ -100,7 +100,7 @@ def _drafts(pack: Pack, request: HookRequest) -> Iterator[NotUnderstood]:
     """The drafts of a medication whose drug is not known to be ours and not known to be another."""
     value_sets = (*pack.excluded, *pack.relevant)
     candidates = tuple(value_set.id for value_set in pack.relevant)
-    others = others_by_name(request)
+    others = draft_nodes(request)
     for draft in request.drafts:
         if is_judged(draft.resource):
             order = read_order(draft.path, draft.resource, others, draft.key)
@@ -114,7 +114,7 @@ def drafts_read(pack: Pack, request: HookRequest) -> list[dict[str, str]]:
     ``recognised`` is ``by code``, ``by name``, ``by name, perhaps with another drug`` and so on, ``as excluded``, ``as
     another drug``, or ``no``.
     """
-    others = others_by_name(request)
+    others = draft_nodes(request)
     lines = []
     for draft in request.drafts:
         if not is_judged(draft.resource):

@@ -49,7 +49,7 @@ class Spelling(msgspec.Struct, frozen=True):
 class Coverage:
     """How often each spelling was met. ``site_lines`` are the lines of ``site.toml`` that would map one.
 
-    ``requests`` and ``resources`` count what was read; ``refused`` are requests that no cards answered, with the reason.
+    ``requests`` and ``resources`` count what was read; ``refused`` are requests that cannot be read, by reason.
     """
 
     requests: int = 0

@@ -119,7 +119,7 @@ class Metrics:
                 ).inc()
 
     def count_not_understood(self, items: Iterable[NotUnderstood]) -> None:
-        """What one call sent and nothing understood; a code system that is in no table is ``other``, none is ``none``."""
+        """What one call sent and nothing understood; a system that is in no table is ``other``, no system ``none``."""
         for item in items:
             system = item.aside.system
             self._not_understood.labels(item.aside.kind, (name_of(system) or "other") if system else "none").inc()

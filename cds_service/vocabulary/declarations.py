@@ -12,6 +12,7 @@ from cds_service.vocabulary.facts import Exact
 
 NDC = "http://hl7.org/fhir/sid/ndc"
 ICD_10_EITHER = "ICD-10 or ICD-10-CM"  # of which a code without a system may be
+NOT_STATED = "not-stated"  # the agent of a concept that leaves open which of several is meant
 
 
 class UnstatedSystem(str):
@@ -55,13 +56,42 @@ class Concept:
 
 
 @dataclass(frozen=True, slots=True)
+class DrugName:
+    """One name of a drug: ``words`` as texts are compared with it, ``key`` as value sets list it.
+
+    ``agent`` is ``""`` if the name leaves it open. A name that ``settles`` decides alone what a text means.
+    """
+
+    key: str
+    words: tuple[str, ...]
+    value_sets: frozenset[str]
+    agent: str = ""
+    settles: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrugNames:
+    """All names of drugs that a pack knows, by their first word, the longest first (Z48).
+
+    ``starting`` are those that a text can begin with, ``settling`` those that decide wherever they stand in a text.
+    """
+
+    starting: Mapping[str, Sequence[DrugName]] = field(default_factory=dict)
+    settling: Mapping[str, Sequence[DrugName]] = field(default_factory=dict)
+
+
+NO_NAMES = DrugNames()
+
+
+@dataclass(frozen=True, slots=True)
 class ValueSet:
     """Codes that mean the same to a rule, by ``(system, code)``, systems spelled canonically.
 
-    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the exact names of medications in
-    lower case. One code of a set that ``settles`` decides what an order is, whatever its other codes are. ``aliases``
-    are a site's own spellings of systems, each with the canonical one. ``words`` tell, by agent, what the concepts are
-    called; a code that was sent without a system counts only beside one of them, or beside none at all (Z42).
+    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the names in lower case. One code of a
+    set that ``settles`` decides what an order is, whatever its other codes are. ``aliases`` are a site's own spellings
+    of systems, each with the canonical one. ``words`` tell, by agent, what the concepts are called; a code that was
+    sent without a system counts only beside one of them, or beside none at all (Z42). ``drug_names`` are those of all
+    value sets of the pack, because a text that names a drug of another set is not about this one.
     """
 
     id: str
@@ -73,6 +103,7 @@ class ValueSet:
     settles: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    drug_names: DrugNames = NO_NAMES
     systems: frozenset[str] = field(init=False)
     """The code systems that the set has codes of, editions and the site's spellings among them."""
 
@@ -164,8 +195,8 @@ class Analyte:
 class Search:
     """One prefetch key, the resource type that it holds, and the prefetch template that asks for it.
 
-    ``systems`` are the code systems that the template asks in; ``count`` is how many of the newest results it asks for,
-    0 for all.
+    ``systems`` are the code systems in which the facts that are read from it know codes, and those in which its
+    template asks; ``count`` is how many of the newest results it asks for, 0 for all.
     """
 
     key: str

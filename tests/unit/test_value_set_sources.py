@@ -12,8 +12,9 @@ def test_every_mark_of_a_verified_code_is_a_source_with_an_address():
     for path in sorted(ROOT.glob("cards/*/value-sets/*.yaml")):
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
         sources = written.get("sources", {})
-        marks = {mark for concept in written["concepts"] for mark in concept["verified"]}
+        rows = [*written["concepts"], *written.get("names", ())]
+        marks = {mark for row in rows for mark in row.get("verified", ())}
         faults += [f"{path.name}: {mark} is no source of this file" for mark in sorted(marks - set(sources))]
-        faults += [f"{path.name}: no code was verified in {key}" for key in sorted(set(sources) - marks)]
+        faults += [f"{path.name}: no code or name was verified in {key}" for key in sorted(set(sources) - marks)]
         faults += [f"{path.name}: {key} has no address" for key, text in sources.items() if "https://" not in text]
     assert not faults, "\n".join(faults)
