@@ -33,7 +33,7 @@ def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
             row["display"],
             row.get("agent", ""),
             row.get("form", ""),
-            Strength(exact(strength["value"]), strength["unit"], strength["per"]) if strength else None,
+            _compile_strength(strength) if strength else None,
             row.get("local", False),
         )
         codes[concept.system, concept.code] = concept
@@ -44,6 +44,11 @@ def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
         for row in data.get("names", [])
     }
     return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names, data.get("settles", False))
+
+
+def _compile_strength(data: Mapping[str, Any]) -> Strength:
+    package = {name: exact(size) for name, size in data.get("package", {}).items()}
+    return Strength(exact(data["value"]), data["unit"], data["per"], package)
 
 
 def compile_analyte(data: Mapping[str, Any]) -> Analyte:
@@ -125,7 +130,13 @@ def compile_fact(
         statuses=tuple(fact.get("statuses", ())),
         inputs=fact.get("inputs", {}),
         constants={key: exact(str(value)) for key, value in fact.get("constants", {}).items()},
-        counted={text: per for per, texts in fact.get("counted", {}).items() for text in texts},
+        counted={
+            spelling: per
+            for per, texts in fact.get("counted", {}).items()
+            for text in texts
+            for spelling in (text, text.casefold())
+        },
+        schedules=fact.get("schedules", {}),
         values=tuple(fact.get("values", ())),
         unit=fact.get("unit", ""),
         systems=frozenset().union(*(value_set.systems for value_set in own_sets.values())),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cds_service.chart.dosage import dose
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import read_order
-from cds_service.fhir.timing import days, doses, interval
+from cds_service.fhir.schedule import days, doses, interval, read_schedule
 from cds_service.vocabulary.facts import Interval, State
 
 UTC = ZoneInfo("UTC")
@@ -19,8 +19,13 @@ TWO_WEEKS = {"boundsDuration": {"value": 2, "code": "wk"}}
 FORTNIGHT_OF_DATES = {"boundsPeriod": {"start": "2026-11-02", "end": "2026-11-15"}}
 
 
-def dosage(**repeat):
-    return {"timing": {"repeat": repeat}}
+def of(timing, zone=UTC, own_words=None, **elsewhere):
+    """The schedule of a dosage with this Timing."""
+    return read_schedule({"timing": timing, **elsewhere}, zone, own_words or {})
+
+
+def schedule(zone=UTC, **repeat):
+    return of({"repeat": repeat}, zone)
 
 
 @pytest.mark.parametrize(
@@ -39,13 +44,13 @@ def dosage(**repeat):
     ],
 )
 def test_interval_in_days(repeat, low, high):
-    assert interval(dosage(**repeat)).value == Interval(Fraction(low), Fraction(high))
+    assert interval(schedule(**repeat)).value == Interval(Fraction(low), Fraction(high))
 
 
 @pytest.mark.parametrize(("code", "every"), [("QOD", 2), ("QD", 1), ("WK", 7), ("BID", Fraction(1, 2))])
 def test_timing_codes(code, every):
     system = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
-    read = interval({"timing": {"code": {"coding": [{"system": system, "code": code}]}}})
+    read = interval(of({"code": {"coding": [{"system": system, "code": code}]}}))
     assert read.value == Interval.point(Fraction(every))
 
 
@@ -61,11 +66,11 @@ def test_timing_codes(code, every):
     ],
 )
 def test_a_schedule_that_says_no_interval_is_unusable_not_guessed(repeat):
-    assert interval(dosage(**repeat)).state is State.UNUSABLE
+    assert interval(schedule(**repeat)).state is State.UNUSABLE
 
 
 def test_no_timing_is_absent():
-    assert interval({}).state is State.ABSENT
+    assert interval(read_schedule({}, UTC, {})).state is State.ABSENT
 
 
 @pytest.mark.parametrize(
@@ -87,26 +92,26 @@ def test_no_timing_is_absent():
     ],
 )
 def test_doses_and_days_follow_from_each_other(repeat, number, length):
-    assert doses(dosage(**repeat), UTC).value == Interval(*map(Fraction, number))
-    assert days(dosage(**repeat), UTC).value == Interval(*map(Fraction, length))
+    assert doses(schedule(**repeat)).value == Interval(*map(Fraction, number))
+    assert days(schedule(**repeat)).value == Interval(*map(Fraction, length))
 
 
 def test_an_unbounded_step_has_no_number_of_doses():
-    step = dosage(frequency=1, period=2, periodUnit="d", boundsPeriod={"start": "2026-11-02"})
-    assert doses(step, UTC).state is State.ABSENT
-    assert days(step, UTC).state is State.ABSENT
+    step = schedule(frequency=1, period=2, periodUnit="d", boundsPeriod={"start": "2026-11-02"})
+    assert doses(step).state is State.ABSENT
+    assert days(step).state is State.ABSENT
 
 
 @pytest.mark.parametrize("end", ["Invalid date", "2026-10-01", "0002"])
 def test_bounds_that_cannot_be_meant_are_unusable(end):
-    step = dosage(frequency=1, period=2, periodUnit="d", boundsPeriod={"start": "2026-11-02", "end": end})
-    assert doses(step, UTC).state is State.UNUSABLE
+    step = schedule(frequency=1, period=2, periodUnit="d", boundsPeriod={"start": "2026-11-02", "end": end})
+    assert doses(step).state is State.UNUSABLE
 
 
 @given(frequency=st.integers(1, 12), period=st.integers(1, 60), count=st.integers(1, 100))
 def test_count_times_interval_is_length(frequency, period, count):
-    step = dosage(frequency=frequency, period=period, periodUnit="d", count=count)
-    assert days(step, UTC).value == Interval.point(Fraction(period * count, frequency))
+    step = schedule(frequency=frequency, period=period, periodUnit="d", count=count)
+    assert days(step).value == Interval.point(Fraction(period * count, frequency))
 
 
 def amount(pack, product, quantity):
