@@ -111,7 +111,9 @@ def read_schedule(dosage: Node, zone: tzinfo, own_words: Mapping[str, str]) -> S
     sent = dosage.get("timing")
     if sent is None or sent == {} or sent == []:
         in_words = text(dosage, "text")
-        return Schedule(rhythm=_rhythm_of_text(in_words, own_words), rhythm_words=in_words)
+        if not in_words:
+            return Schedule()
+        return Schedule(rhythm=_rhythm_of_text(in_words, own_words) or _NOT_READABLE, rhythm_words=in_words)
     timings = nodes(dosage, "timing")
     if len(timings) != 1:
         return Schedule(rhythm=_NOT_READABLE)
@@ -129,7 +131,10 @@ def read_schedule(dosage: Node, zone: tzinfo, own_words: Mapping[str, str]) -> S
 
 
 def interval(schedule: Schedule) -> Fact:
-    """Days between doses as a range (D9). Absent without a Timing; unusable if the Timing says no interval."""
+    """Days between doses as a range (D9).
+
+    Absent without a Timing and without a text; unusable if what is there says no interval.
+    """
     if schedule.rhythm is None:
         return Fact.absent()
     if isinstance(schedule.rhythm, Reason):
@@ -233,7 +238,7 @@ def _rhythm_of_code(timing: Node, own_words: Mapping[str, str]) -> Rhythm | Reas
 
 
 def _rhythm_of_text(in_words: str, own_words: Mapping[str, str]) -> Rhythm | None:
-    form = _form_of_text(in_words, own_words) if in_words else ""
+    form = _form_of_text(in_words, own_words)
     return rhythm_of_form(form) if form else None
 
 
