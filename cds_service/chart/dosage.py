@@ -53,7 +53,8 @@ def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> 
     if not ucum_of(analyte, code) and not ucum_of(analyte, unit) and drug is not None and drug.concept.strength:
         strength, number = drug.concept.strength, read_number(value)
         each = strength.amount_in(_counted(declaration, code, text(quantity, "system"), unit))
-        if number is not None and number >= 0 and each is not None:
+        is_exact = text(quantity, "comparator") in ("", "=")
+        if number is not None and number >= 0 and each is not None and is_exact:
             return Interval.point(number * each * analyte.factors[strength.unit])
     return read_quantity(analyte, value, code, text(quantity, "system"), unit, text(quantity, "comparator"))
 

@@ -1,8 +1,8 @@
 """The site overlay ``site.toml``: what differs from hospital to hospital, outside the pack (Z31).
 
 It holds local codes for value sets, the site's orderables for order templates, look-backs within the bounds that the
-content allows, spellings of units that no grammar reads, codes and words for how often, and the decisions that are switched
-off.
+content allows, spellings of units that no grammar reads, codes and words for how often, and the decisions that are
+switched off.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ _WEEK = 7
 _ONE_DAY, _ONE_SECOND = timedelta(days=1), timedelta(seconds=1)
 # A longer time is no time that a drug is given for, and is reckoned in months of 28 to 31 days, not by the calendar.
 _MOST_MONTHS = 1200
-_FOUR_YEARS = 48  # months after which the calendar is the same again
+# Months after which the calendar is the same again; but 2100 is no leap year, so one such time ends there.
+_FOUR_YEARS, _CYCLES = 48, (date(2024, 1, 1), date(2096, 3, 1))
 
 _FORM = re.compile(r"(?:every|(?P<times>[\d-]+) per) (?:(?P<period>[\d-]+) )?(?P<unit>s|min|h|d|wk|mo|a)")
 _NOT_READABLE = Reason("scheduleNotReadable")
@@ -306,7 +307,7 @@ def _on_weekdays(
 
 def _weekly(weekdays: tuple[int, ...], times: Interval, weeks: int) -> Rhythm | Reason:
     """So many doses on days of the week in every so many weeks; they must be whole ones."""
-    if any(end is None or exact(end).denominator != 1 for end in (times.low, times.high)):
+    if not _is_whole(times):
         return _NOT_READABLE
     period = Interval.point(_WEEK * weeks)
     return Rhythm(period, times, period.divided_by(times), weekdays=weekdays)
@@ -401,7 +402,7 @@ def _shortest_and_longest(months: Exact) -> tuple[Exact, Exact]:
     if exact(months).denominator != 1 or months > _MOST_MONTHS:
         low, high = _DAYS["mo"]
         return exact(months * low), exact(months * high)
-    starts = [months_after(date(2024, 1, 1), month) for month in range(_FOUR_YEARS)]
+    starts = [months_after(first, month) for first in _CYCLES for month in range(_FOUR_YEARS)]
     lengths = [(months_after(start, int(months)) - start).days for start in starts]
     return min(lengths), max(lengths)
 
@@ -417,7 +418,7 @@ def _counted_days(rhythm: Rhythm, count: Interval) -> Interval:
 
 
 def _doses_within(rhythm: Rhythm, bounds: Bounds, first: date | None) -> Interval | None:
-    """How many doses fall into the bounds; ``None`` if that cannot be told. A dose that would fall on their end is out."""
+    """How many doses fall into the bounds; ``None`` if that cannot be told. A dose on the day of their end is out."""
     length = bounds.days
     if length is None or length.low is None or length.high is None:
         return None
@@ -429,8 +430,9 @@ def _doses_within(rhythm: Rhythm, bounds: Bounds, first: date | None) -> Interva
     if rhythm.in_months and bounds.end is not None and first is not None:
         return _doses_between(rhythm, first, bounds.end)
     apart, whole = rhythm.interval, length
-    if rhythm.in_months and bounds.months is not None:
-        apart, whole = rhythm.period.divided_by(rhythm.times), bounds.months
+    months = rhythm.period.divided_by(rhythm.times)
+    if rhythm.in_months and bounds.months is not None and _is_whole(months):
+        apart, whole = months, bounds.months
     number = whole.divided_by(apart)
     return Interval(ceil(number.low or 0), None if number.high is None else ceil(number.high))
 
@@ -442,6 +444,10 @@ def _number_on_weekdays(rhythm: Rhythm, times: Exact | None, start: int, length:
         away = weekday - start if weekday >= start else weekday - start + cycle
         number += on_it * max(0, -(-(length - away) // cycle))
     return number
+
+
+def _is_whole(number: Interval) -> bool:
+    return all(end is not None and exact(end).denominator == 1 for end in (number.low, number.high))
 
 
 def shares(whole: int, parts: int) -> list[int]:
@@ -467,10 +473,9 @@ def _doses_between(rhythm: Rhythm, first: date, end: date) -> Interval | None:
 
 
 def whole_ratio(period: Exact | None, times: Exact | None) -> tuple[int, int]:
-    """A period and the doses in it as whole numbers of the same ratio, without making either smaller."""
-    period, times = Fraction(period or 1), Fraction(times or 1)
-    scale = period.denominator * times.denominator
-    return int(period * scale), int(times * scale)
+    """A period and the doses in it as the smallest whole numbers of that ratio: two in two months are one in one."""
+    ratio = Fraction(period or 1) / Fraction(times or 1)
+    return ratio.numerator, ratio.denominator
 
 
 def _lesser(one_end: Interval, other: Interval) -> Interval:
@@ -529,9 +534,8 @@ def _range(repeat: Node, low_key: str, high_key: str, *, whole: bool = False) ->
     high = read_number(number_text(repeat, high_key)) if high_key in repeat else low
     if low is None or high is None or low <= 0 or high < low:
         return _NOT_READABLE
-    if whole and (exact(low).denominator != 1 or exact(high).denominator != 1):
-        return _NOT_READABLE
-    return Interval(low, high)
+    number = Interval(low, high)
+    return _NOT_READABLE if whole and not _is_whole(number) else number
 
 
 def _span(form: str) -> Interval | None:

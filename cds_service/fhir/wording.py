@@ -11,7 +11,7 @@ from cds_service.fhir.schedule_words import WHEN
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text, words
 
 _UNITS = {"s": "second", "min": "minute", "h": "hour", "d": "day", "wk": "week", "mo": "month", "a": "year"}
-_MOST_EVENTS = 3  # dates listed
+_MOST_EVENTS = 3  # dates that are listed
 _EACH = {"d": "daily", "wk": "weekly", "mo": "monthly", "a": "yearly"}
 
 

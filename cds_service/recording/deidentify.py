@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from cds_service.content.model import Pack
+from cds_service.fhir.schedule_words import folded, form_of_text
 from cds_service.fhir.units import ucum_of
 
 
@@ -70,6 +71,8 @@ class Deidentifier:
         self._systems = {
             concept.system for vs in pack.value_sets.values() for concept in (*vs.codes.values(), *vs.prefixes)
         }
+        self._how_often = {key for fact in pack.facts.values() for key in fact.schedules}
+        self._systems |= {key.rpartition("|")[0] for key in self._how_often}
         self._known = {word for words in _words_of(pack) for word in _WORD.findall(words.casefold())}
         self._analytes = [fact.analyte for fact in pack.facts.values() if fact.analyte is not None]
         self._units = _TIMES.union(*(fact.counted for fact in pack.facts.values()))
@@ -159,6 +162,10 @@ class Deidentifier:
         return code if "{" in value else value
 
     def _words(self, text: str) -> str:
+        """The words that the content knows; the whole text, numbers too, if it says how often and nothing else (Z57)."""
+        if form_of_text(text) or folded(text) in self._how_often:
+            return text
+
         def word(match: re.Match[str]) -> str:
             return match[0] if match[0].casefold() in self._known else "x"
 

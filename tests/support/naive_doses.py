@@ -1,7 +1,7 @@
 """A reckoner of doses that walks from day to day and asks of each whether doses fall on it.
 
-It shares nothing with the package: no rule of recurrence, no library of dates but the calendar of Python. It is slow and
-plain on purpose, so that a test can hold the package against it.
+It shares nothing with the package: no rule of recurrence, no library of dates but the calendar of Python. It is slow
+and plain on purpose, so that a test can hold the package against it.
 """
 
 from __future__ import annotations
