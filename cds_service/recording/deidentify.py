@@ -162,7 +162,7 @@ class Deidentifier:
         return code if "{" in value else value
 
     def _words(self, text: str) -> str:
-        """The words that the content knows; the whole text, numbers too, if it says how often and nothing else (Z57)."""
+        """The words that the content knows; the whole text with its numbers if it only says how often (Z57)."""
         if form_of_text(text) or folded(text) in self._how_often:
             return text
 
