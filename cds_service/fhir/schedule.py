@@ -269,12 +269,13 @@ def _rhythm_of_repeat(repeat: Node) -> Rhythm | Reason | None:
     return _even(period, unit, times or Interval.point(a_day or 1))
 
 
+@lru_cache(maxsize=1024)
 def _even(period: Interval, unit: str, times: Interval) -> Rhythm:
     """So many times in a period of a unit, evenly."""
-    apart = period.times(Interval(*_DAYS[unit])).divided_by(times)
+    in_days = period.times(Interval(*_DAYS[unit]))
     if unit in _MONTHS:
-        return Rhythm(period.times(Interval.point(_MONTHS[unit])), times, apart, in_months=True)
-    return Rhythm(period.times(Interval(*_DAYS[unit])), times, apart)
+        return Rhythm(period.times(Interval.point(_MONTHS[unit])), times, in_days.divided_by(times), in_months=True)
+    return Rhythm(in_days, times, in_days.divided_by(times))
 
 
 def _on_weekdays(
@@ -430,9 +431,9 @@ def _doses_within(rhythm: Rhythm, bounds: Bounds, first: date | None) -> Interva
     if rhythm.in_months and bounds.end is not None and first is not None:
         return _doses_between(rhythm, first, bounds.end)
     apart, whole = rhythm.interval, length
-    months = rhythm.period.divided_by(rhythm.times)
-    if rhythm.in_months and bounds.months is not None and _is_whole(months):
-        apart, whole = months, bounds.months
+    if rhythm.in_months and bounds.months is not None:
+        months = rhythm.period.divided_by(rhythm.times)
+        apart, whole = (months, bounds.months) if _is_whole(months) else (apart, whole)
     number = whole.divided_by(apart)
     return Interval(ceil(number.low or 0), None if number.high is None else ceil(number.high))
 
@@ -447,7 +448,8 @@ def _number_on_weekdays(rhythm: Rhythm, times: Exact | None, start: int, length:
 
 
 def _is_whole(number: Interval) -> bool:
-    return all(end is not None and exact(end).denominator == 1 for end in (number.low, number.high))
+    low, high = number.low, number.high
+    return low is not None and high is not None and low.denominator == high.denominator == 1
 
 
 def shares(whole: int, parts: int) -> list[int]:

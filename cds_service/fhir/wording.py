@@ -11,6 +11,7 @@ from cds_service.fhir.schedule_words import WHEN
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text, words
 
 _UNITS = {"s": "second", "min": "minute", "h": "hour", "d": "day", "wk": "week", "mo": "month", "a": "year"}
+_ON_DAYS = frozenset(["dayOfWeek", "when", "timeOfDay"])
 _MOST_EVENTS = 3  # dates that are listed
 _EACH = {"d": "daily", "wk": "weekly", "mo": "monthly", "a": "yearly"}
 
@@ -29,13 +30,21 @@ def dosages_in_words(dosages: Sequence[Node]) -> str:
 def timing_in_words(timing: Node) -> str:
     """How often: the rhythm and the days of a Timing, or else the words of its code."""
     repeat = node(timing, "repeat")
+    in_words = _rhythm(repeat)
+    if "event" in timing or not _ON_DAYS.isdisjoint(repeat):
+        in_words = " ".join(filter(None, [in_words, _on_days(timing, repeat)]))
+    if in_words:
+        return in_words
+    code = node(timing, "code")
+    return words(code) or next((value for _, value in pairs(code)), "")
+
+
+def _on_days(timing: Node, repeat: Node) -> str:
+    """The days of the week, the days that are listed and the times of the day."""
     days = [*_strings(repeat, "dayOfWeek"), *_strings(timing, "event")[:_MOST_EVENTS]]
     hours = [WHEN.get(event, event) for event in _strings(repeat, "when")]
     hours += [f"at {time.removesuffix(':00')}" for time in _strings(repeat, "timeOfDay")]
-    on_days = f"on {', '.join(days)}" if days else ""
-    in_words = " ".join(filter(None, [_rhythm(repeat), on_days, " and ".join(hours)]))
-    code = node(timing, "code")
-    return in_words or words(code) or next((value for _, value in pairs(code)), "")
+    return " ".join(filter(None, [f"on {', '.join(days)}" if days else "", " and ".join(hours)]))
 
 
 def _dose(dosage: Node) -> str:
