@@ -1,22 +1,25 @@
-"""Facts of one step of an order's dosage: the dose, and the amount a day. Its schedule is read by ``fhir.timing``."""
+"""Facts of one step of an order's dosage: the dose, and the amount a day. Its schedule is read by ``fhir.schedule``."""
 
 from __future__ import annotations
 
 from cds_service.chart.drug import Drug
-from cds_service.fhir.quantities import read_number, read_quantity
+from cds_service.fhir.quantities import UCUM, read_number, read_quantity
 from cds_service.fhir.tree import Node, node, nodes, number_text, text
 from cds_service.fhir.units import ucum_of
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason
 
 _LONGEST_EVIDENCE = 60  # characters
+# Where a dose stands in R4, and where it stood in earlier versions of FHIR.
+_DOSES = ("doseAndRate", "doseQuantity", "doseSimpleQuantity", "doseRange")
 
 
 def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
     """The amount of drug given at once, in the analyte's unit (D8).
 
-    Volumes, sprays and tablets count only through the strength of a recognised product; units without meaning
-    for the drug, and products of unknown strength, make the dose unusable. A range stays a range.
+    Volumes, sprays, tablets and ampoules count only through the strength of a recognised product; units without meaning
+    for the drug, and products of unknown strength, make the dose unusable. So does a dose that is written as text, or
+    whose number is ("1,000"). A range stays a range.
     """
     rates = nodes(dosage, "doseAndRate")
     quantities = [node(rate, "doseQuantity") for rate in rates if node(rate, "doseQuantity")]
@@ -25,7 +28,7 @@ def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
         older = node(dosage, "doseQuantity")  # Epic's published example puts it here
         quantities = [older] if older else []
     if not quantities and not ranges:
-        if "doseAndRate" in dosage or text(dosage, "text"):
+        if text(dosage, "text") or any(key in dosage for key in _DOSES):
             return Fact.unusable(Reason("doseNotReadable"))
         return Fact.absent()
     if len(quantities) + len(ranges) > 1:
@@ -48,11 +51,25 @@ def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> 
     assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
     value, code, unit = number_text(quantity, "value"), text(quantity, "code"), text(quantity, "unit")
     if not ucum_of(analyte, code) and not ucum_of(analyte, unit) and drug is not None and drug.concept.strength:
-        strength = drug.concept.strength
-        number = read_number(value)
-        if number is not None and number >= 0 and declaration.counted.get(code or unit) == strength.per:
-            return Interval.point(number * strength.amount * analyte.factors[strength.unit])
+        strength, number = drug.concept.strength, read_number(value)
+        each = strength.amount_in(_counted(declaration, code, text(quantity, "system"), unit))
+        is_exact = text(quantity, "comparator") in ("", "=")
+        if number is not None and number >= 0 and each is not None and is_exact:
+            return Interval.point(number * each * analyte.factors[strength.unit])
     return read_quantity(analyte, value, code, text(quantity, "system"), unit, text(quantity, "comparator"))
+
+
+def _counted(declaration: FactDeclaration, code: str, system: str, unit: str) -> str:
+    """What a unit counts, such as ``{ampoule}``; ``""`` if it counts nothing, or its code and its text differ.
+
+    A text stands in for a code that is not known only if the code is of another system than UCUM, as for results (Z23).
+    """
+    by_code, by_text = (declaration.counted.get(spelling.casefold(), "") for spelling in (code, unit))
+    if by_code and by_text and by_code != by_text:
+        return ""
+    if by_code or (code and system in ("", UCUM)):
+        return by_code
+    return by_text
 
 
 def daily(dose_of_step: Fact, interval_of_step: Fact) -> Fact:

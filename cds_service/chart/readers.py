@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 from msgspec.structs import replace
 
@@ -14,7 +14,7 @@ from cds_service.chart.drug import agent, form, in_value_set, recognise_drug, re
 from cds_service.chart.order import NO_ORDER, Order, has_route, reason, route, status
 from cds_service.chart.record import Chart
 from cds_service.chart.statuses import NOT_DRAFTED
-from cds_service.fhir.timing import days, doses, interval
+from cds_service.fhir.schedule import Schedule, days, doses, interval, read_schedule
 from cds_service.fhir.tree import Node, node, pairs, text
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Facts, Reason
@@ -46,6 +46,8 @@ _ORDER = {
     "reason": reason,
     "status": status,
 }
+
+_SCHEDULED: Mapping[str, Callable[[Schedule], Fact]] = {"interval": interval, "doses": doses, "days": days}
 
 
 def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> Facts:
@@ -109,21 +111,23 @@ def _step_facts(
     """The facts of one step of a dosage, over those of its order."""
     readers: dict[str, Callable[[], Fact]] = {}
     step = Facts(readers, facts)
+    schedule: Callable[[], Schedule] | None = None  # of the step; read once, when one of its facts is first asked for
     for name, declared in declarations.items():
         if declared.kind == "dosage":
             match declared.element:
                 case "dose":
                     drug = recognise_drug(order, declared.value_sets.values())
                     readers[name] = partial(dose, declared, drug, dosage)
-                case "interval":
-                    readers[name] = partial(interval, dosage)
-                case "doses":
-                    readers[name] = partial(doses, dosage, chart.zone)
-                case "days":
-                    readers[name] = partial(days, dosage, chart.zone)
+                case "interval" | "doses" | "days":
+                    schedule = schedule or cache(partial(read_schedule, dosage, chart.zone, declared.schedules))
+                    readers[name] = partial(_scheduled, _SCHEDULED[declared.element], schedule)
                 case "daily":
                     readers[name] = partial(_daily, declared, weakref.proxy(step))
     return step
+
+
+def _scheduled(reader: Callable[[Schedule], Fact], schedule: Callable[[], Schedule]) -> Fact:
+    return reader(schedule())
 
 
 def _daily(declared: FactDeclaration, step: Facts) -> Fact:

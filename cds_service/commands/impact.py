@@ -55,7 +55,7 @@ def impact(old: str, new: str, paths: tuple[Path, ...], now: datetime | None, fo
     if form == "html":
         from cds_service.console.reports import impact_page
 
-        click.echo(impact_page(result, contents[1].pack, old, new))
+        click.echo(impact_page(result, contents[1], old, new))
     else:
         click.echo(_as_text(result) if form == "text" else json.dumps(as_data(result), indent=2, ensure_ascii=False))
 

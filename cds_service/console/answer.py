@@ -45,7 +45,7 @@ def shown_answer(prepared: Prepared, body: bytes, now: datetime, profile: str) -
     reasons = reasoning(prepared, service, answer, now)
     plots = [plot_of(results, now) for results in reasons["results"]]
     return ShownAnswer(
-        cards=tuple(shown_card(card, drafts, now) for card in response["cards"]),
+        cards=tuple(shown_card(card, drafts, now, prepared) for card in response["cards"]),
         reasoning=reasons,
         plots=tuple(plot for plot in plots if plot is not None),
         text=json.dumps(response, indent=2, ensure_ascii=False),

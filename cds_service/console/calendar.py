@@ -1,14 +1,23 @@
-"""The days on which doses of an order fall due, as its schedule says."""
+"""The days on which doses of an order fall due, by the schedule that is read of it (Z57)."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, timedelta, tzinfo
+from decimal import Decimal
+from itertools import islice
 from typing import Any
 
-_DAYS = {"d": 1.0, "wk": 7.0, "mo": 30.4375, "a": 365.25}
+from cds_service.chart.order import dosages_of
+from cds_service.fhir.dose_dates import dose_dates, end_of
+from cds_service.fhir.schedule import Rhythm, read_schedule
+from cds_service.vocabulary.json_text import encode
+
+_WEEK = 7
+_A_YEAR = timedelta(days=366)
 _MOST_DOSES = 400
 
 
@@ -32,54 +41,41 @@ class Calendar:
     notes: tuple[str, ...]
 
 
-def calendar_of(order: Mapping[str, Any], start: date) -> Calendar | None:
-    """The doses of a MedicationRequest from ``start`` on; ``None`` if its schedule does not say the days of doses."""
+def calendar_of(order: Mapping[str, Any], start: date, zone: tzinfo, own_words: Mapping[str, str]) -> Calendar | None:
+    """The doses of a MedicationRequest; ``None`` if its schedule does not say the days of doses.
+
+    A step begins on its own first day, or else when the one before it ends; the first one on ``start``. ``zone`` and
+    ``own_words`` are the hospital's time zone and its words for how often (``read_schedule``).
+    """
     days: dict[date, int] = {}
     notes: list[str] = []
-    begin = start
-    steps = [step for step in order.get("dosageInstruction") or [] if isinstance(step, dict)]
-    shortest = math.inf
-    for number, step in enumerate(sorted(steps, key=lambda step: step.get("sequence") or 0), 1):
-        repeat = (step.get("timing") or {}).get("repeat") or {}
-        every = _interval(repeat)
-        if every is None:
+    begin, shortest = start, math.inf
+    for number, step in enumerate(dosages_of(json.loads(encode(order), parse_float=Decimal)), 1):
+        schedule = read_schedule(step, zone, own_words)
+        dates = dose_dates(schedule, begin)
+        if dates is None:
             return None
-        shortest = min(shortest, every)
-        if "periodMax" in repeat or "boundsRange" in repeat or "countMax" in repeat:
+        if schedule.is_range:
             notes.append(f"Step {number} leaves a range; the picture shows its nearest end.")
-        length = _length(repeat, every)
-        if length is None:
+        end = end_of(schedule, begin)
+        if end is None:
             notes.append(f"Step {number} has no end.")
-        horizon = length if length is not None else 366.0
-        for index in range(_MOST_DOSES):
-            if index * every >= horizon:
-                break
-            days.setdefault(begin + timedelta(days=round(index * every)), number)
-        begin += timedelta(days=round(horizon))
+        last = end or (schedule.first or begin) + _A_YEAR
+        for day in islice(dates, _MOST_DOSES):
+            if day < last:
+                days.setdefault(day, number)
+        if isinstance(schedule.rhythm, Rhythm):
+            shortest = min(shortest, float(schedule.rhythm.interval.low or 0))
+        begin = last
     if not days:
         return None
-    count = 12 if shortest >= _DAYS["wk"] * 4 else 3
-    return Calendar(tuple(_months(days, start, count)), tuple(notes))
+    count = 12 if shortest >= _WEEK * 4 else 3
+    return Calendar(tuple(_months(days, _first_shown(days, start), count)), tuple(notes))
 
 
-def _interval(repeat: Mapping[str, Any]) -> float | None:
-    """The days from one dose to the next; ``None`` if ``repeat`` does not say them."""
-    unit = _DAYS.get(str(repeat.get("periodUnit")))
-    period, frequency = repeat.get("period"), repeat.get("frequency", 1)
-    if unit is None or not isinstance(period, int | float) or not isinstance(frequency, int | float):
-        return None
-    return unit * float(period) / float(frequency) if period > 0 and frequency > 0 else None
-
-
-def _length(repeat: Mapping[str, Any], every: float) -> float | None:
-    """The days that a step with a dose ``every`` so many days lasts; ``None`` if it has no end."""
-    if isinstance(repeat.get("count"), int | float):
-        return float(repeat["count"]) * every
-    duration = repeat.get("boundsDuration") or (repeat.get("boundsRange") or {}).get("low")
-    if isinstance(duration, dict) and isinstance(duration.get("value"), int | float):
-        unit = _DAYS.get(str(duration.get("code") or duration.get("unit")))
-        return float(duration["value"]) * unit if unit else None
-    return None
+def _first_shown(days: Mapping[date, int], start: date) -> date:
+    """The day whose month is shown first: that of the first dose from ``start`` on, or of the first dose at all."""
+    return min((day for day in days if day >= start), default=min(days))
 
 
 def _months(days: Mapping[date, int], start: date, count: int) -> Iterator[Month]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from cds_service.console.calendar import Calendar, calendar_of
 from cds_service.console.changes import ResourceChange, change_of
+from cds_service.content.prepared import Prepared
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -41,26 +42,37 @@ class ShownCard:
     reasons: tuple[str, ...]
 
 
-def shown_card(card: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime) -> ShownCard:
-    """A card of an answer given at ``now``; ``drafts`` are those of the request by ``Type/id``."""
+def shown_card(
+    card: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime, prepared: Prepared
+) -> ShownCard:
+    """A card of an answer given at ``now``; ``drafts`` are those of the request by ``Type/id``.
+
+    The days of doses are read as the content in ``prepared`` reads schedules, in its time zone.
+    """
     return ShownCard(
         summary=card["summary"],
         detail=_html(card["detail"]),
         indicator=card["indicator"],
         source=card["source"]["label"],
         topic=card["source"]["topic"]["code"],
-        suggestions=tuple(_suggestion(suggestion, drafts, now) for suggestion in card.get("suggestions", [])),
+        suggestions=tuple(_suggestion(suggestion, drafts, now, prepared) for suggestion in card.get("suggestions", [])),
         selection=card.get("selectionBehavior", ""),
         reasons=tuple(reason["display"] for reason in card.get("overrideReasons", [])),
     )
 
 
 def _suggestion(
-    suggestion: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime
+    suggestion: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime, prepared: Prepared
 ) -> ShownSuggestion:
     actions: Sequence[Mapping[str, Any]] = suggestion["actions"]
     orders = [action["resource"] for action in actions if "resource" in action]
-    calendars = [calendar_of(order, now.date()) for order in orders if order["resourceType"] == "MedicationRequest"]
+    today = now.astimezone(prepared.zone).date()
+    own_words: Mapping[str, str] = next((fact.schedules for fact in prepared.pack.facts.values() if fact.schedules), {})
+    calendars = [
+        calendar_of(order, today, prepared.zone, own_words)
+        for order in orders
+        if order["resourceType"] == "MedicationRequest"
+    ]
     return ShownSuggestion(
         suggestion["label"],
         bool(suggestion.get("isRecommended")),

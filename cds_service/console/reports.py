@@ -14,7 +14,6 @@ from cds_service.console.answer import shown_answer
 from cds_service.console.card import ShownCard, shown_card
 from cds_service.console.changes import drafts_of
 from cds_service.console.plots import Plot
-from cds_service.content.model import Pack
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
 from cds_service.replay.impact import KINDS, ChangedAnswer, Impact
@@ -36,7 +35,7 @@ def replay_page(results: Sequence[ReplayResult], prepared: Prepared) -> str:
 
     Plots have the thresholds of ``prepared``'s tables, also if the answers are those of another service.
     """
-    cases = [ReplayedCase(result, _cards(result), _plots(result, prepared)) for result in results]
+    cases = [ReplayedCase(result, _cards(result, prepared), _plots(result, prepared)) for result in results]
     stories: dict[str, list[ReplayedCase]] = {}
     for case in cases:
         stories.setdefault(case.result.name.partition("/")[0], []).append(case)
@@ -44,21 +43,30 @@ def replay_page(results: Sequence[ReplayResult], prepared: Prepared) -> str:
     return _render("replay.html", pack=prepared.pack, stories=stories, failed=failed)
 
 
-def impact_page(impact: Impact, pack: Pack, old: str, new: str) -> str:
-    """What changes for whom as a page; ``pack`` is the new content, ``old`` and ``new`` are the names of both."""
+def impact_page(impact: Impact, prepared: Prepared, old: str, new: str) -> str:
+    """What changes for whom as a page; ``prepared`` is the new content, ``old`` and ``new`` are the names of both."""
     by_patient: dict[str, list[tuple[ChangedAnswer, tuple[ShownCard, ...], tuple[ShownCard, ...]]]] = {}
     for change in impact.changes:
         if change.kinds != ("words",):
-            by_patient.setdefault(change.patient, []).append((change, _cards(change.old), _cards(change.new)))
+            by_patient.setdefault(change.patient, []).append(
+                (change, _cards(change.old, prepared), _cards(change.new, prepared))
+            )
     words = [change for change in impact.changes if change.kinds == ("words",)]
     return _render(
-        "impact.html", pack=pack, impact=impact, kinds=KINDS, by_patient=by_patient, words=words, old=old, new=new
+        "impact.html",
+        pack=prepared.pack,
+        impact=impact,
+        kinds=KINDS,
+        by_patient=by_patient,
+        words=words,
+        old=old,
+        new=new,
     )
 
 
-def _cards(result: ReplayResult) -> tuple[ShownCard, ...]:
+def _cards(result: ReplayResult, prepared: Prepared) -> tuple[ShownCard, ...]:
     drafts = drafts_of(result.request)
-    return tuple(shown_card(card, drafts, result.now) for card in result.cards)
+    return tuple(shown_card(card, drafts, result.now, prepared) for card in result.cards)
 
 
 def _plots(result: ReplayResult, prepared: Prepared) -> tuple[Plot, ...]:

@@ -95,7 +95,7 @@ def _compile_concept(row: Mapping[str, Any]) -> Concept:
         row["display"],
         row.get("agent", ""),
         row.get("form", ""),
-        Strength(exact(strength["value"]), strength["unit"], strength["per"]) if strength else None,
+        _compile_strength(strength) if strength else None,
         row.get("local", False),
     )
 
@@ -106,6 +106,11 @@ def _words_by_agent(title: str, concepts: Iterable[Concept]) -> dict[str, frozen
     for concept in concepts:
         texts.setdefault(concept.agent, []).append(concept.display)
     return {agent: telling_words(" | ".join(parts)) for agent, parts in texts.items()}
+
+
+def _compile_strength(data: Mapping[str, Any]) -> Strength:
+    package = {name: exact(size) for name, size in data.get("package", {}).items()}
+    return Strength(exact(data["value"]), data["unit"], data["per"], package)
 
 
 def compile_analyte(data: Mapping[str, Any], name: str = "") -> Analyte:
@@ -208,7 +213,13 @@ def compile_fact(
         statuses=tuple(fact.get("statuses", ())),
         inputs=fact.get("inputs", {}),
         constants={key: exact(str(value)) for key, value in fact.get("constants", {}).items()},
-        counted={text: per for per, texts in fact.get("counted", {}).items() for text in texts},
+        counted={
+            spelling: per
+            for per, texts in fact.get("counted", {}).items()
+            for text in texts
+            for spelling in (text, text.casefold())
+        },
+        schedules=fact.get("schedules", {}),
         values=tuple(fact.get("values", ())),
         unit=fact.get("unit", ""),
         doubts_apart=fact.get("doubts-apart", False),

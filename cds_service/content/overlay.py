@@ -1,4 +1,4 @@
-"""A site's overlay laid over the files of a pack: codes, systems, units, orderables, look-backs and switches (Z31)."""
+"""A site's overlay laid over the files of a pack: its codes, systems, units, words for how often, orderables (Z31)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from cds_service.content.compile_facts import compile_analyte, days_of
 from cds_service.content.files import PackFiles, schema
 from cds_service.content.site import Site
 from cds_service.fhir.codes import canonical, name_of
+from cds_service.fhir.schedule import rhythm_of_form
+from cds_service.fhir.schedule_words import folded, form_of_code, form_of_text
 from cds_service.fhir.units import ucum_of
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
@@ -28,7 +30,7 @@ def overlaid(pack_files: PackFiles, site: Site) -> PackFiles:
         value_sets={
             name: _as_coded(data, site.codes.get(name, []), site) for name, data in pack_files.value_sets.items()
         },
-        facts={**pack_files.facts, "facts": _with_look_backs(pack_files.facts["facts"], site.look_backs)},
+        facts={**pack_files.facts, "facts": _facts_at(pack_files.facts["facts"], site)},
         units={name: _with_spellings(data, site.units.get(name, {})) for name, data in pack_files.units.items()},
         orders={name: _as_ordered(order, site) for name, order in pack_files.orders.items()},
         tables={
@@ -53,6 +55,7 @@ def _problems(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
         if name in pack_files.units:
             yield from _problems_of_units(site, name, pack_files.units[name])
     yield from _problems_of_systems(pack_files, site)
+    yield from _problems_of_schedules(site)
     yield from _unknown(site, ("orderables",), site.orderables, pack_files.orders)
     kinds = {table["id"]: table["kind"] for table in pack_files.tables.values()}
     yield from _unknown(site, ("decisions", "off"), site.off, kinds)
@@ -109,6 +112,21 @@ def _problems_of_systems(pack_files: PackFiles, site: Site) -> Iterator[Problem]
             yield site.problem(place, f"{spelling!r} means {read!r} already")
 
 
+def _problems_of_schedules(site: Site) -> Iterator[Problem]:
+    """A site adds codes and texts for how often; what one means already, it cannot change (Z57)."""
+    for key, form in site.schedules.items():
+        place = ("schedules", key)
+        meant = rhythm_of_form(form)
+        system, bar, code = key.rpartition("|")
+        known = rhythm_of_form(form_of_code(system, code) if bar else form_of_text(key))
+        if meant is None:
+            yield site.problem(place, f"{form!r} is no form such as 'every 3 d' or '3 per wk'")
+        elif not bar and not folded(key):
+            yield site.problem(place, f"{key!r} is too long for a text")
+        elif known is not None and known.interval != meant.interval:
+            yield site.problem(place, f"{key!r} means something else already")
+
+
 def _with_spellings(analyte: Mapping[str, Any], spellings: Mapping[str, str]) -> Mapping[str, Any]:
     return {**analyte, "aliases": {**analyte.get("aliases", {}), **spellings}}
 
@@ -120,9 +138,16 @@ def _as_coded(value_set: Mapping[str, Any], rows: list[dict[str, Any]], site: Si
     return {**value_set, "concepts": concepts, "systems": systems}
 
 
-def _with_look_backs(facts: Mapping[str, Any], look_backs: Mapping[str, str]) -> Mapping[str, Any]:
+def _facts_at(facts: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
+    """The facts of the content with the site's look-backs, and those of a dosage with its codes and texts."""
+    schedules = {key if "|" in key else folded(key): form for key, form in site.schedules.items()}
     return {
-        name: {**fact, "look-back": look_backs[name]} if name in look_backs else fact for name, fact in facts.items()
+        name: {
+            **fact,
+            **({"look-back": site.look_backs[name]} if name in site.look_backs else {}),
+            **({"schedules": schedules} if fact["kind"] == "dosage" and schedules else {}),
+        }
+        for name, fact in facts.items()
     }
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cds_service.fhir.schedule_words import WHEN
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text, words
 
 _UNITS = {"s": "second", "min": "minute", "h": "hour", "d": "day", "wk": "week", "mo": "month", "a": "year"}
+_ON_DAYS = frozenset(["dayOfWeek", "when", "timeOfDay"])
+_MOST_EVENTS = 3  # dates that are listed
 _EACH = {"d": "daily", "wk": "weekly", "mo": "monthly", "a": "yearly"}
 
 
@@ -25,13 +28,23 @@ def dosages_in_words(dosages: Sequence[Node]) -> str:
 
 
 def timing_in_words(timing: Node) -> str:
-    """How often: the rhythm and the days of the week of a Timing, or else the words of its code."""
+    """How often: the rhythm and the days of a Timing, or else the words of its code."""
     repeat = node(timing, "repeat")
-    week = repeat.get("dayOfWeek")
-    days = [day for day in week if isinstance(day, str)] if isinstance(week, list) else []
-    in_words = " ".join(filter(None, [_rhythm(repeat), f"on {', '.join(days)}" if days else ""]))
+    in_words = _rhythm(repeat)
+    if "event" in timing or not _ON_DAYS.isdisjoint(repeat):
+        in_words = " ".join(filter(None, [in_words, _on_days(timing, repeat)]))
+    if in_words:
+        return in_words
     code = node(timing, "code")
-    return in_words or words(code) or next((value for _, value in pairs(code)), "")
+    return words(code) or next((value for _, value in pairs(code)), "")
+
+
+def _on_days(timing: Node, repeat: Node) -> str:
+    """The days of the week, the days that are listed and the times of the day."""
+    days = [*_strings(repeat, "dayOfWeek"), *_strings(timing, "event")[:_MOST_EVENTS]]
+    hours = [WHEN.get(event, event) for event in _strings(repeat, "when")]
+    hours += [f"at {time.removesuffix(':00')}" for time in _strings(repeat, "timeOfDay")]
+    return " ".join(filter(None, [f"on {', '.join(days)}" if days else "", " and ".join(hours)]))
 
 
 def _dose(dosage: Node) -> str:
@@ -40,8 +53,8 @@ def _dose(dosage: Node) -> str:
 
 
 def _schedule(dosage: Node) -> str:
-    repeat = node(node(dosage, "timing"), "repeat")
-    return " ".join(filter(None, [_rhythm(repeat), length_in_words(repeat)]))
+    timing = node(dosage, "timing")
+    return " ".join(filter(None, [timing_in_words(timing), length_in_words(node(timing, "repeat"))]))
 
 
 def _rhythm(repeat: Node) -> str:
@@ -69,6 +82,11 @@ def length_in_words(repeat: Node) -> str:
         return f"for {number_text(low, 'value')}-{number_text(high, 'value')} {unit}"
     end = text(node(repeat, "boundsPeriod"), "end")
     return f"until {end}" if end else ""
+
+
+def _strings(parent: Node, key: str) -> list[str]:
+    value = parent.get(key)
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
 
 
 def _span(repeat: Node, low: str, high: str) -> str:

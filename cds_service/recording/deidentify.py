@@ -21,6 +21,7 @@ from uuid import UUID
 
 from cds_service.content.model import Pack
 from cds_service.fhir.codes import canonical
+from cds_service.fhir.schedule_words import folded, form_of_text
 from cds_service.fhir.units import ucum_of
 
 
@@ -68,7 +69,10 @@ class Deidentifier:
 
     def __init__(self, pack: Pack, key: bytes) -> None:
         self._key = key
-        self._systems: frozenset[str] = frozenset().union(*(vs.systems for vs in pack.value_sets.values()))
+        self._how_often = {key for fact in pack.facts.values() for key in fact.schedules}
+        self._systems: frozenset[str] = frozenset(key.rpartition("|")[0] for key in self._how_often).union(
+            *(vs.systems for vs in pack.value_sets.values())
+        )
         self._known = {word for words in _words_of(pack) for word in _WORD.findall(words.casefold())}
         self._analytes = [fact.analyte for fact in pack.facts.values() if fact.analyte is not None]
         self._units = _TIMES.union(*(fact.counted for fact in pack.facts.values()))
@@ -159,6 +163,10 @@ class Deidentifier:
         return code if "{" in value else value
 
     def _words(self, text: str) -> str:
+        """The words that the content knows; the whole text with its numbers if it only says how often (Z57)."""
+        if form_of_text(text) or folded(text) in self._how_often:
+            return text
+
         def word(match: re.Match[str]) -> str:
             return match[0] if match[0].casefold() in self._known else "x"
 

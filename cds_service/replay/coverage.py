@@ -32,7 +32,7 @@ from cds_service.vocabulary.json_text import encode
 _HOOK = "order-select"
 _USER = "Practitioner/coverage"
 _INSTANCE = "00000000-0000-4000-8000-000000000000"
-_ORDERS_AT_ONCE = 10
+_ORDERS_AT_ONCE = 8
 
 
 class Spelling(msgspec.Struct, frozen=True):

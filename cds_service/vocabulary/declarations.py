@@ -32,11 +32,21 @@ class UnstatedSystem(str):
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How much drug one unit of a product holds: ``amount`` of ``unit`` per ``per``."""
+    """How much drug one unit of a product holds: ``amount`` of ``unit`` per ``per``.
+
+    ``package`` maps a package such as ``{ampoule}`` to how much of ``per`` it holds, where the product's code tells.
+    """
 
     amount: Exact
     unit: str
     per: str
+    package: Mapping[str, Exact] = field(default_factory=dict)
+
+    def amount_in(self, counted: str) -> Exact | None:
+        """The amount of drug in one of what is counted, ``per`` itself or a package; ``None`` if that is not known."""
+        if counted == self.per:
+            return self.amount
+        return self.amount * self.package[counted] if counted in self.package else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +228,8 @@ class FactDeclaration:
     ``inputs`` maps the role of each fact that a derived one is computed from to its name, ``constants`` the constants
     of its formula to their values, ``counted`` each spelling of a unit that counts products to what it counts.
     ``systems`` are the code systems of its value sets. ``doubts_apart`` says that another fact tells of results that
-    had to be set aside, so that an older one counts here (Z45).
+    had to be set aside, so that an older one counts here (Z45). ``schedules`` are a hospital's own codes and words for
+    how often, each with the form that it means (``fhir.schedule_words``).
     """
 
     name: str
@@ -236,6 +247,7 @@ class FactDeclaration:
     inputs: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, Exact] = field(default_factory=dict)
     counted: Mapping[str, str] = field(default_factory=dict)
+    schedules: Mapping[str, str] = field(default_factory=dict)
     values: tuple[str, ...] = ()
     unit: str = ""
     systems: frozenset[str] = frozenset()

@@ -109,6 +109,19 @@ def test_a_spelling_of_a_unit_that_the_site_knows_is_read(client, with_site, req
     assert topics(with_site('[units.platelets]\n"tys/ul" = "10*3/uL"\n'), body) == ["imPlateletsTransfusionFirst"]
 
 
+def test_a_word_for_how_often_that_the_site_knows_is_read(client, with_site, request_for):
+    body = request_for("amara-okafor", "hydroxocobalamin-im-three-weekly")
+    (dosage,) = body["context"]["draftOrders"]["entry"][0]["resource"]["dosageInstruction"]
+    dosage["timing"] = {"code": {"coding": [{"system": LOCAL, "code": "Q4MON"}], "text": "four-monthly clinic"}}
+    assert topics(client, body) == []
+    by_code, by_text = f'"{LOCAL}|Q4MON" = "every 4 mo"', '"Four-monthly clinic" = "every 4 mo"'
+    assert topics(with_site(f"[schedules]\n{by_code}\n"), body) == ["maintenanceTooRare"]
+    assert topics(with_site(f"[schedules]\n{by_text}\n"), body) == ["maintenanceTooRare"]
+    assert (
+        topics(with_site(f"[schedules]\n{by_code}\n{by_text.replace('4 mo', '1 wk')}\n"), body) == []
+    )  # they disagree
+
+
 def test_a_look_back_within_its_bounds_reads_an_older_count(client, with_site, request_for):
     body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
     del body["prefetch"]["platelets"]["entry"][1:]
@@ -254,6 +267,12 @@ def test_a_broken_overlay_is_refused_whole_and_the_old_one_goes_on(tmp_path, wit
         ('[units.urea]\n"u" = "mg/dL"\n', "site.toml:1: site: units: the content has no 'urea'"),
         ('[units.platelets]\n"u" = "10*3/L"\n', "site.toml:2: site: '10*3/L' is not among the units of platelets"),
         ('[units.platelets]\n"K/uL" = "/uL"\n', "site.toml:2: site: 'K/uL' means '10*3/uL' already"),
+        ('[schedules]\n"q3t" = "3 days"\n', "site.toml:2: site: '3 days' is no form such as 'every 3 d' or '3 per wk'"),
+        ('[schedules]\n"monthly" = "every 28 d"\n', "site.toml:2: site: 'monthly' means something else already"),
+        (
+            f'[schedules]\n"{"long " * 20}" = "every 3 d"\n',
+            f"site.toml:2: site: {'long ' * 20!r} is too long for a text",
+        ),
         ("off = [", "site.toml:1: site: "),
         (
             CODES + CODES.replace("PLT", "777-3").replace(LOCAL, "http://loinc.org"),

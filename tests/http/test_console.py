@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from datetime import date
+from datetime import UTC, date
 
 import pytest
 
@@ -136,7 +136,7 @@ def test_a_calendar_has_the_doses_of_each_step_in_turn():
     bounds = {"boundsDuration": {"value": 7, "unit": "d", "code": "d"}}
     daily = {"frequency": 1, "period": 1, "periodUnit": "d"} | bounds
     alternate = {"frequency": 1, "period": 2, "periodUnit": "d", "count": 3}
-    found = calendar_of(order(daily, alternate), date(2026, 11, 25))
+    found = calendar_of(order(daily, alternate), date(2026, 11, 25), UTC, {})
     assert [(name, *day) for name, day in days(found)] == [
         *(("November 2026", day, 1) for day in range(25, 31)),
         ("December 2026", 1, 1),
@@ -148,7 +148,9 @@ def test_a_calendar_has_the_doses_of_each_step_in_turn():
 
 
 def test_a_calendar_of_long_intervals_shows_a_year_and_says_what_it_leaves_out():
-    found = calendar_of(order({"frequency": 1, "period": 2, "periodMax": 3, "periodUnit": "mo"}), date(2026, 1, 31))
+    found = calendar_of(
+        order({"frequency": 1, "period": 2, "periodMax": 3, "periodUnit": "mo"}), date(2026, 1, 31), UTC, {}
+    )
     assert len(found.months) == 12
     assert len(days(found)) == 6
     assert found.notes == (
@@ -157,8 +159,31 @@ def test_a_calendar_of_long_intervals_shows_a_year_and_says_what_it_leaves_out()
     )
 
 
+def test_a_calendar_has_the_dates_that_the_schedule_says():
+    monthly = calendar_of(order({"frequency": 1, "period": 1, "periodUnit": "mo"}), date(2026, 1, 31), UTC, {})
+    assert [day for _, (day, _) in days(monthly)][:4] == [31, 28, 31, 30]
+    weekdays = {"dayOfWeek": ["mon", "wed", "fri"], "boundsDuration": {"value": 2, "code": "wk"}}
+    for month in calendar_of(order(weekdays), date(2026, 11, 25), UTC, {}).months:
+        on = [index for week in month.weeks for index, cell in enumerate(week) if cell and cell[1]]
+        assert set(on) <= {0, 2, 4}
+    period = {"boundsPeriod": {"start": "2027-02-01", "end": "2027-02-05"}, "period": 2, "periodUnit": "d"}
+    bounded = calendar_of(order(period), date(2026, 11, 25), UTC, {})
+    assert [(name, day) for name, (day, _) in days(bounded)] == [("February 2027", day) for day in (1, 3, 5)]
+    assert bounded.notes == ()
+
+
+def test_a_calendar_takes_the_words_of_the_hospital():
+    own = {"dosageInstruction": [{"timing": {"code": {"text": "b12 load"}}}]}
+    assert calendar_of(own, date(2026, 11, 23), UTC, {}) is None
+    assert [day for _, (day, _) in days(calendar_of(own, date(2026, 11, 23), UTC, {"b12 load": "3 per wk"}))][:3] == [
+        23,
+        25,
+        27,
+    ]
+
+
 @pytest.mark.parametrize(
-    "repeat", [{}, {"period": 0, "periodUnit": "d"}, {"period": 1, "periodUnit": "h"}, {"frequency": 1}]
+    "repeat", [{}, {"period": 0, "periodUnit": "d"}, {"period": 1, "periodUnit": "fortnight"}, {"frequency": 1}]
 )
 def test_what_has_no_days_has_no_calendar(repeat):
-    assert calendar_of(order(repeat), date(2026, 1, 1)) is None
+    assert calendar_of(order(repeat), date(2026, 1, 1), UTC, {}) is None

@@ -217,7 +217,7 @@ def test_a_code_whose_form_tells_its_system_counts_without_one(pack, value_set, 
     [
         ("vitamin-b12-level", "2132-9", "Magnesium [Mass/volume] in Serum or Plasma"),
         ("platelet-count", "777-3", "Reticulocyte count"),
-        ("platelet-count", "777-3", "PLT"),  # no word that the value set has
+        ("platelet-count", "777-3", "MPV"),  # no word that the value set has
         ("pernicious-anaemia", "D51.0", "Iron deficiency anaemia"),
         ("cobalamin-medication", "B03BA03", "Cyanocobalamin"),  # another agent of the same set
         ("cobalamin-medication", "B03BA03", "Folic acid 5 mg oral tablet"),

@@ -82,7 +82,7 @@ def _used_templates(pack: Pack) -> set[str]:
 def _of_codes(pack: Pack, folder: Path) -> Iterator[Problem]:
     for name, value_set in pack.value_sets.items():
         path = folder / "value-sets" / f"{name}.yaml"
-        for index, concept in enumerate(dict.fromkeys(value_set.codes.values())):
+        for index, concept in enumerate({id(listed): listed for listed in value_set.codes.values()}.values()):
             is_wrong = (concept.system == _LOINC and not loinc_is_valid(concept.code)) or (
                 concept.system == _SNOMED and not snomed_is_valid(concept.code)
             )

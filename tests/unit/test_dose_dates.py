@@ -1,0 +1,275 @@
+"""The dates on which doses fall: right by the calendar, and the same schedule that the facts are read from (Z57)."""
+
+from datetime import date, datetime, timedelta
+from itertools import islice, pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cds_service.fhir.dose_dates import dose_dates, end_of
+from cds_service.fhir.schedule import days, doses, interval, read_schedule
+from cds_service.vocabulary.facts import Interval, State
+from tests.support.naive_doses import every_so_many_days, every_so_many_months, on_weekdays
+
+BERLIN = ZoneInfo("Europe/Berlin")  # summer time from 2026-03-29 to 2026-10-25
+NEW_YORK = ZoneInfo("America/New_York")
+WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DATES = st.dates(date(2024, 1, 1), date(2032, 12, 31))
+UNITS = {"d": 1, "wk": 7}
+
+
+def schedule(zone=BERLIN, code=None, event=None, **repeat):
+    timing = {"repeat": repeat, **({"code": code} if code else {}), **({"event": event} if event else {})}
+    return read_schedule({"timing": timing}, zone, {})
+
+
+def dates(start, number=None, **repeat):
+    return list(islice(dose_dates(schedule(**repeat), start), number))
+
+
+def iso(*texts):
+    return [date.fromisoformat(text) for text in texts]
+
+
+def test_monthly_from_the_last_day_of_a_month_stays_at_the_end_of_each():
+    monthly = dates(date(2026, 1, 31), 5, frequency=1, period=1, periodUnit="mo")
+    assert monthly == iso("2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31")
+
+
+def test_two_monthly_from_the_thirtieth_meets_february_on_its_last_day():
+    two_monthly = dates(date(2027, 10, 30), 4, frequency=1, period=2, periodUnit="mo")
+    assert two_monthly == iso("2027-10-30", "2027-12-30", "2028-02-29", "2028-04-30")
+
+
+def test_yearly_from_a_leap_day_is_the_last_of_february_in_other_years():
+    yearly = dates(date(2028, 2, 29), 5, frequency=1, period=1, periodUnit="a")
+    assert yearly == iso("2028-02-29", "2029-02-28", "2030-02-28", "2031-02-28", "2032-02-29")
+
+
+def test_three_weekdays_for_two_weeks_are_those_weekdays():
+    fortnight = {"boundsDuration": {"value": 2, "code": "wk"}, "dayOfWeek": ["mon", "wed", "fri"]}
+    expected = iso("2026-11-25", "2026-11-27", "2026-11-30", "2026-12-02", "2026-12-04", "2026-12-07")
+    assert dates(date(2026, 11, 25), **fortnight) == expected  # from a Wednesday on
+    for frequency, period, unit in ((3, 1, "wk"), (1, 1, "wk"), (1, 1, "d"), (3, 7, "d"), (1, 24, "h")):
+        same = {"frequency": frequency, "period": period, "periodUnit": unit}
+        assert dates(date(2026, 11, 25), **fortnight, **same) == expected
+
+
+def test_three_times_a_week_leaves_two_or_three_days_between():
+    assert dates(date(2026, 11, 23), 6, frequency=3, period=1, periodUnit="wk") == iso(
+        "2026-11-23", "2026-11-25", "2026-11-27", "2026-11-30", "2026-12-02", "2026-12-04"
+    )
+
+
+def test_every_second_monday_skips_the_weeks_between():
+    mondays = dates(date(2026, 11, 25), 2, frequency=1, period=2, periodUnit="wk", dayOfWeek=["mon"])
+    assert mondays == iso("2026-12-07", "2026-12-21")  # the week of the Wednesday has no Monday left
+
+
+def test_twice_on_each_of_two_weekdays_is_four_doses_a_week():
+    twice = {"dayOfWeek": ["tue", "fri"], "frequency": 2, "period": 1, "periodUnit": "d"}
+    assert dates(date(2026, 11, 24), 5, **twice) == iso(*["2026-11-24"] * 2, *["2026-11-27"] * 2, "2026-12-01")
+    assert interval(schedule(**twice)).value == Interval.point(
+        interval(schedule(frequency=4, period=1, periodUnit="wk")).value.low
+    )
+
+
+def test_the_bounds_of_a_period_are_its_days_in_the_hospital():
+    period = {
+        "boundsPeriod": {"start": "2026-11-02", "end": "2026-11-06"},
+        "frequency": 1,
+        "period": 2,
+        "periodUnit": "d",
+    }
+    assert dates(date(2026, 12, 24), **period) == iso("2026-11-02", "2026-11-04", "2026-11-06")
+    assert end_of(schedule(**period), date(2026, 12, 24)) == date(2026, 11, 7)
+    late = {**period, "boundsPeriod": {"start": "2026-11-02T04:30:00Z", "end": "2026-11-06T22:00:00Z"}}
+    assert dates(date(2026, 12, 24), zone=BERLIN, **late) == iso("2026-11-02", "2026-11-04", "2026-11-06")
+    assert dates(date(2026, 12, 24), zone=NEW_YORK, **late)[0] == date(2026, 11, 1)  # still the evening before there
+
+
+def test_a_period_without_a_start_ends_the_doses_that_begin_today():
+    until = schedule(boundsPeriod={"end": "2026-11-06"}, frequency=1, period=2, periodUnit="d")
+    assert list(dose_dates(until, date(2026, 11, 3))) == iso("2026-11-03", "2026-11-05")
+    assert doses(until).state is State.UNUSABLE  # how many depends on the day it begins
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-03-23", "2026-04-05"),  # summer time begins
+        ("2026-10-19", "2026-11-01"),  # and ends
+        ("2026-03-23T00:00:00+01:00", "2026-04-05T23:59:59+02:00"),
+        ("2026-03-23T10:00:00+01:00", "2026-04-06T10:00:00+02:00"),
+        ("2026-10-18T22:00:00Z", "2026-11-01T22:59:59.999Z"),
+    ],
+)
+def test_a_change_of_the_clock_makes_no_fortnight_longer_and_moves_no_dose(start, end):
+    fortnight = schedule(boundsPeriod={"start": start, "end": end}, frequency=1, period=1, periodUnit="d")
+    assert days(fortnight).value == doses(fortnight).value == Interval.point(14)
+    fell = list(dose_dates(fortnight, date(2020, 1, 1)))
+    assert len(fell) == 14
+    assert {(after - before).days for before, after in pairwise(fell)} == {1}
+
+
+def test_listed_days_are_the_days_of_doses():
+    listed = schedule(event=["2026-11-09", "2026-11-02", "2026-11-16T09:00:00+01:00"])
+    assert list(dose_dates(listed, date(2020, 1, 1))) == iso("2026-11-02", "2026-11-09", "2026-11-16")
+    assert (interval(listed).value, doses(listed).value, days(listed).value) == (
+        Interval.point(7),
+        Interval.point(3),
+        Interval.point(21),
+    )
+    assert end_of(listed, date(2020, 1, 1)) == date(2026, 11, 23)
+
+
+def test_an_event_beside_a_rhythm_is_the_first_dose():
+    first = schedule(event=["2026-11-09"], frequency=1, period=1, periodUnit="wk", count=2)
+    assert list(dose_dates(first, date(2020, 1, 1))) == iso("2026-11-09", "2026-11-16")
+
+
+@pytest.mark.parametrize(
+    "repeat",
+    [
+        {},
+        {"count": 6},
+        {"frequency": 3},
+        {"dayOfWeek": ["mon"], "frequency": 1, "period": 1, "periodUnit": "mo"},
+        {"dayOfWeek": ["Monday"]},
+        {"period": 1, "periodUnit": "fortnight"},
+    ],
+)
+def test_what_says_no_interval_has_no_dates(repeat):
+    assert dose_dates(schedule(**repeat), date(2026, 1, 1)) is None
+
+
+def test_what_never_ends_has_dates_to_the_end_of_the_calendar():
+    last = date(9999, 12, 1)
+    assert dates(last, frequency=1, period=1, periodUnit="mo")[0] == last
+    assert dates(last, frequency=1, period=2, periodUnit="wk") == iso("9999-12-01", "9999-12-15", "9999-12-29")
+    assert dates(last, frequency=1, period=10**9, periodUnit="a") == [last]
+    assert end_of(schedule(frequency=1, period=10**9, periodUnit="wk", count=9), last) is None
+
+
+# --- against a reckoner that walks from day to day
+
+
+@given(first=DATES, times=st.integers(1, 8), period=st.integers(1, 12), unit=st.sampled_from(["d", "wk"]))
+def test_doses_in_days_and_weeks_are_those_of_a_naive_reckoner(first, times, period, unit):
+    naive = list(every_so_many_days(first, times, period * UNITS[unit], 120))
+    assert dates(first, len(naive), frequency=times, period=period, periodUnit=unit) == naive
+
+
+@given(first=DATES, weekdays=st.sets(st.sampled_from(WEEK), min_size=1), weeks=st.integers(1, 4))
+def test_doses_on_weekdays_are_those_of_a_naive_reckoner(first, weekdays, weeks):
+    naive = list(on_weekdays(first, [WEEK.index(day) for day in weekdays], weeks, 120))
+    repeat = {"dayOfWeek": list(weekdays), "frequency": len(weekdays), "period": weeks, "periodUnit": "wk"}
+    assert dates(first, len(naive), **repeat) == naive
+
+
+@given(first=DATES, months=st.integers(1, 14))
+def test_doses_in_months_are_those_of_a_naive_reckoner(first, months):
+    naive = list(every_so_many_months(first, months, 1500))
+    assert dates(first, len(naive), frequency=1, period=months, periodUnit="mo") == naive
+
+
+@given(first=DATES, number=st.integers(2, 40))
+def test_monthly_leaves_no_month_out_and_takes_none_twice(first, number):
+    fell = dates(first, frequency=1, period=1, periodUnit="mo", count=number)
+    assert len(fell) == number
+    assert {(b.year - a.year) * 12 + b.month - a.month for a, b in pairwise(fell)} == {1}
+
+
+# --- dates and facts are of one schedule
+
+RHYTHMS = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "frequency": st.integers(1, 6),
+            "period": st.integers(1, 30),
+            "periodUnit": st.sampled_from(["h", "d", "wk", "mo", "a"]),
+        }
+    ),
+    st.fixed_dictionaries({"dayOfWeek": st.sets(st.sampled_from(WEEK), min_size=1).map(sorted)}),
+    st.fixed_dictionaries({"when": st.sets(st.sampled_from(["MORN", "NOON", "EVE", "HS"]), min_size=1).map(sorted)}),
+)
+
+
+@given(first=DATES, repeat=RHYTHMS, count=st.integers(1, 40))
+def test_as_many_dates_as_the_count_one_interval_apart(first, repeat, count):
+    read = schedule(**repeat, count=count)
+    fell = list(dose_dates(read, first))
+    assert doses(read).value == Interval.point(len(fell)) == Interval.point(count)
+    every = interval(read).value
+    around = 7 if "dayOfWeek" in repeat else 1  # what a whole day, or a week, may round off
+    assert every.low * (count - 1) - around < (fell[-1] - fell[0]).days < every.high * (count - 1) + around
+    length, end = days(read).value, end_of(read, first)
+    assert length.low - around < (end - fell[0]).days < length.high + around
+    assert fell[-1] <= end
+
+
+@given(first=DATES, repeat=RHYTHMS, length=st.integers(1, 400))
+def test_as_many_dates_within_a_period_as_the_facts_say(first, repeat, length):
+    assume(repeat.get("periodUnit") != "h" or length < 40)
+    last = first + timedelta(days=length - 1)
+    read = schedule(**repeat, boundsPeriod={"start": first.isoformat(), "end": last.isoformat()})
+    fell = list(dose_dates(read, date(2000, 1, 1)))
+    assert doses(read).value == Interval.point(len(fell))
+    assert days(read).value == Interval.point(length)
+    assert all(first <= day <= last for day in fell)
+    assert end_of(read, first) == last + timedelta(days=1)
+
+
+@given(first=DATES, repeat=RHYTHMS, value=st.integers(1, 26), unit=st.sampled_from(["d", "wk", "mo"]))
+def test_the_number_of_dates_within_a_duration_is_one_that_the_facts_allow(first, repeat, value, unit):
+    assume(repeat.get("periodUnit") != "h" or unit == "d")
+    read = schedule(**repeat, boundsDuration={"value": value, "code": unit})
+    fell = list(dose_dates(read, first))
+    number, length = doses(read).value, days(read).value
+    assert number.low <= len(fell) <= number.high
+    assert length.low <= (end_of(read, first) - first).days <= length.high
+
+
+@given(first=DATES, repeat=RHYTHMS, at=st.times(), zone=st.sampled_from([BERLIN, NEW_YORK]))
+def test_the_hour_at_which_an_order_begins_moves_no_dose(first, repeat, at, zone):
+    moment = datetime.combine(first, at.replace(fold=0), zone)
+    assume(moment.astimezone(ZoneInfo("UTC")).astimezone(zone).replace(tzinfo=None) == moment.replace(tzinfo=None))
+    by_day = schedule(zone, **repeat, boundsPeriod={"start": first.isoformat()})
+    by_hour = schedule(zone, **repeat, boundsPeriod={"start": moment.isoformat()})
+    assert list(islice(dose_dates(by_day, first), 20)) == list(islice(dose_dates(by_hour, first), 20))
+
+
+# Anything at all where a schedule stands.
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 40),
+    st.decimals(0, 9, places=1),
+    st.sampled_from([*WEEK, "d", "wk", "MORN"]),
+)
+ANYTHING = st.dictionaries(
+    st.sampled_from(
+        ["frequency", "frequencyMax", "period", "periodMax", "periodUnit", "count", "countMax", "dayOfWeek", "when"]
+    ),
+    st.one_of(VALUES, st.lists(VALUES, max_size=3)),
+)
+BOUNDS = st.dictionaries(
+    st.sampled_from(["boundsPeriod", "boundsDuration", "boundsRange"]),
+    st.dictionaries(
+        st.sampled_from(["start", "end", "value", "code", "low"]),
+        st.one_of(VALUES, st.sampled_from(["2026-11-02", "2026-12-01T10:00:00Z", "9999-12-31", "0001"])),
+    ),
+)
+
+
+@given(repeat=ANYTHING, bounds=BOUNDS, first=DATES)
+def test_whatever_is_sent_has_dates_exactly_if_it_has_an_interval(repeat, bounds, first):
+    read = schedule(**repeat, **bounds)
+    every, fell = interval(read), dose_dates(read, first)
+    assert (fell is None) is (every.state is not State.VALUE)
+    assert {doses(read).state, days(read).state} <= {State.VALUE, State.ABSENT, State.UNUSABLE}
+    for before, after in pairwise(islice(fell or (), 5)):
+        assert before <= after
+    end_of(read, first)
