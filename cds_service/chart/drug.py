@@ -74,10 +74,9 @@ def _by_code(naming: Naming, value_sets: Iterable[ValueSet]) -> Drug | None:
     """
     known: list[Concept] = []
     for value_set in value_sets:
-        if value_set.match(naming.codings) is None:
-            continue
-        concepts = [c for c in (value_set.find(*pair) for pair in naming.codings) if c is not None]
-        if value_set.settles:
+        find = value_set.find
+        concepts = [concept for pair in naming.codings if (concept := find(*pair)) is not None]
+        if concepts and value_set.settles:
             return Drug(concepts[0], concepts[0].agent, concepts[0].form, by_name=False)
         known += concepts
     return _joined(known, by_name=False) if known else None

@@ -18,6 +18,7 @@ from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
 
 _Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | lenient.Procedure
+_MOST_KEPT = 32
 _OTHERS_DRUG = (Recognition.DRUG, Recognition.NO_DRUG)
 
 
@@ -28,61 +29,59 @@ class _NamedTreatment(NamedTuple):
     naming: Naming
 
 
-class _Recognised(NamedTuple):
-    """One of them, read by some value sets: ``drug`` is ``None`` if it is none of theirs.
-
-    ``is_other`` says that it is known to be about something else.
-    """
-
-    entry: _NamedTreatment
-    drug: Drug | None
-    is_other: bool
-
-
 class _ReadBy:
     """Recognises the entries of a search by some value sets; equal to another that does so by the same ones.
 
     Most facts about treatments ask for the same value sets, so the chart keeps what one of these makes of a search.
     """
 
-    __slots__ = ("_ids", "_systems", "_value_sets")
+    __slots__ = ("_key", "_search", "_systems", "_value_sets")
 
     def __init__(self, declaration: FactDeclaration, search: Search) -> None:
         by_codes = search.resource == "Procedure"
         self._value_sets = tuple(
             value_set for value_set in declaration.value_sets.values() if by_codes or value_set.kind == "medication"
         )
-        self._ids = tuple(value_set.id for value_set in self._value_sets)
         self._systems = declaration.systems
+        self._search = search
+        names = drug_names_of(self._value_sets)
+        self._key = (names, search.key, declaration.systems, *[value_set.id for value_set in self._value_sets])
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ReadBy) and self._ids == other._ids and self._systems == other._systems
+        return isinstance(other, _ReadBy) and self._key == other._key
 
     def __hash__(self) -> int:
-        return hash(self._ids)
+        return hash(self._key)
 
-    def __call__(self, chart: Chart, search: Search) -> list[_Recognised]:
-        return [self.recognise(entry, search) for entry in chart.once(_treatments, search)]
+    def __call__(self, chart: Chart, search: Search) -> list[tuple[_NamedTreatment, Drug | None, bool]]:
+        return [(entry, *self.recognise(entry.naming)) for entry in chart.once(_treatments, search)]
 
-    def recognise(self, entry: _NamedTreatment, search: Search) -> _Recognised:
-        """What one entry is (Z48), and if it is none of these, whether it is known to be something else (Z41).
+    def recognise(self, naming: Naming) -> tuple[Drug | None, bool]:
+        """What an entry is (Z48), and if it is none of these, whether it is known to be something else (Z41).
 
         That is so if it has a code of a system in which the value sets, or facts about operations of the same search,
         have codes, or the name of another drug that the pack knows.
         """
-        naming = entry.naming
+        kept: tuple[Drug | None, bool] | None = naming.kept.get(self._key)
+        if kept is None:
+            if len(naming.kept) >= _MOST_KEPT:  # of content that is served no more
+                naming.kept.clear()
+            kept = naming.kept[self._key] = self._recognise(naming)
+        return kept
+
+    def _recognise(self, naming: Naming) -> tuple[Drug | None, bool]:
         drug = recognise(naming, self._value_sets)
         if drug is not None or not naming.resolved:
-            return _Recognised(entry, drug, is_other=False)
+            return drug, False
         is_other = (
-            self._covers(naming, search)
-            or (bool(naming.ingredients) and all(self._covers(item, search) for item in naming.ingredients))
+            self._covers(naming)
+            or (bool(naming.ingredients) and all(map(self._covers, naming.ingredients)))
             or naming.read(drug_names_of(self._value_sets)).recognition in _OTHERS_DRUG
         )
-        return _Recognised(entry, None, is_other)
+        return None, is_other
 
-    def _covers(self, naming: Naming, search: Search) -> bool:
-        return any(system in self._systems or system in search.systems for system, _ in naming.codings)
+    def _covers(self, naming: Naming) -> bool:
+        return any(system in self._systems or system in self._search.systems for system, _ in naming.codings)
 
 
 class _Remainder:
@@ -155,7 +154,7 @@ def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) 
             continue
         recognised = chart.once(_ReadBy(declaration, search), search)
         if declaration.statuses and search.resource == "MedicationRequest":
-            recognised = [item for item in recognised if item.entry.resource.status in declaration.statuses]
+            recognised = [item for item in recognised if item[0].resource.status in declaration.statuses]
         not_understood = 0
         for entry, drug, is_other in recognised:
             if is_other:
@@ -229,15 +228,15 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
         if not naming.resolved:
             set_aside.append(Aside(Kind.REFERENCE, Reason("medicationNotResolved"), entry.own_reference()))
             continue
-        recognised = [reader.recognise(_NamedTreatment(entry, naming), search) for reader in readers]
-        drugs = [item.drug for item in recognised if item.drug is not None]
+        recognised = [reader.recognise(naming) for reader in readers]
+        drugs = [drug for drug, _ in recognised if drug is not None]
         if drugs and (entry.subject is None or not entry.subject.reference):
             set_aside.append(_aside(entry, naming, Kind.SUBJECT, "subjectMissing"))
         elif drugs and all(drug.possible_combination for drug in drugs):
             set_aside.append(_aside(entry, naming, Kind.DRUG, "possibleCombination"))
         elif drugs:
             read += 1
-        elif any(item.is_other for item in recognised):
+        elif any(is_other for _, is_other in recognised):
             elsewhere += 1
         else:
             set_aside.append(_aside(entry, naming, Kind.DRUG, "drugNotKnown"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from cds_service.fhir.codes import SPELLINGS, canonical, unstated
 from cds_service.fhir.medications import Naming
 
+_KEPT_NAMINGS = 4096
 _MEDICATION = re.compile(r"(?:^|/)Medication/([^/\s]+)(?:/_history/[^/]*)?$|^urn:uuid:(.+)$")
 
 T = TypeVar("T")
@@ -319,6 +321,9 @@ class Medicated(Resource):
         """
         concept = self.medicationCodeableConcept
         if concept is not None and self.medicationReference is None and self.medication is None:
+            coding = concept.coding[0] if isinstance(concept.coding, list) and len(concept.coding) == 1 else None
+            if coding is not None:
+                return _naming_of(coding.system, coding.code, coding.display, concept.text)
             return Naming(concept.pairs(), concept.texts())
         modern = self.medication
         references = [self.medicationReference, modern.reference if modern else None]
@@ -337,6 +342,13 @@ class Medicated(Resource):
             return next((item for item in self.contained or () if item.id == reference[1:]), None)
         match = _MEDICATION.search(reference)
         return sent.get(match[1] or match[2]) if match else None
+
+
+@lru_cache(_KEPT_NAMINGS)
+def _naming_of(system: str | None, code: str | None, display: str | None, text: str | None) -> Naming:
+    """What a concept with one coding says of a drug; the same drugs are ordered again and again."""
+    concept = CodeableConcept([Coding(system, code, display)], text)
+    return Naming(concept.pairs(), concept.texts())
 
 
 def _naming(

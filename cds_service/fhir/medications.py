@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 
@@ -70,10 +71,10 @@ class Naming:
 
     ``codings`` are ``(system, code)`` pairs, ``texts`` what its concepts and references say in words, ``ingredients``
     how each active ingredient is named. ``resolved`` is false if it names its drug by nothing but a reference to a
-    resource that was not sent.
+    resource that was not sent. ``kept`` is for what a reader has worked out of all this, by its own key.
     """
 
-    __slots__ = ("_names", "_read", "codings", "ingredients", "resolved", "texts")
+    __slots__ = ("_names", "_read", "codings", "ingredients", "kept", "resolved", "texts")
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class Naming:
         self.texts = texts
         self.ingredients = ingredients
         self.resolved = resolved
+        self.kept: dict[Hashable, Any] = {}
         self._names: DrugNames | None = None
         self._read = _NOTHING
 
