@@ -5,6 +5,8 @@ The order is an injection into the muscle for a man with 22 platelets, so that a
 however it is recognised. An order by name alone gets no suggestion (Z29), and what is no drug gets no card.
 """
 
+from dataclasses import replace
+
 from cds_service.judge.evaluate import evaluate
 from cds_service.vocabulary.json_text import encode
 from tests.support.hospital_calls import (
@@ -247,8 +249,7 @@ def test_an_order_known_by_name_alone_gets_no_suggestion(prepared):
     row("folinic acid", "another drug", NO_CARD, drug(text="Folinic acid 15 mg tablets")),
 )  # fmt: skip
 def test_folic_acid_is_known_in_the_same_ways(prepared, case):
-    case = type(case)(case.name, case.why, case.right, case.changes, "nadia-petrova", ("folic-acid-5mg-oral",))
-    assert_right(prepared, case)
+    assert_right(prepared, replace(case, patient="nadia-petrova", drafts=("folic-acid-5mg-oral",)))
 
 
 UNDER_WAY = {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "authoredOn": "2026-10-20"}
@@ -263,8 +264,7 @@ UNDER_WAY = {"resourceType": "MedicationRequest", "status": "active", "intent": 
     row("nothing else on record", "the untreated case", shown("folateFirst", "warning", "critical"), sent_as("medicationRequests", lambda bundle: bundle)),
 )  # fmt: skip
 def test_treatment_on_record_is_known_in_the_same_ways(prepared, case):
-    case = type(case)(case.name, case.why, case.right, case.changes, "nadia-petrova", ("folic-acid-5mg-oral",))
-    assert_right(prepared, case)
+    assert_right(prepared, replace(case, patient="nadia-petrova", drafts=("folic-acid-5mg-oral",)))
 
 
 @table(

@@ -5,6 +5,8 @@ Pernicious anaemia is asked about by an order of tablets, which is a warning the
 someone whose platelets are good.
 """
 
+from dataclasses import replace
+
 from tests.support.hospital_calls import (
     HOUSE,
     ICD_10,
@@ -36,7 +38,7 @@ TABLETS = ("cyanocobalamin-oral-1000-daily",)
 
 
 def of_tablets(case):
-    return type(case)(case.name, case.why, case.right, case.changes, drafts=TABLETS)
+    return replace(case, drafts=TABLETS)
 
 
 @table(
@@ -105,8 +107,7 @@ def test_problems_that_nobody_understands_are_not_no_problems(prepared, case):
     row("N18.4 of the German edition", "stage 4, as in WHO's", shown("renalAgent"), problem(coding(ICD_10_GM, "N18.4"))),
 )  # fmt: skip
 def test_kidney_disease_by_edition(prepared, case):
-    case = type(case)(case.name, case.why, case.right, case.changes, drafts=("cyanocobalamin-im-monthly",))
-    assert_right(prepared, case)
+    assert_right(prepared, replace(case, drafts=("cyanocobalamin-im-monthly",)))
 
 
 @table(
@@ -208,9 +209,7 @@ def flag(system, code, **more):
 def test_b12_flagged_low_by_the_laboratory(prepared, case):
     """The patient has no problem on record but hypertension, so that the result alone tells that B12 is lacking."""
     only_hypertension = problem(coding(SNOMED, "38341003"), text="Hypertension")
-    case = type(case)(
-        case.name, case.why, case.right, (only_hypertension, *case.changes), drafts=("folic-acid-5mg-oral",)
-    )
+    case = replace(case, changes=(only_hypertension, *case.changes), drafts=("folic-acid-5mg-oral",))
     assert_right(prepared, case)
 
 
