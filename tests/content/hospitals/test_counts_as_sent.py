@@ -34,6 +34,7 @@ from tests.support.hospital_calls import (
     row,
     sent_as,
     shown,
+    silent,
     table,
     taken,
     uncertain,
@@ -353,17 +354,66 @@ def test_a_count_of_another_patient_never_becomes_a_value(prepared, case):
 # --- the other results
 
 
+REDUCED = shown("renalAgent")
+NOTHING = {"resourceType": "Bundle", "type": "searchset", "entry": []}
+
+
+def egfr(value, unit, *codings, **members):
+    """The only eGFR; the creatinine is not sent, so that nothing else tells of the kidneys."""
+
+    def change(call):
+        resource = json.loads(json.dumps(call.entries("egfr")[0]["resource"]))
+        resource |= {"effectiveDateTime": NOW.isoformat(), "valueQuantity": {"value": value, "unit": unit}}
+        if codings:
+            resource["code"] = concept(*codings)
+        resource |= members
+        call.body["prefetch"]["egfr"] = NOTHING | {"entry": [{"resource": resource}]}
+        call.body["prefetch"]["creatinine"] = NOTHING
+
+    return change
+
+
+def creatinine(value, unit, code=None):
+    """The only creatinine, and no eGFR."""
+
+    def change(call):
+        resource = json.loads(json.dumps(call.entries("creatinine")[0]["resource"]))
+        members = {"value": value, "unit": unit} | ({"system": UCUM, "code": code} if code else {})
+        resource |= {"effectiveDateTime": NOW.isoformat(), "valueQuantity": members}
+        call.body["prefetch"]["creatinine"] = NOTHING | {"entry": [{"resource": resource}]}
+        call.body["prefetch"]["egfr"] = NOTHING
+
+    return change
+
+
+PER_AREA = "mL/min/1.73m2"
+IN_RANGE = {
+    "valueQuantity": None,
+    "valueRange": {"low": {"value": 45, "unit": PER_AREA}, "high": {"value": 59, "unit": PER_AREA}},
+}
+
+
 @table(
-    row("eGFR per 1.73 m**2", "written as in a program", shown("renalAgent"), sent_as("egfr", lambda bundle: _egfr(bundle, "mL/min/1.73m**2"))),
-    row("eGFR per sqm", "words for square metre", shown("renalAgent"), sent_as("egfr", lambda bundle: _egfr(bundle, "ml/min/1.73 sqm"))),
-    row("eGFR with a comma", "a decimal comma", shown("renalAgent"), sent_as("egfr", lambda bundle: _egfr(bundle, "mL/min/1,73 m²"))),
-    row("eGFR named by its formula", "the formula in brackets", shown("renalAgent"), sent_as("egfr", lambda bundle: _egfr(bundle, "mL/min/1.73m2 (CKD-EPI)"))),
+    row("eGFR per 1.73 m**2", "written as in a program", REDUCED, egfr(38, "mL/min/1.73m**2")),
+    row("eGFR per sqm", "words for square metre", REDUCED, egfr(38, "ml/min/1.73 sqm")),
+    row("eGFR with a comma", "a decimal comma", REDUCED, egfr(38, "mL/min/1,73 m²")),
+    row("eGFR named by its formula", "the formula behind it", REDUCED, egfr(38, "mL/min/1.73m2 (CKD-EPI)")),
+    row("eGFR as an OID", "converters from C-CDA", REDUCED, egfr(38, PER_AREA, coding("urn:oid:2.16.840.1.113883.6.1", "98979-8"))),
+    row("eGFR of no stated formula", "a code of older laboratories", REDUCED, egfr(38, PER_AREA, coding(LOINC, "69405-9"))),
+    row("eGFR as a range", "from 45 to 59", REDUCED, egfr(38, PER_AREA, **IN_RANGE)),
+    row("creatinine in µmol/l", "the micro sign", REDUCED, creatinine(212, "µmol/l")),
+    row("creatinine in umol/L", "UCUM", REDUCED, creatinine(212, "umol/L", "umol/L")),
+    row("creatinine in mg/dl", "the United States", REDUCED, creatinine(2.4, "mg/dl")),
 )  # fmt: skip
-def test_an_egfr_is_read_in_every_spelling(prepared, case):
+def test_the_kidneys_are_read_in_every_spelling(prepared, case):
     assert_right(prepared, replace(case, drafts=("cyanocobalamin-im-monthly",)))
 
 
-def _egfr(bundle, unit):
-    entry = json.loads(json.dumps(bundle["entry"][0]))
-    entry["resource"] |= {"valueQuantity": {"value": 38, "unit": unit}, "effectiveDateTime": NOW.isoformat()}
-    return bundle | {"entry": [entry]}
+@table(
+    row("no square metre", "a clearance is another thing", silent("renalAgent"), egfr(38, "mL/min")),
+    row("1.72", "a slip of the pen", silent("renalAgent"), egfr(38, "mL/min/1.72m2")),
+    row("creatinine of 1.1 in g/L", "a unit of protein", silent("renalAgent"), creatinine(1.1, "g/L")),
+    row("eGFR of another patient", "never ours", silent("renalAgent"), egfr(38, PER_AREA, subject={"reference": "Patient/somebody-else"})),
+)  # fmt: skip
+def test_what_may_be_another_thing_does_not_count_as_kidney_disease(prepared, case):
+    assert_right(prepared, replace(case, drafts=("cyanocobalamin-im-monthly",)))

@@ -21,6 +21,7 @@ from tests.support.hospital_calls import (
     SNOMED,
     assert_right,
     call_for,
+    changed_call,
     coding,
     concept,
     drug,
@@ -34,6 +35,7 @@ from tests.support.hospital_calls import (
     silent,
     table,
 )
+from tests.support.not_understood import explained
 
 WORDS = "Hydroxocobalamin 1 mg/mL injection"
 CODED = {"id": "m1", "code": concept(coding(RXNORM, "317106", "hydroxocobalamin 1 MG/ML Injectable Solution"))}
@@ -274,3 +276,23 @@ def test_treatment_on_record_is_known_in_the_same_ways(prepared, case):
 )  # fmt: skip
 def test_odd_orders(prepared, case):
     assert_right(prepared, case)
+
+
+# --- what is not recognised stands in explain
+
+
+@table(
+    row("code and words of a house", "nothing tells the drug", NO_CARD, drug(coding(LOCAL, "4711", "Zz"), text="Zz")),
+    row("RxNorm without its system", "a number may mean anything", NO_CARD, drug(coding(None, "317106"))),
+    row("name elsewhere in the words", "not at their beginning", NO_CARD, drug(text="Zz with vitamin B12")),
+    row("reference to nothing", "the Medication was not sent", NO_CARD, drug_by_reference({"reference": "Medication/not-sent"})),
+    row("no drug at all", "not chosen yet", NO_CARD, order(medicationCodeableConcept=None)),
+    row("a test", "a level is no drug", NO_CARD, drug(text="Vitamin B12 level")),
+)  # fmt: skip
+def test_a_draft_that_is_not_recognised_has_a_line_in_explain(prepared, case):
+    """A draft whose drug nothing tells may be silent, but then explain says why it was not judged (Z54)."""
+    assert_right(prepared, case)
+    service = prepared.pack.service_for(case.hook)
+    answer = evaluate(prepared, service, encode(changed_call(prepared, case).body), NOW)
+    lines = explained(prepared, service, answer, NOW)
+    assert any("draft-1" in line["reference"] or "draftOrders" in line["reference"] for line in lines), lines
