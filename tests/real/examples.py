@@ -159,12 +159,12 @@ def _as_prefetch(prepared: Prepared, service: Service, driven: Driven, key: str,
         if fired.answer is None:
             continue
         try:
-            account = accounts(fired.answer).get(key)
+            account = accounts(prepared, service, fired.answer).get(key)
         except NotToldError as error:
             driven.faults[str(error)].append(about)
             continue
         if account is None:
-            continue  # no fact of this call is read from this key
+            continue  # no order was judged, so nothing was read
         parts = account.read + account.elsewhere + len(account.set_aside)
         # Components and contained resources are accounted for beside the entry that holds them.
         if not len(entries) <= account.entries == parts:

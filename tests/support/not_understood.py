@@ -9,11 +9,12 @@ the ``Account`` of its key (Z41).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from cds_service.content.model import Service
+from cds_service.content.needs import searches_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import Answer
 from cds_service.judge.explanation import reasoning
@@ -53,15 +54,17 @@ def counted(metrics: str) -> dict[str, float]:
     return totals
 
 
-def accounts(answer: Answer) -> Mapping[str, Account]:
-    """What became of the entries under each prefetch key that was read, by key; none if no order was relevant.
+def accounts(prepared: Prepared, service: Service, answer: Answer) -> Mapping[str, Account]:
+    """What became of the entries under each prefetch key of a service; none if no order was relevant.
 
     Raises:
-        NotToldError: the chart keeps no accounts.
+        NotToldError: nothing makes accounts.
     """
     if answer.chart is None:
         return {}
-    kept: Callable[[], Mapping[str, Account]] | None = getattr(answer.chart, "accounts", None)
-    if kept is None:
-        raise NotToldError("the chart of an answer has no accounts()")
-    return kept()
+    try:
+        from cds_service.chart.accounts import account
+    except ImportError as error:
+        raise NotToldError(f"nothing makes accounts: {error}") from None
+    searches = searches_of(prepared.pack, service)
+    return {key: account(prepared.pack.facts, search, answer.chart) for key, search in searches.items()}
