@@ -316,6 +316,7 @@ def _panel_with_flag(call):
     row("an array of results", "no FHIR", REFUSED_OR_SAID, sent_as("platelets", lambda bundle: [entry["resource"] for entry in bundle["entry"]])),
     row("wrapped with a status", "drafts of CDS Hooks before 1.0", REFUSED_OR_SAID, sent_as("platelets", lambda bundle: {"response": {"status": "200 OK"}, "resource": bundle})),
     row("as text", "JSON in JSON", REFUSED_OR_SAID, sent_as("platelets", json.dumps)),
+    row("a total above the entries", "the newest was sent", CRITICAL, sent_as("platelets", lambda bundle: bundle | {"total": 3})),
     row("a total without entries", "counted, but not sent", REFUSED_OR_SAID, sent_as("platelets", lambda _: {"resourceType": "Bundle", "type": "searchset", "total": 3})),
     row("an entry without a resource", "only an address", REFUSED_OR_SAID, sent_as("platelets", lambda _: {"resourceType": "Bundle", "type": "searchset", "entry": [{"fullUrl": "https://ehr.example/fhir/Observation/9"}]})),
     row("a byte order mark", "files of Windows", CRITICAL, in_bytes(lambda body: b"\xef\xbb\xbf" + body)),

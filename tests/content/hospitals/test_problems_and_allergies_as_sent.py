@@ -139,7 +139,7 @@ def reaction(*codings, text=None):
     row("B-12 in words", "typed", ALLERGIC, allergy(text="Vitamin B-12"), PLENTY),
     row("cyanocobalamin in words", "typed", ALLERGIC, allergy(text="Cyanocobalamin"), PLENTY),
     row("hydroxocobalamin in capitals", "typed", ALLERGIC, allergy(text="HYDROXOCOBALAMIN"), PLENTY),
-    row("name with strength", "picked from a catalogue of drugs", ALLERGIC, allergy(text="Hydroxocobalamin 1 mg/ml injection"), PLENTY),
+    row("name with strength", "picked from a catalogue of drugs", shown("cobalaminAllergy"), allergy(text="Hydroxocobalamin 1 mg/ml injection"), PLENTY),
     row("cobalt in words", "typed", ALLERGIC, allergy(text="Cobalt"), PLENTY),
     row("code of the house with a name", "not mapped", ALLERGIC, allergy(coding(HOUSE, "99", "VITAMIN B12")), PLENTY),
     row("RxNorm as an OID", "converters from C-CDA", ALLERGIC, allergy(coding("urn:oid:2.16.840.1.113883.6.88", "11248")), PLENTY),
