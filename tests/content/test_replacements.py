@@ -12,9 +12,9 @@ What is demanded afterwards:
 
 - **platelets, allergy**: the decision that the resource was read for still speaks, or the answer is 412.
 - **route**: some card is shown, or the answer is 412.
-- **drug, reference**: the same. If neither a code nor a name tells the drug any more, the order is not ours to judge;
-  and an order known by name alone is judged for safety only (Z29). In these two cases there may be no card, but then
-  ``explain`` has a line about the draft (Z54).
+- **drug, reference**: the same. If neither a code nor a name tells the agent any more, nothing can be judged that turns
+  on it; and an order known by name alone is judged for safety only (Z29). In these two cases there may be no card, but
+  then ``explain`` has a line about the draft (Z54).
 - **order** (dose, schedule, reason), **problems, history, results, person**: what was found is still found; or a line
   of a card says what is not known; or, where no card is shown, ``explain`` has a line about the resource, and the log
   and the counter of the call count it.
@@ -93,14 +93,19 @@ def codings_of(value):
             yield from codings_of(member)
 
 
-def is_told(pack, order):
-    """Whether a code of the content, or a name of it at the beginning of a text, still tells the drug of an order."""
+def agent_told(pack, order):
+    """The agent that a code of the content, or a name of it at the beginning of a text, still tells; else ``None``."""
     drug = [order.get(name) for name in ("medicationCodeableConcept", "medicationReference", "contained")]
-    words, codings = list(words_of(drug)), list(codings_of(drug))
-    return any(
-        value_set.match(codings) is not None or any(text.startswith(name) for text in words for name in value_set.names)
-        for value_set in pack.relevant
-    )
+    codings, words = list(codings_of(drug)), list(words_of(drug))
+    by_code = [value_set.match(codings) for value_set in pack.relevant]
+    named = [(name, concept) for value_set in pack.relevant for name, concept in value_set.names.items()]
+    # The longest name is the most exact one: it may tell an agent where a shorter one tells none.
+    by_name = [
+        concept
+        for name, concept in sorted(named, key=lambda pair: -len(pair[0]))
+        if any(text.startswith(name) for text in words)
+    ]
+    return next((concept.agent for concept in (*by_code, *by_name) if concept is not None), None)
 
 
 def group_of(reference, replacement, read_for, is_draft):
@@ -161,7 +166,8 @@ class Trial:
             if after.cards:
                 return None
             safe = any(topic.safety for topic in before.topics)
-            if group == "route" or (safe and is_told(self.prepared.pack, replacement.resource)):
+            agents = {str(judged.facts.order["order.agent"].value) for judged in before.answer.judged}
+            if group == "route" or (safe and agent_told(self.prepared.pack, replacement.resource) in agents):
                 return "no card"
             return self.line_missing(firing, group, reference, replacement, after)
         if before.topics <= after.topics:
