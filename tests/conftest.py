@@ -246,3 +246,12 @@ def post(client: FlaskClient) -> Callable[..., TestResponse]:
         return client.post(path, data=data, content_type=content_type, **more)
 
     return send
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what tests recorded as their ``summary``: figures that whoever reads the run should see."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, line in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():
+                if name == "summary":
+                    terminalreporter.write_line(line)

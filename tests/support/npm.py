@@ -1,7 +1,11 @@
-"""Packages of Node.js beside a lock file: installed once, however many processes of a test run ask for them."""
+"""Packages of npm: those of Node.js beside a lock file, and tarballs of other packages that npm serves.
+
+What stands beside a lock file is installed once, however many processes of a test run ask for it.
+"""
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import os
@@ -51,3 +55,38 @@ def needed(folder: Path) -> Path:
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+def tarball(name: str, version: str, integrity: str, folder: Path) -> Path:
+    """One version of a package as it was published, without what it depends on; nothing of it is run.
+
+    ``integrity`` is the digest that npm shows as ``dist.integrity``. What lies in ``folder`` already and has the digest
+    is not fetched again.
+
+    Raises:
+        UnavailableError: there is no npm, the package cannot be had, or it is not the one of this digest.
+    """
+    if not shutil.which("npm"):
+        raise UnavailableError("npm is not installed")
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}-{version}.tgz"
+    if not file.exists() or _integrity(file) != integrity:
+        command = [
+            "npm",
+            "pack",
+            f"{name}@{version}",
+            "--ignore-scripts",
+            "--silent",
+            "--pack-destination",
+            str(folder),
+        ]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_LONGEST_SECONDS)
+        if done.returncode:
+            raise UnavailableError(f"npm pack {name}@{version} failed: {done.stderr.strip()[-300:]}")
+    if _integrity(file) != integrity:
+        raise UnavailableError(f"{name}@{version} is not the package of the digest that is pinned")
+    return file
+
+
+def _integrity(file: Path) -> str:
+    return "sha512-" + base64.b64encode(hashlib.sha512(file.read_bytes()).digest()).decode()
