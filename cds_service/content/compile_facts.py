@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cds_service.fhir.names import FOLDS
 from cds_service.vocabulary.declarations import (
     Analyte,
     Concept,
@@ -18,6 +19,7 @@ from cds_service.vocabulary.facts import exact
 
 _LOINC = "http://loinc.org"
 _OF_RESULTS = ("observation", "flag")
+_OF_LISTS = ("condition", "allergy", "procedure")
 _PATIENT_SEARCH = "patient={{context.patientId}}"
 
 
@@ -39,11 +41,26 @@ def compile_value_set(data: Mapping[str, Any]) -> ValueSet:
         codes[concept.system, concept.code] = concept
         if row.get("match") == "prefix":
             prefixes.append(concept)
-    names = {
-        row["name"].casefold(): Concept("", row["name"], row["name"], row.get("agent", ""), row.get("form", ""))
-        for row in data.get("names", [])
-    }
+    if data["kind"] in FOLDS:
+        names = _folded_names(data["kind"], data)
+    else:
+        names = {
+            row["name"].casefold(): Concept("", row["name"], row["name"], row.get("agent", ""), row.get("form", ""))
+            for row in data.get("names", [])
+        }
     return ValueSet(data["id"], data["title"], data["kind"], codes, tuple(prefixes), names, data.get("settles", False))
+
+
+def _folded_names(kind: str, data: Mapping[str, Any]) -> dict[str, Concept]:
+    """The names of a value set, folded as those of a fact or a set of this kind are (Z49).
+
+    With ``displays-are-names`` the displays of its codes are names as well.
+    """
+    fold = FOLDS[kind]
+    rows = [row["name"] for row in data.get("names", [])]
+    if data.get("displays-are-names", False):
+        rows += [row["display"] for row in data["concepts"]]
+    return {fold(name): Concept("", name, name) for name in reversed(rows)}
 
 
 def compile_analyte(data: Mapping[str, Any]) -> Analyte:
@@ -56,11 +73,20 @@ def compile_analyte(data: Mapping[str, Any]) -> Analyte:
 def compile_searches(data: Mapping[str, Any], value_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Search]:
     """Every search by its key: those that ``facts.yaml`` declares, and those for results (Z22)."""
     searches: dict[str, Search] = {}
+    systems: dict[str, set[str]] = {}
+    names: dict[str, set[str]] = {}
+    for fact in data["facts"].values():
+        if fact["kind"] in _OF_LISTS:
+            for value_set in (value_sets[name] for name in value_set_names(fact).values()):
+                systems.setdefault(fact["search"], set()).update(row["system"] for row in value_set["concepts"])
+                if "by-name" in fact:
+                    names.setdefault(fact["search"], set()).update(_folded_names(fact["kind"], value_set))
     for key, search in data["searches"].items():
         query = "&".join([_PATIENT_SEARCH, *search.get("query", [])])
         is_patient = search["resource"] == "Patient"
         template = "Patient/{{context.patientId}}" if is_patient else f"{search['resource']}?{query}"
-        searches[key] = Search(key, search["resource"], template)
+        known = (frozenset(systems.get(key, ())), frozenset(names.get(key, ())))
+        searches[key] = Search(key, search["resource"], template, *known)
     ending = f"&_sort=-date&_count={data['results-per-page']}"
     for key, codes in codes_asked_for(data["facts"], value_sets).items():
         template = f"Observation?{_PATIENT_SEARCH}&code={','.join(codes)}{ending}"
@@ -110,6 +136,7 @@ def compile_fact(
     look_back, plausible = fact.get("look-back"), fact.get("plausible")
     analyte = analytes[fact["analyte"]] if "analyte" in fact else None
     own_sets = {alias: value_sets[set_id] for alias, set_id in value_set_names(fact).items()}
+    fold = FOLDS[fact["kind"] if fact["kind"] in FOLDS else "condition"] if "by-name" in fact else None
     return FactDeclaration(
         name=name,
         kind=fact["kind"],
@@ -129,6 +156,15 @@ def compile_fact(
         values=tuple(fact.get("values", ())),
         unit=fact.get("unit", ""),
         systems=frozenset().union(*(value_set.systems for value_set in own_sets.values())),
+        names={
+            fold(concept.display): concept
+            for value_set in own_sets.values()
+            for concept in value_set.names.values()
+            if fold is not None
+        },
+        without_status=fact.get("without-status", "unknown"),
+        by_name=fact.get("by-name", ""),
+        any_status=fact.get("any-status", False),
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cds_service.content.decide import Finding, Values
 from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, TemplateWords
-from cds_service.vocabulary.facts import Fact, Reason, State
+from cds_service.vocabulary.facts import Evidence, Fact, Reason, State
 
 LONGEST_SUMMARY = 139
 LONGEST_VALUE = 24
@@ -111,7 +111,12 @@ class Speech:
                     return fact.evidence[0].date if fact.evidence else ""
                 return self.reason(fact.reason, clean)
         fact = finding.used.get(name) or self._values[name]
-        return clean(", ".join(evidence.display for evidence in fact.evidence[:2]))
+        return clean(", ".join(map(self._said, fact.evidence[:2])))
+
+    def _said(self, evidence: Evidence) -> str:
+        """What was read, with why it is less than sure."""
+        notes = (self._pack.words[note] for note in evidence.notes)
+        return f"{evidence.display} ({', '.join(notes)})" if evidence.notes else evidence.display
 
     def reason(self, reason: Reason | None, clean: Callable[[str], str] = inert) -> str:
         """Why a fact has no value, as a sentence."""
@@ -130,7 +135,7 @@ class Speech:
         words, label = self._pack.words, self._pack.facts[name].label
         if not self._about_order and self._pack.facts[name].kind in _OF_ORDERS:
             return []
-        read = ", ".join(inert(evidence.display) for evidence in fact.evidence[:3] if evidence.display)
+        read = ", ".join(inert(self._said(evidence)) for evidence in fact.evidence[:3] if evidence.display)
         reason = self.reason(fact.reason)
         if fact.state is State.UNKNOWN:
             return [fill(words["not-known"], {"label": label, "reason": reason})]
@@ -145,7 +150,7 @@ class Speech:
             lines.append(
                 fill(
                     words[key],
-                    {"label": evidence.label or label, "said": inert(evidence.display), "date": evidence.date},
+                    {"label": evidence.label or label, "said": inert(self._said(evidence)), "date": evidence.date},
                 )
                 + f" ({inert(evidence.reference)})"
             )

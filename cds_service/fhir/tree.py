@@ -54,3 +54,9 @@ def words(concept: Any) -> str:
     return text(concept, "text") or next(
         filter(None, (text(coding, "display") for coding in nodes(concept, "coding"))), ""
     )
+
+
+def texts(concept: Any) -> list[str]:
+    """The text of a CodeableConcept and each display that differs from it."""
+    stated = [text(concept, "text"), *(text(coding, "display") for coding in nodes(concept, "coding"))]
+    return [written for written in dict.fromkeys(stated) if written]

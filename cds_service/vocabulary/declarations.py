@@ -42,8 +42,9 @@ class Concept:
 class ValueSet:
     """Codes that mean the same to a rule, by ``(system, code)``.
 
-    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the exact names of medications in
-    lower case. One code of a set that ``settles`` decides what an order is, whatever its other codes are.
+    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the exact names: of medications in
+    lower case, of everything else as ``fhir.names`` folds them. One code of a set that ``settles`` decides what an
+    order is, whatever its other codes are.
     """
 
     id: str
@@ -113,11 +114,16 @@ class Analyte:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One prefetch key, the resource type that it holds, and the prefetch template that asks for it."""
+    """One prefetch key, the resource type that it holds, and the prefetch template that asks for it.
+
+    ``systems`` are the code systems that its facts know codes of, ``names`` the folded names that they know (Z41, Z49).
+    """
 
     key: str
     resource: str
     template: str
+    systems: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
 
     @property
     def newest_first(self) -> bool:
@@ -131,7 +137,11 @@ class FactDeclaration:
 
     ``inputs`` maps the role of each fact that a derived one is computed from to its name, ``constants`` the constants
     of its formula to their values, ``counted`` each spelling of a unit that counts products to what it counts.
-    ``systems`` are the code systems of its value sets.
+    ``systems`` are the code systems of its value sets, ``names`` the folded names that it is known by (Z49).
+
+    A fact of a list says what entries that are less than sure make of it: ``present``, ``unknown``, or a value of its
+    own that tables know. ``without_status`` is for entries whose status is not stated (Z51), ``by_name`` for those that
+    only a name tells; ``""`` if names do not count. With ``any_status`` past entries count like current ones.
     """
 
     name: str
@@ -152,6 +162,10 @@ class FactDeclaration:
     values: tuple[str, ...] = ()
     unit: str = ""
     systems: frozenset[str] = frozenset()
+    names: Mapping[str, Concept] = field(default_factory=dict)
+    without_status: str = "unknown"
+    by_name: str = ""
+    any_status: bool = False
 
     def covers(self, codings: Iterable[tuple[str, str]]) -> bool:
         """Whether one of the ``(system, code)`` pairs is of a system in which the fact would be known (Z41)."""

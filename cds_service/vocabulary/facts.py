@@ -104,7 +104,7 @@ class Evidence(msgspec.Struct, frozen=True):
     ``reference`` is ``Type/id`` (or the element of the order), ``display`` what a person reads of it: the value as sent
     with its unit, or the words of an entry. ``date`` is an ISO date or ``""``; ``number`` and ``unit`` are the value
     and its unit as sent, apart. ``label`` is the label of the fact that it was read for, where another fact is derived
-    from that one (Z11: the card says which).
+    from that one (Z11: the card says which). ``notes`` say why it is less than sure, as keys of the pack's ``words``.
     """
 
     reference: str
@@ -113,6 +113,7 @@ class Evidence(msgspec.Struct, frozen=True):
     number: str = ""
     unit: str = ""
     label: str = ""
+    notes: tuple[str, ...] = ()
 
 
 Value = Interval | str

@@ -1,0 +1,86 @@
+"""Names of problems, substances, operations and routes as people write them, folded to one spelling (Z49).
+
+Two texts are the same name if they fold to the same string. A fold takes away case, accents, blanks, punctuation and
+the semantic tag of SNOMED CT, and writes haem and hem, oedema and edema, B 12 and B12, I. M. and IM alike. It takes
+away no word that could change the meaning: a text with any other word is another name.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+
+# The tags at the end of a fully specified name of SNOMED CT.
+# https://confluence.ihtsdotools.org/display/DOCEG/Semantic+Tag
+_TAGS = "disorder|finding|medicinal product|observable entity|procedure|product|qualifier value|situation|substance"
+_TAG = re.compile(rf"\((?:{_TAGS})\)$")
+_APART = str.maketrans(dict.fromkeys('-‐‑–—_.,;:/\\|()[]{}+*"“”„«»\t\r\n\xa0', " ") | {"'": "", "’": "", "`": ""})
+_LIGATURES = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l"})
+_LETTER_AND_NUMBER = re.compile(r"\b([a-z]) (?=\d)")
+_LETTERS = re.compile(r"\b[a-z](?: [a-z])+\b")
+
+# Words that say that a text names a reaction, or a way of giving something, and not which. The displays of SNOMED CT
+# ("Adverse reaction to ...", "Allergy to ...", "... adverse reaction"), of EDQM in its languages ("... use", "...
+# Anwendung", "voie ...", "uso ...", "via ...") and of HL7 ("Injection, ...") are written with them.
+_ALLERGIES = r"(?:adverse|allergic) reaction|allergy|hypersensitivity|intolerance"
+_FRAME = re.compile(rf"(?:(?:{_ALLERGIES}) to|allergic to|intolerant of) (.+)|(.+) (?:{_ALLERGIES})")
+_OF_ROUTES = frozenset({"administration", "anwendung", "by", "inj", "injection", "route", "uso", "use", "via", "voie"})
+
+# An entry that says that there is nothing to list is about something else than any substance or problem, however it is
+# written. The first of each are the displays of SNOMED CT 716186003 and 160245001.
+_NOTHING = frozenset(
+    {
+        "no known allergy",
+        "no known allergies",
+        "no known drug allergy",
+        "no known drug allergies",
+        "no allergies",
+        "nka",
+        "nkda",
+        "no current problems or disability",
+        "no known problems",
+        "no active problems",
+    }
+)
+
+
+def folded(text: str) -> str:
+    """A text in its one spelling; ``""`` if there is no word in it."""
+    plain = text.casefold().strip()
+    if plain.endswith(")"):
+        plain = _TAG.sub("", plain)
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFKD", plain.translate(_LIGATURES))
+        plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
+    words = plain.translate(_APART).replace("ae", "e").replace("oe", "e").split()
+    joined = " ".join(words)
+    if min(map(len, words), default=0) == 1:
+        joined = _LETTER_AND_NUMBER.sub(r"\1", joined)
+        joined = _LETTERS.sub(lambda match: match[0].replace(" ", ""), joined)
+    return joined
+
+
+def folded_allergy(text: str) -> str:
+    """The name of what an allergy is to: "Allergy to vitamin B 12" and "Vitamin B12" are one name."""
+    name = folded(text)
+    framed = _FRAME.fullmatch(name)
+    return (framed[1] or framed[2]) if framed else name
+
+
+def folded_route(text: str) -> str:
+    """The name of a route: "Intramuscular use", "by intramuscular injection" and "intramuscular" are one name."""
+    return " ".join(word for word in folded(text).split() if word not in _OF_ROUTES)
+
+
+def says_nothing(name: str) -> bool:
+    """Whether a folded text says that there is no allergy or problem to list."""
+    return name in _NOTHING
+
+
+FOLDS: Mapping[str, Callable[[str], str]] = {
+    "condition": folded,
+    "procedure": folded,
+    "allergy": folded_allergy,
+    "route": folded_route,
+}
