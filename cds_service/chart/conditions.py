@@ -136,7 +136,7 @@ def _read_list(chart: Chart, search: Search) -> _List:
         listed.entries.append(entry)
         is_covered = any(system in search.systems for system, _ in entry.codings)
         is_nothing = False
-        if search.names or not is_covered:
+        if not is_covered or (search.names and search.codes.isdisjoint(entry.codings)):
             names = [fold(text) for concept in _concepts(resource) for text in concept.texts()]
             entry.names = tuple(name for name in names if name in search.names)
             is_nothing = not is_covered and any(map(says_nothing, names))

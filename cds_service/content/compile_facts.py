@@ -73,20 +73,22 @@ def compile_analyte(data: Mapping[str, Any]) -> Analyte:
 def compile_searches(data: Mapping[str, Any], value_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Search]:
     """Every search by its key: those that ``facts.yaml`` declares, and those for results (Z22)."""
     searches: dict[str, Search] = {}
-    systems: dict[str, set[str]] = {}
+    known: dict[str, set[tuple[str, str]]] = {}
     names: dict[str, set[str]] = {}
     for fact in data["facts"].values():
         if fact["kind"] in _OF_LISTS:
             for value_set in (value_sets[name] for name in value_set_names(fact).values()):
-                systems.setdefault(fact["search"], set()).update(row["system"] for row in value_set["concepts"])
+                rows = value_set["concepts"]
+                known.setdefault(fact["search"], set()).update((row["system"], row["code"]) for row in rows)
                 if "by-name" in fact:
                     names.setdefault(fact["search"], set()).update(_folded_names(fact["kind"], value_set))
     for key, search in data["searches"].items():
         query = "&".join([_PATIENT_SEARCH, *search.get("query", [])])
         is_patient = search["resource"] == "Patient"
         template = "Patient/{{context.patientId}}" if is_patient else f"{search['resource']}?{query}"
-        known = (frozenset(systems.get(key, ())), frozenset(names.get(key, ())))
-        searches[key] = Search(key, search["resource"], template, *known)
+        codes = frozenset(known.get(key, ()))
+        systems = frozenset(system for system, _ in codes)
+        searches[key] = Search(key, search["resource"], template, codes, systems, frozenset(names.get(key, ())))
     ending = f"&_sort=-date&_count={data['results-per-page']}"
     for key, codes in codes_asked_for(data["facts"], value_sets).items():
         template = f"Observation?{_PATIENT_SEARCH}&code={','.join(codes)}{ending}"

@@ -2,7 +2,7 @@
 
 Two texts are the same name if they fold to the same string. A fold takes away case, accents, blanks, punctuation and
 the semantic tag of SNOMED CT, and writes haem and hem, oedema and edema, B 12 and B12, I. M. and IM alike. It takes
-away no word that could change the meaning: a text with any other word is another name.
+away no word that could change the meaning, only a trailing "unspecified": a text with any other word is another name.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from collections.abc import Callable, Mapping
 # https://confluence.ihtsdotools.org/display/DOCEG/Semantic+Tag
 _TAGS = "disorder|finding|medicinal product|observable entity|procedure|product|qualifier value|situation|substance"
 _TAG = re.compile(rf"\((?:{_TAGS})\)$")
-_APART = str.maketrans(dict.fromkeys('-‐‑–—_.,;:/\\|()[]{}+*"“”„«»\t\r\n\xa0', " ") | {"'": "", "’": "", "`": ""})
+_APART = str.maketrans(dict.fromkeys('-‐‑–—_.,;:/\\|()[]{}+*"“”„«»\t\r\n\xa0', " ") | dict.fromkeys("'’`<>", ""))
 _LIGATURES = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l"})
+_MARK = re.compile(r"^\[[a-z]\] ?")  # of the Read codes, as in "[X]Vitamin ..."
+# "Unspecified" is the same as no word: ICD-10-CM Official Guidelines, Section I.A.6.b (NOS and "unspecified").
+_UNSPECIFIED = re.compile(r" (?:nos|unspecified|not otherwise specified)$")
 _LETTER_AND_NUMBER = re.compile(r"\b([a-z]) (?=\d)")
 _LETTERS = re.compile(r"\b[a-z](?: [a-z])+\b")
 
@@ -50,6 +53,8 @@ def folded(text: str) -> str:
     plain = text.casefold().strip()
     if plain.endswith(")"):
         plain = _TAG.sub("", plain)
+    if plain.startswith("["):
+        plain = _MARK.sub("", plain)
     if not plain.isascii():
         plain = unicodedata.normalize("NFKD", plain.translate(_LIGATURES))
         plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
@@ -58,7 +63,7 @@ def folded(text: str) -> str:
     if min(map(len, words), default=0) == 1:
         joined = _LETTER_AND_NUMBER.sub(r"\1", joined)
         joined = _LETTERS.sub(lambda match: match[0].replace(" ", ""), joined)
-    return joined
+    return _UNSPECIFIED.sub("", joined) if joined.endswith(("nos", "specified")) else joined
 
 
 def folded_allergy(text: str) -> str:
@@ -69,8 +74,8 @@ def folded_allergy(text: str) -> str:
 
 
 def folded_route(text: str) -> str:
-    """The name of a route: "Intramuscular use", "by intramuscular injection" and "intramuscular" are one name."""
-    return " ".join(word for word in folded(text).split() if word not in _OF_ROUTES)
+    """The name of a route: "Intramuscular use", "by intramuscular injection" and "intramuscularly" are one name."""
+    return " ".join(word.removesuffix("ly") for word in folded(text).split() if word not in _OF_ROUTES)
 
 
 def says_nothing(name: str) -> bool:

@@ -116,12 +116,14 @@ class Analyte:
 class Search:
     """One prefetch key, the resource type that it holds, and the prefetch template that asks for it.
 
-    ``systems`` are the code systems that its facts know codes of, ``names`` the folded names that they know (Z41, Z49).
+    ``codes`` are the ``(system, code)`` pairs that its facts know, ``systems`` the code systems of these, and ``names``
+    the folded names that its facts know (Z41, Z49).
     """
 
     key: str
     resource: str
     template: str
+    codes: frozenset[tuple[str, str]] = frozenset()
     systems: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
 

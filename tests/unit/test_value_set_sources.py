@@ -1,4 +1,4 @@
-"""Where a code was verified can be followed: each mark is a source of its own file, with an address."""
+"""Where a code or a name was verified can be followed: each mark is a source of its own file, with an address."""
 
 from pathlib import Path
 
@@ -7,13 +7,14 @@ import yaml
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
 
 
-def test_every_mark_of_a_verified_code_is_a_source_with_an_address():
+def test_every_mark_of_a_verified_code_or_name_is_a_source_with_an_address():
     faults = []
     for path in sorted(ROOT.glob("cards/*/value-sets/*.yaml")):
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
         sources = written.get("sources", {})
-        marks = {mark for concept in written["concepts"] for mark in concept["verified"]}
+        rows = [*written["concepts"], *written.get("names", [])]
+        marks = {mark for row in rows for mark in row.get("verified", [])}
         faults += [f"{path.name}: {mark} is no source of this file" for mark in sorted(marks - set(sources))]
-        faults += [f"{path.name}: no code was verified in {key}" for key in sorted(set(sources) - marks)]
+        faults += [f"{path.name}: nothing was verified in {key}" for key in sorted(set(sources) - marks)]
         faults += [f"{path.name}: {key} has no address" for key, text in sources.items() if "https://" not in text]
     assert not faults, "\n".join(faults)
