@@ -90,8 +90,8 @@ def compile_searches(data: Mapping[str, Any], value_sets: Mapping[str, Mapping[s
         systems = frozenset(system for system, _ in codes)
         searches[key] = Search(key, search["resource"], template, codes, systems, frozenset(names.get(key, ())))
     ending = f"&_sort=-date&_count={data['results-per-page']}"
-    for key, codes in codes_asked_for(data["facts"], value_sets).items():
-        template = f"Observation?{_PATIENT_SEARCH}&code={','.join(codes)}{ending}"
+    for key, asked in codes_asked_for(data["facts"], value_sets).items():
+        template = f"Observation?{_PATIENT_SEARCH}&code={','.join(asked)}{ending}"
         searches[key] = Search(key, "Observation", template)
     return searches
 
