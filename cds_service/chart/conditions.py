@@ -30,7 +30,7 @@ _NOT_UNDERSTOOD = {
 }
 
 
-class _Entry(msgspec.Struct, gc=False):
+class _ListEntry(msgspec.Struct, gc=False):
     """One entry of a list that can bear on a fact.
 
     ``codings`` are those of every concept that says what it is about, ``names`` its folded texts that some fact of the
@@ -54,8 +54,8 @@ class _List(msgspec.Struct, gc=False):
     search know.
     """
 
-    entries: list[_Entry]
-    not_understood: list[_Entry]
+    entries: list[_ListEntry]
+    not_understood: list[_ListEntry]
     others: list[lenient.Listed | lenient.Procedure]
     total: int = 0
     is_covered: bool = False
@@ -108,7 +108,7 @@ def account(search: Search, declarations: Iterable[FactDeclaration], chart: Char
     return Account(len(results.resources), read, elsewhere, tuple(aside))
 
 
-def _knows(declaration: FactDeclaration, entry: _Entry) -> bool:
+def _knows(declaration: FactDeclaration, entry: _ListEntry) -> bool:
     if declaration.match(entry.codings) is not None:
         return True
     return bool(declaration.by_name) and any(name in declaration.names for name in entry.names)
@@ -151,24 +151,24 @@ def _read_list(chart: Chart, search: Search) -> _List:
     return listed
 
 
-def _entry(resource: lenient.Listed | lenient.Procedure) -> _Entry | None:
+def _entry(resource: lenient.Listed | lenient.Procedure) -> _ListEntry | None:
     """What an entry is about and how sure it is; ``None`` if its status says that it is not so."""
     codings = [pair for concept in _concepts(resource) for pair in concept.pairs()]
     if isinstance(resource, lenient.Procedure):
-        return None if (resource.status or "unknown") in NOT_GIVEN else _Entry(resource, codings)
+        return None if (resource.status or "unknown") in NOT_GIVEN else _ListEntry(resource, codings)
     verification = _status(resource.verificationStatus, VERIFICATION)
     if verification in NOT_SO:
         return None
     notes = (verification,) if verification in NOT_SURE else ()
     clinical = _status(resource.clinicalStatus, CLINICAL)
     if isinstance(resource, lenient.AllergyIntolerance):
-        return _Entry(resource, codings, past=clinical in PAST, notes=notes)
+        return _ListEntry(resource, codings, past=clinical in PAST, notes=notes)
     if clinical:
         past = clinical in PAST
-        return _Entry(resource, codings, past=past, notes=(clinical, *notes) if past else notes)
+        return _ListEntry(resource, codings, past=past, notes=(clinical, *notes) if past else notes)
     if resource.has_abated():
-        return _Entry(resource, codings, past=True, notes=("ended", *notes))
-    return _Entry(resource, codings, unstated=True, notes=("status-not-stated", *notes))
+        return _ListEntry(resource, codings, past=True, notes=("ended", *notes))
+    return _ListEntry(resource, codings, unstated=True, notes=("status-not-stated", *notes))
 
 
 def _concepts(resource: lenient.Listed | lenient.Procedure) -> list[lenient.CodeableConcept]:
@@ -246,14 +246,14 @@ def _rank(declaration: FactDeclaration, outcome: str) -> int:
     return declaration.values.index(outcome) if outcome in declaration.values else len(declaration.values) + 1
 
 
-def _has_naming(declaration: FactDeclaration, entry: _Entry) -> bool:
+def _has_naming(declaration: FactDeclaration, entry: _ListEntry) -> bool:
     if not declaration.naming:
         return True
     words = " | ".join(concept.all_words() for concept in _concepts(entry.resource)).casefold()
     return any(name.casefold() in words for name in declaration.naming)
 
 
-def _recorded(declaration: FactDeclaration, entry: _Entry, chart: Chart) -> str:
+def _recorded(declaration: FactDeclaration, entry: _ListEntry, chart: Chart) -> str:
     """Whether an entry was recorded within the look-back of a fact: ``""``, or that it was not, or has no date."""
     if declaration.look_back_days is None or isinstance(entry.resource, lenient.Procedure):
         return ""
@@ -264,7 +264,7 @@ def _recorded(declaration: FactDeclaration, entry: _Entry, chart: Chart) -> str:
 
 
 def _evidence(
-    declaration: FactDeclaration, entry: _Entry, known: Concept, name: str, recorded: str, chart: Chart
+    declaration: FactDeclaration, entry: _ListEntry, known: Concept, name: str, recorded: str, chart: Chart
 ) -> Evidence:
     """What a person reads of an entry: its words with the code that it is known by, or that only a name tells it."""
     resource = entry.resource

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 _TAGS = "disorder|finding|medicinal product|observable entity|procedure|product|qualifier value|situation|substance"
 _TAG = re.compile(rf"\((?:{_TAGS})\)$")
 _APART = str.maketrans(dict.fromkeys('-‐‑–—_.,;:/\\|()[]{}+*"“”„«»\t\r\n\xa0', " ") | dict.fromkeys("'’`<>", ""))
+LONGEST_NAME = 200  # characters; the longest name in use has about half as many
 _LIGATURES = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l"})
 _MARK = re.compile(r"^\[[a-z]\] ?")  # of the Read codes, as in "[X]Vitamin ..."
 # "Unspecified" is the same as no word: ICD-10-CM Official Guidelines, Section I.A.6.b (NOS and "unspecified").
@@ -30,26 +31,11 @@ _ALLERGIES = r"(?:adverse|allergic) reaction|allergy|hypersensitivity|intoleranc
 _FRAME = re.compile(rf"(?:(?:{_ALLERGIES}) to|allergic to|intolerant of) (.+)|(.+) (?:{_ALLERGIES})")
 _OF_ROUTES = frozenset({"administration", "anwendung", "by", "inj", "injection", "route", "uso", "use", "via", "voie"})
 
-# An entry that says that there is nothing to list is about something else than any substance or problem, however it is
-# written. The first of each are the displays of SNOMED CT 716186003 and 160245001.
-_NOTHING = frozenset(
-    {
-        "no known allergy",
-        "no known allergies",
-        "no known drug allergy",
-        "no known drug allergies",
-        "no allergies",
-        "nka",
-        "nkda",
-        "no current problems or disability",
-        "no known problems",
-        "no active problems",
-    }
-)
-
 
 def folded(text: str) -> str:
-    """A text in its one spelling; ``""`` if there is no word in it."""
+    """A text in its one spelling; ``""`` if there is no word in it, or if it is too long to be a name."""
+    if len(text) > LONGEST_NAME:
+        return ""
     plain = text.casefold().strip()
     if plain.endswith(")"):
         plain = _TAG.sub("", plain)
@@ -78,8 +64,28 @@ def folded_route(text: str) -> str:
     return " ".join(word.removesuffix("ly") for word in folded(text).split() if word not in _OF_ROUTES)
 
 
+# An entry that says that there is nothing to list is about something else than any substance or problem, however it is
+# written. The first of each kind is the display of SNOMED CT: 716186003, 409137002 and 160245001.
+_NOTHING = frozenset(
+    fold(text)
+    for fold in (folded, folded_allergy)
+    for text in (
+        "No known allergy",
+        "No known allergies",
+        "No allergies",
+        "NKA",
+        "No known drug allergy",
+        "No known drug allergies",
+        "NKDA",
+        "No current problems or disability",
+        "No known problems",
+        "No active problems",
+    )
+)
+
+
 def says_nothing(name: str) -> bool:
-    """Whether a folded text says that there is no allergy or problem to list."""
+    """Whether a text, folded in either way, says that there is no allergy or problem to list."""
     return name in _NOTHING
 
 
