@@ -14,7 +14,7 @@ from cds_service.chart.statuses import CLINICAL, NOT_GIVEN, NOT_SO, NOT_SURE, PA
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import day_of, read_date
 from cds_service.fhir.lenient import many
-from cds_service.fhir.names import FOLDS, says_nothing
+from cds_service.fhir.names import FOLD_OF, head_of, says_nothing
 from cds_service.vocabulary.accounting import Account, Aside, Kind
 from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
@@ -22,7 +22,6 @@ from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
 _UNKNOWN = "unknown"
 _TOO_OLD = "too-old"
 _UNDATED = "not-dated"
-_FOLD_OF = {"Condition": FOLDS["condition"], "AllergyIntolerance": FOLDS["allergy"], "Procedure": FOLDS["procedure"]}
 _NOT_UNDERSTOOD = {
     "Condition": "problemsNotUnderstood",
     "AllergyIntolerance": "allergiesNotUnderstood",
@@ -47,17 +46,17 @@ class _ListEntry(msgspec.Struct, gc=False):
 
 
 class _List(msgspec.Struct, gc=False):
-    """The entries under one key that can bear on a fact, those of them that nothing understands, and ``others``.
+    """The list under one key. ``entries`` are those that a fact may know and that their status does not deny.
 
-    ``others`` are entries whose status says that they are not so, such as refuted ones. ``total`` counts the entries
-    that are not past, and ``is_covered`` says whether one of these has a code of a system that the facts of the
-    search know.
+    ``elsewhere`` counts those about something else, ``denied`` are those that their status denies, such as refuted
+    ones, and those that nobody knows and that are over. ``not_understood`` are all others. ``is_covered`` says
+    whether an entry has a code of a system that the facts know, ``reason`` how many were not understood.
     """
 
     entries: list[_ListEntry]
-    not_understood: list[_ListEntry]
-    others: list[lenient.Listed | lenient.Procedure]
-    total: int = 0
+    not_understood: list[lenient.Listed | lenient.Procedure]
+    denied: list[lenient.Listed | lenient.Procedure]
+    elsewhere: int = 0
     is_covered: bool = False
     reason: Reason | None = None
 
@@ -93,19 +92,15 @@ def account(search: Search, declarations: Iterable[FactDeclaration], chart: Char
     """
     results, listed = chart.results(search), chart.once(_read_list, search)
     facts = list(declarations)
-    not_understood = {id(entry) for entry in listed.not_understood}
-    aside = [_aside(resource, Kind.STATUS, "statusNotCurrent") for resource in listed.others]
-    read = elsewhere = 0
+    aside = [_aside(resource, Kind.STATUS, "statusNotCurrent") for resource in listed.denied]
+    aside += [_aside(resource, Kind.CODE, "codeNotKnown") for resource in listed.not_understood]
+    read = 0
     for entry in listed.entries:
-        if id(entry) in not_understood:
-            aside.append(_aside(entry.resource, Kind.CODE, "codeNotKnown"))
-        elif not any(_knows(declaration, entry) for declaration in facts):
-            elsewhere += 1
-        elif entry.past and not any(d.any_status and _knows(d, entry) for d in facts):
+        if entry.past and not any(fact.any_status and _knows(fact, entry) for fact in facts):
             aside.append(_aside(entry.resource, Kind.STATUS, "statusNotCurrent"))
         else:
             read += 1
-    return Account(len(results.resources), read, elsewhere, tuple(aside))
+    return Account(len(results.resources), read, listed.elsewhere, tuple(aside))
 
 
 def _knows(declaration: FactDeclaration, entry: _ListEntry) -> bool:
@@ -125,35 +120,59 @@ def _aside(resource: lenient.Listed | lenient.Procedure, kind: Kind, reason: str
 
 
 def _read_list(chart: Chart, search: Search) -> _List:
-    """The entries of the list under a key. Kept by the chart for all facts that are read from the same key."""
-    fold = _FOLD_OF[search.resource]
-    listed = _List([], [], [])
-    for resource in cast("tuple[lenient.Listed | lenient.Procedure, ...]", chart.results(search).resources):
-        entry = _entry(resource)
-        if entry is None:
-            listed.others.append(resource)
-            continue
-        listed.entries.append(entry)
-        is_covered = any(system in search.systems for system, _ in entry.codings)
-        is_nothing = False
-        if not is_covered or (search.names and search.codes.isdisjoint(entry.codings)):
-            names = [fold(text) for concept in _concepts(resource) for text in concept.texts()]
-            entry.names = tuple(name for name in names if name in search.names)
-            is_nothing = not is_covered and any(map(says_nothing, names))
-        if entry.past:
-            continue
-        listed.total += 1
+    """The list under a key. Kept by the chart for all facts that are read from the same key.
+
+    Most entries are about something else: they are passed by as soon as their codes and texts say so, and their
+    statuses are not read.
+    """
+    known, listed = search.known, _List([], [], [])
+    resources = cast("tuple[lenient.Listed | lenient.Procedure, ...]", chart.results(search).resources)
+    for resource in resources:
+        codings = [pair for concept in _concepts(resource) for pair in concept.pairs()]
+        is_covered = known.covers(codings)
         listed.is_covered = listed.is_covered or is_covered
-        if not is_covered and not entry.names and not is_nothing:
-            listed.not_understood.append(entry)
-    counts = {"n": str(len(listed.not_understood)), "m": str(listed.total)}
-    listed.reason = Reason(_NOT_UNDERSTOOD[search.resource], counts) if listed.not_understood else None
+        has_code = known.has(codings)
+        names = () if has_code else _names(resource, search)
+        if has_code or names:
+            entry = _entry(resource, codings, names)
+            if entry is None:
+                listed.denied.append(resource)
+            else:
+                listed.entries.append(entry)
+        elif is_covered or _says_nothing(resource, search):
+            listed.elsewhere += 1
+        else:
+            entry = _entry(resource, codings, ())
+            (listed.denied if entry is None or entry.past else listed.not_understood).append(resource)
+    if listed.not_understood:
+        bearing = sum((entry := _entry(resource, [], ())) is not None and not entry.past for resource in resources)
+        counts = {"n": str(len(listed.not_understood)), "m": str(bearing)}
+        listed.reason = Reason(_NOT_UNDERSTOOD[search.resource], counts)
     return listed
 
 
-def _entry(resource: lenient.Listed | lenient.Procedure) -> _ListEntry | None:
-    """What an entry is about and how sure it is; ``None`` if its status says that it is not so."""
-    codings = [pair for concept in _concepts(resource) for pair in concept.pairs()]
+def _names(resource: lenient.Listed | lenient.Procedure, search: Search) -> tuple[str, ...]:
+    """The texts of an entry, folded, that are names which some fact of the search knows."""
+    known = search.known
+    if not known.names:
+        return ()
+    texts = [text for concept in _concepts(resource) for text in concept.texts()]
+    if known.heads:
+        texts = [text for text in texts if not (head := head_of(text)) or head in known.heads]
+    fold = FOLD_OF[search.resource]
+    return tuple(name for name in map(fold, texts) if name in known.names)
+
+
+def _says_nothing(resource: lenient.Listed | lenient.Procedure, search: Search) -> bool:
+    """Whether an entry says that there is nothing to list."""
+    fold = FOLD_OF[search.resource]
+    return any(says_nothing(fold(text)) for concept in _concepts(resource) for text in concept.texts())
+
+
+def _entry(
+    resource: lenient.Listed | lenient.Procedure, codings: list[tuple[str, str]], names: tuple[str, ...]
+) -> _ListEntry | None:
+    """An entry with how sure it is; ``None`` if its status says that it is not so."""
     if isinstance(resource, lenient.Procedure):
         return None if (resource.status or "unknown") in NOT_GIVEN else _ListEntry(resource, codings)
     verification = _status(resource.verificationStatus, VERIFICATION)
@@ -162,13 +181,13 @@ def _entry(resource: lenient.Listed | lenient.Procedure) -> _ListEntry | None:
     notes = (verification,) if verification in NOT_SURE else ()
     clinical = _status(resource.clinicalStatus, CLINICAL)
     if isinstance(resource, lenient.AllergyIntolerance):
-        return _ListEntry(resource, codings, past=clinical in PAST, notes=notes)
+        return _ListEntry(resource, codings, names, past=clinical in PAST, notes=notes)
     if clinical:
         past = clinical in PAST
-        return _ListEntry(resource, codings, past=past, notes=(clinical, *notes) if past else notes)
+        return _ListEntry(resource, codings, names, past=past, notes=(clinical, *notes) if past else notes)
     if resource.has_abated():
-        return _ListEntry(resource, codings, past=True, notes=("ended", *notes))
-    return _ListEntry(resource, codings, unstated=True, notes=("status-not-stated", *notes))
+        return _ListEntry(resource, codings, names, past=True, notes=("ended", *notes))
+    return _ListEntry(resource, codings, names, unstated=True, notes=("status-not-stated", *notes))
 
 
 def _concepts(resource: lenient.Listed | lenient.Procedure) -> list[lenient.CodeableConcept]:
@@ -271,7 +290,7 @@ def _evidence(
     date = resource.when() if isinstance(resource, lenient.Procedure) else resource.dated()
     day = day_of(read_date(date, chart.zone), chart.zone)
     notes = (*entry.notes, *([recorded] if recorded else []))
-    fold = _FOLD_OF[type(resource).__name__]
+    fold = FOLD_OF[type(resource).__name__]
     for concept in _concepts(resource):
         if name and name in map(fold, concept.texts()):
             return Evidence(resource.own_reference(), concept.words(), day, notes=("by-name", *notes))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cds_service.fhir.names import FOLDS
+from cds_service.fhir.names import FOLD_OF, FOLDS, folded, head_of
 from cds_service.vocabulary.declarations import (
     Analyte,
     Concept,
     FactDeclaration,
+    Known,
     Plausible,
     Search,
     Strength,
@@ -73,27 +74,42 @@ def compile_analyte(data: Mapping[str, Any]) -> Analyte:
 def compile_searches(data: Mapping[str, Any], value_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Search]:
     """Every search by its key: those that ``facts.yaml`` declares, and those for results (Z22)."""
     searches: dict[str, Search] = {}
-    known: dict[str, set[tuple[str, str]]] = {}
-    names: dict[str, set[str]] = {}
-    for fact in data["facts"].values():
-        if fact["kind"] in _OF_LISTS:
-            for value_set in (value_sets[name] for name in value_set_names(fact).values()):
-                rows = value_set["concepts"]
-                known.setdefault(fact["search"], set()).update((row["system"], row["code"]) for row in rows)
-                if "by-name" in fact:
-                    names.setdefault(fact["search"], set()).update(_folded_names(fact["kind"], value_set))
     for key, search in data["searches"].items():
         query = "&".join([_PATIENT_SEARCH, *search.get("query", [])])
         is_patient = search["resource"] == "Patient"
         template = "Patient/{{context.patientId}}" if is_patient else f"{search['resource']}?{query}"
-        codes = frozenset(known.get(key, ()))
-        systems = frozenset(system for system, _ in codes)
-        searches[key] = Search(key, search["resource"], template, codes, systems, frozenset(names.get(key, ())))
+        known = _known(key, data["facts"], value_sets) if search["resource"] in FOLD_OF else Known()
+        searches[key] = Search(key, search["resource"], template, known)
     ending = f"&_sort=-date&_count={data['results-per-page']}"
     for key, asked in codes_asked_for(data["facts"], value_sets).items():
         template = f"Observation?{_PATIENT_SEARCH}&code={','.join(asked)}{ending}"
         searches[key] = Search(key, "Observation", template)
     return searches
+
+
+def _known(key: str, facts: Mapping[str, Any], value_sets: Mapping[str, Mapping[str, Any]]) -> Known:
+    """What the facts that are read from the list under ``key`` know."""
+    lists = [fact for fact in facts.values() if fact["kind"] in _OF_LISTS and fact["search"] == key]
+    rows = [row for fact in lists for name in value_set_names(fact).values() for row in value_sets[name]["concepts"]]
+    prefixes: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        if row.get("match") == "prefix":
+            prefixes[row["system"]] = (*prefixes.get(row["system"], ()), row["code"])
+    named = [fact for fact in lists if "by-name" in fact]
+    names = [
+        name
+        for fact in named
+        for set_name in value_set_names(fact).values()
+        for name in _folded_names(fact["kind"], value_sets[set_name])
+    ]
+    keeps_heads = all(FOLDS[fact["kind"]] is folded for fact in named)
+    return Known(
+        frozenset((row["system"], row["code"]) for row in rows),
+        prefixes,
+        frozenset(row["system"] for row in rows),
+        frozenset(names),
+        frozenset(filter(None, map(head_of, names))) if keeps_heads else frozenset(),
+    )
 
 
 def codes_asked_for(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 _TAGS = "disorder|finding|medicinal product|observable entity|procedure|product|qualifier value|situation|substance"
 _TAG = re.compile(rf"\((?:{_TAGS})\)$")
 _APART = str.maketrans(dict.fromkeys('-‐‑–—_.,;:/\\|()[]{}+*"“”„«»\t\r\n\xa0', " ") | dict.fromkeys("'’`<>", ""))
+_HEAD = 3  # characters
 LONGEST_NAME = 200  # characters; the longest name in use has about half as many
 _LIGATURES = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l"})
 _MARK = re.compile(r"^\[[a-z]\] ?")  # of the Read codes, as in "[X]Vitamin ..."
@@ -95,3 +96,20 @@ FOLDS: Mapping[str, Callable[[str], str]] = {
     "allergy": folded_allergy,
     "route": folded_route,
 }
+# The fold of the texts of each resource type.
+FOLD_OF: Mapping[str, Callable[[str], str]] = {
+    "Condition": folded,
+    "AllergyIntolerance": folded_allergy,
+    "Procedure": folded,
+}
+
+
+def head_of(text: str) -> str:
+    """How the fold of a text begins, as far as that can be told without folding it; ``""`` if it cannot.
+
+    It is cheap, so that the many texts that begin like no name need no fold.
+    """
+    head = text[: _HEAD + 1].casefold()  # the letter behind it may change it: "plae" is folded to "ple"
+    if len(head) <= _HEAD or not head.isascii() or not head[:_HEAD].isalnum() or "ae" in head or "oe" in head:
+        return ""
+    return head[:_HEAD]

@@ -113,19 +113,45 @@ class Analyte:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the facts that are read from one list know, to pass by the entries that none of them is about (Z41, Z49).
+
+    ``codes`` are ``(system, code)`` pairs, ``prefixes`` by system how codes of a class begin, ``systems`` the systems
+    of both. ``names`` are folded names, and ``heads`` how these begin (``fhir.names.head_of``); without any, every
+    text may be a name.
+    """
+
+    codes: frozenset[tuple[str, str]] = frozenset()
+    prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    systems: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    heads: frozenset[str] = frozenset()
+
+    def has(self, codings: Sequence[tuple[str, str]]) -> bool:
+        """Whether some fact may know one of the ``(system, code)`` pairs. An NDC may be spelled in many ways."""
+        if not self.codes.isdisjoint(codings):
+            return True
+        return any(
+            code.startswith(self.prefixes[system]) if system in self.prefixes else system == NDC in self.systems
+            for system, code in codings
+        )
+
+    def covers(self, codings: Iterable[tuple[str, str]]) -> bool:
+        """Whether one of the ``(system, code)`` pairs is of a system in which some fact would be known (Z41)."""
+        return any(system in self.systems for system, _ in codings)
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """One prefetch key, the resource type that it holds, and the prefetch template that asks for it.
 
-    ``codes`` are the ``(system, code)`` pairs that its facts know, ``systems`` the code systems of these, and ``names``
-    the folded names that its facts know (Z41, Z49).
+    ``known`` is what the facts of a list know.
     """
 
     key: str
     resource: str
     template: str
-    codes: frozenset[tuple[str, str]] = frozenset()
-    systems: frozenset[str] = frozenset()
-    names: frozenset[str] = frozenset()
+    known: Known = field(default_factory=Known, compare=False)
 
     @property
     def newest_first(self) -> bool:

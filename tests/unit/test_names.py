@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.fhir.names import LONGEST_NAME, folded, folded_allergy, folded_route, says_nothing
+from cds_service.fhir.names import LONGEST_NAME, folded, folded_allergy, folded_route, head_of, says_nothing
 
 PERNICIOUS = [
     "Pernicious anaemia",
@@ -104,6 +104,12 @@ def test_a_fold_has_single_blanks_and_no_case(text):
     for fold in (folded, folded_route):
         assert fold(text) == " ".join(fold(text).split())
         assert fold(text.upper()) == fold(text.upper().lower())
+
+
+@given(st.one_of(st.text(max_size=12), st.from_regex(r"[a-eoAEOæé\u0301 \-\[\]12]{0,8}", fullmatch=True)))
+def test_a_head_is_how_the_fold_begins_or_nothing(text):
+    head = head_of(text)
+    assert head == "" or folded(text).startswith(head)
 
 
 @given(
