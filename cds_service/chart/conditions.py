@@ -1,131 +1,320 @@
-"""Facts from lists: problems, allergies, operations."""
+"""Facts from lists: problems, allergies, operations; and what of each list was not understood (Z41, Z49 to Z51)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import timedelta
+from functools import partial
 from typing import cast
 
 import msgspec
 
-from cds_service.chart.record import Chart, Results, not_read
-from cds_service.chart.statuses import ACTIVE, NOT_GIVEN, REFUTED
+from cds_service.chart.record import Chart, not_read
+from cds_service.chart.statuses import CLINICAL, NOT_GIVEN, NOT_SO, NOT_SURE, PAST, VERIFICATION
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import day_of, read_date
 from cds_service.fhir.lenient import many
+from cds_service.fhir.names import FOLD_OF, head_of, says_nothing
+from cds_service.vocabulary.accounting import Account, Aside, Kind
 from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
 
+_UNKNOWN = "unknown"
+_TOO_OLD = "too-old"
+_UNDATED = "not-dated"
+_NOT_UNDERSTOOD = {
+    "Condition": "problemsNotUnderstood",
+    "AllergyIntolerance": "allergiesNotUnderstood",
+    "Procedure": "proceduresNotUnderstood",
+}
 
-def _status(concept: lenient.CodeableConcept | None) -> str:
-    """The first code of a status; ``""`` if it has none."""
-    return next((code for _, code in concept.pairs()), "") if concept else ""
 
+class _ListEntry(msgspec.Struct, gc=False):
+    """One entry of a list that can bear on a fact.
 
-def _is_current(resource: lenient.Condition | lenient.AllergyIntolerance) -> bool:
-    """Whether an entry is active and not refuted.
-
-    Without a clinicalStatus a Condition counts only as an encounter diagnosis (Z32). An AllergyIntolerance without
-    one counts, so that no allergy is overlooked.
+    ``codings`` are those of every concept that says what it is about, ``names`` its folded texts that some fact of the
+    search knows. ``unstated`` says that neither a status nor an end is stated, ``past`` that it is over. ``notes`` are
+    why it is less than sure.
     """
-    if _status(resource.verificationStatus) in REFUTED:
-        return False
-    status = _status(resource.clinicalStatus)
-    if status or isinstance(resource, lenient.AllergyIntolerance):
-        return status in ACTIVE or not status
-    return any(code == "encounter-diagnosis" for c in many(resource.category) for _, code in c.pairs())
+
+    resource: lenient.Listed | lenient.Procedure
+    codings: list[tuple[str, str]]
+    names: tuple[str, ...] = ()
+    unstated: bool = False
+    past: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class _List(msgspec.Struct, gc=False):
+    """The list under one key. ``entries`` are those that a fact may know and that their status does not deny.
+
+    ``elsewhere`` counts those about something else, ``denied`` are those that their status denies, such as refuted
+    ones, and those that nobody knows and that are over. ``not_understood`` are all others. ``is_covered`` says
+    whether an entry has a code of a system that the facts know, ``reason`` how many were not understood.
+    """
+
+    entries: list[_ListEntry]
+    not_understood: list[lenient.Listed | lenient.Procedure]
+    denied: list[lenient.Listed | lenient.Procedure]
+    elsewhere: int = 0
+    is_covered: bool = False
+    reason: Reason | None = None
 
 
 def condition(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """``present`` if a current problem or encounter diagnosis is in the value set.
+    """``present`` if a current problem or encounter diagnosis is in the value set, by code or, if declared, by name.
 
-    With ``naming`` only entries count whose text or display holds one of those words (Z3, E53.8).
+    With ``naming`` only entries count whose text or display holds one of those words (Z3, E53.8). An entry without a
+    status, or one that only its name tells, makes of the fact what the declaration says of such entries (Z49, Z51).
     """
     return _listed(declaration, chart)
 
 
 def allergy(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """``present`` if an allergy or intolerance that is active and not refuted is in the value set (Z5)."""
-    return _listed(declaration, chart)
+    """``present`` if an allergy or intolerance that is active and not refuted is in the value set (Z5, Z50).
 
-
-def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """``present`` if a current entry of the list is in the value set; unusable if the only ones are flawed."""
-    results = chart.results(declaration.searches[0])
-    matches = []
-    for entry, code, codings in chart.once(_current, declaration.searches[0]):
-        known = declaration.match(codings)
-        if known is None:
-            continue
-        words = code.all_words().casefold()
-        if declaration.naming and not any(name.casefold() in words for name in declaration.naming):
-            continue
-        entry_evidence = _entry_evidence(entry, code, known, chart)
-        subject = entry.patient if isinstance(entry, lenient.AllergyIntolerance) else entry.subject
-        matches.append((_flaw(subject, entry.modifierExtension), entry_evidence))
-    return _presence(declaration, results, matches)
-
-
-def _flaw(subject: lenient.Reference | None, modifier: msgspec.Raw) -> Reason | None:
-    """Why an entry cannot be used; ``None`` if it can."""
-    if subject is None or not subject.reference:
-        return Reason("subjectMissing")
-    return Reason("modifierExtension") if bytes(modifier) else None
-
-
-def _presence(declaration: FactDeclaration, results: Results, matches: list[tuple[Reason | None, Evidence]]) -> Fact:
-    """``present`` by the entries without a flaw; else unusable by the first that has one; else what was not found."""
-    evidence = [shown for flaw, shown in matches if flaw is None]
-    if evidence:
-        return Fact.of(PRESENT, *evidence)
-    for flaw, shown in matches:
-        if flaw is not None:
-            return Fact.unusable(flaw, shown)
-    return Fact.absent() if results.complete else not_read(declaration, [results])
-
-
-_Listed = tuple["lenient.Condition | lenient.AllergyIntolerance", lenient.CodeableConcept, list[tuple[str, str]]]
-
-
-def _current(chart: Chart, search: Search) -> list[_Listed]:
-    """The current entries under a key, each with its code and codings.
-
-    Kept by the chart for all facts that are read from the same key.
+    An allergy without a status counts like an active one, so that none is overlooked.
     """
-    entries = cast("tuple[lenient.Condition | lenient.AllergyIntolerance, ...]", chart.results(search).resources)
-    return [
-        (entry, entry.code, entry.code.pairs()) for entry in entries if entry.code is not None and _is_current(entry)
-    ]
-
-
-def _entry_evidence(
-    entry: lenient.Condition | lenient.AllergyIntolerance,
-    concept: lenient.CodeableConcept,
-    known: Concept,
-    chart: Chart,
-) -> Evidence:
-    words = concept.words() or known.display
-    began = None
-    if isinstance(entry, lenient.Condition):
-        began = entry.onsetDateTime or (entry.onsetPeriod.start if entry.onsetPeriod else None)
-    span = read_date(began or entry.recordedDate, chart.zone)
-    return Evidence(entry.own_reference(), f"{words} ({known.code})", day_of(span, chart.zone))
+    return _listed(declaration, chart)
 
 
 def procedure(declaration: FactDeclaration, chart: Chart) -> Fact:
     """``present`` if a procedure of the value set was done, at any time."""
-    results = chart.results(declaration.searches[0])
-    value_set = next(iter(declaration.value_sets.values()))
-    matches = []
-    for resource in results.resources:
-        entry = cast(lenient.Procedure, resource)
-        if (entry.status or "unknown") in NOT_GIVEN or entry.code is None:
+    return _listed(declaration, chart)
+
+
+def account(search: Search, declarations: Iterable[FactDeclaration], chart: Chart) -> Account:
+    """What became of each entry under the key of a list (Z41); ``declarations`` are the facts that are read from it.
+
+    An entry is read if a fact knows its code or its name. It is about something else if it is coded in a system that
+    the facts know, or says that there is nothing to list. It is set aside if its status says that it is not so or is
+    over, or if it is neither coded in such a system nor known by name.
+    """
+    results, listed = chart.results(search), chart.once(_read_list, search)
+    facts = list(declarations)
+    aside = [_aside(resource, Kind.STATUS, "statusNotCurrent") for resource in listed.denied]
+    aside += [_aside(resource, Kind.CODE, "entryNotKnown") for resource in listed.not_understood]
+    read = 0
+    for entry in listed.entries:
+        if entry.past and not any(fact.any_status and _knows(fact, entry) for fact in facts):
+            aside.append(_aside(entry.resource, Kind.STATUS, "statusNotCurrent"))
+        else:
+            read += 1
+    return Account(len(results.resources), read, listed.elsewhere, tuple(aside))
+
+
+def _knows(declaration: FactDeclaration, entry: _ListEntry) -> bool:
+    if declaration.match(entry.codings) is not None:
+        return True
+    return bool(declaration.by_name) and any(name in declaration.names for name in entry.names)
+
+
+def _aside(resource: lenient.Listed | lenient.Procedure, kind: Kind, reason: str) -> Aside:
+    concept = resource.code or lenient.CodeableConcept()
+    coding = next(iter(many(concept.coding)), lenient.Coding())
+    reference = resource.own_reference()
+    return Aside(kind, Reason(reason), reference, coding.system or "", coding.code or "", concept.words())
+
+
+# --- one list, read once for all of its facts
+
+
+def _read_list(chart: Chart, search: Search) -> _List:
+    """The list under a key. Kept by the chart for all facts that are read from the same key.
+
+    Most entries are about something else: they are passed by as soon as their codes and texts say so, and their
+    statuses are not read.
+    """
+    known, listed = search.known, _List([], [], [])
+    resources = cast("tuple[lenient.Listed | lenient.Procedure, ...]", chart.results(search).resources)
+    for resource in resources:
+        codings = [pair for concept in _concepts(resource) for pair in concept.pairs()]
+        is_covered = known.covers(codings)
+        listed.is_covered = listed.is_covered or is_covered
+        has_code = known.has(codings)
+        names = () if has_code else _names(resource, search)
+        if has_code or names:
+            entry = _entry(resource, codings, names)
+            if entry is None:
+                listed.denied.append(resource)
+            else:
+                listed.entries.append(entry)
+        elif is_covered or _says_nothing(resource, search):
+            listed.elsewhere += 1
+        else:
+            entry = _entry(resource, codings, ())
+            (listed.denied if entry is None or entry.past else listed.not_understood).append(resource)
+    if listed.not_understood:
+        bearing = sum((entry := _entry(resource, [], ())) is not None and not entry.past for resource in resources)
+        counts = {"n": str(len(listed.not_understood)), "m": str(bearing)}
+        listed.reason = Reason(_NOT_UNDERSTOOD[search.resource], counts)
+    return listed
+
+
+def _names(resource: lenient.Listed | lenient.Procedure, search: Search) -> tuple[str, ...]:
+    """The texts of an entry, folded, that are names which some fact of the search knows."""
+    known = search.known
+    if not known.names:
+        return ()
+    texts = [text for concept in _concepts(resource) for text in concept.texts()]
+    if known.heads:
+        texts = [text for text in texts if not (head := head_of(text)) or head in known.heads]
+    fold = FOLD_OF[search.resource]
+    return tuple(name for name in map(fold, texts) if name in known.names)
+
+
+def _says_nothing(resource: lenient.Listed | lenient.Procedure, search: Search) -> bool:
+    """Whether an entry says that there is nothing to list."""
+    fold = FOLD_OF[search.resource]
+    return any(says_nothing(fold(text)) for concept in _concepts(resource) for text in concept.texts())
+
+
+def _entry(
+    resource: lenient.Listed | lenient.Procedure, codings: list[tuple[str, str]], names: tuple[str, ...]
+) -> _ListEntry | None:
+    """An entry with how sure it is; ``None`` if its status says that it is not so."""
+    if isinstance(resource, lenient.Procedure):
+        return None if (resource.status or "unknown") in NOT_GIVEN else _ListEntry(resource, codings)
+    verification = _status(resource.verificationStatus, VERIFICATION)
+    if verification in NOT_SO:
+        return None
+    notes = (verification,) if verification in NOT_SURE else ()
+    clinical = _status(resource.clinicalStatus, CLINICAL)
+    if isinstance(resource, lenient.AllergyIntolerance):
+        return _ListEntry(resource, codings, names, past=clinical in PAST, notes=notes)
+    if clinical:
+        past = clinical in PAST
+        return _ListEntry(resource, codings, names, past=past, notes=(clinical, *notes) if past else notes)
+    if resource.has_abated():
+        return _ListEntry(resource, codings, names, past=True, notes=("ended", *notes))
+    return _ListEntry(resource, codings, names, unstated=True, notes=("status-not-stated", *notes))
+
+
+def _concepts(resource: lenient.Listed | lenient.Procedure) -> list[lenient.CodeableConcept]:
+    if isinstance(resource, lenient.Procedure):
+        return [resource.code] if resource.code is not None else []
+    return resource.concepts()
+
+
+def _status(stated: lenient.CodeableConcept | str | None, known: frozenset[str]) -> str:
+    """The first of the known codes that a status has, or that its display or text spells; ``""`` if there is none."""
+    if stated is None:
+        return ""
+    if isinstance(stated, str):
+        written = [stated]
+    else:
+        codes = [coding.code for coding in many(stated.coding) if coding.code]
+        if codes and codes[0] in known:
+            return codes[0]
+        written = [*codes, *stated.texts()]
+    return next((code for text in written if (code := "-".join(text.casefold().split())) in known), "")
+
+
+# --- one fact of a list
+
+
+def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """What the entries of a list make of a fact: the surest value that one of them gives, and all that give it.
+
+    An entry that is flawed gives no value; the fact is unusable if nothing else bears on it.
+    """
+    search = declaration.searches[0]
+    listed = chart.once(_read_list, search)
+    outcomes: dict[str, list[Evidence]] = {}
+    flaw: Reason | None = None
+    flawed: list[Evidence] = []
+    for entry in listed.entries:
+        if entry.past and not declaration.any_status:
             continue
-        known = value_set.match(entry.code.pairs())
-        if known is None:
+        known = declaration.match(entry.codings)
+        name = ""
+        if known is None and entry.names and declaration.by_name:
+            name = next((name for name in entry.names if name in declaration.names), "")
+            known = declaration.names.get(name)
+        if known is None or not _has_naming(declaration, entry):
             continue
-        entry_evidence = Evidence(
-            entry.own_reference(),
-            f"{entry.code.words() or known.display} ({known.code})",
-            day_of(read_date(entry.when(), chart.zone), chart.zone),
-        )
-        matches.append((_flaw(entry.subject, entry.modifierExtension), entry_evidence))
-    return _presence(declaration, results, matches)
+        recorded = _recorded(declaration, entry, chart)
+        if recorded is _TOO_OLD:
+            continue
+        shown = _evidence(declaration, entry, known, name, recorded, chart)
+        flaw_of_entry = _flaw(entry.resource)
+        if flaw_of_entry is not None:
+            flaw = flaw or flaw_of_entry
+            flawed.append(shown)
+            continue
+        is_stated = declaration.any_status or (not entry.unstated and recorded is not _UNDATED)
+        outcome = _weaker(declaration, PRESENT if is_stated else declaration.without_status, name)
+        outcomes.setdefault(outcome, []).append(shown)
+    if not outcomes:
+        return Fact.unusable(flaw, flawed[0]) if flaw is not None else _not_listed(declaration, chart, listed)
+    value = min(outcomes, key=partial(_rank, declaration))
+    if value == _UNKNOWN:
+        return Fact.unknown(reason=Reason("notCertain", {"entry": outcomes[value][0].display}))
+    return Fact.of(value, *outcomes[value])
+
+
+def _weaker(declaration: FactDeclaration, outcome: str, name: str) -> str:
+    """What an entry makes of a fact, if it is known by ``name`` only and not by its code."""
+    return max(outcome, declaration.by_name, key=partial(_rank, declaration)) if name else outcome
+
+
+def _rank(declaration: FactDeclaration, outcome: str) -> int:
+    """How sure an outcome is: ``present``, then the other values as declared, then ``unknown``."""
+    if outcome == PRESENT:
+        return 0
+    return declaration.values.index(outcome) if outcome in declaration.values else len(declaration.values) + 1
+
+
+def _has_naming(declaration: FactDeclaration, entry: _ListEntry) -> bool:
+    if not declaration.naming:
+        return True
+    words = " | ".join(concept.all_words() for concept in _concepts(entry.resource)).casefold()
+    return any(name.casefold() in words for name in declaration.naming)
+
+
+def _recorded(declaration: FactDeclaration, entry: _ListEntry, chart: Chart) -> str:
+    """Whether an entry was recorded within the look-back of a fact: ``""``, or that it was not, or has no date."""
+    if declaration.look_back_days is None or isinstance(entry.resource, lenient.Procedure):
+        return ""
+    span = read_date(entry.resource.recordedDate or entry.resource.dated(), chart.zone)
+    if span is None:
+        return _UNDATED
+    return _TOO_OLD if span.end < chart.now - timedelta(days=declaration.look_back_days) else ""
+
+
+def _evidence(
+    declaration: FactDeclaration, entry: _ListEntry, known: Concept, name: str, recorded: str, chart: Chart
+) -> Evidence:
+    """What a person reads of an entry: its words with the code that it is known by, or that only a name tells it."""
+    resource = entry.resource
+    date = resource.when() if isinstance(resource, lenient.Procedure) else resource.dated()
+    day = day_of(read_date(date, chart.zone), chart.zone)
+    notes = (*entry.notes, *([recorded] if recorded else []))
+    fold = FOLD_OF[type(resource).__name__]
+    for concept in _concepts(resource):
+        if name and name in map(fold, concept.texts()):
+            return Evidence(resource.own_reference(), concept.words(), day, notes=("by-name", *notes))
+        if not name and declaration.match(concept.pairs()) is known:
+            return Evidence(
+                resource.own_reference(), f"{concept.words() or known.display} ({known.code})", day, notes=notes
+            )
+    return Evidence(resource.own_reference(), known.display, day, notes=notes)
+
+
+def _flaw(resource: lenient.Listed | lenient.Procedure) -> Reason | None:
+    """Why an entry cannot be used; ``None`` if it can."""
+    whose = resource.subject if isinstance(resource, lenient.Procedure) else resource.whose()
+    if whose is None or not whose.reference:
+        return Reason("subjectMissing")
+    return Reason("modifierExtension") if bytes(resource.modifierExtension) else None
+
+
+def _not_listed(declaration: FactDeclaration, chart: Chart, listed: _List) -> Fact:
+    """A fact that no entry bears on: not read, absent, or unknown if no entry is of a kind that we understand (Z41)."""
+    search = declaration.searches[0]
+    results = chart.results(search)
+    if not results.complete:
+        return not_read(declaration, [results])
+    if not listed.not_understood:
+        return Fact.absent()
+    return Fact.absent(reason=listed.reason) if listed.is_covered else Fact.unknown(reason=listed.reason)

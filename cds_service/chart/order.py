@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cds_service.fhir.medications import NOT_NAMED, Naming
+from cds_service.fhir.names import folded, folded_route
 from cds_service.fhir.quantities import read_number
-from cds_service.fhir.tree import Node, all_texts, node, nodes, number_text, pairs, text, words
-from cds_service.vocabulary.declarations import FactDeclaration
+from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text, texts, words
+from cds_service.vocabulary.declarations import FactDeclaration, ValueSet
 from cds_service.vocabulary.facts import PRESENT, Evidence, Exact, Fact, Reason
 
 _REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
@@ -90,7 +91,7 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str =
             medications.append({"text": text(reference, "display")})
     naming = Naming(
         [pair for medication in medications for pair in pairs(medication)],
-        [words for medication in medications for words in all_texts(medication)],
+        [words for medication in medications for words in texts(medication)],
         [_ingredient(item, resource, others) for item in ingredients if item.get("isActive") is not False],
         resolved=bool(medications or ingredients or not references),
     )
@@ -115,7 +116,7 @@ def _ingredient(ingredient: Node, resource: Node, others: Mapping[str, Node]) ->
         targets = _referred(text(reference, "reference"), resource, others)
         concepts += [node(target, "code") for target in targets if node(target, "code")]
         concepts += [{"text": text(reference, "display")}] if text(reference, "display") else []
-    return Naming([p for c in concepts for p in pairs(c)], [words for c in concepts for words in all_texts(c)])
+    return Naming([p for c in concepts for p in pairs(c)], [words for c in concepts for words in texts(c)])
 
 
 def status(_: FactDeclaration, order: Order) -> Fact:
@@ -128,50 +129,76 @@ def status(_: FactDeclaration, order: Order) -> Fact:
 def route(declaration: FactDeclaration, order: Order) -> Fact:
     """The name of the value set that every stated route is in; ``mixed`` if they are in several.
 
-    Unusable if a route is in none of the value sets.
+    A route is known by its codes, or by the exact name that its text or a display spells (Z49). Unusable if a route is
+    in none of the value sets, or if its codes and words name two.
     """
     routes: dict[str, Evidence] = {}
-    unread = ""
+    unread: Reason | None = None
     for dosage in order.dosages():
         concept = node(dosage, "route")
         if not concept:
             continue
-        name = next((n for n, vs in declaration.value_sets.items() if vs.match(pairs(concept))), "")
-        if name:
-            routes.setdefault(name, Evidence(f"{order.reference} route", words(concept) or pairs(concept)[0][1]))
+        named = _named_routes(declaration.value_sets, concept)
+        display = words(concept) or next((code for _, code in pairs(concept)), "-")
+        if len(named) == 1:
+            routes.setdefault(named[0], Evidence(f"{order.reference} route", display))
+        elif named:
+            unread = Reason("routesDisagree", dict(zip(("first", "second"), named, strict=False)))
         else:
-            unread = words(concept) or next((code for _, code in pairs(concept)), "-")
-    if unread:
-        return Fact.unusable(Reason("routeNotKnown", {"route": unread}))
+            unread = unread or Reason("routeNotKnown", {"route": display})
+    if unread is not None:
+        return Fact.unusable(unread)
     if not routes:
         return Fact.absent()
     return Fact.of(next(iter(routes)) if len(routes) == 1 else "mixed", *routes.values())
 
 
 def has_route(declaration: FactDeclaration, order: Order) -> Fact:
-    """``present`` if any dosage has a route of the value set."""
-    value_set = next(iter(declaration.value_sets.values()))
+    """``present`` if any dosage has a route of the first value set; the others are routes that it may be taken for.
+
+    Unusable if the codes and the words of a route name this one and another.
+    """
+    wanted = next(iter(declaration.value_sets))
+    disputed: Reason | None = None
     for dosage in order.dosages():
         concept = node(dosage, "route")
-        if value_set.match(pairs(concept)):
-            return Fact.of(PRESENT, Evidence(f"{order.reference} route", words(concept) or pairs(concept)[0][1]))
-    return Fact.absent()
+        named = _named_routes(declaration.value_sets, concept) if concept else []
+        if named == [wanted]:
+            display = words(concept) or next((code for _, code in pairs(concept)), "-")
+            return Fact.of(PRESENT, Evidence(f"{order.reference} route", display))
+        if wanted in named:
+            disputed = Reason("routesDisagree", dict(zip(("first", "second"), named, strict=False)))
+    return Fact.unusable(disputed) if disputed is not None else Fact.absent()
+
+
+def _named_routes(value_sets: Mapping[str, ValueSet], concept: Node) -> list[str]:
+    """The names of the value sets that a route is in, by its codes and by its exact words."""
+    codings = pairs(concept)
+    names = {folded_route(written) for written in texts(concept)}
+    return [
+        name
+        for name, value_set in value_sets.items()
+        if value_set.match(codings) or not names.isdisjoint(value_set.names)
+    ]
 
 
 def reason(declaration: FactDeclaration, order: Order) -> Fact:
-    """``present`` if a reason of the order is in the value set.
+    """``present`` if a reason of the order is in the value set; what is declared for it if only its name says so (Z49).
 
     With ``naming`` only reasons count whose text or display holds one of those words.
     """
     value_set = next(iter(declaration.value_sets.values()))
     concepts = nodes(order.resource, "reasonCode")
     concepts += [node(item, "concept") for item in nodes(order.resource, "reason")]
+    named: Evidence | None = None
     for concept in concepts:
         known = value_set.match(pairs(concept))
-        all_words = " | ".join([words(concept), *(text(c, "display") for c in nodes(concept, "coding"))]).casefold()
+        all_words = " | ".join(texts(concept)).casefold()
         if known and (not declaration.naming or any(name.casefold() in all_words for name in declaration.naming)):
             return Fact.of(
                 PRESENT,
                 Evidence(f"{order.reference} reason", f"{words(concept) or known.display} ({known.code})"),
             )
-    return Fact.absent()
+        if named is None and any(folded(written) in declaration.names for written in texts(concept)):
+            named = Evidence(f"{order.reference} reason", words(concept), notes=("by-name",))
+    return Fact.of(declaration.by_name, named) if named is not None else Fact.absent()

@@ -1,7 +1,7 @@
 """Which FHIR statuses count, for results, treatments, lists and orders.
 
 The codes are those of the FHIR R4 value sets that stand above each set. Which of them count is decided in D5
-(results), D7 and Z14 (treatments and orders) and Z32 (lists).
+(results), D7 and Z14 (treatments and orders) and Z51 (lists).
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ PENDING = frozenset({"registered"})  # announced; without a value there is no re
 # https://hl7.org/fhir/R4/valueset-event-status.html
 NOT_GIVEN = frozenset({"cancelled", "entered-in-error", "draft", "stopped", "not-done", "unknown"})
 
-# Conditions and allergies: clinicalStatus, and verificationStatus.
+# Conditions and allergies: clinicalStatus, and verificationStatus. A differential diagnosis is a question, not a
+# problem.
 # https://hl7.org/fhir/R4/valueset-condition-clinical.html
 # https://hl7.org/fhir/R4/valueset-condition-ver-status.html
 # https://hl7.org/fhir/R4/valueset-allergyintolerance-clinical.html
 # https://hl7.org/fhir/R4/valueset-allergyintolerance-verification.html
 ACTIVE = frozenset({"active", "recurrence", "relapse"})
-REFUTED = frozenset({"refuted", "entered-in-error"})
+PAST = frozenset({"inactive", "remission", "resolved"})
+CLINICAL = ACTIVE | PAST
+NOT_SO = frozenset({"refuted", "entered-in-error", "differential"})
+NOT_SURE = frozenset({"provisional", "unconfirmed"})
+VERIFICATION = NOT_SO | NOT_SURE
 
 # Draft orders. A stopped one is judged, as a stop, and is not under way beside another.
 # https://hl7.org/fhir/R4/valueset-medicationrequest-status.html

@@ -7,6 +7,7 @@ from typing import Any
 
 from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, canonical, equal_codes, telling_words
 from cds_service.fhir.medications import name_words
+from cds_service.fhir.names import FOLD_OF, FOLDS, folded, head_of
 from cds_service.vocabulary.declarations import (
     ICD_10_EITHER,
     NO_NAMES,
@@ -16,6 +17,7 @@ from cds_service.vocabulary.declarations import (
     DrugName,
     DrugNames,
     FactDeclaration,
+    Known,
     Plausible,
     Search,
     Strength,
@@ -67,10 +69,13 @@ def compile_value_set(data: Mapping[str, Any], drug_names: DrugNames = NO_NAMES)
             codes.setdefault(pair, concept)
         if concept.system == ICD_10 and concept not in prefixes and (ICD_10_CM, concept.code) in codes:
             codes[ICD_10_EITHER, concept.code] = concept
-    names = {
-        row["name"].casefold(): Concept("", row["name"], row["name"], row.get("agent", ""), row.get("form", ""))
-        for row in data.get("names", [])
-    }
+    if data["kind"] in FOLDS:
+        names = _folded_names(data["kind"], data)
+    else:
+        names = {
+            row["name"].casefold(): Concept("", row["name"], row["name"], row.get("agent", ""), row.get("form", ""))
+            for row in data.get("names", [])
+        }
     if data["kind"] == "medication":  # as texts are compared with them
         names |= {" ".join(name_words(name)): concept for name, concept in names.items()}
     return ValueSet(
@@ -85,6 +90,18 @@ def compile_value_set(data: Mapping[str, Any], drug_names: DrugNames = NO_NAMES)
         _words_by_agent(data["title"], [*rows, *names.values()]),
         drug_names,
     )
+
+
+def _folded_names(kind: str, data: Mapping[str, Any]) -> dict[str, Concept]:
+    """The names of a value set, folded as those of a fact or a set of this kind are (Z49).
+
+    With ``displays-are-names`` the displays of its codes are names as well.
+    """
+    fold = FOLDS[kind]
+    rows = [row["name"] for row in data.get("names", [])]
+    if data.get("displays-are-names", False):
+        rows += [row["display"] for row in data["concepts"]]
+    return {fold(name): Concept("", name, name) for name in reversed(rows)}
 
 
 def _compile_concept(row: Mapping[str, Any]) -> Concept:
@@ -128,22 +145,45 @@ def compile_searches(
     ``files`` are the value sets as they are written, ``value_sets`` the same as compiled.
     """
     searches: dict[str, Search] = {}
-    systems: dict[str, set[str]] = {}
-    for fact in data["facts"].values():
-        if fact["kind"] in _OF_LISTS:
-            for name in value_set_names(fact).values():
-                systems.setdefault(fact["search"], set()).update(value_sets[name].systems)
     for key, search in data["searches"].items():
         query = "&".join([_PATIENT_SEARCH, *search.get("query", [])])
         is_patient = search["resource"] == "Patient"
         template = "Patient/{{context.patientId}}" if is_patient else f"{search['resource']}?{query}"
-        searches[key] = Search(key, search["resource"], template, frozenset(systems.get(key, ())))
+        known = _known(key, data["facts"], files, value_sets) if search["resource"] in FOLD_OF else Known()
+        searches[key] = Search(key, search["resource"], template, known.systems, known=known)
     ending = f"&_sort=-date&_count={data['results-per-page']}"
     for key, codes in codes_asked_for(data["facts"], files).items():
         template = f"Observation?{_PATIENT_SEARCH}&code={','.join(codes)}{ending}"
         asked_in = frozenset(code.partition("|")[0] for code in codes)
         searches[key] = Search(key, "Observation", template, asked_in | {LOINC}, data["results-per-page"])
     return searches
+
+
+def _known(
+    key: str, facts: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]], value_sets: Mapping[str, ValueSet]
+) -> Known:
+    """What the facts that are read from the list under ``key`` know."""
+    lists = [fact for fact in facts.values() if fact["kind"] in _OF_LISTS and fact["search"] == key]
+    sets = [value_sets[name] for fact in lists for name in value_set_names(fact).values()]
+    prefixes: dict[str, tuple[str, ...]] = {}
+    for concept in (concept for value_set in sets for concept in value_set.prefixes):
+        prefixes[concept.system] = (*prefixes.get(concept.system, ()), concept.code)
+    named = [fact for fact in lists if "by-name" in fact]
+    names = [
+        name
+        for fact in named
+        for set_name in value_set_names(fact).values()
+        for name in _folded_names(fact["kind"], files[set_name])
+    ]
+    keeps_heads = all(FOLDS[fact["kind"]] is folded for fact in named)
+    return Known(
+        codes=frozenset(pair for value_set in sets for pair in value_set.codes),
+        prefixes=prefixes,
+        systems=frozenset(system for value_set in sets for system in value_set.systems),
+        spellings=frozenset(spelling for value_set in sets for spelling in value_set.aliases),
+        names=frozenset(names),
+        heads=frozenset(filter(None, map(head_of, names))) if keeps_heads else frozenset(),
+    )
 
 
 def codes_asked_for(
@@ -198,6 +238,7 @@ def compile_fact(
     look_back, plausible = fact.get("look-back"), fact.get("plausible")
     analyte = analytes[fact["analyte"]] if "analyte" in fact else None
     own_sets = {alias: value_sets[set_id] for alias, set_id in value_set_names(fact).items()}
+    fold = FOLDS[fact["kind"] if fact["kind"] in FOLDS else "condition"] if "by-name" in fact else None
     return FactDeclaration(
         name=name,
         kind=fact["kind"],
@@ -224,6 +265,15 @@ def compile_fact(
         unit=fact.get("unit", ""),
         doubts_apart=fact.get("doubts-apart", False),
         systems=frozenset().union(*(value_set.systems for value_set in own_sets.values())),
+        names={
+            fold(concept.display): concept
+            for value_set in own_sets.values()
+            for concept in value_set.names.values()
+            if fold is not None
+        },
+        without_status=fact.get("without-status", "unknown"),
+        by_name=fact.get("by-name", ""),
+        any_status=fact.get("any-status", False),
     )
 
 

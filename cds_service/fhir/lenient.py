@@ -21,6 +21,8 @@ _MEDICATION = re.compile(r"(?:^|/)Medication/([^/\s]+)(?:/_history/[^/]*)?$|^urn
 
 T = TypeVar("T")
 
+_NOTHING_STATED = (b"", b"null", b"false")
+
 
 class Coding(msgspec.Struct, gc=False):
     system: str | None = None
@@ -60,7 +62,7 @@ class CodeableConcept(msgspec.Struct, gc=False):
 
     def all_words(self) -> str:
         """The text and every display, to look for words in."""
-        return " | ".join(filter(None, [self.text, *(c.display for c in many(self.coding))]))
+        return " | ".join(self.texts())
 
 
 class Quantity(msgspec.Struct, gc=False):
@@ -242,22 +244,71 @@ def observation_in_part(raw: bytes) -> Observation | None:
     return result
 
 
-class Condition(Resource):
-    clinicalStatus: CodeableConcept | None = None
-    verificationStatus: CodeableConcept | None = None
-    category: list[CodeableConcept] | CodeableConcept | None = None
+class Listed(Resource):
+    """An entry of a list of problems or allergies. STU3 and DSTU2 wrote its two statuses as plain codes."""
+
+    clinicalStatus: CodeableConcept | str | None = None
+    verificationStatus: CodeableConcept | str | None = None
     code: CodeableConcept | None = None
+    recordedDate: str | None = None
+
+    def concepts(self) -> list[CodeableConcept]:
+        """Every concept that says what the entry is about."""
+        return [self.code] if self.code is not None else []
+
+    def whose(self) -> Reference | None:
+        """The patient whose entry it is."""
+        return self.subject
+
+    def dated(self) -> str | None:
+        """The FHIR date that a person reads beside it, as sent: of its beginning, or of its record."""
+        return self.recordedDate
+
+    def has_abated(self) -> bool:
+        """Whether the entry says that what it is about has ended, in whatever form."""
+        return False
+
+
+class Condition(Listed):
     onsetDateTime: str | None = None
     onsetPeriod: Period | None = None
-    recordedDate: str | None = None
+    abatementDateTime: msgspec.Raw = msgspec.Raw()
+    abatementAge: msgspec.Raw = msgspec.Raw()
+    abatementPeriod: msgspec.Raw = msgspec.Raw()
+    abatementRange: msgspec.Raw = msgspec.Raw()
+    abatementString: msgspec.Raw = msgspec.Raw()
+    abatementBoolean: msgspec.Raw = msgspec.Raw()
+
+    def dated(self) -> str | None:
+        period = self.onsetPeriod
+        return self.onsetDateTime or (period.start if period else None) or self.recordedDate
+
+    def has_abated(self) -> bool:
+        stated = (
+            self.abatementDateTime,
+            self.abatementAge,
+            self.abatementPeriod,
+            self.abatementRange,
+            self.abatementString,
+            self.abatementBoolean,
+        )
+        return any(bytes(part) not in _NOTHING_STATED for part in stated)
 
 
-class AllergyIntolerance(Resource):
-    clinicalStatus: CodeableConcept | None = None
-    verificationStatus: CodeableConcept | None = None
-    code: CodeableConcept | None = None
+class Reaction(msgspec.Struct, gc=False):
+    substance: CodeableConcept | None = None
+
+
+class AllergyIntolerance(Listed):
     patient: Reference | None = None
-    recordedDate: str | None = None
+    reaction: list[Reaction] | Reaction | None = None
+
+    def concepts(self) -> list[CodeableConcept]:
+        substances = [reaction.substance for reaction in many(self.reaction)] if self.reaction is not None else []
+        return [concept for concept in (self.code, *substances) if concept is not None]
+
+    def whose(self) -> Reference | None:
+        return self.patient
 
 
 class Procedure(Resource):

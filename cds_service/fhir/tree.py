@@ -66,7 +66,7 @@ def words(concept: Any) -> str:
     )
 
 
-def all_texts(concept: Any) -> list[str]:
-    """The text of a CodeableConcept and the displays of its codings, each once."""
-    texts = [text(concept, "text"), *(text(coding, "display") for coding in nodes(concept, "coding"))]
-    return list(dict.fromkeys(filter(None, texts)))
+def texts(concept: Any) -> list[str]:
+    """The text of a CodeableConcept and each display that differs from it."""
+    stated = [text(concept, "text"), *(text(coding, "display") for coding in nodes(concept, "coding"))]
+    return [written for written in dict.fromkeys(stated) if written]

@@ -187,7 +187,9 @@ def _fact(pack: Pack, name: str, fact: Fact) -> dict[str, Any]:
         entry["unit"] = unit
     if fact.evidence:
         entry["read-from"] = [
-            {"reference": item.reference, "said": plain(item.display)} | ({"date": item.date} if item.date else {})
+            {"reference": item.reference, "said": plain(item.display)}
+            | ({"date": item.date} if item.date else {})
+            | ({"notes": [pack.words[note] for note in item.notes]} if item.notes else {})
             for item in fact.evidence
         ]
     if fact.reason is not None:

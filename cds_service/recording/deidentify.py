@@ -30,21 +30,21 @@ def _listed(names: str) -> frozenset[str]:
 
 
 _PARTS = _listed("""
-    asNeededCodeableConcept boundsDuration boundsPeriod boundsRange category clinicalStatus code coding concept
-    contained denominator dispenseRequest dosageInstruction doseAndRate doseQuantity doseRange effectivePeriod entry
-    expectedSupplyDuration high initialFill interpretation issue link low maxDosePerAdministration maxDosePerPeriod
-    medication medicationCodeableConcept medicationReference method numerator occurencePeriod occurrencePeriod
-    onsetPeriod patient performedPeriod quantity rateQuantity rateRange rateRatio reasonCode reasonReference
-    referenceRange repeat resource route search site subject timing type validityPeriod valueQuantity
-    verificationStatus
+    abatementPeriod asNeededCodeableConcept boundsDuration boundsPeriod boundsRange category clinicalStatus code
+    coding concept contained denominator dispenseRequest dosageInstruction doseAndRate doseQuantity doseRange
+    effectivePeriod entry expectedSupplyDuration high initialFill interpretation issue link low
+    maxDosePerAdministration maxDosePerPeriod medication medicationCodeableConcept medicationReference method
+    numerator occurencePeriod occurrencePeriod onsetPeriod patient performedPeriod quantity rateQuantity rateRange
+    rateRatio reasonCode reasonReference reaction referenceRange repeat resource route search site subject substance
+    timing type validityPeriod valueQuantity verificationStatus
 """)
 _NUMBERS = _listed("""
     asNeededBoolean count countMax doNotPerform duration durationMax frequency frequencyMax numberOfRepeatsAllowed
     offset period periodMax sequence total value
 """)
 _DATES = _listed("""
-    authoredOn birthDate effectiveDateTime effectiveInstant end event occurenceDateTime occurrenceDateTime
-    onsetDateTime performedDateTime recordedDate start
+    abatementDateTime authoredOn birthDate effectiveDateTime effectiveInstant end event occurenceDateTime
+    occurrenceDateTime onsetDateTime performedDateTime recordedDate start
 """)
 _CODES = _listed("""
     comparator dayOfWeek durationUnit gender intent mode periodUnit priority relation resourceType severity status when

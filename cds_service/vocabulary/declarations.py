@@ -97,11 +97,12 @@ NO_NAMES = DrugNames()
 class ValueSet:
     """Codes that mean the same to a rule, by ``(system, code)``, systems spelled canonically.
 
-    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the names in lower case. One code of a
-    set that ``settles`` decides what an order is, whatever its other codes are. ``aliases`` are a site's own spellings
-    of systems, each with the canonical one. ``words`` tell, by agent, what the concepts are called; a code that was
-    sent without a system counts only beside one of them, or beside none at all (Z42). ``drug_names`` are those of all
-    value sets of the pack, because a text that names a drug of another set is not about this one.
+    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the names: of medications in lower
+    case, of everything else as ``fhir.names`` folds them. One code of a set that ``settles`` decides what an order is,
+    whatever its other codes are. ``aliases`` are a site's own spellings of systems, each with the canonical one.
+    ``words`` tell, by agent, what the concepts are called; a code that was sent without a system counts only beside one
+    of them, or beside none at all (Z42). ``drug_names`` are those of all value sets of the pack, because a text that
+    names a drug of another set is not about this one.
     """
 
     id: str
@@ -202,11 +203,44 @@ class Analyte:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the facts that are read from one list know, to pass by the entries that none of them is about (Z41, Z49).
+
+    ``codes`` are ``(system, code)`` pairs, ``prefixes`` by system how codes of a class begin, ``systems`` the systems
+    of both, ``spellings`` the site's own spellings of systems. ``names`` are folded names, and ``heads`` how these
+    begin (``fhir.names.head_of``); without any, every text may be a name.
+    """
+
+    codes: frozenset[tuple[str, str]] = frozenset()
+    prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    systems: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    heads: frozenset[str] = frozenset()
+    spellings: frozenset[str] = frozenset()
+
+    def has(self, codings: Sequence[tuple[str, str]]) -> bool:
+        """Whether some fact may know one of the ``(system, code)`` pairs. An NDC may be spelled in many ways."""
+        if not self.codes.isdisjoint(codings):
+            return True
+        return any(
+            code.startswith(self.prefixes[system])
+            if system in self.prefixes
+            else system in self.spellings or system == NDC in self.systems
+            for system, code in codings
+        )
+
+    def covers(self, codings: Iterable[tuple[str, str]]) -> bool:
+        """Whether one of the ``(system, code)`` pairs is of a system in which some fact would be known (Z41)."""
+        return any(system in self.systems for system, _ in codings)
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """One prefetch key, the resource type that it holds, and the prefetch template that asks for it.
 
     ``systems`` are the code systems in which the facts that are read from it know codes, and those in which its
-    template asks; ``count`` is how many of the newest results it asks for, 0 for all.
+    template asks; ``count`` is how many of the newest results it asks for, 0 for all. ``known`` is what the facts of a
+    list know.
     """
 
     key: str
@@ -214,6 +248,7 @@ class Search:
     template: str
     systems: frozenset[str] = frozenset()
     count: int = 0
+    known: Known = field(default_factory=Known, compare=False)
 
     @property
     def newest_first(self) -> bool:
@@ -227,9 +262,14 @@ class FactDeclaration:
 
     ``inputs`` maps the role of each fact that a derived one is computed from to its name, ``constants`` the constants
     of its formula to their values, ``counted`` each spelling of a unit that counts products to what it counts.
-    ``systems`` are the code systems of its value sets. ``doubts_apart`` says that another fact tells of results that
-    had to be set aside, so that an older one counts here (Z45). ``schedules`` are a hospital's own codes and words for
-    how often, each with the form that it means (``fhir.schedule_words``).
+    ``systems`` are the code systems of its value sets, ``names`` the folded names that it is known by (Z49).
+    ``doubts_apart`` says that another fact tells of results that had to be set aside, so that an older one counts here
+    (Z45). ``schedules`` are a hospital's own codes and words for how often, each with the form that it means
+    (``fhir.schedule_words``).
+
+    A fact of a list says what entries that are less than sure make of it: ``present``, ``unknown``, or a value of its
+    own that tables know. ``without_status`` is for entries whose status is not stated (Z51), ``by_name`` for those that
+    only a name tells; ``""`` if names do not count. With ``any_status`` past entries count like current ones.
     """
 
     name: str
@@ -252,6 +292,10 @@ class FactDeclaration:
     unit: str = ""
     systems: frozenset[str] = frozenset()
     doubts_apart: bool = False
+    names: Mapping[str, Concept] = field(default_factory=dict)
+    without_status: str = "unknown"
+    by_name: str = ""
+    any_status: bool = False
 
     def covers(self, codings: Iterable[tuple[str, str]]) -> bool:
         """Whether one of the ``(system, code)`` pairs is of a system in which the fact would be known (Z41).

@@ -208,6 +208,17 @@ def _of_fact(fact: FactDeclaration) -> Iterator[tuple[str, FactDeclaration]]:
         for moved in (number - _unit(number), number + _unit(number)):
             change = f"{name}: {spell(moved)}"
             yield change, replace(fact, constants={**fact.constants, name: moved})
+    outcomes = ["present", *(value for value in fact.values if value != "present"), "unknown"]
+    if fact.kind == "condition" and not fact.any_status:
+        for outcome in outcomes:
+            if outcome != fact.without_status:
+                yield f"without-status: {outcome}", replace(fact, without_status=outcome)
+    if fact.by_name:
+        for outcome in [*outcomes, ""]:
+            if outcome != fact.by_name:
+                yield f"by-name: {outcome or 'not read'}", replace(fact, by_name=outcome)
+    if fact.any_status:
+        yield "any-status: false", replace(fact, any_status=False)
 
 
 # --- what notices ---------------------------------------------------------------------------------------------------

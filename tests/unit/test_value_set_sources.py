@@ -1,4 +1,4 @@
-"""Where a code was verified can be followed: each mark is a source of its own file, with an address."""
+"""Where a code or a name was verified can be followed: each mark is a source of its own file, with an address."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import yaml
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
 
 
-def test_every_mark_of_a_verified_code_is_a_source_with_an_address():
+def test_every_mark_of_a_verified_code_or_name_is_a_source_with_an_address():
     faults = []
     for path in sorted(ROOT.glob("cards/*/value-sets/*.yaml")):
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
