@@ -333,25 +333,29 @@ _GENERAL = frozenset(
         "automated manual estimate estimated presence ratio level test assay panel measurement laboratory lab result "
         "value finding disorder disease syndrome procedure product situation observable entity qualifier unspecified "
         "specified other due with without and for the from not stated history type stage grade chronic acute primary "
-        "secondary anemia deficiency vitamin complex plain acid acetate hydrochloride sodium calcium route use "
+        "secondary deficiency vitamin complex plain acid acetate hydrochloride sodium calcium route use "
         "administration solution suspension injection injectable tablet capsule spray oral sublingual nasal chewable "
         "disintegrating extended release pill ampoule vial sugar free"
     )
 )
 _LETTER_AND_NUMBER = re.compile(r"\b([a-z])[\s>-]+(\d+)\b")
 _SHORTEST_WORD = 3
+_OF_STATE = ("emia", "emias")
 
 
 def telling_words(text: str) -> frozenset[str]:
     """The words of a text that tell one thing from another, spelled alike: ``B 12`` as ``b12``, ``haem`` as ``hem``.
 
-    Numbers, short words, and words of form, place and measure tell nothing.
+    Numbers, short words, and words of form, place, measure and state (such as those that end like uraemia) tell nothing.
     """
     plain = _LETTER_AND_NUMBER.sub(r"\1\2", text.casefold()).replace("ae", "e").replace("oe", "e")
     return frozenset(
         word.removesuffix("s")
         for word in _WORD.findall(plain)
-        if len(word) >= _SHORTEST_WORD and not word[0].isdigit() and _GENERAL.isdisjoint((word, word.removesuffix("s")))
+        if len(word) >= _SHORTEST_WORD
+        and not word[0].isdigit()
+        and not word.endswith(_OF_STATE)
+        and _GENERAL.isdisjoint((word, word.removesuffix("s")))
     )
 
 

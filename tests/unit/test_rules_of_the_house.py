@@ -41,6 +41,7 @@ ELSEWHERE = {
     ("fhir/check_digits.py", 18): "digits of the longest SNOMED CT code",
     ("content/proof/texts.py", 10): "characters of a date",
     ("content/render.py", 100): "characters of words shown",
+    ("fhir/codes.py", 3): "letters of the shortest word that tells anything",
     ("fhir/dates.py", 31): "days of the longest month",
     ("fhir/timing.py", 3): "three times a day, a code of HL7",
     ("fhir/timing.py", 4): "four times a day, a code of HL7",
