@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cds_service.fhir.codes import ICD_10, ICD_10_CM, canonical, equal_codes, telling_words
+from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, canonical, equal_codes, telling_words
 from cds_service.vocabulary.declarations import (
     ICD_10_EITHER,
     Analyte,
@@ -18,7 +18,6 @@ from cds_service.vocabulary.declarations import (
 )
 from cds_service.vocabulary.facts import exact
 
-_LOINC = "http://loinc.org"
 _OF_RESULTS = ("observation", "flag")
 _PATIENT_SEARCH = "patient={{context.patientId}}"
 
@@ -102,15 +101,19 @@ def codes_asked_for(
 ) -> Mapping[str, Mapping[str, None]]:
     """For each key of a search for results, the ``system|code`` of all facts that share the key, in order.
 
-    Codes are LOINC's and the site's own; where there is none, nobody can look, and there is no search (Z22, Z33).
+    Codes are LOINC's, in each spelling that the site has for it, and the site's own; where there is none, nobody can
+    look, and there is no search (Z22, Z33, Z42).
     """
     codes: dict[str, dict[str, None]] = {}
     for name, fact in facts.items():
         if fact["kind"] in _OF_RESULTS and fact["value-set"] in value_sets:
             asked = codes.setdefault(fact.get("search") or name, {})
-            for row in value_sets[fact["value-set"]]["concepts"]:
-                if row["system"] == _LOINC or row.get("local", False):
-                    asked[f"{row['system']}|{row['code']}"] = None
+            value_set = value_sets[fact["value-set"]]
+            spellings = [spelling for spelling, system in value_set.get("systems", {}).items() if system == LOINC]
+            for row in value_set["concepts"]:
+                systems = [LOINC, *spellings] if row["system"] == LOINC else [row["system"]]
+                if LOINC in systems or row.get("local", False):
+                    asked |= {f"{system}|{row['code']}": None for system in systems}
     return {key: asked for key, asked in codes.items() if asked}
 
 

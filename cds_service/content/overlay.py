@@ -1,4 +1,4 @@
-"""A site's overlay laid over the files of a pack: its codes and units, orderables, look-backs and switches (Z31)."""
+"""A site's overlay laid over the files of a pack: codes, systems, units, orderables, look-backs and switches (Z31)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from cds_service.content.compile_facts import compile_analyte, days_of
 from cds_service.content.files import PackFiles, schema
 from cds_service.content.site import Site
+from cds_service.fhir.codes import canonical, name_of
 from cds_service.fhir.units import ucum_of
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
@@ -24,7 +25,9 @@ def overlaid(pack_files: PackFiles, site: Site) -> PackFiles:
         raise ProblemsError(problems)
     return replace(
         pack_files,
-        value_sets={name: _with_codes(data, site.codes.get(name, [])) for name, data in pack_files.value_sets.items()},
+        value_sets={
+            name: _as_coded(data, site.codes.get(name, []), site) for name, data in pack_files.value_sets.items()
+        },
         facts={**pack_files.facts, "facts": _with_look_backs(pack_files.facts["facts"], site.look_backs)},
         units={name: _with_spellings(data, site.units.get(name, {})) for name, data in pack_files.units.items()},
         orders={name: _as_ordered(order, site) for name, order in pack_files.orders.items()},
@@ -49,6 +52,7 @@ def _problems(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
     for name in site.units:
         if name in pack_files.units:
             yield from _problems_of_units(site, name, pack_files.units[name])
+    yield from _problems_of_systems(pack_files, site)
     yield from _unknown(site, ("orderables",), site.orderables, pack_files.orders)
     kinds = {table["id"]: table["kind"] for table in pack_files.tables.values()}
     yield from _unknown(site, ("decisions", "off"), site.off, kinds)
@@ -63,10 +67,10 @@ def _unknown(site: Site, place: tuple[str, ...], names: Iterable[str], known: It
 
 
 def _problems_of_codes(site: Site, name: str, value_set: Mapping[str, Any]) -> Iterator[Problem]:
-    taken = {(row["system"], row["code"]) for row in value_set["concepts"]}
+    taken = {(canonical(row["system"]), row["code"]) for row in value_set["concepts"]}
     for index, row in enumerate(site.codes[name]):
         place = ("codes", name, index, "code")
-        if (row["system"], row["code"]) in taken:
+        if (canonical(row["system"]), row["code"]) in taken:
             yield site.problem(place, f"{name} holds {row['code']!r} already")
         if value_set["kind"] == "medication" and "agent" not in row:
             yield site.problem(place, f"{row['code']!r} needs an agent")
@@ -93,12 +97,27 @@ def _problems_of_units(site: Site, name: str, data: Mapping[str, Any]) -> Iterat
             yield site.problem(("units", name, spelling), f"{spelling!r} means {read!r} already")
 
 
+def _problems_of_systems(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
+    """A site adds spellings of systems that are known; what a spelling means already, it cannot change (Z42)."""
+    rows = [row for value_set in pack_files.value_sets.values() for row in value_set["concepts"]]
+    known = {canonical(row["system"]) for row in rows}
+    for spelling, system in site.systems.items():
+        place, read = ("systems", spelling), canonical(spelling)
+        if not name_of(system) and canonical(system) not in known:
+            yield site.problem(place, f"no code system {system!r} is known")
+        elif (name_of(read) or read in known) and read != canonical(system):
+            yield site.problem(place, f"{spelling!r} means {read!r} already")
+
+
 def _with_spellings(analyte: Mapping[str, Any], spellings: Mapping[str, str]) -> Mapping[str, Any]:
     return {**analyte, "aliases": {**analyte.get("aliases", {}), **spellings}}
 
 
-def _with_codes(value_set: Mapping[str, Any], rows: list[dict[str, Any]]) -> Mapping[str, Any]:
-    return {**value_set, "concepts": [*value_set["concepts"], *({**row, "local": True} for row in rows)]}
+def _as_coded(value_set: Mapping[str, Any], rows: list[dict[str, Any]], site: Site) -> Mapping[str, Any]:
+    """A value set with the site's own codes, and with its spellings of code systems."""
+    concepts = [*value_set["concepts"], *({**row, "local": True} for row in rows)]
+    systems = {spelling: canonical(system) for spelling, system in site.systems.items()}
+    return {**value_set, "concepts": concepts, "systems": systems}
 
 
 def _with_look_backs(facts: Mapping[str, Any], look_backs: Mapping[str, str]) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """The site overlay ``site.toml``: what differs from hospital to hospital, outside the pack (Z31).
 
 It holds local codes for value sets, the site's orderables for order templates, look-backs within the bounds that the
-content allows, spellings of units that no grammar reads, and the decisions that are switched off.
+content allows, spellings of units that no grammar reads, spellings of code systems that are in no table, and the
+decisions that are switched off.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _DIGEST_CHARACTERS = 8
 @dataclass(frozen=True, slots=True)
 class Site:
     """One overlay as read. ``codes`` maps a value set to rows; ``orderables`` a template to a Coding or ``None``;
-    ``units`` an analyte to spellings, each with the UCUM code it means there.
+    ``units`` an analyte to spellings, each with the UCUM code it means there; ``systems`` a spelling of a code system
+    to the system that it means.
 
     ``digest`` is the short one that stands on cards; an absent overlay is an empty one without a digest.
     """
@@ -33,6 +35,7 @@ class Site:
     orderables: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
     look_backs: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    systems: Mapping[str, str] = field(default_factory=dict)
     off: tuple[str, ...] = ()
 
     def problem(self, place: Iterable[str | int], text: str) -> Problem:
@@ -56,5 +59,6 @@ def read_site(path: Path | None) -> Site:
         orderables={name: None if "stocked" in entry else entry for name, entry in data.get("orderables", {}).items()},
         look_backs=data.get("look-backs", {}),
         units=data.get("units", {}),
+        systems=data.get("systems", {}),
         off=tuple(data.get("decisions", {}).get("off", ())),
     )

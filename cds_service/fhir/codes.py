@@ -346,7 +346,7 @@ _OF_STATE = ("emia", "emias")
 def telling_words(text: str) -> frozenset[str]:
     """The words of a text that tell one thing from another, spelled alike: ``B 12`` as ``b12``, ``haem`` as ``hem``.
 
-    Numbers, short words, and words of form, place, measure and state (such as those that end like uraemia) tell nothing.
+    Numbers, short words, and words of form, place, measure and state (those that end like uraemia) tell nothing.
     """
     plain = _LETTER_AND_NUMBER.sub(r"\1\2", text.casefold()).replace("ae", "e").replace("oe", "e")
     return frozenset(
