@@ -6,7 +6,7 @@ from __future__ import annotations
 def loinc_is_valid(code: str) -> bool:
     """Whether a LOINC code ends in its mod-10 check digit."""
     number, _, digit = code.partition("-")
-    if not number.isdigit() or not digit.isdigit():
+    if not code.isascii() or not number.isdigit() or not digit.isdigit():
         return False
     doubled = sum(sum(divmod(int(d) * 2, 10)) for d in number[::-2])
     return (10 - (doubled + sum(map(int, number[-2::-2]))) % 10) % 10 == int(digit)
@@ -14,7 +14,7 @@ def loinc_is_valid(code: str) -> bool:
 
 def snomed_is_valid(code: str) -> bool:
     """Whether a SNOMED CT identifier ends in its Verhoeff check digit (dihedral group D5)."""
-    if not code.isdigit() or not 6 <= len(code) <= 18:
+    if not code.isascii() or not code.isdigit() or not 6 <= len(code) <= 18:
         return False
     check = 0
     for place, digit in enumerate(reversed(code)):

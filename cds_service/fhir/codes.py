@@ -233,10 +233,10 @@ SYSTEMS: tuple[CodeSystem, ...] = (
 _LONGEST_SYSTEM = 200  # characters; a longer one is none that is known, and is not worth keeping
 _KEPT = 1024  # unusual spellings whose meaning is kept
 _ADDRESS = re.compile(r"https?://([^/]*)(.*)", re.IGNORECASE | re.DOTALL)
-_OID = re.compile(r"(?:urn:oid:)?(\d+(?:\.\d+){3,})", re.IGNORECASE)
-_OF_VERSION_2 = re.compile(r"http://hl7\.org/fhir/v2/(\d{4})")
-_OF_VERSION_3 = re.compile(r"http://hl7\.org/fhir/v3/(\w+)")
-_EDITION_OF_SNOMED = re.compile(r"http://snomed\.info/x?sct/\d{6,18}(?:/version/\d{6,8})?")
+_OID = re.compile(r"(?:urn:oid:)?(\d+(?:\.\d+){3,})", re.IGNORECASE | re.ASCII)
+_OF_VERSION_2 = re.compile(r"http://hl7\.org/fhir/v2/(\d{4})", re.ASCII)
+_OF_VERSION_3 = re.compile(r"http://hl7\.org/fhir/v3/(\w+)", re.ASCII)
+_EDITION_OF_SNOMED = re.compile(r"http://snomed\.info/sct/\d{6,18}(?:/version/\d{6,8})?", re.ASCII)
 
 
 def _folded(system: str) -> str:
@@ -317,10 +317,10 @@ def equal_codes(system: str, code: str) -> Iterable[tuple[str, str]]:
 # --- codes without a system
 
 _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    (LOINC, re.compile(r"\d{1,7}-\d")),
-    (SNOMED, re.compile(r"\d{4,16}[01]0\d")),  # a concept of the core (00) or of an extension (10), and a check digit
-    (ATC, re.compile(r"[A-DGHJLMNPRSV]\d\d[A-Z]{2}\d\d")),
-    (ICD_10_EITHER, re.compile(r"[A-Z]\d[0-9A-Z]\.[0-9A-Z]{1,4}")),
+    (LOINC, re.compile(r"\d{1,7}-\d", re.ASCII)),
+    (SNOMED, re.compile(r"\d{3,15}[01]0\d", re.ASCII)),  # before the check digit: a concept of the core or an extension
+    (ATC, re.compile(r"[A-DGHJLMNPRSV]\d\d[A-Z]{2}\d\d", re.ASCII)),
+    (ICD_10_EITHER, re.compile(r"[A-Z]\d[0-9A-Z]\.[0-9A-Z]{1,4}", re.ASCII)),
     (UNII, re.compile(r"[0-9A-Z]{10}")),
 )
 _CHECKS = {LOINC: loinc_is_valid, SNOMED: snomed_is_valid, UNII: unii_is_valid}
