@@ -19,6 +19,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 import yaml
 
+from cds_service.fhir.codes import canonical
+
 # The scenario for those who have not chosen one. Its patient is far from every threshold, so that one may be moved.
 SAMPLE = "platelets-and-im/sample"
 DEFAULT_NOW = "2026-11-23T12:00:00Z"
@@ -170,7 +172,7 @@ def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mappin
 
 def search(template: str, resources: Sequence[Mapping[str, Any]]) -> Any:
     """What a FHIR server with these resources would answer to a prefetch template: a read, or a search by code and
-    status.
+    status. A code is found in whatever spelling its system was recorded.
     """
     kind, _, query = template.partition("?")
     if not query:
@@ -193,7 +195,8 @@ def search(template: str, resources: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _codes(resource: Mapping[str, Any]) -> list[str]:
-    return [f"{c.get('system')}|{c.get('code')}" for c in resource.get("code", {}).get("coding", [])]
+    codings = resource.get("code", {}).get("coding", [])
+    return [f"{canonical(str(coding.get('system')))}|{coding.get('code')}" for coding in codings]
 
 
 def merged(base: Any, change: Any) -> Any:
