@@ -1,8 +1,8 @@
 """How code systems are spelled, and which systems share their codes. Data, and the look-ups that read it (Z42).
 
 The rows stand in Python for the reasons of ``unit_spellings``: they are the same for every pack, and they are read
-before any content is. Which codes mean what is the content's (the value sets). Statuses are read by their code alone,
-so their systems need no row here.
+before any content is. Which codes mean what is the content's (the value sets). Systems of statuses and categories are
+among the rows only so that the commonest systems of all are found at once: these are read by their code alone.
 
 A spelling means a system only if both have the same codes. Three kinds of row are told apart:
 
@@ -34,6 +34,7 @@ ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 # projects of different owners send or map it.
 THO = "HL7 Terminology 7.0.1, https://terminology.hl7.org/"
 CONVERTER = "systems of C-CDA documents in the FHIR Converter of Microsoft, data/Templates/Ccda, 2026-06-03"
+STU3 = "FHIR STU3 (3.0.2), https://hl7.org/fhir/STU3/; public projects"
 TX = (
     "list of systems and their older addresses in the terminology code of HAPI FHIR and of the FHIR test suite Crucible"
 )
@@ -227,6 +228,15 @@ SYSTEMS: tuple[CodeSystem, ...] = (
             "urn:oid:2.16.840.1.113883.3.26.1.1": f"{THO}; public projects that read C-CDA",
             "http://ncithesaurus-stage.nci.nih.gov": THO,
         },
+    ),
+    # --- statuses and categories
+    *(
+        CodeSystem(name, f"http://terminology.hl7.org/CodeSystem/{name}", THO, {f"http://hl7.org/fhir/{name}": STU3})
+        for name in ("condition-clinical", "condition-ver-status", "condition-category", "observation-category")
+    ),
+    *(
+        CodeSystem(name, f"http://terminology.hl7.org/CodeSystem/{name}", THO)
+        for name in ("allergyintolerance-clinical", "allergyintolerance-verification")
     ),
 )
 

@@ -83,35 +83,39 @@ class ValueSet:
 
     def find(self, system: str, code: str) -> Concept | None:
         """The concept of a code of a system; ``None`` if it is not in the set. An NDC is known in all its spellings."""
-        concept = self.codes.get((system, code)) or self._find_otherwise(self.aliases.get(system, system), code)
+        concept = self.codes.get((system, code))
+        if concept is None and (self.prefixes or self.aliases or system == NDC):
+            concept = self._find_otherwise(system, code)
         return concept if concept is not None and self._is_meant(system, concept) else None
 
+    def match(self, codings: Iterable[tuple[str, str]]) -> Concept | None:
+        """The concept of the first ``(system, code)`` pair that is in the set; ``None`` if none is."""
+        for coding in codings:
+            concept = self.codes.get(coding)
+            if concept is None and (self.prefixes or self.aliases or coding[0] == NDC):
+                concept = self._find_otherwise(*coding)
+            if concept is not None and self._is_meant(coding[0], concept):
+                return concept
+        return None
+
     def _find_otherwise(self, system: str, code: str) -> Concept | None:
-        concept = self.codes.get((system, code))
-        if concept is None and system == NDC:
+        """The concept of a code that is not listed as it was sent: by the site's spelling, by prefix, as an NDC."""
+        if system in self.aliases:
+            system = self.aliases[system]
+            if (system, code) in self.codes:
+                return self.codes[system, code]
+        if system == NDC:
             return next((known for name in ndc_products(code) if (known := self.codes.get((NDC, name)))), None)
-        if concept is None:
-            return next((p for p in self.prefixes if p.system == system and code.startswith(p.code)), None)
-        return concept
+        for prefix in self.prefixes:
+            if prefix.system == system and code.startswith(prefix.code):
+                return prefix
+        return None
 
     def _is_meant(self, system: str, concept: Concept) -> bool:
         """False for a code that was sent without a system, beside words that name nothing of the set."""
         if not isinstance(system, UnstatedSystem) or not system.words:
             return True
         return not system.words.isdisjoint(self.words.get(concept.agent, ()))
-
-    def match(self, codings: Iterable[tuple[str, str]]) -> Concept | None:
-        """The concept of the first ``(system, code)`` pair that is in the set; ``None`` if none is."""
-        for coding in codings:
-            concept = self.codes.get(coding)
-            if concept is None:
-                if self.prefixes or self.aliases or coding[0] == NDC:
-                    concept = self.find(*coding)
-            elif not self._is_meant(coding[0], concept):
-                concept = None
-            if concept is not None:
-                return concept
-        return None
 
     def match_or_name(self, codings: Sequence[tuple[str, str]], texts: Iterable[str]) -> Concept | None:
         """The concept of the pairs or, where none of them is of a system of the set, the one that a text names."""
