@@ -52,7 +52,7 @@ _CODES = _listed("""
 _NUMBER = (bool, int, float, Decimal)
 _WORDS = frozenset(["text", "display"])
 _CODE = re.compile(r"[A-Za-z0-9.:+<>=-]{1,40}")
-_CODED = re.compile(r"[A-Za-z0-9.-]{1,40}")
+_CODED = re.compile(r"[A-Za-z0-9.<>-]{1,40}")
 _WORD = re.compile(r"[^\W_]+")
 _TIME = r"T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?"
 _DATE = re.compile(rf"(\d{{4}})(?:-(\d\d)(?:-(\d\d)({_TIME})?)?)?", re.ASCII)

@@ -109,6 +109,39 @@ def test_a_spelling_of_a_unit_that_the_site_knows_is_read(client, with_site, req
     assert topics(with_site('[units.platelets]\n"tys/ul" = "10*3/uL"\n'), body) == ["imPlateletsTransfusionFirst"]
 
 
+SYSTEMS = f"""
+[systems]
+"{LOCAL}:loinc" = "urn:oid:2.16.840.1.113883.6.1"
+"{LOCAL}:icd" = "http://hl7.org/fhir/sid/icd-10-cm"
+"{LOCAL}:ndc" = "http://hl7.org/fhir/sid/ndc"
+"""
+
+
+def test_a_spelling_of_a_code_system_that_the_site_knows_is_asked_for_and_read(client, with_site, request_for):
+    """Z42: in the record, by prefix in problems, and in drafts in every spelling of an NDC."""
+    ours = with_site(SYSTEMS)
+    asked = {s["id"]: s["prefetch"] for s in ours.get("/cds-services").json["services"]}["vitamin-b12-order-select"]
+    assert "http://loinc.org|777-3" in asked["platelets"]
+    assert f"{LOCAL}:loinc|777-3" in asked["platelets"]
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    for entry in body["prefetch"]["platelets"]["entry"]:
+        entry["resource"]["code"] = {"coding": [{"system": f"{LOCAL}:loinc", "code": "777-3"}]}
+    order = body["context"]["draftOrders"]["entry"][0]["resource"]
+    order["medicationCodeableConcept"] = {"coding": [{"system": f"{LOCAL}:ndc", "code": "00591-2888-30"}]}
+    assert topics(ours, body) == ["imPlateletsTransfusionFirst"]
+    assert topics(client, body) == []
+    heparin = copy.deepcopy(body["prefetch"]["conditions"]["entry"][0])
+    heparin["resource"] |= {"id": "hit", "code": {"coding": [{"system": f"{LOCAL}:icd", "code": "D75.829"}]}}
+    body["prefetch"]["conditions"]["entry"].append(heparin)
+    assert topics(ours, body) == ["imPlateletsTransfusionNotCovered"]
+
+
+def test_a_code_under_a_known_spelling_of_its_system_is_not_the_sites_own(with_site):
+    text = CODES.replace(LOCAL, "urn:oid:2.16.840.1.113883.6.1").replace("PLT", "777-3")
+    with pytest.raises(ProblemsError, match="platelet-count holds '777-3' already"):
+        with_site(text)
+
+
 def test_a_look_back_within_its_bounds_reads_an_older_count(client, with_site, request_for):
     body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
     del body["prefetch"]["platelets"]["entry"][1:]
@@ -254,6 +287,15 @@ def test_a_broken_overlay_is_refused_whole_and_the_old_one_goes_on(tmp_path, wit
         ('[units.urea]\n"u" = "mg/dL"\n', "site.toml:1: site: units: the content has no 'urea'"),
         ('[units.platelets]\n"u" = "10*3/L"\n', "site.toml:2: site: '10*3/L' is not among the units of platelets"),
         ('[units.platelets]\n"K/uL" = "/uL"\n', "site.toml:2: site: 'K/uL' means '10*3/uL' already"),
+        (
+            '[systems]\n"urn:x" = "http://example.org/codes"\n',
+            "site.toml:2: site: no code system 'http://example.org/codes' is known",
+        ),
+        (
+            '[systems]\n"http://hl7.org/fhir/sid/icd-10-us" = "http://hl7.org/fhir/sid/icd-10"\n',
+            "site.toml:2: site: 'http://hl7.org/fhir/sid/icd-10-us' means 'http://hl7.org/fhir/sid/icd-10-cm' already",
+        ),
+        ('[systems]\n"urn:a|1" = "http://loinc.org"\n', "site.toml:1: site: systems: 'urn:a|1' does not match"),
         ("off = [", "site.toml:1: site: "),
         (
             CODES + CODES.replace("PLT", "777-3").replace(LOCAL, "http://loinc.org"),
