@@ -58,8 +58,8 @@ class Concept:
 class ValueSet:
     """Codes that mean the same to a rule, by ``(system, code)``, systems spelled canonically.
 
-    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the exact names of medications in
-    lower case. One code of a set that ``settles`` decides what an order is, whatever its other codes are. ``aliases``
+    ``prefixes`` hold classes whose codes begin alike (ATC, ICD-10-CM), ``names`` the exact names in lower case, where
+    names count. One code of a set that ``settles`` decides what an order is, whatever its other codes are. ``aliases``
     are a site's own spellings of systems, each with the canonical one. ``words`` tell, by agent, what the concepts are
     called; a code that was sent without a system counts only beside one of them, or beside none at all (Z42).
     """
