@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, canonical, equal_codes, telling_words
@@ -63,10 +64,13 @@ def compile_value_set(data: Mapping[str, Any], drug_names: DrugNames = NO_NAMES)
     """
     rows = [_compile_concept(row) for row in data["concepts"]]
     codes = {(concept.system, concept.code): concept for concept in rows}
-    prefixes = tuple(concept for concept, row in zip(rows, data["concepts"], strict=True) if row.get("match"))
+    prefixes = [concept for concept, row in zip(rows, data["concepts"], strict=True) if row.get("match")]
+    without_dot: list[Concept] = []
     for concept in rows:
-        for pair in equal_codes(concept.system, concept.code):
-            codes.setdefault(pair, concept)
+        for system, code in equal_codes(concept.system, concept.code):
+            codes.setdefault((system, code), concept)
+            if concept in prefixes and system == concept.system:
+                without_dot.append(replace(concept, code=code))
         if concept.system == ICD_10 and concept not in prefixes and (ICD_10_CM, concept.code) in codes:
             codes[ICD_10_EITHER, concept.code] = concept
     if data["kind"] in FOLDS:
@@ -83,7 +87,7 @@ def compile_value_set(data: Mapping[str, Any], drug_names: DrugNames = NO_NAMES)
         data["title"],
         data["kind"],
         codes,
-        prefixes,
+        (*prefixes, *without_dot),
         names,
         data.get("settles", False),
         data.get("systems", {}),

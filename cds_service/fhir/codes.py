@@ -102,6 +102,7 @@ SYSTEMS: tuple[CodeSystem, ...] = (
         "the guide of terminology of HL7 Germany; test data of the Medical Informatics Initiative of Germany",
         {
             "http://fhir.de/CodeSystem/dimdi/icd-10-gm": "guides of Germany until 2021; public projects",
+            "http://hl7.org/fhir/sid/icd-10-gm": "public projects of Germany",
             "http://hl7.org/fhir/sid/icd-10-de": TX,
             "http://terminology.hl7.org/CodeSystem/dmdICD10": f"{THO}; public projects that read HL7 v2",
             "urn:oid:2.16.840.1.113883.6.3.3": THO,
@@ -218,7 +219,10 @@ SYSTEMS: tuple[CodeSystem, ...] = (
         "EDQM Standard Terms",
         "http://standardterms.edqm.eu",
         "International Patient Summary of HL7; guides of Switzerland, Germany and France",
-        {"urn:oid:0.4.0.127.0.16.1.1.2.1": "CH Term of HL7 Switzerland, 2026-04-07; public projects of Austria"},
+        {
+            "urn:oid:0.4.0.127.0.16.1.1.2.1": "CH Term of HL7 Switzerland, 2026-04-07; public projects of Austria",
+            "https://smt.esante.gouv.fr/terminologie-standardterms": "the national terminology server of France",
+        },
     ),
     CodeSystem(
         "NCI Thesaurus",
