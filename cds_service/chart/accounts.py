@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
-from cds_service.chart import history, observations
+from cds_service.chart import conditions, history, observations
 from cds_service.chart.record import Chart
 from cds_service.fhir import lenient
 from cds_service.vocabulary.accounting import Account, Kind, Understood
@@ -14,6 +14,9 @@ from cds_service.vocabulary.facts import Reason
 
 _ACCOUNTS: Mapping[str, Callable[[Search, Sequence[FactDeclaration], Chart], Account]] = {
     "Observation": observations.account,
+    "Condition": conditions.account,
+    "AllergyIntolerance": conditions.account,
+    "Procedure": conditions.account,
     "MedicationRequest": history.account,
     "MedicationAdministration": history.account,
 }
