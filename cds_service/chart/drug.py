@@ -140,7 +140,10 @@ def not_understood(order: Order, value_sets: Collection[ValueSet]) -> tuple[Asid
 
 
 def agent(declaration: FactDeclaration, order: Order) -> Fact:
-    """The agent of the drug, as the value sets name agents; unusable if the codes name several."""
+    """The agent of the drug, as the value sets name agents; unusable if the codes name several.
+
+    That of a possible combination is the agent of combinations.
+    """
     drug = recognise_drug(order, declaration.value_sets.values())
     if drug is None:
         return Fact.absent()
@@ -151,7 +154,7 @@ def agent(declaration: FactDeclaration, order: Order) -> Fact:
 
 
 def form(declaration: FactDeclaration, order: Order) -> Fact:
-    """The product's form, where its code says it."""
+    """The product's form, where its code or its words tell it."""
     drug = recognise_drug(order, declaration.value_sets.values())
     if drug is None or not drug.form:
         return Fact.absent()
@@ -159,7 +162,7 @@ def form(declaration: FactDeclaration, order: Order) -> Fact:
 
 
 def in_value_set(declaration: FactDeclaration, order: Order) -> Fact:
-    """``present`` if a code (or the exact name) of the drug is in the value set."""
+    """``present`` if a code of the drug, an ingredient or its name is in the value set."""
     drug = recognise_drug(order, declaration.value_sets.values())
     return Fact.of(PRESENT, Evidence(order.reference, _named(order, drug))) if drug else Fact.absent()
 

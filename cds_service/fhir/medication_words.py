@@ -112,8 +112,10 @@ OTHER_WORDS = _words(
     solution soln sol solucion solucao soluzione losung loesung oplossing losning oplosning opplosning losg lsg
     suspension liquid fluid fluessigkeit flussigkeit liquido powder pulver polvo polvere poudre poeder lyophilisate
     lyophilisat for in of to be de del della di da do des du der die das fur zur zum til till voor van zu pour para
-    en und et og och and or as ad by at the route use via release extended er sr xr slow modified prolonged retard
-    disintegrating dispersible odt coated film delayed immediate gastro resistant enteric enterisch
+    en und et og och and or as ad by at the voie weg uso usage anwendung bruk gebruik filmdragerad filmdragerade
+    filmovertrukne filmovertrukket filmomhulde pellicule pellicules secable secables recubierto recubiertos
+    rivestite rivestita gastroresistente gastroresistenti route use via release extended er sr xr slow modified
+    prolonged retard disintegrating dispersible odt coated film delayed immediate gastro resistant enteric enterisch
     magensaftresistent uberzogene uberzogen sterile steril preservative free pf pfree conservative bp usp ph eur
     euph ep nf jp dab human adult adults erwachsene adulte adultes adultos generic brand otc rx prefilled pre filled
     fertig ready mouth tongue under hard soft gelatin gel daily
