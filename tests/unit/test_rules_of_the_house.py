@@ -42,6 +42,7 @@ ELSEWHERE = {
     ("content/proof/texts.py", 10): "characters of a date",
     ("content/render.py", 100): "characters of words shown",
     ("fhir/dates.py", 31): "days of the longest month",
+    ("fhir/names.py", 3): "letters of a text that are looked at first",
     ("fhir/timing.py", 3): "three times a day, a code of HL7",
     ("fhir/timing.py", 4): "four times a day, a code of HL7",
     ("fhir/timing.py", 7): "days of a week",
