@@ -55,7 +55,7 @@ def test_the_content_as_shipped_holds(cards):
         ("decisions/adult/table.yaml", "'>= 18'", "'>= 18, < 18'", ": unreachable: rule Child"),
         ("decisions/imPlatelets/table.yaml", "'> 50'", "'over 50'", "is not a unary test"),
         ("decisions/imPlatelets/table.yaml", "statement: S11", "statement: S99", "no statement 'S99'"),
-        ("decisions/imPlatelets/table.yaml", "statement: S11", "statement: S12", ": uncited: no rule rests on S11"),
+        ("decisions/imPlatelets/table.yaml", "statement: S10", "statement: S12", ": uncited: no rule rests on S10"),
         ("decisions/imPlatelets/table.yaml", "text: thinNeedle", "text: thickNeedle", "no text 'thickNeedle'"),
         ("decisions/imPlatelets/table.yaml", "add: plateletCount", "add: plateletGuess", "no order template"),
         ("decisions/imPlatelets/table.yaml", "platelets: '[25..50]'", "plateletz: '[25..50]'", "is no input of this"),

@@ -103,6 +103,9 @@ def test_the_same_request_gives_the_same_bytes(prepared, answers):
     assert len(said) == 1
 
 
+AT_THE_EDGE = ("imPlateletsThinNeedle", "imPlateletsPerhapsThinNeedle", "imPlateletsNotDecidable")
+
+
 def test_a_changed_threshold_makes_the_right_scenarios_fail(tmp_path, prepared, scenarios):
     """25 becomes 26: scenarios at exactly 25 fail, and only those."""
     cards = tmp_path / "cards"
@@ -118,7 +121,7 @@ def test_a_changed_threshold_makes_the_right_scenarios_fail(tmp_path, prepared, 
         scenario.name
         for scenario in scenarios
         if isinstance(scenario.expect, list)
-        and any(card["topic"] in ("imPlateletsThinNeedle", "imPlateletsNotDecidable") for card in scenario.expect)
+        and any(card["topic"] in AT_THE_EDGE for card in scenario.expect)
     }
     assert failed <= at_the_edge
 

@@ -53,6 +53,7 @@ ELSEWHERE = {
     ("fhir/schedule.py", 28): "days of the shortest month",
     ("fhir/schedule.py", 31): "days of the longest month",
     ("fhir/schedule.py", 365): "days of a year",
+    ("fhir/names.py", 3): "letters of a text that are looked at first",
     ("fhir/unit_spellings.py", 3): "a power of ten",
     ("fhir/unit_spellings.py", 4): "a power of ten",
     ("fhir/unit_spellings.py", 6): "a power of ten",
