@@ -103,6 +103,10 @@ class Schedule(msgspec.Struct, frozen=True):
         )
 
 
+# What is there and says nothing that is understood may also say how many times and how long.
+_NOTHING_READ = Schedule(_NOT_READABLE, _NOT_READABLE, _NOT_READABLE)
+
+
 def read_schedule(dosage: Node, zone: tzinfo, own_words: Mapping[str, str]) -> Schedule:
     """The schedule of one step of a dosage; dates are read in the hospital's ``zone``.
 
@@ -114,21 +118,20 @@ def read_schedule(dosage: Node, zone: tzinfo, own_words: Mapping[str, str]) -> S
         in_words = text(dosage, "text")
         if not in_words:
             return Schedule()
-        return Schedule(rhythm=_rhythm_of_text(in_words, own_words) or _NOT_READABLE, rhythm_words=in_words)
+        rhythm = _rhythm_of_text(in_words, own_words)
+        return _NOTHING_READ if rhythm is None else Schedule(rhythm, rhythm_words=in_words)
     timings = nodes(dosage, "timing")
-    if len(timings) != 1:
-        return Schedule(rhythm=_NOT_READABLE)
+    if len(timings) != 1 or (timings[0].get("repeat") is not None and len(nodes(timings[0], "repeat")) != 1):
+        return _NOTHING_READ
     timing = timings[0]
     repeat = node(timing, "repeat")
-    rhythm = _rhythm(timing, repeat, own_words)
+    how_often = _rhythm(timing, repeat, own_words)
     count = _range(repeat, "count", "countMax", whole=True)
     first, bounds = _bounds(repeat, zone)
     rhythm_words, length_words = timing_in_words(timing), length_in_words(repeat)
     if "event" in timing:
-        return _listed(timing, zone, Schedule(rhythm, count, bounds, first, (), rhythm_words, length_words))
-    if rhythm is None:
-        rhythm = _NOT_READABLE
-    return Schedule(rhythm, count, bounds, first, (), rhythm_words, length_words)
+        return _listed(timing, zone, Schedule(how_often, count, bounds, first, (), rhythm_words, length_words))
+    return Schedule(how_often or _NOT_READABLE, count, bounds, first, (), rhythm_words, length_words)
 
 
 def interval(schedule: Schedule) -> Fact:

@@ -221,6 +221,12 @@ def test_a_timing_of_another_shape_is_there_and_not_read(timing):
     assert interval(of(timing)).state is State.UNUSABLE
 
 
+@pytest.mark.parametrize("dosage", [{"timing": "weekly"}, {"timing": {"repeat": "x"}}, {"text": "weekly for a year"}])
+def test_what_is_not_read_at_all_may_have_an_end_as_well(dosage):
+    read = read_schedule(dosage, UTC, {})
+    assert {fact(read).state for fact in (interval, doses, days)} == {State.UNUSABLE}
+
+
 @pytest.mark.parametrize("repeat", [{"countMax": 7}, {"count": "6"}, {"count": Decimal("2.5")}, {"count": 0}])
 def test_a_count_that_cannot_be_read_is_not_left_out(repeat):
     counted = schedule(frequency=1, period=1, periodUnit="d", **repeat)
