@@ -22,7 +22,7 @@ from dateutil.relativedelta import relativedelta
 from cds_service.fhir.dates import Span, read_date
 from cds_service.fhir.quantities import read_number
 from cds_service.fhir.schedule_words import DAYS_OF_WEEK, UNITS, WHEN, folded, form_of_code, form_of_text
-from cds_service.fhir.tree import Node, node, nodes, number_text, text
+from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text
 from cds_service.fhir.wording import length_in_words, timing_in_words
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, exact
 
@@ -103,6 +103,10 @@ class Schedule(msgspec.Struct, frozen=True):
         )
 
 
+# What is there and says nothing that is understood may also say how many times and how long.
+_NOTHING_READ = Schedule(_NOT_READABLE, _NOT_READABLE, _NOT_READABLE)
+
+
 def read_schedule(dosage: Node, zone: tzinfo, own_words: Mapping[str, str]) -> Schedule:
     """The schedule of one step of a dosage; dates are read in the hospital's ``zone``.
 
@@ -114,21 +118,20 @@ def read_schedule(dosage: Node, zone: tzinfo, own_words: Mapping[str, str]) -> S
         in_words = text(dosage, "text")
         if not in_words:
             return Schedule()
-        return Schedule(rhythm=_rhythm_of_text(in_words, own_words) or _NOT_READABLE, rhythm_words=in_words)
+        rhythm = _rhythm_of_text(in_words, own_words)
+        return _NOTHING_READ if rhythm is None else Schedule(rhythm, rhythm_words=in_words)
     timings = nodes(dosage, "timing")
-    if len(timings) != 1:
-        return Schedule(rhythm=_NOT_READABLE)
+    if len(timings) != 1 or (timings[0].get("repeat") is not None and len(nodes(timings[0], "repeat")) != 1):
+        return _NOTHING_READ
     timing = timings[0]
     repeat = node(timing, "repeat")
-    rhythm = _rhythm(timing, repeat, own_words)
+    how_often = _rhythm(timing, repeat, own_words)
     count = _range(repeat, "count", "countMax", whole=True)
     first, bounds = _bounds(repeat, zone)
     rhythm_words, length_words = timing_in_words(timing), length_in_words(repeat)
     if "event" in timing:
-        return _listed(timing, zone, Schedule(rhythm, count, bounds, first, (), rhythm_words, length_words))
-    if rhythm is None:
-        rhythm = _NOT_READABLE
-    return Schedule(rhythm, count, bounds, first, (), rhythm_words, length_words)
+        return _listed(timing, zone, Schedule(how_often, count, bounds, first, (), rhythm_words, length_words))
+    return Schedule(how_often or _NOT_READABLE, count, bounds, first, (), rhythm_words, length_words)
 
 
 def interval(schedule: Schedule) -> Fact:
@@ -216,20 +219,17 @@ def _rhythm(timing: Node, repeat: Node, own_words: Mapping[str, str]) -> Rhythm 
 
 
 def _rhythm_of_code(timing: Node, own_words: Mapping[str, str]) -> Rhythm | Reason | None:
-    """How often by the codes and the words of Timing.code; words that are not known say nothing beside a known code."""
+    """How often by the codes and the text of Timing.code, and by its displays where none of its codes is known."""
     concept = timing.get("code")
     if not concept:
         return None
-    forms = []
-    in_words = [text(concept, "text")]
-    for coding in nodes(concept, "coding"):
-        system, code = text(coding, "system"), text(coding, "code")
-        form = own_words.get(f"{system}|{code}") or form_of_code(system, code)
-        if form:
-            forms.append(form)
-        else:
-            in_words.append(text(coding, "display"))
-    forms += filter(None, (_form_of_text(words, own_words) for words in in_words))
+    codings = nodes(concept, "coding")
+    forms = [form for system, code in pairs(concept) if (form := form_of_code(system, code))]
+    if own_words:
+        as_sent = [f"{text(coding, 'system')}|{text(coding, 'code')}" for coding in codings]
+        forms += [own_words[key] for key in as_sent if key in own_words]
+    in_words = [text(concept, "text"), *([] if forms else (text(coding, "display") for coding in codings))]
+    forms += [form for words in in_words if (form := _form_of_text(words, own_words))]
     rhythms = [rhythm for form in dict.fromkeys(forms) if (rhythm := rhythm_of_form(form))]
     if len(rhythms) < len(set(forms)):
         return _NOT_READABLE

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 _V3 = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
 _V2 = "http://terminology.hl7.org/CodeSystem/v2-0335"
@@ -209,9 +210,11 @@ def folded(text: str) -> str:
 def form_of_text(text: str) -> str:
     """The form that a text means if the whole of it says how often and nothing else; ``""`` otherwise."""
     whole = folded(text)
-    form = _TEXTS.get(whole, "")
-    if form or not whole:
-        return form
+    return _TEXTS.get(whole) or (_form_by_pattern(whole) if whole else "")
+
+
+@lru_cache(maxsize=1024)
+def _form_by_pattern(whole: str) -> str:
     for pattern in _PATTERNS:
         match = pattern.fullmatch(whole)
         if match is not None:

@@ -156,6 +156,12 @@ def test_a_text_that_says_more_or_could_mean_two_things_is_not_read(words):
     assert interval(read_schedule({"text": words}, UTC, {})).state is State.UNUSABLE
 
 
+def test_the_display_of_a_code_counts_where_no_code_is_known():
+    house = {"system": HOUSE, "code": "A7", "display": "Every 4 weeks"}
+    assert interval(of({"code": {"coding": [house]}})).value == Interval.point(28)
+    assert interval(of({"code": {"coding": [house, {"system": V3, "code": "WK"}]}})).value == Interval.point(7)
+
+
 def test_the_text_of_a_dosage_counts_only_where_there_is_no_timing():
     assert interval(of({"repeat": {"boundsPeriod": {"start": "2026-11-02"}}}, text="weekly")).state is State.UNUSABLE
 
@@ -219,6 +225,12 @@ def test_what_is_not_understood_of_a_repeat_is_not_left_out(repeat):
 @pytest.mark.parametrize("timing", ["weekly", 3, [{}, {}], ["weekly"], {"code": {"coding": []}}, {"event": ["soon"]}])
 def test_a_timing_of_another_shape_is_there_and_not_read(timing):
     assert interval(of(timing)).state is State.UNUSABLE
+
+
+@pytest.mark.parametrize("dosage", [{"timing": "weekly"}, {"timing": {"repeat": "x"}}, {"text": "weekly for a year"}])
+def test_what_is_not_read_at_all_may_have_an_end_as_well(dosage):
+    read = read_schedule(dosage, UTC, {})
+    assert {fact(read).state for fact in (interval, doses, days)} == {State.UNUSABLE}
 
 
 @pytest.mark.parametrize("repeat", [{"countMax": 7}, {"count": "6"}, {"count": Decimal("2.5")}, {"count": 0}])
