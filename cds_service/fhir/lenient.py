@@ -62,7 +62,7 @@ class CodeableConcept(msgspec.Struct, gc=False):
 
     def all_words(self) -> str:
         """The text and every display, to look for words in."""
-        return " | ".join(self.texts())
+        return " | ".join(filter(None, [self.text, *(c.display for c in many(self.coding))]))
 
 
 class Quantity(msgspec.Struct, gc=False):
