@@ -120,8 +120,7 @@ def test_a_changed_threshold_makes_the_right_scenarios_fail(tmp_path, prepared, 
     at_the_edge = {
         scenario.name
         for scenario in scenarios
-        if isinstance(scenario.expect, list)
-        and any(card["topic"] in AT_THE_EDGE for card in scenario.expect)
+        if isinstance(scenario.expect, list) and any(card["topic"] in AT_THE_EDGE for card in scenario.expect)
     }
     assert failed <= at_the_edge
 
