@@ -12,6 +12,7 @@ import msgspec
 from cds_service.chart.record import Chart, not_read
 from cds_service.chart.statuses import CLINICAL, NOT_GIVEN, NOT_SO, NOT_SURE, PAST, VERIFICATION
 from cds_service.fhir import lenient
+from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import day_of, read_date
 from cds_service.fhir.lenient import many
 from cds_service.fhir.names import FOLD_OF, head_of, says_nothing
@@ -129,7 +130,7 @@ def _read_list(chart: Chart, search: Search) -> _List:
     resources = cast("tuple[lenient.Listed | lenient.Procedure, ...]", chart.results(search).resources)
     for resource in resources:
         codings = [pair for concept in _concepts(resource) for pair in concept.pairs()]
-        is_covered = known.covers(codings)
+        is_covered = speaks_in(known.systems, codings)
         listed.is_covered = listed.is_covered or is_covered
         has_code = known.has(codings)
         names = () if has_code else _names(resource, search)
@@ -309,12 +310,22 @@ def _flaw(resource: lenient.Listed | lenient.Procedure) -> Reason | None:
     return Reason("modifierExtension") if bytes(resource.modifierExtension) else None
 
 
+def _as_it_stands(resource: lenient.Listed | lenient.Procedure) -> Evidence:
+    """An entry that nobody understands, as people read it."""
+    texts = (text for concept in _concepts(resource) for text in (*concept.texts(), *(c for _, c in concept.pairs())))
+    return Evidence(resource.own_reference(), next(texts, ""))
+
+
 def _not_listed(declaration: FactDeclaration, chart: Chart, listed: _List) -> Fact:
     """A fact that no entry bears on: not read, absent, or unknown if no entry is of a kind that we understand (Z41)."""
     search = declaration.searches[0]
     results = chart.results(search)
     if not results.complete:
         return not_read(declaration, [results])
+    if results.of_others and not results.resources:
+        return Fact.unknown(reason=Reason("otherPatient"))
     if not listed.not_understood:
         return Fact.absent()
+    if declaration.kind == "allergy":  # one that nobody understands may be this one
+        return Fact.unusable(listed.reason or Reason("entryNotKnown"), *map(_as_it_stands, listed.not_understood))
     return Fact.absent(reason=listed.reason) if listed.is_covered else Fact.unknown(reason=listed.reason)

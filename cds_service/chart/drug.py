@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from cds_service.chart.order import Order
+from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.medications import DrugText, Naming, Recognition
 from cds_service.vocabulary.accounting import Aside, Kind
 from cds_service.vocabulary.declarations import NO_NAMES, NOT_STATED, Concept, DrugNames, FactDeclaration, ValueSet
@@ -132,7 +133,8 @@ def not_understood(order: Order, value_sets: Collection[ValueSet]) -> tuple[Asid
         return ()
     words = naming.read(drug_names_of(value_sets))
     covered = frozenset().union(*(value_set.systems for value_set in value_sets))
-    if words.recognition is Recognition.NOTHING and any(system in covered for system, _ in naming.codings):
+    is_covered = speaks_in(covered, naming.codings)
+    if words.recognition is Recognition.NOTHING and is_covered:
         return ()
     system, code = naming.codings[0] if naming.codings else ("", "")
     reason = Reason(_WHY_NOT.get(words.recognition, "drugNotKnown"))

@@ -9,8 +9,9 @@ from typing import NamedTuple, cast
 from cds_service.chart.drug import Drug, drug_names_of, recognise
 from cds_service.chart.observations import CLOCK_SKEW
 from cds_service.chart.record import Chart, Results, Sent, not_read
-from cds_service.chart.statuses import FINAL_RESULT, NOT_GIVEN
+from cds_service.chart.statuses import EVENT_STATUSES, FINAL_RESULT, NOT_GIVEN, REQUEST_STATUSES
 from cds_service.fhir import lenient
+from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import Span, day_of, read_date
 from cds_service.fhir.medications import Naming, Recognition
 from cds_service.vocabulary.accounting import Account, Aside, Kind
@@ -81,7 +82,7 @@ class _ReadBy:
         return None, is_other
 
     def _covers(self, naming: Naming) -> bool:
-        return any(system in self._systems or system in self._search.systems for system, _ in naming.codings)
+        return speaks_in(self._systems, naming.codings) or speaks_in(self._search.systems, naming.codings)
 
 
 class _Remainder:
@@ -154,7 +155,11 @@ def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) 
             continue
         recognised = chart.once(_ReadBy(declaration, search), search)
         if declaration.statuses and search.resource == "MedicationRequest":
-            recognised = [item for item in recognised if item[0].resource.status in declaration.statuses]
+            recognised = [
+                item
+                for item in recognised
+                if item[0].resource.status in declaration.statuses or not _is_status(item[0].resource)
+            ]
         not_understood = 0
         for entry, drug, is_other in recognised:
             if is_other:
@@ -170,6 +175,8 @@ def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) 
                 remainder.unusable = Reason("subjectMissing"), _evidence(entry, drug, None, chart)
             elif drug.possible_combination:
                 remainder.reason = Reason("possibleCombination")
+            elif not _is_status(entry.resource):
+                remainder.reason = Reason("statusNotKnown", {"status": entry.resource.status or "-"})
             else:
                 counted.append((entry, drug))
         remainder.count(_NOT_UNDERSTOOD[search.resource], not_understood, len(recognised))
@@ -181,6 +188,12 @@ _NOT_UNDERSTOOD = {
     "MedicationAdministration": "medicationsNotUnderstood",
     "Procedure": "proceduresNotUnderstood",
 }
+
+
+def _is_status(entry: _Treatment) -> bool:
+    """Whether FHIR knows the status of an entry; one without a status is as one whose status is ``unknown``."""
+    known = REQUEST_STATUSES if isinstance(entry, lenient.MedicationRequest) else EVENT_STATUSES
+    return (entry.status or "unknown") in known
 
 
 def _evidence(entry: _NamedTreatment, drug: Drug, span: Span | None, chart: Chart) -> Evidence:
@@ -234,6 +247,11 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
             set_aside.append(_aside(entry, naming, Kind.SUBJECT, "subjectMissing"))
         elif drugs and all(drug.possible_combination for drug in drugs):
             set_aside.append(_aside(entry, naming, Kind.DRUG, "possibleCombination"))
+        elif drugs and not _is_status(entry):
+            reason = Reason("statusNotKnown", {"status": entry.status or "-"})
+            set_aside.append(Aside(Kind.STATUS, reason, entry.own_reference(), code=entry.status or ""))
+        elif drugs and read_date(entry.when(), chart.zone) is None:
+            set_aside.append(_aside(entry, naming, Kind.DATE, "dateNotReadable" if entry.when() else "dateMissing"))
         elif drugs:
             read += 1
         elif any(is_other for _, is_other in recognised):

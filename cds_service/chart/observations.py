@@ -13,10 +13,12 @@ from typing import cast
 import msgspec
 
 from cds_service.chart.record import Chart
-from cds_service.chart.statuses import FINAL_RESULT, NO_RESULT, PENDING
+from cds_service.chart.statuses import FINAL_RESULT, NO_RESULT, PENDING, RESULT_STATUSES
 from cds_service.fhir import lenient
 from cds_service.fhir.analyte_names import names_another, names_one_of
+from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import Span, day_of, read_date
+from cds_service.fhir.flags import OTHER_FLAGS
 from cds_service.fhir.lenient import many
 from cds_service.fhir.quantities import implausible, read_number, read_quantity
 from cds_service.vocabulary.accounting import Account, Aside, Kind
@@ -65,7 +67,7 @@ def sorted_out(declaration: FactDeclaration, chart: Chart) -> Sorted:
     for codings, result in chart.once(_dated, search):
         if value_set.match(codings) is not None:
             own.append(result)
-        elif any(system in search.systems for system, _ in codings):
+        elif speaks_in(search.systems, codings):
             elsewhere += 1
         else:
             bearing.append(result)
@@ -91,7 +93,7 @@ def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], Re
         for observation in [whole, *whole.parts()] if several else (whole,):
             if observation.status in NO_RESULT or is_pending(observation):
                 continue
-            if observation is whole and several and observation.valueQuantity is None:
+            if observation is whole and several and not _has_value(observation):
                 continue  # the whole only groups its parts
             span = read_date(observation.when(), chart.zone)
             codings = observation.code.pairs() if observation.code is not None else []
@@ -103,7 +105,16 @@ def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], Re
 
 def is_pending(observation: lenient.Observation) -> bool:
     """Whether a result has been announced and is not there yet, which says nothing of the patient."""
-    return observation.status in PENDING and observation.valueQuantity is None and not observation.valueString
+    return observation.status in PENDING and not _has_value(observation)
+
+
+def _has_value(observation: lenient.Observation) -> bool:
+    return bool(
+        observation.valueQuantity
+        or observation.valueRange
+        or observation.valueString
+        or bytes(observation.valueInteger)
+    )
 
 
 def flaw_of(result: Result, chart: Chart) -> Reason | None:
@@ -116,7 +127,8 @@ def flaw_of(result: Result, chart: Chart) -> Reason | None:
     if bytes(observation.modifierExtension):
         return Reason("modifierExtension")
     if observation.status not in FINAL_RESULT:
-        return Reason("statusNotFinal", {"status": observation.status or "-"})
+        key = "statusNotFinal" if observation.status in RESULT_STATUSES else "statusNotKnown"
+        return Reason(key, {"status": observation.status or "-"})
     if result.span is None:
         return Reason("dateMissing" if observation.when() is None else "dateNotReadable")
     if result.span.start > chart.now + CLOCK_SKEW:
@@ -142,10 +154,25 @@ def amount_of(declaration: FactDeclaration, observation: lenient.Observation) ->
     analyte = declaration.analyte
     assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
     quantity = observation.valueQuantity
+    if quantity is None and observation.valueRange is not None:
+        return _range_of(analyte, observation.valueRange)
+    if quantity is None and bytes(observation.valueInteger):
+        return Reason("unitMissing")
     if quantity is None or not bytes(quantity.value):
         return Reason("valueMissing")
     amount = read(analyte, quantity)
     return amount if isinstance(amount, Reason) else implausibility(declaration, observation) or amount
+
+
+def _range_of(analyte: Analyte, limits: lenient.ValueRange) -> Interval | Reason:
+    """A Range in the analyte's canonical unit; a limit without a unit has that of the other."""
+    low = read(analyte, limits.low, limits.high) if limits.low is not None else Interval(0, None)
+    high = read(analyte, limits.high, limits.low) if limits.high is not None else Interval(None, None)
+    if isinstance(low, Reason) or isinstance(high, Reason):
+        return low if isinstance(low, Reason) else cast(Reason, high)
+    if limits.low is None and limits.high is None:
+        return Reason("valueMissing")
+    return Interval(low.low, high.high)
 
 
 def implausibility(declaration: FactDeclaration, observation: lenient.Observation) -> Reason | None:
@@ -175,6 +202,16 @@ def is_flagged_low(declaration: FactDeclaration, observation: lenient.Observatio
     )
 
 
+def flag_not_understood(declaration: FactDeclaration, observation: lenient.Observation) -> Reason | None:
+    """Why an interpretation of the laboratory says nothing: it is no code of a known system and no known word (Z58)."""
+    value_set = declaration.value_sets["interpretation"]
+    for concept in many(observation.interpretation):
+        texts = [text.strip().casefold() for text in concept.texts()]
+        if not speaks_in(value_set.systems, concept.pairs()) and not any(text in OTHER_FLAGS for text in texts):
+            return Reason("flagNotKnown", {"flag": concept.words() or next((c for _, c in concept.pairs()), "")})
+    return None
+
+
 def is_below_own_range(declaration: FactDeclaration, observation: lenient.Observation) -> bool | Reason:
     """Whether a result lies below the lower limit that its own report gives, or why that cannot be told.
 
@@ -197,8 +234,14 @@ def as_sent(observation: lenient.Observation, day: str) -> Evidence:
     """The value of a result as people read it, with the day of its date."""
     quantity = observation.valueQuantity
     reference = observation.own_reference()
+    if quantity is None and observation.valueRange is not None:
+        ends = [limit for limit in (observation.valueRange.low, observation.valueRange.high) if limit is not None]
+        unit = next((limit.unit or limit.code or "" for limit in ends if limit.unit or limit.code), "")
+        number = "-".join(raw_number(limit)[:_LONGEST_NUMBER] for limit in ends)
+        return Evidence(reference, f"{number} {unit}".strip(), day, number, unit)
     if quantity is None:
-        return Evidence(reference, observation.valueString or "", day)
+        integer = bytes(observation.valueInteger).decode("utf-8", "replace")[:_LONGEST_NUMBER]
+        return Evidence(reference, observation.valueString or integer, day)
     unit = quantity.unit or quantity.code or ""
     number = f"{quantity.comparator or ''}{raw_number(quantity)[:_LONGEST_NUMBER]}"
     return Evidence(reference, f"{number} {unit}".strip(), day, number, unit)
@@ -225,12 +268,14 @@ _KINDS = {
     "subjectMissing": Kind.SUBJECT,
     "modifierExtension": Kind.SHAPE,
     "statusNotFinal": Kind.STATUS,
+    "statusNotKnown": Kind.STATUS,
     "dateMissing": Kind.DATE,
     "dateNotReadable": Kind.DATE,
     "dateInFuture": Kind.DATE,
     "codeNotKnown": Kind.CODE,
     "codeMissing": Kind.CODE,
     "codeAndNameDisagree": Kind.CODE,
+    "flagNotKnown": Kind.CODE,
     "unitNotKnown": Kind.UNIT,
     "unitMissing": Kind.UNIT,
     "unitsDisagree": Kind.UNIT,
@@ -249,10 +294,12 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
         entry = result.entry
         owner = next((fact for fact in declarations if analyte_codes(fact).match(codings) is not None), None)
         if owner is None:
-            if not any(system in search.systems for system, _ in codings):
+            if not speaks_in(search.systems, codings):
                 asides.setdefault(entry, _code_aside(codings, result.observation))
             continue
         reason = contradiction(owner, result.observation) or flaw_of(result, chart)
+        if reason is None and "interpretation" in owner.value_sets and not is_flagged_low(owner, result.observation):
+            reason = flag_not_understood(owner, result.observation)
         value = reason or (amount_of(owner, result.observation) if owner.kind == "observation" else None)
         if isinstance(value, Reason):
             asides.setdefault(entry, _aside(value, codings, result.observation))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cds_service.fhir.medications import NOT_NAMED, Naming
@@ -156,19 +156,25 @@ def route(declaration: FactDeclaration, order: Order) -> Fact:
 def has_route(declaration: FactDeclaration, order: Order) -> Fact:
     """``present`` if any dosage has a route of the first value set; the others are routes that it may be taken for.
 
-    Unusable if the codes and the words of a route name this one and another.
+    Unusable if the codes and the words of a route name this one and another, unknown if a route is known by neither.
     """
     wanted = next(iter(declaration.value_sets))
     disputed: Reason | None = None
+    unread: Reason | None = None
     for dosage in order.dosages():
         concept = node(dosage, "route")
         named = _named_routes(declaration.value_sets, concept) if concept else []
         if named == [wanted]:
             display = words(concept) or next((code for _, code in pairs(concept)), "-")
             return Fact.of(PRESENT, Evidence(f"{order.reference} route", display))
-        if wanted in named:
+        if concept and not named:
+            display = words(concept) or next((code for _, code in pairs(concept)), "-")
+            unread = unread or Reason("routeNotKnown", {"route": display})
+        elif wanted in named:
             disputed = Reason("routesDisagree", dict(zip(("first", "second"), named, strict=False)))
-    return Fact.unusable(disputed) if disputed is not None else Fact.absent()
+    if disputed is not None:
+        return Fact.unusable(disputed)
+    return Fact.unknown(reason=unread) if unread is not None else Fact.absent()
 
 
 def _named_routes(value_sets: Mapping[str, ValueSet], concept: Node) -> list[str]:
@@ -188,10 +194,8 @@ def reason(declaration: FactDeclaration, order: Order) -> Fact:
     With ``naming`` only reasons count whose text or display holds one of those words.
     """
     value_set = next(iter(declaration.value_sets.values()))
-    concepts = nodes(order.resource, "reasonCode")
-    concepts += [node(item, "concept") for item in nodes(order.resource, "reason")]
     named: Evidence | None = None
-    for concept in concepts:
+    for concept in reasons_of(order):
         known = value_set.match(pairs(concept))
         all_words = " | ".join(texts(concept)).casefold()
         if known and (not declaration.naming or any(name.casefold() in all_words for name in declaration.naming)):
@@ -199,6 +203,17 @@ def reason(declaration: FactDeclaration, order: Order) -> Fact:
                 PRESENT,
                 Evidence(f"{order.reference} reason", f"{words(concept) or known.display} ({known.code})"),
             )
-        if named is None and any(folded(written) in declaration.names for written in texts(concept)):
+        if named is None and not is_unnamed([declaration], concept):
             named = Evidence(f"{order.reference} reason", words(concept), notes=("by-name",))
     return Fact.of(declaration.by_name, named) if named is not None else Fact.absent()
+
+
+def reasons_of(order: Order) -> list[Node]:
+    """The concepts of an order's reasons, as R4 and as R5 write them."""
+    return nodes(order.resource, "reasonCode") + [node(item, "concept") for item in nodes(order.resource, "reason")]
+
+
+def is_unnamed(declarations: Iterable[FactDeclaration], concept: Node) -> bool:
+    """Whether no text of a concept is a name that one of the facts knows (Z49)."""
+    names = [folded(written) for written in texts(concept)]
+    return not any(name in declaration.names for declaration in declarations for name in names)

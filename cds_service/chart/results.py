@@ -18,6 +18,7 @@ from cds_service.chart.observations import (
     analyte_codes,
     bare_number,
     contradiction,
+    flag_not_understood,
     flaw_of,
     implausibility,
     is_below_own_range,
@@ -67,7 +68,11 @@ def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
         if (flaw := implausibility(declaration, resource)) is not None:
             return flaw
         below = is_below_own_range(declaration, resource)
-        return below if isinstance(below, Reason) else ("low" if below else "not-low")
+        if below is True:
+            return "low"
+        if (unknown := flag_not_understood(declaration, resource)) is not None:
+            return unknown
+        return below if isinstance(below, Reason) else "not-low"
 
     return _newest(declaration, chart, verdict)
 

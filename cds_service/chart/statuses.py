@@ -36,3 +36,17 @@ VERIFICATION = NOT_SO | NOT_SURE
 # https://hl7.org/fhir/R4/valueset-request-status.html
 NOT_JUDGED = frozenset({"cancelled", "entered-in-error", "completed"})
 NOT_DRAFTED = NOT_JUDGED | {"stopped"}
+
+# Every status that an order, an administration or a procedure can have, in R4 and R5; anything else is not understood.
+# https://hl7.org/fhir/R4/valueset-medicationrequest-status.html
+# https://hl7.org/fhir/R4/valueset-medication-admin-status.html
+# https://hl7.org/fhir/R4/valueset-event-status.html
+REQUEST_STATUSES = frozenset(
+    {"active", "on-hold", "ended", "stopped", "completed", "cancelled", "entered-in-error", "draft", "unknown"}
+)
+EVENT_STATUSES = frozenset(
+    {"preparation", "in-progress", "not-done", "on-hold", "completed", "entered-in-error", "stopped", "unknown"}
+)
+
+# https://hl7.org/fhir/R4/valueset-observation-status.html
+RESULT_STATUSES = FINAL_RESULT | NO_RESULT | PENDING | {"preliminary", "appended", "unknown"}

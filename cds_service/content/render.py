@@ -143,7 +143,7 @@ class Speech:
             date = fact.evidence[0].date if fact.evidence else ""
             return [fill(words["not-usable"], {"label": label, "said": read, "date": date, "reason": reason})]
         if fact.state is State.ABSENT:
-            return [fill(words["none-found"], {"label": label}), *([reason] if reason else [])]
+            return [fill(words["none-found"], {"label": label})]
         lines = []
         for evidence in fact.evidence[:3]:
             key = "dated" if evidence.date else "evidence"

@@ -16,7 +16,7 @@ A spelling means a system only if both have the same codes. Three kinds of row a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -326,6 +326,40 @@ def equal_codes(system: str, code: str) -> Iterable[tuple[str, str]]:
             yield place, code
         if place in _DOTTED and "." in code:
             yield place, code.replace(".", "")
+
+
+# --- how codes look
+
+_FORM_OF: Mapping[str, re.Pattern[str]] = {
+    LOINC: re.compile(r"\d{1,7}-\d", re.ASCII),
+    SNOMED: re.compile(r"\d{6,18}", re.ASCII),
+    "http://www.nlm.nih.gov/research/umls/rxnorm": re.compile(r"\d{1,8}", re.ASCII),
+    ATC: re.compile(r"[A-Z](\d\d([A-Z]([A-Z](\d\d)?)?)?)?", re.ASCII),
+    ICD_10: re.compile(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z*+!-]{1,4})?", re.ASCII),
+    ICD_10_CM: re.compile(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?", re.ASCII),
+    UNII: re.compile(r"[0-9A-Z]{10}"),
+}
+
+
+@lru_cache(maxsize=4096)
+def is_code_of(system: str, code: str) -> bool:
+    """Whether a code has the form of the codes of a canonical system, check digit included.
+
+    What has not is no code of that system, whatever it claims, and so it does not say that an entry is about something
+    else (Z41). Of systems whose codes have no known form, any code is one.
+    """
+    form = _FORM_OF.get(system)
+    if form is not None and form.fullmatch(code) is None:
+        return False
+    return system not in _CHECKS or _CHECKS[system](code)
+
+
+def speaks_in(systems: Container[str], codings: Iterable[tuple[str, str]]) -> bool:
+    """Whether one of the ``(system, code)`` pairs is a code of one of the systems, and so can be known or ruled out.
+
+    A code that was sent without a system never is: its form tells what it may be, not what it is not.
+    """
+    return any(type(system) is str and system in systems and is_code_of(system, code) for system, code in codings)
 
 
 # --- codes without a system

@@ -93,6 +93,11 @@ class ReferenceRange(msgspec.Struct, gc=False):
     low: Quantity | None = None
 
 
+class ValueRange(msgspec.Struct, gc=False):
+    low: Quantity | None = None
+    high: Quantity | None = None
+
+
 class Patient(msgspec.Struct, gc=False):
     resourceType: str | None = None
     id: str | None = None
@@ -118,6 +123,7 @@ class Measured(msgspec.Struct, kw_only=True, gc=False):
 
     code: CodeableConcept | None = None
     valueQuantity: Quantity | None = None
+    valueRange: ValueRange | None = None
     valueString: str | None = None
     valueInteger: msgspec.Raw = msgspec.Raw()
     interpretation: list[CodeableConcept] | CodeableConcept | None = None

@@ -17,7 +17,7 @@ from cds_service.judge.relevance import is_judged, is_relevant
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
 from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.protocol.uuids import make_uuid
-from cds_service.vocabulary.facts import Facts
+from cds_service.vocabulary.facts import Facts, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class HookCall:
     """One call of a hook: the content it is judged by, what it brought, and what was decided on its orders.
 
     ``facts`` are those of the patient, ``drafts`` all draft resources by their keys, ``judged_orders`` the relevant
-    ones of them. ``idle`` are the keys of the drafts that no fact looks for.
+    ones of them. ``idle`` are the keys of the drafts that no fact looks for, ``not_understood`` what every card says of
+    what was sent and not understood.
     """
 
     prepared: Prepared
@@ -37,6 +38,7 @@ class HookCall:
     judged_orders: Sequence[JudgedOrder]
     profile: Profile = COMMON
     idle: Collection[str] = frozenset()
+    not_understood: Sequence[Reason] = ()
 
     def judge_again(self, drafts: Mapping[str, Node], selected: Sequence[str]) -> list[JudgedOrder]:
         """Every decision on the drafts as an accepted suggestion would leave them.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cds_service.content.decide import Defect, Finding
-from cds_service.content.render import by_precedence, fill
+from cds_service.content.render import Speech, by_precedence, fill
 from cds_service.judge.call import HookCall
 from cds_service.judge.offers import Offer, offer_of
 from cds_service.judge.orders import JudgedOrder
+from cds_service.vocabulary.facts import Fact
 
 _OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 
@@ -84,13 +85,18 @@ def _detail(
     lines += [f"- {words['also']}: {speech.summary_in_detail(other)} {speech.detail(other)}" for other in further]
     lines += [f"- {speech.detail(note)}" for note in judged.decided.notes if note.decision.status == "active"]
     lines += [f"- {line}" for line in withheld]
-    lines += ["", f"**{words['read']}**", *(f"- {line}" for line in speech.evidence(used))]
+    lines += ["", f"**{words['read']}**", *(f"- {line}" for line in _read(call, speech, used))]
     sources = dict.fromkeys(filter(None, map(speech.source, [finding, *further])))
     lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources)]
     if "also-rests-on" in words and not finding.decision.safety:
         lines.append(f"- {words['also-rests-on']}")
     lines += ["", _version(call, finding)]
     return "\n".join(lines)
+
+
+def _read(call: HookCall, speech: Speech, used: Mapping[str, Fact]) -> list[str]:
+    """A line for each fact that was looked at, and one for each thing that was sent and not understood (Z41)."""
+    return list(dict.fromkeys([*speech.evidence(used), *map(speech.reason, call.not_understood)]))
 
 
 def _version(call: HookCall, finding: Finding) -> str:

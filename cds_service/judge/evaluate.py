@@ -20,6 +20,7 @@ from cds_service.judge.cards import order_cards
 from cds_service.judge.gaps import fill_gaps
 from cds_service.judge.orders import JudgedOrder, judge
 from cds_service.judge.relevance import bystanders, draft_nodes, relevant_orders
+from cds_service.judge.understanding import NotUnderstood, Reading, not_understood, told_on_cards
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import COMMON, Profile
@@ -35,7 +36,8 @@ class Answer:
     """The response body, and what was asked, read and decided for it (to explain, count and audit).
 
     ``judged`` are the relevant orders. ``defects`` are faults of this software that cost a finding, a card or a
-    suggestion, but not the answer. ``chart`` is what was read; ``None`` if no order was relevant.
+    suggestion, but not the answer. ``chart`` is what was read; ``None`` if no order was relevant. ``not_understood`` is
+    what the request sent and nothing understood.
     """
 
     body: dict[str, Any]
@@ -43,6 +45,12 @@ class Answer:
     judged: tuple[JudgedOrder, ...] = ()
     defects: tuple[Defect, ...] = ()
     chart: Chart | None = None
+    not_understood: tuple[NotUnderstood, ...] = ()
+
+    @property
+    def reading(self) -> Reading:
+        """What was read of the request."""
+        return Reading(self.request, [(judged.order, judged.facts) for judged in self.judged], self.chart)
 
 
 def evaluate(
@@ -66,7 +74,7 @@ def evaluate(
     request = decode_request(body, service.hook)
     orders = relevant_orders(prepared.pack, request)
     if not orders:
-        return Answer({"cards": []}, request)
+        return Answer({"cards": []}, request, not_understood=tuple(not_understood(prepared.pack, Reading(request))))
     drafts = draft_nodes(request)
     idle = bystanders(prepared.pack, drafts)
     if len(orders) > _MOST_ORDERS or len(orders) * (len(drafts) - len(idle)) > _MOST_PAIRS:
@@ -83,13 +91,16 @@ def evaluate(
     judged_orders = judge(prepared.pack, service, chart, facts, drafts, orders, idle)
     if request.selections_matched:  # orders that no selection names are no reason to refuse the call (Z52)
         refuse_for_missing_data(prepared.pack, judged_orders)
-    call = HookCall(prepared, service, request, chart, facts, drafts, judged_orders, profile, idle)
+    items = not_understood(prepared.pack, Reading(request, [(j.order, j.facts) for j in judged_orders], chart))
+    reasons = tuple(told_on_cards(prepared.pack, items))
+    call = HookCall(prepared, service, request, chart, facts, drafts, judged_orders, profile, idle, reasons)
     defects = [defect for judged in judged_orders for defect in judged.decided.defects]
     cards = [card for judged in judged_orders for card in order_cards(call, judged, defects)]
     if defects and not cards:
         raise defects[0].error  # no card would mean that the order is right
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))
-    return Answer({"cards": cards if prepared.shown else []}, request, tuple(judged_orders), tuple(defects), chart)
+    shown = {"cards": cards if prepared.shown else []}
+    return Answer(shown, request, tuple(judged_orders), tuple(defects), chart, tuple(items))
 
 
 def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Order], chart: Chart) -> None:

@@ -13,7 +13,7 @@ from cds_service.content.render import fill, plain
 from cds_service.content.site_lines import site_lines
 from cds_service.judge.evaluate import Answer, evaluate
 from cds_service.judge.orders import JudgedOrder
-from cds_service.judge.understanding import NotUnderstood, drafts_read, not_understood, reading_of
+from cds_service.judge.understanding import NotUnderstood, drafts_read, not_understood
 from cds_service.protocol.envelope import read_hook
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.facts import Exact, Fact, Interval, State
@@ -36,7 +36,6 @@ def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetim
     the dosage, definitions and decisions of each), ``cards``, ``results`` and ``not-understood`` (what was sent and not
     understood, with the lines of ``site.toml`` that would map it, Z54).
     """
-    reading = reading_of(answer)
     return {
         "service": service.id,
         "now": now.isoformat(),
@@ -49,7 +48,7 @@ def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetim
         "results": _results(prepared.pack, service, answer),
         "not-understood": [
             _not_understood(prepared.pack, item)
-            for item in not_understood(prepared.pack, reading, prepared.searches[service.id])
+            for item in not_understood(prepared.pack, answer.reading, prepared.searches[service.id])
         ],
     }
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cds_service.chart.accounts import account, entries_understood
 from cds_service.chart.drug import not_understood as drug_not_understood
 from cds_service.chart.drug import recognise_drug
-from cds_service.chart.order import NO_ORDER, Order, read_order
+from cds_service.chart.order import NO_ORDER, Order, is_unnamed, read_order, reasons_of
 from cds_service.chart.readers import order_facts, patient_facts
 from cds_service.chart.record import Chart
+from cds_service.chart.statuses import REQUEST_STATUSES
 from cds_service.content.decide import OrderFacts
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import plain
+from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.tree import Node, node, nodes, pairs, text, words
-from cds_service.judge.evaluate import Answer
 from cds_service.judge.relevance import draft_nodes, is_judged, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.vocabulary.accounting import Aside, Kind, Understood
@@ -30,10 +31,18 @@ class NotUnderstood:
     """One thing that was sent and not understood.
 
     ``candidates`` are the value sets in which a code of a site would be understood, or the analyte that a unit is of.
+    For an entry of the record ``search`` is what it was found by, and ``entries`` how many of that bear on the patient.
     """
 
     aside: Aside
     candidates: tuple[str, ...] = ()
+    search: Search | None = None
+    entries: int = 0
+
+    @property
+    def bears(self) -> bool:
+        """Whether it may concern the patient: what is over, not final or of somebody else was understood."""
+        return self.aside.kind not in (Kind.STATUS, Kind.SUBJECT) or self.aside.reason.key == "statusNotKnown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +50,8 @@ class Reading:
     """What was read of a call, whatever was decided: the relevant orders with their facts, and the record."""
 
     request: HookRequest
-    orders: Sequence[tuple[Order, OrderFacts]]
+    orders: Sequence[tuple[Order, OrderFacts]] = ()
     chart: Chart | None = None
-
-
-def reading_of(answer: Answer) -> Reading:
-    """What was read for an answer."""
-    return Reading(answer.request, [(judged.order, judged.facts) for judged in answer.judged], answer.chart)
 
 
 def read_call(prepared: Prepared, service: Service, body: bytes, now: datetime) -> Reading:
@@ -75,10 +79,45 @@ def not_understood(pack: Pack, reading: Reading, searches: Iterable[Search] | No
     items = [*_selections(reading.request), *_drafts(pack, reading.request)]
     for order, facts in reading.orders:
         items += _parts(pack, order, facts)
+    items += _person(pack, reading)
     if chart is not None:
         for search in chart.looked_at(pack.searches.values()) if searches is None else searches:
             items += _entries(pack, search, chart)
     return items
+
+
+_OF_ENTRIES = {
+    "Condition": "problemsNotUnderstood",
+    "AllergyIntolerance": "allergiesNotUnderstood",
+    "Procedure": "proceduresNotUnderstood",
+    "MedicationRequest": "medicationsNotUnderstood",
+    "MedicationAdministration": "medicationsNotUnderstood",
+    "Observation": "resultsNotUnderstood",
+}
+
+
+def told_on_cards(pack: Pack, items: Iterable[NotUnderstood]) -> list[Reason]:
+    """What every card says of what was not understood: how many entries of each search, and which parts of an order.
+
+    Selections and drafts that were not recognised are not told, because a card is about another draft.
+    """
+    counts: dict[str, tuple[Search, int, int]] = {}
+    reasons: list[Reason] = []
+    for item in items:
+        if not item.bears:
+            continue
+        if item.search is not None:
+            _, n, _ = counts.get(item.search.key, (item.search, 0, 0))
+            counts[item.search.key] = (item.search, n + 1, item.entries)
+        elif item.aside.kind not in (Kind.SELECTION, Kind.DRUG, Kind.REFERENCE):
+            reasons.append(item.aside.reason)
+    for search, n, m in counts.values():
+        label = next((fact.label for fact in pack.facts.values() if search in fact.searches), search.key)
+        values = {"n": str(n), "m": str(m)}
+        if search.resource == "Observation":
+            values = {"entries": f"{n} of {m}", "label": label}
+        reasons.append(Reason(_OF_ENTRIES[search.resource], values))
+    return reasons
 
 
 def understood(pack: Pack, reading: Reading, searches: Iterable[Search]) -> Iterator[Understood]:
@@ -134,8 +173,23 @@ def drafts_read(pack: Pack, request: HookRequest) -> list[dict[str, str]]:
 # --- parts of the orders that are judged ------------------------------------------------------------------------
 
 
+def _person(pack: Pack, reading: Reading) -> Iterator[NotUnderstood]:
+    """What could not be read of the patient, such as the date of birth."""
+    for _, facts in reading.orders[:1]:
+        for declared in pack.facts.values():
+            fact = facts.order[declared.name] if declared.kind == "patient" else None
+            if fact is not None and fact.state is State.UNUSABLE and fact.reason is not None:
+                words_sent = next((item.display for item in fact.evidence), "")
+                yield NotUnderstood(Aside(Kind.DATE, fact.reason, f"Patient {declared.element}", words=words_sent))
+
+
 def _parts(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[NotUnderstood]:
-    """The routes, doses and schedules of an order that could not be read."""
+    """The status, reasons, routes, doses and schedules of an order that could not be read."""
+    status = text(order.resource, "status")
+    if status and status not in REQUEST_STATUSES:
+        reason = Reason("statusNotKnown", {"status": status})
+        yield NotUnderstood(Aside(Kind.STATUS, reason, f"{order.reference} status", code=status))
+    yield from _reasons(pack, order)
     for declared in pack.facts.values():
         if declared.kind == "order" and declared.element == "route":
             fact = facts.order[declared.name]
@@ -146,6 +200,20 @@ def _parts(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[NotUnderstoo
             declared = pack.facts[name]
             if declared.kind == "dosage" and fact.state is State.UNUSABLE:
                 yield from _step(declared, order, dosage, fact)
+
+
+def _reasons(pack: Pack, order: Order) -> Iterator[NotUnderstood]:
+    """The reasons of an order that no fact knows and that have no code of a system in which one would be known."""
+    readers = [fact for fact in pack.facts.values() if fact.kind == "order" and fact.element == "reason"]
+    systems = frozenset().union(*(fact.systems for fact in readers))
+    sets = tuple(dict.fromkeys(value_set.id for fact in readers for value_set in fact.value_sets.values()))
+    for concept in reasons_of(order):
+        codings = pairs(concept)
+        is_known = any(fact.match(codings) is not None for fact in readers) or not is_unnamed(readers, concept)
+        if not is_known and not speaks_in(systems, codings):
+            system, code = codings[0] if codings else ("", "")
+            aside = Aside(Kind.CODE, Reason("entryNotKnown"), f"{order.reference} reason", system, code, words(concept))
+            yield NotUnderstood(aside, sets)
 
 
 def _route(declared: FactDeclaration, order: Order, fact: Fact) -> Iterator[NotUnderstood]:
@@ -159,7 +227,7 @@ def _route(declared: FactDeclaration, order: Order, fact: Fact) -> Iterator[NotU
             yield NotUnderstood(aside, tuple(value_set.id for value_set in declared.value_sets.values()))
 
 
-_STEP_KINDS = {"dose": Kind.DOSE, "interval": Kind.SCHEDULE}
+_STEP_KINDS = {"dose": Kind.DOSE, "interval": Kind.SCHEDULE, "days": Kind.SCHEDULE, "doses": Kind.SCHEDULE}
 _UNIT_REASONS = ("unitNotKnown", "unitMissing", "unitsDisagree")
 
 
@@ -216,10 +284,10 @@ def _entries(pack: Pack, search: Search, chart: Chart) -> list[NotUnderstood]:
     readers = [fact for fact in pack.facts.values() if search in fact.searches]
     sets = tuple(dict.fromkeys(vs.id for fact in readers for vs in fact.value_sets.values() if vs.kind in _LISTED))
     analytes = tuple(dict.fromkeys(fact.analyte.name for fact in readers if fact.analyte is not None))
-    return [
-        NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else sets)
-        for aside in account(pack.facts, search, chart).set_aside
-    ]
+    made = account(pack.facts, search, chart)
+    items = [NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else sets, search) for aside in made.set_aside]
+    bearing = made.entries - sum(not item.bears for item in items)
+    return [replace(item, entries=bearing) for item in items]
 
 
 _LISTED: Sequence[str] = ("observation", "condition", "allergy", "procedure", "medication")

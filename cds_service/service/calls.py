@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,6 @@ from flask import Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from cds_service.judge.evaluate import Answer
-from cds_service.judge.understanding import NotUnderstood
 from cds_service.service.logs import CallLog, request_id_of
 from cds_service.service.metrics import Metrics
 
@@ -57,7 +56,7 @@ class Calls:
         _log.error("defect %s at %s", type(error).__name__, where)
         self._metrics.count_defect()
 
-    def answered(self, answer: Answer, version: str, not_understood: Sequence[NotUnderstood]) -> None:
+    def answered(self, answer: Answer, version: str) -> None:
         """Notes that a hook was answered by the content of this version, and what was sent and not understood.
 
         Of the latter only its kinds are logged and counted, never what was sent (Z54).
@@ -67,9 +66,9 @@ class Calls:
         cards = answer.body["cards"]
         notes = g.notes
         notes.outcome = {"content": version, "cards": [card["source"]["topic"]["code"] for card in cards]}
-        if not_understood:
-            notes.outcome["not_understood"] = dict(Counter(str(item.aside.kind) for item in not_understood))
-            self._metrics.count_not_understood(not_understood)
+        if answer.not_understood:
+            notes.outcome["not_understood"] = dict(Counter(str(item.aside.kind) for item in answer.not_understood))
+            self._metrics.count_not_understood(answer.not_understood)
         notes.people = {"patient": answer.request.patient_id, "user": answer.request.user_id}
 
     def stored(self, entries: int) -> None:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from flask import Flask, Response, g
 
 from cds_service.judge.evaluate import evaluate
-from cds_service.judge.understanding import not_understood, reading_of
 from cds_service.net.fhir_client import FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.protocol.faults import Fault
@@ -71,9 +70,7 @@ class HookRoutes:
         exchange = g.exchange = Exchange(service, body, datetime.now(UTC), profile)
         answer = evaluate(served.prepared, service, body, exchange.now, profile, fetch)
         exchange.fetched = answer.chart.fetched if answer.chart is not None else {}
-        self.calls.answered(
-            answer, served.prepared.pack.version, not_understood(served.prepared.pack, reading_of(answer))
-        )
+        self.calls.answered(answer, served.prepared.pack.version)
         self.metrics.count_findings(service, answer)
         for shown in served.attribution.shown(answer.body["cards"]):
             self.store.count(service.id, *shown)

@@ -229,10 +229,6 @@ class Known:
             for system, code in codings
         )
 
-    def covers(self, codings: Iterable[tuple[str, str]]) -> bool:
-        """Whether one of the ``(system, code)`` pairs is of a system in which some fact would be known (Z41)."""
-        return any(system in self.systems for system, _ in codings)
-
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -296,13 +292,6 @@ class FactDeclaration:
     without_status: str = "unknown"
     by_name: str = ""
     any_status: bool = False
-
-    def covers(self, codings: Iterable[tuple[str, str]]) -> bool:
-        """Whether one of the ``(system, code)`` pairs is of a system in which the fact would be known (Z41).
-
-        A code that was sent without a system never is: its form tells what it may be, not what it is not.
-        """
-        return any(system in self.systems and not isinstance(system, UnstatedSystem) for system, _ in codings)
 
     def match(self, codings: Sequence[tuple[str, str]]) -> Concept | None:
         """The concept of any of the ``(system, code)`` pairs in the first value set that has one; else ``None``."""

@@ -1,9 +1,9 @@
 """Where the service says what it did not understand of a request (Z54), read in one place for all tests.
 
-``explain`` has the member ``not-understood``: a list of objects with ``kind``, ``reference`` and ``reason``. The log
-line of a call has ``not_understood``, an object of numbers by kind. The metric is
-``cds_service_not_understood_total`` with the labels ``kind`` and ``system``. What became of each entry of a search is
-the ``Account`` of its key (Z41).
+``explain`` has the member ``not-understood``: a list of objects with ``kind``, ``reference`` and ``reason``, and the
+member ``drafts`` with how the drug of each draft was recognised, or that it was not. The log line of a call has
+``not_understood``, an object of numbers by kind. The metric is ``cds_service_not_understood_total`` with the labels
+``kind`` and ``system``. What became of each entry of a search is the ``Account`` of its key (Z41).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from cds_service.chart.accounts import account
 from cds_service.content.model import Service
 from cds_service.content.needs import searches_of
 from cds_service.content.prepared import Prepared
@@ -36,8 +37,12 @@ def explained(prepared: Prepared, service: Service, answer: Answer, now: datetim
     told = reasoning(prepared, service, answer, now)
     if "not-understood" not in told:
         raise NotToldError(f"explain has no member not-understood, only {sorted(told)}")
-    lines: Sequence[Mapping[str, Any]] = told["not-understood"]
-    return lines
+    drafts = [
+        {"kind": "drug", "reference": draft["draft"], "reason": draft["recognised"]}
+        for draft in told["drafts"]
+        if draft["recognised"] in ("no", "as another drug", "as excluded")
+    ]
+    return [*told["not-understood"], *drafts]
 
 
 def logged(line: Mapping[str, Any]) -> Mapping[str, int]:
@@ -55,16 +60,8 @@ def counted(metrics: str) -> dict[str, float]:
 
 
 def accounts(prepared: Prepared, service: Service, answer: Answer) -> Mapping[str, Account]:
-    """What became of the entries under each prefetch key of a service; none if no order was relevant.
-
-    Raises:
-        NotToldError: nothing makes accounts.
-    """
+    """What became of the entries under each prefetch key of a service; none if no order was relevant."""
     if answer.chart is None:
         return {}
-    try:
-        from cds_service.chart.accounts import account
-    except ImportError as error:
-        raise NotToldError(f"nothing makes accounts: {error}") from None
     searches = searches_of(prepared.pack, service)
     return {key: account(prepared.pack.facts, search, answer.chart) for key, search in searches.items()}
