@@ -74,7 +74,7 @@ class Naming:
     resource that was not sent. ``kept`` is for what a reader has worked out of all this, by its own key.
     """
 
-    __slots__ = ("_names", "_read", "codings", "ingredients", "kept", "resolved", "texts")
+    __slots__ = ("_read", "codings", "ingredients", "kept", "resolved", "texts")
 
     def __init__(
         self,
@@ -89,16 +89,16 @@ class Naming:
         self.ingredients = ingredients
         self.resolved = resolved
         self.kept: dict[Hashable, Any] = {}
-        self._names: DrugNames | None = None
-        self._read = _NOTHING
+        self._read: tuple[DrugNames | None, DrugText] = (None, _NOTHING)
 
     def read(self, names: DrugNames) -> DrugText:
         """What its texts mean together; read once for the same names."""
-        if self._names is not names:
-            read = [text for text in [read_drug(text, names) for text in self.texts] if text is not _NOTHING]
-            self._read = _together(read) if read else _NOTHING
-            self._names = names
-        return self._read
+        known_names, read = self._read
+        if known_names is not names:
+            texts = [text for text in [read_drug(text, names) for text in self.texts] if text is not _NOTHING]
+            read = _together(texts) if texts else _NOTHING
+            self._read = (names, read)
+        return read
 
 
 NOT_NAMED = Naming()
