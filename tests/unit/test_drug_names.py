@@ -362,6 +362,14 @@ def test_how_many_medications_were_not_understood_is_told(pack):
     assert treatment(pack.facts["b12-treatment"], chart).reason.values == {"n": "2", "m": "3"}
 
 
+@pytest.mark.parametrize(
+    ("more", "reason"), [({"authoredOn": None}, "dateMissing"), ({"authoredOn": "2027-01-01"}, "dateInFuture")]
+)
+def test_how_long_ago_is_unusable_where_the_only_date_is(pack, more, reason):
+    fact = patient_facts(pack.facts, chart_with(request_of("a", B12, **more)))["b12-started-days"]
+    assert (fact.state, fact.reason.key) == (State.UNUSABLE, reason)
+
+
 @pytest.mark.parametrize("name", ["b12-treatment", "b12-started-days", "b12-last-days", "b12-active"])
 @pytest.mark.parametrize(
     "request_", [request_of("a", LOCAL), request_of("a", medicationReference={"reference": "Medication/m"})]
