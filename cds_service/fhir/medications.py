@@ -139,8 +139,8 @@ def read_drug(text: str, names: DrugNames) -> DrugText:
 
     It is a drug if it begins with a name as whole words, and otherwise holds only words of strength, form, salt, route,
     pack and brand. Form words, and the amount of RxNorm, may stand before the name. What stands in brackets is ignored,
-    unless it is another drug's name. Any other word makes it a possible combination, and so does a text that is too long
-    to be read whole. A name that settles wins wherever it stands in such a text.
+    unless it is another drug's name. Any other word makes it a possible combination, and so does a text that is too
+    long to be read whole. A name that settles wins wherever it stands in such a text.
     """
     return _read(text[: MOST_CHARACTERS + 1], names) if text else _NOTHING
 
