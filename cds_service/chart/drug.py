@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from cds_service.chart.order import Order
 from cds_service.fhir.medications import DrugText, Naming, Recognition
 from cds_service.vocabulary.accounting import Aside, Kind
-from cds_service.vocabulary.declarations import NO_NAMES, NOT_STATED, Concept, DrugNames, FactDeclaration, ValueSet
+from cds_service.vocabulary.declarations import (
+    NO_NAMES,
+    NOT_STATED,
+    Concept,
+    DrugNames,
+    FactDeclaration,
+    UnstatedSystem,
+    ValueSet,
+)
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
 
 _COMBINATION = "combination"  # the agent of a product that holds several drugs
@@ -132,7 +140,8 @@ def not_understood(order: Order, value_sets: Collection[ValueSet]) -> tuple[Asid
         return ()
     words = naming.read(drug_names_of(value_sets))
     covered = frozenset().union(*(value_set.systems for value_set in value_sets))
-    if words.recognition is Recognition.NOTHING and any(system in covered for system, _ in naming.codings):
+    stated = [system for system, _ in naming.codings if not isinstance(system, UnstatedSystem)]
+    if words.recognition is Recognition.NOTHING and not covered.isdisjoint(stated):
         return ()
     system, code = naming.codings[0] if naming.codings else ("", "")
     reason = Reason(_WHY_NOT.get(words.recognition, "drugNotKnown"))

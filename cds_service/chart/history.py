@@ -14,7 +14,7 @@ from cds_service.fhir import lenient
 from cds_service.fhir.dates import Span, day_of, read_date
 from cds_service.fhir.medications import Naming, Recognition
 from cds_service.vocabulary.accounting import Account, Aside, Kind
-from cds_service.vocabulary.declarations import FactDeclaration, Search
+from cds_service.vocabulary.declarations import FactDeclaration, Search, UnstatedSystem
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
 
 _Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | lenient.Procedure
@@ -81,7 +81,10 @@ class _ReadBy:
         return None, is_other
 
     def _covers(self, naming: Naming) -> bool:
-        return any(system in self._systems or system in self._search.systems for system, _ in naming.codings)
+        return any(
+            (system in self._systems or system in self._search.systems) and not isinstance(system, UnstatedSystem)
+            for system, _ in naming.codings
+        )
 
 
 class _Remainder:

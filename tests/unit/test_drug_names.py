@@ -347,6 +347,7 @@ LOCAL = {"coding": [{"system": "https://hospital.example", "code": "7"}], "text"
         ([request_of("a", {"text": "Folic acid 5 mg"})], State.ABSENT, None),
         ([request_of("a", ATORVASTATIN), request_of("b", LOCAL)], State.ABSENT, "medicationsNotUnderstood"),
         ([request_of("a", LOCAL)], State.UNKNOWN, "medicationsNotUnderstood"),
+        ([request_of("a", {"coding": [{"code": "C10AA05"}]})], State.UNKNOWN, "medicationsNotUnderstood"),
         ([request_of("a", LOCAL, status="entered-in-error")], State.ABSENT, None),
         ([request_of("a", LOCAL, subject={"reference": "Patient/q"})], State.ABSENT, None),
         ([request_of("a", {"text": "Vitamin B12 duo"})], State.UNKNOWN, "possibleCombination"),
