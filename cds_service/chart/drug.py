@@ -9,7 +9,14 @@ from cds_service.chart.order import Order
 from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.medications import DrugText, Naming, Recognition
 from cds_service.vocabulary.accounting import Aside, Kind
-from cds_service.vocabulary.declarations import NO_NAMES, NOT_STATED, Concept, DrugNames, FactDeclaration, ValueSet
+from cds_service.vocabulary.declarations import (
+    NO_NAMES,
+    NOT_STATED,
+    Concept,
+    DrugNames,
+    FactDeclaration,
+    ValueSet,
+)
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
 
 _COMBINATION = "combination"  # the agent of a product that holds several drugs

@@ -284,7 +284,9 @@ def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
             remainder.unusable = Reason("modifierExtension"), _evidence(entry, drug, span, chart)
         elif span is None:
             remainder.unusable = Reason("dateMissing"), _evidence(entry, drug, span, chart)
-        elif span.start <= chart.now + CLOCK_SKEW:
+        elif span.start > chart.now + CLOCK_SKEW:
+            remainder.unusable = Reason("dateInFuture"), _evidence(entry, drug, span, chart)
+        else:
             dated.append((span, _evidence(entry, drug, span, chart)))
     newest_first = declaration.element == "newest"
     for search, results in zip(declaration.searches, read, strict=True):

@@ -78,6 +78,15 @@ LEADING_WORDS = _words(_FORMS["injection"] + _FORMS["oral"]) - _words("im iv sc 
 )
 """Words that may stand before the name: forms, and what joins them to it ("ampolla de", "solution injectable d'")."""
 
+LEADING_PHRASES: tuple[tuple[str, ...], ...] = (
+    ("product", "containing", "only"),
+    ("product", "containing", "precisely"),
+)
+"""How the full names of SNOMED CT begin that name a medicinal product with one substance."""
+
+LEADING_UNITS = frozenset({"ml", "actuat"})
+"""Units of the amount that stands before the name of a drug of RxNorm ("1 ML ... 1 MG/ML Injection")."""
+
 STRENGTH_WORDS = _words(
     """
     mcg mcgs ug mikrog mikrogr mikrogramm microgram micrograms microgramme microgrammes microgramos microgramas
@@ -114,11 +123,11 @@ OTHER_WORDS = _words(
     lyophilisat for in of to be de del della di da do des du der die das fur zur zum til till voor van zu pour para
     en und et og och and or as ad by at the voie weg uso usage anwendung bruk gebruik filmdragerad filmdragerade
     filmovertrukne filmovertrukket filmomhulde pellicule pellicules secable secables recubierto recubiertos
-    rivestite rivestita gastroresistente gastroresistenti route use via release extended er sr xr slow modified
-    prolonged retard disintegrating dispersible odt coated film delayed immediate gastro resistant enteric enterisch
-    magensaftresistent uberzogene uberzogen sterile steril preservative free pf pfree conservative bp usp ph eur
-    euph ep nf jp dab human adult adults erwachsene adulte adultes adultos generic brand otc rx prefilled pre filled
-    fertig ready mouth tongue under hard soft gelatin gel daily
+    rivestite rivestita gastroresistente gastroresistenti route use via release conventional extended er sr xr slow
+    modified prolonged retard disintegrating dispersible odt coated film delayed immediate gastro resistant enteric
+    enterisch magensaftresistent uberzogene uberzogen sterile steril preservative free pf pfree conservative bp usp
+    ph eur euph ep nf jp dab human adult adults erwachsene adulte adultes adultos generic brand otc rx prefilled pre
+    filled fertig ready mouth tongue under hard soft gelatin gel daily
     """
 )
 

@@ -16,6 +16,8 @@ from cds_service.fhir.medication_words import (
     BRAND_WORDS,
     FORM_PHRASES,
     FORM_WORDS,
+    LEADING_PHRASES,
+    LEADING_UNITS,
     LEADING_WORDS,
     NO_DRUG_WORDS,
     OTHER_DRUGS,
@@ -35,6 +37,7 @@ _BETWEEN = frozenset(".-'`´’‐‑–—_")  # signs that may stand within a 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _KNOWN_WORDS = STRENGTH_WORDS | SALT_WORDS | PACK_WORDS | OTHER_WORDS | BRAND_WORDS | FORM_WORDS.keys()
+_LONGEST_LEADING = max(map(len, LEADING_PHRASES))
 _PHRASES: dict[str, list[tuple[tuple[str, ...], str]]] = {}
 for _words, _form in FORM_PHRASES:
     _PHRASES.setdefault(_words[0], []).append((_words, _form))
@@ -74,7 +77,7 @@ class Naming:
     resource that was not sent. ``kept`` is for what a reader has worked out of all this, by its own key.
     """
 
-    __slots__ = ("_names", "_read", "codings", "ingredients", "kept", "resolved", "texts")
+    __slots__ = ("_read", "codings", "ingredients", "kept", "resolved", "texts")
 
     def __init__(
         self,
@@ -89,16 +92,16 @@ class Naming:
         self.ingredients = ingredients
         self.resolved = resolved
         self.kept: dict[Hashable, Any] = {}
-        self._names: DrugNames | None = None
-        self._read = _NOTHING
+        self._read: tuple[DrugNames | None, DrugText] = (None, _NOTHING)
 
     def read(self, names: DrugNames) -> DrugText:
         """What its texts mean together; read once for the same names."""
-        if self._names is not names:
-            read = [text for text in [read_drug(text, names) for text in self.texts] if text is not _NOTHING]
-            self._read = _together(read) if read else _NOTHING
-            self._names = names
-        return self._read
+        known_names, read = self._read
+        if known_names is not names:
+            texts = [text for text in [read_drug(text, names) for text in self.texts] if text is not _NOTHING]
+            read = _together(texts) if texts else _NOTHING
+            self._read = (names, read)
+        return read
 
 
 NOT_NAMED = Naming()
@@ -135,9 +138,9 @@ def read_drug(text: str, names: DrugNames) -> DrugText:
     """What ``text`` means as the name of a drug, if ``names`` are all the names that are known.
 
     It is a drug if it begins with a name as whole words, and otherwise holds only words of strength, form, salt, route,
-    pack and brand. Form words may stand before the name. What stands in brackets is ignored, unless it is another
-    drug's name. Any other word makes it a possible combination, and so does a text that is too long to be read whole. A
-    name that settles wins wherever it stands in such a text.
+    pack and brand. Form words, and the amount of RxNorm, may stand before the name. What stands in brackets is ignored,
+    unless it is another drug's name. Any other word makes it a possible combination, and so does a text that is too
+    long to be read whole. A name that settles wins wherever it stands in such a text.
     """
     return _read(text[: MOST_CHARACTERS + 1], names) if text else _NOTHING
 
@@ -148,8 +151,8 @@ def _read(text: str, names: DrugNames) -> DrugText:
     outside, inside = _apart(tokens)
     start = 0
     first = _name_at(outside, start, names)
-    while first is None and start < len(outside) and outside[start] in LEADING_WORDS:
-        start += 1
+    while first is None and (leading := _leading_at(outside, start)):
+        start += leading
         first = _name_at(outside, start, names)
     bracketed = [_names_in(words, names) for words in inside]
     if first is None:
@@ -262,6 +265,18 @@ def _settling(parts: Sequence[Sequence[str]], names: DrugNames) -> DrugName | No
                 if tuple(tokens[place : place + len(name.words)]) == name.words:
                     return name
     return None
+
+
+def _leading_at(tokens: Sequence[str], place: int) -> int:
+    """How many tokens at ``place`` may stand before a name."""
+    here = tuple(tokens[place : place + _LONGEST_LEADING])
+    if not here:
+        return 0
+    if here[0] in LEADING_WORDS:
+        return 1
+    if here in LEADING_PHRASES:
+        return len(here)
+    return 2 if here[0][0].isdigit() and here[1:2] and here[1] in LEADING_UNITS else 0
 
 
 def _phrase_at(tokens: Sequence[str], place: int) -> tuple[tuple[str, ...], str] | None:

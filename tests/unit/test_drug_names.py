@@ -147,6 +147,11 @@ def test_a_text_longer_than_is_read_is_at_most_a_possible_combination(names):
         ("vitamin B12, vitamin E", Recognition.POSSIBLE_COMBINATION),
         ("hydroxocobalamin (1 mg", Recognition.DRUG),
         ("hydroxocobalamin prefilled syringe", Recognition.DRUG),
+        ("1 ML hydroxocobalamin 1 MG/ML Injection", Recognition.DRUG),
+        ("10 ML vitamin B12 1 MG/ML Injection [Cobal]", Recognition.DRUG),
+        ("Product containing only hydroxocobalamin (medicinal product)", Recognition.DRUG),
+        ("Product containing hydroxocobalamin (medicinal product)", Recognition.ELSEWHERE),
+        ("5 MG folic acid / 1 MG vitamin B12 Oral Tablet", Recognition.ELSEWHERE),
         ("hydroxocobalamin syringe", Recognition.NO_DRUG),
         ("Vitamin B12 deficiency", Recognition.NO_DRUG),
         ("", Recognition.NOTHING),
@@ -342,6 +347,7 @@ LOCAL = {"coding": [{"system": "https://hospital.example", "code": "7"}], "text"
         ([request_of("a", {"text": "Folic acid 5 mg"})], State.ABSENT, None),
         ([request_of("a", ATORVASTATIN), request_of("b", LOCAL)], State.ABSENT, "medicationsNotUnderstood"),
         ([request_of("a", LOCAL)], State.UNKNOWN, "medicationsNotUnderstood"),
+        ([request_of("a", {"coding": [{"code": "C10AA05"}]})], State.UNKNOWN, "medicationsNotUnderstood"),
         ([request_of("a", LOCAL, status="entered-in-error")], State.ABSENT, None),
         ([request_of("a", LOCAL, subject={"reference": "Patient/q"})], State.ABSENT, None),
         ([request_of("a", {"text": "Vitamin B12 duo"})], State.UNKNOWN, "possibleCombination"),
@@ -360,6 +366,14 @@ def test_what_the_record_says_of_treatment(pack, requests, state, reason):
 def test_how_many_medications_were_not_understood_is_told(pack):
     chart = chart_with(request_of("a", LOCAL), request_of("b", ATORVASTATIN), request_of("c", {"text": "Ramipril"}))
     assert treatment(pack.facts["b12-treatment"], chart).reason.values == {"n": "2", "m": "3"}
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"), [({"authoredOn": None}, "dateMissing"), ({"authoredOn": "2027-01-01"}, "dateInFuture")]
+)
+def test_how_long_ago_is_unusable_where_the_only_date_is(pack, more, reason):
+    fact = patient_facts(pack.facts, chart_with(request_of("a", B12, **more)))["b12-started-days"]
+    assert (fact.state, fact.reason.key) == (State.UNUSABLE, reason)
 
 
 @pytest.mark.parametrize("name", ["b12-treatment", "b12-started-days", "b12-last-days", "b12-active"])
