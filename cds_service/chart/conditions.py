@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 
 from cds_service.chart.record import Chart, not_read
-from cds_service.chart.statuses import CLINICAL, NOT_GIVEN, NOT_SO, NOT_SURE, PAST, VERIFICATION
+from cds_service.chart.statuses import CLINICAL, EVENT_STATUSES, NOT_GIVEN, NOT_SO, NOT_SURE, PAST, VERIFICATION
 from cds_service.fhir import lenient
 from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import day_of, read_date
@@ -50,13 +50,14 @@ class _List(msgspec.Struct, gc=False):
     """The list under one key. ``entries`` are those that a fact may know and that their status does not deny.
 
     ``elsewhere`` counts those about something else, ``denied`` are those that their status denies, such as refuted
-    ones, and those that nobody knows and that are over. ``not_understood`` are all others. ``is_covered`` says
-    whether an entry has a code of a system that the facts know, ``reason`` how many were not understood.
+    ones. Nobody knows what ``not_understood`` are, nor ``past_unknown``, which are over. ``is_covered`` says whether an
+    entry has a code of a system that the facts know, ``reason`` how many were not understood.
     """
 
     entries: list[_ListEntry]
     not_understood: list[lenient.Listed | lenient.Procedure]
     denied: list[lenient.Listed | lenient.Procedure]
+    past_unknown: list[lenient.Listed | lenient.Procedure]
     elsewhere: int = 0
     is_covered: bool = False
     reason: Reason | None = None
@@ -94,14 +95,45 @@ def account(search: Search, declarations: Iterable[FactDeclaration], chart: Char
     results, listed = chart.results(search), chart.once(_read_list, search)
     facts = list(declarations)
     aside = [_aside(resource, Kind.STATUS, "statusNotCurrent") for resource in listed.denied]
-    aside += [_aside(resource, Kind.CODE, "entryNotKnown") for resource in listed.not_understood]
+    aside += [
+        _aside(resource, Kind.CODE, "entryNotKnown") for resource in (*listed.not_understood, *listed.past_unknown)
+    ]
     read = 0
+    in_part: list[Aside] = []
     for entry in listed.entries:
         if entry.past and not any(fact.any_status and _knows(fact, entry) for fact in facts):
             aside.append(_aside(entry.resource, Kind.STATUS, "statusNotCurrent"))
         else:
             read += 1
-    return Account(len(results.resources), read, listed.elsewhere, tuple(aside))
+            in_part += _in_part(entry, search, chart)
+    set_aside = (*results.set_aside, *aside)
+    entries = len(results.resources) + len(results.set_aside) + results.elsewhere
+    return Account(entries, read, listed.elsewhere + results.elsewhere, set_aside, tuple(in_part))
+
+
+def _in_part(entry: _ListEntry, search: Search, chart: Chart) -> list[Aside]:
+    """What of an entry that was read was not understood: its code, if a name tells what it is, its status, its date."""
+    resource, asides = entry.resource, []
+    if not search.known.has(entry.codings):
+        asides.append(_aside(resource, Kind.CODE, "knownByName"))
+    date = resource.when() if isinstance(resource, lenient.Procedure) else resource.dated()
+    if date is not None and read_date(date, chart.zone) is None:
+        asides.append(Aside(Kind.DATE, Reason("dateNotReadable"), resource.own_reference()))
+    for stated, known in _statuses(resource):
+        if stated is not None and not _status(stated, known):
+            written = stated if isinstance(stated, str) else stated.words() or next((c for _, c in stated.pairs()), "-")
+            reason = Reason("statusNotKnown", {"status": written})
+            asides.append(Aside(Kind.STATUS, reason, resource.own_reference(), code=written))
+    return asides
+
+
+def _statuses(
+    resource: lenient.Listed | lenient.Procedure,
+) -> list[tuple[lenient.CodeableConcept | str | None, frozenset[str]]]:
+    """What an entry says of its status, each with the codes that it can have."""
+    if isinstance(resource, lenient.Procedure):
+        return [(resource.status, EVENT_STATUSES)]
+    return [(resource.clinicalStatus, CLINICAL), (resource.verificationStatus, VERIFICATION)]
 
 
 def _knows(declaration: FactDeclaration, entry: _ListEntry) -> bool:
@@ -126,7 +158,7 @@ def _read_list(chart: Chart, search: Search) -> _List:
     Most entries are about something else: they are passed by as soon as their codes and texts say so, and their
     statuses are not read.
     """
-    known, listed = search.known, _List([], [], [])
+    known, listed = search.known, _List([], [], [], [])
     resources = cast("tuple[lenient.Listed | lenient.Procedure, ...]", chart.results(search).resources)
     for resource in resources:
         codings = [pair for concept in _concepts(resource) for pair in concept.pairs()]
@@ -144,7 +176,8 @@ def _read_list(chart: Chart, search: Search) -> _List:
             listed.elsewhere += 1
         else:
             entry = _entry(resource, codings, ())
-            (listed.denied if entry is None or entry.past else listed.not_understood).append(resource)
+            kind = listed.denied if entry is None else listed.past_unknown if entry.past else listed.not_understood
+            kind.append(resource)
     if listed.not_understood:
         bearing = sum((entry := _entry(resource, [], ())) is not None and not entry.past for resource in resources)
         counts = {"n": str(len(listed.not_understood)), "m": str(bearing)}

@@ -129,21 +129,25 @@ def _by_name(words: DrugText, value_sets: Iterable[ValueSet]) -> Drug | None:
 
 
 def not_understood(order: Order, value_sets: Collection[ValueSet]) -> tuple[Aside, ...]:
-    """Why a draft is none of the drugs of ``value_sets``; nothing if it is one, or something else by its code (Z54).
+    """Why a draft is none of the drugs of ``value_sets``, or that only its name tells it is one (Z54).
 
-    It is something else if it has a code of a system in which the value sets list drugs.
+    Nothing if it is one by its code, or something else, which it is if it has a code of a system in which the value
+    sets list drugs.
     """
     naming = order.naming
     if not naming.resolved:
         return (Aside(Kind.REFERENCE, Reason("medicationNotResolved"), order.reference or order.path),)
-    if recognise(naming, value_sets) is not None:
+    drug = recognise(naming, value_sets)
+    if drug is not None and not drug.by_name:
         return ()
+    system, code = naming.codings[0] if naming.codings else ("", "")
+    if drug is not None:
+        return (Aside(Kind.DRUG, Reason("knownByName"), order.reference or order.path, system, code, order.name),)
     words = naming.read(drug_names_of(value_sets))
     covered = frozenset().union(*(value_set.systems for value_set in value_sets))
     is_covered = speaks_in(covered, naming.codings)
     if words.recognition is Recognition.NOTHING and is_covered:
         return ()
-    system, code = naming.codings[0] if naming.codings else ("", "")
     reason = Reason(_WHY_NOT.get(words.recognition, "drugNotKnown"))
     return (Aside(Kind.DRUG, reason, order.reference or order.path, system, code, order.name),)
 

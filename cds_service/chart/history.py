@@ -232,6 +232,7 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     readers = [_ReadBy(declared, search) for declared in declarations]
     read = elsewhere = 0
     set_aside: list[Aside] = []
+    in_part: list[Aside] = []
     for resource in results.resources:
         entry = cast("_Treatment", resource)
         naming = entry.naming(sent)
@@ -254,11 +255,15 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
             set_aside.append(_aside(entry, naming, Kind.DATE, "dateNotReadable" if entry.when() else "dateMissing"))
         elif drugs:
             read += 1
+            if all(drug.by_name for drug in drugs):
+                in_part.append(_aside(entry, naming, Kind.DRUG, "knownByName"))
         elif any(is_other for _, is_other in recognised):
             elsewhere += 1
         else:
             set_aside.append(_aside(entry, naming, Kind.DRUG, "drugNotKnown"))
-    return Account(read + elsewhere + len(set_aside), read, elsewhere, tuple(set_aside))
+    whole = (*results.set_aside, *set_aside)
+    elsewhere += results.elsewhere
+    return Account(read + elsewhere + len(whole), read, elsewhere, whole, tuple(in_part))
 
 
 def _aside(entry: _Treatment, naming: Naming, kind: Kind, reason: str) -> Aside:

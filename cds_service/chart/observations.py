@@ -144,9 +144,11 @@ def contradiction(declaration: FactDeclaration, observation: lenient.Observation
 
 
 def is_named(declaration: FactDeclaration, observation: lenient.Observation) -> bool:
-    """Whether a result whose code is not known has the name of the analyte."""
+    """Whether a result whose code is not known has the name of the analyte, or no name that could be another's."""
     concept = observation.code
-    return concept is not None and names_one_of(concept.texts(), analyte_codes(declaration).names)
+    if concept is None:
+        return False
+    return not concept.words() or names_one_of(concept.texts(), analyte_codes(declaration).names)
 
 
 def amount_of(declaration: FactDeclaration, observation: lenient.Observation) -> Interval | Reason:
@@ -207,7 +209,8 @@ def flag_not_understood(declaration: FactDeclaration, observation: lenient.Obser
     value_set = declaration.value_sets["interpretation"]
     for concept in many(observation.interpretation):
         texts = [text.strip().casefold() for text in concept.texts()]
-        if not speaks_in(value_set.systems, concept.pairs()) and not any(text in OTHER_FLAGS for text in texts):
+        codes = [code.casefold() for system, code in concept.pairs() if system in value_set.systems]
+        if not any(text in OTHER_FLAGS for text in (*codes, *texts)):
             return Reason("flagNotKnown", {"flag": concept.words() or next((c for _, c in concept.pairs()), "")})
     return None
 
@@ -289,6 +292,7 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     """
     results = chart.results(search)
     read_entries: set[int] = set()
+    in_part: list[Aside] = []
     asides: dict[int, Aside] = {}
     for codings, result in chart.once(_dated, search):
         entry = result.entry
@@ -298,13 +302,16 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
                 asides.setdefault(entry, _code_aside(codings, result.observation))
             continue
         reason = contradiction(owner, result.observation) or flaw_of(result, chart)
-        if reason is None and "interpretation" in owner.value_sets and not is_flagged_low(owner, result.observation):
-            reason = flag_not_understood(owner, result.observation)
-        value = reason or (amount_of(owner, result.observation) if owner.kind == "observation" else None)
-        if isinstance(value, Reason):
+        value = reason or amount_of(owner, result.observation)
+        flagged_low = "interpretation" in owner.value_sets and is_flagged_low(owner, result.observation)
+        flag_suffices = owner.kind == "flag" and flagged_low and reason is None
+        if isinstance(value, Reason) and not flag_suffices:
             asides.setdefault(entry, _aside(value, codings, result.observation))
-        else:
-            read_entries.add(entry)
+            continue
+        read_entries.add(entry)
+        if "interpretation" in owner.value_sets and not flagged_low:
+            unknown = flag_not_understood(owner, result.observation)
+            in_part += [_flag_aside(unknown, result.observation)] if unknown is not None else []
     for entry, resource in enumerate(cast("tuple[lenient.Observation, ...]", results.resources)):
         if entry not in asides and (resource.status in NO_RESULT or is_pending(resource)):
             reason = Reason("statusNotFinal", {"status": resource.status or "-"})
@@ -312,7 +319,14 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     read_entries -= set(asides)
     kept, total = len(results.resources), results.elsewhere + len(results.set_aside)
     elsewhere = results.elsewhere + kept - len(read_entries) - len(asides)
-    return Account(kept + total, len(read_entries), elsewhere, (*results.set_aside, *asides.values()))
+    set_aside = (*results.set_aside, *asides.values())
+    return Account(kept + total, len(read_entries), elsewhere, set_aside, tuple(in_part))
+
+
+def _flag_aside(reason: Reason, observation: lenient.Observation) -> Aside:
+    concept = next(iter(many(observation.interpretation)), lenient.CodeableConcept())
+    system, code = next(iter(concept.pairs()), ("", ""))
+    return Aside(Kind.CODE, reason, observation.own_reference(), system, code, concept.words())
 
 
 def _code_aside(codings: Sequence[tuple[str, str]], observation: lenient.Observation) -> Aside:

@@ -29,7 +29,7 @@ PAST = frozenset({"inactive", "remission", "resolved"})
 CLINICAL = ACTIVE | PAST
 NOT_SO = frozenset({"refuted", "entered-in-error", "differential"})
 NOT_SURE = frozenset({"provisional", "unconfirmed"})
-VERIFICATION = NOT_SO | NOT_SURE
+VERIFICATION = NOT_SO | NOT_SURE | {"confirmed", "presumed"}
 
 # Draft orders. A stopped one is judged, as a stop, and is not under way beside another.
 # https://hl7.org/fhir/R4/valueset-medicationrequest-status.html

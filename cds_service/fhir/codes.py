@@ -338,7 +338,14 @@ _FORM_OF: Mapping[str, re.Pattern[str]] = {
     ICD_10: re.compile(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z*+!-]{1,4})?", re.ASCII),
     ICD_10_CM: re.compile(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?", re.ASCII),
     UNII: re.compile(r"[0-9A-Z]{10}"),
+    "http://www.ama-assn.org/go/cpt": re.compile(r"\d{4}[0-9A-Z]", re.ASCII),
+    "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets": re.compile(r"[A-Z]\d{4}", re.ASCII),
+    "http://www.cms.gov/Medicare/Coding/ICD10": re.compile(r"[0-9A-HJ-NP-Z]{7}", re.ASCII),
+    "http://npu-terminology.org": re.compile(r"NPU\d{5}", re.ASCII),
 }
+
+
+_BASES = {edition.canonical: edition.base for edition in SYSTEMS if edition.base}
 
 
 @lru_cache(maxsize=4096)
@@ -348,10 +355,11 @@ def is_code_of(system: str, code: str) -> bool:
     What has not is no code of that system, whatever it claims, and so it does not say that an entry is about something
     else (Z41). Of systems whose codes have no known form, any code is one.
     """
-    form = _FORM_OF.get(system)
+    form = _FORM_OF.get(_BASES.get(system, system))
     if form is not None and form.fullmatch(code) is None:
         return False
-    return system not in _CHECKS or _CHECKS[system](code)
+    check = _CHECKS.get(_BASES.get(system, system))
+    return check is None or check(code)
 
 
 def speaks_in(systems: Container[str], codings: Iterable[tuple[str, str]]) -> bool:

@@ -180,7 +180,9 @@ def _person(pack: Pack, reading: Reading) -> Iterator[NotUnderstood]:
             fact = facts.order[declared.name] if declared.kind == "patient" else None
             if fact is not None and fact.state is State.UNUSABLE and fact.reason is not None:
                 words_sent = next((item.display for item in fact.evidence), "")
-                yield NotUnderstood(Aside(Kind.DATE, fact.reason, f"Patient {declared.element}", words=words_sent))
+                yield NotUnderstood(
+                    Aside(Kind.DATE, fact.reason, f"Patient/{reading.request.patient_id}", words=words_sent)
+                )
 
 
 def _parts(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[NotUnderstood]:
@@ -209,10 +211,10 @@ def _reasons(pack: Pack, order: Order) -> Iterator[NotUnderstood]:
     sets = tuple(dict.fromkeys(value_set.id for fact in readers for value_set in fact.value_sets.values()))
     for concept in reasons_of(order):
         codings = pairs(concept)
-        is_known = any(fact.match(codings) is not None for fact in readers) or not is_unnamed(readers, concept)
-        if not is_known and not speaks_in(systems, codings):
+        if not speaks_in(systems, codings) and not any(fact.match(codings) is not None for fact in readers):
             system, code = codings[0] if codings else ("", "")
-            aside = Aside(Kind.CODE, Reason("entryNotKnown"), f"{order.reference} reason", system, code, words(concept))
+            why = Reason("entryNotKnown" if is_unnamed(readers, concept) else "knownByName")
+            aside = Aside(Kind.CODE, why, f"{order.reference} reason", system, code, words(concept))
             yield NotUnderstood(aside, sets)
 
 
@@ -285,7 +287,10 @@ def _entries(pack: Pack, search: Search, chart: Chart) -> list[NotUnderstood]:
     sets = tuple(dict.fromkeys(vs.id for fact in readers for vs in fact.value_sets.values() if vs.kind in _LISTED))
     analytes = tuple(dict.fromkeys(fact.analyte.name for fact in readers if fact.analyte is not None))
     made = account(pack.facts, search, chart)
-    items = [NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else sets, search) for aside in made.set_aside]
+    items = [
+        NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else sets, search)
+        for aside in (*made.set_aside, *made.in_part)
+    ]
     bearing = made.entries - sum(not item.bears for item in items)
     return [replace(item, entries=bearing) for item in items]
 

@@ -45,13 +45,15 @@ class Aside(msgspec.Struct, frozen=True):
 class Account(msgspec.Struct, frozen=True):
     """What became of the entries of one search. ``entries`` is ``read`` + ``elsewhere`` + ``len(set_aside)``.
 
-    ``read`` were used or could have been, ``elsewhere`` are about something else.
+    ``read`` were used or could have been, ``elsewhere`` are about something else. ``in_part`` is what of the entries
+    that were read was not understood, such as a date, or a code beside a name that is known.
     """
 
     entries: int = 0
     read: int = 0
     elsewhere: int = 0
     set_aside: tuple[Aside, ...] = ()
+    in_part: tuple[Aside, ...] = ()
 
 
 class Understood(msgspec.Struct, frozen=True):

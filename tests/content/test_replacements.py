@@ -52,8 +52,8 @@ GROUP_OF_TYPE = {
 INDEX = re.compile(r"\[\d+\]")
 # How a line of a card says that something is not known.
 NOT_KNOWN = re.compile(
-    r"not (understood|known|stated|read|checked|recognised|usable|judged)|unknown|could not|cannot|no usable|unreadable"
-    r"|by name",
+    r"not (fully understood|understood|known|stated|read|checked|recognised|usable|judged)|unknown|could not|cannot"
+    r"|no usable|unreadable|by name",
     re.IGNORECASE,
 )
 
@@ -95,7 +95,10 @@ def codings_of(value):
 
 def agent_told(pack, order):
     """The agent that a code of the content, or a name of it at the beginning of a text, still tells; else ``None``."""
-    drug = [order.get(name) for name in ("medicationCodeableConcept", "medicationReference", "contained")]
+    reference = order.get("medicationReference", {})
+    # A contained Medication tells it only if the order refers to it.
+    contained = [one for one in order.get("contained", []) if reference.get("reference") == f"#{one.get('id')}"]
+    drug = [order.get("medicationCodeableConcept"), reference, contained]
     codings, words = list(codings_of(drug)), list(words_of(drug))
     by_code = [value_set.match(codings) for value_set in pack.relevant]
     named = [(name, concept) for value_set in pack.relevant for name, concept in value_set.names.items()]
@@ -174,6 +177,9 @@ class Trial:
             return None
         if after.cards:
             said = any(NOT_KNOWN.search(sentence) for sentence in after.sentences - before.sentences)
+            if not said and any("not fully understood" in sentence for sentence in after.sentences):
+                # The same number as before, of which this resource is now one if explain says so.
+                said = self.line_missing(firing, group, reference, replacement, after) is None
             lost = ", ".join(sorted(topic.code for topic in before.topics - after.topics))
             return None if said else f"{lost} is lost and no card says what is not known"
         return self.line_missing(firing, group, reference, replacement, after)

@@ -40,7 +40,7 @@ def explained(prepared: Prepared, service: Service, answer: Answer, now: datetim
     drafts = [
         {"kind": "drug", "reference": draft["draft"], "reason": draft["recognised"]}
         for draft in told["drafts"]
-        if draft["recognised"] in ("no", "as another drug", "as excluded")
+        if draft["recognised"] != "by code"
     ]
     return [*told["not-understood"], *drafts]
 

@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_not_called_wrong_and_stands_in_explain(prepared,
     service = prepared.pack.service_for(case.hook)
     answer = evaluate(prepared, service, encode(call.body), NOW)
     lines = explained(prepared, service, answer, NOW)
-    assert {"dose", "schedule"} & {line["kind"] for line in lines}, f"{case.name}: explain says only {lines}"
+    assert {"dose", "schedule", "unit"} & {line["kind"] for line in lines}, f"{case.name}: explain says only {lines}"
 
 
 @table(
