@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, cast
 
 from cds_service.chart import conditions, history, observations
 from cds_service.chart.record import Chart
@@ -12,7 +12,14 @@ from cds_service.vocabulary.accounting import Account, Kind, Understood
 from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import Reason
 
-_ACCOUNTS: Mapping[str, Callable[[Search, Sequence[FactDeclaration], Chart], Account]] = {
+
+class _Make(Protocol):
+    def __call__(
+        self, search: Search, declarations: Sequence[FactDeclaration], chart: Chart, *, whole: bool
+    ) -> Account: ...
+
+
+_ACCOUNTS: Mapping[str, _Make] = {
     "Observation": observations.account,
     "Condition": conditions.account,
     "AllergyIntolerance": conditions.account,
@@ -22,21 +29,18 @@ _ACCOUNTS: Mapping[str, Callable[[Search, Sequence[FactDeclaration], Chart], Acc
 }
 
 
-def account(facts: Mapping[str, FactDeclaration], search: Search, chart: Chart) -> Account:
-    """What became of every entry under the key of ``search``; ``facts`` are all that the pack declares.
+def account(readers: Sequence[FactDeclaration], search: Search, chart: Chart, *, whole: bool = True) -> Account:
+    """What became of every entry under the key of ``search``; ``readers`` are the facts that are read from it.
 
-    A resource of the patient alone, such as the Patient, has no account.
+    Without ``whole`` it is the account of what some fact has looked for so far: results that are older than one that
+    can be used are not looked into and count as read, because nothing rests on them. The Patient has none.
     """
-    if search.resource == "Patient":
-        return Account()
     make = _ACCOUNTS.get(search.resource)
-    readers = [fact for fact in facts.values() if search in fact.searches]
-    return make(search, readers, chart) if make is not None and readers else Account()
+    return make(search, readers, chart, whole=whole) if make is not None and readers else Account()
 
 
-def entries_understood(facts: Mapping[str, FactDeclaration], search: Search, chart: Chart) -> Iterator[Understood]:
+def entries_understood(readers: Sequence[FactDeclaration], search: Search, chart: Chart) -> Iterator[Understood]:
     """The codes of entries under the key of ``search`` that a fact knows, and the units of results that it reads."""
-    readers = [fact for fact in facts.values() if search in fact.searches]
     for resource in chart.results(search).resources:
         if isinstance(resource, lenient.Observation):
             for part in (resource, *resource.parts()):

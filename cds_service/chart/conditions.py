@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -15,7 +15,7 @@ from cds_service.fhir import lenient
 from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import day_of, read_date
 from cds_service.fhir.lenient import many
-from cds_service.fhir.names import FOLD_OF, head_of, says_nothing
+from cds_service.fhir.names import FOLD_OF, LONGEST_NAME, head_of, says_nothing
 from cds_service.vocabulary.accounting import Account, Aside, Kind
 from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
@@ -85,7 +85,7 @@ def procedure(declaration: FactDeclaration, chart: Chart) -> Fact:
     return _listed(declaration, chart)
 
 
-def account(search: Search, declarations: Iterable[FactDeclaration], chart: Chart) -> Account:
+def account(search: Search, declarations: Iterable[FactDeclaration], chart: Chart, *, whole: bool) -> Account:
     """What became of each entry under the key of a list (Z41); ``declarations`` are the facts that are read from it.
 
     An entry is read if a fact knows its code or its name. It is about something else if it is coded in a system that
@@ -158,24 +158,21 @@ def _read_list(chart: Chart, search: Search) -> _List:
     Most entries are about something else: they are passed by as soon as their codes and texts say so, and their
     statuses are not read.
     """
-    known, listed = search.known, _List([], [], [], [])
+    listed = _List([], [], [], [])
     resources = cast("tuple[lenient.Listed | lenient.Procedure, ...]", chart.results(search).resources)
     for resource in resources:
-        codings = [pair for concept in _concepts(resource) for pair in concept.pairs()]
-        is_covered = speaks_in(known.systems, codings)
-        listed.is_covered = listed.is_covered or is_covered
-        has_code = known.has(codings)
-        names = () if has_code else _names(resource, search)
-        if has_code or names:
-            entry = _entry(resource, codings, names)
+        subject = _subject(resource, search)
+        listed.is_covered = listed.is_covered or subject.is_covered
+        if subject.is_known:
+            entry = _entry(resource, subject.codings, subject.names)
             if entry is None:
                 listed.denied.append(resource)
             else:
                 listed.entries.append(entry)
-        elif is_covered or _says_nothing(resource, search):
+        elif subject.is_covered or subject.says_nothing:
             listed.elsewhere += 1
         else:
-            entry = _entry(resource, codings, ())
+            entry = _entry(resource, subject.codings, ())
             kind = listed.denied if entry is None else listed.past_unknown if entry.past else listed.not_understood
             kind.append(resource)
     if listed.not_understood:
@@ -183,6 +180,46 @@ def _read_list(chart: Chart, search: Search) -> _List:
         counts = {"n": str(len(listed.not_understood)), "m": str(bearing)}
         listed.reason = Reason(_NOT_UNDERSTOOD[search.resource], counts)
     return listed
+
+
+class _Subject(NamedTuple):
+    """What an entry says that it is about: its codings, and the names in it that some fact of its search knows.
+
+    ``is_covered`` if a coding is of a system that the facts know, ``is_known`` if a fact knows a coding or a name.
+    """
+
+    codings: list[tuple[str, str]]
+    names: tuple[str, ...]
+    is_covered: bool
+    is_known: bool
+    says_nothing: bool
+
+
+_MOST_KEPT = 4096  # subjects of one search
+
+
+def _subject(resource: lenient.Listed | lenient.Procedure, search: Search) -> _Subject:
+    """What an entry is about. Records repeat few concepts, so what was made of one is kept with the content."""
+    kept = search.known.kept
+    key = tuple(
+        (concept.text, *((c.system, c.code, c.display) for c in many(concept.coding)))
+        for concept in _concepts(resource)
+    )
+    subject: _Subject | None = kept.get(key)
+    if subject is None:
+        subject = _read_subject(resource, search)
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        if all(len(concept.all_words()) <= LONGEST_NAME for concept in _concepts(resource)):
+            kept[key] = subject
+    return subject
+
+
+def _read_subject(resource: lenient.Listed | lenient.Procedure, search: Search) -> _Subject:
+    codings = [pair for concept in _concepts(resource) for pair in concept.pairs()]
+    is_covered, has_code = speaks_in(search.known.systems, codings), search.known.has(codings)
+    names = () if has_code else _names(resource, search)
+    return _Subject(codings, names, is_covered, has_code or bool(names), _says_nothing(resource, search))
 
 
 def _names(resource: lenient.Listed | lenient.Procedure, search: Search) -> tuple[str, ...]:

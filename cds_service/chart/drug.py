@@ -19,6 +19,7 @@ from cds_service.vocabulary.declarations import (
 )
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
 
+_MOST_KEPT = 64  # things that are worked out of one naming
 _COMBINATION = "combination"  # the agent of a product that holds several drugs
 _OF_A_DRUG = (Recognition.DRUG, Recognition.POSSIBLE_COMBINATION)
 _WHY_NOT = {Recognition.ELSEWHERE: "drugNameElsewhere", Recognition.NO_DRUG: "noDrug"}
@@ -54,8 +55,18 @@ def recognise(naming: Naming, value_sets: Collection[ValueSet]) -> Drug | None:
     """The drug that a resource names, if it is one of the value sets; ``None`` if it is none of them.
 
     A code that is known decides. If none is known, the ingredients do, and if they tell nothing, the words. Words that
-    name what is excluded, or a known combination, win over ingredients.
+    name what is excluded, or a known combination, win over ingredients. What one naming came to is kept with it.
     """
+    key = (drug_names_of(value_sets), *[value_set.id for value_set in value_sets])
+    if key not in naming.kept:
+        if len(naming.kept) >= _MOST_KEPT:  # of content that is served no more
+            naming.kept.clear()
+        naming.kept[key] = _recognise(naming, value_sets)
+    drug: Drug | None = naming.kept.get(key)
+    return drug
+
+
+def _recognise(naming: Naming, value_sets: Collection[ValueSet]) -> Drug | None:
     coded = _by_code(naming, value_sets) if naming.codings else None
     if coded is not None:
         return coded

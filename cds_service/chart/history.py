@@ -30,6 +30,16 @@ class _NamedTreatment(NamedTuple):
     naming: Naming
 
 
+class _Recognised(NamedTuple):
+    """The entries of a search, and those of them that are not known to be something else, each with its drug if known.
+
+    Most entries are something else, so they are passed once.
+    """
+
+    entries: list[_NamedTreatment]
+    drugs: list[tuple[_NamedTreatment, Drug | None]]
+
+
 class _ReadBy:
     """Recognises the entries of a search by some value sets; equal to another that does so by the same ones.
 
@@ -54,8 +64,11 @@ class _ReadBy:
     def __hash__(self) -> int:
         return hash(self._key)
 
-    def __call__(self, chart: Chart, search: Search) -> list[tuple[_NamedTreatment, Drug | None, bool]]:
-        return [(entry, *self.recognise(entry.naming)) for entry in chart.once(_treatments, search)]
+    def __call__(self, chart: Chart, search: Search) -> _Recognised:
+        entries = chart.once(_treatments, search)
+        recognise = self.recognise
+        drugs = [(entry, drug) for entry in entries for drug, is_other in [recognise(entry.naming)] if not is_other]
+        return _Recognised(entries, drugs)
 
     def recognise(self, naming: Naming) -> tuple[Drug | None, bool]:
         """What an entry is (Z48), and if it is none of these, whether it is known to be something else (Z41).
@@ -83,6 +96,30 @@ class _ReadBy:
 
     def _covers(self, naming: Naming) -> bool:
         return speaks_in(self._systems, naming.codings) or speaks_in(self._search.systems, naming.codings)
+
+
+_KEPT: dict[tuple[str, str], tuple[FactDeclaration, _ReadBy]] = {}
+
+
+def _read_by(declaration: FactDeclaration, search: Search) -> _ReadBy:
+    """How a fact recognises the entries of a search, made once for each content that is served."""
+    key = (declaration.name, search.key)
+    kept = _KEPT.get(key)
+    if kept is None or kept[0] is not declaration:
+        kept = _KEPT[key] = declaration, _ReadBy(declaration, search)
+    return kept[1]
+
+
+_KEPT_READERS: dict[str, tuple[Sequence[FactDeclaration], frozenset[_ReadBy]]] = {}
+
+
+def _readers(declarations: Sequence[FactDeclaration], search: Search) -> frozenset[_ReadBy]:
+    """The different ways in which facts recognise the entries of a search."""
+    kept = _KEPT_READERS.get(search.key)
+    if kept is None or kept[0] is not declarations:
+        readers = frozenset(_read_by(declared, search) for declared in declarations)
+        kept = _KEPT_READERS[search.key] = declarations, readers
+    return kept[1]
 
 
 class _Remainder:
@@ -153,16 +190,11 @@ def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) 
     for search in declaration.searches:
         if search.resource == "Observation":
             continue
-        recognised = chart.once(_ReadBy(declaration, search), search)
-        if declaration.statuses and search.resource == "MedicationRequest":
-            recognised = [
-                item
-                for item in recognised
-                if item[0].resource.status in declaration.statuses or not _is_status(item[0].resource)
-            ]
+        recognised = chart.once(_read_by(declaration, search), search)
+        statuses = declaration.statuses if search.resource == "MedicationRequest" else ()
         not_understood = 0
-        for entry, drug, is_other in recognised:
-            if is_other:
+        for entry, drug in recognised.drugs:
+            if statuses and entry.resource.status not in statuses and _is_status(entry.resource):
                 continue
             if drug is None:
                 if entry.naming.resolved:
@@ -179,7 +211,12 @@ def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) 
                 remainder.reason = Reason("statusNotKnown", {"status": entry.resource.status or "-"})
             else:
                 counted.append((entry, drug))
-        remainder.count(_NOT_UNDERSTOOD[search.resource], not_understood, len(recognised))
+        if not_understood:
+            asked = sum(
+                not statuses or entry.resource.status in statuses or not _is_status(entry.resource)
+                for entry in recognised.entries
+            )
+            remainder.count(_NOT_UNDERSTOOD[search.resource], not_understood, asked)
     return counted
 
 
@@ -220,7 +257,7 @@ def _treatments(chart: Chart, search: Search) -> list[_NamedTreatment]:
     return entries
 
 
-def account(search: Search, declarations: Sequence[FactDeclaration], chart: Chart) -> Account:
+def account(search: Search, declarations: Sequence[FactDeclaration], chart: Chart, *, whole: bool) -> Account:
     """What became of every entry of a search for medications (Z41).
 
     ``declarations`` are the facts that are read from it. An entry is read if it is what one of them is about, about
@@ -228,42 +265,50 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     reference was not sent, or because its drug is not known.
     """
     results = chart.results(search)
-    sent = {medication.id: medication for medication in results.medications if medication.id}
-    readers = [_ReadBy(declared, search) for declared in declarations]
-    read = elsewhere = 0
+    readers = _readers(declarations, search)
+    if not whole:
+        readers = frozenset(reader for reader in readers if chart.has_made(reader, search))
+        if not readers:
+            return Account()
+    treatments = chart.once(_treatments, search)
     set_aside: list[Aside] = []
+    if len(treatments) < len(results.resources):
+        given = {id(entry.resource) for entry in treatments}
+        others = [cast("_Treatment", resource) for resource in results.resources if id(resource) not in given]
+        set_aside += [Aside(Kind.STATUS, Reason("notGiven"), entry.own_reference()) for entry in others]
     in_part: list[Aside] = []
-    for resource in results.resources:
-        entry = cast("_Treatment", resource)
-        naming = entry.naming(sent)
-        if (entry.status or "unknown") in NOT_GIVEN or getattr(entry, "doNotPerform", None):
-            set_aside.append(Aside(Kind.STATUS, Reason("notGiven"), entry.own_reference()))
+    read = 0
+    made = [chart.once(reader, search) for reader in readers]
+    open_to: dict[int, list[Drug | None]] = {}
+    for recognised in made:
+        for entry_of, drug in recognised.drugs:
+            open_to.setdefault(id(entry_of), []).append(drug)
+    for item in treatments if open_to else ():
+        known = open_to.get(id(item), [])
+        drugs = [drug for drug in known if drug is not None]
+        entry, naming = item
+        if not drugs and len(known) < len(made):
             continue
         if not naming.resolved:
             set_aside.append(Aside(Kind.REFERENCE, Reason("medicationNotResolved"), entry.own_reference()))
-            continue
-        recognised = [reader.recognise(naming) for reader in readers]
-        drugs = [drug for drug, _ in recognised if drug is not None]
-        if drugs and (entry.subject is None or not entry.subject.reference):
+        elif not drugs:
+            set_aside.append(_aside(entry, naming, Kind.DRUG, "drugNotKnown"))
+        elif entry.subject is None or not entry.subject.reference:
             set_aside.append(_aside(entry, naming, Kind.SUBJECT, "subjectMissing"))
-        elif drugs and all(drug.possible_combination for drug in drugs):
+        elif all(drug.possible_combination for drug in drugs):
             set_aside.append(_aside(entry, naming, Kind.DRUG, "possibleCombination"))
-        elif drugs and not _is_status(entry):
+        elif not _is_status(entry):
             reason = Reason("statusNotKnown", {"status": entry.status or "-"})
             set_aside.append(Aside(Kind.STATUS, reason, entry.own_reference(), code=entry.status or ""))
-        elif drugs and read_date(entry.when(), chart.zone) is None:
+        elif read_date(entry.when(), chart.zone) is None:
             set_aside.append(_aside(entry, naming, Kind.DATE, "dateNotReadable" if entry.when() else "dateMissing"))
-        elif drugs:
+        else:
             read += 1
             if all(drug.by_name for drug in drugs):
                 in_part.append(_aside(entry, naming, Kind.DRUG, "knownByName"))
-        elif any(is_other for _, is_other in recognised):
-            elsewhere += 1
-        else:
-            set_aside.append(_aside(entry, naming, Kind.DRUG, "drugNotKnown"))
-    whole = (*results.set_aside, *set_aside)
-    elsewhere += results.elsewhere
-    return Account(read + elsewhere + len(whole), read, elsewhere, whole, tuple(in_part))
+    asides = (*results.set_aside, *set_aside)
+    entries = len(results.resources) + results.elsewhere + len(results.set_aside)
+    return Account(entries, read, entries - read - len(asides), asides, tuple(in_part))
 
 
 def _aside(entry: _Treatment, naming: Naming, kind: Kind, reason: str) -> Aside:

@@ -61,8 +61,11 @@ class Sorted(msgspec.Struct, frozen=True):
 
 def sorted_out(declaration: FactDeclaration, chart: Chart) -> Sorted:
     """The results under the key of a fact, sorted by whether they are the fact's (Z41)."""
-    value_set = analyte_codes(declaration)
-    search = declaration.searches[0]
+    search, value_set = declaration.searches[0], analyte_codes(declaration)
+    return chart.keep(("sorted", search.key, value_set.id), lambda: _sorted_out(search, value_set, chart))
+
+
+def _sorted_out(search: Search, value_set: ValueSet, chart: Chart) -> Sorted:
     own, bearing, elsewhere = [], [], 0
     for codings, result in chart.once(_dated, search):
         if value_set.match(codings) is not None:
@@ -87,20 +90,22 @@ def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], Re
     """
     dated = []
     for entry, whole in enumerate(cast("tuple[lenient.Observation, ...]", chart.results(search).resources)):
-        if whole.status in NO_RESULT:
-            continue
-        several = whole.component is not None or bytes(whole.contained)
-        for observation in [whole, *whole.parts()] if several else (whole,):
-            if observation.status in NO_RESULT or is_pending(observation):
+        for observation in _readable_parts(whole) if whole.has_parts else (whole,):
+            if observation.status in NO_RESULT or (observation.status in PENDING and is_pending(observation)):
                 continue
-            if observation is whole and several and not _has_value(observation):
-                continue  # the whole only groups its parts
             span = read_date(observation.when(), chart.zone)
             codings = observation.code.pairs() if observation.code is not None else []
             dated.append((codings, Result(observation, span, chart.zone, entry)))
     earliest = datetime.min.replace(tzinfo=chart.now.tzinfo)
     dated.sort(key=lambda item: item[1].span.start if item[1].span else earliest, reverse=True)
     return dated
+
+
+def _readable_parts(whole: lenient.Observation) -> list[lenient.Observation]:
+    """The parts of a result, and the result itself if it is more than the group of its parts."""
+    if whole.status in NO_RESULT:
+        return []
+    return [whole, *whole.parts()] if _has_value(whole) else whole.parts()
 
 
 def is_pending(observation: lenient.Observation) -> bool:
@@ -163,7 +168,11 @@ def amount_of(declaration: FactDeclaration, observation: lenient.Observation) ->
     if quantity is None or not bytes(quantity.value):
         return Reason("valueMissing")
     amount = read(analyte, quantity)
-    return amount if isinstance(amount, Reason) else implausibility(declaration, observation) or amount
+    if isinstance(amount, Reason) or declaration.plausible is None:
+        return amount
+    stated = amount.low if amount.high is None else amount.high  # the number that stands beside a comparator
+    is_plausible = stated is not None and stated in declaration.plausible
+    return amount if is_plausible else implausibility(declaration, observation) or amount
 
 
 def _range_of(analyte: Analyte, limits: lenient.ValueRange) -> Interval | Reason:
@@ -285,33 +294,29 @@ _KINDS = {
 }
 
 
-def account(search: Search, declarations: Sequence[FactDeclaration], chart: Chart) -> Account:
+def account(search: Search, declarations: Sequence[FactDeclaration], chart: Chart, *, whole: bool) -> Account:
     """What became of every entry under a key of results; ``declarations`` are the facts that are read from it (Z41).
 
-    An entry with several parts is set aside if one of them is, and else read if one of them is.
+    An entry with several parts is set aside if one of them is, and else read if one of them is. Without ``whole`` what
+    is older than a usable result of the same fact is not looked into, and counts as read.
     """
+    if not whole:
+        return _newest_account(search, declarations, chart)
     results = chart.results(search)
     read_entries: set[int] = set()
     in_part: list[Aside] = []
     asides: dict[int, Aside] = {}
-    for codings, result in chart.once(_dated, search):
+    own = _owned(search, declarations, chart)
+    for result in sorted_out(declarations[0], chart).bearing if len(own) == 1 else _bearing(search, own, chart):
+        asides.setdefault(result.entry, _code_aside(result.observation))
+    for owner, result in [(owner, result) for owner, results_of in own for result in results_of]:
         entry = result.entry
-        owner = next((fact for fact in declarations if analyte_codes(fact).match(codings) is not None), None)
-        if owner is None:
-            if not speaks_in(search.systems, codings):
-                asides.setdefault(entry, _code_aside(codings, result.observation))
-            continue
-        reason = contradiction(owner, result.observation) or flaw_of(result, chart)
-        value = reason or amount_of(owner, result.observation)
-        flagged_low = "interpretation" in owner.value_sets and is_flagged_low(owner, result.observation)
-        flag_suffices = owner.kind == "flag" and flagged_low and reason is None
-        if isinstance(value, Reason) and not flag_suffices:
-            asides.setdefault(entry, _aside(value, codings, result.observation))
+        aside, partly = _looked_into(owner, result, chart)
+        if aside is not None:
+            asides.setdefault(entry, aside)
             continue
         read_entries.add(entry)
-        if "interpretation" in owner.value_sets and not flagged_low:
-            unknown = flag_not_understood(owner, result.observation)
-            in_part += [_flag_aside(unknown, result.observation)] if unknown is not None else []
+        in_part += partly
     for entry, resource in enumerate(cast("tuple[lenient.Observation, ...]", results.resources)):
         if entry not in asides and (resource.status in NO_RESULT or is_pending(resource)):
             reason = Reason("statusNotFinal", {"status": resource.status or "-"})
@@ -323,13 +328,64 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     return Account(kept + total, len(read_entries), elsewhere, set_aside, tuple(in_part))
 
 
+def _looked_into(owner: FactDeclaration, result: Result, chart: Chart) -> tuple[Aside | None, list[Aside]]:
+    """Why a result of a fact cannot be used, if it cannot, and otherwise what of it was not understood."""
+    observation = result.observation
+    reason = contradiction(owner, observation) or flaw_of(result, chart)
+    flags = "interpretation" in owner.value_sets
+    flagged_low = flags and is_flagged_low(owner, observation)
+    value = reason or amount_of(owner, observation)
+    if isinstance(value, Reason) and not (owner.kind == "flag" and flagged_low and reason is None):
+        return _aside(value, observation.code.pairs() if observation.code is not None else [], observation), []
+    unknown = flag_not_understood(owner, observation) if flags and not flagged_low else None
+    return None, [_flag_aside(unknown, observation)] if unknown is not None else []
+
+
+def _newest_account(search: Search, declarations: Sequence[FactDeclaration], chart: Chart) -> Account:
+    """The account of the results on which something may rest: of each analyte those down to the newest usable one."""
+    results = chart.results(search)
+    own = _owned(search, declarations, chart)
+    bearing = sorted_out(declarations[0], chart).bearing if len(own) == 1 else _bearing(search, own, chart)
+    asides = {result.entry: _code_aside(result.observation) for result in bearing}
+    in_part: list[Aside] = []
+    for owner, newest_first in own:
+        settled = False
+        for result in newest_first:
+            if settled and result.span is not None:
+                continue
+            aside, partly = _looked_into(owner, result, chart)
+            if aside is not None:
+                asides.setdefault(result.entry, aside)
+            else:
+                settled = True
+                in_part += partly
+    entries = len(results.resources) + results.elsewhere + len(results.set_aside)
+    set_aside = (*results.set_aside, *asides.values())
+    return Account(entries, entries - len(set_aside), 0, set_aside, tuple(in_part))
+
+
+def _owned(
+    search: Search, declarations: Sequence[FactDeclaration], chart: Chart
+) -> list[tuple[FactDeclaration, Sequence[Result]]]:
+    """The results of each analyte that is read from a key, with the first of the facts that are read from them."""
+    owners = {analyte_codes(fact).id: fact for fact in reversed(declarations) if fact.searches[0].key == search.key}
+    return [(fact, sorted_out(fact, chart).own) for fact in owners.values()]
+
+
+def _bearing(search: Search, own: Sequence[tuple[FactDeclaration, Sequence[Result]]], chart: Chart) -> list[Result]:
+    """The results that are of none of several analytes for certain, and may be of one."""
+    known = {id(result) for _, results in own for result in results}
+    return [result for result in sorted_out(own[0][0], chart).bearing if id(result) not in known] if own else []
+
+
 def _flag_aside(reason: Reason, observation: lenient.Observation) -> Aside:
     concept = next(iter(many(observation.interpretation)), lenient.CodeableConcept())
     system, code = next(iter(concept.pairs()), ("", ""))
     return Aside(Kind.CODE, reason, observation.own_reference(), system, code, concept.words())
 
 
-def _code_aside(codings: Sequence[tuple[str, str]], observation: lenient.Observation) -> Aside:
+def _code_aside(observation: lenient.Observation) -> Aside:
+    codings = observation.code.pairs() if observation.code is not None else []
     system, code = codings[0] if codings else ("", "")
     words = observation.code.words() if observation.code is not None else ""
     key = "codeNotKnown" if code or words else "codeMissing"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from cds_service.fhir.medications import NOT_NAMED, Naming
 from cds_service.fhir.names import folded, folded_route
@@ -89,13 +91,49 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str =
             ingredients += nodes(target, "ingredient")
         if text(reference, "display"):
             medications.append({"text": text(reference, "display")})
-    naming = Naming(
-        [pair for medication in medications for pair in pairs(medication)],
-        [words for medication in medications for words in texts(medication)],
-        [_ingredient(item, resource, others) for item in ingredients if item.get("isActive") is not False],
-        resolved=bool(medications or ingredients or not references),
+    naming = _naming(
+        medications, [_ingredient(i, resource, others) for i in ingredients if i.get("isActive") is not False]
     )
+    if not medications and not ingredients and references:
+        naming = Naming(resolved=False)
     return Order(path, resource, tuple(medications), key, naming)
+
+
+_LONGEST_KEPT = 1000  # characters of the concepts of one drug
+
+
+def _naming(concepts: Sequence[Node], ingredients: Sequence[Naming]) -> Naming:
+    """What concepts say of one drug. The same drugs are ordered again and again, so what they say is kept."""
+    written: list[tuple[Any, ...]] = []
+    length = 0
+    for concept in concepts:
+        parts: list[Any] = [text(concept, "text")]
+        length += len(parts[0])
+        for coding in nodes(concept, "coding"):
+            display = text(coding, "display")
+            length += len(display)
+            parts.append((text(coding, "system"), text(coding, "code"), display))
+        written.append(tuple(parts))
+    if ingredients or length > _LONGEST_KEPT:
+        return _named(concepts, ingredients)
+    return _kept_naming(tuple(written))
+
+
+@lru_cache(maxsize=4096)
+def _kept_naming(written: tuple[tuple[Any, ...], ...]) -> Naming:
+    concepts = [
+        {"text": words_of, "coding": [{"system": s, "code": c, "display": d} for s, c, d in codings]}
+        for words_of, *codings in written
+    ]
+    return _named(concepts, ())
+
+
+def _named(concepts: Sequence[Node], ingredients: Sequence[Naming]) -> Naming:
+    return Naming(
+        [pair for concept in concepts for pair in pairs(concept)],
+        [words for concept in concepts for words in texts(concept)],
+        ingredients,
+    )
 
 
 def _referred(reference: str, resource: Node, others: Mapping[str, Node]) -> list[Node]:
@@ -116,7 +154,7 @@ def _ingredient(ingredient: Node, resource: Node, others: Mapping[str, Node]) ->
         targets = _referred(text(reference, "reference"), resource, others)
         concepts += [node(target, "code") for target in targets if node(target, "code")]
         concepts += [{"text": text(reference, "display")}] if text(reference, "display") else []
-    return Naming([p for c in concepts for p in pairs(c)], [words for c in concepts for words in texts(c)])
+    return _named(concepts, ())
 
 
 def status(_: FactDeclaration, order: Order) -> Fact:

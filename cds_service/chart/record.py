@@ -116,7 +116,7 @@ class _BundleOf(msgspec.Struct, Generic[R], gc=False):
     """A Bundle whose every entry can be read as one type of resource, as most can."""
 
     resourceType: Literal["Bundle"]
-    entry: list[_EntryOf[R]]
+    entry: list[_EntryOf[R]] = msgspec.field(default_factory=list)
     link: list[_BundleLink] | None = None
     total: Any = None
 
@@ -159,6 +159,7 @@ class Chart:
         self.zone = zone
         self._prefetch = prefetch
         self._results: dict[str, Results] = {}
+        self._kept: dict[tuple[str, ...], Any] = {}
         self._made: dict[tuple[Callable[..., Any], str], Any] = {}
         self.fetched: dict[str, msgspec.Raw] = {}  # undecoded JSON of the keys that were fetched and used
 
@@ -183,12 +184,24 @@ class Chart:
         made: T = self._made[key]
         return made
 
+    def keep(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """What ``make`` makes, made once for each key however often it is asked for."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        made: T = self._kept[key]
+        return made
+
+    def has_made(self, work: Callable[[Chart, Search], Any], search: Search) -> bool:
+        """Whether ``once`` was asked for ``work`` already."""
+        return (work, search.key) in self._made
+
     def add(self, search: Search, fetched: Fetched) -> None:
         """Takes what was fetched in the place of what was sent, unless it could not be read (PF-20).
 
         A fetched Patient other than that of the context is not used: the server erred, not the client.
         """
         self._made.clear()
+        self._kept.clear()
         results = None if fetched.raw is None else self._decode(bytes(fetched.raw), search)
         if results is not None and results.sent is Sent.READ and not _is_other_patient(results, search):
             self._results[search.key] = results
@@ -226,6 +239,9 @@ class Chart:
         if head.resourceType == "OperationOutcome":
             return _outcome(head.issue)
         if head.resourceType == search.resource:
+            alone = _read(raw, search.resource)
+            if alone is not None:
+                return self._sorted_out([alone], complete=True)
             return self._collect([_Entry(msgspec.Raw(raw))], search, complete=True)
         if head.resourceType != "Bundle":
             return Results(Sent.MALFORMED, (), False, why=_shape_of(raw))
@@ -278,7 +294,7 @@ class Chart:
     def _results_in(self, raw: bytes, search: Search) -> lenient.Observation | None:
         """A report that contains results, as the whole that they are parts of, where results are searched for."""
         report = _decoded(_report, raw) if search.resource == "Observation" else None
-        return report.as_observation() if report is not None and bytes(report.contained) else None
+        return report.as_observation() if report is not None and isinstance(report.contained, msgspec.Raw) else None
 
     def _sorted_out(self, resources: list[msgspec.Struct], *, complete: bool) -> Results:
         """The resources of this patient; those of others are set aside."""

@@ -29,6 +29,10 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
     analytes = {name: compile_analyte(data, name) for name, data in pack_files.units.items()}
     searches = compile_searches(pack_files.facts, pack_files.value_sets, value_sets)
     decisions = [compile_decision(path, table, pack_files.texts[path]) for path, table in pack_files.tables.items()]
+    facts = {
+        name: compile_fact(name, with_look_back(fact, pack_files.facts["facts"]), value_sets, analytes, searches)
+        for name, fact in pack_files.facts["facts"].items()
+    }
     return Pack(
         id=head["id"],
         version=head["version"],
@@ -38,10 +42,11 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         services={entry["id"]: _service(entry) for entry in head["services"]},
         relevant=tuple(value_sets[name] for name in head["relevant"]),
         excluded=tuple(value_sets[name] for name in head["excluded"]),
-        facts={
-            name: compile_fact(name, with_look_back(fact, pack_files.facts["facts"]), value_sets, analytes, searches)
-            for name, fact in pack_files.facts["facts"].items()
+        facts=facts,
+        readers={
+            key: tuple(fact for fact in facts.values() if search in fact.searches) for key, search in searches.items()
         },
+        of_kind={kind: tuple(f for f in facts.values() if f.kind == kind) for kind in {f.kind for f in facts.values()}},
         searches=searches,
         decisions={decision.id: decision for decision in decisions},
         templates={name: _order_template(order) for name, order in pack_files.orders.items()},

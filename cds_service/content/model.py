@@ -176,7 +176,10 @@ class TemplateWords:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A whole content pack, read only."""
+    """A whole content pack, read only.
+
+    ``readers`` are the facts that are read from each search, by its key, and ``of_kind`` the facts of each kind.
+    """
 
     id: str
     version: str
@@ -199,6 +202,8 @@ class Pack:
     findings: Mapping[tuple[str, str], int]
     value_sets: Mapping[str, ValueSet]
     site_digest: str = ""
+    readers: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
+    of_kind: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
 
     @property
     def reviewed(self) -> bool:

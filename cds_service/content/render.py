@@ -21,6 +21,7 @@ LONGEST_VALUE = 24
 _LONGEST_WORDS = 100
 # What GFM makes links of by itself, even where it is written with entities; a zero-width space breaks it unseen.
 _LINK = re.compile(r"(?<=[a-z]):(?=//)|www(?=\.)|@|(?:mailto|xmpp)(?=:)", re.IGNORECASE)
+_OF_LINKS = (":", "@")
 _BREAK = "\u200b"
 _OF_ORDERS = ("order", "drafts", "dosage")
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for sign in "\\`*_[]|~"})
@@ -30,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 def plain(text: str, longest: int = _LONGEST_WORDS) -> str:
     """Text of the chart on one line, without control characters, bounded to ``longest`` characters."""
-    clean = " ".join(_CONTROL.sub(" ", text).split())
+    clean = " ".join(text.split() if text.isprintable() else _CONTROL.sub(" ", text).split())
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
@@ -46,7 +47,11 @@ def inert(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Text as Markdown that says the same and does nothing: no link, no HTML, no heading."""
+    if text.isalnum():
+        return text
     harmless = _LEADING.sub(r"\1\\", text.translate(_MARKUP))
+    if not any(sign in harmless for sign in _OF_LINKS) and "www" not in harmless.casefold():
+        return harmless
     return _LINK.sub(lambda match: match[0] + _BREAK if match[0] != "@" else _BREAK + "@", harmless)
 
 

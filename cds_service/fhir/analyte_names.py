@@ -40,7 +40,7 @@ _OTHERS = frozenset(
 
 def names_one_of(texts: Iterable[str], names: Mapping[str, Any]) -> bool:
     """Whether one of the texts is one of the names (in lower case), with nothing but specimen and method beside it."""
-    return any(_core(text) in _cores(frozenset(names)) for text in texts) if names else False
+    return any(_core(text) in cores for cores in [_cores(frozenset(names))] for text in texts) if names else False
 
 
 def names_another(texts: Iterable[str], names: Mapping[str, Any]) -> bool:

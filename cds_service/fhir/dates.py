@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 import msgspec
 
-_FHIR_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(T.+)?)?)?")
+_FHIR_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 
 # Dates between these exist in every time zone.
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
@@ -25,17 +25,15 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
 
     A time without an offset is read in the hospital's ``zone``; partial dates are whole days there.
     """
-    match = _FHIR_DATE.fullmatch(text or "")
+    if text is None:
+        return None
+    if text[10:11] == "T" and text[4:5] == text[7:8] == "-":
+        return _read_instant(text, zone)
+    match = _FHIR_DATE.fullmatch(text)
     if match is None:
         return None
-    year, month, day, time = match.groups()
+    year, month, day = match.groups()
     try:
-        if time:
-            instant = datetime.fromisoformat(text or "")
-            if instant.tzinfo is None:
-                instant = instant.replace(tzinfo=zone)
-            instant = instant.astimezone(UTC)
-            return Span(instant, instant) if _EARLIEST <= instant <= _LATEST else None
         first = date(int(year), int(month or 1), int(day or 1))
         if day:
             last = first + timedelta(days=1)
@@ -49,6 +47,15 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
     return span if span.start >= _EARLIEST and span.end <= _LATEST else None
 
 
+def _read_instant(text: str, zone: tzinfo) -> Span | None:
+    try:
+        instant = datetime.fromisoformat(text)
+        instant = (instant.replace(tzinfo=zone) if instant.tzinfo is None else instant).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return Span(instant, instant) if _EARLIEST <= instant <= _LATEST else None
+
+
 def day_of(span: Span | None, zone: tzinfo) -> str:
     """The day on which a span begins in ``zone``, as an ISO date; ``""`` for none."""
     return span.start.astimezone(zone).date().isoformat() if span else ""
@@ -60,9 +67,9 @@ def years_between(birth: str | None, now: datetime) -> tuple[int, int] | None:
     ``None`` if it is no date, or is after ``now``.
     """
     match = _FHIR_DATE.fullmatch(birth or "")
-    if match is None or match[4]:
+    if match is None:
         return None
-    year, month, day = (int(part) if part else None for part in match.groups()[:3])
+    year, month, day = (int(part) if part else None for part in match.groups())
     today = now.date()
     try:
         date(year or 0, month or 1, day or 1)

@@ -16,6 +16,7 @@ import msgspec
 from cds_service.fhir.codes import SPELLINGS, canonical, unstated
 from cds_service.fhir.medications import Naming
 
+_LONGEST_KEPT = 200  # characters of what one drug is called
 _KEPT_NAMINGS = 4096
 _MEDICATION = re.compile(r"(?:^|/)Medication/([^/\s]+)(?:/_history/[^/]*)?$|^urn:uuid:(.+)$")
 
@@ -44,6 +45,9 @@ class CodeableConcept(msgspec.Struct, gc=False):
             return []
         if not isinstance(codings, list):
             codings = [codings]
+        if len(codings) == 1 and codings[0].system and codings[0].code:  # as most have, and read the soonest
+            system = codings[0].system
+            return [(SPELLINGS.get(system) or canonical(system), codings[0].code)]
         known = [(SPELLINGS.get(c.system) or canonical(c.system), c.code) for c in codings if c.system and c.code]
         if len(known) < len(codings):
             known += unstated([c.code for c in codings if c.code and not c.system], self.all_words())
@@ -143,7 +147,7 @@ class Observation(Measured):
     effectivePeriod: Period | None = None
     issued: str | None = None
     component: list[Measured] | Measured | None = None
-    contained: msgspec.Raw = msgspec.Raw()
+    contained: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     unread: tuple[str, ...] = msgspec.field(default=(), name=" unread")
 
     def own_reference(self) -> str:
@@ -155,6 +159,11 @@ class Observation(Measured):
         period = self.effectivePeriod
         effective = self.effectiveDateTime or self.effectiveInstant or (period.latest() if period else None)
         return effective or self.issued
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether results stand inside this one."""
+        return self.component is not None or self.contained is not msgspec.UNSET
 
     def parts(self) -> list[Observation]:
         """The results that stand inside this one: its components, and the Observations that it contains (Z47).
@@ -193,7 +202,7 @@ class DiagnosticReport(msgspec.Struct, gc=False):
     effectiveDateTime: str | None = None
     effectivePeriod: Period | None = None
     issued: str | None = None
-    contained: msgspec.Raw = msgspec.Raw()
+    contained: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     def as_observation(self) -> Observation:
         """The report as the whole of which the Observations that it contains are parts (Z47)."""
@@ -209,9 +218,9 @@ class DiagnosticReport(msgspec.Struct, gc=False):
         )
 
 
-def _contained_results(contained: msgspec.Raw, whole: Observation) -> list[Observation]:
+def _contained_results(contained: msgspec.Raw | msgspec.UnsetType, whole: Observation) -> list[Observation]:
     raws: list[msgspec.Raw] = []
-    if bytes(contained):
+    if isinstance(contained, msgspec.Raw):
         try:
             raws = msgspec.json.decode(contained, type=list[msgspec.Raw])
         except msgspec.DecodeError:
@@ -379,7 +388,7 @@ class Medicated(Resource):
         concept = self.medicationCodeableConcept
         if concept is not None and self.medicationReference is None and self.medication is None:
             coding = concept.coding[0] if isinstance(concept.coding, list) and len(concept.coding) == 1 else None
-            if coding is not None:
+            if coding is not None and len(coding.display or "") + len(concept.text or "") <= _LONGEST_KEPT:
                 return _naming_of(coding.system, coding.code, coding.display, concept.text)
             return Naming(concept.pairs(), concept.texts())
         modern = self.medication

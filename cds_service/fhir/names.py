@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 # The tags at the end of a fully specified name of SNOMED CT.
 # https://confluence.ihtsdotools.org/display/DOCEG/Semantic+Tag
@@ -60,6 +61,7 @@ def folded_allergy(text: str) -> str:
     return (framed[1] or framed[2]) if framed else name
 
 
+@lru_cache(maxsize=512)
 def folded_route(text: str) -> str:
     """The name of a route: "Intramuscular use", "by intramuscular injection" and "intramuscularly" are one name."""
     return " ".join(word.removesuffix("ly") for word in folded(text).split() if word not in _OF_ROUTES)

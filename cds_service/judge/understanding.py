@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -23,7 +23,7 @@ from cds_service.judge.relevance import draft_nodes, is_judged, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.vocabulary.accounting import Aside, Kind, Understood
 from cds_service.vocabulary.declarations import FactDeclaration, Search
-from cds_service.vocabulary.facts import Fact, Reason, State
+from cds_service.vocabulary.facts import Fact, Facts, Reason, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,18 @@ def read_call(prepared: Prepared, service: Service, body: bytes, now: datetime) 
 def not_understood(pack: Pack, reading: Reading, searches: Iterable[Search] | None = None) -> list[NotUnderstood]:
     """All that a call sent and nothing understood, in the order of the request.
 
-    ``searches`` are those whose entries are looked at; without them it is those that the decisions looked at, which
+    ``searches`` are those whose entries are looked at. Without them it is only what the decisions looked at, which
     costs least.
     """
     chart = reading.chart
-    items = [*_selections(reading.request), *_drafts(pack, reading.request)]
+    whole = searches is not None
+    items = [*_selections(reading.request), *_drafts(pack, reading)]
     for order, facts in reading.orders:
-        items += _parts(pack, order, facts)
-    items += _person(pack, reading)
+        items += _parts(pack, order, facts, whole=whole)
+    items += _person(pack, reading, whole=whole)
     if chart is not None:
         for search in chart.looked_at(pack.searches.values()) if searches is None else searches:
-            items += _entries(pack, search, chart)
+            items += _entries(pack, search, chart, whole=whole)
     return items
 
 
@@ -112,7 +113,7 @@ def told_on_cards(pack: Pack, items: Iterable[NotUnderstood]) -> list[Reason]:
         elif item.aside.kind not in (Kind.SELECTION, Kind.DRUG, Kind.REFERENCE):
             reasons.append(item.aside.reason)
     for search, n, m in counts.values():
-        label = next((fact.label for fact in pack.facts.values() if search in fact.searches), search.key)
+        label = next((fact.label for fact in pack.readers[search.key]), search.key)
         values = {"n": str(n), "m": str(m)}
         if search.resource == "Observation":
             values = {"entries": f"{n} of {m}", "label": label}
@@ -126,7 +127,7 @@ def understood(pack: Pack, reading: Reading, searches: Iterable[Search]) -> Iter
         yield from _parts_understood(pack, order, facts)
     if reading.chart is not None:
         for search in searches:
-            yield from entries_understood(pack.facts, search, reading.chart)
+            yield from entries_understood(pack.readers[search.key], search, reading.chart)
 
 
 def _selections(request: HookRequest) -> Iterator[NotUnderstood]:
@@ -135,14 +136,15 @@ def _selections(request: HookRequest) -> Iterator[NotUnderstood]:
         yield NotUnderstood(aside)
 
 
-def _drafts(pack: Pack, request: HookRequest) -> Iterator[NotUnderstood]:
-    """The drafts of a medication whose drug is not known to be ours and not known to be another."""
-    value_sets = (*pack.excluded, *pack.relevant)
+def _drafts(pack: Pack, reading: Reading) -> Iterator[NotUnderstood]:
+    """The drafts of a medication whose drug is not known to be ours by its code, and not known to be another."""
+    value_sets, request = (*pack.excluded, *pack.relevant), reading.request
     candidates = tuple(value_set.id for value_set in pack.relevant)
+    read = {order.key: order for order, _ in reading.orders}
     others = draft_nodes(request)
     for draft in request.drafts:
         if is_judged(draft.resource):
-            order = read_order(draft.path, draft.resource, others, draft.key)
+            order = read.get(draft.key) or read_order(draft.path, draft.resource, others, draft.key)
             for aside in drug_not_understood(order, value_sets):
                 yield NotUnderstood(aside, candidates)
 
@@ -173,11 +175,16 @@ def drafts_read(pack: Pack, request: HookRequest) -> list[dict[str, str]]:
 # --- parts of the orders that are judged ------------------------------------------------------------------------
 
 
-def _person(pack: Pack, reading: Reading) -> Iterator[NotUnderstood]:
+def _fact(facts: Mapping[str, Fact], name: str, *, whole: bool) -> Fact | None:
+    """A fact; without ``whole`` only if some decision asked for it."""
+    return facts[name] if whole or not isinstance(facts, Facts) else facts.read_so_far(name)
+
+
+def _person(pack: Pack, reading: Reading, *, whole: bool) -> Iterator[NotUnderstood]:
     """What could not be read of the patient, such as the date of birth."""
     for _, facts in reading.orders[:1]:
-        for declared in pack.facts.values():
-            fact = facts.order[declared.name] if declared.kind == "patient" else None
+        for declared in pack.of_kind.get("patient", ()):
+            fact = _fact(facts.order, declared.name, whole=whole)
             if fact is not None and fact.state is State.UNUSABLE and fact.reason is not None:
                 words_sent = next((item.display for item in fact.evidence), "")
                 yield NotUnderstood(
@@ -185,31 +192,34 @@ def _person(pack: Pack, reading: Reading) -> Iterator[NotUnderstood]:
                 )
 
 
-def _parts(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[NotUnderstood]:
+def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Iterator[NotUnderstood]:
     """The status, reasons, routes, doses and schedules of an order that could not be read."""
     status = text(order.resource, "status")
     if status and status not in REQUEST_STATUSES:
         reason = Reason("statusNotKnown", {"status": status})
         yield NotUnderstood(Aside(Kind.STATUS, reason, f"{order.reference} status", code=status))
     yield from _reasons(pack, order)
-    for declared in pack.facts.values():
-        if declared.kind == "order" and declared.element == "route":
-            fact = facts.order[declared.name]
-            if fact.state is State.UNUSABLE:
+    for declared in pack.of_kind.get("order", ()):
+        if declared.element == "route":
+            fact = _fact(facts.order, declared.name, whole=whole)
+            if fact is not None and fact.state is State.UNUSABLE:
                 yield from _route(declared, order, fact)
     for dosage, step in zip(order.dosages(), facts.dosages, strict=False):
-        for name, fact in step.items():
-            declared = pack.facts[name]
-            if declared.kind == "dosage" and fact.state is State.UNUSABLE:
+        for declared in pack.of_kind.get("dosage", ()):
+            fact = _fact(step, declared.name, whole=whole)
+            if fact is not None and fact.state is State.UNUSABLE:
                 yield from _step(declared, order, dosage, fact)
 
 
 def _reasons(pack: Pack, order: Order) -> Iterator[NotUnderstood]:
     """The reasons of an order that no fact knows and that have no code of a system in which one would be known."""
-    readers = [fact for fact in pack.facts.values() if fact.kind == "order" and fact.element == "reason"]
+    stated = reasons_of(order)
+    if not stated:
+        return
+    readers = [fact for fact in pack.of_kind.get("order", ()) if fact.element == "reason"]
     systems = frozenset().union(*(fact.systems for fact in readers))
     sets = tuple(dict.fromkeys(value_set.id for fact in readers for value_set in fact.value_sets.values()))
-    for concept in reasons_of(order):
+    for concept in stated:
         codings = pairs(concept)
         if not speaks_in(systems, codings) and not any(fact.match(codings) is not None for fact in readers):
             system, code = codings[0] if codings else ("", "")
@@ -258,15 +268,15 @@ def _parts_understood(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[U
         for system, code in pairs(concept):
             if any(value_set.find(system, code) for value_set in drugs):
                 yield Understood(Kind.DRUG, system, code)
-    for declared in pack.facts.values():
-        if declared.kind == "order" and declared.element == "route":
+    for declared in pack.of_kind.get("order", ()):
+        if declared.element == "route":
             for dosage in order.dosages():
                 for system, code in pairs(node(dosage, "route")):
                     if declared.match([(system, code)]) is not None:
                         yield Understood(Kind.ROUTE, system, code)
     for dosage, step in zip(order.dosages(), facts.dosages, strict=False):
-        for name, fact in step.items():
-            element = pack.facts[name].element if pack.facts[name].kind == "dosage" else ""
+        for declared in pack.of_kind.get("dosage", ()):
+            element, fact = declared.element, step[declared.name]
             if element == "dose" and fact.state is State.VALUE:
                 for rate in nodes(dosage, "doseAndRate"):
                     quantity = node(rate, "doseQuantity")
@@ -281,12 +291,14 @@ def _parts_understood(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[U
 # --- entries of the record --------------------------------------------------------------------------------------
 
 
-def _entries(pack: Pack, search: Search, chart: Chart) -> list[NotUnderstood]:
+def _entries(pack: Pack, search: Search, chart: Chart, *, whole: bool) -> list[NotUnderstood]:
     """The entries under a key that were set aside, each with where a site could map it."""
-    readers = [fact for fact in pack.facts.values() if search in fact.searches]
+    readers = pack.readers[search.key]
+    made = account(readers, search, chart, whole=whole)
+    if not made.set_aside and not made.in_part:
+        return []
     sets = tuple(dict.fromkeys(vs.id for fact in readers for vs in fact.value_sets.values() if vs.kind in _LISTED))
     analytes = tuple(dict.fromkeys(fact.analyte.name for fact in readers if fact.analyte is not None))
-    made = account(pack.facts, search, chart)
     items = [
         NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else sets, search)
         for aside in (*made.set_aside, *made.in_part)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cds_service.vocabulary.facts import Exact
 
@@ -208,7 +209,8 @@ class Known:
 
     ``codes`` are ``(system, code)`` pairs, ``prefixes`` by system how codes of a class begin, ``systems`` the systems
     of both, ``spellings`` the site's own spellings of systems. ``names`` are folded names, and ``heads`` how these
-    begin (``fhir.names.head_of``); without any, every text may be a name.
+    begin (``fhir.names.head_of``); without any, every text may be a name. ``kept`` is what a reader has made of
+    concepts so far.
     """
 
     codes: frozenset[tuple[str, str]] = frozenset()
@@ -217,6 +219,7 @@ class Known:
     names: frozenset[str] = frozenset()
     heads: frozenset[str] = frozenset()
     spellings: frozenset[str] = frozenset()
+    kept: dict[Any, Any] = field(default_factory=dict)
 
     def has(self, codings: Sequence[tuple[str, str]]) -> bool:
         """Whether some fact may know one of the ``(system, code)`` pairs. An NDC may be spelled in many ways."""

@@ -175,6 +175,11 @@ class Facts(Mapping[str, Fact]):
             fact = self._read[name] = self._readers[name]()
         return fact
 
+    def read_so_far(self, name: str) -> Fact | None:
+        """The fact of this name if it was asked for already, whether here or in what these facts share."""
+        fact = self._read.get(name)
+        return self._shared.read_so_far(name) if fact is None and self._shared is not None else fact
+
     def __iter__(self) -> Iterator[str]:
         yield from self._readers
         if self._shared is not None:

@@ -126,7 +126,7 @@ def test_every_entry_is_accounted_for(pack, case):
     sent, _ = CASES[case]
     search = pack.searches["platelets"]
     chart = Chart("amara-okafor", {"platelets": msgspec.Raw(json.dumps(sent).encode())}, datetime.now(UTC), UTC)
-    made = account(pack.facts, search, chart)
+    made = account(pack.readers[search.key], search, chart)
     entries = len(sent.get("entry", [sent])) if isinstance(sent, dict) and "response" not in sent else 0
     assert made.entries == made.read + made.elsewhere + len(made.set_aside)
     assert made.entries == entries

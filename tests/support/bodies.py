@@ -78,6 +78,9 @@ def _of(sample: dict[str, Any], *, observations: int, medications: int, conditio
             oldest = entries[-1]["resource"]
             entries[share:] = []
             entries += [{"resource": oldest | {"id": f"{key}-{number}"}} for number in range(len(entries), share)]
+    for bundle in request["prefetch"].values():
+        if isinstance(bundle, dict) and "total" in bundle:
+            bundle["total"] = len(bundle.get("entry", ()))
     return request
 
 

@@ -64,4 +64,4 @@ def accounts(prepared: Prepared, service: Service, answer: Answer) -> Mapping[st
     if answer.chart is None:
         return {}
     searches = searches_of(prepared.pack, service)
-    return {key: account(prepared.pack.facts, search, answer.chart) for key, search in searches.items()}
+    return {key: account(prepared.pack.readers[key], search, answer.chart) for key, search in searches.items()}
