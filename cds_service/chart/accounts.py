@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, cast
+
+import msgspec
 
 from cds_service.chart import conditions, history, observations
 from cds_service.chart.record import Chart
+from cds_service.chart.statuses import EVENT_STATUSES, REQUEST_STATUSES, RESULT_STATUSES
 from cds_service.fhir import lenient
+from cds_service.fhir.codes import speaks_in
 from cds_service.vocabulary.accounting import Account, Kind, Understood
 from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import Reason
@@ -42,6 +46,10 @@ def account(readers: Sequence[FactDeclaration], search: Search, chart: Chart, *,
 def entries_understood(readers: Sequence[FactDeclaration], search: Search, chart: Chart) -> Iterator[Understood]:
     """The codes of entries under the key of ``search`` that a fact knows, and the units of results that it reads."""
     for resource in chart.results(search).resources:
+        if isinstance(resource, lenient.Patient):
+            continue
+        if status := stated_status(resource):
+            yield Understood(Kind.STATUS, "", status)
         if isinstance(resource, lenient.Observation):
             for part in (resource, *resource.parts()):
                 yield from _result_understood(readers, part)
@@ -56,12 +64,47 @@ def entries_understood(readers: Sequence[FactDeclaration], search: Search, chart
                 yield Understood(Kind.CODE, *coding)
 
 
+def stated_status(resource: msgspec.Struct) -> str:
+    """The status of an entry, if it is one that FHIR knows: that of a list is its clinical status."""
+    if isinstance(resource, lenient.Condition | lenient.AllergyIntolerance):
+        return conditions.clinical_status(resource)
+    status = str(getattr(resource, "status", None) or "")
+    return status if status in REQUEST_STATUSES | EVENT_STATUSES | RESULT_STATUSES else ""
+
+
 def _result_understood(readers: Sequence[FactDeclaration], part: lenient.Observation) -> Iterator[Understood]:
+    measuring = [fact for fact in readers if fact.analyte is not None]
+    owners = []
     for coding in part.code.pairs() if part.code is not None else ():
-        owner = next((fact for fact in readers if fact.match([coding]) is not None), None)
+        owner = next((fact for fact in measuring if fact.match([coding]) is not None), None)
         if owner is not None:
+            owners.append(owner)
             yield Understood(Kind.CODE, *coding)
-            quantity = part.valueQuantity
-            if quantity is not None and not isinstance(observations.amount_of(owner, part), Reason):
-                yield Understood(Kind.UNIT, quantity.system or "", quantity.code or "", quantity.unit or "")
-                return
+    quantity = part.valueQuantity
+    if owners and quantity is not None and not isinstance(observations.amount_of(owners[0], part), Reason):
+        yield Understood(Kind.UNIT, quantity.system or "", quantity.code or "", quantity.unit or "")
+
+
+def keys_of_result(
+    readers_of: Mapping[str, Sequence[FactDeclaration]], search_keys: Iterable[str], raw: bytes
+) -> list[str]:
+    """The keys of the searches for results that would bring a result: by its code, or by a name that it has.
+
+    ``readers_of`` are the facts that are read from each key, ``raw`` is the JSON of an Observation.
+    """
+    observation = lenient.observation_in_part(raw)
+    if observation is None:
+        return []
+    parts = [observation, *observation.parts()]
+    return [
+        key
+        for key in search_keys
+        if any(observations.is_about(fact, part) for fact in readers_of[key] if fact.analyte for part in parts)
+    ]
+
+
+def is_coded(raw: bytes, systems: Container[str]) -> bool:
+    """Whether an Observation, or a part of it, has a code of one of the systems."""
+    observation = lenient.observation_in_part(raw)
+    parts = [observation, *observation.parts()] if observation is not None else []
+    return any(part.code is not None and speaks_in(systems, part.code.pairs()) for part in parts)

@@ -127,6 +127,11 @@ def _in_part(entry: _ListEntry, search: Search, chart: Chart) -> list[Aside]:
     return asides
 
 
+def clinical_status(resource: lenient.Listed) -> str:
+    """The clinical status of a problem or an allergy as a code; ``""`` if it states none that is known."""
+    return _status(resource.clinicalStatus, CLINICAL)
+
+
 def _statuses(
     resource: lenient.Listed | lenient.Procedure,
 ) -> list[tuple[lenient.CodeableConcept | str | None, frozenset[str]]]:

@@ -143,7 +143,7 @@ def not_understood(order: Order, value_sets: Collection[ValueSet]) -> tuple[Asid
     """Why a draft is none of the drugs of ``value_sets``, or that only its name tells it is one (Z54).
 
     Nothing if it is one by its code, or something else, which it is if it has a code of a system in which the value
-    sets list drugs.
+    sets list drugs, or the name of another drug that the pack knows.
     """
     naming = order.naming
     if not naming.resolved:
@@ -157,7 +157,7 @@ def not_understood(order: Order, value_sets: Collection[ValueSet]) -> tuple[Asid
     words = naming.read(drug_names_of(value_sets))
     covered = frozenset().union(*(value_set.systems for value_set in value_sets))
     is_covered = speaks_in(covered, naming.codings)
-    if words.recognition is Recognition.NOTHING and is_covered:
+    if words.recognition is Recognition.DRUG or (words.recognition is Recognition.NOTHING and is_covered):
         return ()
     reason = Reason(_WHY_NOT.get(words.recognition, "drugNotKnown"))
     return (Aside(Kind.DRUG, reason, order.reference or order.path, system, code, order.name),)

@@ -156,6 +156,17 @@ def is_named(declaration: FactDeclaration, observation: lenient.Observation) -> 
     return not concept.words() or names_one_of(concept.texts(), analyte_codes(declaration).names)
 
 
+def is_about(declaration: FactDeclaration, observation: lenient.Observation) -> bool:
+    """Whether a result is one of the analyte by its code, or has the name of it where its code is not known."""
+    codings = observation.code.pairs() if observation.code is not None else []
+    if analyte_codes(declaration).match(codings) is not None:
+        return True
+    words = observation.code.words() if observation.code is not None else ""
+    return (
+        bool(words) and not speaks_in(declaration.searches[0].systems, codings) and is_named(declaration, observation)
+    )
+
+
 def amount_of(declaration: FactDeclaration, observation: lenient.Observation) -> Interval | Reason:
     """The ``valueQuantity`` in the analyte's canonical unit, or why there is none (Z43, Z44)."""
     analyte = declaration.analyte
@@ -368,7 +379,8 @@ def _owned(
     search: Search, declarations: Sequence[FactDeclaration], chart: Chart
 ) -> list[tuple[FactDeclaration, Sequence[Result]]]:
     """The results of each analyte that is read from a key, with the first of the facts that are read from them."""
-    owners = {analyte_codes(fact).id: fact for fact in reversed(declarations) if fact.searches[0].key == search.key}
+    measuring = [fact for fact in declarations if fact.analyte is not None]
+    owners = {analyte_codes(fact).id: fact for fact in reversed(measuring)}
     return [(fact, sorted_out(fact, chart).own) for fact in owners.values()]
 
 

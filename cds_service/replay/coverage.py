@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from cds_service.chart.accounts import is_coded, keys_of_result
 from cds_service.chart.record import patient_in
 from cds_service.content.model import Pack
 from cds_service.content.needs import templates_of
@@ -23,10 +24,12 @@ from cds_service.content.prepared import Prepared
 from cds_service.content.render import fill, plain
 from cds_service.content.site_lines import site_lines
 from cds_service.fhir.codes import name_of
+from cds_service.fhir.tree import pairs, words
 from cds_service.judge.understanding import NotUnderstood, not_understood, read_call, understood
 from cds_service.protocol.faults import Fault
 from cds_service.replay.scenarios import read_scenarios
-from cds_service.vocabulary.accounting import Kind
+from cds_service.vocabulary.accounting import Aside, Kind
+from cds_service.vocabulary.facts import Reason
 from cds_service.vocabulary.json_text import encode
 
 _HOOK = "order-select"
@@ -83,7 +86,7 @@ def cover(prepared: Prepared, fixtures: Path, paths: Sequence[Path], now: dateti
                 _read_request(coverage, prepared, body, moment)
     for patient, resources in by_patient.items():
         coverage.resources += len(resources)
-        for body in _as_requests(prepared, patient, resources):
+        for body in _as_requests(coverage, prepared, patient, resources):
             _read_request(coverage, prepared, body, now, is_request=False)
     return coverage
 
@@ -145,29 +148,62 @@ def _patient_of(resource: Mapping[str, Any]) -> str:
     return patient_in(subject.get("reference")) or "" if isinstance(subject, dict) else ""
 
 
-def _as_requests(prepared: Prepared, patient: str, resources: Sequence[dict[str, Any]]) -> Iterator[bytes]:
+def _as_requests(
+    coverage: Coverage, prepared: Prepared, patient: str, resources: Sequence[dict[str, Any]]
+) -> Iterator[bytes]:
     """The record of a patient as calls in which everything was prefetched; a few of the orders are drafts in each."""
+    pack = prepared.pack
     prefetch: dict[str, Any] = {}
     shared = [resource for resource in resources if resource["resourceType"] == "Medication"]
-    for key, search in prepared.pack.searches.items():
-        matching = [resource for resource in resources if resource["resourceType"] == search.resource]
+    of_results = [key for key, search in pack.searches.items() if search.resource == "Observation"]
+    placed: dict[str, list[dict[str, Any]]] = {key: [] for key in of_results}
+    for resource in resources:
+        if resource["resourceType"] == "Observation":
+            _place(coverage, pack, resource, placed)
+    for key, search in pack.searches.items():
+        matching = placed[key] if key in placed else [r for r in resources if r["resourceType"] == search.resource]
         if search.resource == "Patient":
             prefetch[key] = next(iter(matching), None)
         else:
-            entries = [{"resource": resource} for resource in [*matching, *shared]]
-            prefetch[key] = {"resourceType": "Bundle", "type": "searchset", "entry": entries}
+            prefetch[key] = _bundle([*matching, *(shared if search.resource.startswith("Medication") else [])])
     orders = [resource for resource in resources if resource["resourceType"] == "MedicationRequest"]
     for start in range(0, max(len(orders), 1), _ORDERS_AT_ONCE):
         drafts = [{**order, "status": "draft"} for order in orders[start : start + _ORDERS_AT_ONCE]]
-        entries = [{"resource": resource} for resource in [*drafts, *shared]]
         context = {
             "userId": _USER,
             "patientId": patient or "unknown",
-            "draftOrders": {"resourceType": "Bundle", "entry": entries},
+            "draftOrders": _bundle([*drafts, *shared]),
             "selections": [f"MedicationRequest/{draft.get('id')}" for draft in drafts],
         }
         call = {"hook": _HOOK, "hookInstance": _INSTANCE, "context": context}
         yield encode({**call, "prefetch": prefetch if start == 0 else {}})
+
+
+def _bundle(resources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": resource} for resource in resources]}
+
+
+def _place(
+    coverage: Coverage, pack: Pack, resource: dict[str, Any], placed: Mapping[str, list[dict[str, Any]]]
+) -> None:
+    """Puts a result under the keys whose searches would bring it.
+
+    One that has no code of a system that is searched in, and no name that is known, may be of anything: it is counted
+    as not understood here, because under every key it would be counted as often as there are keys.
+    """
+    raw = encode(resource)
+    keys = keys_of_result(pack.readers, placed, raw)
+    for key in keys:
+        placed[key].append(resource)
+    if keys or is_coded(raw, {system for key in placed for system in pack.searches[key].systems}):
+        return
+    concept = resource.get("code")
+    codings = pairs(concept)
+    system, code = codings[0] if codings else ("", "")
+    words_of = words(concept)
+    aside = Aside(Kind.CODE, Reason("entryNotKnown"), "Observation", system, code, words_of)
+    sets = tuple(value_set.id for value_set in pack.value_sets.values() if value_set.kind == "observation")
+    _add(coverage, pack, NotUnderstood(aside, sets))
 
 
 def _read_request(
@@ -187,7 +223,8 @@ def _read_request(
         return
     searches = [search for key, search in pack.searches.items() if key in reading.request.prefetch]
     for item in not_understood(pack, reading, searches):
-        _add(coverage, pack, item)
+        if item.bears:
+            _add(coverage, pack, item)
     known = understood(pack, reading, searches)
     coverage.times.update(Spelling(item.kind, item.system, item.code, plain(item.words)) for item in known)
 
