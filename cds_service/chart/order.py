@@ -99,7 +99,7 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str =
     return Order(path, resource, tuple(medications), key, naming)
 
 
-_LONGEST_KEPT = 1000  # characters of the concepts of one drug
+_LONGEST_KEPT = 1024  # characters of the concepts of one drug
 
 
 def _naming(concepts: Sequence[Node], ingredients: Sequence[Naming]) -> Naming:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cds_service.fhir import codes
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid, unii_is_valid
-from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, SNOMED, SYSTEMS, UNII, canonical, name_of
+from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, SNOMED, SYSTEMS, UNII, canonical, name_of, speaks_in
 from cds_service.fhir.lenient import CodeableConcept
 from cds_service.fhir.tree import pairs
 
@@ -258,11 +258,27 @@ def test_no_code_of_rxnorm_or_ndc_counts_without_its_system(pack):
 
 
 def test_a_code_without_a_system_never_shows_that_an_entry_is_about_something_else(pack):
-    platelets = pack.facts["platelets"]
-    assert platelets.covers(in_the_record(coding("urn:oid:2.16.840.1.113883.6.1", "2823-3")))
-    assert not platelets.covers(in_the_record(coding("", "2823-3", "Potassium")))
-    assert pack.facts["thrombocytopenia"].covers(in_the_record(coding(GM, "I10.90")))
-    assert not pack.facts["thrombocytopenia"].covers(in_the_record(coding("", "I10.9")))
+    platelets, thrombocytopenia = pack.facts["platelets"].systems, pack.facts["thrombocytopenia"].systems
+    assert speaks_in(platelets, in_the_record(coding("urn:oid:2.16.840.1.113883.6.1", "2823-3")))
+    assert not speaks_in(platelets, in_the_record(coding("", "2823-3", "Potassium")))
+    assert speaks_in(thrombocytopenia, in_the_record(coding(GM, "I10.90")))
+    assert not speaks_in(thrombocytopenia, in_the_record(coding("", "I10.9")))
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        ("http://loinc.org", "777-4"),
+        ("http://loinc.org", "PLT"),
+        ("http://snomed.info/sct", "84027008"),
+        ("http://www.nlm.nih.gov/research/umls/rxnorm", "B12-INJ"),
+        ("http://www.whocc.no/atc", "HYDROX"),
+        (GM, "Anämie"),
+    ],
+)
+def test_what_has_not_the_form_of_a_system_is_no_code_of_it(pack, system, code):
+    """A house code that claims a public system does not say that an entry is about something else (Z41)."""
+    assert not speaks_in({system}, [(system, code)])
 
 
 # --- check digits

@@ -276,13 +276,19 @@ def test_why_a_draft_was_not_understood_is_told(pack, order, kind, reason):
 @pytest.mark.parametrize(
     "concept",
     [
-        {"text": "Hydroxocobalamin 1 mg"},
-        {"text": "Cyanokit"},
+        {"coding": [{"system": RXNORM, "code": "5514", "display": "hydroxocobalamin"}]},
         {"coding": [{"system": RXNORM, "code": "83367", "display": "atorvastatin"}]},
+        {"text": "Methotrexate 2.5 mg tablets"},
     ],
 )
 def test_a_draft_that_was_understood_has_no_such_line(pack, concept):
     assert not_understood(order_of(concept), [*pack.relevant, *pack.excluded]) == ()
+
+
+@pytest.mark.parametrize("text", ["Hydroxocobalamin 1 mg", "Cyanokit"])
+def test_a_draft_that_only_its_name_tells_has_a_line_that_says_so(pack, text):
+    (aside,) = not_understood(order_of({"text": text}), [*pack.relevant, *pack.excluded])
+    assert (aside.kind, aside.reason.key, aside.words) == (Kind.DRUG, "knownByName", text)
 
 
 # --- beside the order
@@ -409,13 +415,13 @@ def test_every_entry_of_a_search_is_accounted_for(pack):
     )
     search = pack.searches["medicationRequests"]
     declared = [fact for fact in pack.facts.values() if search in fact.searches]
-    counted = account(search, declared, chart)
+    counted = account(search, declared, chart, whole=True)
     assert (counted.entries, counted.read, counted.elsewhere) == (7, 1, 1)
-    assert [(aside.kind, aside.reference.partition("/")[2]) for aside in counted.set_aside] == [
+    assert {(aside.kind, aside.reference.partition("/")[2]) for aside in counted.set_aside} == {
         (Kind.DRUG, "c"),
         (Kind.STATUS, "d"),
         (Kind.SUBJECT, "e"),
         (Kind.REFERENCE, "f"),
         (Kind.DRUG, "g"),
-    ]
+    }
     assert {aside.reason.key for aside in counted.set_aside} <= set(pack.reasons)

@@ -55,7 +55,7 @@ def account_of(pack):
     def read(key, *resources):
         declarations = [fact for fact in pack.facts.values() if pack.searches[key] in fact.searches]
         declarations = [fact for fact in declarations if fact.kind in ("condition", "allergy", "procedure")]
-        return conditions.account(pack.searches[key], declarations, chart_of(key, *resources))
+        return conditions.account(pack.searches[key], declarations, chart_of(key, *resources), whole=True)
 
     return read
 
