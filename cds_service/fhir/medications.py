@@ -37,6 +37,14 @@ _BETWEEN = frozenset(".-'`´’‐‑–—_")  # signs that may stand within a 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _KNOWN_WORDS = STRENGTH_WORDS | SALT_WORDS | PACK_WORDS | OTHER_WORDS | BRAND_WORDS | FORM_WORDS.keys()
+READ_WORDS = frozenset(_KNOWN_WORDS | LEADING_WORDS | NO_DRUG_WORDS | OTHER_DRUGS).union(
+    *(words for words, _ in FORM_PHRASES), *LEADING_PHRASES
+)
+"""Every word that means something beside the name of a drug."""
+
+AMOUNT = re.compile(rf"\d{{1,5}}(?:[.,]\d{{1,4}})? ?(?:{'|'.join(sorted(STRENGTH_WORDS))}|µg)\b", re.IGNORECASE)
+"""An amount as it stands in the name of a product."""
+
 _LONGEST_LEADING = max(map(len, LEADING_PHRASES))
 _PHRASES: dict[str, list[tuple[tuple[str, ...], str]]] = {}
 for _words, _form in FORM_PHRASES:

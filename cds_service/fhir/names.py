@@ -87,6 +87,12 @@ _NOTHING = frozenset(
 )
 
 
+READ_WORDS = frozenset(word for name in _NOTHING for word in name.split()).union(
+    _OF_ROUTES, re.findall(r"[a-z]+", _ALLERGIES), ("allergic", "intolerant", "to", "of", "unspecified")
+)
+"""Every word that means something beside the name of a problem, a substance or a route."""
+
+
 def says_nothing(name: str) -> bool:
     """Whether a text, folded in either way, says that there is no allergy or problem to list."""
     return name in _NOTHING

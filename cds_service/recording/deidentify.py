@@ -19,7 +19,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from cds_service.chart import statuses
 from cds_service.content.model import Pack
+from cds_service.fhir import medications, names
 from cds_service.fhir.codes import canonical
 from cds_service.fhir.schedule_words import folded, form_of_text
 from cds_service.fhir.units import ucum_of
@@ -30,31 +32,35 @@ def _listed(names: str) -> frozenset[str]:
 
 
 _PARTS = _listed("""
-    abatementPeriod asNeededCodeableConcept boundsDuration boundsPeriod boundsRange category clinicalStatus code
-    coding concept contained denominator dispenseRequest dosageInstruction doseAndRate doseQuantity doseRange
-    effectivePeriod entry expectedSupplyDuration high initialFill interpretation issue link low
+    abatementAge abatementPeriod abatementRange asNeededCodeableConcept boundsDuration boundsPeriod boundsRange
+    category clinicalStatus code coding component concept contained denominator dispenseRequest dosageInstruction
+    doseAndRate doseQuantity doseRange effectivePeriod entry expectedSupplyDuration high ingredient initialFill
+    interpretation issue itemCodeableConcept itemReference link low
     maxDosePerAdministration maxDosePerPeriod medication medicationCodeableConcept medicationReference method
     numerator occurencePeriod occurrencePeriod onsetPeriod patient performedPeriod quantity rateQuantity rateRange
     rateRatio reasonCode reasonReference reaction referenceRange repeat resource route search site subject substance
-    timing type validityPeriod valueQuantity verificationStatus
+    timing type validityPeriod valueQuantity valueRange verificationStatus
 """)
 _NUMBERS = _listed("""
-    asNeededBoolean count countMax doNotPerform duration durationMax frequency frequencyMax numberOfRepeatsAllowed
-    offset period periodMax sequence total value
+    abatementBoolean asNeededBoolean count countMax doNotPerform duration durationMax frequency frequencyMax isActive
+    numberOfRepeatsAllowed offset period periodMax sequence total value valueInteger
 """)
 _DATES = _listed("""
-    abatementDateTime authoredOn birthDate effectiveDateTime effectiveInstant end event occurenceDateTime
-    occurrenceDateTime onsetDateTime performedDateTime recordedDate start
+    abatementDateTime authoredOn birthDate effectiveDateTime effectiveInstant end event issued
+    occurenceDateTime occurrenceDateTime onsetDateTime performedDateTime recordedDate start
 """)
 _CODES = _listed("""
-    comparator dayOfWeek durationUnit gender intent mode periodUnit priority relation resourceType severity status when
+    clinicalStatus comparator dayOfWeek durationUnit gender intent mode periodUnit priority relation resourceType severity status
+    verificationStatus when
     timeOfDay
 """)
 _NUMBER = (bool, int, float, Decimal)
-_WORDS = frozenset(["text", "display"])
+_WORDS = _listed("abatementString display text valueString")
 _CODE = re.compile(r"[A-Za-z0-9.:+<>=-]{1,40}")
 _CODED = re.compile(r"[A-Za-z0-9.<>-]{1,40}")
 _WORD = re.compile(r"[^\W_]+")
+_AMOUNT_OR_WORD = re.compile(rf"{medications.AMOUNT.pattern}|{_WORD.pattern}", re.IGNORECASE)
+_RESULT = re.compile(r"[<>=]*\s*[-+]?\d{1,7}(?:[.,]\d{1,4})?")
 _TIME = r"T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?"
 _DATE = re.compile(rf"(\d{{4}})(?:-(\d\d)(?:-(\d\d)({_TIME})?)?)?", re.ASCII)
 _REFERENCE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^/]+)(?:/_history/[^/]+)?$")
@@ -73,7 +79,7 @@ class Deidentifier:
         self._systems: frozenset[str] = frozenset(key.rpartition("|")[0] for key in self._how_often).union(
             *(vs.systems for vs in pack.value_sets.values())
         )
-        self._known = {word for words in _words_of(pack) for word in _WORD.findall(words.casefold())}
+        self._known = {names.folded(word) for words in _words_of(pack) for word in _WORD.findall(words)}
         self._analytes = [fact.analyte for fact in pack.facts.values() if fact.analyte is not None]
         self._units = _TIMES.union(*(fact.counted for fact in pack.facts.values()))
 
@@ -138,6 +144,8 @@ class Deidentifier:
             return _moved(value, days)
         if name in _CODES:
             return value if _CODE.fullmatch(value) else "other"
+        if name in ("value", "valueString") and _RESULT.fullmatch(value.strip()):
+            return value
         if name in _WORDS:
             return self._words(value)
         if name == "system":
@@ -168,9 +176,10 @@ class Deidentifier:
             return text
 
         def word(match: re.Match[str]) -> str:
-            return match[0] if match[0].casefold() in self._known else "x"
+            is_known = names.folded(match[0]) in self._known or medications.AMOUNT.fullmatch(match[0])
+            return match[0] if is_known else "other"  # no reader knows it
 
-        return _WORD.sub(word, text)
+        return _AMOUNT_OR_WORD.sub(word, text)
 
     def _reference(self, value: Any) -> str:
         """The reference with a new id, which is the same in every reference to it: relative, absolute, versioned,
@@ -198,12 +207,15 @@ def _context(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _words_of(pack: Pack) -> Iterator[str]:
-    """Every name by which the content knows something, and the displays of its codes."""
+    """Every name by which the content knows something, the displays of its codes, and what is read beside them."""
     for value_set in pack.value_sets.values():
         yield from value_set.names
-        yield from (concept.display for concept in (*value_set.codes.values(), *value_set.prefixes))
+        concepts = (*value_set.codes.values(), *value_set.prefixes, *value_set.names.values())
+        yield from (concept.display for concept in concepts)
     for fact in pack.facts.values():
         yield from fact.naming
+    yield from medications.READ_WORDS | names.READ_WORDS
+    yield from statuses.CLINICAL | statuses.VERIFICATION | statuses.EVENT_STATUSES
 
 
 def _moved(text: str, days: int) -> str:

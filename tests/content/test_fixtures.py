@@ -2,8 +2,8 @@
 
 import json
 
+from fhir.resources.R4B import get_fhir_model_class
 from fhir.resources.R4B.bundle import Bundle
-from fhir.resources.R4B.medicationrequest import MedicationRequest
 from pydantic import ValidationError
 
 from cds_service.packaged import packaged
@@ -51,7 +51,10 @@ def test_every_draft_is_a_valid_order():
 
 
 def faults_of_draft(path):
+    draft = json.loads(path.read_text().replace("{{patientId}}", "example"))
+    if draft["resourceType"] not in ("MedicationRequest", "ServiceRequest"):
+        yield f"is a {draft['resourceType']}"
     try:
-        MedicationRequest.model_validate(json.loads(path.read_text().replace("{{patientId}}", "example")))
+        get_fhir_model_class(draft["resourceType"]).model_validate(draft)
     except ValidationError as error:
         yield error

@@ -103,7 +103,12 @@ def test_the_same_request_gives_the_same_bytes(prepared, answers):
     assert len(said) == 1
 
 
-AT_THE_EDGE = ("imPlateletsThinNeedle", "imPlateletsPerhapsThinNeedle", "imPlateletsNotDecidable")
+AT_THE_EDGE = (
+    "imPlateletsThinNeedle",
+    "imPlateletsPerhapsThinNeedle",
+    "imPlateletsNotDecidable",
+    "imPlateletsRangeLow",
+)
 
 
 def test_a_changed_threshold_makes_the_right_scenarios_fail(tmp_path, prepared, scenarios):

@@ -165,9 +165,9 @@ def test_no_context_leaves_in_a_card_and_the_draft_is_not_changed(client, cards_
             },
             [],
         ),
-        # 150 per microlitre is 0.15 x 10^9/L
+        # 22,000 per microlitre are 22 x 10^9/L
         (
-            {"valueQuantity": {"value": 150, "unit": "/uL", "system": UCUM, "code": "/uL"}},
+            {"valueQuantity": {"value": 22000, "unit": "/uL", "system": UCUM, "code": "/uL"}},
             ["imPlateletsTransfusionFirst"],
         ),
         ({"status": "cancelled"}, None),
@@ -187,6 +187,7 @@ def test_the_latest_result_is_told_by_date_and_its_unit_and_status_are_read(
     found = topics(cards_of(client.post(f"{BASE}-order-select", json=body)))
     if expected is None:  # the result before it counts
         entries.remove(latest)
+        body["prefetch"]["platelets"]["total"] -= 1
         expected = topics(cards_of(client.post(f"{BASE}-order-select", json=body)))
     assert found == expected
 
