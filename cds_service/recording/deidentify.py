@@ -50,9 +50,8 @@ _DATES = _listed("""
     occurenceDateTime occurrenceDateTime onsetDateTime performedDateTime recordedDate start
 """)
 _CODES = _listed("""
-    clinicalStatus comparator dayOfWeek durationUnit gender intent mode periodUnit priority relation resourceType severity status
-    verificationStatus when
-    timeOfDay
+    clinicalStatus comparator dayOfWeek durationUnit gender intent mode periodUnit priority relation resourceType
+    severity status timeOfDay verificationStatus when
 """)
 _NUMBER = (bool, int, float, Decimal)
 _WORDS = _listed("abatementString display text valueString")

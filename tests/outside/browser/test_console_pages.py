@@ -128,7 +128,7 @@ def test_a_table_is_read_like_a_table_and_leads_to_its_scenarios(page):
     row = page.get_by_role("row").filter(has_text="ThinNeedle").first
     expect(row).to_contain_text("[25..50]")
     expect(row).to_contain_text("S11")
-    preview = page.get_by_role("article").filter(has_text="TransfusionFirst")
+    preview = page.get_by_role("article", name="critical TransfusionFirst", exact=True)
     preview.locator("summary").click()
     preview.get_by_role("link", name="platelets-and-im/sample").click()
     expect(page.get_by_role("article")).to_contain_text(CRITICAL)
