@@ -11,18 +11,19 @@ import click
 
 from cds_service.commands.common import TimeArgument, prepared_content
 from cds_service.packaged import packaged
-from cds_service.replay.coverage import as_json, as_text, cover
+from cds_service.replay.coverage import as_json, as_text, cover, proposed
 
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--now", type=TimeArgument(), help="Read the data as if it were this time.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "json", "site"]), default="text", show_default=True)
 def coverage(paths: tuple[Path, ...], now: datetime | None, form: str) -> None:
     """Show which codes, units, routes and schedules in data are understood, and which are not.
 
-    PATH is a captured request, a recording, a scenario, FHIR resources in JSON or NDJSON, or a folder of these. What is
-    not understood stands with the lines of site.toml that would map it.
+    PATH is a captured request, a recording, a scenario, FHIR resources in JSON or NDJSON, or a folder of these. With
+    what is not understood come the lines of site.toml that would map it; --format site prints these alone. The exit
+    code is 1 if a file could not be read.
 
     Example: cds-service coverage recordings/ export/*.ndjson
     """
@@ -34,5 +35,10 @@ def coverage(paths: tuple[Path, ...], now: datetime | None, form: str) -> None:
         sys.exit(1)
     if form == "json":
         click.echo(json.dumps(as_json(covered, prepared.pack), indent=2, ensure_ascii=False))
+    elif form == "site":
+        click.echo(proposed(covered))
     else:
         click.echo("\n".join(as_text(covered, prepared.pack)))
+    if covered.not_read:
+        click.echo("\n".join(covered.not_read), err=True)
+        sys.exit(1)

@@ -42,9 +42,10 @@ def overlaid(pack_files: PackFiles, site: Site) -> PackFiles:
 
 def _problems(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
     yield from _unknown(site, ("codes",), site.codes, pack_files.value_sets)
+    forms = {row.get("form") for data in pack_files.value_sets.values() for row in data["concepts"]} - {None}
     for name in site.codes:
         if name in pack_files.value_sets:
-            yield from _problems_of_codes(site, name, pack_files.value_sets[name])
+            yield from _problems_of_codes(site, name, pack_files.value_sets[name], forms)
     facts = pack_files.facts["facts"]
     yield from _unknown(site, ("look-backs",), site.look_backs, facts)
     for name in site.look_backs:
@@ -66,17 +67,28 @@ def _problems(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
 
 def _unknown(site: Site, place: tuple[str, ...], names: Iterable[str], known: Iterable[str]) -> Iterator[Problem]:
     for name in sorted(set(names) - set(known)):
-        yield site.problem((*place, name), f"{place[-1]}: the content has no {name!r}")
+        hint = _TO_REPLACE if name == TO_CHOOSE else ""
+        yield site.problem((*place, name), f"{place[-1]}: the content has no {name!r}{hint}")
 
 
-def _problems_of_codes(site: Site, name: str, value_set: Mapping[str, Any]) -> Iterator[Problem]:
+TO_CHOOSE = "?"  # stands in proposed lines for what only a person knows; no name and no value of a site.toml
+_TO_REPLACE = ": replace the question mark by one of the choices behind it"
+
+
+def _problems_of_codes(site: Site, name: str, value_set: Mapping[str, Any], forms: set[str]) -> Iterator[Problem]:
+    """A site's codes are new, and say nothing of a drug that the value set does not distinguish."""
     taken = {(canonical(row["system"]), row["code"]) for row in value_set["concepts"]}
+    agents = {row.get("agent") for row in value_set["concepts"]} - {None}
     for index, row in enumerate(site.codes[name]):
         place = ("codes", name, index, "code")
         if (canonical(row["system"]), row["code"]) in taken:
             yield site.problem(place, f"{name} holds {row['code']!r} already")
-        if value_set["kind"] == "medication" and "agent" not in row:
+        if agents and "agent" not in row:
             yield site.problem(place, f"{row['code']!r} needs an agent")
+        for key, known in (("agent", agents), ("form", forms)):
+            if key in row and row[key] not in known:
+                choices = f"one of {', '.join(sorted(known))}" if known else f"nothing: {name} has no {key}s"
+                yield site.problem(("codes", name, index, key), f"{name}: the {key} {row[key]!r} should be {choices}")
     rows = [{**row, "verified": ["the site"]} for row in site.codes[name]]
     for fault in schema("value-set").iter_errors({**value_set, "concepts": rows}):
         yield site.problem(("codes", name, *list(fault.absolute_path)[1:]), f"{name}: {fault.message}")

@@ -10,7 +10,7 @@ from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import fill, plain
-from cds_service.content.site_lines import site_lines
+from cds_service.content.site_lines import as_toml, site_lines
 from cds_service.judge.evaluate import Answer, evaluate
 from cds_service.judge.orders import JudgedOrder
 from cds_service.judge.understanding import NotUnderstood, drafts_read, not_understood
@@ -55,6 +55,7 @@ def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetim
 
 def _not_understood(pack: Pack, item: NotUnderstood) -> dict[str, Any]:
     aside = item.aside
+    proposed = site_lines(pack, aside, item.candidates)
     entry = {
         "kind": str(aside.kind),
         "reference": plain(aside.reference),
@@ -63,7 +64,7 @@ def _not_understood(pack: Pack, item: NotUnderstood) -> dict[str, Any]:
         "system": plain(aside.system),
         "code": plain(aside.code),
         "said": plain(aside.words),
-        "site.toml": site_lines(pack, aside, item.candidates),
+        "site.toml": as_toml([proposed]) if proposed else "",
     }
     return {name: value for name, value in entry.items() if value}
 

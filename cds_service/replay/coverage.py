@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from cds_service.content.model import Pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import fill, plain
-from cds_service.content.site_lines import site_lines
+from cds_service.content.site_lines import SiteLines, as_toml, site_lines
 from cds_service.fhir.codes import name_of
 from cds_service.fhir.tree import pairs, words
 from cds_service.judge.understanding import NotUnderstood, not_understood, read_call, understood
@@ -38,7 +38,7 @@ _INSTANCE = "00000000-0000-4000-8000-000000000000"
 _ORDERS_AT_ONCE = 8
 
 
-class Spelling(msgspec.Struct, frozen=True):
+class Spelling(msgspec.Struct, frozen=True, order=True):
     """One way in which something was written. ``reason`` is why it was not understood, ``""`` if it was."""
 
     kind: Kind
@@ -50,21 +50,33 @@ class Spelling(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Coverage:
-    """How often each spelling was met. ``site_lines`` are the lines of ``site.toml`` that would map one.
+    """How often each spelling was met, and where first: the file. ``site_lines`` would map it, where a site can.
 
-    ``requests`` and ``resources`` count what was read; ``refused`` are requests that cannot be read, by reason.
+    ``requests`` and ``resources`` count what was read; ``refused`` are requests that cannot be read, by reason, and
+    ``not_read`` the files that are no JSON, each with the reason.
     """
 
     requests: int = 0
     resources: int = 0
     times: Counter[Spelling] = field(default_factory=Counter)
-    site_lines: dict[Spelling, str] = field(default_factory=dict)
+    first_in: dict[Spelling | str, str] = field(default_factory=dict)
+    site_lines: dict[Spelling, SiteLines] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
+    not_read: list[str] = field(default_factory=list)
+    by_name: set[Spelling] = field(default_factory=set)
 
     def rows(self, *, is_understood: bool) -> list[tuple[Spelling, int]]:
-        """Each spelling with how often it was met, by kind, the most frequent first."""
+        """Each spelling with how often it was met: what a site can map before what it cannot, the most frequent first.
+
+        What is known by its name already comes last among the first.
+        """
         chosen = [(spelling, times) for spelling, times in self.times.items() if (not spelling.reason) is is_understood]
-        return sorted(chosen, key=lambda row: (row[0].kind, -row[1], row[0].system, row[0].code, row[0].words))
+        return sorted(chosen, key=self._rank)
+
+    def _rank(self, row: tuple[Spelling, int]) -> tuple[bool, bool, str, int, Spelling]:
+        spelling, times = row
+        kind = str(spelling.kind) if not spelling.reason else ""
+        return spelling not in self.site_lines, spelling in self.by_name, kind, -times, spelling
 
 
 def cover(prepared: Prepared, fixtures: Path, paths: Sequence[Path], now: datetime) -> Coverage:
@@ -73,7 +85,7 @@ def cover(prepared: Prepared, fixtures: Path, paths: Sequence[Path], now: dateti
     ``now`` is the time at which resources and captured requests are read; a recording says its own.
 
     Raises:
-        ValueError: a file cannot be read, or there is nothing to read in a folder.
+        ValueError: there is nothing to read in a folder, or a scenario is wrong.
     """
     coverage = Coverage()
     by_patient: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -82,12 +94,17 @@ def cover(prepared: Prepared, fixtures: Path, paths: Sequence[Path], now: dateti
         if not files:
             raise ValueError(f"{path}: there is neither JSON nor NDJSON nor YAML in it")
         for file in files:
-            for body, moment in _requests_in(prepared.pack, fixtures, file, now, by_patient):
-                _read_request(coverage, prepared, body, moment)
+            try:
+                requests = list(_requests_in(prepared.pack, fixtures, file, now, by_patient))
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                coverage.not_read.append(f"{file}: {error}")
+                continue
+            for body, moment in requests:
+                _read_request(coverage, prepared, body, moment, str(file))
     for patient, resources in by_patient.items():
         coverage.resources += len(resources)
         for body in _as_requests(coverage, prepared, patient, resources):
-            _read_request(coverage, prepared, body, now, is_request=False)
+            _read_request(coverage, prepared, body, now, "")
     return coverage
 
 
@@ -105,14 +122,8 @@ def _requests_in(
                 yield encode(scenario.request(templates[scenario.hook])), scenario.now
         return
     text = file.read_text(encoding="utf-8-sig")
-    try:
-        contents = (
-            [json.loads(line) for line in text.splitlines() if line.strip()] if file.suffix == ".ndjson" else None
-        )
-        contents = contents if contents is not None else [json.loads(text)]
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
-    for content in contents:
+    parts = [line for line in text.splitlines() if line.strip()] if file.suffix == ".ndjson" else [text]
+    for content in [json.loads(part) for part in parts]:
         if not isinstance(content, dict):
             continue
         body = content.get("request", content)
@@ -201,40 +212,59 @@ def _place(
     codings = pairs(concept)
     system, code = codings[0] if codings else ("", "")
     words_of = words(concept)
-    aside = Aside(Kind.CODE, Reason("entryNotKnown"), "Observation", system, code, words_of)
+    aside = Aside(Kind.CODE, Reason("entryNotKnown"), f"Observation/{resource.get('id')}", system, code, words_of)
     sets = tuple(value_set.id for value_set in pack.value_sets.values() if value_set.kind == "observation")
-    _add(coverage, pack, NotUnderstood(aside, sets))
+    _add(coverage, pack, NotUnderstood(aside, sets), "")
 
 
-def _read_request(
-    coverage: Coverage, prepared: Prepared, body: bytes, now: datetime, *, is_request: bool = True
-) -> None:
-    """Adds what one request holds, whether it is answered or refused for want of data."""
+def _read_request(coverage: Coverage, prepared: Prepared, body: bytes, now: datetime, file: str) -> None:
+    """Adds what one request holds, whether it is answered or refused for want of data.
+
+    ``file`` is where it stands; ``""`` for a request that was made of resources, whose orders are drafts and entries of
+    the record at once: their drugs are counted as those of drafts.
+    """
     pack = prepared.pack
-    coverage.requests += is_request
+    coverage.requests += bool(file)
     service = pack.service_for(json.loads(body)["hook"])
     if service is None:
-        coverage.refused["no service answers its hook"] += 1
+        _refused(coverage, "no service answers its hook", file)
         return
     try:
         reading = read_call(prepared, service, body, now)
     except Fault as fault:
-        coverage.refused[f"{fault.status} {fault.path}"] += 1
+        _refused(coverage, f"{fault.status} {fault.path}", file)
         return
     searches = [search for key, search in pack.searches.items() if key in reading.request.prefetch]
     for item in not_understood(pack, reading, searches):
-        if item.bears:
-            _add(coverage, pack, item)
-    known = understood(pack, reading, searches)
-    coverage.times.update(Spelling(item.kind, item.system, item.code, plain(item.words)) for item in known)
+        is_counted = item.search is not None and item.search.resource == "MedicationRequest" and not file
+        if item.bears and not (is_counted and item.aside.kind is Kind.DRUG):
+            _add(coverage, pack, item, file)
+    for known in understood(pack, reading, searches):
+        coverage.times[Spelling(known.kind, known.system, known.code, plain(known.words))] += 1
 
 
-def _add(coverage: Coverage, pack: Pack, item: NotUnderstood) -> None:
+def _refused(coverage: Coverage, why: str, file: str) -> None:
+    coverage.refused[why] += 1
+    coverage.first_in.setdefault(why, file)
+
+
+def _add(coverage: Coverage, pack: Pack, item: NotUnderstood, file: str) -> None:
     aside = item.aside
     reason = fill(pack.reasons[aside.reason.key], {key: plain(value) for key, value in aside.reason.values.items()})
     spelling = Spelling(aside.kind, aside.system, aside.code, plain(aside.words), reason)
     coverage.times[spelling] += 1
-    coverage.site_lines.setdefault(spelling, site_lines(pack, aside, item.candidates))
+    coverage.first_in.setdefault(spelling, " ".join(filter(None, [file, plain(aside.reference)])))
+    if aside.reason.key == "knownByName":
+        coverage.by_name.add(spelling)
+    lines = site_lines(pack, aside, item.candidates)
+    if lines is not None:
+        coverage.site_lines.setdefault(spelling, lines)
+
+
+def proposed(coverage: Coverage) -> str:
+    """The lines of ``site.toml`` that would map what a site can map, as one file."""
+    rows = coverage.rows(is_understood=False)
+    return as_toml(coverage.site_lines[spelling] for spelling, _ in rows if spelling in coverage.site_lines)
 
 
 def as_json(coverage: Coverage, pack: Pack) -> dict[str, Any]:
@@ -243,6 +273,7 @@ def as_json(coverage: Coverage, pack: Pack) -> dict[str, Any]:
         "content": f"{pack.id} {pack.version}",
         "requests": coverage.requests,
         "resources": coverage.resources,
+        "not-read": coverage.not_read,
         "refused": dict(coverage.refused),
         "understood": [_row(coverage, *row) for row in coverage.rows(is_understood=True)],
         "not-understood": [_row(coverage, *row) for row in coverage.rows(is_understood=False)],
@@ -250,27 +281,51 @@ def as_json(coverage: Coverage, pack: Pack) -> dict[str, Any]:
 
 
 def _row(coverage: Coverage, spelling: Spelling, times: int) -> dict[str, Any]:
+    lines = coverage.site_lines.get(spelling)
     row = {"kind": str(spelling.kind), "times": times, "system": spelling.system, "code": spelling.code}
-    row |= {"words": spelling.words, "reason": spelling.reason, "site.toml": coverage.site_lines.get(spelling, "")}
+    row |= {"words": spelling.words, "reason": spelling.reason, "first": coverage.first_in.get(spelling, "")}
+    row |= {"site.toml": as_toml([lines]) if lines else ""}
     return {name: value for name, value in row.items() if value not in ("", None)}
 
 
-def as_text(coverage: Coverage, pack: Pack) -> Iterable[str]:
-    """The coverage in lines for people: first what was not understood, with what to paste, then what was."""
-    read = [f"{coverage.requests} requests" if coverage.requests else "", f"{coverage.resources} resources"]
-    yield f"{pack.id} {pack.version}, read on {' and '.join(filter(None, read[: 1 + bool(coverage.resources)]))}"
+def as_text(coverage: Coverage, pack: Pack) -> Iterator[str]:
+    """The coverage in lines for people: what a site can map, what it cannot, what to paste, and what was understood."""
+    yield f"{pack.id} {pack.version}, read on {_number(coverage.requests, 'request')} and " + _number(
+        coverage.resources, "resource"
+    )
+    yield from (f"  not read: {text}" for text in coverage.not_read)
     for reason, times in coverage.refused.most_common():
-        yield f"  {times} refused: {reason}"
-    missed = coverage.rows(is_understood=False)
-    yield ""
-    yield "Not understood:" if missed else "Everything was understood."
-    for spelling, times in missed:
-        yield f"  {times:>6}  {spelling.kind:<9}  {_spelled(spelling)}  {spelling.reason}"
-        yield from (f"          | {line}" for line in coverage.site_lines[spelling].splitlines())
-    yield ""
-    yield "Understood:"
-    for spelling, times in coverage.rows(is_understood=True):
-        yield f"  {times:>6}  {spelling.kind:<9}  {_spelled(spelling)}"
+        yield f"  {times} refused: {reason}, first in {coverage.first_in[reason]}"
+    missed, known = coverage.rows(is_understood=False), coverage.rows(is_understood=True)
+    mappable = [row for row in missed if row[0] in coverage.site_lines]
+    others = [row for row in missed if row[0] not in coverage.site_lines]
+    if not missed:
+        yield ""
+        yield "Everything was understood." if known else "Nothing was read that any decision looks at."
+    for title, rows in (
+        ("Not understood, and lines of site.toml can map it:", mappable),
+        ("Not understood, and no line of site.toml can map it:", others),
+        ("Understood:", known),
+    ):
+        if rows:
+            yield ""
+            yield f"{title}"
+            yield from (_line(coverage, *row) for row in rows)
+        if rows is mappable and rows:
+            yield ""
+            yield "Lines for site.toml; each question mark is to be replaced by one of the choices above it:"
+            yield ""
+            yield proposed(coverage)
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' if count != 1 else ''}"
+
+
+def _line(coverage: Coverage, spelling: Spelling, times: int) -> str:
+    first = coverage.first_in.get(spelling)
+    where = f"First in {first}." if first else ""
+    return "  ".join(filter(None, [f"  {times:>6}", f"{spelling.kind:<9}", _spelled(spelling), spelling.reason, where]))
 
 
 def _spelled(spelling: Spelling) -> str:
@@ -278,4 +333,4 @@ def _spelled(spelling: Spelling) -> str:
     system = name_of(spelling.system) or spelling.system
     code = f"{system}|{spelling.code}" if system else spelling.code
     words = f'"{spelling.words}"' if spelling.words and spelling.words != spelling.code else ""
-    return " ".join(filter(None, [code, words])) or "(nothing)"
+    return " ".join(filter(None, [code, words])) or "(nothing coded)"

@@ -1,6 +1,7 @@
 """``cds-service coverage``: what of real data is understood, what is not, and the lines that map it (Z54)."""
 
 import json
+import tomllib
 
 import pytest
 from click.testing import CliRunner
@@ -51,7 +52,8 @@ def test_a_code_of_the_house_is_counted_with_the_lines_that_map_it(run, captured
     assert row["site.toml"].startswith("[[codes.platelet-count]]\n")
     text = run(captured)
     assert f'{LABORATORY}|PLT "Thrombo"' in text
-    assert "| [[codes.platelet-count]]" in text
+    assert f"First in {captured} Observation/{PATIENT}-platelets-" in text
+    assert "\n[[codes.platelet-count]]\n" in text
 
 
 def test_the_lines_that_are_pasted_into_a_site_file_map_the_code(run, captured, tmp_path, request_for):
@@ -59,10 +61,9 @@ def test_the_lines_that_are_pasted_into_a_site_file_map_the_code(run, captured, 
     from cds_service.service.app import create_app
     from cds_service.settings import Settings
 
-    text = run(captured)
-    lines = [line.partition("| ")[2] for line in text.splitlines() if line.strip().startswith("|")]
     site = tmp_path / "site.toml"
-    site.write_text("\n".join(lines) + "\n")
+    site.write_text(run("--format", "site", captured))
+    assert site.read_text() in run(captured)
     found = json.loads(run("--format", "json", captured, site=site))
     assert found["not-understood"] == []
     assert {"kind": "code", "times": 3, "system": LABORATORY, "code": "PLT"} in found["understood"]
@@ -79,14 +80,59 @@ def test_what_only_a_person_can_choose_is_refused_until_it_is_chosen(run, captur
         "code": {"coding": [{"system": "http://loinc.org", "code": "777-3"}]},
         "valueQuantity": {"value": 22, "unit": "zorkmid"},
     }
+    (order,) = [entry["resource"] for entry in request["context"]["draftOrders"]["entry"]]
+    order["medicationCodeableConcept"] = {"coding": [{"system": "urn:oid:1.2.3.6", "code": "B12"}]}
     captured.write_text(json.dumps(request))
-    lines = [line.partition("| ")[2] for line in run(captured).splitlines() if line.strip().startswith("|")]
-    assert '"zorkmid" = "?"' in "\n".join(lines)
     site = tmp_path / "site.toml"
-    site.write_text("\n".join(lines) + "\n")
-    result = CliRunner().invoke(main, ["check", "--site", str(site)])
-    assert result.exit_code == 1
-    assert "'?' is not among the units of platelets" in result.output
+    lines = run("--format", "site", captured)
+    for placeholder, meant, message in (
+        ('[[codes."?"]]', "[[codes.cobalamin-medication]]", "the content has no '?': replace the question mark"),
+        ('agent = "?"', 'agent = "hydroxocobalamin"', "the agent '?' should be one of"),
+        ('"zorkmid" = "?"', '"zorkmid" = "10*3/uL"', "'?' is not among the units of platelets"),
+    ):
+        site.write_text(lines)
+        result = CliRunner().invoke(main, ["check", "--site", str(site)])
+        assert result.exit_code == 1
+        assert message in result.output
+        assert placeholder in lines
+        lines = lines.replace(placeholder, meant)
+    site.write_text(lines)
+    assert CliRunner().invoke(main, ["check", "--site", str(site)]).exit_code == 0
+
+
+def test_what_is_proposed_for_many_things_is_one_valid_file(run, tmp_path):
+    """Each table stands there once, whatever was met; pasted as it is, only the placeholders are refused."""
+    lines = run("--format", "site", FIXTURES)
+    assert lines.count("[schedules]") == 1
+    tables = tomllib.loads(lines)
+    assert len(tables["schedules"]) > 1
+    assert len(tables["codes"]["?"]) > 3
+
+
+def test_a_drug_of_a_bulk_export_is_counted_once(run, tmp_path):
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": "1",
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": "Patient/1"},
+        "medicationCodeableConcept": {"coding": [{"system": "urn:oid:1.2.3.6", "code": "B12"}]},
+    }
+    (tmp_path / "MedicationRequest.ndjson").write_text(json.dumps(order) + "\n")
+    (row,) = [r for r in json.loads(run("--format", "json", tmp_path))["not-understood"] if r["kind"] == "drug"]
+    assert row["times"] == 1
+    assert row["first"] == "MedicationRequest/1"
+
+
+def test_nothing_read_is_not_everything_understood(run, tmp_path):
+    (tmp_path / "a.json").write_text('{"foo": 1}')
+    assert "Nothing was read that any decision looks at." in run(tmp_path)
+    body = {"hook": "order-select", "hookInstance": "00000000-0000-4000-8000-000000000000", "context": {}}
+    (tmp_path / "a.json").write_text(json.dumps(body))
+    text = run(tmp_path)
+    assert "1 refused: 400 context" in text
+    assert str(tmp_path / "a.json") in text
+    assert "Everything was understood" not in text
 
 
 def test_resources_of_a_bulk_export_are_read_by_patient(run, tmp_path):
@@ -113,9 +159,10 @@ def test_the_requests_that_the_project_keeps_are_all_understood_but_for_a_name(r
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("a.json", "{", "a.json"), ("b.ndjson", "{}\nnothing\n", "b.ndjson"), ("c.txt", "", "neither JSON")],
+    [("a.json", "{", "a.json"), ("b.ndjson", "{}\nnothing\n", "b.ndjson"), ("c.yaml", "- 1", "c.yaml")],
 )
 def test_what_cannot_be_read_is_said_with_its_file(tmp_path, name, content, message):
+    (tmp_path / "good.json").write_text(json.dumps({"resourceType": "Patient", "id": "1"}))
     (tmp_path / name).write_text(content)
     result = CliRunner().invoke(main, ["coverage", str(tmp_path)])
     assert result.exit_code == 1

@@ -350,3 +350,34 @@ def test_the_example_passes_the_check():
     example = ROOT / "deploy/site.example.toml"
     checked = CliRunner().invoke(main, ["check", "--site", str(example)])
     assert checked.exit_code == 0, checked.output
+
+
+@pytest.mark.parametrize("value_set", ["cobalamin-medication", "folate-medication"])
+@pytest.mark.parametrize("agent", ["?", "banana", "excluded"])
+def test_an_agent_is_one_of_those_of_its_value_set(with_site, value_set, agent):
+    """What is none of them would be judged as another drug, or as none."""
+    with pytest.raises(ProblemsError, match=f"{value_set}: the agent '.*' should be one of"):
+        with_site(f"""
+[[codes.{value_set}]]
+system = "{LOCAL}"
+code = "1"
+display = "House drug"
+agent = "{agent}"
+""")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('[[codes.cobalamin-medication]]\nagent = "folic-acid"', "should be one of"),
+        ('[[codes.cobalamin-medication]]\nagent = "cyanocobalamin"\nform = "?"', "the form '.*' should be one of"),
+        ('[[codes.cobalamin-allergy]]\nagent = "?"', "cobalamin-allergy has no agents"),
+    ],
+)
+def test_what_a_value_set_does_not_tell_apart_is_refused(with_site, row, message):
+    with pytest.raises(ProblemsError, match=message):
+        with_site(f'{row}\nsystem = "{LOCAL}"\ncode = "1"\ndisplay = "House code"\n')
+
+
+def test_a_drug_of_a_set_without_agents_needs_none(with_site):
+    with_site(f'[[codes.antifolate-medication]]\nsystem = "{LOCAL}"\ncode = "1"\ndisplay = "House antifolate"\n')
