@@ -165,3 +165,18 @@ def _is_result(resource: Mapping[str, Any], evidence: Evidence, patient: str) ->
         and resource.get("status") in _FINAL
         and reference.rpartition("/")[2] == patient
     )
+
+
+def _may_be_result(resource: Mapping[str, Any], evidence: Evidence, patient: str) -> bool:
+    """Whether a result in doubt was sent so: nobody says that it is another patient's, or that it is none (Z45)."""
+    quantity, subject = resource.get("valueQuantity"), resource.get("subject")
+    reference = subject.get("reference") if isinstance(subject, dict) else None
+    whose = str(reference).partition("/_history/")[0].rpartition("/")[2] if reference else patient
+    value = quantity.get("value") if isinstance(quantity, dict) else None
+    return (
+        _is_it(resource, evidence)
+        and isinstance(value, _Digits | str)
+        and str(value)[:12] in evidence.number
+        and resource.get("status") not in ("entered-in-error", "cancelled")
+        and whose == patient
+    )
