@@ -11,7 +11,7 @@ import pytest
 from cds_service.fhir import units
 from cds_service.fhir.unit_spellings import SPELLINGS, Spellings
 from cds_service.fhir.units import Grammar
-from tests.unit.test_unit_spellings import ANALYTES, REFUSED, made
+from tests.content.test_unit_spellings import ANALYTES, REFUSED, made
 from tests.unit.test_units import UNITS
 
 
