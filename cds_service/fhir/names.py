@@ -117,7 +117,7 @@ def head_of(text: str) -> str:
 
     It is cheap, so that the many texts that begin like no name need no fold.
     """
-    head = text[: _HEAD + 1].casefold()  # the letter behind it may change it: "plae" is folded to "ple"
+    head = text[: _HEAD + 2].casefold()  # two letters behind it may change it: "ploae" is folded to "ple"
     if len(head) <= _HEAD or not head.isascii() or not head[:_HEAD].isalnum() or "ae" in head or "oe" in head:
         return ""
     return head[:_HEAD]
