@@ -275,17 +275,22 @@ def as_json(coverage: Coverage, pack: Pack) -> dict[str, Any]:
         "resources": coverage.resources,
         "not-read": coverage.not_read,
         "refused": dict(coverage.refused),
-        "understood": [_row(coverage, *row) for row in coverage.rows(is_understood=True)],
-        "not-understood": [_row(coverage, *row) for row in coverage.rows(is_understood=False)],
+        "understood": [_row(coverage, pack, *row) for row in coverage.rows(is_understood=True)],
+        "not-understood": [_row(coverage, pack, *row) for row in coverage.rows(is_understood=False)],
     }
 
 
-def _row(coverage: Coverage, spelling: Spelling, times: int) -> dict[str, Any]:
+def _value_sets(pack: Pack, spelling: Spelling) -> list[str]:
+    """The value sets that hold a code: as what it was understood, so that a wrong mapping can be seen."""
+    return [value_set.id for value_set in pack.value_sets.values() if value_set.find(spelling.system, spelling.code)]
+
+
+def _row(coverage: Coverage, pack: Pack, spelling: Spelling, times: int) -> dict[str, Any]:
     lines = coverage.site_lines.get(spelling)
     row = {"kind": str(spelling.kind), "times": times, "system": spelling.system, "code": spelling.code}
     row |= {"words": spelling.words, "reason": spelling.reason, "first": coverage.first_in.get(spelling, "")}
-    row |= {"site.toml": as_toml([lines]) if lines else ""}
-    return {name: value for name, value in row.items() if value not in ("", None)}
+    row |= {"site.toml": as_toml([lines]) if lines else "", "value-sets": _value_sets(pack, spelling)}
+    return {name: value for name, value in row.items() if value not in ("", None, [])}
 
 
 def as_text(coverage: Coverage, pack: Pack) -> Iterator[str]:
@@ -310,7 +315,7 @@ def as_text(coverage: Coverage, pack: Pack) -> Iterator[str]:
         if rows:
             yield ""
             yield f"{title}"
-            yield from (_line(coverage, *row) for row in rows)
+            yield from (_line(coverage, pack, *row) for row in rows)
         if rows is mappable and rows:
             yield ""
             yield "Lines for site.toml; each question mark is to be replaced by one of the choices above it:"
@@ -322,10 +327,12 @@ def _number(count: int, thing: str) -> str:
     return f"{count} {thing}{'s' if count != 1 else ''}"
 
 
-def _line(coverage: Coverage, spelling: Spelling, times: int) -> str:
+def _line(coverage: Coverage, pack: Pack, spelling: Spelling, times: int) -> str:
     first = coverage.first_in.get(spelling)
     where = f"First in {first}." if first else ""
-    return "  ".join(filter(None, [f"  {times:>6}", f"{spelling.kind:<9}", _spelled(spelling), spelling.reason, where]))
+    known_as = ", ".join(_value_sets(pack, spelling))
+    parts = [_spelled(spelling), f"as {known_as}" if known_as else "", spelling.reason, where]
+    return "  ".join(filter(None, [f"  {times:>6}", f"{spelling.kind:<9}", *parts]))
 
 
 def _spelled(spelling: Spelling) -> str:

@@ -66,7 +66,9 @@ def test_the_lines_that_are_pasted_into_a_site_file_map_the_code(run, captured, 
     assert site.read_text() in run(captured)
     found = json.loads(run("--format", "json", captured, site=site))
     assert found["not-understood"] == []
-    assert {"kind": "code", "times": 3, "system": LABORATORY, "code": "PLT"} in found["understood"]
+    assert {"kind": "code", "times": 3, "system": LABORATORY, "code": "PLT", "value-sets": ["platelet-count"]} in found[
+        "understood"
+    ]
     service = create_app(Settings(loopback=True, key="tests", site=site)).test_client()
     body = house_coded(request_for(PATIENT, "hydroxocobalamin-im-three-weekly"))
     cards = service.post("/cds-services/vitamin-b12-order-select", json=body).json["cards"]
@@ -148,7 +150,15 @@ def test_resources_of_a_bulk_export_are_read_by_patient(run, tmp_path):
     as_bundle, as_export = (json.loads(run("--format", "json", tmp_path / name)) for name in ("bundle", "export"))
     assert as_bundle == as_export
     assert as_bundle["resources"] == len(resources)
-    assert {"kind": "code", "times": 3, "system": "http://loinc.org", "code": "26515-7"} in as_bundle["understood"]
+    (row,) = [row for row in as_bundle["understood"] if row["code"] == "26515-7"]
+    assert row == {
+        "kind": "code",
+        "times": 3,
+        "system": "http://loinc.org",
+        "code": "26515-7",
+        "value-sets": ["platelet-count"],
+    }
+    assert "LOINC|26515-7  as platelet-count" in run(tmp_path / "bundle")
 
 
 def test_the_requests_that_the_project_keeps_are_all_understood_but_for_a_name(run):
