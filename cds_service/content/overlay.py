@@ -72,7 +72,7 @@ def _unknown(site: Site, place: tuple[str, ...], names: Iterable[str], known: It
 
 
 TO_CHOOSE = "?"  # stands in proposed lines for what only a person knows; no name and no value of a site.toml
-_TO_REPLACE = ": replace the question mark by one of the choices behind it"
+_TO_REPLACE = ": replace the question mark by one of the choices above it, or take the lines out"
 
 
 def _problems_of_codes(site: Site, name: str, value_set: Mapping[str, Any], forms: set[str]) -> Iterator[Problem]:
@@ -87,7 +87,7 @@ def _problems_of_codes(site: Site, name: str, value_set: Mapping[str, Any], form
             yield site.problem(place, f"{row['code']!r} needs an agent")
         for key, known in (("agent", agents), ("form", forms)):
             if key in row and row[key] not in known:
-                choices = f"one of {', '.join(sorted(known))}" if known else f"nothing: {name} has no {key}s"
+                choices = f"one of {', '.join(sorted(known))}" if known else f"left out: {name} has no {key}s"
                 yield site.problem(("codes", name, index, key), f"{name}: the {key} {row[key]!r} should be {choices}")
     rows = [{**row, "verified": ["the site"]} for row in site.codes[name]]
     for fault in schema("value-set").iter_errors({**value_set, "concepts": rows}):

@@ -85,7 +85,7 @@ def cover(prepared: Prepared, fixtures: Path, paths: Sequence[Path], now: dateti
     ``now`` is the time at which resources and captured requests are read; a recording says its own.
 
     Raises:
-        ValueError: there is nothing to read in a folder, or a scenario is wrong.
+        ValueError: there is nothing to read in a folder.
     """
     coverage = Coverage()
     by_patient: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -96,7 +96,7 @@ def cover(prepared: Prepared, fixtures: Path, paths: Sequence[Path], now: dateti
         for file in files:
             try:
                 requests = list(_requests_in(prepared.pack, fixtures, file, now, by_patient))
-            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            except ValueError as error:  # no JSON, no UTF-8, or no scenario
                 coverage.not_read.append(f"{file}: {error}")
                 continue
             for body, moment in requests:

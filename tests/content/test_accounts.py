@@ -171,3 +171,14 @@ def test_more_entries_than_are_read_are_not_read_whole(pack):
     results = chart.results(pack.searches["platelets"])
     assert len(results.resources) == 20_000
     assert not results.complete
+
+
+def test_a_number_longer_than_any_is_no_fault(post, request_for):
+    """Python refuses to count the digits of an integer that is longer than 4300; nobody meant such a value."""
+    text = json.dumps(request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly"))
+    start = text.index("kwame-mensah-platelets-1")
+    long = text[:start] + text[start:].replace('"value": 22', f'"value": {"9" * 5000}', 1)
+    assert long != text
+    answer = post(long.encode())
+    assert answer.status_code == 200
+    assert answer.json["cards"]

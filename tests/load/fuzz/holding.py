@@ -123,9 +123,11 @@ def _shows_only_what_was_sent(answer: Answer, body: bytes) -> None:
                     continue
                 for evidence in fact.evidence:
                     kind = evidence.reference.partition("/")[0]
-                    computed = prepared().pack.facts[name].kind in ("derived", "flag")  # not from its number
+                    kind_of_fact = prepared().pack.facts[name].kind
+                    computed = kind_of_fact in ("derived", "flag")  # not from its number
+                    is_held = _may_be_result if kind_of_fact == "doubtful" else _is_result
                     if kind == "Observation" and evidence.number and not computed:
-                        held = [r for r in resources if _is_result(r, evidence, sent["context"]["patientId"])]
+                        held = [r for r in resources if is_held(r, evidence, sent["context"]["patientId"])]
                         assert held, (name, evidence)
                     elif kind in _KINDS:
                         assert any(_is_it(r, evidence) for r in resources), (name, evidence)
@@ -157,7 +159,7 @@ def _is_result(resource: Mapping[str, Any], evidence: Evidence, patient: str) ->
     if not _is_it(resource, evidence) or not isinstance(quantity, dict) or not isinstance(subject, dict):
         return False
     value = quantity.get("value")
-    reference = str(subject.get("reference")).partition("/_history/")[0]
+    reference = str(subject.get("reference")).partition("/_history/")[0].replace("urn:uuid:", "Patient/")
     return (
         isinstance(value, _Digits)
         and f"{quantity.get('comparator') or ''}{value[:12]}" == evidence.number
@@ -171,7 +173,8 @@ def _may_be_result(resource: Mapping[str, Any], evidence: Evidence, patient: str
     """Whether a result in doubt was sent so: nobody says that it is another patient's, or that it is none (Z45)."""
     quantity, subject = resource.get("valueQuantity"), resource.get("subject")
     reference = subject.get("reference") if isinstance(subject, dict) else None
-    whose = str(reference).partition("/_history/")[0].rpartition("/")[2] if reference else patient
+    stated = reference.replace("urn:uuid:", "Patient/") if isinstance(reference, str) and reference else patient
+    whose = stated.partition("/_history/")[0].rpartition("/")[2]
     value = quantity.get("value") if isinstance(quantity, dict) else None
     return (
         _is_it(resource, evidence)
