@@ -173,13 +173,13 @@ def _may_be_result(resource: Mapping[str, Any], evidence: Evidence, patient: str
     """Whether a result in doubt was sent so: nobody says that it is another patient's, or that it is none (Z45)."""
     quantity, subject = resource.get("valueQuantity"), resource.get("subject")
     reference = subject.get("reference") if isinstance(subject, dict) else None
-    stated = reference.replace("urn:uuid:", "Patient/") if isinstance(reference, str) and reference else patient
+    stated = reference.replace("urn:uuid:", "Patient/") if type(reference) is str and reference else patient
     whose = stated.partition("/_history/")[0].rpartition("/")[2]
     value = quantity.get("value") if isinstance(quantity, dict) else None
+    is_it = _is_it(resource, evidence) or (evidence.reference == "Observation" and type(resource.get("id")) is not str)
     return (
-        _is_it(resource, evidence)
-        and isinstance(value, _Digits | str)
-        and str(value)[:12] in evidence.number
+        is_it
+        and (not isinstance(value, _Digits) or value[:12] in evidence.number)
         and resource.get("status") not in ("entered-in-error", "cancelled")
         and whose == patient
     )
