@@ -274,7 +274,11 @@ def _even(period: Interval, unit: str, times: Interval) -> Rhythm:
     """So many times in a period of a unit, evenly."""
     in_days = period.times(Interval(*_DAYS[unit]))
     if unit in _MONTHS:
-        return Rhythm(period.times(Interval.point(_MONTHS[unit])), times, in_days.divided_by(times), in_months=True)
+        months = period.times(Interval.point(_MONTHS[unit]))
+        apart = months.divided_by(times)
+        if times != Interval.point(1) and _is_whole(apart):  # twice a year is every 6 months, as dose_dates has it
+            return Rhythm(months, times, apart.times(Interval(*_DAYS["mo"])), in_months=True)
+        return Rhythm(months, times, in_days.divided_by(times), in_months=True)
     return Rhythm(in_days, times, in_days.divided_by(times))
 
 
