@@ -14,7 +14,8 @@ from cds_service.chart.drug import agent, form, in_value_set, recognise_drug, re
 from cds_service.chart.order import NO_ORDER, Order, has_route, reason, route, status
 from cds_service.chart.record import Chart
 from cds_service.chart.statuses import NOT_DRAFTED
-from cds_service.fhir.schedule import Schedule, days, doses, interval, read_schedule
+from cds_service.fhir.schedule import Schedule, read_schedule
+from cds_service.fhir.schedule_facts import days, doses, interval
 from cds_service.fhir.tree import Node, node, pairs, text
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Facts, Reason

@@ -16,7 +16,9 @@ from math import ceil, floor
 
 from dateutil.rrule import MONTHLY, WEEKLY, rrule, weekday
 
-from cds_service.fhir.schedule import Bounds, Rhythm, Schedule, months_after, shares, whole_ratio
+from cds_service.fhir.schedule import Bounds, Rhythm, Schedule
+from cds_service.fhir.schedule_facts import shares, whole_ratio
+from cds_service.fhir.time_units import months_after
 from cds_service.vocabulary.facts import Interval
 
 # Doses after which the end of a count is not looked for: more than any order gives.

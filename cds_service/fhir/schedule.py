@@ -1,8 +1,8 @@
-"""FHIR's Timing, understood once: the days between doses, the number of doses, and the days that a dosage lasts (Z57).
+"""FHIR's Timing, understood once (Z57).
 
-``read_schedule`` reads a dosage into a ``Schedule``, from which the facts here and the dates of ``dose_dates`` follow.
-A schedule is understood, never matched as text; one that is there and cannot be understood is unusable, with its
-reason (docs/decisions.md#timing). Source: https://hl7.org/fhir/R4/datatypes.html#Timing.
+``read_schedule`` reads a dosage into a ``Schedule``, from which the facts of ``schedule_facts`` and the dates of
+``dose_dates`` follow. A schedule is understood, never matched as text; one that is there and cannot be understood is
+unusable, with its reason (docs/decisions.md#timing). Source: https://hl7.org/fhir/R4/datatypes.html#Timing.
 """
 
 from __future__ import annotations
@@ -13,40 +13,21 @@ from datetime import date, timedelta, tzinfo
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
-from math import ceil
 from typing import Any
 
 import msgspec
-from dateutil.relativedelta import relativedelta
 
 from cds_service.fhir.dates import Span, read_date
 from cds_service.fhir.quantities import read_number
 from cds_service.fhir.schedule_words import DAYS_OF_WEEK, UNITS, WHEN, folded, form_of_code, form_of_text
+from cds_service.fhir.time_units import DAYS, MONTHS, WEEK, calendar_days
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text
 from cds_service.fhir.wording import length_in_words, timing_in_words
-from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, exact
+from cds_service.vocabulary.facts import Exact, Interval, Reason, exact
 
-# Days in one unit of time as FHIR's Timing names them; a month is 28 to 31 days (docs/decisions.md#timing, Z19).
-_DAYS: Mapping[str, tuple[Exact, Exact]] = {
-    "s": (Fraction(1, 86400), Fraction(1, 86400)),
-    "min": (Fraction(1, 1440), Fraction(1, 1440)),
-    "h": (Fraction(1, 24), Fraction(1, 24)),
-    "d": (1, 1),
-    "wk": (7, 7),
-    "mo": (28, 31),
-    "a": (365, 366),
-}
-_MONTHS: Mapping[str, int] = {"mo": 1, "a": 12}
-_WEEK = 7
 _ONE_DAY, _ONE_SECOND = timedelta(days=1), timedelta(seconds=1)
-# A longer time is no time that a drug is given for, and is reckoned in months of 28 to 31 days, not by the calendar.
-_MOST_MONTHS = 1200
-# Months after which the calendar is the same again; but 2100 is no leap year, so one such time ends there.
-_FOUR_YEARS, _CYCLES = 48, (date(2024, 1, 1), date(2096, 3, 1))
-
 _FORM = re.compile(r"(?:every|(?P<times>[\d-]+) per) (?:(?P<period>[\d-]+) )?(?P<unit>s|min|h|d|wk|mo|a)")
-_NOT_READABLE = Reason("scheduleNotReadable")
-_UNREADABLE = Fact.unusable(_NOT_READABLE)
+NOT_READABLE = Reason("scheduleNotReadable")
 
 
 class Rhythm(msgspec.Struct, frozen=True):
@@ -104,7 +85,7 @@ class Schedule(msgspec.Struct, frozen=True):
 
 
 # What is there and says nothing that is understood may also say how many times and how long.
-_NOTHING_READ = Schedule(_NOT_READABLE, _NOT_READABLE, _NOT_READABLE)
+_NOTHING_READ = Schedule(NOT_READABLE, NOT_READABLE, NOT_READABLE)
 
 
 def read_schedule(dosage: Node, zone: tzinfo, own_words: Mapping[str, str]) -> Schedule:
@@ -131,59 +112,7 @@ def read_schedule(dosage: Node, zone: tzinfo, own_words: Mapping[str, str]) -> S
     rhythm_words, length_words = timing_in_words(timing), length_in_words(repeat)
     if "event" in timing:
         return _listed(timing, zone, Schedule(how_often, count, bounds, first, (), rhythm_words, length_words))
-    return Schedule(how_often or _NOT_READABLE, count, bounds, first, (), rhythm_words, length_words)
-
-
-def interval(schedule: Schedule) -> Fact:
-    """Days between doses as a range (D9).
-
-    Absent without a Timing and without a text; unusable if what is there says no interval.
-    """
-    if schedule.rhythm is None:
-        return Fact.absent()
-    if isinstance(schedule.rhythm, Reason):
-        return Fact.unusable(schedule.rhythm)
-    return Fact.of(schedule.rhythm.interval, Evidence("dosageInstruction", schedule.rhythm_words))
-
-
-def doses(schedule: Schedule) -> Fact:
-    """How many doses the step gives: its count, as far as its bounds leave room for them; absent if it is unbounded."""
-    rhythm, count, bounds = schedule.rhythm, schedule.count, schedule.bounds
-    evidence = Evidence("dosageInstruction", schedule.length_words)
-    if schedule.events:
-        return Fact.of(Interval.point(len(schedule.events)), evidence)
-    if isinstance(count, Reason) or isinstance(bounds, Reason):
-        return _UNREADABLE
-    if bounds is None:
-        return Fact.absent() if count is None else Fact.of(count, evidence)
-    within = _doses_within(rhythm, bounds, schedule.first) if isinstance(rhythm, Rhythm) else None
-    if within is None:
-        return _UNREADABLE if count is None else Fact.of(count, evidence)
-    return Fact.of(within if count is None else _lesser(count, within), evidence)
-
-
-def days(schedule: Schedule) -> Fact:
-    """How many days the step lasts, to the end of its bounds or one interval after its last dose, whichever is first.
-
-    Absent if it is unbounded.
-    """
-    rhythm, count, bounds = schedule.rhythm, schedule.count, schedule.bounds
-    evidence = Evidence("dosageInstruction", schedule.length_words)
-    if schedule.events:
-        if not isinstance(rhythm, Rhythm):
-            return _UNREADABLE
-        between = Interval.point((schedule.events[-1] - schedule.events[0]).days)
-        return Fact.of(_sum(between, rhythm.interval), evidence)
-    if isinstance(count, Reason) or isinstance(bounds, Reason):
-        return _UNREADABLE
-    counted = _counted_days(rhythm, count) if isinstance(rhythm, Rhythm) and count is not None else None
-    if bounds is None:
-        if count is None:
-            return Fact.absent()
-        return _UNREADABLE if counted is None else Fact.of(counted, evidence)
-    if bounds.days is None:
-        return _UNREADABLE
-    return Fact.of(bounds.days if counted is None else _lesser(counted, bounds.days), evidence)
+    return Schedule(how_often or NOT_READABLE, count, bounds, first, (), rhythm_words, length_words)
 
 
 @lru_cache(maxsize=1024)
@@ -194,15 +123,6 @@ def rhythm_of_form(form: str) -> Rhythm | None:
         return None
     period, times = (_span(match[part] or "1") for part in ("period", "times"))
     return _even(period, match["unit"], times) if period and times else None
-
-
-def months_after(day: date, months: int) -> date:
-    """The same day of the month so many months later, or the last day of that month if it has no such day (Z57).
-
-    Raises:
-        ValueError: there is no such day before the year 10000.
-    """
-    return day + relativedelta(months=months)
 
 
 # --- how often
@@ -232,7 +152,7 @@ def _rhythm_of_code(timing: Node, own_words: Mapping[str, str]) -> Rhythm | Reas
     forms += [form for words in in_words if (form := _form_of_text(words, own_words))]
     rhythms = [rhythm for form in dict.fromkeys(forms) if (rhythm := rhythm_of_form(form))]
     if len(rhythms) < len(set(forms)):
-        return _NOT_READABLE
+        return NOT_READABLE
     if any(not rhythms[0].interval.overlaps(other.interval) for other in rhythms[1:]):
         return Reason("schedulesDisagree")
     return rhythms[0] if rhythms else None
@@ -254,10 +174,10 @@ def _rhythm_of_repeat(repeat: Node) -> Rhythm | Reason | None:
     period, times = _range(repeat, "period", "periodMax"), _range(repeat, "frequency", "frequencyMax", whole=True)
     weekdays, a_day = _days_of_week(repeat), _times_of_day(repeat)
     if isinstance(period, Reason) or isinstance(times, Reason) or weekdays is None or a_day is None:
-        return _NOT_READABLE
+        return NOT_READABLE
     unit = UNITS.get(text(repeat, "periodUnit").casefold(), "")
     if (period is None) != (not unit) or (period is None and "periodUnit" in repeat):
-        return _NOT_READABLE
+        return NOT_READABLE
     if weekdays:
         return _on_weekdays(weekdays, period, unit, times, a_day)
     if period is None and a_day:
@@ -272,12 +192,12 @@ def _rhythm_of_repeat(repeat: Node) -> Rhythm | Reason | None:
 @lru_cache(maxsize=1024)
 def _even(period: Interval, unit: str, times: Interval) -> Rhythm:
     """So many times in a period of a unit, evenly."""
-    in_days = period.times(Interval(*_DAYS[unit]))
-    if unit in _MONTHS:
-        months = period.times(Interval.point(_MONTHS[unit]))
+    in_days = period.times(Interval(*DAYS[unit]))
+    if unit in MONTHS:
+        months = period.times(Interval.point(MONTHS[unit]))
         apart = months.divided_by(times)
-        if times != Interval.point(1) and _is_whole(apart):  # twice a year is every 6 months, as dose_dates has it
-            return Rhythm(months, times, apart.times(Interval(*_DAYS["mo"])), in_months=True)
+        if times != Interval.point(1) and is_whole(apart):  # twice a year is every 6 months, as dose_dates has it
+            return Rhythm(months, times, apart.times(Interval(*DAYS["mo"])), in_months=True)
         return Rhythm(months, times, in_days.divided_by(times), in_months=True)
     return Rhythm(in_days, times, in_days.divided_by(times))
 
@@ -292,29 +212,29 @@ def _on_weekdays(
     """
     number, weeks = len(weekdays), 1
     if period is not None:
-        if unit in _MONTHS or not period.is_point or period.low is None:
-            return _NOT_READABLE
-        length = exact(period.low * _DAYS[unit][0])
-        if length < _WEEK:
+        if unit in MONTHS or not period.is_point or period.low is None:
+            return NOT_READABLE
+        length = exact(period.low * DAYS[unit][0])
+        if length < WEEK:
             each = times or Interval.point(a_day or 1)
             each = each.divided_by(Interval.point(min(length, 1)))
             return _weekly(weekdays, each.times(Interval.point(number)), 1)
-        if length % _WEEK:
-            return _NOT_READABLE
-        weeks = int(length / _WEEK)
+        if length % WEEK:
+            return NOT_READABLE
+        weeks = int(length / WEEK)
     if times is None:
         return _weekly(weekdays, Interval.point(number * (a_day or 1)), weeks)
     assert times.low is not None and times.high is not None  # noqa: S101  (a frequency has both ends)
     if weeks > 1 and times.low < number:
-        return _NOT_READABLE
+        return NOT_READABLE
     return _weekly(weekdays, Interval(max(times.low, number), max(times.high, number)), weeks)
 
 
 def _weekly(weekdays: tuple[int, ...], times: Interval, weeks: int) -> Rhythm | Reason:
     """So many doses on days of the week in every so many weeks; they must be whole ones."""
-    if not _is_whole(times):
-        return _NOT_READABLE
-    period = Interval.point(_WEEK * weeks)
+    if not is_whole(times):
+        return NOT_READABLE
+    period = Interval.point(WEEK * weeks)
     return Rhythm(period, times, period.divided_by(times), weekdays=weekdays)
 
 
@@ -344,20 +264,20 @@ def _bounds(repeat: Node, zone: tzinfo) -> tuple[date | None, Bounds | Reason | 
     if not sent:
         return None, None
     if len(sent) > 1 or not isinstance(repeat[sent[0]], dict):
-        return None, _NOT_READABLE
+        return None, NOT_READABLE
     limits = node(repeat, sent[0])
     if sent[0] == "boundsPeriod":
         return _bounds_of_period(limits, zone)
     ends = [limits] if sent[0] == "boundsDuration" else [node(limits, "low"), node(limits, "high")]
     amounts = [_duration(end) for end in ends]
     low, high = amounts[0], amounts[-1]
-    if low is None or high is None or low[0] > high[0] or (low[1] in _MONTHS) != (high[1] in _MONTHS):
-        return None, _NOT_READABLE
+    if low is None or high is None or low[0] > high[0] or (low[1] in MONTHS) != (high[1] in MONTHS):
+        return None, NOT_READABLE
     is_range = len(ends) > 1
-    if low[1] in _MONTHS:
-        months = Interval(low[0] * _MONTHS[low[1]], high[0] * _MONTHS[high[1]])
-        return None, Bounds(_calendar_days(months), months, is_range=is_range)
-    length = Interval(low[0] * _DAYS[low[1]][0], high[0] * _DAYS[high[1]][0])
+    if low[1] in MONTHS:
+        months = Interval(low[0] * MONTHS[low[1]], high[0] * MONTHS[high[1]])
+        return None, Bounds(calendar_days(months), months, is_range=is_range)
+    length = Interval(low[0] * DAYS[low[1]][0], high[0] * DAYS[high[1]][0])
     return None, Bounds(length, is_range=is_range)
 
 
@@ -369,12 +289,12 @@ def _bounds_of_period(period: Node, zone: tzinfo) -> tuple[date | None, Bounds |
         return first, None
     end = read_date(text(period, "end"), zone)
     if end is None or (start is None and "start" in period):
-        return first, _NOT_READABLE
+        return first, NOT_READABLE
     if start is None or first is None:
         after = end.end if end.end > end.start else end.end + _ONE_DAY
         return None, Bounds(None, end=after.astimezone(zone).date())
     if end.end < start.start:
-        return first, _NOT_READABLE
+        return first, NOT_READABLE
     # By the clock on the wall, so that a change to summer time makes no day longer. What is begun is a whole day.
     spent = end.end.astimezone(zone).replace(tzinfo=None) - start.start.astimezone(zone).replace(tzinfo=None)
     length = max(-(-spent // _ONE_DAY), 1)
@@ -395,107 +315,6 @@ def _duration(quantity: Node) -> tuple[Exact, str] | None:
     return (number, known) if known else None
 
 
-def _calendar_days(months: Interval) -> Interval:
-    """The days that so many months can have, wherever in the calendar they begin."""
-    low, high = months.low, months.high
-    assert low is not None and high is not None  # noqa: S101  (a length has both ends)
-    return Interval(_shortest_and_longest(low)[0], _shortest_and_longest(high)[1])
-
-
-@lru_cache(maxsize=256)
-def _shortest_and_longest(months: Exact) -> tuple[Exact, Exact]:
-    if exact(months).denominator != 1 or months > _MOST_MONTHS:
-        low, high = _DAYS["mo"]
-        return exact(months * low), exact(months * high)
-    starts = [months_after(first, month) for first in _CYCLES for month in range(_FOUR_YEARS)]
-    lengths = [(months_after(start, int(months)) - start).days for start in starts]
-    return min(lengths), max(lengths)
-
-
-def _counted_days(rhythm: Rhythm, count: Interval) -> Interval:
-    """The days from the first of so many doses to one interval after the last."""
-    if rhythm.in_months:
-        return _calendar_days(count.times(rhythm.period.divided_by(rhythm.times)))
-    return count.times(rhythm.interval)
-
-
-# --- how many
-
-
-def _doses_within(rhythm: Rhythm, bounds: Bounds, first: date | None) -> Interval | None:
-    """How many doses fall into the bounds; ``None`` if that cannot be told. A dose on the day of their end is out."""
-    length = bounds.days
-    if length is None or length.low is None or length.high is None:
-        return None
-    if rhythm.weekdays:
-        starts = range(_WEEK) if first is None else (first.weekday(),)
-        fewest = min(_number_on_weekdays(rhythm, rhythm.times.low, start, ceil(length.low)) for start in starts)
-        most = max(_number_on_weekdays(rhythm, rhythm.times.high, start, ceil(length.high)) for start in starts)
-        return Interval(fewest, most)
-    if rhythm.in_months and bounds.end is not None and first is not None:
-        return _doses_between(rhythm, first, bounds.end)
-    apart, whole = rhythm.interval, length
-    if rhythm.in_months and bounds.months is not None:
-        months = rhythm.period.divided_by(rhythm.times)
-        apart, whole = (months, bounds.months) if _is_whole(months) else (apart, whole)
-    number = whole.divided_by(apart)
-    return Interval(ceil(number.low or 0), None if number.high is None else ceil(number.high))
-
-
-def _number_on_weekdays(rhythm: Rhythm, times: Exact | None, start: int, length: int) -> int:
-    """How many of ``times`` doses a period fall on its weekdays in so many days from the weekday ``start`` on."""
-    cycle, number = int(rhythm.period.low or 0), 0
-    for weekday, on_it in zip(rhythm.weekdays, shares(int(times or 0), len(rhythm.weekdays)), strict=True):
-        away = weekday - start if weekday >= start else weekday - start + cycle
-        number += on_it * max(0, -(-(length - away) // cycle))
-    return number
-
-
-def _is_whole(number: Interval) -> bool:
-    low, high = number.low, number.high
-    return low is not None and high is not None and low.denominator == high.denominator == 1
-
-
-def shares(whole: int, parts: int) -> list[int]:
-    """A whole number in so many parts, which differ by one at most; the greater ones come first."""
-    return [whole // parts + (part < whole % parts) for part in range(parts)]
-
-
-def _doses_between(rhythm: Rhythm, first: date, end: date) -> Interval | None:
-    """How many doses of a rhythm in months fall on the days from ``first`` on and before ``end``."""
-    numbers = []
-    for period, times in ((rhythm.period.high, rhythm.times.low), (rhythm.period.low, rhythm.times.high)):
-        months, number = whole_ratio(period, times)
-        begun = (end.year - first.year) * 12 + end.month - first.month
-        begun -= months_after(first, begun) >= end
-        full = begun // months
-        try:
-            last, after = months_after(first, full * months), months_after(first, (full + 1) * months)
-        except (ValueError, OverflowError):
-            return None
-        left = Fraction((end - last).days * number, (after - last).days)
-        numbers.append(full * number + min(number, ceil(left)))
-    return Interval(numbers[0], numbers[-1])
-
-
-def whole_ratio(period: Exact | None, times: Exact | None) -> tuple[int, int]:
-    """A period and the doses in it as the smallest whole numbers of that ratio: two in two months are one in one."""
-    ratio = Fraction(period or 1) / Fraction(times or 1)
-    return ratio.numerator, ratio.denominator
-
-
-def _lesser(one_end: Interval, other: Interval) -> Interval:
-    """The range of the smaller of two numbers."""
-    lows = [end for end in (one_end.low, other.low) if end is not None]
-    highs = [end for end in (one_end.high, other.high) if end is not None]
-    return Interval(min(lows, default=None), min(highs, default=None))
-
-
-def _sum(addend: Interval, other: Interval) -> Interval:
-    low = None if addend.low is None or other.low is None else addend.low + other.low
-    return Interval(low, None if addend.high is None or other.high is None else addend.high + other.high)
-
-
 # --- doses listed one by one
 
 
@@ -507,7 +326,7 @@ def _listed(timing: Node, zone: tzinfo, schedule: Schedule) -> Schedule:
     spans = [read_date(value if isinstance(value, str) else "", zone) for value in _listed_values(timing, "event")]
     moments = sorted(span.start.astimezone(zone).replace(tzinfo=None) for span in spans if span is not None)
     events = tuple(moment.date() for moment in moments)
-    unreadable = msgspec.structs.replace(schedule, rhythm=_NOT_READABLE, count=_NOT_READABLE)
+    unreadable = msgspec.structs.replace(schedule, rhythm=NOT_READABLE, count=NOT_READABLE)
     if None in spans or any(span is not None and span.end - span.start > 2 * _ONE_DAY for span in spans) or not events:
         return unreadable
     if isinstance(schedule.rhythm, Rhythm):
@@ -517,10 +336,8 @@ def _listed(timing: Node, zone: tzinfo, schedule: Schedule) -> Schedule:
         return unreadable
     apart: list[Exact] = [(after - before).days for before, after in pairwise(events)]
     if 0 in apart:
-        apart = [
-            exact(Fraction((after - before) // _ONE_SECOND) * _DAYS["s"][0]) for before, after in pairwise(moments)
-        ]
-    rhythm: Rhythm | Reason = _NOT_READABLE
+        apart = [exact(Fraction((after - before) // _ONE_SECOND) * DAYS["s"][0]) for before, after in pairwise(moments)]
+    rhythm: Rhythm | Reason = NOT_READABLE
     if apart and min(apart) > 0:
         every = Interval(min(apart), max(apart))
         rhythm = Rhythm(every, Interval.point(1), every)
@@ -532,16 +349,22 @@ def _listed(timing: Node, zone: tzinfo, schedule: Schedule) -> Schedule:
 # --- numbers and lists
 
 
+def is_whole(number: Interval) -> bool:
+    """Whether both ends of a range are whole numbers."""
+    low, high = number.low, number.high
+    return low is not None and high is not None and low.denominator == high.denominator == 1
+
+
 def _range(repeat: Node, low_key: str, high_key: str, *, whole: bool = False) -> Interval | Reason | None:
     """A pair of elements such as ``period`` and ``periodMax`` as a range; ``None`` if neither is there."""
     if low_key not in repeat:
-        return _NOT_READABLE if high_key in repeat else None
+        return NOT_READABLE if high_key in repeat else None
     low = read_number(number_text(repeat, low_key))
     high = read_number(number_text(repeat, high_key)) if high_key in repeat else low
     if low is None or high is None or low <= 0 or high < low:
-        return _NOT_READABLE
+        return NOT_READABLE
     number = Interval(low, high)
-    return _NOT_READABLE if whole and not _is_whole(number) else number
+    return NOT_READABLE if whole and not is_whole(number) else number
 
 
 def _span(form: str) -> Interval | None:

@@ -9,7 +9,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from cds_service.fhir.dose_dates import dose_dates, end_of
-from cds_service.fhir.schedule import days, doses, interval, read_schedule
+from cds_service.fhir.schedule import read_schedule
+from cds_service.fhir.schedule_facts import days, doses, interval
 from cds_service.vocabulary.facts import Interval, State
 from tests.support.naive_doses import every_so_many_days, every_so_many_months, on_weekdays
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cds_service.chart.dosage import dose
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import read_order
-from cds_service.fhir.schedule import days, doses, interval, read_schedule
+from cds_service.fhir.schedule import read_schedule
+from cds_service.fhir.schedule_facts import days, doses, interval
 from cds_service.vocabulary.facts import Interval, Reason, State
 
 UTC = ZoneInfo("UTC")
