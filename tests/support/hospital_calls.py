@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -373,43 +373,32 @@ def wordless(call: Call) -> None:
 
 def problem(*codings: Json, text: str | None = None, **members: Any) -> Change:
     """Makes this the only problem on record, active and confirmed unless ``members`` say otherwise."""
-
-    def change(call: Call) -> None:
-        resource: Json = {
-            "resourceType": "Condition",
-            "id": f"{call.patient}-problem",
-            "clinicalStatus": status_of("condition-clinical", "active"),
-            "verificationStatus": status_of("condition-ver-status", "confirmed"),
-            "code": concept(*codings, text=text),
-            "subject": {"reference": f"Patient/{call.patient}"},
-            "recordedDate": "2026-11-20",
-        }
-        _set(resource, members)
-        call.body["prefetch"]["conditions"] = {
-            "resourceType": "Bundle",
-            "type": "searchset",
-            "entry": [{"resource": resource}],
-        }
-
-    return change
+    systems = ("condition-clinical", "condition-ver-status")
+    return _only("conditions", "Condition", "subject", systems, concept(*codings, text=text), members)
 
 
 def allergy(*codings: Json, text: str | None = None, **members: Any) -> Change:
     """Makes this the only allergy on record, active and confirmed unless ``members`` say otherwise."""
+    systems = ("allergyintolerance-clinical", "allergyintolerance-verification")
+    code = concept(*codings, text=text)
+    return _only("allergyIntolerances", "AllergyIntolerance", "patient", systems, code, members)
+
+
+def _only(key: str, kind: str, whose: str, systems: tuple[str, str], code: Json, members: Mapping[str, Any]) -> Change:
+    """Makes one active and confirmed entry the only one of its list; ``systems`` are those of its two statuses."""
 
     def change(call: Call) -> None:
         resource: Json = {
-            "resourceType": "AllergyIntolerance",
-            "id": f"{call.patient}-allergy",
-            "clinicalStatus": status_of("allergyintolerance-clinical", "active"),
-            "verificationStatus": status_of("allergyintolerance-verification", "confirmed"),
-            "code": concept(*codings, text=text),
-            "patient": {"reference": f"Patient/{call.patient}"},
-            "recordedDate": "2024-02-01",
+            "resourceType": kind,
+            "id": f"{call.patient}-entry",
+            "clinicalStatus": status_of(systems[0], "active"),
+            "verificationStatus": status_of(systems[1], "confirmed"),
+            "code": code,
+            whose: {"reference": f"Patient/{call.patient}"},
+            "recordedDate": "2026-11-20",
         }
         _set(resource, members)
-        bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": resource}]}
-        call.body["prefetch"]["allergyIntolerances"] = bundle
+        call.body["prefetch"][key] = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": resource}]}
 
     return change
 
