@@ -48,7 +48,7 @@ def entries_understood(readers: Sequence[FactDeclaration], search: Search, chart
     for resource in chart.results(search).resources:
         if isinstance(resource, lenient.Patient):
             continue
-        if status := stated_status(resource):
+        if status := _stated_status(resource):
             yield Understood(Kind.STATUS, "", status)
         if isinstance(resource, lenient.Observation):
             for part in (resource, *resource.parts()):
@@ -64,7 +64,7 @@ def entries_understood(readers: Sequence[FactDeclaration], search: Search, chart
                 yield Understood(Kind.CODE, *coding)
 
 
-def stated_status(resource: msgspec.Struct) -> str:
+def _stated_status(resource: msgspec.Struct) -> str:
     """The status of an entry, if it is one that FHIR knows: that of a list is its clinical status."""
     if isinstance(resource, lenient.Condition | lenient.AllergyIntolerance):
         return conditions.clinical_status(resource)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from cds_service.chart.order import Order
 from cds_service.fhir.codes import speaks_in
-from cds_service.fhir.medications import DrugText, Naming, Recognition
+from cds_service.fhir.medications import MOST_KEPT, DrugText, Naming, Recognition
 from cds_service.vocabulary.accounting import Aside, Kind
 from cds_service.vocabulary.declarations import (
     NO_NAMES,
@@ -19,7 +19,6 @@ from cds_service.vocabulary.declarations import (
 )
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
 
-_MOST_KEPT = 64  # things that are worked out of one naming
 _COMBINATION = "combination"  # the agent of a product that holds several drugs
 _OF_A_DRUG = (Recognition.DRUG, Recognition.POSSIBLE_COMBINATION)
 _WHY_NOT = {Recognition.ELSEWHERE: "drugNameElsewhere", Recognition.NO_DRUG: "noDrug"}
@@ -59,7 +58,7 @@ def recognise(naming: Naming, value_sets: Collection[ValueSet]) -> Drug | None:
     """
     key = (drug_names_of(value_sets), *[value_set.id for value_set in value_sets])
     if key not in naming.kept:
-        if len(naming.kept) >= _MOST_KEPT:  # of content that is served no more
+        if len(naming.kept) >= MOST_KEPT:  # of content that is served no more
             naming.kept.clear()
         naming.kept[key] = _recognise(naming, value_sets)
     drug: Drug | None = naming.kept.get(key)

@@ -13,13 +13,12 @@ from cds_service.chart.statuses import EVENT_STATUSES, FINAL_RESULT, NOT_GIVEN, 
 from cds_service.fhir import lenient
 from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import Span, day_of, read_date
-from cds_service.fhir.medications import Naming, Recognition
+from cds_service.fhir.medications import MOST_KEPT, Naming, Recognition
 from cds_service.vocabulary.accounting import Account, Aside, Kind
 from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
 
 _Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | lenient.Procedure
-_MOST_KEPT = 32
 _OTHERS_DRUG = (Recognition.DRUG, Recognition.NO_DRUG)
 
 
@@ -78,7 +77,7 @@ class _ReadBy:
         """
         kept: tuple[Drug | None, bool] | None = naming.kept.get(self._key)
         if kept is None:
-            if len(naming.kept) >= _MOST_KEPT:  # of content that is served no more
+            if len(naming.kept) >= MOST_KEPT:  # of content that is served no more
                 naming.kept.clear()
             kept = naming.kept[self._key] = self._recognise(naming)
         return kept

@@ -158,7 +158,7 @@ def _none_usable(declaration: FactDeclaration, chart: Chart, results: Results) -
     if results.of_others and not results.resources:
         return Fact.unknown(reason=Reason("otherPatient"))
     if own and not declaration.doubts_apart:
-        return _unusable(_too_old(declaration, own[0]), own[0])
+        return Fact.unusable(_too_old(declaration, own[0]), own[0].evidence)
     return Fact.absent(reason=_too_old(declaration, own[0]) if own else None)
 
 
@@ -302,10 +302,6 @@ def _day(moment: datetime, zone: tzinfo) -> date:
 
 def _too_old(declaration: FactDeclaration, result: Result) -> Reason:
     return Reason("tooOld", {"days": str(declaration.look_back_days), "date": result.evidence.date})
-
-
-def _unusable(reason: Reason, result: Result) -> Fact:
-    return Fact.unusable(reason, result.evidence)
 
 
 def _rank(value: Interval | str) -> tuple[Exact, str]:

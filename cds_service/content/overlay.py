@@ -11,7 +11,7 @@ from cds_service.content.files import PackFiles, schema
 from cds_service.content.site import Site
 from cds_service.fhir.codes import canonical, name_of
 from cds_service.fhir.schedule import rhythm_of_form
-from cds_service.fhir.schedule_words import folded, form_of_code, form_of_text
+from cds_service.fhir.schedule_words import folded_schedule, form_of_code, form_of_text
 from cds_service.fhir.units import ucum_of
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
@@ -133,7 +133,7 @@ def _problems_of_schedules(site: Site) -> Iterator[Problem]:
         known = rhythm_of_form(form_of_code(system, code) if bar else form_of_text(key))
         if meant is None:
             yield site.problem(place, f"{form!r} is no form such as 'every 3 d' or '3 per wk'")
-        elif not bar and not folded(key):
+        elif not bar and not folded_schedule(key):
             yield site.problem(place, f"{key!r} is too long for a text")
         elif known is not None and known.interval != meant.interval:
             yield site.problem(place, f"{key!r} means something else already")
@@ -152,7 +152,7 @@ def _as_coded(value_set: Mapping[str, Any], rows: list[dict[str, Any]], site: Si
 
 def _facts_at(facts: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
     """The facts of the content with the site's look-backs, and those of a dosage with its codes and texts."""
-    schedules = {key if "|" in key else folded(key): form for key, form in site.schedules.items()}
+    schedules = {key if "|" in key else folded_schedule(key): form for key, form in site.schedules.items()}
     return {
         name: {
             **fact,

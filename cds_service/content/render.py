@@ -127,7 +127,7 @@ class Speech:
         """Why a fact has no value, as a sentence."""
         if reason is None:
             return ""
-        return fill(self._pack.reasons[reason.key], {key: clean(value) for key, value in reason.values.items()})
+        return in_words(self._pack, reason, clean)
 
     # --- the lines under the paragraph ---------------------------------------------------------------------------
 
@@ -177,6 +177,11 @@ class Speech:
 def fill(text: str, values: Mapping[str, str]) -> str:
     """``text`` with its placeholders replaced."""
     return " ".join(PLACEHOLDER.sub(lambda match: values[match[1]], text).split())
+
+
+def in_words(pack: Pack, reason: Reason, clean: Callable[[str], str] = plain) -> str:
+    """A reason as a sentence of the content; what was sent is cleaned before it is filled in."""
+    return fill(pack.reasons[reason.key], {key: clean(value) for key, value in reason.values.items()})
 
 
 def limits(finding: Finding, name: str) -> str:

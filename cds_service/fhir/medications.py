@@ -30,6 +30,7 @@ from cds_service.vocabulary.declarations import DrugName, DrugNames
 
 MOST_CHARACTERS = 100  # of the words of a drug; what stands behind them is not read (Z94)
 _KEPT_READINGS = 4096
+MOST_KEPT = 64  # things that are worked out of one naming and kept with it
 _LETTERS = str.maketrans(dict.fromkeys("®©™℠*", " ") | {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "ı": "i", "μ": "u"})
 # A number, letters with dots between them ("i.m."), a word, or a sign.
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_](?:\.[^\W\d_])+(?![^\W\d_])|[^\W\d_]+|[^\s\w]")

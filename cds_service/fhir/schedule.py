@@ -19,7 +19,7 @@ import msgspec
 
 from cds_service.fhir.dates import Span, read_date
 from cds_service.fhir.quantities import read_number
-from cds_service.fhir.schedule_words import DAYS_OF_WEEK, UNITS, WHEN, folded, form_of_code, form_of_text
+from cds_service.fhir.schedule_words import DAYS_OF_WEEK, UNITS, WHEN, folded_schedule, form_of_code, form_of_text
 from cds_service.fhir.time_units import DAYS, MONTHS, WEEK, calendar_days
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text
 from cds_service.fhir.wording import length_in_words, timing_in_words
@@ -166,7 +166,7 @@ def _rhythm_of_text(in_words: str, own_words: Mapping[str, str]) -> Rhythm | Non
 def _form_of_text(in_words: str, own_words: Mapping[str, str]) -> str:
     if not in_words:
         return ""
-    return own_words.get(folded(in_words)) or form_of_text(in_words)
+    return own_words.get(folded_schedule(in_words)) or form_of_text(in_words)
 
 
 def _rhythm_of_repeat(repeat: Node) -> Rhythm | Reason | None:

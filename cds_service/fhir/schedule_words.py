@@ -202,14 +202,14 @@ def form_of_code(system: str, code: str) -> str:
     return form
 
 
-def folded(text: str) -> str:
+def folded_schedule(text: str) -> str:
     """A text as two are compared: in lower case, with single blanks, without a full stop at its end."""
     return " ".join(text.casefold().split()).removesuffix(".") if len(text) <= _LONGEST else ""
 
 
 def form_of_text(text: str) -> str:
     """The form that a text means if the whole of it says how often and nothing else; ``""`` otherwise."""
-    whole = folded(text)
+    whole = folded_schedule(text)
     return _TEXTS.get(whole) or (_form_by_pattern(whole) if whole else "")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -50,7 +50,11 @@ class Answer:
     @property
     def reading(self) -> Reading:
         """What was read of the request."""
-        return Reading(self.request, [(judged.order, judged.facts) for judged in self.judged], self.chart)
+        return _reading(self.request, self.judged, self.chart)
+
+
+def _reading(request: HookRequest, judged_orders: Iterable[JudgedOrder], chart: Chart | None) -> Reading:
+    return Reading(request, [(judged.order, judged.facts) for judged in judged_orders], chart)
 
 
 def evaluate(
@@ -91,7 +95,7 @@ def evaluate(
     judged_orders = judge(prepared.pack, service, chart, facts, drafts, orders, idle)
     if request.selections_matched:  # orders that no selection names are no reason to refuse the call (Z52)
         refuse_for_missing_data(prepared.pack, judged_orders)
-    items = not_understood(prepared.pack, Reading(request, [(j.order, j.facts) for j in judged_orders], chart))
+    items = not_understood(prepared.pack, _reading(request, judged_orders, chart))
     reasons = tuple(told_on_cards(prepared.pack, items))
     call = HookCall(prepared, service, request, chart, facts, drafts, judged_orders, profile, idle, reasons)
     defects = [defect for judged in judged_orders for defect in judged.decided.defects]

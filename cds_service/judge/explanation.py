@@ -9,7 +9,7 @@ from cds_service.chart.results import Point, history
 from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
-from cds_service.content.render import fill, plain
+from cds_service.content.render import in_words, plain
 from cds_service.content.site_lines import as_toml, site_lines
 from cds_service.judge.evaluate import Answer, evaluate
 from cds_service.judge.orders import JudgedOrder
@@ -60,7 +60,7 @@ def _not_understood(pack: Pack, item: NotUnderstood) -> dict[str, Any]:
         "kind": str(aside.kind),
         "reference": plain(aside.reference),
         "reason": aside.reason.key,
-        "because": fill(pack.reasons[aside.reason.key], {k: plain(v) for k, v in aside.reason.values.items()}),
+        "because": in_words(pack, aside.reason),
         "system": plain(aside.system),
         "code": plain(aside.code),
         "said": plain(aside.words),
@@ -194,7 +194,7 @@ def _fact(pack: Pack, name: str, fact: Fact) -> dict[str, Any]:
         ]
     if fact.reason is not None:
         entry["reason"] = fact.reason.key
-        entry["because"] = fill(pack.reasons[fact.reason.key], {k: plain(v) for k, v in fact.reason.values.items()})
+        entry["because"] = in_words(pack, fact.reason)
     if fact.missing:
         entry["missing"] = list(fact.missing)
     return entry

@@ -23,23 +23,23 @@ from cds_service.chart import statuses
 from cds_service.content.model import Pack
 from cds_service.fhir import medications, names
 from cds_service.fhir.codes import canonical
-from cds_service.fhir.schedule_words import folded, form_of_text
+from cds_service.fhir.schedule_words import folded_schedule, form_of_text
 from cds_service.fhir.units import ucum_of
 
 
-def _listed(names: str) -> frozenset[str]:
-    return frozenset(names.split())
+def _listed(elements: str) -> frozenset[str]:
+    return frozenset(elements.split())
 
 
 _PARTS = _listed("""
     abatementAge abatementPeriod abatementRange asNeededCodeableConcept boundsDuration boundsPeriod boundsRange
     category clinicalStatus code coding component concept contained denominator dispenseRequest dosageInstruction
     doseAndRate doseQuantity doseRange effectivePeriod entry expectedSupplyDuration high ingredient initialFill
-    interpretation issue itemCodeableConcept itemReference link low
-    maxDosePerAdministration maxDosePerPeriod medication medicationCodeableConcept medicationReference method
-    numerator occurencePeriod occurrencePeriod onsetPeriod patient performedPeriod quantity rateQuantity rateRange
-    rateRatio reasonCode reasonReference reaction referenceRange repeat resource route search site subject substance
-    timing type validityPeriod valueQuantity valueRange verificationStatus
+    interpretation issue itemCodeableConcept itemReference link low maxDosePerAdministration maxDosePerPeriod
+    medication medicationCodeableConcept medicationReference method numerator occurencePeriod occurrencePeriod
+    onsetPeriod patient performedPeriod quantity rateQuantity rateRange rateRatio reaction reasonCode
+    reasonReference referenceRange repeat resource route search site subject substance timing type validityPeriod
+    valueQuantity valueRange verificationStatus
 """)
 _NUMBERS = _listed("""
     abatementBoolean asNeededBoolean count countMax doNotPerform duration durationMax frequency frequencyMax isActive
@@ -171,7 +171,7 @@ class Deidentifier:
 
     def _words(self, text: str) -> str:
         """The words that the content knows; the whole text with its numbers if it only says how often (Z57)."""
-        if form_of_text(text) or folded(text) in self._how_often:
+        if form_of_text(text) or folded_schedule(text) in self._how_often:
             return text
 
         def word(match: re.Match[str]) -> str:

@@ -21,7 +21,7 @@ from cds_service.chart.record import patient_in
 from cds_service.content.model import Pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
-from cds_service.content.render import fill, plain
+from cds_service.content.render import in_words, plain
 from cds_service.content.site_lines import SiteLines, as_toml, site_lines
 from cds_service.fhir.codes import name_of
 from cds_service.fhir.tree import pairs, words
@@ -250,7 +250,7 @@ def _refused(coverage: Coverage, why: str, file: str) -> None:
 
 def _add(coverage: Coverage, pack: Pack, item: NotUnderstood, file: str) -> None:
     aside = item.aside
-    reason = fill(pack.reasons[aside.reason.key], {key: plain(value) for key, value in aside.reason.values.items()})
+    reason = in_words(pack, aside.reason)
     spelling = Spelling(aside.kind, aside.system, aside.code, plain(aside.words), reason)
     coverage.times[spelling] += 1
     coverage.first_in.setdefault(spelling, " ".join(filter(None, [file, plain(aside.reference)])))
