@@ -76,6 +76,7 @@ def _service(entry: Mapping[str, Any]) -> Service:
         description=_on_one_line(entry["description"]),
         usage_requirements=_on_one_line(entry.get("usage-requirements", "")),
         decisions=tuple(entry["decisions"]),
+        least=entry.get("least", {}),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cds_service.content.model import Decision, Outcome, Pack, Rule
+from cds_service.content.model import Decision, Outcome, Pack, Rule, Service
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import Fact, Interval, State
 
@@ -67,25 +67,28 @@ class _Defined:
     fired: tuple[tuple[Decision, Rule, Mapping[str, Fact]], ...]
 
 
-def decide(pack: Pack, decisions: Sequence[str], facts: OrderFacts) -> Decided:
-    """Every named decision evaluated on one order (for an order fired at one hook).
+def decide(pack: Pack, service: Service, facts: OrderFacts) -> Decided:
+    """Every decision of a service evaluated on one order.
 
-    A rule that says nothing yields no finding. Notes are evaluated for their lines and for withholding. A decision that
-    fails does not hide the others (ERR-06).
+    A rule that says nothing yields no finding, nor does one that says less than the service shows of its decision
+    (Z63). Notes are evaluated for their lines and for withholding. A decision that fails does not hide the others
+    (ERR-06).
     """
     values = Values(pack, facts)
     cards: list[Finding] = []
     notes: list[Finding] = []
     fired: dict[str, Sequence[Rule]] = {}
     defects: list[Defect] = []
-    for name in decisions:
+    for name in service.decisions:
         decision = pack.decisions[name]
         if decision.status not in ("active", "shadow"):
             continue
         try:
             fired[name] = values.rules(decision, facts.order)
             findings = [
-                Finding(decision, rule, values.used(decision, rule)) for rule in fired[name] if not rule.then.silent
+                Finding(decision, rule, values.used(decision, rule))
+                for rule in fired[name]
+                if not rule.then.silent and service.shows(name, rule.then.indicator)
             ]
             (notes if decision.kind == "note" else cards).extend(findings)
         except Exception as error:

@@ -136,7 +136,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One CDS Hooks service of the pack: its hook and the decisions it shows."""
+    """One CDS Hooks service of the pack: its hook and the decisions it shows.
+
+    ``least`` is, for some of them, the indicator from which on it shows what they find (Z63).
+    """
 
     id: str
     hook: str
@@ -144,6 +147,12 @@ class Service:
     description: str
     usage_requirements: str
     decisions: tuple[str, ...]
+    least: Mapping[str, str] = field(default_factory=dict)
+
+    def shows(self, decision: str, indicator: str) -> bool:
+        """Whether a finding of a decision with this indicator is shown; one without an indicator always is."""
+        least = self.least.get(decision)
+        return least is None or not indicator or INDICATORS.index(indicator) <= INDICATORS.index(least)
 
 
 @dataclass(frozen=True, slots=True)

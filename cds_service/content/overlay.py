@@ -27,6 +27,7 @@ def overlaid(pack_files: PackFiles, site: Site) -> PackFiles:
         raise ProblemsError(problems)
     return replace(
         pack_files,
+        head={**pack_files.head, "services": [_service_at(entry, site) for entry in pack_files.head["services"]]},
         value_sets={
             name: _as_coded(data, site.codes.get(name, []), site) for name, data in pack_files.value_sets.items()
         },
@@ -63,6 +64,8 @@ def _problems(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
     for name in site.off:
         if kinds.get(name) == "definition":
             yield site.problem(("decisions", "off", name), f"{name} is a definition; others rest on it")
+    services = [entry["id"] for entry in pack_files.head["services"]]
+    yield from _unknown(site, ("services", "show-infos"), site.show_infos, services)
 
 
 def _unknown(site: Site, place: tuple[str, ...], names: Iterable[str], known: Iterable[str]) -> Iterator[Problem]:
@@ -161,6 +164,11 @@ def _facts_at(facts: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
         }
         for name, fact in facts.items()
     }
+
+
+def _service_at(service: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
+    """A service of the content; at a site that wants its infos, all of them are shown (Z63)."""
+    return {**service, "least": {}} if service["id"] in site.show_infos else service
 
 
 def _as_ordered(order: Mapping[str, Any], site: Site) -> Mapping[str, Any]:

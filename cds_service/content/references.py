@@ -39,10 +39,13 @@ def _of_head(pack_files: PackFiles) -> Iterator[Problem]:
             if name not in pack_files.value_sets:
                 yield at((member,), f"no value set {name!r}")
     decisions = {table["id"] for table in pack_files.tables.values()}
-    for service in head["services"]:
+    for index, service in enumerate(head["services"]):
         for name in service["decisions"]:
             if name not in decisions:
-                yield at(("services",), f"no decision {name!r}")
+                yield at(("services", index, "decisions"), f"no decision {name!r}")
+        for name in service.get("least", {}):
+            if name not in service["decisions"]:
+                yield at(("services", index, "least", name), f"{service['id']} does not show {name!r}")
 
 
 def _of_facts(pack_files: PackFiles) -> Iterator[Problem]:

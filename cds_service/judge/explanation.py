@@ -149,11 +149,11 @@ def _order(prepared: Prepared, service: Service, judged: JudgedOrder) -> dict[st
         "definitions": {
             name: values[name].value or str(values[name].state) for name in needed if name in pack.decisions
         },
-        "decisions": [_decision(judged, pack.decisions[name]) for name in service.decisions],
+        "decisions": [_decision(judged, service, pack.decisions[name]) for name in service.decisions],
     }
 
 
-def _decision(judged: JudgedOrder, decision: Decision) -> dict[str, Any]:
+def _decision(judged: JudgedOrder, service: Service, decision: Decision) -> dict[str, Any]:
     values = judged.decided.values
     fired = values.rules(decision, judged.facts.order)
     near = [
@@ -164,9 +164,16 @@ def _decision(judged: JudgedOrder, decision: Decision) -> dict[str, Any]:
     return {
         "decision": decision.id,
         "version": decision.version,
-        "fired": [{"rule": rule.id, "silent": rule.then.silent, "statement": rule.statement} for rule in fired],
+        "fired": [_fired(service, decision, rule) for rule in fired],
         "near": near,
     }
+
+
+def _fired(service: Service, decision: Decision, rule: Rule) -> dict[str, Any]:
+    """A rule that fired; ``shown-from`` where the service shows only what is more severe (Z63)."""
+    fired = {"rule": rule.id, "silent": rule.then.silent, "statement": rule.statement}
+    is_shown = service.shows(decision.id, rule.then.indicator)
+    return fired if is_shown else fired | {"shown-from": service.least[decision.id]}
 
 
 def _missed(judged: JudgedOrder, decision: Decision, rule: Rule) -> list[str]:

@@ -41,5 +41,5 @@ def judge(
     for order in orders:
         others = [draft for draft in all_drafts if draft.resource is not order.resource]
         facts = OrderFacts(*order_facts(pack.facts, patient_facts, order, others, chart))
-        judged_orders.append(JudgedOrder(order, facts, decide(pack, service.decisions, facts)))
+        judged_orders.append(JudgedOrder(order, facts, decide(pack, service, facts)))
     return judged_orders
