@@ -12,10 +12,14 @@ from cds_service.vocabulary.facts import Fact, Interval, State
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """The facts of one order: its own with the patient's behind them, and those of each of its dosage steps."""
+    """The facts of one order: its own with the patient's behind them, and those of each of its dosage steps.
+
+    ``regimen`` are the steps of all the drafts of the regimen that the order is a step of, its own among them (Z72).
+    """
 
     order: Mapping[str, Fact]
     dosages: Sequence[Mapping[str, Fact]]
+    regimen: Sequence[Mapping[str, Fact]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ class Values:
             case "order":
                 return (self._facts.order,)
             case "dosage":
-                return self._facts.dosages
+                return self._facts.regimen or self._facts.dosages
             case _:
                 return self._facts.dosages[-1:]
 

@@ -86,8 +86,9 @@ class CardText:
 class Decision:
     """One decision table. ``kind`` is ``definition``, ``card`` or ``note``.
 
-    ``each`` says what a definition is asked of: the ``order``, each ``dosage`` of it (the answers in sequence), or its
-    ``last-dosage``. ``review`` is a clinician's, with date, role and version; one of another version does not count.
+    ``each`` says what a definition is asked of: the ``order``, each ``dosage`` of it and of the drafts that go on with
+    its regimen (the answers in sequence), or its own ``last-dosage``. ``review`` is a clinician's, with date, role and
+    version; one of another version does not count.
     """
 
     id: str

@@ -2,37 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from cds_service.chart.drug import recognise_drug
 from cds_service.content.decide import Defect, Finding
-from cds_service.content.render import Speech, by_precedence, fill
+from cds_service.content.render import by_precedence, escaped, fill
 from cds_service.judge.call import HookCall
-from cds_service.judge.offers import Offer, offer_of
+from cds_service.judge.offers import Offer, offer_of_all
 from cds_service.judge.orders import JudgedOrder
+from cds_service.judge.suggestions import draft_words
 from cds_service.vocabulary.facts import Fact
 
 _OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 
 
-def order_cards(call: HookCall, judged: JudgedOrder, defects: list[Defect]) -> list[dict[str, Any]]:
-    """The cards about one order: each critical and each warning has its own, and there is at most one info (Z30).
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A finding that gets a card of its own, the order it is about, and the further findings that the card mentions."""
+
+    judged: JudgedOrder
+    finding: Finding
+    further: Sequence[Finding]
+
+
+def cards_of(call: HookCall, defects: list[Defect]) -> list[dict[str, Any]]:
+    """The cards about the orders of a call: each critical and each warning has its own, and an order has at most one
+    info (Z30). What holds alike for several drafts of one drug is one card (Z72).
 
     A suggestion that cannot be made leaves its card without any, and a card that cannot be made leaves the others;
     either fault is added to ``defects`` (ERR-06).
     """
+    leads = [
+        Lead(judged, finding, further)
+        for judged in call.judged_orders
+        for finding, further in leading([f for f in judged.decided.cards if f.decision.status == "active"])
+    ]
     cards = []
-    for finding, further in leading([f for f in judged.decided.cards if f.decision.status == "active"]):
+    for alike in grouped(call, leads):
         offer = Offer()
         try:
-            offer = offer_of(call, judged, [finding, *further])
+            offer = offer_of_all(call, [(lead.judged, [lead.finding, *lead.further]) for lead in alike])
         except Exception as error:
-            defects.append(Defect(finding.topic, error))
+            defects.append(Defect(alike[0].finding.topic, error))
         try:
-            cards.append(card_of(call, judged, finding, further, offer))
+            cards.append(card_of(call, alike, offer))
         except Exception as error:
-            defects.append(Defect(finding.topic, error))
+            defects.append(Defect(alike[0].finding.topic, error))
     return cards
+
+
+def grouped(call: HookCall, leads: Sequence[Lead]) -> list[list[Lead]]:
+    """The leads that make one card together, in the order in which the first of each was found (Z72)."""
+    if len(call.judged_orders) == 1:
+        return [[lead] for lead in leads]
+    groups: dict[Hashable, list[Lead]] = {}
+    for lead in leads:
+        groups.setdefault(_said_alike(call, lead), []).append(lead)
+    return list(groups.values())
+
+
+def _said_alike(call: HookCall, lead: Lead) -> Hashable:
+    """Equal for leads that say the same of drafts of one drug."""
+    drug = recognise_drug(lead.judged.order, call.prepared.pack.relevant)
+    if drug is None or not drug.agent:
+        return lead.judged.order.key, lead.finding.topic
+    speech = call.speech(lead.judged)
+    notes = [note.topic for note in lead.judged.decided.notes if note.decision.status == "active"]
+    try:
+        said = [(finding.topic, speech.summary(finding)) for finding in (lead.finding, *lead.further)]
+    except Exception:  # making the card meets the same fault, and there it is counted
+        return lead.judged.order.key, lead.finding.topic
+    return drug.agent, drug.form, *said, *notes
 
 
 def leading(findings: Sequence[Finding]) -> list[tuple[Finding, list[Finding]]]:
@@ -47,15 +89,17 @@ def leading(findings: Sequence[Finding]) -> list[tuple[Finding, list[Finding]]]:
     return [(f, [*(infos[1:] if infos and f is infos[0] else []), *uncovered]) for f in own_card]
 
 
-def card_of(
-    call: HookCall, judged: JudgedOrder, finding: Finding, further: Sequence[Finding], offer: Offer
-) -> dict[str, Any]:
-    """One card (RSP-10 to RSP-23): what was found, what it was read from, what it rests on, whose content spoke."""
+def card_of(call: HookCall, alike: Sequence[Lead], offer: Offer) -> dict[str, Any]:
+    """One card (RSP-10 to RSP-23): what was found, what it was read from, what it rests on, whose content spoke.
+
+    It is the card of the first of the leads that say alike, and names the orders of the others.
+    """
+    judged, finding = alike[0].judged, alike[0].finding
     pack, decision = call.prepared.pack, finding.decision
     card: dict[str, Any] = {
         "uuid": call.uuid(judged, finding),
         "summary": call.speech(judged).summary(finding),
-        "detail": _detail(call, judged, finding, further, offer.withheld),
+        "detail": _detail(call, alike, offer.withheld),
         "indicator": finding.then.indicator,
         "source": {
             "label": pack.source_label,
@@ -73,19 +117,19 @@ def card_of(
     return card
 
 
-def _detail(
-    call: HookCall, judged: JudgedOrder, finding: Finding, further: Sequence[Finding], withheld: Sequence[str]
-) -> str:
+def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str]) -> str:
     """The Markdown of one card."""
-    words, speech = call.prepared.pack.words, call.speech(judged)
-    used = dict(finding.used)
-    for other in further:
-        used |= other.used
+    first, *others = alike
+    finding, further = first.finding, first.further
+    words, speech = call.prepared.pack.words, call.speech(first.judged)
     lines = [speech.detail(finding)]
+    if others:
+        orders = ", ".join(dict.fromkeys(escaped(draft_words(call, lead.judged.order)) for lead in others))
+        lines[0] += " " + fill(words["also-orders"], {"orders": orders})
     lines += [f"- {words['also']}: {speech.summary_in_detail(other)} {speech.detail(other)}" for other in further]
-    lines += [f"- {speech.detail(note)}" for note in judged.decided.notes if note.decision.status == "active"]
+    lines += [f"- {speech.detail(note)}" for note in first.judged.decided.notes if note.decision.status == "active"]
     lines += [f"- {line}" for line in withheld]
-    lines += ["", f"**{words['read']}**", *(f"- {line}" for line in _read(call, speech, used))]
+    lines += ["", f"**{words['read']}**", *(f"- {line}" for line in _read(call, alike))]
     sources = dict.fromkeys(filter(None, map(speech.source, [finding, *further])))
     lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources)]
     if "also-rests-on" in words and not finding.decision.safety:
@@ -94,9 +138,16 @@ def _detail(
     return "\n".join(lines)
 
 
-def _read(call: HookCall, speech: Speech, used: Mapping[str, Fact]) -> list[str]:
+def _read(call: HookCall, alike: Sequence[Lead]) -> list[str]:
     """A line for each fact that was looked at, and one for each thing that was sent and not understood (Z41)."""
-    return list(dict.fromkeys([*speech.evidence(used), *map(speech.reason, call.not_understood)]))
+    lines: list[str] = []
+    for lead in alike:
+        used: dict[str, Fact] = {}
+        for finding in (lead.finding, *lead.further):
+            used |= finding.used
+        lines += call.speech(lead.judged).evidence(used)
+    lines += map(call.speech(alike[0].judged).reason, call.not_understood)
+    return list(dict.fromkeys(lines))
 
 
 def _version(call: HookCall, finding: Finding) -> str:

@@ -16,7 +16,7 @@ from cds_service.content.model import INDICATORS, Pack, Service
 from cds_service.content.prepared import Prepared
 from cds_service.fhir.tree import node, text
 from cds_service.judge.call import HookCall
-from cds_service.judge.cards import order_cards
+from cds_service.judge.cards import cards_of
 from cds_service.judge.gaps import fill_gaps
 from cds_service.judge.orders import JudgedOrder, judge
 from cds_service.judge.relevance import bystanders, draft_nodes, relevant_orders
@@ -99,7 +99,7 @@ def evaluate(
     reasons = tuple(told_on_cards(prepared.pack, items))
     call = HookCall(prepared, service, request, chart, facts, drafts, judged_orders, profile, idle, reasons)
     defects = [defect for judged in judged_orders for defect in judged.decided.defects]
-    cards = [card for judged in judged_orders for card in order_cards(call, judged, defects)]
+    cards = cards_of(call, defects)
     if defects and not cards:
         raise defects[0].error  # no card would mean that the order is right
     cards.sort(key=lambda card: INDICATORS.index(card["indicator"]))

@@ -11,7 +11,7 @@ from cds_service.content.model import INDICATORS, Pack, Suggestion
 from cds_service.content.render import escaped, fill
 from cds_service.judge.call import HookCall
 from cds_service.judge.orders import JudgedOrder
-from cds_service.judge.suggestions import Proposal, propose, removal, without_update
+from cds_service.judge.suggestions import Proposal, draft_words, propose, removal, without_update
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,44 @@ class Trial:
     candidate: Candidate
     actions: list[dict[str, Any]] = field(default_factory=list)
     withheld: str = ""
+
+
+def offer_of_all(call: HookCall, about: Sequence[tuple[JudgedOrder, Sequence[Finding]]]) -> Offer:
+    """What the card of some findings offers, which are the same on each of the orders they are about.
+
+    On several drafts each suggestion names its draft, and any number of them may be taken; what is added beside a draft
+    is offered once (Z72). The drafts of one regimen are one draft.
+
+    Raises:
+        Exception: a suggestion could not be tried, by a fault of this software; then none is offered.
+    """
+    one_of_each: list[tuple[JudgedOrder, Sequence[Finding]]] = []
+    seen: set[str] = set()
+    for judged, findings in about:
+        if judged.order.key not in seen:
+            one_of_each.append((judged, findings))
+        seen |= {judged.order.key, *(sibling.key for sibling in judged.siblings)}
+    offers = [offer_of(call, judged, findings) for judged, findings in one_of_each]
+    if len(offers) == 1:
+        return offers[0]
+    together = Offer(selection="any" if call.profile.updates else call.profile.selections[0])
+    taken: set[str] = set()
+    for number, ((judged, _), offer) in enumerate(zip(one_of_each, offers, strict=True), 1):
+        name = draft_words(call, judged.order)
+        for suggestion in offer.suggestions:
+            adds = [action["type"] for action in suggestion["actions"]] == ["create"]
+            label = (
+                suggestion["label"]
+                if adds
+                else fill(call.prepared.pack.words["of-draft"], {"label": suggestion["label"], "order": name})
+            )
+            if label in taken and not adds:
+                label = f"{label} ({number})"
+            if label not in taken:
+                together.suggestions.append({**suggestion, "label": label})
+            taken.add(label)
+        together.withheld.extend(line for line in offer.withheld if line not in together.withheld)
+    return together
 
 
 def offer_of(call: HookCall, judged: JudgedOrder, findings: Sequence[Finding]) -> Offer:
@@ -105,10 +143,10 @@ def tried(call: HookCall, judged: JudgedOrder, candidate: Candidate) -> Trial:
     pack, suggestion, label = call.prepared.pack, candidate.suggestion, escaped(candidate.label)
     if suggestion.kind in ("replace", "add") and not pack.templates[suggestion.template].stocked:
         return Trial(candidate, withheld=fill(pack.words["not-stocked"], {"label": label}))
-    proposal = propose(call, judged.order, suggestion, candidate.uuid)
+    proposal = propose(call, judged, suggestion, candidate.uuid)
     if not proposal.actions:
         return Trial(candidate)
-    raised = newly_raised(call.judged_orders, judged_after(call, proposal), candidate.finding)
+    raised = newly_raised(call.judged_orders, judged_after(call, proposal), judged, candidate.finding)
     if raised is not None:
         summary = call.speech(raised[0]).summary_in_detail(raised[1])
         return Trial(candidate, withheld=fill(pack.words["withheld"], {"label": label, "summary": summary}))
@@ -129,22 +167,24 @@ def judged_after(call: HookCall, proposal: Proposal) -> list[JudgedOrder]:
 
 
 def newly_raised(
-    before: Sequence[JudgedOrder], after: Sequence[JudgedOrder], finding: Finding
+    before: Sequence[JudgedOrder], after: Sequence[JudgedOrder], own: JudgedOrder, finding: Finding
 ) -> tuple[JudgedOrder, Finding] | None:
-    """The first thing an accepted suggestion of ``finding`` would raise: any critical, or what is as severe as it.
+    """The first thing that stands against an accepted suggestion of ``finding`` on the order ``own`` (Z1).
 
-    Of what is no critical, only what is new counts, and the finding itself, if it is still there (Z1).
+    That is any critical and whatever is as severe as the finding, if it is new; on the order itself also a critical
+    that was there before, and the finding, if it is still there. What was said of another draft stays said of it.
     """
     known = {(judged.order.key, other.topic) for judged in before for other in judged.decided.cards}
     limit = INDICATORS.index(finding.then.indicator)
     for judged in after:
+        is_own = judged.order.key == own.order.key
         for raised in judged.decided.cards:
             if raised.then.not_covered or raised.decision.status != "active":
                 continue
             severity = INDICATORS.index(raised.then.indicator)
             is_new = (judged.order.key, raised.topic) not in known
-            is_unsolved = raised.topic == finding.topic
-            if severity == 0 or (severity <= limit and (is_new or is_unsolved)):
+            is_left = is_own and (severity == 0 or raised.topic == finding.topic)
+            if severity <= limit and (is_new or is_left):
                 return judged, raised
     return None
 
@@ -182,7 +222,7 @@ def from_preference_list(call: HookCall, judged: JudgedOrder, trials: Sequence[T
             withheld.append(trial.withheld)
         if not trial.actions:
             continue
-        suggestion = without_update(call, judged.order, candidate.suggestion, candidate.label, candidate.uuid)
+        suggestion = without_update(call, judged, candidate.suggestion, candidate.label, candidate.uuid)
         if suggestion is None:
             withheld.append(fill(call.prepared.pack.words["by-hand"], {"label": escaped(candidate.label)}))
             continue
@@ -190,8 +230,9 @@ def from_preference_list(call: HookCall, judged: JudgedOrder, trials: Sequence[T
         if candidate.suggestion.kind == "replace":
             replacements.append(candidate)
     if replacements:
-        first = replacements[0]
-        uuid = call.uuid(judged, first.finding, str(first.place), "remove")
-        labels = [candidate.label for candidate in replacements]
-        suggestions.insert(0, removal(call, judged.order, labels, uuid))
+        first, labels = replacements[0], [candidate.label for candidate in replacements]
+        for number, order in enumerate([judged.order, *judged.siblings]):
+            part = (str(number),) if number else ()
+            uuid = call.uuid(judged, first.finding, str(first.place), "remove", *part)
+            suggestions.insert(number, removal(call, judged, order, labels, uuid))
     return Offer(suggestions, withheld, call.profile.selections[0])

@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from cds_service.chart.order import Order, read_order
+from cds_service.chart.order import NO_ORDER, Order, read_order
 from cds_service.chart.readers import order_facts
 from cds_service.chart.record import Chart
+from cds_service.chart.statuses import NOT_DRAFTED
 from cds_service.content.decide import Decided, OrderFacts, decide
 from cds_service.content.model import Pack, Service
-from cds_service.fhir.tree import Node
+from cds_service.fhir.tree import Node, text
+from cds_service.judge.relevance import is_judged, is_relevant
+from cds_service.judge.sequences import ReadOrder, sequences
 from cds_service.vocabulary.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedOrder:
-    """One order with its facts and all that was decided about it."""
+    """One order with its facts and all that was decided about it.
+
+    ``siblings`` are the other drafts of the regimen that it is a step of.
+    """
 
     order: Order
     facts: OrderFacts
     decided: Decided
+    siblings: tuple[Order, ...] = ()
 
 
 def judge(
@@ -36,10 +43,28 @@ def judge(
 
     ``drafts`` are all draft resources by their keys; those whose keys are in ``idle`` are not read beside the order.
     """
-    judged_orders = []
-    all_drafts = [read_order("", resource, drafts) for key, resource in drafts.items() if key not in idle]
-    for order in orders:
+    all_drafts = [read_order("", resource, drafts, key) for key, resource in drafts.items() if key not in idle]
+
+    def read(order: Order) -> ReadOrder:
         others = [draft for draft in all_drafts if draft.resource is not order.resource]
-        facts = OrderFacts(*order_facts(pack.facts, patient_facts, order, others, chart))
-        judged_orders.append(JudgedOrder(order, facts, decide(pack, service, facts)))
+        return ReadOrder(order, *order_facts(pack.facts, patient_facts, order, others, chart), chart.zone)
+
+    judged_orders = []
+    regimens = sequences(pack, [read(draft) for draft in _steps_of_regimens(pack, all_drafts)])
+    for own in map(read, orders):
+        regimen = regimens.get(own.order.key, ()) if own.order is not NO_ORDER else ()
+        steps = [step for draft in regimen for step in draft.steps]
+        facts = OrderFacts(own.facts, own.steps, steps or own.steps)
+        siblings = tuple(draft.order for draft in regimen if draft.order.key != own.order.key)
+        judged_orders.append(JudgedOrder(own.order, facts, decide(pack, service, facts), siblings))
     return judged_orders
+
+
+def _steps_of_regimens(pack: Pack, drafts: Sequence[Order]) -> list[Order]:
+    """The drafts that may be steps of one regimen; none if there is only one that is to be performed."""
+    ordered = [
+        draft
+        for draft in drafts
+        if is_judged(draft.resource) and text(draft.resource, "status") not in NOT_DRAFTED and is_relevant(pack, draft)
+    ]
+    return ordered if len(ordered) > 1 else []

@@ -12,7 +12,9 @@ from cds_service.chart.revise import Revision, from_template, with_dosage, with_
 from cds_service.content.model import Suggestion
 from cds_service.content.render import fill, plain
 from cds_service.fhir.tree import Node
+from cds_service.fhir.wording import orders_words
 from cds_service.judge.call import HookCall
+from cds_service.judge.orders import JudgedOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,28 @@ class Proposal:
     selected: tuple[str, ...]
 
 
-def propose(call: HookCall, order: Order, suggestion: Suggestion, identity: str) -> Proposal:
-    """What accepting ``suggestion`` would do to ``order``. ``identity`` is the id of a resource it creates.
+def propose(call: HookCall, judged: JudgedOrder, suggestion: Suggestion, identity: str) -> Proposal:
+    """What accepting ``suggestion`` would do to an order. ``identity`` is the id of a resource it creates.
 
     A draft that nothing can name is neither removed nor changed: then there are no actions, or, where the suggestion
-    replaces the draft, a new order. The same holds for a draft that cannot be changed into valid FHIR.
+    replaces the draft, a new order. The same holds for a draft that cannot be changed into valid FHIR. A regimen takes
+    the place of all the drafts whose steps were one regimen (Z72).
     """
+    proposal = _of_one_draft(call, judged.order, suggestion, identity)
+    if not judged.siblings or suggestion.kind not in ("replace", "dosage"):
+        return proposal
+    if not all(sibling.is_named for sibling in judged.siblings):
+        return Proposal([], call.drafts, proposal.selected)
+    gone = {sibling.key for sibling in judged.siblings}
+    return Proposal(
+        [*proposal.actions, *[_deletion(call, sibling) for sibling in judged.siblings]] if proposal.actions else [],
+        {key: draft for key, draft in proposal.drafts.items() if key not in gone},
+        tuple(key for key in proposal.selected if key not in gone),
+    )
+
+
+def _of_one_draft(call: HookCall, order: Order, suggestion: Suggestion, identity: str) -> Proposal:
+    """What accepting ``suggestion`` would do to one draft."""
     words, name = call.prepared.pack.words, _name(call, order)
     selected = tuple(judged.order.key for judged in call.judged_orders)
     without_order = {key: draft for key, draft in call.drafts.items() if key != order.key}
@@ -61,14 +79,14 @@ def propose(call: HookCall, order: Order, suggestion: Suggestion, identity: str)
 
 
 def without_update(
-    call: HookCall, order: Order, suggestion: Suggestion, label: str, uuid: str
+    call: HookCall, judged: JudgedOrder, suggestion: Suggestion, label: str, uuid: str
 ) -> dict[str, Any] | None:
     """The suggestion for a client that cannot update and orders from its preference list only (Z7).
 
     An order is offered only if the client's own key for that very template is known; ``None`` means that the change
     can only be described. A suggestion that replaces the draft names the ``removal`` that goes with it.
     """
-    words = call.prepared.pack.words
+    words, order = call.prepared.pack.words, judged.order
     if suggestion.kind != "add" and not order.is_named:
         return None
     if suggestion.kind == "remove":
@@ -81,26 +99,39 @@ def without_update(
     created[element]["coding"] = [dict(preferred), *created[element]["coding"]]
     description = fill(words["placed"], {"regimen": call.prepared.regimens[suggestion.template].order})
     if suggestion.kind == "replace":
-        description += " " + fill(words["take-also"], {"label": _removal_label(call, order)})
+        description += " " + fill(words["take-also"], {"label": _removal_label(call, judged, order)})
     action = {"type": "create", "description": description, "resource": created}
     return {"label": label, "uuid": uuid, "actions": [action]}
 
 
-def removal(call: HookCall, order: Order, replacements: Sequence[str], uuid: str) -> dict[str, Any]:
-    """The suggestion that removes the draft; it names the labels of what may stand in the draft's place (Z7)."""
+def removal(
+    call: HookCall, judged: JudgedOrder, order: Order, replacements: Sequence[str], uuid: str
+) -> dict[str, Any]:
+    """The suggestion that removes one draft of what is judged, which names the labels of what may stand in its place.
+
+    Where several drafts are one regimen, each is removed by a suggestion of its own (Z7, Z72).
+    """
     words = call.prepared.pack.words
     labels = reduce(lambda first, second: fill(words["one-of"], {"first": first, "second": second}), replacements)
     action = _deletion(call, order)
     action["description"] += " " + fill(words["take-also"], {"label": labels})
-    return {"label": _removal_label(call, order), "uuid": uuid, "actions": [action]}
+    return {"label": _removal_label(call, judged, order), "uuid": uuid, "actions": [action]}
+
+
+def draft_words(call: HookCall, order: Order) -> str:
+    """A draft for people who have several of one drug before them: the drug and its dosage."""
+    return plain(
+        " ".join(filter(None, [order.name or call.prepared.pack.words["order"], orders_words(order.resource)]))
+    )
 
 
 def _name(call: HookCall, order: Order) -> str:
     return plain(order.name) or call.prepared.pack.words["order"]
 
 
-def _removal_label(call: HookCall, order: Order) -> str:
-    return fill(call.prepared.pack.words["remove-draft"], {"order": _name(call, order)})
+def _removal_label(call: HookCall, judged: JudgedOrder, order: Order) -> str:
+    name = draft_words(call, order) if judged.siblings else _name(call, order)
+    return fill(call.prepared.pack.words["remove-draft"], {"order": name})
 
 
 def _deletion(call: HookCall, order: Order) -> dict[str, Any]:

@@ -74,9 +74,19 @@ def test_accepting_a_suggestion_solves_its_finding_and_raises_nothing_as_severe(
     assert_none(faults, tried)
 
 
+def alike(card, suggestion):
+    """The suggestions of a card about several drafts that do the same to each of them (Z72)."""
+    if "The same holds for" not in card["detail"] or card.get("selectionBehavior") != "any":
+        return [suggestion]
+    types = [action["type"] for action in suggestion["actions"]]
+    return [other for other in card["suggestions"] if [action["type"] for action in other["actions"]] == types]
+
+
 def unsolved(prepared, scenario, fired, card, suggestion):
-    """What is still found, or newly, when a suggestion was accepted."""
-    following = accepted(fired.request, suggestion)
+    """What is still found, or newly, when a suggestion was accepted; on each of the drafts that the card names."""
+    following = fired.request
+    for taken in alike(card, suggestion):
+        following = accepted(following, taken)
     if not following["context"].get("selections", following["context"]["draftOrders"]["entry"]):
         return
     topic, limit = card["source"]["topic"]["code"], INDICATORS.index(card["indicator"])

@@ -76,9 +76,17 @@ def test_what_is_added_beside_a_draft_without_an_id_is_offered_all_the_same(sign
 
 
 @pytest.mark.parametrize("change", [without, shared])
-def test_two_like_drafts_get_a_card_each_with_a_uuid_of_its_own(signed, change):
+def test_two_like_drafts_share_a_card_that_changes_neither(signed, change):
+    """They are told apart by their place in the request (Z72)."""
+    patient, draft = DRAFTS[1]
+    once, twice = signed(patient, draft), signed(patient, draft, draft, change=change)
+    assert [card["source"]["topic"] for card in twice] == [card["source"]["topic"] for card in once] != []
+    assert all("The same holds for" in card["detail"] for card in twice)
+    assert {action["type"] for action in actions(twice)} <= {"create"}
+
+
+def test_unlike_drafts_of_two_drugs_get_cards_of_their_own(signed):
     """``cards_of`` holds that no uuid repeats."""
     patient, draft = DRAFTS[1]
-    cards = signed(patient, draft, draft, change=change)
-    assert len(cards) == 2 * len(signed(patient, draft)) > 0
-    assert {action["type"] for action in actions(cards)} <= {"create"}
+    cards = signed(patient, draft, "cyanocobalamin-im-monthly", change=without)
+    assert len(cards) > len(signed(patient, draft)) > 0

@@ -10,7 +10,7 @@ import pytest
 from cds_service.chart.readers import patient_facts
 from cds_service.chart.record import Chart
 from cds_service.judge.call import HookCall
-from cds_service.judge.cards import order_cards
+from cds_service.judge.cards import cards_of
 from cds_service.judge.evaluate import evaluate
 from cds_service.judge.orders import judge
 from cds_service.judge.relevance import bystanders, draft_nodes, relevant_orders
@@ -49,7 +49,7 @@ def test_cost_of_a_step(benchmark, prepared, sent, body, step):
         "relevance": lambda: relevant_orders(pack, request),
         "chart": read,
         "decide": lambda: judge(pack, service, chart, facts, drafts, orders, idle),
-        "render": lambda: order_cards(call, judged[0], []),
+        "render": lambda: cards_of(call, []),
     }
     benchmark.group = f"steps of a {body.replace('relevant', 'relevant order,')}"
     assert benchmark(steps[step])
