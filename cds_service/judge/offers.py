@@ -38,12 +38,14 @@ class Candidate:
 class Trial:
     """What became of a candidate: its ``actions``, or the line that says why it is ``withheld``.
 
-    With neither there is nothing that a client could carry out, and the card does not speak of it.
+    With neither there is nothing that a client could carry out, and the card does not speak of it. ``settles`` if
+    nothing more would be said of the order once the suggestion is accepted.
     """
 
     candidate: Candidate
     actions: list[dict[str, Any]] = field(default_factory=list)
     withheld: str = ""
+    settles: bool = False
 
 
 def offer_of_all(call: HookCall, about: Sequence[tuple[JudgedOrder, Sequence[Finding]]]) -> Offer:
@@ -146,11 +148,14 @@ def tried(call: HookCall, judged: JudgedOrder, candidate: Candidate) -> Trial:
     proposal = propose(call, judged, suggestion, candidate.uuid)
     if not proposal.actions:
         return Trial(candidate)
-    raised = newly_raised(call.judged_orders, judged_after(call, proposal), judged, candidate.finding)
+    after = judged_after(call, proposal)
+    raised = newly_raised(call.judged_orders, after, judged, candidate.finding)
     if raised is not None:
         summary = call.speech(raised[0]).summary_in_detail(raised[1])
         return Trial(candidate, withheld=fill(pack.words["withheld"], {"label": label, "summary": summary}))
-    return Trial(candidate, proposal.actions)
+    others = {other.order.key for other in call.judged_orders} - {judged.order.key}
+    said = [finding for left in after if left.order.key not in others for finding in left.decided.cards]
+    return Trial(candidate, proposal.actions, settles=not any(f.decision.status == "active" for f in said))
 
 
 def judged_after(call: HookCall, proposal: Proposal) -> list[JudgedOrder]:
@@ -193,13 +198,16 @@ def newly_raised(
 
 
 def in_common_form(trials: Sequence[Trial]) -> Offer:
-    """The suggestions for a client that can create, update and delete."""
+    """The suggestions for a client that can create, update and delete.
+
+    One that the content recommends is preselected only where it settles all there is to say of the order (Z67).
+    """
     offered = [trial for trial in trials if trial.actions]
     suggestions = []
     for trial in offered:
         candidate = trial.candidate
         suggestion: dict[str, Any] = {"label": candidate.label, "uuid": candidate.uuid, "actions": trial.actions}
-        if candidate.suggestion.recommended:
+        if candidate.suggestion.recommended and trial.settles:
             suggestion["isRecommended"] = True
         suggestions.append(suggestion)
     selections = {trial.candidate.finding.then.selection for trial in offered}
