@@ -38,6 +38,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         version=head["version"],
         title=head["title"],
         topic_system=head["topic-system"],
+        canonical_base=head["canonical-base"],
         review=head["review"],
         services={entry["id"]: _service(entry) for entry in head["services"]},
         relevant=tuple(value_sets[name] for name in head["relevant"]),

@@ -195,6 +195,7 @@ class Pack:
     version: str
     title: str
     topic_system: str
+    canonical_base: str
     review: Mapping[str, str]
     services: Mapping[str, Service]
     relevant: tuple[ValueSet, ...]

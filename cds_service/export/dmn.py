@@ -29,7 +29,7 @@ _TEXT, _RANGE = "text", "range"
 def dmn(pack: Pack) -> str:
     """The whole pack as DMN XML. The same content always gives the same text."""
     names = feel_names(pack)
-    base = pack.topic_system.rpartition("/")[0]
+    base = pack.canonical_base
     root = Element(
         "definitions",
         {

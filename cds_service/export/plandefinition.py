@@ -51,7 +51,7 @@ def as_json(resource: Resource) -> str:
 
 
 def _url(pack: Pack, kind: str, identity: str) -> str:
-    return f"{pack.topic_system.rpartition('/')[0]}/{kind}/{identity}"
+    return f"{pack.canonical_base}/{kind}/{identity}"
 
 
 def _head(pack: Pack, kind: str, identity: str, version: str) -> Resource:

@@ -5,6 +5,7 @@ import random
 import re
 from dataclasses import replace
 from functools import cache
+from uuid import UUID
 
 import fhirpathpy
 import pytest
@@ -243,6 +244,10 @@ def test_only_what_is_shown_is_published_as_active(pack, status, published):
     assert {plan["status"] for plan in plans} == {published}
 
 
-def test_every_canonical_has_the_base_of_the_topic_system(pack):
-    base = pack.topic_system.rpartition("/")[0]
-    assert all(resource["url"].startswith(f"{base}/") for resource in resources(pack))
+def test_every_canonical_url_has_the_base_that_the_pack_declares(pack):
+    assert all(resource["url"].startswith(f"{pack.canonical_base}/") for resource in resources(pack))
+
+
+def test_a_topic_has_a_system_that_belongs_to_nobodys_domain(pack):
+    """Z90: a name that no domain can take away."""
+    assert UUID(pack.topic_system.removeprefix("urn:uuid:")).version == 4
