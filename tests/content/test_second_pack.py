@@ -166,7 +166,7 @@ def test_cards_keep_to_the_protocol_and_suggested_resources_are_fhir(call, cards
         return
     for card in cards_of(answer):
         assert card["source"]["label"] == "The Book of Examples (invented)"
-        assert card["source"]["topic"]["system"] == "https://cds-service.example/examplol/topic"
+        assert card["source"]["topic"]["system"] == "urn:uuid:5b0f2f0e-6c52-4c1e-9a0e-2f8f0a3c7b11"
         assert "Pack examplol " in card["detail"]
         for suggestion in card.get("suggestions", []):
             for action in suggestion["actions"]:
