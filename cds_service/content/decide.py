@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cds_service.content.domains import JOINED, SILENT, SPEAKS
 from cds_service.content.model import Decision, Outcome, Pack, Rule
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import Fact, Interval, State
@@ -73,7 +74,7 @@ def decide(pack: Pack, decisions: Sequence[str], facts: OrderFacts) -> Decided:
     A rule that says nothing yields no finding. Notes are evaluated for their lines and for withholding. A decision that
     fails does not hide the others (ERR-06).
     """
-    values = Values(pack, facts)
+    values = Values(pack, facts, decisions)
     cards: list[Finding] = []
     notes: list[Finding] = []
     fired: dict[str, Sequence[Rule]] = {}
@@ -83,7 +84,7 @@ def decide(pack: Pack, decisions: Sequence[str], facts: OrderFacts) -> Decided:
         if decision.status not in ("active", "shadow"):
             continue
         try:
-            fired[name] = values.rules(decision, facts.order)
+            fired[name] = values.of_order(decision)
             findings = [
                 Finding(decision, rule, values.used(decision, rule)) for rule in fired[name] if not rule.then.silent
             ]
@@ -94,11 +95,16 @@ def decide(pack: Pack, decisions: Sequence[str], facts: OrderFacts) -> Decided:
 
 
 class Values:
-    """Inputs of tables: facts, and the outputs of other tables, each computed once."""
+    """Inputs of tables: facts, and the outputs of other tables, each computed once.
 
-    def __init__(self, pack: Pack, facts: OrderFacts) -> None:
+    ``shown`` are the decisions that are shown; a card that is not among them says nothing.
+    """
+
+    def __init__(self, pack: Pack, facts: OrderFacts, shown: Sequence[str] = ()) -> None:
         self._pack = pack
         self._facts = facts
+        self._shown = shown
+        self._rules: dict[str, Sequence[Rule]] = {}
         self._definitions: dict[str, _Defined] = {}
 
     def __getitem__(self, name: str) -> Fact:
@@ -116,7 +122,25 @@ class Values:
 
     def _value(self, name: str, facts: Mapping[str, Fact]) -> Fact:
         decision = self._pack.decisions.get(name)
-        return facts[name] if decision is None else self._definition(decision).fact
+        if decision is None:
+            return facts[name]
+        return self._speaks(decision) if decision.kind == "card" else self._definition(decision).fact
+
+    def _speaks(self, card: Decision) -> Fact:
+        """Whether the user gets to see this card. One in the shadow, or that failed, takes no other away (ERR-06)."""
+        if card.status != "active" or card.id not in self._shown:
+            return Fact.of(SILENT)
+        try:
+            return Fact.of(SILENT if all(rule.then.silent for rule in self.of_order(card)) else SPEAKS)
+        except Exception:  # noqa: BLE001  (who asks for the card itself gets to know)
+            return Fact.of(SILENT)
+
+    def of_order(self, decision: Decision) -> Sequence[Rule]:
+        """The rules of a card or note that fire on the order."""
+        known = self._rules.get(decision.id)
+        if known is None:
+            known = self._rules[decision.id] = self.rules(decision, self._facts.order)
+        return known
 
     def _definition(self, decision: Decision) -> _Defined:
         known = self._definitions.get(decision.id)
@@ -125,7 +149,7 @@ class Values:
             fired = tuple((decision, rule, step) for step in steps for rule in self.rules(decision, step))
             outputs = [rule.then.value for _, rule, _ in fired]
             outputs = next(([rule.then.value] for _, rule, _ in fired if rule.alone), outputs)
-            fact = Fact.of(" then ".join(outputs)) if outputs else Fact.absent()
+            fact = Fact.of(JOINED.join(outputs)) if outputs else Fact.absent()
             known = self._definitions[decision.id] = _Defined(fact, fired)
         return known
 
@@ -168,10 +192,15 @@ class Values:
         return facts
 
     def _collect(self, name: str, known: Mapping[str, Fact], facts: dict[str, Fact]) -> None:
-        """Adds to ``facts`` an input that is a fact of ``known``, or the facts behind one that is a definition."""
+        """Adds to ``facts`` an input that is a fact of ``known``, or the facts behind one that is a definition.
+
+        What another card rests on stands on that card.
+        """
         decision = self._pack.decisions.get(name)
         if decision is None:
             facts.setdefault(name, known[name])
+            return
+        if decision.kind == "card":
             return
         for source, rule, step in self._definition(decision).fired:
             for inner, cell in zip(source.inputs, rule.cells, strict=True):
