@@ -68,6 +68,11 @@ class Rule:
     tests: tuple[tuple[int, Cell], ...] = field(init=False)
     """The cells that ask for something, each with the place of its input."""
 
+    @property
+    def is_added(self) -> bool:
+        """Whether no file has this rule: it says nothing where its table does not apply (``expand``)."""
+        return "." in self.id
+
     def __post_init__(self) -> None:
         tests = tuple((place, cell) for place, cell in enumerate(self.cells) if cell is not None)
         object.__setattr__(self, "tests", tests)
