@@ -14,7 +14,10 @@ _OF_TEMPLATES = ("replace", "add", "dosage", "last-dosage")
 
 
 def compile_decision(path: Path, table: Mapping[str, Any], texts: Mapping[str, Any]) -> Decision:
-    """The decision in the file at ``path``, ``table`` in its expanded form (``expand``); whatever it refers to is there, and its cells can be read."""
+    """The decision in the file at ``path``, its ``table`` in the expanded form.
+
+    Whatever it refers to is there, and its cells can be read.
+    """
     inputs = tuple(table["inputs"])
     rules = tuple(
         _compile_rule(index, rule, inputs, is_definition=table["kind"] == "definition")

@@ -132,7 +132,7 @@ class Values:
             return Fact.of(SILENT)
         try:
             return Fact.of(SILENT if all(rule.then.silent for rule in self.of_order(card)) else SPEAKS)
-        except Exception:  # noqa: BLE001  (who asks for the card itself gets to know)
+        except Exception:  # whoever asks for the card itself gets to know
             return Fact.of(SILENT)
 
     def of_order(self, decision: Decision) -> Sequence[Rule]:

@@ -125,7 +125,7 @@ def _test(entry: object, domain: Domain) -> str:
 
 def _quoted(entry: object, domain: Domain) -> str:
     """A word, or a sequence of words, that an input can be, in quotation marks."""
-    words = entry if isinstance(entry, list) else [entry]
+    words: list[Any] = entry if isinstance(entry, list) else [entry]
     if len(words) > 1 and not domain.is_sequence:
         raise ValueError(f"{JOINED.join(map(str, words))!r} is a sequence, and this input is never one")
     for word in words:

@@ -10,7 +10,7 @@ from cds_service.content.compile_facts import codes_asked_for, search_keys, valu
 from cds_service.content.compile_tables import template_of
 from cds_service.content.domains import CARD, Domain, domains_of
 from cds_service.content.expand import inputs_of, rest_of, unary_test
-from cds_service.content.files import TEXTS, PackFiles, name_by_path, problem_at
+from cds_service.content.files import TABLE, TEXTS, PackFiles, name_by_path, problem_at
 from cds_service.vocabulary.problems import Problem
 
 _Place = tuple[str | int, ...]
@@ -64,6 +64,9 @@ def _of_fact(pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches
         for key in search_keys(name, fact):
             if key not in searches:
                 yield f"no search {key!r}"
+    for needed in fact.get("inputs", {}).values():
+        if needed not in pack_files.facts["facts"]:
+            yield f"no fact {needed!r}"
     other = fact.get("look-back-of")
     if other is not None and "look-back" not in pack_files.facts["facts"].get(other, {}):
         yield f"no fact {other!r} with a look-back"
@@ -101,21 +104,8 @@ def _of_table(
     pack_files: PackFiles, path: Path, table: Mapping[str, Any], domains: Mapping[str, Domain]
 ) -> Iterator[Problem]:
     at = _in(path)
-    if name_by_path(path) != table["id"]:
-        yield at(("id",), f"{name_by_path(path)!r} is not named as the decision {table['id']!r}")
-    if path.with_suffix("").is_dir():
-        yield at(("id",), f"{table['id']!r} stands in a folder of this name too")
-    if table["kind"] != "definition" and path not in pack_files.texts:
-        yield at(("kind",), f"a {table['kind']} has its words in {table['id']}/{TEXTS}, and its table beside them")
-    cards = {other["id"]: other for other in pack_files.tables.values() if other["kind"] != "definition"}
-    for name in (*table.get("applies-when", ()), *table.get("inputs", ())):
-        if name not in domains and name not in cards:
-            yield at(("inputs", name), f"no fact or decision {name!r}")
-        elif name in cards:
-            yield at(("inputs", name), f"{name!r} is no definition")
-    for name in table.get("yields-to", ()):
-        if name not in cards or cards[name]["kind"] != "card" or cards[name]["hit-policy"] == "COLLECT":
-            yield at(("yields-to",), f"{name!r} is no card of which one rule at most speaks")
+    yield from _of_file(pack_files, path, table)
+    yield from _of_inputs(pack_files, at, table, domains)
     yield from _of_guard(at, table, domains)
     for index, rule in enumerate(table["rules"]):
         place = ("rules", index)
@@ -131,6 +121,35 @@ def _of_table(
         if not isinstance(rule["then"], str):
             texts = pack_files.texts.get(path, {})
             yield from _of_outcome(pack_files, at, (*place, "then"), rule["then"], texts, domains)
+
+
+def _of_file(pack_files: PackFiles, path: Path, table: Mapping[str, Any]) -> Iterator[Problem]:
+    """A decision is named as its file or folder, and what says something has its words beside it."""
+    at, name, kind = _in(path), table["id"], table["kind"]
+    if name_by_path(path) != name:
+        yield at(("id",), f"{name_by_path(path)!r} is not named as the decision {name!r}")
+    if path.with_suffix("").is_dir():
+        yield at(("id",), f"{name!r} stands in a folder of this name too")
+    if kind != "definition" and path not in pack_files.texts:
+        yield at(("kind",), f"a {kind} is a folder {name}, its table in {TABLE} and its words in {TEXTS}")
+    for member, kinds in (("why", ("card", "note")), ("applies-when", ("card", "note")), ("yields-to", ("card",))):
+        if member in table and kind not in kinds:
+            yield at((member,), f"a {kind} has no {member}")
+
+
+def _of_inputs(
+    pack_files: PackFiles, at: _At, table: Mapping[str, Any], domains: Mapping[str, Domain]
+) -> Iterator[Problem]:
+    said = {other["id"]: other for other in pack_files.tables.values() if other["kind"] != "definition"}
+    for member in ("applies-when", "inputs"):
+        for name in table.get(member, ()):
+            if name in said:
+                yield at((member, name), f"{name!r} is no definition")
+            elif name not in domains:
+                yield at((member, name), f"no fact or decision {name!r}")
+    for name in table.get("yields-to", ()):
+        if name not in said or said[name]["kind"] != "card" or said[name]["hit-policy"] == "COLLECT":
+            yield at(("yields-to",), f"{name!r} is no card of which one rule at most speaks")
 
 
 def _of_guard(at: _At, table: Mapping[str, Any], domains: Mapping[str, Domain]) -> Iterator[Problem]:

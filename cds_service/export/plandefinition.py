@@ -29,8 +29,8 @@ _ACTION_TYPE = {"add": "create", "replace": "update", "dosage": "update", "route
 _USAGE = (
     "Hit policy {hit}; evaluated for each {each}. Conditions are FHIRPath over a Parameters resource that holds each "
     "fact and definition as a parameter with the part state (value, absent, unknown, unusable, undecidable) and, if "
-    "that is value, the part value; a number has low, high, lowOpen and highOpen instead, and no end where unbounded. A "
-    "card that another gives way to is a parameter too, with the value speaks or silent."
+    "that is value, the part value; a number has low, high, lowOpen and highOpen instead, and no end where unbounded. "
+    "A card that another gives way to is a parameter too, with the value speaks or silent."
 )
 
 
