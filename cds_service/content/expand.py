@@ -45,9 +45,12 @@ def unary_test(cell: object, domain: Domain) -> str:
 
 
 def inputs_of(table: Mapping[str, Any]) -> list[str]:
-    """Every input of a table as written: those of its guard, its own, and the cards that it gives way to."""
+    """Every input of a table as written: those of its guard, the cards that it gives way to, and its own.
+
+    What settles most cases comes first. An input of the guard stands with the table's own where it is one of these.
+    """
     own = table.get("inputs", ())
-    return [*(name for name in table.get("applies-when", {}) if name not in own), *own, *table.get("yields-to", ())]
+    return [*(name for name in table.get("applies-when", {}) if name not in own), *table.get("yields-to", ()), *own]
 
 
 def rest_of(test: str, domain: Domain) -> list[str]:

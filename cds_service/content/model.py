@@ -92,8 +92,9 @@ class Decision:
     """One decision table. ``kind`` is ``definition``, ``card`` or ``note``.
 
     ``each`` says what a definition is asked of: the ``order``, each ``dosage`` of it (the answers in sequence), or its
-    ``last-dosage``. ``why`` says to a pharmacist why a card is there. Among the ``inputs`` of a card are the cards that it
-    gives way to. ``review`` is a clinician's, with date, role and version; one of another version does not count.
+    ``last-dosage``. ``why`` says to a pharmacist why a card is there. Among the ``inputs`` of a card are those cards
+    that it gives way to. ``review`` is a clinician's, with date, role and version; one of another version does not
+    count.
     """
 
     id: str

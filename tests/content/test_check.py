@@ -75,7 +75,7 @@ IN_THE_FORM_OF_TABLES = [
         "decisions/adult.yaml",
         "hit-policy:",
         "applies-when: {patient-sex: male}\nhit-policy:",
-        ":8: reference: a definition has no appli",
+        ":7: reference: a definition has no appl",
     ),
     (
         NASAL,
