@@ -1,6 +1,7 @@
 """The files of a pack, compiled to the classes of the model.
 
-The files are of their schemas and refer to nothing that is not there (``references``), so that nothing can fail here.
+The files are of their schemas and refer to nothing that is not there (``references``), and tables are in their expanded
+form (``expand``), so that nothing can fail here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
     value_sets = {name: compile_value_set(data, drug_names) for name, data in pack_files.value_sets.items()}
     analytes = {name: compile_analyte(data, name) for name, data in pack_files.units.items()}
     searches = compile_searches(pack_files.facts, pack_files.value_sets, value_sets)
-    decisions = [compile_decision(path, table, pack_files.texts[path]) for path, table in pack_files.tables.items()]
+    decisions = [
+        compile_decision(path, table, pack_files.texts.get(path, {})) for path, table in pack_files.tables.items()
+    ]
     facts = {
         name: compile_fact(name, with_look_back(fact, pack_files.facts["facts"]), value_sets, analytes, searches)
         for name, fact in pack_files.facts["facts"].items()

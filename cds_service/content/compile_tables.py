@@ -1,4 +1,4 @@
-"""One ``table.yaml`` with its ``text.en.yaml``, compiled to a decision."""
+"""One table in its expanded form with its texts, compiled to a decision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _OF_TEMPLATES = ("replace", "add", "dosage", "last-dosage")
 
 
 def compile_decision(path: Path, table: Mapping[str, Any], texts: Mapping[str, Any]) -> Decision:
-    """The decision in the file at ``path``; whatever it refers to is there, and its cells can be read."""
+    """The decision in the file at ``path``, its ``table`` in the expanded form.
+
+    Whatever it refers to is there, and its cells can be read.
+    """
     inputs = tuple(table["inputs"])
     rules = tuple(
         _compile_rule(index, rule, inputs, is_definition=table["kind"] == "definition")
@@ -31,6 +34,7 @@ def compile_decision(path: Path, table: Mapping[str, Any], texts: Mapping[str, A
         each=table.get("each", "order"),
         title=table["title"],
         question=table["question"],
+        why=" ".join(table.get("why", "").split()),
         hit_policy=table["hit-policy"],
         inputs=inputs,
         rules=rules,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cds_service.content.domains import JOINED, SILENT, SPEAKS
 from cds_service.content.model import Decision, Outcome, Pack, Rule, Service
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import Fact, Interval, State
@@ -78,7 +79,7 @@ def decide(pack: Pack, service: Service, facts: OrderFacts) -> Decided:
     (Z63). Notes are evaluated for their lines and for withholding. A decision that fails does not hide the others
     (ERR-06).
     """
-    values = Values(pack, facts)
+    values = Values(pack, facts, service)
     cards: list[Finding] = []
     notes: list[Finding] = []
     fired: dict[str, Sequence[Rule]] = {}
@@ -88,7 +89,7 @@ def decide(pack: Pack, service: Service, facts: OrderFacts) -> Decided:
         if decision.status not in ("active", "shadow"):
             continue
         try:
-            fired[name] = values.rules(decision, facts.order)
+            fired[name] = values.of_order(decision)
             findings = [
                 Finding(decision, rule, values.used(decision, rule))
                 for rule in fired[name]
@@ -101,11 +102,16 @@ def decide(pack: Pack, service: Service, facts: OrderFacts) -> Decided:
 
 
 class Values:
-    """Inputs of tables: facts, and the outputs of other tables, each computed once."""
+    """Inputs of tables: facts, and the outputs of other tables, each computed once.
 
-    def __init__(self, pack: Pack, facts: OrderFacts) -> None:
+    A card that ``service`` does not show says nothing to those that give way to it.
+    """
+
+    def __init__(self, pack: Pack, facts: OrderFacts, service: Service | None = None) -> None:
         self._pack = pack
         self._facts = facts
+        self._service = service
+        self._rules: dict[str, Sequence[Rule]] = {}
         self._definitions: dict[str, _Defined] = {}
 
     def __getitem__(self, name: str) -> Fact:
@@ -123,7 +129,27 @@ class Values:
 
     def _value(self, name: str, facts: Mapping[str, Fact]) -> Fact:
         decision = self._pack.decisions.get(name)
-        return facts[name] if decision is None else self._definition(decision).fact
+        if decision is None:
+            return facts[name]
+        return self._speaks(decision) if decision.kind == "card" else self._definition(decision).fact
+
+    def _speaks(self, card: Decision) -> Fact:
+        """Whether the user gets to see this card. One in the shadow, or that failed, takes no other away (ERR-06)."""
+        service = self._service
+        if card.status != "active" or service is None or card.id not in service.decisions:
+            return Fact.of(SILENT)
+        try:
+            said = [rule.then for rule in self.of_order(card) if not rule.then.silent]
+            return Fact.of(SPEAKS if any(service.shows(card.id, then.indicator) for then in said) else SILENT)
+        except Exception:  # whoever asks for the card itself gets to know
+            return Fact.of(SILENT)
+
+    def of_order(self, decision: Decision) -> Sequence[Rule]:
+        """The rules of a card or note that fire on the order."""
+        known = self._rules.get(decision.id)
+        if known is None:
+            known = self._rules[decision.id] = self.rules(decision, self._facts.order)
+        return known
 
     def _definition(self, decision: Decision) -> _Defined:
         known = self._definitions.get(decision.id)
@@ -132,7 +158,7 @@ class Values:
             fired = tuple((decision, rule, step) for step in steps for rule in self.rules(decision, step))
             outputs = [rule.then.value for _, rule, _ in fired]
             outputs = next(([rule.then.value] for _, rule, _ in fired if rule.alone), outputs)
-            fact = Fact.of(" then ".join(outputs)) if outputs else Fact.absent()
+            fact = Fact.of(JOINED.join(outputs)) if outputs else Fact.absent()
             known = self._definitions[decision.id] = _Defined(fact, fired)
         return known
 
@@ -175,10 +201,15 @@ class Values:
         return facts
 
     def _collect(self, name: str, known: Mapping[str, Fact], facts: dict[str, Fact]) -> None:
-        """Adds to ``facts`` an input that is a fact of ``known``, or the facts behind one that is a definition."""
+        """Adds to ``facts`` an input that is a fact of ``known``, or the facts behind one that is a definition.
+
+        What another card rests on stands on that card.
+        """
         decision = self._pack.decisions.get(name)
         if decision is None:
             facts.setdefault(name, known[name])
+            return
+        if decision.kind == "card":
             return
         for source, rule, step in self._definition(decision).fired:
             for inner, cell in zip(source.inputs, rule.cells, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,22 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _SafeLoader
+else:
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BOOLEAN = "tag:yaml.org,2002:bool"
+
+
+class _Loader(_SafeLoader):
+    """A safe loader, in C where built, to which ``yes``, ``no``, ``on`` and ``off`` are words as in YAML 1.2."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile("true|false"), list("tf"))
 
 
 def read_yaml(path: Path, kind: str, *, is_proven: bool = False) -> Any:
@@ -31,7 +47,7 @@ def read_yaml(path: Path, kind: str, *, is_proven: bool = False) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader, in C where built)
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
     except OSError as error:
         raise ProblemsError([Problem(path, 1, "schema", str(error.strerror))]) from None
     except yaml.MarkedYAMLError as error:
@@ -104,12 +120,31 @@ def repeated_keys(path: Path) -> Iterator[Problem]:
             pending.extend(node.value)
 
 
+TABLE, TEXTS = "table.yaml", "text.en.yaml"
+
+
+def table_paths(folder: Path) -> list[Path]:
+    """The path of every decision's table in the folder of a pack: ``<id>.yaml``, or ``<id>/table.yaml``."""
+    decisions = folder / "decisions"
+    return sorted([*decisions.glob("*.yaml"), *decisions.glob(f"*/{TABLE}")])
+
+
+def name_by_path(path: Path) -> str:
+    """The id that the decision whose table is at ``path`` must have."""
+    return path.parent.name if path.name == TABLE else path.stem
+
+
+def texts_path(path: Path) -> Path | None:
+    """The file of words beside the table at ``path``; ``None`` for a decision that is one file."""
+    return path.with_name(TEXTS) if path.name == TABLE else None
+
+
 @dataclass(frozen=True, slots=True)
 class PackFiles:
     """The files of one pack as read. Each is of its schema; nothing is yet compared between them.
 
     ``head`` is ``pack.yaml``. ``value_sets`` go by the names of their files, ``orders`` by their ids, ``tables`` and
-    ``texts`` by the path of ``table.yaml``.
+    ``texts`` by the path of the table; a definition without words has no texts.
     """
 
     folder: Path

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.compile import compile_pack
-from cds_service.content.files import PackFiles, read_yaml
+from cds_service.content.expand import expanded
+from cds_service.content.files import PackFiles, read_yaml, table_paths, texts_path
 from cds_service.content.lock import read_lock
 from cds_service.content.model import Pack
 from cds_service.content.overlay import overlaid
@@ -32,7 +33,7 @@ def load_pack(cards: Path, site: Site | None = None, *, is_proven: bool = False)
     problems = list(problems_between(pack_files))
     if problems:
         raise ProblemsError(problems)
-    return compile_pack(pack_files, read_lock(cards / "lock.json").findings, site.digest)
+    return compile_pack(expanded(pack_files), read_lock(cards / "lock.json").findings, site.digest)
 
 
 def _read_all(folder: Path, *, is_proven: bool) -> PackFiles:
@@ -45,7 +46,7 @@ def _read_all(folder: Path, *, is_proven: bool) -> PackFiles:
             problems.extend(error.problems)
             return {}
 
-    tables = sorted(folder.glob("decisions/*/table.yaml"))
+    tables = table_paths(folder)
     pack_files = PackFiles(
         folder=folder,
         head=read(folder / "pack.yaml", "pack"),
@@ -56,7 +57,7 @@ def _read_all(folder: Path, *, is_proven: bool) -> PackFiles:
         value_sets={path.stem: read(path, "value-set") for path in sorted(folder.glob("value-sets/*.yaml"))},
         orders={order.get("id"): order for order in (read(p, "order") for p in sorted(folder.glob("orders/*.yaml")))},
         tables={path: read(path, "table") for path in tables},
-        texts={path: read(path.parent / "text.en.yaml", "text") for path in tables},
+        texts={path: read(words, "text") for path in tables if (words := texts_path(path)) and words.exists()},
     )
     if problems:
         raise ProblemsError(problems)

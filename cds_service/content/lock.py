@@ -59,16 +59,20 @@ def digest(paths: list[Path]) -> str:
 
 
 def folder_digests(pack_folder: Path) -> dict[str, str]:
-    """A digest for each decision folder (``decision:<id>``) and one for everything else (``pack:<id>``)."""
+    """A digest for each decision, its folder or its file (``decision:<id>``), and one for all else (``pack:<id>``)."""
     decisions = pack_folder / "decisions"
     digests = {
-        f"decision:{folder.name}": digest([path for path in folder.iterdir() if path.is_file()])
-        for folder in sorted(decisions.iterdir())
-        if folder.is_dir()
+        f"decision:{entry.stem}": digest(_files_of(entry))
+        for entry in sorted(decisions.iterdir())
+        if entry.is_dir() or entry.suffix == ".yaml"
     }
     others = [path for path in pack_folder.rglob("*.yaml") if path.is_file() and not path.is_relative_to(decisions)]
     digests[f"pack:{pack_folder.name}"] = digest(others)
     return digests
+
+
+def _files_of(entry: Path) -> list[Path]:
+    return [path for path in entry.iterdir() if path.is_file()] if entry.is_dir() else [entry]
 
 
 def is_locked(cards: Path) -> bool:

@@ -68,6 +68,11 @@ class Rule:
     tests: tuple[tuple[int, Cell], ...] = field(init=False)
     """The cells that ask for something, each with the place of its input."""
 
+    @property
+    def is_added(self) -> bool:
+        """Whether no file has this rule: it says nothing where its table does not apply (``expand``)."""
+        return "." in self.id
+
     def __post_init__(self) -> None:
         tests = tuple((place, cell) for place, cell in enumerate(self.cells) if cell is not None)
         object.__setattr__(self, "tests", tests)
@@ -87,8 +92,9 @@ class Decision:
     """One decision table. ``kind`` is ``definition``, ``card`` or ``note``.
 
     ``each`` says what a definition is asked of: the ``order``, each ``dosage`` of it and of the drafts that go on with
-    its regimen (the answers in sequence), or its own ``last-dosage``. ``review`` is a clinician's, with date, role and
-    version; one of another version does not count.
+    its regimen (the answers in sequence), or its own ``last-dosage``. ``why`` says to a pharmacist why a card is there.
+    Among the ``inputs`` of a card are those cards that it gives way to. ``review`` is a clinician's, with date, role
+    and version; one of another version does not count.
     """
 
     id: str
@@ -108,6 +114,7 @@ class Decision:
     safety: bool
     path: Path
     values: tuple[str, ...] = ()
+    why: str = ""
     review: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -13,7 +13,10 @@ from cds_service.vocabulary.declarations import Search
 
 
 def reads(pack: Pack, decisions: Iterable[str]) -> dict[str, None]:
-    """Every fact and definition that decisions read, directly or behind others, in the order first met."""
+    """Every fact and definition that decisions read, directly or behind others, in the order first met.
+
+    A card that another yields to is no part of it: where it is shown, it is among the decisions itself.
+    """
     names: dict[str, None] = {}
     for name in decisions:
         for needed in direct(pack, pack.decisions[name]):
@@ -38,7 +41,7 @@ def direct(pack: Pack, decision: Decision) -> dict[str, None]:
 
 def _follow(pack: Pack, name: str, names: dict[str, None]) -> None:
     """Adds a fact or decision, and all that is behind it, to ``names``."""
-    if name in names:
+    if name in names or (name in pack.decisions and pack.decisions[name].kind == "card"):
         return
     names[name] = None
     if name in pack.decisions:

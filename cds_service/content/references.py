@@ -8,8 +8,9 @@ from typing import Any
 
 from cds_service.content.compile_facts import codes_asked_for, search_keys, value_set_names
 from cds_service.content.compile_tables import template_of
-from cds_service.content.files import PackFiles, problem_at
-from cds_service.content.unary import parse_cell
+from cds_service.content.domains import CARD, Domain, domains_of
+from cds_service.content.expand import inputs_of, rest_of, unary_test
+from cds_service.content.files import TABLE, TEXTS, PackFiles, name_by_path, problem_at
 from cds_service.vocabulary.problems import Problem
 
 _Place = tuple[str | int, ...]
@@ -20,8 +21,7 @@ def problems_between(pack_files: PackFiles) -> Iterator[Problem]:
     """Whatever would keep these files from being compiled."""
     yield from _of_head(pack_files)
     yield from _of_facts(pack_files)
-    for path, table in pack_files.tables.items():
-        yield from _of_table(pack_files, path, table)
+    yield from _of_tables(pack_files)
     yield from _circles(pack_files)
 
 
@@ -67,6 +67,9 @@ def _of_fact(pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches
         for key in search_keys(name, fact):
             if key not in searches:
                 yield f"no search {key!r}"
+    for needed in fact.get("inputs", {}).values():
+        if needed not in pack_files.facts["facts"]:
+            yield f"no fact {needed!r}"
     other = fact.get("look-back-of")
     if other is not None and "look-back" not in pack_files.facts["facts"].get(other, {}):
         yield f"no fact {other!r} with a look-back"
@@ -87,30 +90,92 @@ def _of_fact(pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches
                 yield f"{set_id} has strengths in {unit!r}, which its analyte has not"
 
 
-def _of_table(pack_files: PackFiles, path: Path, table: Mapping[str, Any]) -> Iterator[Problem]:
+def _of_tables(pack_files: PackFiles) -> Iterator[Problem]:
+    domains = domains_of(pack_files)
+    facts_file = pack_files.folder / "facts.yaml"
+    paths = {table["id"]: path for path, table in pack_files.tables.items()}
+    for name, domain in domains.items():
+        for word in domain.ambiguous:
+            place = ("facts", name, "values") if name not in paths else ("rules",)
+            text = f"{word!r} is a state of {name!r} and cannot be one of its values too"
+            yield problem_at(paths.get(name, facts_file), place, "reference", text)
+    for path, table in pack_files.tables.items():
+        yield from _of_table(pack_files, path, table, domains)
+
+
+def _of_table(
+    pack_files: PackFiles, path: Path, table: Mapping[str, Any], domains: Mapping[str, Domain]
+) -> Iterator[Problem]:
     at = _in(path)
-    if path.parent.name != table["id"]:
-        yield at(("id",), f"folder {path.parent.name!r} is not named as the decision {table['id']!r}")
-    kinds = {other["id"]: other["kind"] for other in pack_files.tables.values()}
-    known = {**dict.fromkeys(pack_files.facts["facts"], "fact"), **kinds}
-    for name in table["inputs"]:
-        if name not in known:
-            yield at(("inputs", name), f"no fact or decision {name!r}")
-        elif known[name] not in ("fact", "definition"):
-            yield at(("inputs", name), f"{name!r} is no definition")
+    yield from _of_file(pack_files, path, table)
+    yield from _of_inputs(pack_files, at, table, domains)
+    yield from _of_guard(at, table, domains)
     for index, rule in enumerate(table["rules"]):
         place = ("rules", index)
         for name, cell in rule.get("when", {}).items():
-            if name not in table["inputs"]:
+            if name not in table.get("inputs", ()) and name not in table.get("applies-when", ()):
                 yield at((*place, "when", name), f"{name!r} is no input of this table")
-            yield from _of_cell(at, (*place, "when", name), cell)
+            yield from _of_cell(at, (*place, "when", name), cell, domains.get(name))
         if (statement := rule.get("statement", "")) and statement not in pack_files.sources["statements"]:
             yield at((*place, "statement"), f"no statement {statement!r} in sources.yaml")
         for name in rule.get("settles", ()):
             if name not in pack_files.sources["settlements"]:
                 yield at((*place, "settles"), f"no settlement {name!r} in sources.yaml")
         if not isinstance(rule["then"], str):
-            yield from _of_outcome(pack_files, at, (*place, "then"), rule["then"], pack_files.texts[path], known)
+            texts = pack_files.texts.get(path, {})
+            yield from _of_outcome(pack_files, at, (*place, "then"), rule["then"], texts, domains)
+
+
+def _of_file(pack_files: PackFiles, path: Path, table: Mapping[str, Any]) -> Iterator[Problem]:
+    """A decision is named as its file or folder, and what says something has its words beside it."""
+    at, name, kind = _in(path), table["id"], table["kind"]
+    if name_by_path(path) != name:
+        yield at(("id",), f"{name_by_path(path)!r} is not named as the decision {name!r}")
+    if path.with_suffix("").is_dir():
+        yield at(("id",), f"{name!r} stands in a folder of this name too")
+    if kind != "definition" and path not in pack_files.texts:
+        yield at(("kind",), f"a {kind} is a folder {name}, its table in {TABLE} and its words in {TEXTS}")
+    for member, kinds in (("why", ("card", "note")), ("applies-when", ("card", "note")), ("yields-to", ("card",))):
+        if member in table and kind not in kinds:
+            yield at((member,), f"a {kind} has no {member}")
+
+
+def _of_inputs(
+    pack_files: PackFiles, at: _At, table: Mapping[str, Any], domains: Mapping[str, Domain]
+) -> Iterator[Problem]:
+    said = {other["id"]: other for other in pack_files.tables.values() if other["kind"] != "definition"}
+    for member in ("applies-when", "inputs"):
+        for name in table.get(member, ()):
+            if name in said:
+                yield at((member, name), f"{name!r} is no definition")
+            elif name not in domains:
+                yield at((member, name), f"no fact or decision {name!r}")
+    for name in table.get("yields-to", ()):
+        if name not in said or said[name]["kind"] != "card" or said[name]["hit-policy"] == "COLLECT":
+            yield at(("yields-to",), f"{name!r} is no card of which one rule at most speaks")
+
+
+def _of_guard(at: _At, table: Mapping[str, Any], domains: Mapping[str, Domain]) -> Iterator[Problem]:
+    """A guard asks for words that can be listed, and a rule asks the same input for fewer of them, if at all."""
+    for name, written in table.get("applies-when", {}).items():
+        domain, place = domains.get(name), ("applies-when", name)
+        problems = list(_of_cell(at, place, written, domain))
+        yield from problems
+        if domain is None or problems:
+            continue
+        if domain.takes_numbers or domain.is_sequence:
+            yield at(place, f"{name!r} has no list of words; let a definition decide on it")
+            continue
+        outside = rest_of(unary_test(written, domain), domain)
+        if not outside:
+            yield at(place, f"{name!r} is never anything else")
+        for index, rule in enumerate(table["rules"]):
+            cell = rule.get("when", {}).get(name)
+            if cell is not None and not list(_of_cell(at, place, cell, domain)):
+                more = set(outside) - set(rest_of(unary_test(cell, domain), domain))
+                if more:
+                    text = f"{', '.join(sorted(more))} is outside of applies-when"
+                    yield at(("rules", index, "when", name), text)
 
 
 def _of_outcome(
@@ -119,7 +184,7 @@ def _of_outcome(
     place: _Place,
     then: Mapping[str, Any],
     texts: Mapping[str, Any],
-    known: Container[str],
+    domains: Mapping[str, Domain],
 ) -> Iterator[Problem]:
     text = texts.get("texts", {}).get(then.get("text", ""))
     if then.get("text") and text is None:
@@ -131,14 +196,16 @@ def _of_outcome(
         if text is not None and entry["id"] not in text.get("suggestions", {}):
             yield at((*place, "suggest"), f"no label for suggestion {entry['id']!r}")
         for name, cell in entry.get("when", {}).items():
-            if name not in known:
-                yield at((*place, "suggest"), f"no fact or decision {name!r}")
-            yield from _of_cell(at, (*place, "suggest", index, "when", name), cell)
+            if name not in domains or domains[name] is CARD:
+                yield at((*place, "suggest"), f"no fact or definition {name!r}")
+            yield from _of_cell(at, (*place, "suggest", index, "when", name), cell, domains.get(name))
 
 
-def _of_cell(at: _At, place: _Place, cell: object) -> Iterator[Problem]:
+def _of_cell(at: _At, place: _Place, cell: object, domain: Domain | None) -> Iterator[Problem]:
+    """What is wrong with a cell; one of an input that is not there is left alone."""
     try:
-        parse_cell(str(cell))
+        if domain is not None:
+            unary_test(cell, domain)
     except ValueError as error:
         yield at(place, str(error))
 
@@ -151,9 +218,10 @@ def _circles(pack_files: PackFiles) -> Iterator[Problem]:
     def visit(name: str, way: tuple[str, ...]) -> Iterator[Problem]:
         if name in way:
             text = f"decisions in a circle: {' > '.join((*way, name))}"
-            yield problem_at(paths[name], ("inputs",), "reference", text)
+            yields = name in pack_files.tables[paths[way[-1]]].get("yields-to", ())
+            yield problem_at(paths[way[-1]], ("yields-to" if yields else "inputs",), "reference", text)
         elif name in paths and name not in done:
-            for needed in pack_files.tables[paths[name]]["inputs"]:
+            for needed in inputs_of(pack_files.tables[paths[name]]):
                 yield from visit(needed, (*way, name))
             done.add(name)
 

@@ -19,13 +19,17 @@ from cds_service.vocabulary.facts import Exact, Fact, Interval
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One input of a table: its cells that are not empty, and a sample fact for each region that they tell apart."""
+    """One input of a table: its cells that are not empty, and a sample fact for each region that they tell apart.
+
+    ``is_card`` is true of a decision that is a card, which speaks or is silent.
+    """
 
     name: str
     label: str
     cells: tuple[Cell, ...]
     probes: tuple[Fact, ...]
     is_decision: bool
+    is_card: bool = False
 
     @property
     def is_numeric(self) -> bool:
@@ -39,8 +43,9 @@ class Column:
 
 def columns(pack: Pack, decision: Decision) -> list[Column]:
     """The inputs of a table, in the order of its columns."""
+    cards = {other.id for other in pack.decisions.values() if other.kind == "card"}
     return [
-        Column(name, label(pack, name), cells, tuple(probes(pack, name, cells)), name in pack.decisions)
+        Column(name, label(pack, name), cells, tuple(probes(pack, name, cells)), name in pack.decisions, name in cards)
         for name, cells in zip(decision.inputs, decision.columns, strict=True)
     ]
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from cds_service.content.domains import SILENT
 from cds_service.content.model import CardText, Decision, Pack, Rule, Suggestion
 from cds_service.export.columns import Column, columns, feel_names, label
 from cds_service.export.feel import clauses, quoted
@@ -22,7 +23,6 @@ _FEEL = "https://www.omg.org/spec/DMN/20191111/FEEL/"
 _DMNDI = "https://www.omg.org/spec/DMN/20191111/DMNDI/"
 _DC = "http://www.omg.org/spec/DMN/20180521/DC/"
 _DI = "http://www.omg.org/spec/DMN/20180521/DI/"
-_SILENT = "silent"
 _TEXT, _RANGE = "text", "range"
 
 
@@ -103,10 +103,8 @@ def _item_definitions(root: Element) -> None:
 def _decision(root: Element, pack: Pack, decision: Decision, table: Sequence[Column], names: Mapping[str, str]) -> None:
     name = names[decision.id]
     element = SubElement(root, "decision", {"id": decision.id, "name": name, "label": decision.title})
-    _describe(
-        element,
-        f"{decision.title}. {decision.kind} {decision.version}, {decision.status}, for each {decision.each}.",
-    )
+    about = f"{decision.title}. {decision.kind} {decision.version}, {decision.status}, for each {decision.each}."
+    _describe(element, " ".join(filter(None, [about, decision.why])))
     SubElement(element, "question").text = decision.question
     SubElement(element, "variable", {"name": name, **({"typeRef": "string"} if _is_definition(decision) else {})})
     for column in table:
@@ -158,10 +156,10 @@ def _entries(decision: Decision, rule: Rule) -> Sequence[str]:
         return (quoted(then.value),)
     text = decision.texts[then.text] if then.text else CardText("")
     if decision.kind == "note":
-        note = _SILENT if then.silent else " ".join((text.detail or text.summary).split())
+        note = SILENT if then.silent else " ".join((text.detail or text.summary).split())
         return (quoted(note), quoted(then.withhold))
     offered = [quoted(_offer(decision, rule, suggestion)) for suggestion in then.suggestions]
-    indicator = _SILENT if then.silent else then.indicator
+    indicator = SILENT if then.silent else then.indicator
     return (quoted(indicator), quoted(text.summary), f"[{', '.join(offered)}]")
 
 

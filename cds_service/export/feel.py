@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from cds_service.content.domains import SILENT, SPEAKS
 from cds_service.content.unary import Cell
 from cds_service.export.columns import Column, number, strings
 from cds_service.vocabulary.facts import Interval, State
@@ -47,6 +48,9 @@ class _RangeGroup:
 
 def clauses(column: Column, name: str, cells: Sequence[Cell | None]) -> list[Clause]:
     """The inputs that one column becomes. ``name`` is its fact in FEEL; ``cells`` has one cell for each rule."""
+    if column.is_card:
+        expression = f'if {name} = null or {name}.indicator = "{SILENT}" then "{SILENT}" else "{SPEAKS}"'
+        return [Clause("text", column.label, "string", expression, tuple(map(_text_entry, cells)))]
     if column.is_decision:
         expression = f"if {name} = null then {_state(State.ABSENT)} else {name}"
         return [Clause("text", column.label, "string", expression, tuple(map(_text_entry, cells)))]

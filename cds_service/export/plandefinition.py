@@ -29,7 +29,8 @@ _ACTION_TYPE = {"add": "create", "replace": "update", "dosage": "update", "route
 _USAGE = (
     "Hit policy {hit}; evaluated for each {each}. Conditions are FHIRPath over a Parameters resource that holds each "
     "fact and definition as a parameter with the part state (value, absent, unknown, unusable, undecidable) and, if "
-    "that is value, the part value; a number has low, high, lowOpen and highOpen instead, and no end where unbounded."
+    "that is value, the part value; a number has low, high, lowOpen and highOpen instead, and no end where unbounded. "
+    "A card that another gives way to is a parameter too, with the value speaks or silent."
 )
 
 
@@ -76,7 +77,7 @@ def _plan(pack: Pack, decision: Decision) -> Resource:
         "status": _STATUS[decision.status],
         "experimental": not (pack.reviewed or decision.reviewed),
         "description": f"{decision.question} ({pack.id} {pack.version}, {decision.kind})",
-        "purpose": decision.question,
+        "purpose": decision.why or decision.question,
         "usage": _USAGE.format(hit=decision.hit_policy, each=decision.each),
     }
     needs = [_depends_on(pack, column.name) for column in table if column.is_decision]

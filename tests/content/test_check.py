@@ -46,14 +46,67 @@ def test_the_content_as_shipped_holds(cards):
     assert prove(cards, site=None, fixtures=fixtures, zone=ZoneInfo("UTC")).problems == ()
 
 
+PLATELETS, NASAL = "decisions/imPlatelets/table.yaml", "decisions/nasalRegimen/table.yaml"
+LOADING, ADULT = "decisions/neurologicalLoading/table.yaml", "decisions/adult.yaml"
+IN_THE_FORM_OF_TABLES = [
+    (PLATELETS, "'> 50'", "over 50", ":50: reference: 'over 50' is no value of this input; it can be a number, absent"),
+    (PLATELETS, "'> 50'", "'> 50, absent'", "alternatives stand in a list"),
+    (PLATELETS, "plateletDoubt: low", "plateletDoubt: lower", "'lower' is no value of this input; it can be low,"),
+    (PLATELETS, "plateletDoubt: low", "plateletDoubt: absent", "'absent' is no value of this input"),
+    (PLATELETS, "plateletDoubt: low", "plateletDoubt: 25", "25 is a number, and this input can be low,"),
+    (PLATELETS, "plateletDoubt: low", "plateletDoubt: {or: absent}", ": schema: rules/"),
+    (PLATELETS, "plateletDoubt: low", "plateletDoubt: [[low, none]]", "'low then none' is a sequence"),
+    (PLATELETS, "plateletDoubt: low", "plateletDoubt: {not: absent}", "'absent' is no value of this input"),
+    ("decisions/regimenFit.yaml", "[threeWeekly, maintenance]", "[threeWeekly, never]", "'never' is no value"),
+    ("decisions/neurologicalInvolvement.yaml", "then: no,", "then: none recorded,", "'no' is no value of this input"),
+    ("facts.yaml", "values: [low, not-low]", "values: [low, absent]", ":53: reference: 'absent' is a state of"),
+    (PLATELETS, "applies-when: {orderKind", "applies-when: {orderSort", ":12: reference: no fact or decision 'orderS"),
+    (PLATELETS, "applies-when: {", "applies-when: {platelets: '< 25', ", "'platelets' has no list of words"),
+    (PLATELETS, "{orderKind: cobalamin,", "{orderKind: {not: none},", "'none' is no value of this input"),
+    (
+        PLATELETS,
+        "orderKind: cobalamin,",
+        "orderKind: [cobalamin, folate, outOfScope],",
+        "'orderKind' is never any",
+    ),
+    (PLATELETS, "{administration: perhapsIntoMuscle", "{administration: vein", '"vein" is outside of applies-when'),
+    (PLATELETS, "ifIntoMuscle, perhapsIntoMuscle]", "ifIntoMuscle, vein, perhapsIntoMuscle]", ": gap: no rule for"),
+    (
+        "decisions/adult.yaml",
+        "hit-policy:",
+        "applies-when: {patient-sex: male}\nhit-policy:",
+        ":7: reference: a definition has no appl",
+    ),
+    (
+        NASAL,
+        "yields-to: [neurologicalLoading]",
+        "yields-to: [suggestionLimits]",
+        "'suggestionLimits' is no card of",
+    ),
+    (NASAL, "yields-to: [neurologicalLoading]", "yields-to: [nobody]", ":10: reference: 'nobody' is no card of which"),
+    (NASAL, "inputs: [administration", "inputs: [neurologicalLoading, administration", "is no definition"),
+    (LOADING, "inputs:", "yields-to: [nasalRegimen]\ninputs:", "decisions in a circle: "),
+    (LOADING, "inputs:", "yields-to: [neurologicalLoading]\ninputs:", "neurologicalLoading > neurologicalLoading"),
+    (NASAL, "\nwhy:", "\nknown-why:", ": schema: "),
+    (LOADING, "why: Nerve damage", "# Nerve damage", "'why' is a required property"),
+    (ADULT, "hit-policy:", "why: Because.\nhit-policy:", ":7: reference: a definition has no why"),
+    (ADULT, "id: adult\n", "id: grownUp\n", "'adult' is not named as the decision 'grownUp'"),
+    (PLATELETS, "id: ThinNeedle\n", "id: ThickNeedle\n", ": name: the text 'thinNeedle' of ThickNeedle should be"),
+    (PLATELETS, "id: CountOrdered,", "id: countOrdered,", ": name: 'countOrdered' should be in PascalCase"),
+    (PLATELETS, "id: plateletCount,", "id: PlateletCount,", "no label for suggestion 'PlateletCount'"),
+    ("orders/plateletCount.yaml", "id: plateletCount", "id: platelet_count", ": schema: id:"),
+    ("facts.yaml", "\n  patient-sex:", "\n  patientSex:", "reference: no fact 'patient-sex'"),
+]
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
         ("decisions/imPlatelets/table.yaml", "'[25..50]'", "'(25..50]'", ": gap: no rule for"),
         ("decisions/imPlatelets/table.yaml", "'< 25'", "'<= 25'", ": overlap: TransfusionFirst and ThinNeedle"),
-        ("decisions/imPlatelets/table.yaml", "platelets: 'unknown'", "platelets: 'unusable'", ": gap: "),
-        ("decisions/adult/table.yaml", "'>= 18'", "'>= 18, < 18'", ": unreachable: rule Child"),
-        ("decisions/imPlatelets/table.yaml", "'> 50'", "'over 50'", "is not a unary test"),
+        ("decisions/imPlatelets/table.yaml", "platelets: unknown", "platelets: unusable", ": gap: "),
+        ("decisions/adult.yaml", "'>= 18'", "['>= 18', '< 18']", ": unreachable: rule Child"),
+        ("decisions/imPlatelets/table.yaml", "'> 50'", "'> fifty'", "is not a unary test"),
         ("decisions/imPlatelets/table.yaml", "statement: S11", "statement: S99", "no statement 'S99'"),
         ("decisions/imPlatelets/table.yaml", "statement: S10", "statement: S12", ": uncited: no rule rests on S10"),
         ("decisions/imPlatelets/table.yaml", "text: thinNeedle", "text: thickNeedle", "no text 'thickNeedle'"),
@@ -78,12 +131,13 @@ def test_the_content_as_shipped_holds(cards):
             ": uncited: no rule rests on S2",
         ),
         ("decisions/imPlatelets/table.yaml", "settles: [C5]", "settles: [C99]", "no settlement 'C99'"),
-        ("decisions/adult/table.yaml", "status: active", "status: draft", ": status: adult is draft and"),
+        ("decisions/adult.yaml", "status: active", "status: draft", ": status: adult is draft and"),
         ("decisions/monitoringDue/table.yaml", "indicator: info", "indicator: warning", ": indicator: "),
         ("pack.yaml", 'role: ""', "role: Pharmacist", ": review: date, role and version belong together"),
         ("pack.yaml", 'date: ""', 'date: "yesterday"', ": review: the date is not of the form"),
         ("words.en.yaml", "  also: Also\n", "", ": schema: words: 'also' is a required property"),
         ("pack.yaml", "id: vitamin-b12\n", "id: vitamin-b12\nid: again\n", "stands twice"),
+        *IN_THE_FORM_OF_TABLES,
     ],
 )
 def test_a_defect_is_found_with_file_and_line(cards, file, old, new, expected):

@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, date
 
 import pytest
+from markupsafe import escape
 
 from cds_service.console.calendar import calendar_of
 from cds_service.content.lock import folder_digests
@@ -40,6 +41,13 @@ def test_it_is_off_where_clients_are_named_for_a_proxy_may_stand_before_loopback
     )
     assert statuses(service(loopback=True, clients=named)) == {404}
     assert statuses(service(loopback=True, clients=named, console="on"), PATHS[1:]) == {200}
+
+
+def test_the_page_of_a_card_says_why_there_is_one_and_to_which_it_gives_way(client, pack):
+    page = client.get("/content/decisions/nasalRegimen").text
+    assert escape(pack.decisions["nasalRegimen"].why) in page
+    assert re.search(r'href="[^"]*/content/decisions/neurologicalLoading"', page)
+    assert "speaks" in page
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/content/decisions/none", "/content/value-sets/none", "/acceptance?days=5"])

@@ -43,7 +43,7 @@ def edit(cards, *changes, path=TABLE):
     (cards / path).write_text(text, encoding="utf-8")
 
 
-HIGHER = [("version: 1.0.0", "version: 1.1.0"), ("'< 17'", "'< 20'"), ("'[17..23]'", "'[20..23]'")]
+HIGHER = [("version: 1.0.1", "version: 1.1.0"), ("'< 17'", "'< 20'"), ("'[17..23]'", "'[20..23]'")]
 
 
 def publish(cards, version="9.9.9"):
@@ -94,7 +94,7 @@ def test_edits_that_are_not_published_are_left_alone(cards, serve):
 def test_content_with_a_gap_is_refused_with_its_place_and_the_old_goes_on(cards, serve):
     client = serve()
     before = content(client)
-    edit(cards, ("version: 1.0.0", "version: 1.1.0"), ("'< 17'", "'< 16'"))
+    edit(cards, ("version: 1.0.1", "version: 1.1.0"), ("'< 17'", "'< 16'"))
     (cards / "lock.json").write_text((cards / "lock.json").read_text() + "\n")
     eventually(lambda: content(client)["problem"] != "")
     assert TABLE in content(client)["problem"]

@@ -53,6 +53,8 @@ def our_rules(pack: Pack, table: Table, sets) -> list[list[str]]:
 
 
 def _further(column: Column, chance: random.Random, numbers: int) -> list[Fact]:
+    if column.is_card:
+        return []  # it speaks or is silent, and the probes are these
     if column.is_decision:
         written = [probe.value for probe in column.probes if isinstance(probe.value, str)]
         joined = [" then ".join(chance.sample(written, 2)) for _ in range(3)] if len(written) > 1 else []

@@ -14,6 +14,7 @@ from itertools import product
 from math import prod
 
 from cds_service.content.decide import decidable
+from cds_service.content.domains import SILENT, SPEAKS, words_of_fact
 from cds_service.content.model import Decision, Pack
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import Exact, Fact, Interval, State
@@ -21,7 +22,6 @@ from cds_service.vocabulary.facts import Exact, Fact, Interval, State
 _STATES = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)
 _SHOWN = 3
 _Cell = Sequence[tuple[int, Fact]]  # one class of each input: the rules that it fits, as a mask, and its first probe
-_PRESENCE = ("condition", "allergy", "procedure", "treatment", "drafts")
 
 
 def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
@@ -30,13 +30,13 @@ def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
     states = [Fact(state) for state in _STATES]
     if declared is None:
         definition = pack.decisions[name]
+        if definition.kind == "card":
+            return [Fact.of(SPEAKS), Fact.of(SILENT)]
         written = sorted({text for cell in column for text in cell.strings})
         values = list(dict.fromkeys([*definition.values, *(written if definition.each == "dosage" else [])]))
         return [Fact.of(value) for value in values] + ([Fact.absent()] if definition.each != "order" else [])
-    if declared.values:
-        return [Fact.of(value) for value in declared.values] + states
-    if declared.kind in _PRESENCE or declared.element in ("has-route", "in-value-set", "reason"):
-        return [Fact.of("present"), *states]
+    if words := words_of_fact(declared.kind, declared.element, declared.values):
+        return [Fact.of(word) for word in words] + states
     edges = sorted({number for cell in column for number in cell.numbers()})
     return [Fact.of(value) for value in _regions(edges)] + states
 

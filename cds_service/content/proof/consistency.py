@@ -12,6 +12,7 @@ from cds_service.content.model import Decision, Pack
 from cds_service.content.needs import reads, searches_of
 from cds_service.content.prepared import template_words
 from cds_service.content.proof.cells import faults_of
+from cds_service.content.proof.names import problems_of_names
 from cds_service.content.proof.texts import problems_of_texts
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.vocabulary.problems import Problem
@@ -28,6 +29,7 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
     This imports fhir.resources, which takes about a second and which a serving process never does (Z27).
     """
     yield from _of_tables(pack)
+    yield from problems_of_names(pack, folder)
     yield from problems_of_texts(pack, template_words(pack))
     yield from _of_unread(pack, folder)
     yield from _of_codes(pack, folder)

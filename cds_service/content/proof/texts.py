@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cds_service.content.files import problem_at
+from cds_service.content.files import problem_at, texts_path
 from cds_service.content.model import PLACEHOLDER, Decision, Pack, TemplateWords
 from cds_service.content.render import LONGEST_SUMMARY, LONGEST_VALUE
 from cds_service.vocabulary.problems import Problem
@@ -21,7 +21,7 @@ _LONGEST_LIMIT = 8
 def problems_of_texts(pack: Pack, regimens: Mapping[str, TemplateWords]) -> Iterator[Problem]:
     """What is wrong with the texts of every decision; ``regimens`` are the order templates in words, by id."""
     for decision in pack.decisions.values():
-        path = decision.path.parent / "text.en.yaml"
+        path = texts_path(decision.path) or decision.path
         used = {rule.then.text for rule in decision.rules if rule.then.text}
         for key, text in decision.texts.items():
             place = ("texts", key)

@@ -17,6 +17,8 @@ RANDOM_SETS = 100_000
 
 def carried(fact, column):
     """A fact as the item definitions of the document have it: value and state (Z34)."""
+    if column.is_card:
+        return {"indicator": "silent" if fact.value == "silent" else "info", "summary": "", "suggestions": []}
     if column.is_decision:
         return fact.value if fact.state is State.VALUE else None
     if not column.is_numeric:
