@@ -216,6 +216,8 @@ CPT, HCPCS = "http://www.ama-assn.org/go/cpt", "http://www.cms.gov/Medicare/Codi
         ("dialysis-procedure", "urn:oid:2.16.840.1.113883.6.12", "90935", True),
         ("dialysis-procedure", CPT, "90940", False),  # a study of the access
         ("dialysis-procedure", HCPCS, "G0491", True),
+        ("b12-administration", "urn:oid:2.16.840.1.113883.6.285", "J3420", True),
+        ("b12-administration", CPT, "96372", False),  # an injection of anything
         ("kidney-transplant", SNOMED, "70536003", True),
         ("kidney-transplant", SNOMED, "175899003", False),  # of the patient's own kidney
         ("kidney-transplant", CPT, "50370", False),  # removal of a transplant
