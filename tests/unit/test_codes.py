@@ -136,12 +136,15 @@ def test_a_code_of_the_base_means_the_same_in_an_edition_and_prefixes_do_not_cro
         bases = [c for (system, code), c in value_set.codes.items() if system == edition.base and code == c.code]
         for concept in bases:
             if concept.code not in edition.differing:
-                assert value_set.find(edition.canonical, concept.code) == concept
+                known = value_set.find(edition.canonical, concept.code)
+                assert known == value_set.codes.get((edition.canonical, concept.code), concept)
+                assert known == concept or known.system == edition.canonical  # listed for the edition itself
                 shared += 1
         for prefix in value_set.prefixes:
             if prefix.system in (edition.base, ICD_10_CM):
                 assert value_set.find(prefix.system, f"{prefix.code}9") is not None
-                assert value_set.find(edition.canonical, f"{prefix.code}9") is None
+                known = value_set.find(edition.canonical, f"{prefix.code}9")
+                assert known is None or known.system == edition.canonical  # listed for the edition itself
         assert edition.canonical in value_set.systems or not bases
     assert shared > 10
 
@@ -177,11 +180,50 @@ def test_codes_that_only_icd_10_cm_has_mean_nothing_in_who_and_in_its_editions(p
         ("transfusion-not-covered", GM, "D75.829", False),
         ("neurological-involvement-with-b12-code", ICD_10_CM, "G63.4", False),
         ("neurological-involvement-with-b12-code", "http://hl7.org/fhir/sid/icd-10-am", "G63.4", True),
+        ("neuropathy-cause-not-stated", ICD_10_CM, "F03.A11", True),
+        ("neuropathy-cause-not-stated", ICD_10_CM, "H47.213", True),
+        ("neuropathy-cause-not-stated", ICD_10_CM, "H47.22", False),  # hereditary
+        ("neuropathy-cause-not-stated", ICD_10_CM, "G63", False),  # counts beside a B12 deficiency
+        ("neuropathy-cause-not-stated", ICD_10, "G63.8", True),
+        ("neuropathy-cause-not-stated", GM, "G62.9", True),
+        ("neuropathy-cause-not-stated", GM, "F02.0", False),  # Pick's disease
+        ("neuropathy-cause-not-stated", GM, "R26.3", False),  # immobility
+        ("diabetes", ICD_10_CM, "E11.42", True),
+        ("diabetes", ICD_10_CM, "E12", False),  # WHO only
+        ("diabetes", ICD_10, "E14.4", True),
+        ("diabetes", GM, "E11.40", True),
+        ("diabetes", GM, "E1140", True),
+        ("diabetes", ICD_10, "E16.2", False),
+        ("kidney-transplant-status", GM, "Z94.0", True),
+        ("kidney-transplant-status", ICD_10_CM, "T86.12", False),  # failed
         ("cobalamin-medication", GERMAN_ATC, "B03BA03", True),
         ("cobalamin-medication", "https://dmd.nhs.uk", "39111511000001100", True),
     ],
 )
 def test_an_edition_holds_what_it_shares_and_what_is_listed_for_it(pack, value_set, system, code, is_in):
+    assert (pack.value_sets[value_set].find(canonical(system), code) is not None) == is_in
+
+
+CPT, HCPCS = "http://www.ama-assn.org/go/cpt", "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
+
+
+@pytest.mark.parametrize(
+    ("value_set", "system", "code", "is_in"),
+    [
+        ("dialysis-procedure", SNOMED, "302497006", True),
+        ("dialysis-procedure", SNOMED, "233573008", False),  # extracorporeal membrane oxygenation
+        ("dialysis-procedure", "http://hl7.org/fhir/sid/icd-10-pcs", "5A1D70Z", True),
+        ("dialysis-procedure", "urn:oid:2.16.840.1.113883.6.12", "90935", True),
+        ("dialysis-procedure", CPT, "90940", False),  # a study of the access
+        ("dialysis-procedure", HCPCS, "G0491", True),
+        ("b12-administration", "urn:oid:2.16.840.1.113883.6.285", "J3420", True),
+        ("b12-administration", CPT, "96372", False),  # an injection of anything
+        ("kidney-transplant", SNOMED, "70536003", True),
+        ("kidney-transplant", SNOMED, "175899003", False),  # of the patient's own kidney
+        ("kidney-transplant", CPT, "50370", False),  # removal of a transplant
+    ],
+)
+def test_a_procedure_is_told_from_what_is_done_around_it(pack, value_set, system, code, is_in):
     assert (pack.value_sets[value_set].find(canonical(system), code) is not None) == is_in
 
 
