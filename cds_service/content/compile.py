@@ -19,7 +19,7 @@ from cds_service.content.compile_facts import (
 )
 from cds_service.content.compile_tables import compile_decision
 from cds_service.content.files import PackFiles
-from cds_service.content.model import OrderTemplate, Pack, Service, Settlement, Statement
+from cds_service.content.model import Decision, OrderTemplate, Pack, Service, Settlement, Statement
 
 
 def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str], int], site_digest: str) -> Pack:
@@ -29,9 +29,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
     value_sets = {name: compile_value_set(data, drug_names) for name, data in pack_files.value_sets.items()}
     analytes = {name: compile_analyte(data, name) for name, data in pack_files.units.items()}
     searches = compile_searches(pack_files.facts, pack_files.value_sets, value_sets)
-    decisions = [
-        compile_decision(path, table, pack_files.texts.get(path, {})) for path, table in pack_files.tables.items()
-    ]
+    decisions = _decisions(pack_files)
     facts = {
         name: compile_fact(name, with_look_back(fact, pack_files.facts["facts"]), value_sets, analytes, searches)
         for name, fact in pack_files.facts["facts"].items()
@@ -70,6 +68,11 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         value_sets=value_sets,
         site_digest=site_digest,
     )
+
+
+def _decisions(pack_files: PackFiles) -> list[Decision]:
+    texts = pack_files.texts
+    return [compile_decision(path, table, texts.get(path, {})) for path, table in pack_files.tables.items()]
 
 
 def _service(entry: Mapping[str, Any]) -> Service:

@@ -19,7 +19,7 @@ from cds_service.content.files import PackFiles
 from cds_service.content.unary import parse_cell
 from cds_service.vocabulary.facts import Fact
 
-_NUMERIC = re.compile(r"[<>\[\](]|-?\d")  # how a test of numbers begins, and no word
+_NUMERIC = re.compile(r"[<>\[\](]|-?\d")  # how a test of numbers begins
 
 
 def expanded(pack_files: PackFiles) -> PackFiles:
@@ -116,7 +116,7 @@ def _test(entry: object, domain: Domain) -> str:
     """One entry of a cell as one unary test."""
     if isinstance(entry, list):
         return _quoted(entry, domain)
-    if isinstance(entry, str) and not _NUMERIC.match(entry):
+    if isinstance(entry, str) and (entry in domain.words or not _NUMERIC.match(entry)):
         is_state = entry in domain.states and entry not in domain.words
         return entry if is_state else _quoted(entry, domain)
     if not domain.takes_numbers:

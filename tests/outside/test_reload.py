@@ -162,7 +162,7 @@ def test_every_answer_meanwhile_is_that_of_one_content(cards, serve):
             while not stop.is_set():
                 answer = mine.post(f"/cds-services/{service['id']}", data=body, content_type="application/json")
                 (card,) = answer.json["cards"]
-                answers.add((", below 17" in card["detail"], "levelAndNeedle 1.0.0" in card["detail"]))
+                answers.add((", below 17" in card["detail"], "levelAndNeedle 1.0.1" in card["detail"]))
 
     threads = [threading.Thread(target=fire) for _ in range(3)]
     for thread in threads:

@@ -12,7 +12,7 @@ from cds_service.content.model import Decision, Pack
 from cds_service.content.needs import reads, searches_of
 from cds_service.content.prepared import template_words
 from cds_service.content.proof.cells import faults_of
-from cds_service.content.proof.names import problems_of_names
+from cds_service.content.proof.naming import problems_of_names
 from cds_service.content.proof.texts import problems_of_texts
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.vocabulary.problems import Problem
