@@ -21,7 +21,8 @@ from cds_service.vocabulary.facts import Exact, Fact, Interval, State
 _STATES = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)
 _SHOWN = 3
 _Cell = Sequence[tuple[int, Fact]]  # one class of each input: the rules that it fits, as a mask, and its first probe
-_PRESENCE = ("condition", "allergy", "procedure", "treatment", "drafts")
+_PRESENCE = ("condition", "allergy", "procedure", "history", "drafts")
+_PRESENT = ("has-route", "in-value-set", "reason", "like-active")
 
 
 def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
@@ -35,7 +36,7 @@ def probes(pack: Pack, name: str, column: Sequence[Cell]) -> list[Fact]:
         return [Fact.of(value) for value in values] + ([Fact.absent()] if definition.each != "order" else [])
     if declared.values:
         return [Fact.of(value) for value in declared.values] + states
-    if declared.kind in _PRESENCE or declared.element in ("has-route", "in-value-set", "reason"):
+    if (declared.kind in _PRESENCE and not declared.element) or declared.element in _PRESENT:
         return [Fact.of("present"), *states]
     edges = sorted({number for cell in column for number in cell.numbers()})
     return [Fact.of(value) for value in _regions(edges)] + states
