@@ -11,7 +11,7 @@ from cds_service.chart.doubled import Counted, as_one, evidence_of
 from cds_service.chart.drug import Drug
 from cds_service.chart.events import Event, EventKind
 from cds_service.chart.observations import CLOCK_SKEW
-from cds_service.chart.recognised import NOT_RESOLVED, WORDS_ONLY, Known, Recognised, read_by
+from cds_service.chart.recognised import NOT_RESOLVED, WORDS_ONLY, KnownAs, Recognised, read_by
 from cds_service.chart.record import Chart, Results, Sent, not_read
 from cds_service.chart.results import low_flagged
 from cds_service.chart.statuses import FINAL_RESULT
@@ -88,7 +88,7 @@ def counted(declaration: FactDeclaration, chart: Chart, remainder: Remainder) ->
     """
     found: list[Counted] = []
     for search in declaration.searches:
-        if search.resource == "Observation":
+        if search.resource == "Observation" or chart.results(search).is_empty:
             continue
         recognised: Recognised = chart.once(read_by(declaration, search), search)
         not_understood = 0
@@ -112,7 +112,7 @@ def counted(declaration: FactDeclaration, chart: Chart, remainder: Remainder) ->
     return as_one(found, chart)
 
 
-def _by_words(known: Known) -> Reason:
+def _by_words(known: KnownAs) -> Reason:
     return Reason("toldByWordsOnly", {"words": known.event.words})
 
 
@@ -146,8 +146,8 @@ def _sort_in(
         remainder.reason = Reason("possibleCombination")
     elif not event.is_status:
         remainder.reason = Reason("statusNotKnown", {"status": event.status or "-"})
-    elif is_in_future(event.last(chart), chart):
-        remainder.unusable = Reason("dateInFuture"), evidence_of(event, drug, event.last(chart), chart)
+    elif is_in_future(event.first(chart), chart):
+        remainder.unusable = Reason("dateInFuture"), evidence_of(event, drug, event.first(chart), chart)
     elif declaration.steps:
         fit = fits(declaration, event.as_order(), chart.zone, only_doses=event.kind is EventKind.GIVEN)
         if isinstance(fit, Reason):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cds_service.chart.events import Event, EventKind, events_of
 from cds_service.chart.history import is_in_future, is_stated_plan
-from cds_service.chart.recognised import NOT_RESOLVED, Known, readers_of
+from cds_service.chart.recognised import NOT_RESOLVED, KnownAs, readers_of
 from cds_service.chart.record import Chart
 from cds_service.fhir.medications import Naming
 from cds_service.vocabulary.accounting import Account, Aside, Kind
@@ -22,6 +22,8 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     or of a date that can be, because its reference was not sent, or because its drug is not known.
     """
     results = chart.results(search)
+    if results.is_empty:
+        return Account(results.elsewhere, elsewhere=results.elsewhere)
     readers = readers_of(declarations, search)
     if not whole:
         readers = frozenset(reader for reader in readers if chart.has_made(reader, search))
@@ -32,15 +34,13 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     in_part: list[Aside] = []
     read = 0
     made = [chart.once(reader, search) for reader in readers]
-    open_to: dict[int, list[Known]] = {}
+    open_to: dict[int, list[KnownAs]] = {}
     for recognised in made:
         for known in recognised.known:
             open_to.setdefault(id(known.event), []).append(known)
-    asked = frozenset(kind for declared in declarations for kind in declared.events)
     for event in told.events:
         known_as = open_to.get(id(event), [])
-        of_none = event.kind is EventKind.STOPPED and EventKind.STOPPED not in asked
-        if of_none:
+        if event.kind is EventKind.STOPPED and not any(event.kind in declared.events for declared in declarations):
             set_aside.append(Aside(Kind.STATUS, Reason("notGiven"), event.reference))
         elif known_as and (len(known_as) == len(made) or any(known.drug is not None for known in known_as)):
             aside = _set_aside(event, known_as, declarations, chart)
@@ -56,7 +56,7 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
 
 
 def _set_aside(
-    event: Event, known_as: Sequence[Known], declarations: Sequence[FactDeclaration], chart: Chart
+    event: Event, known_as: Sequence[KnownAs], declarations: Sequence[FactDeclaration], chart: Chart
 ) -> Aside | None:
     """Why an event that is of a drug that facts ask for, or may be, is not read; ``None`` if it is."""
     drugs = [known.drug for known in known_as if known.drug is not None]
@@ -77,7 +77,7 @@ def _set_aside(
         return _aside(event, Kind.STATUS, "planNotCounted")
     if span is None:
         return _aside(event, Kind.DATE, "dateNotReadable" if event.resource.when() else "dateMissing")
-    return _aside(event, Kind.DATE, "dateInFuture") if is_in_future(span, chart) else None
+    return _aside(event, Kind.DATE, "dateInFuture") if is_in_future(event.first(chart), chart) else None
 
 
 def _aside(event: Event, kind: Kind, reason: str) -> Aside:

@@ -21,7 +21,7 @@ WORDS_ONLY = "toldByWordsOnly"
 NOT_KNOWN = "drugNotKnown"
 
 
-class Known(NamedTuple):
+class KnownAs(NamedTuple):
     """One event that is not known to be of something else, with its drug, or the reason why its drug is not known."""
 
     event: Event
@@ -36,7 +36,7 @@ class Recognised(NamedTuple):
     """
 
     events: list[Event]
-    known: list[Known]
+    known: list[KnownAs]
     immunizations: list[Immunization]
 
 
@@ -46,7 +46,7 @@ class ReadBy:
     Most facts about treatments ask for the same value sets, so the chart keeps what one of these makes of a search.
     """
 
-    __slots__ = ("_by_words", "_ids", "_key", "_names", "_search", "_systems", "_value_sets")
+    __slots__ = ("_by_words", "_hash", "_ids", "_key", "_names", "_search", "_systems", "_value_sets")
 
     def __init__(self, declaration: FactDeclaration, search: Search) -> None:
         self._by_words = search.resource != "Procedure"
@@ -60,18 +60,19 @@ class ReadBy:
         self._search = search
         self._names = drug_names_of(self._value_sets)
         self._key = (self._names, search.key, declaration.systems, *[value_set.id for value_set in self._value_sets])
+        self._hash = hash(self._key)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ReadBy) and self._key == other._key
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
     def __call__(self, chart: Chart, search: Search) -> Recognised:
         events = chart.once(events_of, search).events
         recognise_naming = self.recognise
         known = [
-            Known(event, drug, why)
+            KnownAs(event, drug, why)
             for event in events
             for drug, why in [recognise_naming(event.naming)]
             if drug is not None or why

@@ -63,6 +63,11 @@ class Results:
     immunizations: tuple[Immunization, ...] = ()
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing of what was asked for came, nor anything that has to be set aside."""
+        return not (self.resources or self.set_aside or self.immunizations)
+
+    @property
     def unreadable(self) -> tuple[Aside, ...]:
         """The entries whose elements could not be understood."""
         return tuple(aside for aside in self.set_aside if aside.kind is Kind.SHAPE)

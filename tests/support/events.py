@@ -93,7 +93,9 @@ def stated_in_r5(identity: str, days: float, adherence: str | None = None, end: 
     code = {"coding": [{"system": "http://hl7.org/fhir/CodeSystem/medication-statement-adherence", "code": adherence}]}
     period = {"start": day(days), **({"end": end} if end else {})}
     members = {"status": "recorded", "effectivePeriod": period, "medication": {"concept": HYDROXOCOBALAMIN}}
-    return _of("MedicationStatement", identity, **{**members, **({"adherence": {"code": code}} if adherence else {}), **more})
+    return _of(
+        "MedicationStatement", identity, **{**members, **({"adherence": {"code": code}} if adherence else {}), **more}
+    )
 
 
 def done(identity: str, days: float, code: Json, **more: Any) -> Json:
@@ -150,7 +152,7 @@ def fact_beside(name: str, drafts: Sequence[Json], *resources: Json) -> Fact:
 
 
 def value_of(fact: Fact) -> Any:
-    """The value of a fact as a test writes it: a word, a number or the two ends of a range; its state if it has none."""
+    """The value of a fact as a test writes it: a word, a number, or the ends of a range; its state if it has none."""
     if fact.value is None:
         return str(fact.state)
     if isinstance(fact.value, str):
