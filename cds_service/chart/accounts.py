@@ -7,11 +7,12 @@ from typing import Protocol, cast
 
 import msgspec
 
-from cds_service.chart import conditions, history, observations
+from cds_service.chart import conditions, medication_accounts, observations
 from cds_service.chart.record import Chart
-from cds_service.chart.statuses import EVENT_STATUSES, REQUEST_STATUSES, RESULT_STATUSES
+from cds_service.chart.statuses import DISPENSE_STATUSES, RESULT_STATUSES, STATEMENT_STATUSES
 from cds_service.fhir import lenient
 from cds_service.fhir.codes import speaks_in
+from cds_service.fhir.treatments import Medicated
 from cds_service.vocabulary.accounting import Account, Kind, Understood
 from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import Reason
@@ -28,8 +29,10 @@ _ACCOUNTS: Mapping[str, _Make] = {
     "Condition": conditions.account,
     "AllergyIntolerance": conditions.account,
     "Procedure": conditions.account,
-    "MedicationRequest": history.account,
-    "MedicationAdministration": history.account,
+    "MedicationRequest": medication_accounts.account,
+    "MedicationDispense": medication_accounts.account,
+    "MedicationAdministration": medication_accounts.account,
+    "MedicationStatement": medication_accounts.account,
 }
 
 
@@ -54,7 +57,7 @@ def entries_understood(readers: Sequence[FactDeclaration], search: Search, chart
             for part in (resource, *resource.parts()):
                 yield from _result_understood(readers, part)
             continue
-        if isinstance(resource, lenient.Medicated):
+        if isinstance(resource, Medicated):
             codings = resource.naming({item.id: item for item in chart.results(search).medications if item.id}).codings
         else:
             concept = cast("lenient.Condition", resource).code
@@ -69,7 +72,7 @@ def _stated_status(resource: msgspec.Struct) -> str:
     if isinstance(resource, lenient.Condition | lenient.AllergyIntolerance):
         return conditions.clinical_status(resource)
     status = str(getattr(resource, "status", None) or "")
-    return status if status in REQUEST_STATUSES | EVENT_STATUSES | RESULT_STATUSES else ""
+    return status if status in STATEMENT_STATUSES | DISPENSE_STATUSES | RESULT_STATUSES else ""
 
 
 def _result_understood(readers: Sequence[FactDeclaration], part: lenient.Observation) -> Iterator[Understood]:

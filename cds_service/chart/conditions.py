@@ -10,12 +10,13 @@ from typing import NamedTuple, cast
 import msgspec
 
 from cds_service.chart.record import Chart, not_read
-from cds_service.chart.statuses import CLINICAL, EVENT_STATUSES, NOT_GIVEN, NOT_SO, NOT_SURE, PAST, VERIFICATION
+from cds_service.chart.statuses import CLINICAL, EVENT_STATUSES, NOT_DONE, NOT_SO, NOT_SURE, PAST, VERIFICATION
 from cds_service.fhir import lenient
 from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import day_of, read_date
 from cds_service.fhir.lenient import many
 from cds_service.fhir.names import FOLD_OF, LONGEST_NAME, head_of, says_nothing
+from cds_service.fhir.treatments import Procedure
 from cds_service.vocabulary.accounting import Account, Aside, Kind
 from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
@@ -38,7 +39,7 @@ class _ListEntry(msgspec.Struct, gc=False):
     why it is less than sure.
     """
 
-    resource: lenient.Listed | lenient.Procedure
+    resource: lenient.Listed | Procedure
     codings: list[tuple[str, str]]
     names: tuple[str, ...] = ()
     unstated: bool = False
@@ -55,9 +56,9 @@ class _List(msgspec.Struct, gc=False):
     """
 
     entries: list[_ListEntry]
-    not_understood: list[lenient.Listed | lenient.Procedure]
-    denied: list[lenient.Listed | lenient.Procedure]
-    past_unknown: list[lenient.Listed | lenient.Procedure]
+    not_understood: list[lenient.Listed | Procedure]
+    denied: list[lenient.Listed | Procedure]
+    past_unknown: list[lenient.Listed | Procedure]
     elsewhere: int = 0
     is_covered: bool = False
     reason: Reason | None = None
@@ -116,7 +117,7 @@ def _in_part(entry: _ListEntry, search: Search, chart: Chart) -> list[Aside]:
     resource, asides = entry.resource, []
     if not search.known.has(entry.codings):
         asides.append(_aside(resource, Kind.CODE, "knownByName"))
-    date = resource.when() if isinstance(resource, lenient.Procedure) else resource.dated()
+    date = resource.when() if isinstance(resource, Procedure) else resource.dated()
     if date is not None and read_date(date, chart.zone) is None:
         asides.append(Aside(Kind.DATE, Reason("dateNotReadable"), resource.own_reference()))
     for stated, known in _statuses(resource):
@@ -133,10 +134,10 @@ def clinical_status(resource: lenient.Listed) -> str:
 
 
 def _statuses(
-    resource: lenient.Listed | lenient.Procedure,
+    resource: lenient.Listed | Procedure,
 ) -> list[tuple[lenient.CodeableConcept | str | None, frozenset[str]]]:
     """What an entry says of its status, each with the codes that it can have."""
-    if isinstance(resource, lenient.Procedure):
+    if isinstance(resource, Procedure):
         return [(resource.status, EVENT_STATUSES)]
     return [(resource.clinicalStatus, CLINICAL), (resource.verificationStatus, VERIFICATION)]
 
@@ -147,7 +148,7 @@ def _knows(declaration: FactDeclaration, entry: _ListEntry) -> bool:
     return bool(declaration.by_name) and any(name in declaration.names for name in entry.names)
 
 
-def _aside(resource: lenient.Listed | lenient.Procedure, kind: Kind, reason: str) -> Aside:
+def _aside(resource: lenient.Listed | Procedure, kind: Kind, reason: str) -> Aside:
     concept = resource.code or lenient.CodeableConcept()
     coding = next(iter(many(concept.coding)), lenient.Coding())
     reference = resource.own_reference()
@@ -164,7 +165,7 @@ def _read_list(chart: Chart, search: Search) -> _List:
     statuses are not read.
     """
     listed = _List([], [], [], [])
-    resources = cast("tuple[lenient.Listed | lenient.Procedure, ...]", chart.results(search).resources)
+    resources = cast("tuple[lenient.Listed | Procedure, ...]", chart.results(search).resources)
     for resource in resources:
         subject = _subject(resource, search)
         listed.is_covered = listed.is_covered or subject.is_covered
@@ -203,7 +204,7 @@ class _Subject(NamedTuple):
 _MOST_KEPT = 4096  # subjects of one search
 
 
-def _subject(resource: lenient.Listed | lenient.Procedure, search: Search) -> _Subject:
+def _subject(resource: lenient.Listed | Procedure, search: Search) -> _Subject:
     """What an entry is about. Records repeat few concepts, so what was made of one is kept with the content."""
     kept = search.known.kept
     key = tuple(
@@ -220,14 +221,14 @@ def _subject(resource: lenient.Listed | lenient.Procedure, search: Search) -> _S
     return subject
 
 
-def _read_subject(resource: lenient.Listed | lenient.Procedure, search: Search) -> _Subject:
+def _read_subject(resource: lenient.Listed | Procedure, search: Search) -> _Subject:
     codings = [pair for concept in _concepts(resource) for pair in concept.pairs()]
     is_covered, has_code = speaks_in(search.known.systems, codings), search.known.has(codings)
     names = () if has_code else _names(resource, search)
     return _Subject(codings, names, is_covered, has_code or bool(names), _says_nothing(resource, search))
 
 
-def _names(resource: lenient.Listed | lenient.Procedure, search: Search) -> tuple[str, ...]:
+def _names(resource: lenient.Listed | Procedure, search: Search) -> tuple[str, ...]:
     """The texts of an entry, folded, that are names which some fact of the search knows."""
     known = search.known
     if not known.names:
@@ -239,18 +240,18 @@ def _names(resource: lenient.Listed | lenient.Procedure, search: Search) -> tupl
     return tuple(name for name in map(fold, texts) if name in known.names)
 
 
-def _says_nothing(resource: lenient.Listed | lenient.Procedure, search: Search) -> bool:
+def _says_nothing(resource: lenient.Listed | Procedure, search: Search) -> bool:
     """Whether an entry says that there is nothing to list."""
     fold = FOLD_OF[search.resource]
     return any(says_nothing(fold(text)) for concept in _concepts(resource) for text in concept.texts())
 
 
 def _entry(
-    resource: lenient.Listed | lenient.Procedure, codings: list[tuple[str, str]], names: tuple[str, ...]
+    resource: lenient.Listed | Procedure, codings: list[tuple[str, str]], names: tuple[str, ...]
 ) -> _ListEntry | None:
     """An entry with how sure it is; ``None`` if its status says that it is not so."""
-    if isinstance(resource, lenient.Procedure):
-        return None if (resource.status or "unknown") in NOT_GIVEN else _ListEntry(resource, codings)
+    if isinstance(resource, Procedure):
+        return None if (resource.status or "unknown") in NOT_DONE else _ListEntry(resource, codings)
     verification = _status(resource.verificationStatus, VERIFICATION)
     if verification in NOT_SO:
         return None
@@ -266,8 +267,8 @@ def _entry(
     return _ListEntry(resource, codings, names, unstated=True, notes=("status-not-stated", *notes))
 
 
-def _concepts(resource: lenient.Listed | lenient.Procedure) -> list[lenient.CodeableConcept]:
-    if isinstance(resource, lenient.Procedure):
+def _concepts(resource: lenient.Listed | Procedure) -> list[lenient.CodeableConcept]:
+    if isinstance(resource, Procedure):
         return [resource.code] if resource.code is not None else []
     return resource.concepts()
 
@@ -350,7 +351,7 @@ def _has_naming(declaration: FactDeclaration, entry: _ListEntry) -> bool:
 
 def _recorded(declaration: FactDeclaration, entry: _ListEntry, chart: Chart) -> str:
     """Whether an entry was recorded within the look-back of a fact: ``""``, or that it was not, or has no date."""
-    if declaration.look_back_days is None or isinstance(entry.resource, lenient.Procedure):
+    if declaration.look_back_days is None or isinstance(entry.resource, Procedure):
         return ""
     span = read_date(entry.resource.recordedDate or entry.resource.dated(), chart.zone)
     if span is None:
@@ -363,7 +364,7 @@ def _evidence(
 ) -> Evidence:
     """What a person reads of an entry: its words with the code that it is known by, or that only a name tells it."""
     resource = entry.resource
-    date = resource.when() if isinstance(resource, lenient.Procedure) else resource.dated()
+    date = resource.when() if isinstance(resource, Procedure) else resource.dated()
     day = day_of(read_date(date, chart.zone), chart.zone)
     notes = (*entry.notes, *([recorded] if recorded else []))
     fold = FOLD_OF[type(resource).__name__]
@@ -377,15 +378,15 @@ def _evidence(
     return Evidence(resource.own_reference(), known.display, day, notes=notes)
 
 
-def _flaw(resource: lenient.Listed | lenient.Procedure) -> Reason | None:
+def _flaw(resource: lenient.Listed | Procedure) -> Reason | None:
     """Why an entry cannot be used; ``None`` if it can."""
-    whose = resource.subject if isinstance(resource, lenient.Procedure) else resource.whose()
+    whose = resource.subject if isinstance(resource, Procedure) else resource.whose()
     if whose is None or not whose.reference:
         return Reason("subjectMissing")
     return Reason("modifierExtension") if bytes(resource.modifierExtension) else None
 
 
-def _as_it_stands(resource: lenient.Listed | lenient.Procedure) -> Evidence:
+def _as_it_stands(resource: lenient.Listed | Procedure) -> Evidence:
     """An entry that nobody understands, as people read it."""
     texts = (text for concept in _concepts(resource) for text in (*concept.texts(), *(c for _, c in concept.pairs())))
     return Evidence(resource.own_reference(), next(texts, ""))

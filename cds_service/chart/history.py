@@ -1,141 +1,57 @@
-"""Facts from treatments: whether something was ordered or given, how long ago, and what came later."""
+"""Facts of the history of treatment: each is a declared filter over its events, and what is asked of them (Z55)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple, cast
+from functools import partial
 
-from cds_service.chart.drug import Drug, drug_names_of, recognise
+from cds_service.chart import courses
+from cds_service.chart.doubled import Counted, as_one, evidence_of
+from cds_service.chart.drug import Drug
+from cds_service.chart.events import Event, EventKind
 from cds_service.chart.observations import CLOCK_SKEW
+from cds_service.chart.recognised import NOT_RESOLVED, WORDS_ONLY, KnownAs, Recognised, read_by
 from cds_service.chart.record import Chart, Results, Sent, not_read
-from cds_service.chart.statuses import EVENT_STATUSES, FINAL_RESULT, NOT_GIVEN, REQUEST_STATUSES
+from cds_service.chart.results import low_flagged
+from cds_service.chart.statuses import FINAL_RESULT
+from cds_service.chart.steps import fits
+from cds_service.chart.ways import is_in_way
 from cds_service.fhir import lenient
-from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import Span, day_of, read_date
-from cds_service.fhir.medications import MOST_KEPT, Naming, Recognition
-from cds_service.vocabulary.accounting import Account, Aside, Kind
-from cds_service.vocabulary.declarations import FactDeclaration, Search
+from cds_service.fhir.treatments import MedicationStatement
+from cds_service.vocabulary.declarations import NOT_STATED, FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
 
-_Treatment = lenient.MedicationRequest | lenient.MedicationAdministration | lenient.Procedure
-_OTHERS_DRUG = (Recognition.DRUG, Recognition.NO_DRUG)
+NOT_UNDERSTOOD: Mapping[str, str] = {
+    "MedicationRequest": "medicationsNotUnderstood",
+    "MedicationDispense": "medicationsNotUnderstood",
+    "MedicationAdministration": "medicationsNotUnderstood",
+    "MedicationStatement": "medicationsNotUnderstood",
+    "Procedure": "proceduresNotUnderstood",
+}
+"""By the type of an entry, the reason that says how many were not understood."""
+
+_PRESCRIBED = (EventKind.ORDERED, EventKind.STATED)  # what has a status that a fact may ask for
 
 
-class _NamedTreatment(NamedTuple):
-    """One order, administration or procedure, and how it names what was given."""
+class Remainder:
+    """What the searches of one fact came to beside the events that count for it.
 
-    resource: _Treatment
-    naming: Naming
-
-
-class _Recognised(NamedTuple):
-    """The entries of a search, and those of them that are not known to be something else, each with its drug if known.
-
-    Most entries are something else, so they are passed once.
-    """
-
-    entries: list[_NamedTreatment]
-    drugs: list[tuple[_NamedTreatment, Drug | None]]
-
-
-class _ReadBy:
-    """Recognises the entries of a search by some value sets; equal to another that does so by the same ones.
-
-    Most facts about treatments ask for the same value sets, so the chart keeps what one of these makes of a search.
-    """
-
-    __slots__ = ("_key", "_search", "_systems", "_value_sets")
-
-    def __init__(self, declaration: FactDeclaration, search: Search) -> None:
-        by_codes = search.resource == "Procedure"
-        self._value_sets = tuple(
-            value_set for value_set in declaration.value_sets.values() if by_codes or value_set.kind == "medication"
-        )
-        self._systems = declaration.systems
-        self._search = search
-        names = drug_names_of(self._value_sets)
-        self._key = (names, search.key, declaration.systems, *[value_set.id for value_set in self._value_sets])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ReadBy) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __call__(self, chart: Chart, search: Search) -> _Recognised:
-        entries = chart.once(_treatments, search)
-        recognise = self.recognise
-        drugs = [(entry, drug) for entry in entries for drug, is_other in [recognise(entry.naming)] if not is_other]
-        return _Recognised(entries, drugs)
-
-    def recognise(self, naming: Naming) -> tuple[Drug | None, bool]:
-        """What an entry is (Z48), and if it is none of these, whether it is known to be something else (Z41).
-
-        That is so if it has a code of a system in which the value sets, or facts about operations of the same search,
-        have codes, or the name of another drug that the pack knows.
-        """
-        kept: tuple[Drug | None, bool] | None = naming.kept.get(self._key)
-        if kept is None:
-            if len(naming.kept) >= MOST_KEPT:  # of content that is served no more
-                naming.kept.clear()
-            kept = naming.kept[self._key] = self._recognise(naming)
-        return kept
-
-    def _recognise(self, naming: Naming) -> tuple[Drug | None, bool]:
-        drug = recognise(naming, self._value_sets)
-        if drug is not None or not naming.resolved:
-            return drug, False
-        is_other = (
-            self._covers(naming)
-            or (bool(naming.ingredients) and all(map(self._covers, naming.ingredients)))
-            or naming.read(drug_names_of(self._value_sets)).recognition in _OTHERS_DRUG
-        )
-        return None, is_other
-
-    def _covers(self, naming: Naming) -> bool:
-        return speaks_in(self._systems, naming.codings) or speaks_in(self._search.systems, naming.codings)
-
-
-_KEPT: dict[tuple[str, str], tuple[FactDeclaration, _ReadBy]] = {}
-
-
-def _read_by(declaration: FactDeclaration, search: Search) -> _ReadBy:
-    """How a fact recognises the entries of a search, made once for each content that is served."""
-    key = (declaration.name, search.key)
-    kept = _KEPT.get(key)
-    if kept is None or kept[0] is not declaration:
-        kept = _KEPT[key] = declaration, _ReadBy(declaration, search)
-    return kept[1]
-
-
-_KEPT_READERS: dict[str, tuple[Sequence[FactDeclaration], frozenset[_ReadBy]]] = {}
-
-
-def _readers(declarations: Sequence[FactDeclaration], search: Search) -> frozenset[_ReadBy]:
-    """The different ways in which facts recognise the entries of a search."""
-    kept = _KEPT_READERS.get(search.key)
-    if kept is None or kept[0] is not declarations:
-        readers = frozenset(_read_by(declared, search) for declared in declarations)
-        kept = _KEPT_READERS[search.key] = declarations, readers
-    return kept[1]
-
-
-class _Remainder:
-    """What the searches of one fact came to beside the entries that count for it.
-
-    ``unusable`` is an entry that would count but cannot be trusted, and why; ``reason`` why it is not known whether
+    ``unusable`` is an event that would count but cannot be trusted, and why; ``reason`` why it is not known whether
     another would. ``counts`` are, by the reason that says so, the entries that nobody can tell what they are, and all
-    of which they are some. ``blind`` if a search brought nothing else.
+    of which they are some. ``blind`` if a search brought nothing else. ``planned`` if a plan was found, which does not
+    count.
     """
 
-    __slots__ = ("blind", "counts", "reason", "unusable")
+    __slots__ = ("blind", "counts", "planned", "reason", "unusable")
 
     def __init__(self) -> None:
         self.unusable: tuple[Reason, Evidence] | None = None
         self.reason: Reason | None = None
         self.counts: dict[str, tuple[int, int]] = {}
         self.blind = False
+        self.planned = False
 
     def count(self, key: str, not_understood: int, entries: int) -> None:
         """Adds one search."""
@@ -144,7 +60,7 @@ class _Remainder:
         self.blind = self.blind or 0 < not_understood == entries
 
     def fact(self) -> Fact:
-        """The fact, where no entry counts for it (Z41)."""
+        """The fact, where no event counts for it (Z41)."""
         if self.unusable is not None:
             return Fact.unusable(*self.unusable)
         if self.reason is not None:
@@ -153,207 +69,231 @@ class _Remainder:
             if n:
                 reason = Reason(key, {"n": str(n), "m": str(m)})
                 return Fact.unknown(reason=reason) if self.blind else Fact.absent(reason=reason)
-        return Fact.absent()
+        return Fact.absent(reason=Reason("planNotCounted") if self.planned else None)
 
 
-def treatment(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """``present`` if a dose was ordered, given or recorded within the look-back (D7, Z8, Z14).
+def history(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """What the declared element asks of the events that pass the declared filter."""
+    return _ELEMENTS[declaration.element](declaration, chart)
 
-    An active order is under way whatever its date; anything else needs a date within the look-back.
-    Orders, administrations and procedures count with every status but those in ``NOT_GIVEN``; ``statuses`` and ``form``
-    narrow the orders further. What would count but has no date or no patient makes the fact unusable, unless something
-    else counts. A possible combination does not count either, but with it the fact is unknown, and so it is beside a
-    medication that is named only by a reference to what was not sent (Z48).
+
+# --- the filter
+
+
+def counted(declaration: FactDeclaration, chart: Chart, remainder: Remainder) -> list[Counted]:
+    """The events of all searches of a fact that count for it, each once; ``remainder`` takes up the rest.
+
+    A possible combination does not count, but with it the fact is unknown, and so it is beside a medication that is
+    named only by a reference to what was not sent (Z48), and beside what only its words tell (Z55).
     """
-    earliest = None
-    if declaration.look_back_days is not None:
-        earliest = chart.now - timedelta(days=declaration.look_back_days)
-    evidence: list[Evidence] = []
-    remainder = _Remainder()
-    for entry, drug in _counted(declaration, chart, remainder):
-        span = read_date(entry.resource.when(), chart.zone)
-        under_way = isinstance(entry.resource, lenient.MedicationRequest) and entry.resource.status == "active"
-        if not under_way and span is None:
-            remainder.unusable = Reason("dateMissing"), _evidence(entry, drug, span, chart)
-        elif under_way or earliest is None or (span is not None and span.end >= earliest):
-            evidence.append(_evidence(entry, drug, span, chart))
-    if evidence:
-        return Fact.of(PRESENT, *evidence)
-    read = [chart.results(search) for search in declaration.searches]
-    return not_read(declaration, read) if any(not results.complete for results in read) else remainder.fact()
-
-
-def _counted(declaration: FactDeclaration, chart: Chart, remainder: _Remainder) -> list[tuple[_NamedTreatment, Drug]]:
-    """The entries of all searches of a fact that count for it, each with its drug; ``remainder`` takes up the rest."""
-    counted = []
+    found: list[Counted] = []
     for search in declaration.searches:
-        if search.resource == "Observation":
+        if search.resource == "Observation" or chart.results(search).is_empty:
             continue
-        recognised = chart.once(_read_by(declaration, search), search)
-        statuses = declaration.statuses if search.resource == "MedicationRequest" else ()
+        recognised: Recognised = chart.once(read_by(declaration, search), search)
         not_understood = 0
-        for entry, drug in recognised.drugs:
-            if statuses and entry.resource.status not in statuses and _is_status(entry.resource):
-                continue
-            if drug is None:
-                if entry.naming.resolved:
-                    not_understood += 1
-                else:
+        for known in recognised.known:
+            event = known.event
+            if _asked_for(declaration, event, chart, remainder if known.drug is not None else None):
+                if known.drug is not None:
+                    _sort_in(declaration, event, known.drug, chart, remainder, found)
+                elif known.why == NOT_RESOLVED:
                     remainder.reason = remainder.reason or Reason("medicationNotResolved")
-            elif declaration.form and drug.form != declaration.form:
-                continue
-            elif entry.resource.subject is None or not entry.resource.subject.reference:
-                remainder.unusable = Reason("subjectMissing"), _evidence(entry, drug, None, chart)
-            elif drug.possible_combination:
-                remainder.reason = Reason("possibleCombination")
-            elif not _is_status(entry.resource):
-                remainder.reason = Reason("statusNotKnown", {"status": entry.resource.status or "-"})
-            else:
-                counted.append((entry, drug))
+                elif known.why == WORDS_ONLY:
+                    remainder.reason = remainder.reason or _by_words(known)
+                else:
+                    not_understood += 1
+        if recognised.immunizations and EventKind.GIVEN in declaration.events:
+            words = next(iter(recognised.immunizations[0].naming().texts), "")
+            remainder.reason = remainder.reason or Reason("toldByWordsOnly", {"words": words})
         if not_understood:
-            asked = sum(
-                not statuses or entry.resource.status in statuses or not _is_status(entry.resource)
-                for entry in recognised.entries
-            )
-            remainder.count(_NOT_UNDERSTOOD[search.resource], not_understood, asked)
-    return counted
+            asked = sum(_asked_for(declaration, event, chart) for event in recognised.events)
+            remainder.count(NOT_UNDERSTOOD[search.resource], not_understood, asked)
+    return as_one(found, chart)
 
 
-_NOT_UNDERSTOOD = {
-    "MedicationRequest": "medicationsNotUnderstood",
-    "MedicationAdministration": "medicationsNotUnderstood",
-    "Procedure": "proceduresNotUnderstood",
-}
+def _by_words(known: KnownAs) -> Reason:
+    return Reason("toldByWordsOnly", {"words": known.event.words})
 
 
-def _is_status(entry: _Treatment) -> bool:
-    """Whether FHIR knows the status of an entry; one without a status is as one whose status is ``unknown``."""
-    known = REQUEST_STATUSES if isinstance(entry, lenient.MedicationRequest) else EVENT_STATUSES
-    return (entry.status or "unknown") in known
+def _asked_for(declaration: FactDeclaration, event: Event, chart: Chart, told: Remainder | None = None) -> bool:
+    """Whether an event is of a kind and of a status that a fact asks for; a plan that is none is noted in ``told``."""
+    kind = event.kind
+    if kind is EventKind.PLANNED:
+        if not is_stated_plan(declaration, event, chart):
+            if told is not None and EventKind.STATED in declaration.events:
+                told.planned = True
+            return False
+        kind = EventKind.STATED
+    if kind not in declaration.events:
+        return False
+    statuses = declaration.statuses if kind in _PRESCRIBED else ()
+    return not statuses or event.status in statuses or not event.is_status
 
 
-def _evidence(entry: _NamedTreatment, drug: Drug, span: Span | None, chart: Chart) -> Evidence:
-    code = entry.resource.code if isinstance(entry.resource, lenient.Procedure) else None
-    words = code.words() if code is not None else next(iter(entry.naming.texts), "")
-    notes = ("by-name",) if drug.by_name else ()
-    return Evidence(
-        entry.resource.own_reference(), words or drug.concept.display, day_of(span, chart.zone), notes=notes
+def _sort_in(
+    declaration: FactDeclaration, event: Event, drug: Drug, chart: Chart, remainder: Remainder, found: list[Counted]
+) -> None:
+    """Puts an event of a drug where it belongs: among those that count, into the remainder, or nowhere."""
+    if declaration.agents and drug.agent not in declaration.agents:
+        return
+    if declaration.way and not is_in_way(declaration, event.as_order(), drug):
+        return
+    subject = event.resource.subject
+    if subject is None or not subject.reference:
+        remainder.unusable = Reason("subjectMissing"), evidence_of(event, drug, None, chart)
+    elif drug.possible_combination:
+        remainder.reason = Reason("possibleCombination")
+    elif not event.is_status:
+        remainder.reason = Reason("statusNotKnown", {"status": event.status or "-"})
+    elif is_in_future(event.first(chart), chart):
+        remainder.unusable = Reason("dateInFuture"), evidence_of(event, drug, event.first(chart), chart)
+    elif declaration.steps:
+        fit = fits(declaration, event.as_order(), chart.zone, only_doses=event.kind is EventKind.GIVEN)
+        if isinstance(fit, Reason):
+            remainder.reason = fit
+        elif fit:
+            found.append(Counted(event, drug, len(found)))
+    else:
+        found.append(Counted(event, drug, len(found)))
+
+
+def is_stated_plan(declaration: FactDeclaration, event: Event, chart: Chart) -> bool:
+    """Whether an active plan tells what the patient takes, because a statement names it or the site says so (Z55)."""
+    if event.status != "active":
+        return False
+    if declaration.plans_stated:
+        return True
+    return any(
+        event.reference in chart.once(_named_by_statements, search)
+        for search in declaration.searches
+        if search.resource == "MedicationStatement"
     )
 
 
-def _treatments(chart: Chart, search: Search) -> list[_NamedTreatment]:
-    """The entries under a key that were given or ordered, each with all that names its drug.
+def _named_by_statements(chart: Chart, search: Search) -> frozenset[str]:
+    statements = [item for item in chart.results(search).resources if isinstance(item, MedicationStatement)]
+    return frozenset(reference for statement in statements for reference in statement.stands_for())
 
-    Kept by the chart for all facts that are read from the same key.
+
+def is_in_future(span: Span | None, chart: Chart) -> bool:
+    """Whether something is dated later than now by more than clocks differ."""
+    return span is not None and span.start > chart.now + CLOCK_SKEW
+
+
+def _not_all_read(declaration: FactDeclaration, read: Sequence[Results]) -> bool:
+    """Whether there may be more than was read; what is optional and was not sent is as if there were none (Z55)."""
+    return any(
+        not results.complete and not (search.optional and results.sent is not Sent.READ)
+        for search, results in zip(declaration.searches, read, strict=True)
+    )
+
+
+def evidence_in(item: Counted, chart: Chart) -> Evidence:
+    """What a person reads of an event that counts, with its last date."""
+    return evidence_of(item.event, item.drug, item.event.last(chart), chart)
+
+
+def none_counts(declaration: FactDeclaration, chart: Chart, remainder: Remainder) -> Fact:
+    """The fact where no event counts for it: it was not read, or what the remainder says."""
+    read = [chart.results(search) for search in declaration.searches]
+    return not_read(declaration, read) if _not_all_read(declaration, read) else remainder.fact()
+
+
+# --- what is asked
+
+
+def _present(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """``present`` if an event is under way or within the look-back (D7, Z8, Z14).
+
+    What is under way counts whatever its date; anything else needs a date. What would count but has no date, a date
+    in the future or no patient makes the fact unusable, unless something else counts.
     """
-    results = chart.results(search)
-    sent = {medication.id: medication for medication in results.medications if medication.id}
-    entries = []
-    for resource in results.resources:
-        entry = cast("_Treatment", resource)
-        if (entry.status or "unknown") not in NOT_GIVEN and not getattr(entry, "doNotPerform", None):
-            entries.append(_NamedTreatment(entry, entry.naming(sent)))
-    return entries
+    remainder = Remainder()
+    told = [each for item in _recent(declaration, chart, remainder) for each in item.told_by()]
+    told.sort(key=lambda item: item.place)
+    evidence = [evidence_in(item, chart) for item in told if _is_recent(item, declaration, chart)]
+    return Fact.of(PRESENT, *evidence) if evidence else none_counts(declaration, chart, remainder)
 
 
-def account(search: Search, declarations: Sequence[FactDeclaration], chart: Chart, *, whole: bool) -> Account:
-    """What became of every entry of a search for medications (Z41).
-
-    ``declarations`` are the facts that are read from it. An entry is read if it is what one of them is about, about
-    something else if it is known to be, and set aside otherwise: for its status, for want of a patient, because its
-    reference was not sent, or because its drug is not known.
-    """
-    results = chart.results(search)
-    readers = _readers(declarations, search)
-    if not whole:
-        readers = frozenset(reader for reader in readers if chart.has_made(reader, search))
-        if not readers:
-            return Account()
-    treatments = chart.once(_treatments, search)
-    set_aside: list[Aside] = []
-    if len(treatments) < len(results.resources):
-        given = {id(entry.resource) for entry in treatments}
-        others = [cast("_Treatment", resource) for resource in results.resources if id(resource) not in given]
-        set_aside += [Aside(Kind.STATUS, Reason("notGiven"), entry.own_reference()) for entry in others]
-    in_part: list[Aside] = []
-    read = 0
-    made = [chart.once(reader, search) for reader in readers]
-    open_to: dict[int, list[Drug | None]] = {}
-    for recognised in made:
-        for entry_of, drug in recognised.drugs:
-            open_to.setdefault(id(entry_of), []).append(drug)
-    for item in treatments if open_to else ():
-        known = open_to.get(id(item), [])
-        drugs = [drug for drug in known if drug is not None]
-        entry, naming = item
-        if not drugs and len(known) < len(made):
-            continue
-        if not naming.resolved:
-            set_aside.append(Aside(Kind.REFERENCE, Reason("medicationNotResolved"), entry.own_reference()))
-        elif not drugs:
-            set_aside.append(_aside(entry, naming, Kind.DRUG, "drugNotKnown"))
-        elif entry.subject is None or not entry.subject.reference:
-            set_aside.append(_aside(entry, naming, Kind.SUBJECT, "subjectMissing"))
-        elif all(drug.possible_combination for drug in drugs):
-            set_aside.append(_aside(entry, naming, Kind.DRUG, "possibleCombination"))
-        elif not _is_status(entry):
-            reason = Reason("statusNotKnown", {"status": entry.status or "-"})
-            set_aside.append(Aside(Kind.STATUS, reason, entry.own_reference(), code=entry.status or ""))
-        elif read_date(entry.when(), chart.zone) is None:
-            set_aside.append(_aside(entry, naming, Kind.DATE, "dateNotReadable" if entry.when() else "dateMissing"))
-        else:
-            read += 1
-            if all(drug.by_name for drug in drugs):
-                in_part.append(_aside(entry, naming, Kind.DRUG, "knownByName"))
-    asides = (*results.set_aside, *set_aside)
-    entries = len(results.resources) + results.elsewhere + len(results.set_aside)
-    return Account(entries, read, entries - read - len(asides), asides, tuple(in_part))
+def _recent(declaration: FactDeclaration, chart: Chart, remainder: Remainder) -> list[Counted]:
+    """The events that count and are under way or within the look-back."""
+    recent = []
+    for item in counted(declaration, chart, remainder):
+        span = item.last(chart)
+        if not item.event.under_way and span is None:
+            remainder.unusable = Reason("dateMissing"), evidence_of(item.event, item.drug, span, chart)
+        elif _is_recent(item, declaration, chart):
+            recent.append(item)
+    return recent
 
 
-def _aside(entry: _Treatment, naming: Naming, kind: Kind, reason: str) -> Aside:
-    system, code = naming.codings[0] if naming.codings else ("", "")
-    words = next(iter(naming.texts), "")
-    return Aside(kind, Reason(reason), entry.own_reference(), system, code, words)
+def _is_recent(item: Counted, declaration: FactDeclaration, chart: Chart) -> bool:
+    """Whether an event is under way or within the look-back, if there is one."""
+    if item.event.under_way or declaration.look_back_days is None:
+        return True
+    span = item.last(chart)
+    return span is not None and span.end >= chart.now - timedelta(days=declaration.look_back_days)
 
 
-def recency(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """Whole days from the newest (``element: newest``) or the oldest entry to ``chart.now``.
+def _count(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """How many events there are within the look-back; absent if none is on record, which does not say that none was."""
+    remainder = Remainder()
+    recent = _recent(declaration, chart, remainder)
+    if not recent:
+        return none_counts(declaration, chart, remainder)
+    read = [chart.results(search) for search in declaration.searches]
+    most = None if _not_all_read(declaration, read) else len(recent)
+    evidence = [evidence_in(item, chart) for item in recent]
+    return Fact.of(Interval(len(recent), most), *evidence)
 
-    Entries are final results with a code of the value sets, and the orders, administrations and procedures that
-    ``treatment`` would count, each with a date that is not in the future. A partial date gives a range of days. If not
-    every entry was read the fact is unknown, unless they are results, of which the newest is wanted: results are sent
-    newest first (Z22).
+
+def _agent(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """The agent of the newest event, of those that are under way if there are any."""
+    remainder = Remainder()
+    recent = _recent(declaration, chart, remainder)
+    if not recent:
+        return none_counts(declaration, chart, remainder)
+    chosen = [item for item in recent if item.event.under_way] or recent
+    newest = max(chosen, key=lambda item: day_of(item.last(chart), chart.zone))
+    evidence = evidence_of(newest.event, newest.drug, newest.last(chart), chart)
+    return Fact.of(newest.drug.agent or NOT_STATED, evidence)
+
+
+def _days(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """Whole days from the newest (``element: newest``) or the oldest event, or final result, to ``chart.now``.
+
+    Each needs a date that is not in the future. A partial date gives a range of days. If not everything was read the
+    fact is unknown, unless they are results, of which the newest is wanted: results are sent newest first (Z22).
     """
     read = [chart.results(search) for search in declaration.searches]
-    remainder = _Remainder()
-    dated = _dated_results(declaration, read, chart)
-    for entry, drug in _counted(declaration, chart, remainder):
-        span = read_date(entry.resource.when(), chart.zone)
-        if bytes(entry.resource.modifierExtension):
-            remainder.unusable = Reason("modifierExtension"), _evidence(entry, drug, span, chart)
-        elif span is None:
-            remainder.unusable = Reason("dateMissing"), _evidence(entry, drug, span, chart)
-        elif span.start > chart.now + CLOCK_SKEW:
-            remainder.unusable = Reason("dateInFuture"), _evidence(entry, drug, span, chart)
-        else:
-            dated.append((span, _evidence(entry, drug, span, chart)))
+    remainder = Remainder()
     newest_first = declaration.element == "newest"
+    dated = _dated_results(declaration, read, chart)
+    joined = [each for item in counted(declaration, chart, remainder) for each in (item, *item.joined)]
+    for item in sorted(joined, key=lambda item: item.place):
+        event = item.event
+        span = event.last(chart) if newest_first else event.first(chart)
+        shown = evidence_of(event, item.drug, span, chart)
+        if bytes(event.resource.modifierExtension):
+            remainder.unusable = Reason("modifierExtension"), shown
+        elif span is None:
+            remainder.unusable = Reason("dateMissing"), shown
+        else:
+            dated.append((span, shown))
     for search, results in zip(declaration.searches, read, strict=True):
         sorted_so_far = newest_first and search.resource == "Observation" and results.sent is Sent.READ
-        if not results.complete and not (sorted_so_far and dated):
+        optional = search.optional and results.sent is not Sent.READ
+        if not results.complete and not optional and not (sorted_so_far and dated):
             return not_read(declaration, read)
     if not dated:
         return remainder.fact()
     span, evidence = (max if newest_first else min)(dated, key=lambda item: item[0].start)
-    today = chart.now.astimezone(chart.zone).date()
-    first = span.start.astimezone(chart.zone).date()
-    last = (span.end - timedelta(microseconds=1)).astimezone(chart.zone).date() if span.end > span.start else first
-    days = Interval(max((today - last).days, 0), max((today - first).days, 0))
-    return Fact.of(days, evidence)
+    return Fact.of(courses.days_since(span, chart), evidence)
 
 
 def _dated_results(declaration: FactDeclaration, read: Sequence[Results], chart: Chart) -> list[tuple[Span, Evidence]]:
-    """The date and the evidence of each final result that counts for ``recency``."""
+    """The date and the evidence of each final result of the value sets."""
     dated = []
     for resource in (resource for results in read for resource in results.resources):
         if not isinstance(resource, lenient.Observation) or resource.status not in FINAL_RESULT:
@@ -362,11 +302,61 @@ def _dated_results(declaration: FactDeclaration, read: Sequence[Results], chart:
             continue
         known = declaration.match(resource.code.pairs()) if resource.code is not None else None
         span = read_date(resource.when(), chart.zone)
-        if known is None or resource.code is None or span is None or span.start > chart.now + CLOCK_SKEW:
+        if known is None or resource.code is None or span is None or is_in_future(span, chart):
             continue
         words = resource.code.words() or known.display
         dated.append((span, Evidence(resource.own_reference(), words, day_of(span, chart.zone))))
     return dated
+
+
+_Course = Callable[[FactDeclaration, Sequence[Counted], Chart], Fact | None]
+
+
+def _of_course(of_events: _Course, declaration: FactDeclaration, chart: Chart) -> Fact:
+    """What ``courses`` makes of the events that count and have a date; where it makes nothing, what the rest says."""
+    remainder = Remainder()
+    fact = of_events(declaration, _recent(declaration, chart, remainder), chart)
+    return none_counts(declaration, chart, remainder) if fact is None else fact
+
+
+def _low_before(declaration: FactDeclaration, chart: Chart) -> Fact:
+    """``low`` if a result that the laboratory flagged as low was followed by treatment soon enough (Z58).
+
+    Treatment must have begun on the day of the result or within ``began-within`` days after it, and must be under way
+    or have ended within ``ended-within`` days.
+    """
+    remainder = Remainder()
+    events = _recent(declaration, chart, remainder)
+    ended = courses.ended(declaration, events, chart)
+    flagged = declaration.flagged
+    if ended is None or flagged is None:
+        return none_counts(declaration, chart, remainder)
+    longest, since = declaration.constants, ended.value
+    if isinstance(since, Interval) and since.low is not None and since.low > longest["ended-within"]:
+        return Fact.absent()
+    begun = [(day, item) for item in events if (day := courses.first_day(item, chart)) is not None]
+    for result, day in low_flagged(flagged, chart):
+        for began, item in begun:
+            if timedelta(0) <= began - day <= timedelta(days=int(longest["began-within"])):
+                shown = evidence_of(item.event, item.drug, item.first(chart), chart)
+                return Fact.of("low", result.evidence, shown)
+    return none_counts(declaration, chart, remainder)
+
+
+_ELEMENTS: Mapping[str, Callable[[FactDeclaration, Chart], Fact]] = {
+    "": _present,
+    "count": _count,
+    "agent": _agent,
+    "newest": _days,
+    "oldest": _days,
+    "course": partial(_of_course, courses.course),
+    "doses-given": partial(_of_course, courses.doses_given),
+    "doses-left": partial(_of_course, courses.doses_left),
+    "next-due": partial(_of_course, courses.next_due),
+    "ended": partial(_of_course, courses.ended),
+    "regimen": partial(_of_course, courses.regimen_days),
+    "low-before": _low_before,
+}
 
 
 def later(_: FactDeclaration, event: Fact, since: Fact) -> Fact:

@@ -176,7 +176,7 @@ def route(declaration: FactDeclaration, order: Order) -> Fact:
         concept = node(dosage, "route")
         if not concept:
             continue
-        named = _named_routes(declaration.value_sets, concept)
+        named = named_routes(declaration.value_sets, concept)
         display = words(concept) or next((code for _, code in pairs(concept)), "-")
         if len(named) == 1:
             routes.setdefault(named[0], Evidence(f"{order.reference} route", display))
@@ -201,7 +201,7 @@ def has_route(declaration: FactDeclaration, order: Order) -> Fact:
     unread: Reason | None = None
     for dosage in order.dosages():
         concept = node(dosage, "route")
-        named = _named_routes(declaration.value_sets, concept) if concept else []
+        named = named_routes(declaration.value_sets, concept) if concept else []
         if named == [wanted]:
             display = words(concept) or next((code for _, code in pairs(concept)), "-")
             return Fact.of(PRESENT, Evidence(f"{order.reference} route", display))
@@ -215,7 +215,7 @@ def has_route(declaration: FactDeclaration, order: Order) -> Fact:
     return Fact.unknown(reason=unread) if unread is not None else Fact.absent()
 
 
-def _named_routes(value_sets: Mapping[str, ValueSet], concept: Node) -> list[str]:
+def named_routes(value_sets: Mapping[str, ValueSet], concept: Node) -> list[str]:
     """The names of the value sets that a route is in, by its codes and by its exact words."""
     codings = pairs(concept)
     names = {folded_route(written) for written in texts(concept)}

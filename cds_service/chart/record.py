@@ -16,6 +16,15 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from cds_service.fhir import lenient
+from cds_service.fhir.treatments import (
+    Immunization,
+    Medication,
+    MedicationAdministration,
+    MedicationDispense,
+    MedicationRequest,
+    MedicationStatement,
+    Procedure,
+)
 from cds_service.vocabulary.accounting import Aside, Kind
 from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import Fact, Reason
@@ -41,7 +50,7 @@ class Results:
     ``complete`` is false where there may be more than these. ``set_aside`` are the entries that are of another patient
     or could not be read, ``elsewhere`` is the number of those of another type. ``why`` is a key of the pack's
     ``reasons``, used if nothing was read. ``medications`` are the Medications in the same Bundle, to which the
-    resources may refer.
+    resources may refer, and ``immunizations`` the Immunizations there.
     """
 
     sent: Sent
@@ -50,7 +59,13 @@ class Results:
     set_aside: tuple[Aside, ...] = ()
     elsewhere: int = 0
     why: str = "notSent"
-    medications: tuple[lenient.Medication, ...] = ()
+    medications: tuple[Medication, ...] = ()
+    immunizations: tuple[Immunization, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of what was asked for came, nor anything that has to be set aside."""
+        return not (self.resources or self.set_aside or self.immunizations)
 
     @property
     def unreadable(self) -> tuple[Aside, ...]:
@@ -71,13 +86,14 @@ class Results:
 def not_read(declaration: FactDeclaration, results: Iterable[Results]) -> Fact:
     """``unknown``, where a fact's searches were not read, or not to their end; ``results`` are those of each search.
 
-    It names the keys that were neither sent nor fetched, and why.
+    It names the keys that were neither sent nor fetched, and why; one that is optional is no reason (Z55).
     """
     missing: dict[str, str] = {}
     reason = None
     for search, result in zip(declaration.searches, results, strict=True):
         if result.sent is not Sent.READ:
-            missing[search.key] = result.why
+            if not search.optional:
+                missing[search.key] = result.why
         elif not result.complete:
             reason = Reason("notAllRead")
     return Fact.unknown(*missing, reason=Reason(next(iter(missing.values()))) if missing else reason)
@@ -95,9 +111,14 @@ class _EntryRequest(msgspec.Struct, gc=False):
     method: str | None = None
 
 
+class _EntrySearch(msgspec.Struct, gc=False):
+    mode: str | None = None
+
+
 class _Entry(msgspec.Struct, gc=False):
     resource: msgspec.Raw = msgspec.Raw()
     request: _EntryRequest | None = None
+    search: _EntrySearch | None = None
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -129,11 +150,23 @@ class _TypeOnly(msgspec.Struct, gc=False):
 _head = msgspec.json.Decoder(_Head)
 _type_only = msgspec.json.Decoder(_TypeOnly)
 _report = msgspec.json.Decoder(lenient.DiagnosticReport)
-_medication = msgspec.json.Decoder(lenient.Medication)
-_decoders = {name: msgspec.json.Decoder(struct) for name, struct in lenient.TYPES.items()}
+_medication = msgspec.json.Decoder(Medication)
+_immunization = msgspec.json.Decoder(Immunization)
+_TYPES: dict[str, type[msgspec.Struct]] = {
+    "Patient": lenient.Patient,
+    "Observation": lenient.Observation,
+    "Condition": lenient.Condition,
+    "AllergyIntolerance": lenient.AllergyIntolerance,
+    "Procedure": Procedure,
+    "MedicationRequest": MedicationRequest,
+    "MedicationDispense": MedicationDispense,
+    "MedicationAdministration": MedicationAdministration,
+    "MedicationStatement": MedicationStatement,
+}
+_decoders = {name: msgspec.json.Decoder(struct) for name, struct in _TYPES.items()}
 _bundles: dict[str, msgspec.json.Decoder[Any]] = {
     name: msgspec.json.Decoder(_BundleOf[struct])  # type: ignore[valid-type]
-    for name, struct in lenient.TYPES.items()
+    for name, struct in _TYPES.items()
 }
 _FAILURES = frozenset({"error", "fatal"})
 _MOST_ENTRIES = 20_000  # of one key; more are not read, and the key counts as not read whole (Z94)
@@ -246,11 +279,13 @@ class Chart:
         if head.resourceType != "Bundle":
             return Results(Sent.MALFORMED, (), False, why=_shape_of(raw))
         entries = head.entry or []
-        return self._collect(entries, search, complete=_is_whole(head.link, head.total, len(entries), search))
+        found = sum(entry.search is None or entry.search.mode != "include" for entry in entries)  # as total counts
+        return self._collect(entries, search, complete=_is_whole(head.link, head.total, found, search))
 
     def _collect(self, entries: list[_Entry], search: Search, *, complete: bool) -> Results:
         resources: list[msgspec.Struct] = []
-        medications: list[lenient.Medication] = []
+        medications: list[Medication] = []
+        immunizations: list[Immunization] = []
         set_aside: list[Aside] = []
         elsewhere = 0
         for place, entry in enumerate(entries[:_MOST_ENTRIES]):
@@ -282,6 +317,8 @@ class Chart:
                 elsewhere += 1
                 if head.resourceType == "Medication":
                     medications += filter(None, [_decoded(_medication, raw)])
+                elif head.resourceType == "Immunization":
+                    immunizations += filter(self._is_ours, filter(None, [_decoded(_immunization, raw)]))
         sorted_out = self._sorted_out(resources, complete=complete)
         return replace(
             sorted_out,
@@ -289,6 +326,7 @@ class Chart:
             set_aside=(*sorted_out.set_aside, *set_aside),
             elsewhere=elsewhere,
             medications=tuple(medications),
+            immunizations=tuple(immunizations),
         )
 
     def _results_in(self, raw: bytes, search: Search) -> lenient.Observation | None:

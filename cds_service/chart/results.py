@@ -5,9 +5,10 @@ Which results count at all is defined in ``chart.observations``; codes and limit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -62,19 +63,30 @@ def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
     number that no patient has says nothing (Z44).
     """
 
-    def verdict(resource: lenient.Observation) -> str | Reason:
-        if is_flagged_low(declaration, resource):
-            return "low"
-        if (flaw := implausibility(declaration, resource)) is not None:
-            return flaw
-        below = is_below_own_range(declaration, resource)
-        if below is True:
-            return "low"
-        if (unknown := flag_not_understood(declaration, resource)) is not None:
-            return unknown
-        return below if isinstance(below, Reason) else "not-low"
+    return _newest(declaration, chart, partial(_verdict, declaration))
 
-    return _newest(declaration, chart, verdict)
+
+def _verdict(declaration: FactDeclaration, resource: lenient.Observation) -> str | Reason:
+    """What the laboratory says of a result, or why that cannot be told."""
+    if is_flagged_low(declaration, resource):
+        return "low"
+    if (flaw := implausibility(declaration, resource)) is not None:
+        return flaw
+    below = is_below_own_range(declaration, resource)
+    if below is True:
+        return "low"
+    if (unknown := flag_not_understood(declaration, resource)) is not None:
+        return unknown
+    return below if isinstance(below, Reason) else "not-low"
+
+
+def low_flagged(declaration: FactDeclaration, chart: Chart) -> Iterator[tuple[Result, date]]:
+    """Every usable result that the laboratory calls low, whatever its age, with its day; the newest first (Z58)."""
+    for candidate in _candidates(declaration, chart) if declaration.searches else ():
+        if candidate.span is None or _flaw(declaration, candidate, chart) is not None:
+            continue
+        if _verdict(declaration, candidate.observation) == "low":
+            yield candidate, _day(candidate.span.start, chart.zone)
 
 
 def _newest(declaration: FactDeclaration, chart: Chart, value_of: Reading) -> Fact:

@@ -12,10 +12,9 @@ from typing import Any
 from cds_service.content.compile_facts import (
     compile_analyte,
     compile_drug_names,
-    compile_fact,
+    compile_facts,
     compile_searches,
     compile_value_set,
-    with_look_back,
 )
 from cds_service.content.compile_tables import compile_decision
 from cds_service.content.files import PackFiles
@@ -30,10 +29,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
     analytes = {name: compile_analyte(data, name) for name, data in pack_files.units.items()}
     searches = compile_searches(pack_files.facts, pack_files.value_sets, value_sets)
     decisions = _decisions(pack_files)
-    facts = {
-        name: compile_fact(name, with_look_back(fact, pack_files.facts["facts"]), value_sets, analytes, searches)
-        for name, fact in pack_files.facts["facts"].items()
-    }
+    facts = compile_facts(pack_files.facts, value_sets, analytes, searches)
     return Pack(
         id=head["id"],
         version=head["version"],

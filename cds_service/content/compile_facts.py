@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cds_service.content.unary import Cell, parse_cell
 from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, canonical, equal_codes, telling_words
 from cds_service.fhir.medications import name_words
 from cds_service.fhir.names import FOLD_OF, FOLDS, folded, head_of
@@ -23,10 +24,13 @@ from cds_service.vocabulary.declarations import (
     Search,
     Strength,
     ValueSet,
+    Way,
 )
 from cds_service.vocabulary.facts import exact
 
 _OF_RESULTS = ("observation", "flag")
+_OF_EVENTS = ("history", "drafts")
+_ON_RECORD = ("like-active", "ends-in")  # elements of an order for which the record, or a calendar, is needed
 _OF_LISTS = ("condition", "allergy", "procedure")
 _PATIENT_SEARCH = "patient={{context.patientId}}"
 
@@ -154,13 +158,27 @@ def compile_searches(
         is_patient = search["resource"] == "Patient"
         template = "Patient/{{context.patientId}}" if is_patient else f"{search['resource']}?{query}"
         known = _known(key, data["facts"], files, value_sets) if search["resource"] in FOLD_OF else Known()
-        searches[key] = Search(key, search["resource"], template, known.systems, known=known)
-    ending = f"&_sort=-date&_count={data['results-per-page']}"
+        optional, include = search.get("optional", False), search.get("include", "")
+        searches[key] = Search(
+            key, search["resource"], template, known.systems, known=known, optional=optional, include=include
+        )
     for key, codes in codes_asked_for(data["facts"], files).items():
-        template = f"Observation?{_PATIENT_SEARCH}&code={','.join(codes)}{ending}"
+        count = _results_per_page(key, data)
+        template = f"Observation?{_PATIENT_SEARCH}&code={','.join(codes)}&_sort=-date&_count={count}"
         asked_in = frozenset(code.partition("|")[0] for code in codes)
-        searches[key] = Search(key, "Observation", template, asked_in | {LOINC}, data["results-per-page"])
+        searches[key] = Search(key, "Observation", template, asked_in | {LOINC}, count)
     return searches
+
+
+def _results_per_page(key: str, data: Mapping[str, Any]) -> int:
+    """How many of the newest results are asked for under a key: the most that a fact which is read from it needs."""
+    wanted = [
+        fact["results-per-page"]
+        for name, fact in data["facts"].items()
+        if fact["kind"] in _OF_RESULTS and "results-per-page" in fact and key in search_keys(name, fact)
+    ]
+    most: int = max(wanted, default=data["results-per-page"])
+    return most
 
 
 def _known(
@@ -211,12 +229,17 @@ def codes_asked_for(
     return {key: asked for key, asked in codes.items() if asked}
 
 
-def search_keys(name: str, fact: Mapping[str, Any]) -> list[str]:
-    """The keys of the searches that a fact is read from. That of a result may be missing, for want of a code."""
+def search_keys(name: str, fact: Mapping[str, Any], results: Mapping[str, FactDeclaration] | None = None) -> list[str]:
+    """The keys of the searches that a fact is read from. That of a result may be missing, for want of a code.
+
+    ``results`` are facts by name, of which one that looks at a flag is read as well.
+    """
     declared = fact.get("search", [])
     if fact["kind"] in _OF_RESULTS:
         return [declared or name]
-    return [declared] if isinstance(declared, str) else declared
+    flagged = (results or {}).get(fact.get("flagged", ""))
+    of_flag = [search.key for search in flagged.searches] if flagged is not None else []
+    return [*([declared] if isinstance(declared, str) else declared), *of_flag]
 
 
 def value_set_names(fact: Mapping[str, Any]) -> dict[str, str]:
@@ -231,12 +254,63 @@ def with_look_back(fact: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any
     return {**fact, "look-back": facts[other]["look-back"]} if other else fact
 
 
+def compile_facts(
+    data: Mapping[str, Any],
+    value_sets: Mapping[str, ValueSet],
+    analytes: Mapping[str, Analyte],
+    searches: Mapping[str, Search],
+) -> dict[str, FactDeclaration]:
+    """Every fact of ``facts.yaml`` by its name, in the order of the file; ``data`` is the whole of it."""
+    facts = data["facts"]
+    compiled = {
+        name: compile_fact(name, with_look_back(fact, facts), value_sets, analytes, searches)
+        for name, fact in facts.items()
+        if fact["kind"] not in _OF_EVENTS
+    }
+    around = _Around(
+        ways={name: _compile_way(way, value_sets) for name, way in data.get("ways", {}).items()},
+        of_steps={name: fact for name, fact in compiled.items() if fact.kind == "dosage"},
+        results=compiled,
+    )
+    for name, fact in facts.items():
+        if fact["kind"] in _OF_EVENTS or fact.get("element") in _ON_RECORD:
+            compiled[name] = compile_fact(name, with_look_back(fact, facts), value_sets, analytes, searches, around)
+    return {name: compiled[name] for name in facts}
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What facts about events refer to: the ways, the facts of a dosage, and the facts of results."""
+
+    ways: Mapping[str, Way] = field(default_factory=dict)
+    of_steps: Mapping[str, FactDeclaration] = field(default_factory=dict)
+    results: Mapping[str, FactDeclaration] = field(default_factory=dict)
+
+
+_ALONE = _Around()
+
+
+def _compile_way(data: Mapping[str, Any], value_sets: Mapping[str, ValueSet]) -> Way:
+    return Way(
+        {name: value_sets[name] for name in data.get("routes", ())},
+        frozenset(data.get("forms", ())),
+        frozenset(data.get("agents", ())),
+    )
+
+
+def _compile_cell(source: object) -> Cell:
+    cell = parse_cell(str(source))
+    assert cell is not None  # noqa: S101  (the schema refuses "-")
+    return cell
+
+
 def compile_fact(
     name: str,
     fact: Mapping[str, Any],
     value_sets: Mapping[str, ValueSet],
     analytes: Mapping[str, Analyte],
     searches: Mapping[str, Search],
+    around: _Around = _ALONE,
 ) -> FactDeclaration:
     """One fact of ``facts.yaml``; whatever it refers to is there."""
     look_back, plausible = fact.get("look-back"), fact.get("plausible")
@@ -251,10 +325,9 @@ def compile_fact(
         value_sets=own_sets,
         analyte=analyte,
         plausible=_compile_plausible(plausible, analyte) if plausible and analyte is not None else None,
-        searches=tuple(searches[key] for key in search_keys(name, fact) if key in searches),
+        searches=tuple(searches[key] for key in search_keys(name, fact, around.results) if key in searches),
         look_back_days=days_of(look_back) if look_back else None,
         naming=tuple(fact.get("naming", ())),
-        form=fact.get("form", ""),
         statuses=tuple(fact.get("statuses", ())),
         inputs=fact.get("inputs", {}),
         constants={key: exact(str(value)) for key, value in fact.get("constants", {}).items()},
@@ -278,6 +351,15 @@ def compile_fact(
         without_status=fact.get("without-status", "unknown"),
         by_name=fact.get("by-name", ""),
         any_status=fact.get("any-status", False),
+        events=tuple(fact.get("events", ())),
+        agents=frozenset(fact.get("agents", ())),
+        way=fact.get("way", ""),
+        ways=around.ways,
+        steps={step: _compile_cell(cell) for step, cell in fact.get("steps", {}).items()},
+        of_steps=around.of_steps,
+        alike=tuple(fact.get("alike", ())),
+        plans_stated=fact.get("plans-stated", False),
+        flagged=around.results.get(fact.get("flagged", "")),
     )
 
 

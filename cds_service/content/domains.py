@@ -11,8 +11,8 @@ from cds_service.vocabulary.facts import State
 
 SPEAKS, SILENT = "speaks", "silent"  # what a card is to one that yields to it
 JOINED = " then "  # between the answers of a definition to the steps of a dosage
-_PRESENCE = ("condition", "allergy", "procedure", "treatment", "drafts")
-_PRESENCE_ELEMENTS = ("has-route", "in-value-set", "reason")
+_PRESENCE = ("condition", "allergy", "procedure", "history", "drafts")
+_PRESENCE_ELEMENTS = ("has-route", "in-value-set", "reason", "like-active")
 _OF_FACTS = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)
 
 
@@ -42,7 +42,7 @@ def words_of_fact(kind: str, element: str, values: Sequence[str]) -> tuple[str, 
     """The words that a fact can be; none for one that has numbers."""
     if values:
         return tuple(values)
-    return ("present",) if kind in _PRESENCE or element in _PRESENCE_ELEMENTS else ()
+    return ("present",) if (kind in _PRESENCE and not element) or element in _PRESENCE_ELEMENTS else ()
 
 
 def domains_of(pack_files: PackFiles) -> dict[str, Domain]:

@@ -154,13 +154,14 @@ def _as_coded(value_set: Mapping[str, Any], rows: list[dict[str, Any]], site: Si
 
 
 def _facts_at(facts: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
-    """The facts of the content with the site's look-backs, and those of a dosage with its codes and texts."""
+    """The facts of the content with the site's look-backs, its codes and texts for how often, and what plans mean."""
     schedules = {key if "|" in key else folded_schedule(key): form for key, form in site.schedules.items()}
     return {
         name: {
             **fact,
             **({"look-back": site.look_backs[name]} if name in site.look_backs else {}),
             **({"schedules": schedules} if fact["kind"] == "dosage" and schedules else {}),
+            **({"plans-stated": True} if fact["kind"] in ("history", "drafts") and site.plans_stated else {}),
         }
         for name, fact in facts.items()
     }

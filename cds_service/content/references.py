@@ -11,6 +11,7 @@ from cds_service.content.compile_tables import template_of
 from cds_service.content.domains import CARD, Domain, domains_of
 from cds_service.content.expand import inputs_of, rest_of, unary_test
 from cds_service.content.files import TABLE, TEXTS, PackFiles, name_by_path, problem_at
+from cds_service.content.unary import parse_cell
 from cds_service.vocabulary.problems import Problem
 
 _Place = tuple[str | int, ...]
@@ -51,10 +52,14 @@ def _of_head(pack_files: PackFiles) -> Iterator[Problem]:
 def _of_facts(pack_files: PackFiles) -> Iterator[Problem]:
     at = _in(pack_files.folder / "facts.yaml")
     facts = pack_files.facts["facts"]
+    for way, data in pack_files.facts.get("ways", {}).items():
+        for set_id in data.get("routes", ()):
+            if set_id not in pack_files.value_sets:
+                yield at(("ways", way), f"no value set {set_id!r}")
     result_searches = codes_asked_for(facts, pack_files.value_sets)
     searches = {*pack_files.facts["searches"], *result_searches}
     for name, fact in facts.items():
-        for text in _of_fact(pack_files, name, fact, searches):
+        for text in (*_of_fact(pack_files, name, fact, searches), *_of_events(pack_files, fact)):
             yield at(("facts", name), text)
 
 
@@ -88,6 +93,23 @@ def _of_fact(pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches
             rows = pack_files.value_sets.get(set_id, {}).get("concepts", ())
             for unit in sorted({row["strength"]["unit"] for row in rows if row.get("strength")} - units):
                 yield f"{set_id} has strengths in {unit!r}, which its analyte has not"
+
+
+def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[str]:
+    """What a fact about events refers to: a way, facts of a dosage with their cells, the fact of a flag."""
+    facts = pack_files.facts["facts"]
+    if "way" in fact and fact["way"] not in pack_files.facts.get("ways", {}):
+        yield f"no way {fact['way']!r}"
+    for name in (*fact.get("steps", ()), *fact.get("alike", ())):
+        if facts.get(name, {}).get("kind") != "dosage":
+            yield f"no fact {name!r} of a dosage"
+    for cell in fact.get("steps", {}).values():
+        try:
+            parse_cell(cell)
+        except ValueError as error:
+            yield str(error)
+    if "flagged" in fact and facts.get(fact["flagged"], {}).get("kind") != "flag":
+        yield f"no fact {fact['flagged']!r} of a flag"
 
 
 def _of_tables(pack_files: PackFiles) -> Iterator[Problem]:

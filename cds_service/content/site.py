@@ -2,7 +2,7 @@
 
 It holds local codes for value sets, the site's orderables for order templates, look-backs within the bounds that the
 content allows, spellings of units that no grammar reads, spellings of code systems that are in no table, codes and
-words for how often, the decisions that are switched off, and the services that show every info.
+words for how often, what plans mean, the decisions that are switched off, and the services that show every info.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class Site:
     """One overlay as read. ``codes`` maps a value set to rows; ``orderables`` a template to a Coding or ``None``;
     ``units`` an analyte to spellings, each with the UCUM code it means there; ``systems`` a spelling of a code system
     to the system that it means; ``schedules`` a code (``system|code``) or a text to the form that it means there, such
-    as ``every 3 d`` (Z57). ``off`` are the decisions that are switched off, ``show_infos`` the services that show the
-    infos of all their decisions (Z63).
+    as ``every 3 d`` (Z57). ``plans_stated``: an active plan in the record tells what the patient takes (Z55). ``off``
+    are the decisions that are switched off, ``show_infos`` the services that show the infos of all their decisions
+    (Z63).
 
     ``digest`` is the short one that stands on cards; an absent overlay is an empty one without a digest.
     """
@@ -39,6 +40,7 @@ class Site:
     units: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     systems: Mapping[str, str] = field(default_factory=dict)
     schedules: Mapping[str, str] = field(default_factory=dict)
+    plans_stated: bool = False
     off: tuple[str, ...] = ()
     show_infos: tuple[str, ...] = ()
 
@@ -65,6 +67,7 @@ def read_site(path: Path | None) -> Site:
         units=data.get("units", {}),
         systems=data.get("systems", {}),
         schedules=data.get("schedules", {}),
+        plans_stated=data.get("plans", "") == "stated",
         off=tuple(data.get("decisions", {}).get("off", ())),
         show_infos=tuple(data.get("services", {}).get("show-infos", ())),
     )

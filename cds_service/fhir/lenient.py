@@ -6,19 +6,11 @@ Every element is optional, and a repeating element may be a single object, becau
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
 
 from cds_service.fhir.codes import SPELLINGS, canonical, unstated
-from cds_service.fhir.medications import Naming
-
-_LONGEST_KEPT = 200  # characters of what one drug is called
-_KEPT_NAMINGS = 4096
-_MEDICATION = re.compile(r"(?:^|/)Medication/([^/\s]+)(?:/_history/[^/]*)?$|^urn:uuid:(.+)$")
 
 T = TypeVar("T")
 
@@ -324,145 +316,6 @@ class AllergyIntolerance(Listed):
 
     def whose(self) -> Reference | None:
         return self.patient
-
-
-class Procedure(Resource):
-    code: CodeableConcept | None = None
-    performedDateTime: str | None = None
-    performedPeriod: Period | None = None
-    occurrenceDateTime: str | None = None
-    occurrencePeriod: Period | None = None
-
-    def naming(self, _: Mapping[str, Medication]) -> Naming:
-        """The codes of what was done; its words do not tell that a drug was given."""
-        return Naming(self.code.pairs() if self.code is not None else ())
-
-    def when(self) -> str | None:
-        """The FHIR date at which it was done, as sent."""
-        period = self.performedPeriod or self.occurrencePeriod
-        return self.performedDateTime or self.occurrenceDateTime or (period.latest() if period else None)
-
-
-class CodeableReference(msgspec.Struct, gc=False):
-    concept: CodeableConcept | None = None
-    reference: Reference | None = None
-
-
-class Ingredient(msgspec.Struct, gc=False):
-    """One of the things that a Medication is made of; ``item`` is how R5 names it."""
-
-    itemCodeableConcept: CodeableConcept | None = None
-    itemReference: Reference | None = None
-    item: CodeableReference | None = None
-    isActive: bool | None = None
-
-    def naming(self) -> Naming:
-        """How the ingredient is named."""
-        concept = self.itemCodeableConcept or (self.item.concept if self.item else None)
-        reference = self.itemReference or (self.item.reference if self.item else None)
-        return _naming([concept], [reference])
-
-
-class Medication(msgspec.Struct, gc=False):
-    """A Medication, contained in a resource or in the same Bundle as it."""
-
-    resourceType: str | None = None
-    id: str | None = None
-    code: CodeableConcept | None = None
-    ingredient: list[Ingredient] | Ingredient | None = None
-
-
-class Medicated(Resource):
-    """A resource that names a medication in one of the ways of R4 or R5."""
-
-    medicationCodeableConcept: CodeableConcept | None = None
-    medicationReference: Reference | None = None
-    medication: CodeableReference | None = None
-    contained: list[Medication] | None = None
-
-    def naming(self, sent: Mapping[str, Medication]) -> Naming:
-        """All that names the medication: its own concept, and a Medication that it contains or refers to.
-
-        ``sent`` are the Medications in the same Bundle by their ids. A reference counts by its display too.
-        """
-        concept = self.medicationCodeableConcept
-        if concept is not None and self.medicationReference is None and self.medication is None:
-            coding = concept.coding[0] if isinstance(concept.coding, list) and len(concept.coding) == 1 else None
-            if coding is not None and len(coding.display or "") + len(concept.text or "") <= _LONGEST_KEPT:
-                return _naming_of(coding.system, coding.code, coding.display, concept.text)
-            return Naming(concept.pairs(), concept.texts())
-        modern = self.medication
-        references = [self.medicationReference, modern.reference if modern else None]
-        concepts = [concept, modern.concept if modern else None]
-        ingredients: list[Ingredient] = []
-        for reference in references:
-            target = self._referred(reference.reference, sent) if reference and reference.reference else None
-            if target is not None:
-                concepts.append(target.code)
-                ingredients += many(target.ingredient)
-        return _naming(concepts, references, [item.naming() for item in ingredients if item.isActive is not False])
-
-    def _referred(self, reference: str, sent: Mapping[str, Medication]) -> Medication | None:
-        """What a reference points to: a contained Medication, or one by the id at its end, versions left off."""
-        if reference.startswith("#"):
-            return next((item for item in self.contained or () if item.id == reference[1:]), None)
-        match = _MEDICATION.search(reference)
-        return sent.get(match[1] or match[2]) if match else None
-
-
-@lru_cache(_KEPT_NAMINGS)
-def _naming_of(system: str | None, code: str | None, display: str | None, text: str | None) -> Naming:
-    """What a concept with one coding says of a drug; the same drugs are ordered again and again."""
-    concept = CodeableConcept([Coding(system, code, display)], text)
-    return Naming(concept.pairs(), concept.texts())
-
-
-def _naming(
-    concepts: Sequence[CodeableConcept | None],
-    references: Sequence[Reference | None],
-    ingredients: Sequence[Naming] = (),
-) -> Naming:
-    """What concepts, the displays of references, and ingredients say of one drug."""
-    stated = [concept for concept in concepts if concept is not None]
-    displays = [reference.display for reference in references if reference and reference.display]
-    return Naming(
-        [pair for concept in stated for pair in concept.pairs()],
-        [*(words for concept in stated for words in concept.texts()), *displays],
-        ingredients,
-        resolved=bool(stated or displays or ingredients or not any(references)),
-    )
-
-
-class MedicationRequest(Medicated):
-    doNotPerform: bool | None = None
-    authoredOn: str | None = None
-
-    def when(self) -> str | None:
-        """The FHIR date at which it was ordered, as sent."""
-        return self.authoredOn
-
-
-class MedicationAdministration(Medicated):
-    effectiveDateTime: str | None = None
-    effectivePeriod: Period | None = None
-    occurenceDateTime: str | None = None
-    occurencePeriod: Period | None = None
-
-    def when(self) -> str | None:
-        """The FHIR date at which it was given, as sent."""
-        period = self.effectivePeriod or self.occurencePeriod
-        return self.effectiveDateTime or self.occurenceDateTime or (period.latest() if period else None)
-
-
-TYPES: dict[str, type[msgspec.Struct]] = {
-    "Patient": Patient,
-    "Observation": Observation,
-    "Condition": Condition,
-    "AllergyIntolerance": AllergyIntolerance,
-    "Procedure": Procedure,
-    "MedicationRequest": MedicationRequest,
-    "MedicationAdministration": MedicationAdministration,
-}
 
 
 _observation = msgspec.json.Decoder(Observation)

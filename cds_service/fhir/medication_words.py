@@ -143,7 +143,19 @@ BRAND_WORDS = _words(
 
 NO_DRUG_WORDS = frozenset(
     (
-        *("level", "levels", "test", "tests", "testing", "assay", "assays", "serum", "plasma"),
+        *(
+            "level",
+            "levels",
+            "measurement",
+            "measurements",
+            "test",
+            "tests",
+            "testing",
+            "assay",
+            "assays",
+            "serum",
+            "plasma",
+        ),
         *("antibody", "antibodies", "binding", "deficiency", "screen", "screening"),
         *("needle", "needles", "syringe", "syringes", "supplies"),
         *("spiegel", "bestimmung", "mangel", "antikorper", "nadel", "nadeln", "kanule", "kanulen"),

@@ -42,7 +42,11 @@ class NotUnderstood:
     @property
     def bears(self) -> bool:
         """Whether it may concern the patient: what is over, not final or of somebody else was understood."""
-        return self.aside.kind not in (Kind.STATUS, Kind.SUBJECT) or self.aside.reason.key == "statusNotKnown"
+        return self.aside.kind not in (Kind.STATUS, Kind.SUBJECT) or self.aside.reason.key in _BEARING
+
+
+_PLAN = "planNotCounted"
+_BEARING = ("statusNotKnown", _PLAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,9 @@ _OF_ENTRIES = {
     "AllergyIntolerance": "allergiesNotUnderstood",
     "Procedure": "proceduresNotUnderstood",
     "MedicationRequest": "medicationsNotUnderstood",
+    "MedicationDispense": "medicationsNotUnderstood",
     "MedicationAdministration": "medicationsNotUnderstood",
+    "MedicationStatement": "medicationsNotUnderstood",
     "Observation": "resultsNotUnderstood",
 }
 
@@ -107,7 +113,9 @@ def told_on_cards(pack: Pack, items: Iterable[NotUnderstood]) -> list[Reason]:
     for item in items:
         if not item.bears:
             continue
-        if item.search is not None:
+        if item.aside.reason.key == _PLAN:  # it was understood, and is told by itself (Z55)
+            reasons = [item.aside.reason, *(reason for reason in reasons if reason.key != _PLAN)]
+        elif item.search is not None:
             _, n, _ = counts.get(item.search.key, (item.search, 0, 0))
             counts[item.search.key] = (item.search, n + 1, item.entries)
         elif item.aside.kind not in (Kind.SELECTION, Kind.DRUG, Kind.REFERENCE):

@@ -74,9 +74,10 @@ def _too_late(reached: bool | None = False) -> _SearchFailedError:
 
 
 class _ServerResources:
-    """What is kept for one server: its connections, its threads, and its circuit.
+    """What is kept for one server: its connections, its threads, its circuit, and what it was found to refuse.
 
-    The threads serve this server only, so that a server that hangs holds up nobody who asks another one.
+    The threads serve this server only, so that a server that hangs holds up nobody who asks another one. ``refused``
+    are the paths and types of resource for which it does not send along what they refer to.
     """
 
     def __init__(self, limits: FetchLimits, clock: Callable[[], float]) -> None:
@@ -85,6 +86,7 @@ class _ServerResources:
         )
         self.threads = ThreadPoolExecutor(limits.calls, thread_name_prefix="fhir")
         self.circuit = Circuit(limits.failures, limits.closed_seconds, clock)
+        self.refused: set[tuple[str, str]] = set()
 
     def close(self) -> None:
         self.threads.shutdown(wait=False, cancel_futures=True)
@@ -189,7 +191,7 @@ class _PendingSearch:
     ) -> None:
         max_pages = self._limits.pages if all_pages else 1
         self._began = time.time_ns()
-        self.future = resources.threads.submit(self._read, resources.session, patient_id, headers, max_pages)
+        self.future = resources.threads.submit(self._read, resources, patient_id, headers, max_pages)
 
     def finish(self) -> _SearchFailedError | None:
         """The failure that ended the search, ``None`` if it succeeded; a search still under way is abandoned."""
@@ -220,7 +222,7 @@ class _PendingSearch:
             failure.problem if failure and not self._pages.number else "read",
         )
 
-    def _read(self, session: requests.Session, patient_id: str, headers: Mapping[str, str], max_pages: int) -> None:
+    def _read(self, resources: _ServerResources, patient_id: str, headers: Mapping[str, str], max_pages: int) -> None:
         """Reads page after page, at most ``max_pages``.
 
         Raises:
@@ -228,9 +230,10 @@ class _PendingSearch:
         """
         with self._call as call:
             try:
-                url = search_url(self._server, self.search, patient_id)
-                for _ in range(max_pages):
-                    body = _get_json(session, call, url, headers, self._limits.bytes - self._pages.size)
+                url, body = self._first_page(resources, call, patient_id, headers)
+                for page in range(max_pages):
+                    if page:
+                        body = self._get(resources, call, url, headers)
                     url = self._pages.add(body, self._server, url)
                     if not url:
                         return
@@ -249,6 +252,25 @@ class _PendingSearch:
                 raise _SearchFailedError(FetchProblem.FAILED, type(error).__name__, reached=False) from None
             finally:
                 self._ended = time.time_ns()
+
+    def _first_page(
+        self, resources: _ServerResources, call: OutboundCall, patient_id: str, headers: Mapping[str, str]
+    ) -> tuple[str, bytes]:
+        """The URL of the first page and its JSON: with what the resources refer to, unless the server refuses that."""
+        place = (self._server.path, self.search.resource)
+        if self.search.include and place not in resources.refused:
+            url = search_url(self._server, self.search, patient_id, include=True)
+            try:
+                return url, self._get(resources, call, url, headers)
+            except _SearchFailedError:
+                if call.status != HTTPStatus.BAD_REQUEST:
+                    raise
+            resources.refused.add(place)
+        url = search_url(self._server, self.search, patient_id)
+        return url, self._get(resources, call, url, headers)
+
+    def _get(self, resources: _ServerResources, call: OutboundCall, url: str, headers: Mapping[str, str]) -> bytes:
+        return _get_json(resources.session, call, url, headers, self._limits.bytes - self._pages.size)
 
 
 def _get_json(

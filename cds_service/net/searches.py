@@ -38,8 +38,10 @@ class _ResourceOrBundle(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_ResourceOrBundle)
 
 
-def search_url(server: Server, search: Search, patient_id: str) -> str:
+def search_url(server: Server, search: Search, patient_id: str, *, include: bool = False) -> str:
     """The URL that asks ``server`` for what the prefetch template of ``search`` asks of a client (PF-20).
+
+    With ``include`` it asks the server to send along what the resources refer to, which a template does not (Z55).
 
     Raises:
         NotFhirError: the template has a token other than the patient's id, or the id would lead to another path.
@@ -56,6 +58,8 @@ def search_url(server: Server, search: Search, patient_id: str) -> str:
         name, _, value = parameter.partition("=")
         filled = quote(escaped, safe="").join(quote(part, safe=_UNQUOTED) for part in value.split(_PATIENT_TOKEN))
         parameters.append(f"{name}={filled}")
+    if include and search.include:
+        parameters.append(f"_include={quote(search.include, safe=_UNQUOTED)}")
     return url + ("?" + "&".join(parameters) if parameters else "")
 
 

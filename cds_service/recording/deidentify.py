@@ -32,22 +32,24 @@ def _listed(elements: str) -> frozenset[str]:
 
 
 _PARTS = _listed("""
-    abatementAge abatementPeriod abatementRange asNeededCodeableConcept boundsDuration boundsPeriod boundsRange
-    category clinicalStatus code coding component concept contained denominator dispenseRequest dosageInstruction
-    doseAndRate doseQuantity doseRange effectivePeriod entry expectedSupplyDuration high ingredient initialFill
-    interpretation issue itemCodeableConcept itemReference link low maxDosePerAdministration maxDosePerPeriod
-    medication medicationCodeableConcept medicationReference method numerator occurencePeriod occurrencePeriod
-    onsetPeriod patient performedPeriod quantity rateQuantity rateRange rateRatio reaction reasonCode
-    reasonReference referenceRange repeat resource route search site subject substance timing type validityPeriod
-    valueQuantity valueRange verificationStatus
+    abatementAge abatementPeriod abatementRange adherence asNeededCodeableConcept authorizingPrescription basedOn
+    boundsDuration boundsPeriod boundsRange category clinicalStatus code coding component concept contained
+    denominator derivedFrom dispenseRequest dosage dosageInstruction dose doseAndRate doseQuantity doseRange
+    effectivePeriod entry expectedSupplyDuration high ingredient initialFill interpretation issue
+    itemCodeableConcept itemReference link low maxDosePerAdministration maxDosePerPeriod medication
+    medicationCodeableConcept medicationReference method numerator occurencePeriod occurrencePeriod onsetPeriod
+    patient performedPeriod priorPrescription quantity rateQuantity rateRange rateRatio reaction reasonCode
+    reasonReference referenceRange repeat reportedReference request resource route search site subject substance
+    timing type vaccineCode validityPeriod valueQuantity valueRange verificationStatus
 """)
 _NUMBERS = _listed("""
     abatementBoolean asNeededBoolean count countMax doNotPerform duration durationMax frequency frequencyMax isActive
-    numberOfRepeatsAllowed offset period periodMax sequence total value valueInteger
+    numberOfRepeatsAllowed offset period periodMax reported reportedBoolean sequence total value valueInteger
 """)
 _DATES = _listed("""
-    abatementDateTime authoredOn birthDate effectiveDateTime effectiveInstant end event issued
-    occurenceDateTime occurrenceDateTime onsetDateTime performedDateTime recordedDate start
+    abatementDateTime authoredOn birthDate dateAsserted effectiveDateTime effectiveInstant end event issued
+    occurenceDateTime occurrenceDateTime onsetDateTime performedDateTime recordedDate start whenHandedOver
+    whenPrepared
 """)
 _CODES = _listed("""
     clinicalStatus comparator dayOfWeek durationUnit gender intent mode periodUnit priority relation resourceType
@@ -124,6 +126,8 @@ class Deidentifier:
     def _element(self, parent: Mapping[str, Any], name: str, value: Any, days: int) -> Any:
         if name == "modifierExtension":
             return [{"url": "urn:other"}]  # it matters only that there is a modifier extension
+        if name == "identifier" and parent.get("resourceType") == "MedicationRequest":
+            return self._identifiers(value)
         if name == "link" and isinstance(value, list):
             return [{"relation": link.get("relation"), "url": "urn:other"} for link in value if isinstance(link, dict)]
         if isinstance(value, dict | list) and name in _PARTS | _DATES | _CODES:
@@ -192,6 +196,14 @@ class Deidentifier:
             return f"urn:uuid:{self._id(value.removeprefix('urn:uuid:'))}"
         match = _REFERENCE.search(value)
         return f"{match[1]}/{self._id(match[2])}" if match else self._id(value)
+
+    def _identifiers(self, value: Any) -> list[dict[str, str]]:
+        """The identifiers of an order, each another, but the same wherever it stands: one order may have two ids."""
+        rows = [value] if isinstance(value, dict) else value if isinstance(value, list) else []
+        keys = ("system", "value")
+        return [
+            {k: self._id(row[k]) for k in keys if isinstance(row.get(k), str)} for row in rows if isinstance(row, dict)
+        ]
 
     def _id(self, value: Any, length: int = 20) -> str:
         return self._digest("id", value).hex()[:length]

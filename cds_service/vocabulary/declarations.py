@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from cds_service.vocabulary.facts import Exact
+from cds_service.vocabulary.facts import Exact, Fact, Interval
 
 NDC = "http://hl7.org/fhir/sid/ndc"
 ICD_10_EITHER = "ICD-10 or ICD-10-CM"  # of which a code without a system may be
@@ -239,7 +239,8 @@ class Search:
 
     ``systems`` are the code systems in which the facts that are read from it know codes, and those in which its
     template asks; ``count`` is how many of the newest results it asks for, 0 for all. ``known`` is what the facts of a
-    list know.
+    list know. What is ``optional`` and was not sent is as if there were none (Z55). ``include`` is what our own queries
+    ask a FHIR server to send along, where it can. ``kept`` is for what readers work out of the search.
     """
 
     key: str
@@ -248,11 +249,39 @@ class Search:
     systems: frozenset[str] = frozenset()
     count: int = 0
     known: Known = field(default_factory=Known, compare=False)
+    optional: bool = False
+    include: str = ""
+    kept: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property
     def newest_first(self) -> bool:
         """Whether the results come newest first, so that the first page suffices in most cases (Z22)."""
         return "_sort=-" in self.template
+
+
+class Test(Protocol):
+    """A cell of the content: what a fact must be."""
+
+    def matches(self, fact: Fact) -> bool:
+        """Whether a fact fits."""
+        ...
+
+    def straddled_by(self, value: Interval) -> bool:
+        """Whether a range lies partly in and partly out of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way in which a drug may come into the body (Z56).
+
+    ``routes`` are the routes that are this way, ``forms`` the forms of product, ``agents`` the agents that are given
+    in this way where neither route nor form is known.
+    """
+
+    routes: Mapping[str, ValueSet] = field(default_factory=dict)
+    forms: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +298,12 @@ class FactDeclaration:
     A fact of a list says what entries that are less than sure make of it: ``present``, ``unknown``, or a value of its
     own that tables know. ``without_status`` is for entries whose status is not stated (Z51), ``by_name`` for those that
     only a name tells; ``""`` if names do not count. With ``any_status`` past entries count like current ones.
+
+    A fact of the history is a filter over its events (Z55): of the kinds ``events``, of the ``statuses``, of the
+    ``agents``, in the ``way``, which is one of ``ways``, and with a step of the dosage of which each fact in ``steps``
+    fits. ``of_steps`` are the facts of a dosage, ``alike`` those of them in which an order must be like the draft.
+    ``plans_stated``: every active plan tells what the patient takes. ``flagged`` is the result whose flag is looked at.
+    ``kept`` is for what readers work out of the declaration.
     """
 
     name: str
@@ -281,7 +316,6 @@ class FactDeclaration:
     searches: tuple[Search, ...] = ()
     look_back_days: int | None = None
     naming: tuple[str, ...] = ()
-    form: str = ""
     statuses: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, Exact] = field(default_factory=dict)
@@ -295,6 +329,16 @@ class FactDeclaration:
     without_status: str = "unknown"
     by_name: str = ""
     any_status: bool = False
+    events: tuple[str, ...] = ()
+    agents: frozenset[str] = frozenset()
+    way: str = ""
+    ways: Mapping[str, Way] = field(default_factory=dict)
+    steps: Mapping[str, Test] = field(default_factory=dict)
+    of_steps: Mapping[str, FactDeclaration] = field(default_factory=dict)
+    alike: tuple[str, ...] = ()
+    plans_stated: bool = False
+    flagged: FactDeclaration | None = None
+    kept: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def match(self, codings: Sequence[tuple[str, str]]) -> Concept | None:
         """The concept of any of the ``(system, code)`` pairs in the first value set that has one; else ``None``."""

@@ -12,6 +12,8 @@ KEYS = [
     "medicationRequests",
     "medicationAdministrations",
     "procedures",
+    "medicationDispenses",
+    "medicationStatements",
     "platelets",
     "vitaminB12",
     "egfr",

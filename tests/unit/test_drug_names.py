@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cds_service.chart.drug import not_understood, recognise_drug
-from cds_service.chart.history import account, treatment
+from cds_service.chart.history import history
+from cds_service.chart.medication_accounts import account
 from cds_service.chart.order import read_order
 from cds_service.chart.readers import order_facts, patient_facts
 from cds_service.chart.record import Chart
@@ -364,14 +365,14 @@ LOCAL = {"coding": [{"system": "https://hospital.example", "code": "7"}], "text"
     ],
 )
 def test_what_the_record_says_of_treatment(pack, requests, state, reason):
-    fact = treatment(pack.facts["b12-treatment"], chart_with(*requests))
+    fact = history(pack.facts["b12-treatment"], chart_with(*requests))
     assert (fact.state, fact.reason and fact.reason.key) == (state, reason)
     assert reason is None or reason in pack.reasons
 
 
 def test_how_many_medications_were_not_understood_is_told(pack):
     chart = chart_with(request_of("a", LOCAL), request_of("b", ATORVASTATIN), request_of("c", {"text": "Ramipril"}))
-    assert treatment(pack.facts["b12-treatment"], chart).reason.values == {"n": "2", "m": "3"}
+    assert history(pack.facts["b12-treatment"], chart).reason.values == {"n": "2", "m": "3"}
 
 
 @pytest.mark.parametrize(
@@ -391,7 +392,7 @@ def test_no_fact_of_treatments_is_absent_where_nothing_was_understood(pack, name
 
 
 def test_a_medication_known_by_name_is_said_to_be(pack):
-    fact = treatment(pack.facts["b12-treatment"], chart_with(request_of("a", {"text": "Hydroxocobalamin 1 mg"})))
+    fact = history(pack.facts["b12-treatment"], chart_with(request_of("a", {"text": "Hydroxocobalamin 1 mg"})))
     assert [item.notes for item in fact.evidence] == [("by-name",)]
     assert "by-name" in pack.words
 
@@ -400,7 +401,7 @@ def test_a_medication_known_by_name_is_said_to_be(pack):
 def test_a_medication_in_the_same_bundle_is_what_a_reference_points_to(pack, reference):
     request = request_of("a", medicationReference={"reference": reference})
     medication = {"resourceType": "Medication", "id": "m", "ingredient": [INGREDIENT]}
-    assert treatment(pack.facts["b12-treatment"], chart_with(request, medication)).state is State.VALUE
+    assert history(pack.facts["b12-treatment"], chart_with(request, medication)).state is State.VALUE
 
 
 def test_every_entry_of_a_search_is_accounted_for(pack):

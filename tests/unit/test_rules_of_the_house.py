@@ -35,6 +35,7 @@ ELSEWHERE = {
     ("console/plots.py", 28): "a margin, in pixels",
     ("console/routes.py", 500): "a status of HTTP",
     ("content/proof/cells.py", 3): "examples shown",
+    ("content/proof/consistency.py", 14): "templates of a service",
     ("fhir/check_digits.py", 3): "the permutation of Verhoeff",
     ("fhir/check_digits.py", 4): "the permutation of Verhoeff",
     ("fhir/check_digits.py", 6): "digits of the shortest SNOMED CT code",

@@ -19,7 +19,7 @@ from cds_service.vocabulary.problems import Problem
 
 _SNOMED, _LOINC = "http://snomed.info/sct", "http://loinc.org"
 _SPOKEN_TEMPLATE = re.compile(r"\{(?:regimen|dosage-of)\.([A-Za-z0-9]+)\}")
-_MOST_TEMPLATES, _LONGEST_TEMPLATE = 12, 1500
+_MOST_TEMPLATES, _LONGEST_TEMPLATE = 14, 1500
 _LONGEST_REASON = 200
 
 

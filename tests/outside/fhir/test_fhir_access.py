@@ -26,6 +26,8 @@ ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 PATIENT, DRAFT = "kwame-mensah", "hydroxocobalamin-im-three-weekly"  # 22 platelets
 TOKEN = "token-that-must-not-be-repeated"  # noqa: S105
 ACTIVE = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+INCLUDE = re.compile(r"&_include=Medication[A-Za-z]+:medication$")
+WITH_DRUG = "MedicationRequest:medication"
 ERROR = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 
 
@@ -62,9 +64,9 @@ def call(patient_client):
 
 
 def keys_of(stub: Stub, templates) -> list[str]:
-    """The prefetch keys that a server was asked for, each by exactly its template."""
+    """The prefetch keys that a server was asked for, each by its template; it may send Medications along."""
     by_query = {template.replace("{{context.patientId}}", PATIENT): key for key, template in templates.items()}
-    return sorted(by_query[asked] for asked in stub.asked())
+    return sorted(by_query[INCLUDE.sub("", asked)] for asked in stub.asked())
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -97,7 +99,7 @@ def test_PF_12_each_service_fetches_what_its_own_discovery_lists(patient_client,
         )
         assert answer.status_code == 200
         wanted = [template.replace("{{context.patientId}}", PATIENT) for template in listed["prefetch"].values()]
-        assert sorted(stub.asked()) == sorted(wanted)
+        assert sorted(INCLUDE.sub("", asked) for asked in stub.asked()) == sorted(wanted)
 
 
 def test_PF_20_what_was_prefetched_is_not_fetched(call, cards_of, request_for, resources):
@@ -521,3 +523,40 @@ def test_searches_are_counted_by_outcome(request_for, resources):
         client.post(ORDER_SELECT, json=body | {"fhirServer": stub.base})
     assert (count("read"), count("fetchRefused")) == (2, 2)
     assert re.search(r"fhir_seconds_count 2", client.get("/metrics").text)
+
+
+def test_Z55_a_server_is_asked_to_send_medications_along_and_not_again_if_it_refuses():
+    """A prefetch template asks for nothing that some server refuses; our own query tries, once for each type."""
+    medicines = Search("m", "MedicationRequest", "MedicationRequest?patient={{context.patientId}}", include=WITH_DRUG)
+    others = Search("o", "Condition", "Condition?patient={{context.patientId}}")
+
+    def refuse(asked):
+        asked.say(ERROR, 400) if "_include" in asked.path else asked.say(bundle())
+
+    with Stub(refuse) as refusing, Stub(saying(bundle())) as willing:
+        allowed = AllowedServers.of([], open_bases=[refusing.base, willing.base])
+        client = FhirClient(FetchLimits(seconds=10))
+        try:
+            for _ in range(2):
+                for stub in (refusing, willing):
+                    fetched = client.within_budget(allowed)(FhirAccess(stub.base, ""), [medicines, others], "p")
+                    assert all(item.raw is not None for item in fetched.values())
+        finally:
+            client.close()
+    plain, along = "MedicationRequest?patient=p", f"MedicationRequest?patient=p&_include={WITH_DRUG}"
+    assert [asked for asked in refusing.asked() if asked.startswith("Medication")] == [along, plain, plain]
+    assert [asked for asked in willing.asked() if asked.startswith("Medication")] == [along, along]
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_Z55_a_server_that_fails_otherwise_is_not_asked_twice(status):
+    medicines = Search("m", "MedicationRequest", "MedicationRequest?patient={{context.patientId}}", include=WITH_DRUG)
+    with Stub(saying(ERROR, status)) as stub:
+        allowed = AllowedServers.of([], open_bases=[stub.base])
+        client = FhirClient(FetchLimits(seconds=10))
+        try:
+            fetched = client.within_budget(allowed)(FhirAccess(stub.base, ""), [medicines], "p")
+        finally:
+            client.close()
+    assert fetched["m"].raw is None
+    assert all("_include" in asked for asked in stub.asked())

@@ -1,0 +1,138 @@
+"""Which events of a search are of a drug that facts ask for, and which nobody can tell (Z41, Z48)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cds_service.chart.drug import Drug, drug_names_of, recognise
+from cds_service.chart.events import Event, events_of
+from cds_service.chart.record import Chart
+from cds_service.fhir.codes import speaks_in
+from cds_service.fhir.medication_words import NO_DRUG_WORDS
+from cds_service.fhir.medications import MOST_KEPT, Naming, Recognition, name_words
+from cds_service.fhir.treatments import Immunization
+from cds_service.vocabulary.declarations import FactDeclaration, Search
+
+_OTHERS_DRUG = (Recognition.DRUG, Recognition.NO_DRUG)
+
+NOT_RESOLVED = "medicationNotResolved"
+WORDS_ONLY = "toldByWordsOnly"
+NOT_KNOWN = "drugNotKnown"
+
+
+class KnownAs(NamedTuple):
+    """One event that is not known to be of something else, with its drug, or the reason why its drug is not known."""
+
+    event: Event
+    drug: Drug | None
+    why: str = ""
+
+
+class Recognised(NamedTuple):
+    """The events of a search, and those of them that are not known to be of something else.
+
+    Most are of something else, so they are passed once. ``immunizations`` are those whose words name the drug.
+    """
+
+    events: list[Event]
+    known: list[KnownAs]
+    immunizations: list[Immunization]
+
+
+class ReadBy:
+    """Recognises the events of a search by some value sets; equal to another that does so by the same ones.
+
+    Most facts about treatments ask for the same value sets, so the chart keeps what one of these makes of a search.
+    """
+
+    __slots__ = ("_by_words", "_hash", "_ids", "_key", "_names", "_search", "_systems", "_value_sets")
+
+    def __init__(self, declaration: FactDeclaration, search: Search) -> None:
+        self._by_words = search.resource != "Procedure"
+        self._value_sets = tuple(
+            value_set
+            for value_set in declaration.value_sets.values()
+            if not self._by_words or value_set.kind == "medication"
+        )
+        self._ids = frozenset(value_set.id for value_set in self._value_sets)
+        self._systems = declaration.systems
+        self._search = search
+        self._names = drug_names_of(self._value_sets)
+        self._key = (self._names, search.key, declaration.systems, *[value_set.id for value_set in self._value_sets])
+        self._hash = hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ReadBy) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __call__(self, chart: Chart, search: Search) -> Recognised:
+        events = chart.once(events_of, search).events
+        recognise_naming = self.recognise
+        known = [
+            KnownAs(event, drug, why)
+            for event in events
+            for drug, why in [recognise_naming(event.naming)]
+            if drug is not None or why
+        ]
+        named = [item for item in chart.results(search).immunizations if self._is_named(item.naming())]
+        return Recognised(events, known, named)
+
+    def recognise(self, naming: Naming) -> tuple[Drug | None, str]:
+        """What something is, or why that is not known (Z48); neither if it is known to be something else (Z41).
+
+        That is so if it has a code of a system in which the value sets, or facts about operations of the same search,
+        have codes, or the name of another drug that the pack knows. A procedure whose words alone name a drug may be
+        one that gave it, or not (Z55).
+        """
+        kept: tuple[Drug | None, str] | None = naming.kept.get(self._key)
+        if kept is None:
+            if len(naming.kept) >= MOST_KEPT:  # of content that is served no more
+                naming.kept.clear()
+            kept = naming.kept[self._key] = self._recognise(naming)
+        return kept
+
+    def _recognise(self, naming: Naming) -> tuple[Drug | None, str]:
+        drug = recognise(naming, self._value_sets) if self._by_words or naming.codings else None
+        if drug is not None and (self._by_words or not drug.by_name):
+            return drug, ""
+        if not naming.resolved:
+            return None, NOT_RESOLVED
+        if self._covers(naming) or (bool(naming.ingredients) and all(map(self._covers, naming.ingredients))):
+            return None, ""
+        if not self._by_words and self._is_named(naming):
+            return None, WORDS_ONLY
+        return None, "" if naming.read(self._names).recognition in _OTHERS_DRUG else NOT_KNOWN
+
+    def _covers(self, naming: Naming) -> bool:
+        return speaks_in(self._systems, naming.codings) or speaks_in(self._search.systems, naming.codings)
+
+    def _is_named(self, naming: Naming) -> bool:
+        """Whether the name of a drug of the value sets stands in the words, and none of a test or a diagnosis does."""
+        words = naming.read(self._names)
+        if not any(not self._ids.isdisjoint(name.value_sets) for name in words.names):
+            return False
+        spoken = {word for written in naming.texts for word in name_words(written)}
+        return words.recognition is not Recognition.NO_DRUG and spoken.isdisjoint(NO_DRUG_WORDS)
+
+
+def read_by(declaration: FactDeclaration, search: Search) -> ReadBy:
+    """How a fact recognises the events of a search, made once and kept with the content that is served."""
+    kept: ReadBy | None = declaration.kept.get(search.key)
+    if kept is None:
+        kept = declaration.kept[search.key] = ReadBy(declaration, search)
+    return kept
+
+
+def readers_of(declarations: Sequence[FactDeclaration], search: Search) -> frozenset[ReadBy]:
+    """The different ways in which facts recognise the events of a search, kept with the content that is served.
+
+    ``declarations`` are the facts that are read from it.
+    """
+    kept: tuple[Sequence[FactDeclaration], frozenset[ReadBy]] | None = search.kept.get("readers")
+    if kept is None or kept[0] is not declarations:
+        readers = frozenset(read_by(declared, search) for declared in declarations)
+        kept = search.kept["readers"] = declarations, readers
+    return kept[1]

@@ -1,0 +1,90 @@
+"""The facts of each step of a dosage, of a draft as of an event of the history."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from datetime import tzinfo
+from functools import cache, partial
+
+from cds_service.chart.dosage import daily, dose
+from cds_service.chart.drug import recognise_drug
+from cds_service.chart.order import Order
+from cds_service.fhir.schedule import Schedule, read_schedule
+from cds_service.fhir.schedule_facts import days, doses, interval
+from cds_service.fhir.tree import Node
+from cds_service.vocabulary.declarations import FactDeclaration, Test
+from cds_service.vocabulary.facts import Fact, Facts, Interval, Reason, State
+
+_SCHEDULED: Mapping[str, Callable[[Schedule], Fact]] = {"interval": interval, "doses": doses, "days": days}
+
+
+def step_facts(
+    declarations: Mapping[str, FactDeclaration],
+    order: Order,
+    dosage: Node,
+    zone: tzinfo,
+    shared: Facts | None = None,
+) -> Facts:
+    """The facts of one step of the dosage of ``order``, each read when first asked for, over those of ``shared``.
+
+    Only those of ``declarations`` that are about a dosage are read. ``zone`` is the hospital's.
+    """
+    readers: dict[str, Callable[[], Fact]] = {}
+    step = Facts(readers, shared)
+    schedule: Callable[[], Schedule] | None = None  # of the step; read once, when one of its facts is first asked for
+    for name, declared in declarations.items():
+        if declared.kind == "dosage":
+            match declared.element:
+                case "dose":
+                    drug = recognise_drug(order, declared.value_sets.values())
+                    readers[name] = partial(dose, declared, drug, dosage)
+                case "interval" | "doses" | "days":
+                    schedule = schedule or cache(partial(read_schedule, dosage, zone, declared.schedules))
+                    readers[name] = partial(_scheduled, _SCHEDULED[declared.element], schedule)
+                case "daily":
+                    readers[name] = partial(_daily, declared, weakref.proxy(step))
+    return step
+
+
+def _scheduled(reader: Callable[[Schedule], Fact], schedule: Callable[[], Schedule]) -> Fact:
+    return reader(schedule())
+
+
+def _daily(declared: FactDeclaration, step: Facts) -> Fact:
+    return daily(step[declared.inputs["dose"]], step[declared.inputs["interval"]])
+
+
+def fits(declaration: FactDeclaration, order: Order, zone: tzinfo, *, only_doses: bool = False) -> bool | Reason:
+    """Whether a step of an order's dosage is as ``steps`` of a fact asks, or why that cannot be told.
+
+    With ``only_doses`` only the doses are asked for, because what is given has no schedule.
+    """
+    tests = {
+        name: test
+        for name, test in declaration.steps.items()
+        if not only_doses or declaration.of_steps[name].element == "dose"
+    }
+    open_for: Reason | None = None
+    for dosage in order.dosages() or [{}]:
+        facts = step_facts(declaration.of_steps, order, dosage, zone)
+        answers = [_passes(test, facts[name]) for name, test in tests.items()]
+        if all(answer is True for answer in answers):
+            return True
+        if not any(answer is False for answer in answers):
+            open_for = next(answer for answer in answers if isinstance(answer, Reason))
+    return open_for if open_for is not None else False
+
+
+def step_fits(declaration: FactDeclaration, facts: Facts) -> bool:
+    """Whether it is certain that the facts of a step are as ``steps`` of a fact asks."""
+    return all(_passes(test, facts[name]) is True for name, test in declaration.steps.items())
+
+
+def _passes(test: Test, fact: Fact) -> bool | Reason:
+    if test.matches(fact):
+        return True
+    if fact.state is State.VALUE:
+        straddles = isinstance(fact.value, Interval) and test.straddled_by(fact.value)
+        return Reason("rangeLeftOpen") if straddles else False
+    return False if fact.state is State.ABSENT else fact.reason or Reason("scheduleNotReadable")
