@@ -137,7 +137,7 @@ def _sort_in(
     """Puts an event of a drug where it belongs: among those that count, into the remainder, or nowhere."""
     if declaration.agents and drug.agent not in declaration.agents:
         return
-    if declaration.way and not is_in_way(declaration, event.as_order(), drug):
+    if (declaration.way or declaration.other_than) and not is_in_way(declaration, event.as_order(), drug):
         return
     subject = event.resource.subject
     if subject is None or not subject.reference:

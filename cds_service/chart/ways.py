@@ -11,13 +11,19 @@ from cds_service.vocabulary.declarations import FactDeclaration
 def is_in_way(declaration: FactDeclaration, order: Order, drug: Drug) -> bool:
     """Whether an order, or an event in its shape, is of the way that a fact asks for; every one is if it asks for none.
 
-    A route that can be read decides; of several routes one suffices. Where none can be read the form of the product
+    A fact may also ask for what is in any other way than one. What does not tell its way is in none, and so counts.
+    """
+    if declaration.way:
+        return _is_in(declaration, declaration.way, order, drug)
+    return not declaration.other_than or not _is_in(declaration, declaration.other_than, order, drug)
+
+
+def _is_in(declaration: FactDeclaration, name: str, order: Order, drug: Drug) -> bool:
+    """A route that can be read decides; of several routes one suffices. Where none can be read the form of the product
     decides, and where that is not known the agent.
     """
-    if not declaration.way:
-        return True
-    way = declaration.ways[declaration.way]
-    routes = {name: value_set for each in declaration.ways.values() for name, value_set in each.routes.items()}
+    way = declaration.ways[name]
+    routes = {key: value_set for each in declaration.ways.values() for key, value_set in each.routes.items()}
     readable = False
     for dosage in order.dosages():
         named = named_routes(routes, node(dosage, "route"))

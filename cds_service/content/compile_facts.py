@@ -354,6 +354,7 @@ def compile_fact(
         events=tuple(fact.get("events", ())),
         agents=frozenset(fact.get("agents", ())),
         way=fact.get("way", ""),
+        other_than=fact.get("other-than", ""),
         ways=around.ways,
         steps={step: _compile_cell(cell) for step, cell in fact.get("steps", {}).items()},
         of_steps=around.of_steps,

@@ -98,8 +98,9 @@ def _of_fact(pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches
 def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[str]:
     """What a fact about events refers to: a way, facts of a dosage with their cells, the fact of a flag."""
     facts = pack_files.facts["facts"]
-    if "way" in fact and fact["way"] not in pack_files.facts.get("ways", {}):
-        yield f"no way {fact['way']!r}"
+    for member in ("way", "other-than"):
+        if member in fact and fact[member] not in pack_files.facts.get("ways", {}):
+            yield f"no way {fact[member]!r}"
     for name in (*fact.get("steps", ()), *fact.get("alike", ())):
         if facts.get(name, {}).get("kind") != "dosage":
             yield f"no fact {name!r} of a dosage"
