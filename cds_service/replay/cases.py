@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import yaml
 
 from cds_service.protocol.profiles import NAMES
-from cds_service.replay.scenarios import Scenario, moved, read_scenarios
+from cds_service.replay.scenario import Scenario, moved
+from cds_service.replay.scenarios import read_scenarios
 
 EXPECTED = "expected.yaml"
 
