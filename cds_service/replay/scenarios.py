@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from cds_service.replay.courses import course_of
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario, dated, merged
 
 # The scenario for those who have not chosen one. Its patient is far from every threshold, so that one may be moved.
@@ -17,7 +18,7 @@ SAMPLE = "platelets-and-im/sample"
 
 
 def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scenario]:
-    """The scenarios of the given files or folders; of all of ``fixtures/scenarios`` if none are given.
+    """The scenarios of the given files or folders; of all stories and courses of ``fixtures`` if none are given.
 
     Patients and drafts are read from folders beside that of the file, if they are there, otherwise from ``fixtures``.
 
@@ -25,17 +26,20 @@ def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scena
         ValueError: a file holds no scenarios, or names a patient or draft that is not there.
     """
     files: list[Path] = []
-    for path in list(paths) or [fixtures / "scenarios"]:
+    for path in list(paths) or [fixtures / "scenarios", *(path for path in [fixtures / "courses"] if path.is_dir())]:
         files.extend(sorted(path.glob("*.yaml")) if path.is_dir() else [path])
     for file in files:
         try:
             story = yaml.safe_load(file.read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
             raise ValueError(f"{file}: {error}") from None
-        if not isinstance(story, dict) or not isinstance(story.get("cases"), list):
-            raise ValueError(f"{file}: not a story of scenarios: it has no list of cases")
         beside = file.resolve().parent.parent
         home = beside if (beside / "patients").is_dir() else fixtures
+        if isinstance(story, dict) and "course" in story:
+            yield from course_of(home, file, story).scenarios
+            continue
+        if not isinstance(story, dict) or not isinstance(story.get("cases"), list):
+            raise ValueError(f"{file}: not a story of scenarios: it has no list of cases")
         for case in story["cases"]:
             try:
                 yield _scenario(home, file, story, case)
