@@ -88,8 +88,8 @@ def at(case: Case, now: datetime) -> Case:
 def read_cases(fixtures: Path, paths: Iterable[Path], now: datetime | None = None) -> Iterator[Case]:
     """The cases of files and folders; all scenarios and courses of ``fixtures`` if no paths are given.
 
-    YAML files are stories of scenarios or courses, JSON files captured requests or recordings. ``now`` is the time of captured
-    requests that do not say one; without it that is the present.
+    YAML files are stories of scenarios or courses, JSON files captured requests or recordings. ``now`` is the time of
+    captured requests that do not say one; without it that is the present.
 
     Raises:
         ValueError: a file holds neither, or there is no such file in a folder.

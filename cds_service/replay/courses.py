@@ -200,7 +200,7 @@ class _Writer:
             return
         offered = [label for card in _cards(scenario.expect) for label in card.get("suggestions", [])]
         if accept == _AS_DRAFTED:
-            orders = list(scenario.drafts)
+            orders: Sequence[Mapping[str, Any]] = scenario.drafts
         elif accept not in offered:
             raise ValueError(f"accept is {_AS_DRAFTED!r} or the label of an expected suggestion, not {accept!r}")
         else:
