@@ -255,17 +255,26 @@ def _mark(event: Event, scale: _Scale) -> tuple[Mark, float, float]:
     """A mark that has no row yet, with the pixels from and to which it takes up its row."""
     x = scale.at(event.first or scale.begin)
     if event.kind not in _SHAPES:
-        end = scale.until if event.goes_on else event.last or event.first or scale.begin
-        width = max(scale.at(end) - x, 3.0)
-        text = _short(event.label, max(_MOST_LETTERS, int(width / _LETTER) - 2))
-        length = len(text) * _LETTER
-        fits = x + 4 + length <= WIDTH - _RIGHT
-        text_x, anchor = (x + 4, "start") if fits else (WIDTH - _RIGHT - 4, "end")
-        mark = Mark(x, 0, width, "bar", "", event.kind, _words(event), event.link, text, text_x, anchor)
-        return mark, min(x, x if fits else text_x - length), max(x + width, text_x + length if fits else text_x) + 4
+        return _bar(event, x, scale)
     shape, letter = _SHAPES[event.kind]
-    half = 1.2 if shape in ("stroke", "dash") else _MARK / 2
+    half = 0 if shape in ("stroke", "dash") else _MARK / 2  # doses stand side by side however near they are
     return Mark(x, 0, 0, shape, letter, event.kind, _words(event), event.link), x - half, x + half
+
+
+def _bar(event: Event, x: float, scale: _Scale) -> tuple[Mark, float, float]:
+    """A period; its text stands in it if there is room, else behind it, else before it."""
+    end = scale.until if event.goes_on else event.last or event.first or scale.begin
+    width = max(scale.at(end) - x, 3.0)
+    text = _short(event.label, max(_MOST_LETTERS, int(width / _LETTER) - 2))
+    length = len(text) * _LETTER
+    if length + 8 <= width:
+        text_x, anchor, taken = x + 4, "start", (x, x + width)
+    elif x + width + 4 + length <= WIDTH - _RIGHT:
+        text_x, anchor, taken = x + width + 4, "start", (x, x + width + 4 + length)
+    else:
+        text_x, anchor, taken = x - 4, "end", (x - 4 - length, x + width)
+    mark = Mark(x, 0, width, "bar", "", event.kind, _words(event), event.link, text, round(text_x, 1), anchor)
+    return mark, taken[0], taken[1] + 4
 
 
 def _result_lane(name: str, top: float, events: Sequence[Event], scale: _Scale) -> Lane:

@@ -242,13 +242,24 @@ def sign(record: Record, moment: Moment, order: Mapping[str, Any], name: str) ->
     record.add(moment, resource)
 
 
+def change(record: Record, moment: Moment, order: Mapping[str, Any]) -> None:
+    """Adds the new version of an order on record that was signed again; one that it stops is stopped from then on."""
+    status = order.get("status")
+    known = status in ("stopped", "completed", "on-hold")
+    ended = record.forms.plain(str(status), _dated(moment)) if known else {}
+    record.add(moment, merged(dict(order), ended))
+
+
+def _dated(moment: Moment) -> dict[str, str]:
+    return {"day": moment.stamp(), "instant": f"{moment.day.isoformat()}T00:00:00Z"}
+
+
 def _changed(kind: str) -> Callable[[Record, Moment, Any, Mapping[str, Any]], None]:
     """How an order on record is stopped, completed or held, or a problem resolved."""
 
     def write(record: Record, moment: Moment, name: Any, said: Mapping[str, Any]) -> None:
         resource = record.newest(name, moment) if kind == "resolved" else record.order(str(name), moment)
-        values = {"day": moment.stamp(), "instant": f"{moment.day.isoformat()}T00:00:00Z"}
-        changed = merged(resource, record.forms.plain(kind, values))
+        changed = merged(resource, record.forms.plain(kind, _dated(moment)))
         record.add(moment, _with(changed, said, moment))
 
     return write

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from cds_service.replay.course_record import RECORDED, Moment, Record, only, record_moment, reference, sign
+from cds_service.replay.course_record import RECORDED, Moment, Record, change, only, record_moment, reference, sign
 from cds_service.replay.scenario import Scenario, dated, merged
 from cds_service.replay.short_forms import DOSE_KEYS, iso, short_forms
 
@@ -213,7 +213,7 @@ class _Writer:
         on_record = {reference(resource) for resource in scenario.resources}
         for number, order in enumerate(orders, 1):
             if reference(order) in on_record:
-                self._record.add(moment, order)
+                change(self._record, moment, order)
             else:
                 sign(self._record, moment, order, name if number == 1 else f"{name}-{number}")
 
