@@ -113,6 +113,13 @@ class Record:
             raise ValueError(f"no order {name!r} is on record by then; there are {', '.join(self._orders) or 'none'}")
         return orders[0]
 
+    def complete_renewed(self, moment: Moment, order: Mapping[str, Any]) -> None:
+        """Completes the order on record that a signed one renews."""
+        renewed = order.get("priorPrescription", {}).get("reference")
+        for resource in self.at(moment):
+            if reference(resource) == renewed:
+                self.add(moment, merged(dict(resource), self.forms.plain("completed", _dated(moment))))
+
     def newest(self, name: str, moment: Moment) -> Mapping[str, Any]:
         """The newest problem of that short name."""
         code = self.forms.named("problem", name, {})["code"]

@@ -28,6 +28,7 @@ _HOOK_KEYS = (*_WHEN, *_SCENARIO_KEYS, "expect", "accept", "leaves")
 _HOOKS = ("order-select", "order-sign", "patient-view")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _AS_DRAFTED = "draft"
+_DRAFTED_FROM = ("file", "order", "renews")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +215,9 @@ class _Writer:
         for number, order in enumerate(orders, 1):
             if reference(order) in on_record:
                 change(self._record, moment, order)
-            else:
-                sign(self._record, moment, order, name if number == 1 else f"{name}-{number}")
+                continue
+            sign(self._record, moment, order, name if number == 1 else f"{name}-{number}")
+            self._record.complete_renewed(moment, order)
 
     def _drafts(self, moment: Moment, said: Any) -> list[dict[str, Any]]:
         """The drafts that a moment names: files of drafts/, or orders on record, each with its changes."""
@@ -223,11 +225,17 @@ class _Writer:
 
     def _draft(self, moment: Moment, number: int, item: Any) -> dict[str, Any]:
         item = {"file": item} if isinstance(item, str) else _mapping(item, "a draft")
-        only(item, ("file", "order", "dosage", "change"), "a draft")
-        if ("file" in item) == ("order" in item):
-            raise ValueError("a draft is either a file of drafts/ or an order on record")
+        only(item, (*_DRAFTED_FROM, "dosage", "change"), "a draft")
+        if sum(key in item for key in _DRAFTED_FROM) != 1:
+            raise ValueError(
+                "a draft is either a file of drafts/, an order on record, or one that renews such an order"
+            )
         if "order" in item:
             draft = dict(self._record.order(str(item["order"]), moment))
+        elif "renews" in item:
+            order = self._record.order(str(item["renews"]), moment)
+            renewal = self._record.forms.plain("renewal", {"day": moment.stamp(), "order": reference(order)})
+            draft = {**order, **renewal, "id": f"draft-{number}"}
         else:
             path = self._fixtures / "drafts" / f"{item['file']}.json"
             draft = json.loads(path.read_text(encoding="utf-8"))
