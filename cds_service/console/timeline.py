@@ -17,6 +17,8 @@ _ROW, _GAP = 22, 10
 _RESULT_HEIGHT = 58
 _LETTER = 6.4  # pixels of one letter
 _MARK = 16  # pixels that a mark with a letter takes
+_PAD = 4
+_THINNEST = 3.0  # pixels of the shortest period
 _MOST_MARKS, _MOST_LANES, _MOST_LETTERS = 400, 24, 48
 _LONGEST = timedelta(days=3 * 366)
 _LATEST = date.max - timedelta(days=400)  # beyond it there is no next year
@@ -264,17 +266,17 @@ def _mark(event: Event, scale: _Scale) -> tuple[Mark, float, float]:
 def _bar(event: Event, x: float, scale: _Scale) -> tuple[Mark, float, float]:
     """A period; its text stands in it if there is room, else behind it, else before it."""
     end = scale.until if event.goes_on else event.last or event.first or scale.begin
-    width = max(scale.at(end) - x, 3.0)
+    width = max(scale.at(end) - x, _THINNEST)
     text = _short(event.label, max(_MOST_LETTERS, int(width / _LETTER) - 2))
     length = len(text) * _LETTER
-    if length + 8 <= width:
-        text_x, anchor, taken = x + 4, "start", (x, x + width)
-    elif x + width + 4 + length <= WIDTH - _RIGHT:
-        text_x, anchor, taken = x + width + 4, "start", (x, x + width + 4 + length)
+    if length + 2 * _PAD <= width:
+        text_x, anchor, taken = x + _PAD, "start", (x, x + width)
+    elif x + width + _PAD + length <= WIDTH - _RIGHT:
+        text_x, anchor, taken = x + width + _PAD, "start", (x, x + width + _PAD + length)
     else:
-        text_x, anchor, taken = x - 4, "end", (x - 4 - length, x + width)
+        text_x, anchor, taken = x - _PAD, "end", (x - _PAD - length, x + width)
     mark = Mark(x, 0, width, "bar", "", event.kind, _words(event), event.link, text, round(text_x, 1), anchor)
-    return mark, taken[0], taken[1] + 4
+    return mark, taken[0], taken[1] + _PAD
 
 
 def _result_lane(name: str, top: float, events: Sequence[Event], scale: _Scale) -> Lane:
@@ -289,7 +291,7 @@ def _result_lane(name: str, top: float, events: Sequence[Event], scale: _Scale) 
         share = (event.value - low) / (high - low) if event.value is not None and known and high > low else 0.5
         y = round(foot - (foot - head) * share, 1) if known else foot
         text = f"{event.value:g}" if known else ""
-        is_free = x - last >= len(text) * _LETTER + 4
+        is_free = x - last >= len(text) * _LETTER + _PAD
         last = x if is_free else last
         shape = "dot" if known else "ring"
         near_end = x > WIDTH - _RIGHT - 30

@@ -14,7 +14,7 @@ from datetime import time as time_of_day
 from typing import Any
 
 from cds_service.replay.scenario import dated, merged
-from cds_service.replay.short_forms import DOSE_KEYS, ShortForms, iso
+from cds_service.replay.short_forms import DOSE_KEYS, ShortForms
 
 _MOST_DOSES = 400
 _LONGEST_ID = 64
@@ -55,7 +55,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RecordEntry:
     """A resource as it is from a moment on; of one day, ``index`` says what was written down first."""
 
     day: date
@@ -76,19 +76,23 @@ class Record:
     def __init__(self, forms: ShortForms, patient: str, resources: Iterable[Mapping[str, Any]]) -> None:
         self.forms = forms
         self.patient = patient
-        self._entries = [Entry(known_from(resource), "", -1, resource) for resource in resources]
+        self._entries = [RecordEntry(known_from(resource), "", -1, resource) for resource in resources]
         self._numbers: Counter[str] = Counter()
         self._orders: dict[str, str] = {}
 
     def add(self, moment: Moment, resource: Mapping[str, Any], days: int = 0) -> None:
         """Adds a resource, or another version of it, from a moment on, or from so many days later on."""
-        self._entries.append(Entry(moment.day + timedelta(days=days), moment.time, moment.index, resource))
+        self._entries.append(RecordEntry(moment.day + timedelta(days=days), moment.time, moment.index, resource))
 
     def at(self, moment: Moment) -> list[Mapping[str, Any]]:
         """The resources as they are at a moment: nothing that is dated later, or written down below it."""
         known = [entry for entry in self._entries if entry.is_known_at(moment)]
         newest = {reference(e.resource): e.resource for e in sorted(known, key=lambda e: (e.day, e.index))}
         return list(newest.values())
+
+    def latest(self) -> date:
+        """The day of the latest entry that a moment made."""
+        return max((entry.day for entry in self._entries if entry.index >= 0), default=date.min)
 
     def identified(self, words: str) -> str:
         """A new id of the patient for what ``words`` name; the same course gives the same ids."""
@@ -179,7 +183,7 @@ def _add_named(
 
 def _result(record: Record, moment: Moment, results: Any, said: Mapping[str, Any]) -> None:
     if not isinstance(results, dict):
-        raise ValueError("a result is written as its name and its value, such as {platelets: 236 10*9/L}")
+        raise ValueError("a result is written as its name and its value: {name: number unit}")
     for name, text in results.items():
         values = {"patient": record.patient, "day": moment.stamp(), **record.forms.result(str(text))}
         _add_named(record, moment, "result", name, values, said)
@@ -214,7 +218,7 @@ def _of_drug(record: Record, moment: Moment, item: Any, more: Sequence[str] = ()
         values = {"drug": order.get("medicationCodeableConcept"), "order": reference(order), "dosage": first or None}
         return values | {"route": first.get("route"), "dose": rate.get("doseQuantity"), "patient": record.patient}
     if not isinstance(item, dict) or "drug" not in item:
-        raise ValueError("a dose, a dispense or a statement names its drug, such as {drug: hydroxocobalamin injection}")
+        raise ValueError("a dose, a dispense or a statement names an order, or its drug as {drug: name}")
     only(item, ("drug", *DOSE_KEYS, *more), "what is said of a drug")
     forms = record.forms
     values = {"drug": forms.drug(item["drug"]), "dosage": forms.dosage(item), "patient": record.patient}
@@ -237,7 +241,7 @@ def _days(said: Mapping[str, Any]) -> Iterator[int]:
 
 def _ordered(record: Record, moment: Moment, item: Any, said: Mapping[str, Any]) -> None:
     if not isinstance(item, dict) or "drug" not in item:
-        raise ValueError("an order of others names its drug, such as {drug: folic acid tablets, dose: 5 mg}")
+        raise ValueError("an order of others names its drug as {drug: name}")
     resource = record.forms.plain("ordered", _of_drug(record, moment, item))
     sign(record, moment, _with(resource, said, moment), said.get("name", "") or item["drug"].replace(" ", "-"))
 
@@ -273,14 +277,14 @@ def _changed(kind: str) -> Callable[[Record, Moment, Any, Mapping[str, Any]], No
 
 
 def _whole(record: Record, moment: Moment, item: Any, said: Mapping[str, Any]) -> None:
-    resource = dated(iso(item), moment.instant())
+    resource = dated(item, moment.instant())
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str) or "id" not in resource:
         raise ValueError("what is added is a whole resource with its resourceType and id")
     record.add(moment, resource)
 
 
 def _with(resource: Mapping[str, Any], said: Mapping[str, Any], moment: Moment) -> dict[str, Any]:
-    changed: dict[str, Any] = merged(dict(resource), dated(iso(said.get("with", {})), moment.instant()))
+    changed: dict[str, Any] = merged(dict(resource), dated(said.get("with", {}), moment.instant()))
     return changed
 
 

@@ -31,9 +31,21 @@ _AS_DRAFTED = "draft"
 _DRAFTED_FROM = ("file", "order", "renews")
 
 
+_SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "draft-change": ((dict,), "names and values"),
+    "with": ((dict,), "names and values"),
+    "prefetch": ((dict,), "names and values"),
+    "select": ((list,), "a list"),
+    "statements": ((list,), "a list"),
+    "without": ((str, list), "a name or a list"),
+    "in-process-only": ((bool,), "true or false"),
+    "name": ((str,), "a word"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One course: its scenarios in order, and the whole record as it is after the last moment.
+    """One course: its scenarios in order, and the whole record as it is when everything has happened.
 
     ``accepted`` says, by the name of a scenario, what was done: ``draft``, or the label of the suggestion; and
     ``left`` the orders that were then on record.
@@ -75,17 +87,21 @@ def course_of(fixtures: Path, file: Path, tree: Any) -> Course:
     """
     where = "head"
     try:
-        writer = _Writer(fixtures, file, _mapping(tree, "a course"))
+        writer = _Writer(fixtures, file, _mapping(iso(tree), "a course"))
         for number, said in enumerate(writer.moments, 1):
             where = f"moment {number}"
             said = _with_on(_mapping(said, "a moment"))
             where = str(said.get("name") or f"{where} (on {said.get('on', '?')})")
+            _checked(said)
             writer.take(number, said)
         where = "moments"
         return writer.course()
-    except (ValueError, FileNotFoundError) as error:
-        text = f"not there: {error.filename}" if isinstance(error, FileNotFoundError) else str(error)
-        raise ValueError(f"{file}: {where}: {text}") from None
+    except FileNotFoundError as error:
+        raise ValueError(f"{file}: {where}: not there: {error.filename}") from None
+    except (AttributeError, KeyError, TypeError) as error:  # of a shape that no sentence foresees
+        raise ValueError(f"{file}: {where}: cannot be read as it is written: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{file}: {where}: {error}") from None
 
 
 class _Writer:
@@ -148,16 +164,16 @@ class _Writer:
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
             raise ValueError(f"two moments are named {', '.join(sorted(repeated))}")
-        after = Moment(self._latest.day + timedelta(days=1), "", 0)
+        ends = max(self._latest.day, self._record.latest())
         return Course(
             self._file.stem,
             self._title,
             self._file,
             self._record.patient,
             self._begins,
-            self._latest.day,
+            ends,
             tuple(self._scenarios),
-            tuple(self._record.at(after)),
+            tuple(self._record.at(Moment(ends + timedelta(days=1), "", 0))),
             self._accepted,
             self._left,
         )
@@ -168,7 +184,7 @@ class _Writer:
             raise ValueError(f"{hook!r} is no hook; known are {', '.join(_HOOKS)}")
         drafts = self._drafts(moment, said.get("draft", []))
         if drafts:
-            drafts[0] = merged(drafts[0], dated(iso(said.get("draft-change", {})), moment.instant()))
+            drafts[0] = merged(drafts[0], dated(said.get("draft-change", {}), moment.instant()))
         selected = said.get("select") or range(1, len(drafts) + 1)
         if not all(isinstance(number, int) and 1 <= number <= len(drafts) for number in selected):
             raise ValueError(f"select names drafts by number, 1 to {len(drafts)}")
@@ -246,7 +262,7 @@ class _Writer:
             for dosage in dosages:
                 only(dosage, DOSE_KEYS, "a dosage")
             draft["dosageInstruction"] = [self._record.forms.dosage(dosage) for dosage in dosages]
-        changed: dict[str, Any] = merged(draft, dated(iso(item.get("change", {})), moment.instant()))
+        changed: dict[str, Any] = merged(draft, dated(item.get("change", {}), moment.instant()))
         return changed
 
 
@@ -255,11 +271,11 @@ def _person(said: Mapping[str, Any]) -> dict[str, Any]:
     only(said, ("name", "gender", "born"), "a person")
     given, _, family = str(_needed(said, "name")).strip().rpartition(" ")
     patient = re.sub(r"[^a-z0-9]+", "-", f"{given} {family}".lower()).strip("-")
-    return {**iso(dict(said)), "given": given or None, "family": family, "patient": patient}
+    return {**said, "given": given or None, "family": family, "patient": patient}
 
 
 def _expected(said: Mapping[str, Any]) -> Any:
-    expect = iso(_needed(said, "expect"))
+    expect = _needed(said, "expect")
     if isinstance(expect, dict) and "status" in expect:
         return expect
     if not isinstance(expect, list) or not all(
@@ -277,8 +293,6 @@ def _cards(expect: Any) -> Iterable[Mapping[str, Any]]:
 
 def _day(said: Any, begins: date | None) -> date:
     """A day as written: an ISO date, or a number of days from the beginning."""
-    if isinstance(said, date):
-        return said
     if isinstance(said, int) and not isinstance(said, bool) and begins is not None:
         try:
             return begins + timedelta(days=said)
@@ -304,8 +318,15 @@ def _mapping(said: Any, what: str) -> Mapping[str, Any]:
 
 
 def _with_on(said: Mapping[Any, Any]) -> Mapping[str, Any]:
-    """A moment whose key ``on`` is a word: YAML 1.1 reads it as true."""
-    return {("on" if key is True else key): value for key, value in said.items()}
+    """A moment whose key ``on`` is a word, which YAML 1.1 reads as true; a key without a value says nothing."""
+    return {("on" if key is True else key): value for key, value in said.items() if value is not None}
+
+
+def _checked(said: Mapping[str, Any]) -> None:
+    """Refuses a value of another shape than its key has."""
+    for key, (kinds, what) in _SHAPES.items():
+        if key in said and not isinstance(said[key], kinds):
+            raise ValueError(f"{key} is written as {what}, not as {type(said[key]).__name__}")
 
 
 def _listed(said: Any) -> list[Any]:
