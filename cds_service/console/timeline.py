@@ -144,7 +144,7 @@ def timeline_of(
     if not given:
         return None
     begin = _begin(sound, until)
-    drawn, notes = _bounded(sound, begin)
+    drawn, notes = _bounded(sound, begin, lanes)
     scale = _Scale(begin, max(until, begin + timedelta(days=1)))
     placed, top = [], float(_TOP)
     for name, members in _by_lane(drawn, lanes):
@@ -183,10 +183,14 @@ def _begin(events: Sequence[Event], until: date) -> date:
     return max(first, until - _LONGEST) if until - date.min > _LONGEST else first
 
 
-def _bounded(events: Sequence[Event], begin: date) -> tuple[list[Event], list[str]]:
-    """The events that are drawn, and what is said of the others: those before the picture, and those too many."""
+def _bounded(events: Sequence[Event], begin: date, lanes: Sequence[str]) -> tuple[list[Event], list[str]]:
+    """The events that are drawn, and what is said of the others: those before the picture, and those too many.
+
+    ``lanes`` are kept before any others.
+    """
     inside = [event for event in events if event.goes_on or (event.last or event.first or begin) >= begin]
-    names = list(dict.fromkeys(event.lane for event in inside))
+    there = {event.lane for event in inside}
+    names = list(dict.fromkeys([*(lane for lane in lanes if lane in there), *(event.lane for event in inside)]))
     kept = [event for event in inside if event.lane in names[:_MOST_LANES]]
     newest = sorted(kept, key=lambda e: e.last or e.first or begin)[-_MOST_MARKS:]
     chosen = {id(event) for event in newest}
