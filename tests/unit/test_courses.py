@@ -1,6 +1,7 @@
 """Courses: each short form as FHIR R4, the record at each moment, and one clear line for what is wrong."""
 
 import json
+import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.packaged import packaged
-from cds_service.replay.course_record import known_from
+from cds_service.replay.cases import read_cases
+from cds_service.replay.course_record import RECORDED, known_from
 from cds_service.replay.courses import course_of
 
 FIXTURES = packaged("fixtures")
@@ -415,8 +417,6 @@ def test_the_short_forms_are_missing_where_there_are_none(tmp_path):
 
 
 def test_a_course_that_is_named_is_read_wherever_it_lies(tmp_path):
-    from cds_service.replay.cases import read_cases
-
     (tmp_path / "mine.yaml").write_text(HEAD + LOADING + OPENED)
     cases = list(read_cases(FIXTURES, [tmp_path / "mine.yaml"]))
     assert [case.name for case in cases] == ["mine/loading", "mine/opened"]
@@ -426,3 +426,16 @@ def test_a_course_that_is_named_is_read_wherever_it_lies(tmp_path):
     (entry,) = moved["prefetch"]["orders"]["entry"]
     assert entry["resource"]["authoredOn"] == "2025-01-31"
     json.dumps(moved)
+
+
+def test_the_example_of_the_readme_is_a_course():
+    (example,) = re.findall(r"```yaml\n(course:.*?)```", (FIXTURES / "README.md").read_text(encoding="utf-8"), re.S)
+    told = course_of(FIXTURES, FILE, yaml.safe_load(example))
+    (renewal,) = told.scenarios
+    assert [r["resourceType"] for r in renewal.resources].count("MedicationAdministration") == 3
+    assert told.accepted == {"ada/renewal": "draft"}
+
+
+def test_the_readme_names_every_key_that_records_something():
+    readme = (FIXTURES / "README.md").read_text(encoding="utf-8")
+    assert [key for key in RECORDED if f"`{key}`" not in readme] == []
