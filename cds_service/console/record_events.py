@@ -122,7 +122,8 @@ class _Reader:
         said = said or words(node(resource, "valueCodeableConcept")) or text(resource, "valueString") or "no value"
         status = text(resource, "status")
         label = said if status in ("final", "amended", "corrected") else f"{said} ({status or 'no status'})"
-        lane = words(node(resource, "code")) or "A result without a name"
+        name = words(node(resource, "code")) or "A result without a name"
+        lane = ", ".join(filter(None, [name, text(quantity, "unit")]))  # numbers of two units are not joined by a line
         yield Event(lane, label, "result", _name(resource), first, value=value, flaw=flaw)
 
     def order(self, resource: Node) -> Iterator[Event]:

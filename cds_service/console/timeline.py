@@ -38,6 +38,16 @@ _SHAPES: Mapping[str, tuple[str, str]] = {
     "procedure": ("diamond", ""),
     "draft": ("ring", ""),
 }
+# Kinds that are called otherwise where a person reads them.
+_CALLED: Mapping[str, str] = {
+    "due": "dose ordered",
+    "dose": "dose given",
+    "doses": "doses ordered",
+    "dispense": "dispensed",
+    "statement": "stated",
+    "silence": "no card",
+    "draft": "draft order",
+}
 _PERIODS = ("order", "problem", "statement", "doses")
 
 
@@ -309,7 +319,7 @@ def _result_lane(name: str, top: float, events: Sequence[Event], scale: _Scale) 
 
 
 def _words(event: Event) -> str:
-    return f"{_days(event)}: {event.label}, {event.kind}"
+    return f"{_days(event)}: {event.label}, {_CALLED.get(event.kind, event.kind)}"
 
 
 def _days(event: Event) -> str:
@@ -320,13 +330,13 @@ def _days(event: Event) -> str:
 
 
 def _row(event: Event) -> Row:
-    return Row(_days(event), event.lane, event.label, event.kind, event.source, event.link)
+    return Row(_days(event), event.lane, event.label, _CALLED.get(event.kind, event.kind), event.source, event.link)
 
 
 def _key(lanes: Sequence[Lane]) -> Iterator[tuple[str, str, str]]:
-    """What the marks of the picture mean: shape, letter and kind of each that occurs."""
+    """What the marks of the picture mean: shape, letter and what it is called of each that occurs."""
     kinds = {mark.kind for lane in lanes for mark in lane.marks}
-    yield from ((*_SHAPES[kind], kind) for kind in _SHAPES if kind in kinds)
+    yield from ((*_SHAPES[kind], _CALLED.get(kind, kind)) for kind in _SHAPES if kind in kinds)
 
 
 def _short(text: str, most: int = _MOST_LETTERS) -> str:

@@ -86,7 +86,7 @@ def test_other_entries_have_their_lanes(prepared):
         "Stated",
         "Problems",
         "Procedures",
-        "A count",
+        "A count, 10*9/L",
     ]
     assert (events[2].first, events[2].last) == (date(2020, 1, 1), date(2024, 1, 1))
     assert (events[5].value, events[5].label) == (21.5, "21.5 10*9/L")
@@ -151,3 +151,14 @@ def test_the_ends_of_the_calendar_do_not_break_it(prepared, kind, when, now):
     sent = resource(kind, code={"text": "x"}, medicationCodeableConcept=DRUG, dosageInstruction=[MONTHLY], **dates)
     body = json.loads(json.dumps({"prefetch": {"x": sent}}), parse_float=Decimal)
     history_of(prepared, body, datetime.fromisoformat(now))
+
+
+def test_results_of_two_units_are_not_joined(prepared):
+    def count(value, unit):
+        quantity = {"value": Decimal(value), "unit": unit}
+        return resource(
+            "Observation", status="final", code={"text": "A count"}, issued="2026-10-01", valueQuantity=quantity
+        )
+
+    events, _ = read(prepared, count("22", "10*9/L"), count("22000", "/uL"))
+    assert [event.lane for event in events] == ["A count, 10*9/L", "A count, /uL"]

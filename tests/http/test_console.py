@@ -217,7 +217,7 @@ def test_a_mark_says_its_severity_in_a_word(client):
     page = client.get("/courses/falling-platelets").text
     marks = re.findall(r'<a href="[^"]+" aria-label="([^"]+)">', page)
     assert "2025-05-16: renewalAtTwentyOne, 1 card, critical" in marks
-    assert "2024-11-27: beforeChemotherapy, silence" in marks
+    assert "2024-11-27: beforeChemotherapy, no card" in marks
 
 
 def test_a_course_of_other_content_says_what_differs(without_order_sign):
@@ -230,7 +230,7 @@ def test_an_answer_shows_the_history_and_a_moment_leads_back_to_its_course(clien
     page = client.get("/?scenario=falling-platelets/renewalAtTwentyOne").text
     assert 'href="/courses/falling-platelets"' in page
     history = page[page.index('id="history"') : page.index('id="results"')]
-    for lane in ("Problems", "Orders", "Doses ordered", "Doses given", "Platelet count"):
+    for lane in ("Problems", "Orders", "Doses ordered", "Doses given", "Platelet count, 10*9/L"):
         assert f"<title>{lane}</title>" in history
     assert history.count('class="stroke"') == 11 + 1  # the doses given by then, and the legend
     assert "MedicationAdministration/bernard-okoth-dose-11" in history
