@@ -57,13 +57,19 @@ class DosedStep:
 
 
 def dosed_steps(
-    order: Mapping[str, Any], start: date, zone: tzinfo, own_words: Mapping[str, str], until: date | None = None
+    order: Mapping[str, Any],
+    start: date,
+    zone: tzinfo,
+    own_words: Mapping[str, str],
+    *,
+    until: date | None = None,
+    most: int = _MOST_DOSES,
 ) -> list[DosedStep] | None:
     """The steps of a MedicationRequest; ``None`` if its schedule does not say the days of doses.
 
     A step begins on its own first day, or else when the one before it ends; the first one on ``start``. What has no
-    end is followed up to ``until``, or else for a year. ``zone`` and ``own_words`` are the hospital's time zone and its
-    words for how often (``read_schedule``).
+    end is followed up to ``until``, or else for a year; of each step ``most`` doses are reckoned. ``zone`` and
+    ``own_words`` are the hospital's time zone and its words for how often (``read_schedule``).
     """
     steps = []
     begin = start
@@ -74,7 +80,7 @@ def dosed_steps(
             return None
         end = end_of(schedule, begin)
         last = end or until or (schedule.first or begin) + _A_YEAR
-        days = tuple(day for day in islice(dates, _MOST_DOSES) if day < last)
+        days = tuple(day for day in islice(dates, most) if day < last)
         interval = float(schedule.rhythm.interval.low or 0) if isinstance(schedule.rhythm, Rhythm) else math.inf
         steps.append(DosedStep(number, days, end, schedule.is_range, interval))
         begin = last

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Blueprint, abort, render_template, url_for
 
-from cds_service.console.record_events import LANES, record_events, said_of_others
+from cds_service.console.record_events import LANES, record_events
 from cds_service.console.timeline import Event, timeline_of
 from cds_service.content.prepared import Prepared
 from cds_service.fhir.tree import Node, node, nodes, text, words
@@ -64,13 +64,13 @@ class CoursesPage:
         prepared = self._content()
         moments = shown_moments(course, prepared)
         record: list[Node] = json.loads(encode(list(course.record)), parse_float=Decimal)
-        events, others = record_events(prepared, record, (), course.ends)
+        events, left_out = record_events(prepared, record, (), course.ends)
         timeline = timeline_of(
             "The course as a timeline",
             [*(_event(moment) for moment in moments), *events],
             course.ends,
             [*_HOOKS, *LANES],
-            said_of_others(others),
+            left_out,
         )
         return render_template("course.html", course=course, moments=moments, timeline=timeline)
 

@@ -24,6 +24,7 @@ _NOT_HAPPENED = ("entered-in-error", "not-done", "cancelled", "declined", "draft
 _ENDED = ("stopped", "completed", "ended")
 _HALTED = (*_ENDED, "on-hold")  # the day of the last change is that of the end, or of the hold
 _MANY_DOSES = 60
+_MOST_ORDERS, _MOST_STEPS = 60, 64  # whose doses are reckoned, so that no record takes long
 
 
 def sent_resources(body: Any) -> list[Node]:
@@ -50,20 +51,14 @@ def history_of(prepared: Prepared, body: Any, now: datetime) -> Timeline | None:
     ``body`` is the request as JSON with its numbers as ``Decimal``, ``now`` the time at which it is answered.
     """
     until = now.astimezone(prepared.zone).date()
-    events, others = record_events(prepared, sent_resources(body), drafted(body), until)
-    return timeline_of("The history of the patient as it was sent", events, until, LANES, said_of_others(others))
-
-
-def said_of_others(others: int) -> list[str]:
-    """What is said of entries about other drugs; nothing if there are none."""
-    entries = "1 entry" if others == 1 else f"{others} entries"
-    return [f"Not drawn: {entries} of drugs that the content is not about, or does not know."] if others else []
+    events, left_out = record_events(prepared, sent_resources(body), drafted(body), until)
+    return timeline_of("The history of the patient as it was sent", events, until, LANES, left_out)
 
 
 def record_events(
     prepared: Prepared, resources: Sequence[Node], drafts: Sequence[Node], until: date
-) -> tuple[list[Event], int]:
-    """The events of a record and of drafts up to the day ``until``, and how many entries are about other drugs.
+) -> tuple[list[Event], list[str]]:
+    """The events of a record and of drafts up to the day ``until``, and what is to be said of what is left out.
 
     ``resources`` are FHIR resources with numbers as ``Decimal``; drugs that the content is not about, or does not know,
     are counted and not drawn.
@@ -71,11 +66,11 @@ def record_events(
     reader = _Reader(prepared, resources, until)
     events = [event for resource in resources for event in reader.read(resource)]
     events += [event for draft in drafts for event in reader.draft(draft)]
-    return events, reader.others
+    return events, list(reader.left_out())
 
 
 class _Reader:
-    """Reads resources one by one; ``others`` counts those of drugs that the content is not about."""
+    """Reads resources one by one."""
 
     def __init__(self, prepared: Prepared, resources: Sequence[Node], until: date) -> None:
         self._pack, self._zone, self._until = prepared.pack, prepared.zone, until
@@ -83,7 +78,15 @@ class _Reader:
             (fact.schedules for fact in prepared.pack.facts.values() if fact.schedules), {}
         )
         self._medications = {_name(r): r for r in resources if text(r, "resourceType") == "Medication"}
-        self.others = 0
+        self._others = self._orders = 0
+
+    def left_out(self) -> Iterator[str]:
+        """What was read and made no event."""
+        if self._others:
+            entries = "1 entry" if self._others == 1 else f"{self._others} entries"
+            yield f"Not drawn: {entries} of drugs that the content is not about, or does not know."
+        if self._orders > _MOST_ORDERS:
+            yield f"Not drawn: the doses ordered by {self._orders - _MOST_ORDERS} of {self._orders} orders."
 
     def read(self, resource: Node) -> Iterable[Event]:
         """The events of one resource; none of what did not happen, or of a kind that is not drawn."""
@@ -91,7 +94,7 @@ class _Reader:
         if read is None or text(resource, "status") in _NOT_HAPPENED:
             return ()
         if text(resource, "resourceType").startswith("Medication") and not self._is_ours(resource):
-            self.others += 1
+            self._others += 1
             return ()
         return read(self, resource)
 
@@ -180,8 +183,12 @@ class _Reader:
     def _steps(self, resource: Node, first: date | None, halted: date | None) -> list[DosedStep]:
         if first is None or first > self._until:
             return []
+        self._orders += 1
+        if self._orders > _MOST_ORDERS or len(nodes(resource, "dosageInstruction")) > _MOST_STEPS:
+            return []
         until = min(halted or self._until, self._until, date.max - timedelta(days=1)) + timedelta(days=1)
-        return dosed_steps(resource, first, self._zone, self._own_words, until) or []
+        most = _MANY_DOSES + 1
+        return dosed_steps(resource, first, self._zone, self._own_words, until=until, most=most) or []
 
     def _day(self, resource: Node, *members: str) -> tuple[date | None, str]:
         """The day that the first of the members with a date says, and what is wrong if none can be read."""
@@ -199,7 +206,7 @@ def _due(steps: Sequence[DosedStep], label: str, name: str, until: date) -> Iter
     """The days on which doses fall due up to ``until``; one period where they are too many to tell apart."""
     days = [day for step in steps for day in step.days if day <= until]
     if len(days) > _MANY_DOSES:
-        yield Event("Doses ordered", f"{len(days)} doses, {label}", "doses", name, days[0], until)
+        yield Event("Doses ordered", f"more than {_MANY_DOSES} doses, {label}", "doses", name, days[0], until)
     else:
         yield from (Event("Doses ordered", label, "due", name, day) for day in days)
 

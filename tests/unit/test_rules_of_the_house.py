@@ -33,7 +33,7 @@ ELSEWHERE = {
     ("console/changes.py", 3): "lines shown around a change",
     ("console/plots.py", 3): "how far a limit may be above the values to be drawn",
     ("console/plots.py", 28): "a margin, in pixels",
-    ("console/record_events.py", 60): "doses of one order that are drawn one by one",
+    ("console/record_events.py", 60): "doses of one order that are drawn one by one, and orders whose doses are",
     ("console/routes.py", 500): "a status of HTTP",
     ("console/timeline.py", 3): "years shown, months between two ticks, and the thinnest period in pixels",
     ("console/timeline.py", 4): "a margin, in pixels",
