@@ -45,9 +45,10 @@ def prove(
 ) -> ContentProof:
     """The proof of a ``cards`` folder under the overlay in the file ``site``; problems sort by file and line.
 
-    If nothing else is wrong, the scenarios in the folder ``fixtures`` are answered in the time zone ``zone``. They are
-    of the content as it stands, not of one site, so that an overlay leaves them out. ``to_lock`` asks whether the
-    content may be locked instead of whether it is; then the scenarios are answered whatever the overlay.
+    If nothing else is wrong, the scenarios in the folder ``fixtures``, those of courses too, are answered in the time
+    zone ``zone``. They are of the content as it stands, not of one site, so that an overlay leaves them out.
+    ``to_lock`` asks whether the content may be locked instead of whether it is; then the scenarios are answered
+    whatever the overlay.
     """
     try:
         overlay = read_site(site)

@@ -18,7 +18,7 @@ from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
-from cds_service.replay.scenarios import Scenario, moved, search
+from cds_service.replay.scenario import Scenario, moved, search
 from cds_service.settings import Settings
 from tests.support import scenarios as read
 from tests.support.scenarios import Fired, fire_all

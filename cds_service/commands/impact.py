@@ -29,7 +29,8 @@ _MANY = 200  # more cases than these take over two seconds
 @click.option("--format", "form", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
 def impact(old: str, new: str, paths: tuple[Path, ...], now: datetime | None, form: str) -> None:
     """Show which requests get more, fewer or other cards or orders if content NEW replaces OLD. Both are folders or
-    revisions of git; PATHS are scenarios, captured requests or recordings, else the scenarios that come with us.
+    revisions of git; PATHS are scenarios, courses, captured requests or recordings, else the scenarios and courses
+    that come with us.
 
     Example: cds-service impact HEAD cards --format html > impact.html
     """

@@ -36,8 +36,8 @@ _MANY = 200  # more cases than these take over two seconds
 def replay(
     paths: tuple[Path, ...], url: str | None, fhir: str | None, now: datetime | None, form: str, cards: Path | None
 ) -> None:
-    """Fire scenarios, captured requests or recordings and show what differs from what is expected of them. A FHIR
-    server to load patients onto must be one for tests: resources of their ids are overwritten and deleted.
+    """Fire scenarios, courses, captured requests or recordings and show what differs from what is expected of them. A
+    FHIR server to load patients onto must be one for tests: resources of their ids are overwritten and deleted.
 
     Example: cds-service replay --against http://127.0.0.1:8080
     """

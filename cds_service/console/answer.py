@@ -1,4 +1,4 @@
-"""The answer to one request as a page shows it: cards, the reasoning behind them, and plots of results."""
+"""The answer to one request as a page shows it: cards, the reasoning behind them, plots of results, the history."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from cds_service.console.card import ShownCard, shown_card
 from cds_service.console.changes import drafts_of
 from cds_service.console.plots import Plot, plot_of
+from cds_service.console.record_events import history_of
+from cds_service.console.timeline import Timeline
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.judge.explanation import asked_service, reasoning
@@ -23,13 +26,15 @@ from cds_service.vocabulary.json_text import encode
 class ShownAnswer:
     """What became of a request: ``fault`` if it was refused, otherwise cards, plots and ``reasoning``.
 
-    ``reasoning`` is what ``explain`` says about the request, ``text`` the body of the answer as JSON.
+    ``reasoning`` is what ``explain`` says about the request, ``text`` the body of the answer as JSON, ``timeline`` the
+    history that was sent with the request.
     """
 
     fault: Fault | None = None
     cards: tuple[ShownCard, ...] = ()
     reasoning: Mapping[str, Any] = field(default_factory=dict)
     plots: tuple[Plot, ...] = ()
+    timeline: Timeline | None = None
     text: str = ""
 
 
@@ -48,5 +53,6 @@ def shown_answer(prepared: Prepared, body: bytes, now: datetime, profile: str) -
         cards=tuple(shown_card(card, drafts, now, prepared) for card in response["cards"]),
         reasoning=reasons,
         plots=tuple(plot for plot in plots if plot is not None),
+        timeline=history_of(prepared, json.loads(body, parse_float=Decimal), now),
         text=json.dumps(response, indent=2, ensure_ascii=False),
     )

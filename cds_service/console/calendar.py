@@ -41,35 +41,72 @@ class Calendar:
     notes: tuple[str, ...]
 
 
-def calendar_of(order: Mapping[str, Any], start: date, zone: tzinfo, own_words: Mapping[str, str]) -> Calendar | None:
-    """The doses of a MedicationRequest; ``None`` if its schedule does not say the days of doses.
+@dataclass(frozen=True, slots=True)
+class DosedStep:
+    """One step of an order: its ``number``, counted from 1, and the days of its doses.
 
-    A step begins on its own first day, or else when the one before it ends; the first one on ``start``. ``zone`` and
+    ``end`` is the day on which the next step begins, ``None`` if the order gives none; ``interval`` the least days
+    between two doses.
+    """
+
+    number: int
+    days: tuple[date, ...]
+    end: date | None
+    is_range: bool
+    interval: float
+
+
+def dosed_steps(
+    order: Mapping[str, Any],
+    start: date,
+    zone: tzinfo,
+    own_words: Mapping[str, str],
+    *,
+    until: date | None = None,
+    most: int = _MOST_DOSES,
+) -> list[DosedStep] | None:
+    """The steps of a MedicationRequest; ``None`` if its schedule does not say the days of doses.
+
+    A step begins on its own first day, or else when the one before it ends; the first one on ``start``. What has no
+    end is followed up to ``until``, or else for a year; of each step ``most`` doses are reckoned. ``zone`` and
     ``own_words`` are the hospital's time zone and its words for how often (``read_schedule``).
     """
-    days: dict[date, int] = {}
-    notes: list[str] = []
-    begin, shortest = start, math.inf
+    steps = []
+    begin = start
     for number, step in enumerate(dosages_of(json.loads(encode(order), parse_float=Decimal)), 1):
         schedule = read_schedule(step, zone, own_words)
         dates = dose_dates(schedule, begin)
         if dates is None:
             return None
-        if schedule.is_range:
-            notes.append(f"Step {number} leaves a range; the picture shows its nearest end.")
         end = end_of(schedule, begin)
-        if end is None:
-            notes.append(f"Step {number} has no end.")
-        last = end or (schedule.first or begin) + _A_YEAR
-        for day in islice(dates, _MOST_DOSES):
-            if day < last:
-                days.setdefault(day, number)
-        if isinstance(schedule.rhythm, Rhythm):
-            shortest = min(shortest, float(schedule.rhythm.interval.low or 0))
+        last = end or until or (schedule.first or begin) + _A_YEAR
+        days = tuple(day for day in islice(dates, most) if day < last)
+        interval = float(schedule.rhythm.interval.low or 0) if isinstance(schedule.rhythm, Rhythm) else math.inf
+        steps.append(DosedStep(number, days, end, schedule.is_range, interval))
         begin = last
+    return steps
+
+
+def calendar_of(order: Mapping[str, Any], start: date, zone: tzinfo, own_words: Mapping[str, str]) -> Calendar | None:
+    """The doses of a MedicationRequest from ``start`` on; ``None`` if its schedule does not say the days of doses.
+
+    ``zone`` and ``own_words`` as in ``dosed_steps``.
+    """
+    steps = dosed_steps(order, start, zone, own_words)
+    if steps is None:
+        return None
+    days: dict[date, int] = {}
+    notes: list[str] = []
+    for step in steps:
+        if step.is_range:
+            notes.append(f"Step {step.number} leaves a range; the picture shows its nearest end.")
+        if step.end is None:
+            notes.append(f"Step {step.number} has no end.")
+        for day in step.days:
+            days.setdefault(day, step.number)
     if not days:
         return None
-    count = 12 if shortest >= _WEEK * 4 else 3
+    count = 12 if min(step.interval for step in steps) >= _WEEK * 4 else 3
     return Calendar(tuple(_months(days, _first_shown(days, start), count)), tuple(notes))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.model import Pack
-from cds_service.replay.scenarios import DEFAULT_NOW, Scenario
+from cds_service.replay.scenario import DEFAULT_NOW, Scenario
 from cds_service.vocabulary.declarations import Concept, FactDeclaration
 
 _UCUM = "http://unitsofmeasure.org"

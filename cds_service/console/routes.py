@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from cds_service import __version__
 from cds_service.console.acceptance_page import AcceptancePage
 from cds_service.console.content_pages import ContentPages
+from cds_service.console.courses_page import CoursesPage
 from cds_service.console.try_page import TryPage
 from cds_service.content.prepared import Prepared
 from cds_service.store.store import Store
@@ -28,19 +29,25 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-_PAGES = (("console.try_it", "Try"), ("console.content", "Content"), ("console.acceptance", "Acceptance"))
+_PAGES = (
+    ("console.try_it", "Try"),
+    ("console.courses", "Courses"),
+    ("console.content", "Content"),
+    ("console.acceptance", "Acceptance"),
+)
 
 
 def console(content: Callable[[], Prepared], store: Store, cards: Path, fixtures: Path) -> Blueprint:
     """The console of a service.
 
     ``content`` gives the content that is served now, ``cards`` is the folder of its files, and ``fixtures`` the folder
-    of the patients, drafts and scenarios to choose from.
+    of the patients, drafts, scenarios and courses to choose from.
     """
     pages = Blueprint(
         "console", __name__, template_folder="templates", static_folder="static", static_url_path="/console"
     )
     TryPage(content, fixtures).register(pages)
+    CoursesPage(content, fixtures).register(pages)
     ContentPages(content, cards, fixtures).register(pages)
     AcceptancePage(store).register(pages)
 

@@ -17,7 +17,8 @@ from cds_service.console.form import Choices, Entered, FormError, choices_of, sc
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.protocol.profiles import NAMES as PROFILES
-from cds_service.replay.scenarios import DEFAULT_NOW, SAMPLE, Scenario, read_scenarios
+from cds_service.replay.scenario import DEFAULT_NOW, Scenario
+from cds_service.replay.scenarios import SAMPLE, read_scenarios
 
 _HOOKS = ("order-select", "order-sign", "patient-view")
 _MOST_BYTES = 2_000_000

@@ -1,4 +1,4 @@
-"""What can be replayed: scenarios, captured requests and recordings, all in the form of a ``Case``.
+"""What can be replayed: scenarios (those of courses too), captured requests and recordings, each as a ``Case``.
 
 A captured request is the JSON that a client sent. The answer expected to it may stand in ``expected.yaml`` in the
 folder above its own (see ``fixtures/captured``). A recording is a captured request with the time at which it came:
@@ -17,9 +17,12 @@ from typing import Any, Protocol
 import yaml
 
 from cds_service.protocol.profiles import NAMES
-from cds_service.replay.scenarios import Scenario, moved, read_scenarios
+from cds_service.replay.scenario import Scenario, moved
+from cds_service.replay.scenarios import read_scenarios
+from cds_service.replay.short_forms import FILE as SHORT_FORMS
 
 EXPECTED = "expected.yaml"
+NO_CASES = (EXPECTED, SHORT_FORMS)  # files of YAML among the cases that hold none
 
 
 class Case(Protocol):
@@ -83,10 +86,10 @@ def at(case: Case, now: datetime) -> Case:
 
 
 def read_cases(fixtures: Path, paths: Iterable[Path], now: datetime | None = None) -> Iterator[Case]:
-    """The cases of files and folders; all scenarios of ``fixtures`` if no paths are given.
+    """The cases of files and folders; all scenarios and courses of ``fixtures`` if no paths are given.
 
-    YAML files are stories of scenarios, JSON files captured requests or recordings. ``now`` is the time of captured
-    requests that do not say one; without it that is the present.
+    YAML files are stories of scenarios or courses, JSON files captured requests or recordings. ``now`` is the time of
+    captured requests that do not say one; without it that is the present.
 
     Raises:
         ValueError: a file holds neither, or there is no such file in a folder.
@@ -98,7 +101,9 @@ def read_cases(fixtures: Path, paths: Iterable[Path], now: datetime | None = Non
         if not path.is_dir():
             files = [path]
         elif not (files := [p for p in sorted(path.rglob("*")) if _is_case(p)]):
-            raise ValueError(f"{path}: there are no scenarios (.yaml) and no captured requests (.json) in it")
+            raise ValueError(
+                f"{path}: there are no scenarios or courses (.yaml) and no captured requests (.json) in it"
+            )
         for file in files:
             if file.suffix == ".json":
                 captured = _captured(file, now or datetime.now(UTC))
@@ -111,7 +116,7 @@ def read_cases(fixtures: Path, paths: Iterable[Path], now: datetime | None = Non
 
 
 def _is_case(path: Path) -> bool:
-    return path.suffix in (".json", ".yaml") and path.name != EXPECTED
+    return path.suffix in (".json", ".yaml") and path.name not in NO_CASES
 
 
 def _captured(file: Path, now: datetime) -> Captured | None:

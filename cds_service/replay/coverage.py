@@ -27,6 +27,7 @@ from cds_service.fhir.codes import name_of
 from cds_service.fhir.tree import pairs, words
 from cds_service.judge.understanding import NotUnderstood, not_understood, read_call, understood
 from cds_service.protocol.faults import Fault
+from cds_service.replay.cases import NO_CASES
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.vocabulary.accounting import Aside, Kind
 from cds_service.vocabulary.facts import Reason
@@ -116,7 +117,7 @@ def _requests_in(
 ) -> Iterator[tuple[bytes, datetime]]:
     """The requests in a file, each with its time; resources are put beside the others of their patient instead."""
     if file.suffix == ".yaml":
-        if file.name != "expected.yaml":
+        if file.name not in NO_CASES:
             templates = {service.hook: templates_of(pack, service) for service in pack.services.values()}
             for scenario in read_scenarios(fixtures, [file]):
                 yield encode(scenario.request(templates[scenario.hook])), scenario.now

@@ -21,8 +21,8 @@ from cds_service.protocol.profiles import Profile
 from cds_service.replay.cases import Case
 from cds_service.replay.expectations import differences, without_offers
 from cds_service.replay.fhir_server import LoadedServer
-from cds_service.replay.scenarios import DEFAULT_NOW as SCENARIOS_NOW
-from cds_service.replay.scenarios import Scenario
+from cds_service.replay.scenario import DEFAULT_NOW as SCENARIOS_NOW
+from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.json_text import encode
 
 _TIMEOUT_SECONDS = 10.0

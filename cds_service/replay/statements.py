@@ -12,7 +12,7 @@ from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.protocol.faults import Fault
-from cds_service.replay.scenarios import Scenario
+from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.json_text import encode
 
 _SHOWN = 3

@@ -32,7 +32,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cds_service.replay.run import profile_of
-from cds_service.replay.scenarios import moved
+from cds_service.replay.scenario import moved
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode

@@ -144,7 +144,8 @@ def test_every_scenario_file_names_statements_and_every_case_says_why(scenarios)
     stories = {}
     for scenario in scenarios:
         stories.setdefault(scenario.path, []).append(scenario)
-    assert set(stories) == set((packaged("fixtures") / "scenarios").glob("*.yaml"))
+    folders = [packaged("fixtures") / name for name in ("scenarios", "courses")]
+    assert set(stories) == {path for folder in folders for path in folder.glob("*.yaml")}
     for path, cases in stories.items():
         assert all(case.statements for case in cases), path.name
         assert [case.name for case in cases if not case.why] == []

@@ -10,11 +10,15 @@ from markupsafe import escape
 
 from cds_service.console.calendar import calendar_of
 from cds_service.content.lock import folder_digests
+from cds_service.packaged import packaged
+from cds_service.replay.courses import read_courses
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.places import SECOND_PACK
 
 PATHS = ["/", "/content", "/content/decisions/imPlatelets", "/content/value-sets/platelet-count", "/acceptance"]
+PATHS += ["/courses", "/courses/falling-platelets"]
+COURSES = read_courses(packaged("fixtures"))
 
 
 def service(**settings):
@@ -50,7 +54,9 @@ def test_the_page_of_a_card_says_why_there_is_one_and_to_which_it_gives_way(clie
     assert "speaks" in page
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/content/decisions/none", "/content/value-sets/none", "/acceptance?days=5"])
+@pytest.mark.parametrize(
+    "path", [*PATHS, "/content/decisions/none", "/content/value-sets/none", "/acceptance?days=5", "/courses/none"]
+)
 def test_a_page_may_load_nothing_from_elsewhere_and_nothing_is_written_into_it(client, path):
     answer = client.get(path)
     policy = answer.headers["Content-Security-Policy"]
@@ -195,3 +201,65 @@ def test_a_calendar_takes_the_words_of_the_hospital():
 )
 def test_what_has_no_days_has_no_calendar(repeat):
     assert calendar_of(order(repeat), date(2026, 1, 1), UTC, {}) is None
+
+
+def test_the_list_of_courses_leads_to_each(client):
+    page = client.get("/courses").text
+    for course in COURSES:
+        assert f'href="/courses/{course.name}"' in page
+    assert client.get("/courses/none").status_code == 404
+
+
+@pytest.mark.parametrize("course", COURSES, ids=lambda course: course.name)
+def test_a_course_has_a_mark_and_a_line_for_each_moment_that_leads_to_its_answer(client, course):
+    page = client.get(f"/courses/{course.name}").text
+    picture = page[page.index("<svg") : page.index("</svg>")]
+    for scenario in course.scenarios:
+        link = f'href="/?scenario={scenario.name}"'
+        assert (picture.count(link), page.count(link)) == (1, 3)  # the picture, its table, the list of moments
+    assert 'role="group"' in picture and "<title" in picture and "<desc" in picture
+    assert page.count('class="differences"') == 0
+
+
+def test_a_mark_says_its_severity_in_a_word(client):
+    page = client.get("/courses/falling-platelets").text
+    marks = re.findall(r'<a href="[^"]+" aria-label="([^"]+)">', page)
+    assert "2025-05-16: renewalAtTwentyOne, 1 card, critical" in marks
+    assert "2024-11-27: beforeChemotherapy, no card" in marks
+
+
+def test_a_course_of_other_content_says_what_differs(without_order_sign):
+    page = without_order_sign.get("/courses/falling-platelets")
+    assert page.status_code == 200
+    assert "no service answers order-sign" in page.text
+
+
+def test_an_answer_shows_the_history_and_a_moment_leads_back_to_its_course(client):
+    page = client.get("/?scenario=falling-platelets/renewalAtTwentyOne").text
+    assert 'href="/courses/falling-platelets"' in page
+    history = page[page.index('id="history"') : page.index('id="results"')]
+    for lane in ("Problems", "Orders", "Doses ordered", "Doses given", "Platelet count, 10*9/L"):
+        assert f"<title>{lane}</title>" in history
+    assert history.count('class="stroke"') == 11 + 1  # the doses given by then, and the legend
+    assert "MedicationAdministration/bernard-okoth-dose-11" in history
+    assert "Not drawn: 1 entry of drugs that the content is not about, or does not know." in history
+
+
+def test_hostile_and_undated_entries_are_said_as_text(client, request_for):
+    hostile = "<script>alert(1)</script><img src=x>"
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": '"><b>',
+        "status": "active",
+        "intent": "order",
+        "medicationCodeableConcept": {"text": f"hydroxocobalamin {hostile}"},
+        "subject": {"reference": "Patient/kwame-mensah"},
+    }
+    problem = {"resourceType": "Condition", "id": "p", "code": {"text": hostile}, "recordedDate": "2026-01-01"}
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    body["prefetch"]["medicationRequests"] = {"resourceType": "Bundle", "entry": [{"resource": order}]}
+    body["prefetch"]["conditions"]["entry"].append({"resource": problem})
+    page = client.post("/", data={"request": json.dumps(body), "now": "2026-11-23T12:00:00Z", "profile": "2.0"}).text
+    assert "<script" not in page and "<img" not in page and '"><b>' not in page
+    assert "it has no date" in page
+    assert "&lt;script&gt;" in page[page.index('id="history"') :]

@@ -9,7 +9,7 @@ from typing import Any
 
 from cds_service.packaged import packaged
 from cds_service.replay.fhir_server import LoadedServer
-from cds_service.replay.scenarios import Scenario
+from cds_service.replay.scenario import Scenario
 from cds_service.service.served import prepare, services_of
 from cds_service.settings import Settings
 from tests.support.scenarios import by_name

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-from cds_service.replay.scenarios import search
+from cds_service.replay.scenario import search
 
 JSON = "application/fhir+json"
 

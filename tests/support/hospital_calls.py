@@ -25,7 +25,7 @@ from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
-from cds_service.replay.scenarios import DEFAULT_NOW, search
+from cds_service.replay.scenario import DEFAULT_NOW, search
 from cds_service.vocabulary.json_text import encode
 
 NOW = datetime.fromisoformat(DEFAULT_NOW)

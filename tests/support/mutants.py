@@ -23,7 +23,7 @@ from cds_service.content.proof.cells import faults_of
 from cds_service.content.unary import Cell
 from cds_service.fhir.quantities import spell
 from cds_service.replay.run import in_process
-from cds_service.replay.scenarios import Scenario
+from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Fact, Interval
 from cds_service.vocabulary.json_text import encode

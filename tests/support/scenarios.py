@@ -23,7 +23,8 @@ from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.replay.cases import Case
 from cds_service.replay.run import profile_of
-from cds_service.replay.scenarios import Scenario, read_scenarios
+from cds_service.replay.scenario import Scenario
+from cds_service.replay.scenarios import read_scenarios
 from cds_service.vocabulary.fetched import Fetch
 from cds_service.vocabulary.json_text import encode
 

@@ -40,7 +40,8 @@ from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
-from cds_service.replay.scenarios import SAMPLE, Scenario, read_scenarios, search
+from cds_service.replay.scenario import Scenario, search
+from cds_service.replay.scenarios import SAMPLE, read_scenarios
 from cds_service.settings import Settings
 from cds_service.store import tables
 from cds_service.store.database import open_engine, read_url, reading

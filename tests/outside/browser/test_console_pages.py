@@ -15,7 +15,11 @@ PAGES = [
     "/",
     "/?scenario=loading-regimen/dailyForAWeek",
     "/?scenario=patient-view/noTreatment",
+    "/?scenario=falling-platelets/renewalAtTwentyOne",
     "/?by=form",
+    "/courses",
+    "/courses/falling-platelets",
+    "/courses/pernicious-anaemia-for-life",
     "/content",
     "/content/decisions/imPlatelets",
     "/content/decisions/neurologicalInvolvement",
@@ -151,3 +155,30 @@ def test_acceptance_shows_what_became_of_cards(page, console, request_for, shoot
     expect(rule).to_contain_text(card["overrideReasons"][0]["display"])
     expect(page.get_by_text("<i>transfused</i> this morning").first).to_be_visible()
     shoot("acceptance-with-feedback")
+
+
+def test_a_mark_of_a_course_leads_to_the_answer_and_back(page, shoot):
+    page.goto("/courses")
+    page.get_by_role("link", name="Platelets that fall under chemotherapy").click()
+    picture = page.get_by_role("group", name="The course as a timeline")
+    expect(picture).to_be_visible()
+    mark = picture.get_by_role("link", name="2025-05-16: renewalAtTwentyOne, 1 card, critical")
+    mark.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("article")).to_contain_text("Platelets 21 10*9/L (2025-05-14) with an IM order")
+    history = page.get_by_role("group", name="The history of the patient as it was sent")
+    expect(history).to_be_visible()
+    expect(history.get_by_text("Doses given").first).to_be_attached()
+    shoot("history")
+    page.get_by_role("link", name="falling-platelets", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Platelets that fall under chemotherapy")
+
+
+def test_a_picture_has_the_same_facts_as_a_table(page):
+    page.goto("/courses/falling-platelets")
+    page.get_by_text("The same as a table").click()
+    row = page.get_by_role("row").filter(has_text="renewalAtTwentyOne, 1 card")
+    expect(row).to_contain_text("critical")
+    dose = page.get_by_role("row").filter(has_text="MedicationAdministration/bernard-okoth-dose-9")
+    expect(dose).to_contain_text("2024-11-15")
+    expect(dose).to_contain_text("Doses given")

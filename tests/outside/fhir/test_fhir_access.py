@@ -14,7 +14,7 @@ import pytest
 from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.packaged import packaged
-from cds_service.replay.scenarios import moved
+from cds_service.replay.scenario import moved
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search

@@ -15,7 +15,8 @@ from cds_service.cli import main
 from cds_service.packaged import packaged
 from tests.support.servers import free_port, wait_until_answers
 
-STORIES = [str(packaged("fixtures") / "scenarios" / f"{name}.yaml") for name in ("oral", "platelets-and-im")]
+FILES = ("scenarios/oral", "scenarios/platelets-and-im", "courses/falling-platelets", "courses/transfer-of-care")
+STORIES = [str(packaged("fixtures") / f"{name}.yaml") for name in FILES]
 NUMBERS = {"platelets-and-im/twentyFivePointZero", "platelets-and-im/fiftyPointZero"}  # JavaScript writes 25.0 as 25
 
 

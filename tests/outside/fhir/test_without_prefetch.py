@@ -11,7 +11,7 @@ import requests
 
 from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
-from cds_service.replay.scenarios import Scenario
+from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess
 from cds_service.vocabulary.json_text import encode
