@@ -6,6 +6,7 @@ the first dose on record since it was written, or on the day on which it was wri
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from cds_service.fhir.dose_dates import end_of
 from cds_service.fhir.quantities import read_number
 from cds_service.fhir.schedule import Rhythm, Schedule, read_schedule
 from cds_service.fhir.time_units import months_after
+from cds_service.fhir.treatments import Procedure
 from cds_service.fhir.tree import Node, node, number_text, pairs, text
 from cds_service.vocabulary.declarations import NOT_STATED, FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Fact, Facts, Interval, Reason, State
@@ -100,9 +102,25 @@ def _prescribed(items: Sequence[Counted]) -> list[Counted]:
     return [item for item in items if item.event.kind in _PRESCRIBED]
 
 
+def _given(items: Sequence[Counted], chart: Chart) -> list[tuple[date, Counted]]:
+    """The doses on record with their days, those among them that are one with an order on record.
+
+    On each day the procedures are those of its administrations, as far as there are as many.
+    """
+    told = [each for item in items for each in (item, *item.joined) if each.event.kind is EventKind.GIVEN]
+    dated = [(day, each) for each in told if (day := first_day(each, chart)) is not None]
+    administered = Counter(day for day, each in dated if not isinstance(each.event.resource, Procedure))
+    doses = []
+    for day, each in sorted(dated, key=lambda pair: pair[0]):
+        if isinstance(each.event.resource, Procedure) and administered[day] > 0:
+            administered[day] -= 1
+        else:
+            doses.append((day, each))
+    return doses
+
+
 def _given_days(items: Sequence[Counted], chart: Chart) -> list[date]:
-    days = [first_day(item, chart) for item in items if item.event.kind is EventKind.GIVEN]
-    return sorted(day for day in days if day is not None)
+    return [day for day, _ in _given(items, chart)]
 
 
 def _start_of(item: Counted, given: Sequence[date], chart: Chart) -> date | None:
@@ -159,9 +177,7 @@ def course(declaration: FactDeclaration, items: Sequence[Counted], chart: Chart)
 
 def _given_of(known: _Course, items: Sequence[Counted], chart: Chart) -> list[Counted]:
     """The doses on record since a course began."""
-    since = known.stretch.start
-    given = [item for item in items if item.event.kind is EventKind.GIVEN]
-    return [item for item in given if (day := first_day(item, chart)) is not None and day >= since]
+    return [item for day, item in _given(items, chart) if day >= known.stretch.start]
 
 
 def doses_given(declaration: FactDeclaration, items: Sequence[Counted], chart: Chart) -> Fact | None:
