@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cds_service.chart.drug import Drug
 from cds_service.chart.order import Order, named_routes
 from cds_service.fhir.tree import node
 from cds_service.vocabulary.declarations import FactDeclaration
 
 
-def is_in_way(declaration: FactDeclaration, order: Order, drug: Drug) -> bool:
+def is_in_way(declaration: FactDeclaration, order: Order, drug: Drug, prescriptions: Iterable[Order] = ()) -> bool:
     """Whether an order, or an event in its shape, is of the way that a fact asks for; every one is if it asks for none.
 
     A route that can be read decides; of several routes one suffices. Where none can be read the form of the product
-    decides, and where that is not known the agent.
+    decides; then the route of the ``prescriptions`` that an event rests on; and last the agent.
     """
     if not declaration.way:
         return True
+    by_route = _by_route(declaration, order)
+    if by_route is not None:
+        return by_route
     way = declaration.ways[declaration.way]
+    if drug.form:
+        return drug.form in way.forms
+    for prescription in prescriptions:
+        by_route = _by_route(declaration, prescription)
+        if by_route is not None:
+            return by_route
+    return drug.agent in way.agents
+
+
+def _by_route(declaration: FactDeclaration, order: Order) -> bool | None:
+    """Whether a route of an order is of the way; ``None`` if none can be read."""
     routes = {name: value_set for each in declaration.ways.values() for name, value_set in each.routes.items()}
-    readable = False
+    readable = None
     for dosage in order.dosages():
         named = named_routes(routes, node(dosage, "route"))
-        readable = readable or len(named) == 1
-        if len(named) == 1 and named[0] in way.routes:
-            return True
-    if readable:
-        return False
-    return drug.form in way.forms if drug.form else drug.agent in way.agents
+        if len(named) == 1:
+            if named[0] in declaration.ways[declaration.way].routes:
+                return True
+            readable = False
+    return readable

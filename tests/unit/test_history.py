@@ -241,6 +241,15 @@ def test_how_long_ago_an_injection_was_given(resource, value):
     assert value_of(fact_of("b12-injection-given-days", resource)) == value
 
 
+@pytest.mark.parametrize(("route", "value"), [(INTO_MUSCLE, 93), (BY_MOUTH, "absent")])
+def test_a_dose_without_a_route_has_that_of_its_order(route, value):
+    """Neither its route nor the product's form is known; the route of the order comes before what the agent tells."""
+    for drug in (CYANOCOBALAMIN, HYDROXOCOBALAMIN):
+        order = ordered("o", 200, dosage(route=route), drug=drug, status="completed")
+        dose = given("a", 93, drug=drug, request={"reference": "MedicationRequest/o"})
+        assert value_of(fact_of("b12-injection-given-days", order, dose)) == value
+
+
 def test_oral_and_injected_are_told_apart():
     oral = ordered("a", 40, dosage(1, "d", route=BY_MOUTH), drug=CYANOCOBALAMIN)
     assert value_of(fact_of("b12-oral-first-days", oral, given("b", 900))) == 40
