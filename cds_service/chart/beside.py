@@ -98,7 +98,7 @@ def _is_one_of(item: Counted, identifiers: frozenset[tuple[str, str]]) -> bool:
 
 
 def like_active(declared: FactDeclaration, order: Order, chart: Chart) -> Fact:
-    """``present`` if an order under way has the steps of the draft, alike in each of the facts ``alike`` (Z64).
+    """``present`` if an order under way has the steps of the draft, alike in each of the facts ``alike``.
 
     Unknown if one of these cannot be read, in the draft or in an order that may be like it.
     """

@@ -214,7 +214,7 @@ def next_due(declaration: FactDeclaration, items: Sequence[Counted], chart: Char
     """Days until the next dose of what is under way, by the order's own interval from the last dose; negative if past.
 
     Of several orders the one that is due first counts. Unusable where an order is under way and no dose, or no
-    interval, is on record: then nobody can say that none is due (Z73).
+    interval, is on record: then nobody can say that none is due.
     """
     given, today = _given_days(items, chart), today_of(chart)
     due: list[tuple[Interval, Counted]] = []
@@ -291,7 +291,7 @@ def ended(declaration: FactDeclaration, items: Sequence[Counted], chart: Chart) 
 def regimen_days(declaration: FactDeclaration, items: Sequence[Counted], chart: Chart) -> Fact | None:
     """Days since the current regimen began: an order of the same drug, doses and schedule before it continues it.
 
-    The current one is the newest order that is under way; an unchanged renewal begins nothing new (Z73).
+    The current one is the newest order that is under way; an unchanged renewal begins nothing new.
     """
     orders = _prescribed(items)
     active = [item for item in orders if item.event.under_way]

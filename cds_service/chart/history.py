@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
 from cds_service.chart import courses
 from cds_service.chart.doubled import Counted, as_one, evidence_of
 from cds_service.chart.drug import Drug
-from cds_service.chart.events import Event, EventKind
+from cds_service.chart.events import Event, EventKind, events_of
 from cds_service.chart.observations import CLOCK_SKEW
+from cds_service.chart.order import Order
 from cds_service.chart.recognised import NOT_RESOLVED, WORDS_ONLY, KnownAs, Recognised, read_by
 from cds_service.chart.record import Chart, Results, Sent, not_read
 from cds_service.chart.results import low_flagged
@@ -137,7 +138,9 @@ def _sort_in(
     """Puts an event of a drug where it belongs: among those that count, into the remainder, or nowhere."""
     if declaration.agents and drug.agent not in declaration.agents:
         return
-    if (declaration.way or declaration.other_than) and not is_in_way(declaration, event.as_order(), drug):
+    if (declaration.way or declaration.other_than) and not is_in_way(
+        declaration, event.as_order(), drug, _prescriptions(declaration, event, chart)
+    ):
         return
     subject = event.resource.subject
     if subject is None or not subject.reference:
@@ -156,6 +159,18 @@ def _sort_in(
             found.append(Counted(event, drug, len(found)))
     else:
         found.append(Counted(event, drug, len(found)))
+
+
+def _prescriptions(declaration: FactDeclaration, event: Event, chart: Chart) -> Iterator[Order]:
+    """The orders on record that an event rests on, where the fact is read from them too."""
+    for search in declaration.searches:
+        if search.resource == "MedicationRequest" and event.stands_for():
+            orders = chart.once(_by_reference, search)
+            yield from (orders[name].as_order() for name in event.stands_for() if name in orders)
+
+
+def _by_reference(chart: Chart, search: Search) -> Mapping[str, Event]:
+    return {event.reference: event for event in chart.once(events_of, search).events}
 
 
 def is_stated_plan(declaration: FactDeclaration, event: Event, chart: Chart) -> bool:

@@ -381,3 +381,22 @@ def test_what_a_value_set_does_not_tell_apart_is_refused(with_site, row, message
 
 def test_a_drug_of_a_set_without_agents_needs_none(with_site):
     with_site(f'[[codes.antifolate-medication]]\nsystem = "{LOCAL}"\ncode = "1"\ndisplay = "House antifolate"\n')
+
+
+def test_an_active_plan_is_told_and_counts_where_the_site_says_so(client, with_site, request_for):
+    """Without the switch B12 is not taken to be under way, and the card says that a plan was found (Z55)."""
+    body = request_for("amara-okafor", "folic-acid-5mg-oral")
+    plan = {
+        "resourceType": "MedicationRequest",
+        "id": "plan",
+        "status": "active",
+        "intent": "plan",
+        "authoredOn": datetime.now(UTC).date().isoformat(),
+        "subject": {"reference": "Patient/amara-okafor"},
+        "medicationCodeableConcept": {"text": "Hydroxocobalamin 1 mg/mL injection"},
+    }
+    body["prefetch"]["medicationRequests"].setdefault("entry", []).append({"resource": plan})
+    assert topics(with_site('plans = "stated"\n'), body) == []
+    cards = client.post(ORDER_SELECT, json=body).json["cards"]
+    assert cards
+    assert all("A plan was found and not counted." in card["detail"] for card in cards)

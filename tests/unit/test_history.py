@@ -1,11 +1,18 @@
 """The history of treatment as events, and the facts that are filters over them (Z55, Z56, Z58, Z60)."""
 
+import json
+from datetime import UTC, timedelta
+
+import msgspec
 import pytest
 from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from cds_service.chart.accounts import account
+from cds_service.chart.readers import patient_facts
+from cds_service.chart.record import Chart
+from cds_service.recording.deidentify import Deidentifier
 from cds_service.vocabulary.facts import State
 from tests.support.events import (
     BY_MOUTH,
@@ -14,6 +21,7 @@ from tests.support.events import (
     HYDROXOCOBALAMIN,
     INJECTION_OF_B12,
     INTO_MUSCLE,
+    NOW,
     SNOMED,
     UNDER_SKIN,
     chart_of,
@@ -233,6 +241,15 @@ def test_how_long_ago_an_injection_was_given(resource, value):
     assert value_of(fact_of("b12-injection-given-days", resource)) == value
 
 
+@pytest.mark.parametrize(("route", "value"), [(INTO_MUSCLE, 93), (BY_MOUTH, "absent")])
+def test_a_dose_without_a_route_has_that_of_its_order(route, value):
+    """Neither its route nor the product's form is known; the route of the order comes before what the agent tells."""
+    for drug in (CYANOCOBALAMIN, HYDROXOCOBALAMIN):
+        order = ordered("o", 200, dosage(route=route), drug=drug, status="completed")
+        dose = given("a", 93, drug=drug, request={"reference": "MedicationRequest/o"})
+        assert value_of(fact_of("b12-injection-given-days", order, dose)) == value
+
+
 def test_oral_and_injected_are_told_apart():
     oral = ordered("a", 40, dosage(1, "d", route=BY_MOUTH), drug=CYANOCOBALAMIN)
     assert value_of(fact_of("b12-oral-first-days", oral, given("b", 900))) == 40
@@ -295,8 +312,8 @@ def test_orders_that_follow_each_other_in_a_circle_are_still_there():
 
 RECORD = [
     ordered("a", 100, dosage(2, "d", count=6, route=INTO_MUSCLE), status="completed"),
-    ordered("b", 80, dosage(2, "mo", route=INTO_MUSCLE), priorPrescription={"reference": "MedicationRequest/a"}),
-    ordered("c", 60, dosage(2, "mo", route=INTO_MUSCLE), basedOn=[{"reference": "MedicationRequest/b"}]),
+    ordered("b", 80, dosage(60, route=INTO_MUSCLE), priorPrescription={"reference": "MedicationRequest/a"}),
+    ordered("c", 60, dosage(60, route=INTO_MUSCLE), basedOn=[{"reference": "MedicationRequest/b"}]),
     given("g1", 98, request={"reference": "MedicationRequest/a"}),
     given("g2", 96),
     done("p", 96, INJECTION_OF_B12),
@@ -425,7 +442,7 @@ def test_a_regimen_between_two_alike_ends_the_first():
     assert value_of(fact_of("b12-current-regimen-days", *record)) == 20
 
 
-# --- the next dose (Z73)
+# --- the next dose
 
 
 @pytest.mark.parametrize(
@@ -483,7 +500,7 @@ def test_a_low_result_before_treatment_counts(resources, value):
     assert value_of(fact_of("b12-low-before-treatment", *resources)) == value
 
 
-# --- beside the order (Z64, Z65)
+# --- beside the order (Z65)
 
 
 SEVEN, SEVENTH = [{"system": "urn:s", "value": "7"}], [{"system": "urn:t", "value": "7"}]
@@ -559,3 +576,38 @@ def test_the_drug_of_an_event_is_named_on_the_card():
     assert [(item.reference, item.display, item.date) for item in evidence] == [
         ("MedicationRequest/a", "Hydroxocobalamin 1 mg", day(30))
     ]
+
+
+# --- de-identified
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recording_keeps_what_facts_of_the_history_rest_on(pack, name):
+    """Ids, identifiers and dates are others; which entry names which, and how long ago each was, is not."""
+    record = [
+        *RECORD,
+        ordered("plan", 5, intent="plan", reportedBoolean=True),
+        stated_in_r5("r5", 300, "stopped-as-directed"),
+        given("injected", 3, drug=CYANOCOBALAMIN, dosage={"route": INTO_MUSCLE, "dose": {"value": 1, "unit": "mg"}}),
+        dispensed("prepared", 9, whenHandedOver=None, whenPrepared=day(9)),
+        IMMUNIZATION,
+    ]
+    sent = chart_of(record)
+    keys = {search.key: search.template for search in pack.searches.values()}
+    under = {key: json.loads(raw) for key in keys if (raw := sent.raw(pack.searches[key]))}
+    body = {"context": {"patientId": "p"}, "prefetch": under}
+    deidentifier = Deidentifier(pack, b"key")
+    kept = deidentifier.request(body, keys)
+    prefetch = {key: msgspec.Raw(json.dumps(value).encode()) for key, value in kept["prefetch"].items()}
+    moved = Chart(kept["context"]["patientId"], prefetch, NOW + timedelta(days=deidentifier.days(body)), UTC)
+    assert value_of(patient_facts(declarations(), moved)[name]) == value_of(patient_facts(declarations(), sent)[name])
+
+
+def test_a_recording_keeps_which_order_a_draft_ends(pack):
+    deidentifier = Deidentifier(pack, b"key")
+    draft, recorded = stop_of("x", identifier=SEVEN), ordered("a", 90, identifier=SEVEN)
+    body = {"context": {"patientId": "p", "draftOrders": {"entry": [{"resource": draft}, {"resource": recorded}]}}}
+    entries = deidentifier.request(body, {})["context"]["draftOrders"]["entry"]
+    kept = [entry["resource"]["identifier"] for entry in entries]
+    assert kept[0] == kept[1]
+    assert kept[0][0].keys() == {"system", "value"} and kept[0] != SEVEN
