@@ -56,6 +56,10 @@ def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mappin
     patient = setting("patient")
     bundle = json.loads((fixtures / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
     resources = {f"{r['resourceType']}/{r['id']}": r for r in (entry["resource"] for entry in bundle["entry"])}
+    for name in setting("record", []):
+        entry = (fixtures / "records" / f"{name}.json").read_text(encoding="utf-8").replace("{{patientId}}", patient)
+        added = dated(json.loads(entry), now)
+        resources[f"{added['resourceType']}/{added['id']}"] = added
     for reference in case.get("remove", []):
         del resources[reference]
     for reference, change in case.get("change", {}).items():
