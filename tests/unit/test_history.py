@@ -266,6 +266,7 @@ def test_the_same_dose_as_administration_and_procedure_is_one():
     assert value_of(fact_of("b12-doses", *both, done("q", 10, INJECTION_OF_B12))) == 2  # a second one was recorded
     assert value_of(fact_of("b12-doses", *both, done("q", 11, INJECTION_OF_B12))) == 2
     assert value_of(fact_of("b12-doses", given("a", 10), given("b", 10))) == 2
+    assert value_of(fact_of("b12-doses", given("a", 10), done("p", 10, J3420))) == 2  # of another agent
 
 
 def test_an_entry_that_came_twice_is_one():
