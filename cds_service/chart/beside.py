@@ -11,7 +11,7 @@ from cds_service.chart.history import Remainder, counted, evidence_in, none_coun
 from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.record import Chart
 from cds_service.chart.statuses import NOT_DRAFTED
-from cds_service.chart.steps import step_facts
+from cds_service.chart.steps import steps_of
 from cds_service.chart.ways import is_in_way
 from cds_service.fhir.treatments import MedicationRequest, identifiers_in, references_in
 from cds_service.fhir.tree import node, pairs, text
@@ -123,8 +123,8 @@ def like_active(declared: FactDeclaration, order: Order, chart: Chart) -> Fact:
 
 
 def _steps(declared: FactDeclaration, order: Order, chart: Chart) -> list[list[Fact]]:
-    steps = [step_facts(declared.of_steps, order, dosage, chart.zone) for dosage in order.dosages()]
-    return [[step[name] for name in declared.alike] for step in steps]
+    steps = steps_of(declared, order, chart.zone)
+    return [[step.facts[name] for name in declared.alike] for step in steps]
 
 
 def _alike(fact: Fact, other: Fact) -> bool | Reason:

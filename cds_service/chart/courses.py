@@ -6,6 +6,7 @@ the first dose on record since it was written, or on the day on which it was wri
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -15,11 +16,11 @@ from cds_service.chart.doubled import Counted, evidence_of
 from cds_service.chart.events import EventKind
 from cds_service.chart.order import Order, named_routes
 from cds_service.chart.record import Chart
-from cds_service.chart.steps import step_facts, step_fits
+from cds_service.chart.steps import step_fits, steps_of
 from cds_service.fhir.dates import Span
 from cds_service.fhir.dose_dates import end_of
 from cds_service.fhir.quantities import read_number
-from cds_service.fhir.schedule import Rhythm, Schedule, read_schedule
+from cds_service.fhir.schedule import Rhythm, Schedule
 from cds_service.fhir.time_units import months_after
 from cds_service.fhir.treatments import Procedure
 from cds_service.fhir.tree import Node, node, number_text, pairs, text
@@ -44,18 +45,16 @@ def stretches(declaration: FactDeclaration, order: Order, start: date, chart: Ch
 
     ``start`` is the first day where the order does not say one.
     """
-    own_words = next((fact.schedules for fact in declaration.of_steps.values() if fact.element == "interval"), {})
     found: list[Stretch] = []
     begin, end, number = start, start, None
-    for dosage in order.dosages():
-        own_number = read_number(number_text(dosage, "sequence"))
+    for step in steps_of(declaration, order, chart.zone):
+        own_number = read_number(number_text(step.dosage, "sequence"))
         if number is None or own_number != number:
             begin = end
         number = own_number
-        schedule = read_schedule(dosage, chart.zone, own_words)
+        schedule = step.schedule()
         until = end_of(schedule, begin)
-        facts = step_facts(declaration.of_steps, order, dosage, chart.zone)
-        found.append(Stretch(facts, schedule, schedule.first or begin, until))
+        found.append(Stretch(step.facts, schedule, schedule.first or begin, until))
         if until is None:
             break
         end = max(end, until)
@@ -126,7 +125,8 @@ def _given_days(items: Sequence[Counted], chart: Chart) -> list[date]:
 def _start_of(item: Counted, given: Sequence[date], chart: Chart) -> date | None:
     """The day on which an order begins where it does not say so itself."""
     written = first_day(item, chart)
-    return next((day for day in given if written is None or day >= written), written)
+    place = bisect_left(given, written) if written is not None else 0
+    return given[place] if place < len(given) else written
 
 
 def _stretches_of(declaration: FactDeclaration, item: Counted, given: Sequence[date], chart: Chart) -> list[Stretch]:
@@ -318,9 +318,8 @@ def _regimen(declaration: FactDeclaration, item: Counted, chart: Chart) -> Any:
     routes = {name: value_set for way in declaration.ways.values() for name, value_set in way.routes.items()}
     order = item.event.as_order()
     steps = []
-    for dosage in order.dosages():
+    for dosage, facts, _ in steps_of(declaration, order, chart.zone):
         route = node(dosage, "route")
-        facts = step_facts(declaration.of_steps, order, dosage, chart.zone)
         steps.append(
             (tuple(named_routes(routes, route) or pairs(route)), *_dose_and_interval(facts, declaration, dosage))
         )

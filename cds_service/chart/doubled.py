@@ -94,21 +94,23 @@ def _join_by_reference(item: Counted, by_reference: Mapping[str, Counted], same:
 def _join_by_day(counted: Sequence[Counted], same: dict[int, Counted], chart: Chart) -> None:
     """Joins each procedure to an administration of the same drug on the same day, each to one of its own."""
     given = [item for item in counted if item.event.kind is EventKind.GIVEN and id(item) not in same]
-    procedures = [item for item in given if isinstance(item.event.resource, Procedure)]
-    administrations = [item for item in given if not isinstance(item.event.resource, Procedure)]
-    for procedure in procedures if administrations else ():
-        day = day_of(procedure.event.last(chart), chart.zone)
-        for place, administration in enumerate(administrations):
-            other_day = day_of(administration.event.last(chart), chart.zone)
-            if day and day == other_day and _may_be_one(procedure.drug, administration.drug):
-                _join(procedure, administration, same)
-                del administrations[place]
-                break
+    administrations: dict[str, dict[str, list[Counted]]] = {}  # by day and agent
+    for item in given:
+        if not isinstance(item.event.resource, Procedure):
+            of_day = administrations.setdefault(day_of(item.event.last(chart), chart.zone), {})
+            of_day.setdefault(_agent(item.drug), []).append(item)
+    for item in given:
+        day = day_of(item.event.last(chart), chart.zone)
+        if day and isinstance(item.event.resource, Procedure) and day in administrations:
+            agent, of_day = _agent(item.drug), administrations[day]
+            like = next((key for key in (of_day if not agent else (agent, "")) if of_day.get(key)), None)
+            if like is not None:
+                _join(item, of_day[like].pop(), same)
 
 
-def _may_be_one(drug: Drug, other: Drug) -> bool:
-    agents = {drug.agent, other.agent} - {NOT_STATED, ""}
-    return len(agents) <= 1
+def _agent(drug: Drug) -> str:
+    """The agent of a drug, ``""`` if it is not stated, and then it may be any."""
+    return "" if drug.agent == NOT_STATED else drug.agent
 
 
 def _root(item: Counted, same: Mapping[int, Counted]) -> Counted:

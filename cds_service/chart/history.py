@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -349,12 +350,13 @@ def _low_before(declaration: FactDeclaration, chart: Chart) -> Fact:
     longest, since = declaration.constants, ended.value
     if isinstance(since, Interval) and since.low is not None and since.low > longest["ended-within"]:
         return Fact.absent()
-    begun = [(day, item) for item in events if (day := courses.first_day(item, chart)) is not None]
+    dated = [(day, item) for item in events if (day := courses.first_day(item, chart)) is not None]
+    dated.sort(key=lambda pair: pair[0])
     for result, day in low_flagged(flagged, chart):
-        for began, item in begun:
-            if timedelta(0) <= began - day <= timedelta(days=int(longest["began-within"])):
-                shown = evidence_of(item.event, item.drug, item.first(chart), chart)
-                return Fact.of("low", result.evidence, shown)
+        place = bisect_left(dated, day, key=lambda pair: pair[0])
+        if place < len(dated) and (dated[place][0] - day).days <= longest["began-within"]:
+            item = dated[place][1]
+            return Fact.of("low", result.evidence, evidence_of(item.event, item.drug, item.first(chart), chart))
     return none_counts(declaration, chart, remainder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +25,7 @@ class Order:
     """One draft order: its ``path`` in the request, its JSON tree, and the CodeableConcepts that may name its drug.
 
     ``key`` tells it from the other drafts: its ``Type/id``, or its path if it has none, or shares it with another.
-    ``naming`` is all that names its drug.
+    ``naming`` is all that names its drug. ``kept`` is for what readers have worked out of it.
     """
 
     path: str
@@ -33,6 +33,7 @@ class Order:
     medications: tuple[Node, ...]
     key: str = ""
     naming: Naming = NOT_NAMED
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def reference(self) -> str:

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from functools import cache, partial
+from typing import NamedTuple
 
 from cds_service.chart.dosage import daily, dose
 from cds_service.chart.drug import recognise_drug
@@ -25,14 +26,15 @@ def step_facts(
     dosage: Node,
     zone: tzinfo,
     shared: Facts | None = None,
+    schedule: Callable[[], Schedule] | None = None,
 ) -> Facts:
     """The facts of one step of the dosage of ``order``, each read when first asked for, over those of ``shared``.
 
-    Only those of ``declarations`` that are about a dosage are read. ``zone`` is the hospital's.
+    Only those of ``declarations`` that are about a dosage are read. ``zone`` is the hospital's. ``schedule`` is that of
+    the step; without it, it is read once, when one of its facts is first asked for.
     """
     readers: dict[str, Callable[[], Fact]] = {}
     step = Facts(readers, shared)
-    schedule: Callable[[], Schedule] | None = None  # of the step; read once, when one of its facts is first asked for
     for name, declared in declarations.items():
         if declared.kind == "dosage":
             match declared.element:
@@ -55,6 +57,29 @@ def _daily(declared: FactDeclaration, step: Facts) -> Fact:
     return daily(step[declared.inputs["dose"]], step[declared.inputs["interval"]])
 
 
+class Step(NamedTuple):
+    """One step of a dosage, its facts, and its schedule, which is read once when it is first asked for."""
+
+    dosage: Node
+    facts: Facts
+    schedule: Callable[[], Schedule]
+
+
+def steps_of(declaration: FactDeclaration, order: Order, zone: tzinfo) -> list[Step]:
+    """The steps of an order or of an event in its shape; those that a fact has asked for serve the others too."""
+    key = id(declaration.of_steps)  # the declarations live longer than the order
+    if key not in order.kept:
+        own_words = next((fact.schedules for fact in declaration.of_steps.values() if fact.element == "interval"), {})
+        steps = []
+        for dosage in order.dosages():
+            schedule = cache(partial(read_schedule, dosage, zone, own_words))
+            facts = step_facts(declaration.of_steps, order, dosage, zone, schedule=schedule)
+            steps.append(Step(dosage, facts, schedule))
+        order.kept[key] = steps
+    kept: list[Step] = order.kept[key]
+    return kept
+
+
 def fits(declaration: FactDeclaration, order: Order, zone: tzinfo, *, only_doses: bool = False) -> bool | Reason:
     """Whether a step of an order's dosage is as ``steps`` of a fact asks, or why that cannot be told.
 
@@ -66,8 +91,8 @@ def fits(declaration: FactDeclaration, order: Order, zone: tzinfo, *, only_doses
         if not only_doses or declaration.of_steps[name].element == "dose"
     }
     open_for: Reason | None = None
-    for dosage in order.dosages() or [{}]:
-        facts = step_facts(declaration.of_steps, order, dosage, zone)
+    steps = [step.facts for step in steps_of(declaration, order, zone)]
+    for facts in steps or [step_facts(declaration.of_steps, order, {}, zone)]:
         answers = [_passes(test, facts[name]) for name, test in tests.items()]
         if all(answer is True for answer in answers):
             return True

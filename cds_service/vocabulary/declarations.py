@@ -302,8 +302,8 @@ class FactDeclaration:
     A fact of the history is a filter over its events (Z55): of the kinds ``events``, of the ``statuses``, of the
     ``agents``, in the ``way``, or in any ``other_than`` a way, both of ``ways``, and with a step of the dosage of which
     each fact in ``steps`` fits. ``of_steps`` are the facts of a dosage, ``alike`` those of them in which an order must
-    be like the draft. ``plans_stated``: every active plan tells what the patient takes. ``flagged`` is the result whose flag is looked at.
-    ``kept`` is for what readers work out of the declaration.
+    be like the draft. ``plans_stated``: every active plan tells what the patient takes. ``flagged`` is the result whose
+    flag is looked at. ``kept`` is for what readers work out of the declaration.
     """
 
     name: str

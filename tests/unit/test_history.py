@@ -1,5 +1,6 @@
 """The history of treatment as events, and the facts that are filters over them (Z55, Z56, Z58, Z60)."""
 
+import copy
 import json
 from datetime import UTC, timedelta
 
@@ -266,6 +267,7 @@ def test_the_same_dose_as_administration_and_procedure_is_one():
     assert value_of(fact_of("b12-doses", *both, done("q", 10, INJECTION_OF_B12))) == 2  # a second one was recorded
     assert value_of(fact_of("b12-doses", *both, done("q", 11, INJECTION_OF_B12))) == 2
     assert value_of(fact_of("b12-doses", given("a", 10), given("b", 10))) == 2
+    assert value_of(fact_of("b12-doses", given("a", 10), done("p", 10, J3420))) == 2  # of another agent
 
 
 def test_an_entry_that_came_twice_is_one():
@@ -330,6 +332,36 @@ def test_no_fact_depends_on_the_order_of_entries_or_on_one_that_came_twice(shuff
     for name in NAMES:
         fact, other = fact_of(name, *RECORD), fact_of(name, *shuffled, *again)
         assert value_of(other) == value_of(fact), name
+
+
+ODD = [None, True, 0, -1, 10**30, "", "x", "2026-13-40", [], {}, [[]], [None], [{}], {"reference": 5}]
+DRAFTED = [
+    name for name, fact in declarations().items() if fact.kind == "drafts" or fact.element in ("like-active", "ends-in")
+]
+
+
+def places_in(tree, way=()):
+    """The way to every element of a tree of JSON."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ():
+        yield (*way, key)
+        yield from places_in(value, (*way, key))
+
+
+@settings(max_examples=40)
+@for_all(st.data())
+def test_an_element_of_another_type_than_fhir_gives_it_is_no_fault(data):
+    resource = data.draw(st.sampled_from(RECORD))
+    place = data.draw(st.sampled_from([way for way in places_in(resource) if way != ("resourceType",)]))
+    changed = copy.deepcopy(resource)
+    parent = changed
+    for key in place[:-1]:
+        parent = parent[key]
+    parent[place[-1]] = data.draw(st.sampled_from(ODD))
+    record = [*(item for item in RECORD if item is not resource), changed]
+    for name in NAMES:
+        assert fact_of(name, *record).state in State
+    for name in DRAFTED:
+        assert fact_beside(name, [changed], *record).state in State
 
 
 # --- the course (Z60)
