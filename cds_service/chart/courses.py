@@ -107,7 +107,8 @@ def _given(items: Sequence[Counted], chart: Chart) -> list[tuple[date, Counted]]
     On each day the procedures are those of its administrations, as far as there are as many.
     """
     told = [each for item in items for each in (item, *item.joined) if each.event.kind is EventKind.GIVEN]
-    dated = [(day, each) for each in told if (day := first_day(each, chart)) is not None]
+    once = {each.event.reference if each.event.resource.id else str(id(each)): each for each in told}
+    dated = [(day, each) for each in once.values() if (day := first_day(each, chart)) is not None]
     administered = Counter(day for day, each in dated if not isinstance(each.event.resource, Procedure))
     doses = []
     for day, each in sorted(dated, key=lambda pair: pair[0]):
