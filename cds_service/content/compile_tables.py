@@ -60,6 +60,7 @@ def _compile_rule(index: int, rule: Mapping[str, Any], inputs: Sequence[str], *,
         index=index,
         settles=tuple(rule.get("settles", ())),
         alone=rule.get("alone", False),
+        unknown_as_absent=rule.get("unknown-as-absent", ""),
     )
 
 

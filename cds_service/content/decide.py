@@ -213,8 +213,12 @@ class Values:
             return
         for source, rule, step in self._definition(decision).fired:
             for inner, cell in zip(source.inputs, rule.cells, strict=True):
-                if cell is not None:
+                if cell is not None or (rule.unknown_as_absent and self._is_unread(inner, step)):
                     self._collect(inner, step, facts)
+
+    def _is_unread(self, name: str, known: Mapping[str, Fact]) -> bool:
+        """Whether an input is a fact that was not read, which a rule that takes it for absent has to name (Z75)."""
+        return name not in self._pack.decisions and known[name].state in (State.UNKNOWN, State.UNUSABLE)
 
 
 def decidable(fact: Fact, column: Sequence[Cell]) -> Fact:

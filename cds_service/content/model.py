@@ -55,7 +55,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a table. ``alone`` makes its output that of the whole order, whatever the other dosages came to."""
+    """One rule of a table. ``alone`` makes its output that of the whole order, whatever the other dosages came to.
+
+    ``unknown_as_absent`` says why the rule of a definition takes what was not read for absent (Z75).
+    """
 
     id: str
     cells: tuple[Cell | None, ...]
@@ -65,6 +68,7 @@ class Rule:
     index: int
     settles: tuple[str, ...] = ()
     alone: bool = False
+    unknown_as_absent: str = ""
     tests: tuple[tuple[int, Cell], ...] = field(init=False)
     """The cells that ask for something, each with the place of its input."""
 

@@ -14,6 +14,7 @@ from cds_service.content.prepared import template_words
 from cds_service.content.proof.cells import faults_of
 from cds_service.content.proof.naming import problems_of_names
 from cds_service.content.proof.texts import problems_of_texts
+from cds_service.content.proof.unknowns import unknown_faults
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.vocabulary.problems import Problem
 
@@ -49,6 +50,8 @@ def _of_tables(pack: Pack) -> Iterator[Problem]:
         for fault in faults_of(pack, decision):
             place = ("rules", fault.rule) if fault.rule >= 0 else ("id",)
             yield problem_at(decision.path, place, fault.kind, fault.text)
+    for decision, unknown in unknown_faults(pack):
+        yield problem_at(decision.path, ("rules", unknown.rule), "unknown", unknown.text)
 
 
 def _of_unread(pack: Pack, folder: Path) -> Iterator[Problem]:
