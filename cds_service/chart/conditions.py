@@ -22,6 +22,7 @@ from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
 
 _UNKNOWN = "unknown"
+_IN_PROGRESS = "in-progress"
 _TOO_OLD = "too-old"
 _UNDATED = "not-dated"
 _NOT_UNDERSTOOD = {
@@ -350,10 +351,20 @@ def _has_naming(declaration: FactDeclaration, entry: _ListEntry) -> bool:
 
 
 def _recorded(declaration: FactDeclaration, entry: _ListEntry, chart: Chart) -> str:
-    """Whether an entry was recorded within the look-back of a fact: ``""``, or that it was not, or has no date."""
-    if declaration.look_back_days is None or isinstance(entry.resource, Procedure):
+    """Whether an entry was recorded within the look-back of a fact: ``""``, or that it was not, or has no date.
+
+    A procedure counts by the day on which it was done, and one that is in progress on every day (Z74). The day that
+    lies so many days before the day of the call is the first that counts.
+    """
+    resource = entry.resource
+    if declaration.look_back_days is None:
         return ""
-    span = read_date(entry.resource.recordedDate or entry.resource.dated(), chart.zone)
+    if isinstance(resource, Procedure):
+        if resource.status == _IN_PROGRESS:
+            return ""
+        span = read_date(resource.when(), chart.zone)
+    else:
+        span = read_date(resource.recordedDate or resource.dated(), chart.zone)
     if span is None:
         return _UNDATED
     return _TOO_OLD if span.end < chart.now - timedelta(days=declaration.look_back_days) else ""
