@@ -53,10 +53,19 @@ def _follow(pack: Pack, name: str, names: dict[str, None]) -> None:
 
 
 def searches_of(pack: Pack, service: Service) -> dict[str, Search]:
-    """The prefetch of a service by key: what the facts behind its decisions are read from, as declared."""
-    live = [name for name in service.decisions if pack.decisions[name].status in ("active", "shadow")]
+    """The prefetch of a service by key: what the facts behind its decisions are read from, as declared.
+
+    A decision of which the service shows nothing asks for nothing (Z63).
+    """
+    live = [name for name in service.decisions if _says_something(pack.decisions[name], service)]
     keys = {search.key for name in reads(pack, live) if name in pack.facts for search in pack.facts[name].searches}
     return {key: search for key, search in pack.searches.items() if key in keys}
+
+
+def _says_something(decision: Decision, service: Service) -> bool:
+    """Whether a decision is evaluated and some rule of it is one that the service shows."""
+    said = [rule.then for rule in decision.rules if not rule.then.silent]
+    return decision.status in ("active", "shadow") and any(service.shows(decision.id, then.indicator) for then in said)
 
 
 def templates_of(pack: Pack, service: Service) -> dict[str, str]:

@@ -33,7 +33,7 @@ def edit(cards, file, old, new):
 
 def raise_versions(cards, *files):
     for file in ("pack.yaml", *files):
-        edit(cards, file, "\nversion: 1.", "\nversion: 9.")
+        edit(cards, file, "\nversion: ", "\nversion: 9")
 
 
 def problems_of(cards):
@@ -97,6 +97,13 @@ IN_THE_FORM_OF_TABLES = [
     ("orders/plateletCount.yaml", "id: plateletCount", "id: platelet_count", ": schema: id:"),
     ("facts.yaml", "\n  patient-sex:", "\n  patientSex:", "reference: no fact 'patient-sex'"),
 ]
+BESIDE, CAUSE, JUDGED = (f"decisions/{name}.yaml" for name in ("injectionBeside", "permanentCause", "regimenJudged"))
+WHAT_WAS_NOT_READ = [  # Z75
+    (BESIDE, "then: unknown,", "then: no,", ": unknown: rule NotRead takes what was not read for absent"),
+    (CAUSE, "then: unknown,", "then: no,", ":15: unknown: rule NotRead takes what was not read for absent (pernicious-"),
+    (JUDGED, "unknown-as-absent:", "known-as-absent:", ": schema: rules/1"),
+    (ADULT, "then: yes,", 'then: yes, unknown-as-absent: "for no reason at all",', "takes nothing unread for absent"),
+]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +145,10 @@ IN_THE_FORM_OF_TABLES = [
         ("words.en.yaml", "  also: Also\n", "", ": schema: words: 'also' is a required property"),
         ("pack.yaml", "id: vitamin-b12\n", "id: vitamin-b12\nid: again\n", "stands twice"),
         *IN_THE_FORM_OF_TABLES,
+        *WHAT_WAS_NOT_READ,
+        ("pack.yaml", "      oralTherapy: warning", "      oralTherapies: warning", "does not show 'oralTherapies'"),
+        ("pack.yaml", "      oralTherapy: warning", "      oralTherapy: info", ": schema: services/1/least"),
+        ("pack.yaml", "topic-system: urn:uuid:", "topic-system: https://", ": schema: topic-system"),
     ],
 )
 def test_a_defect_is_found_with_file_and_line(cards, file, old, new, expected):

@@ -268,6 +268,17 @@ def test_a_decision_is_switched_off_and_on_without_a_restart(tmp_path, with_site
     assert 'cds_service_decision_off{decision="imPlatelets"} 0.0' in ours.get("/metrics").text
 
 
+def test_a_hospital_can_have_every_info_at_signing(client, with_site, request_for):
+    """What is best is said while the order is written, and at signing only where the hospital wants it (Z63)."""
+    body = request_for("amara-okafor", "hydroxocobalamin-im-monthly", hook="order-sign")
+    url = "/cds-services/vitamin-b12-order-sign"
+    ours = with_site('[services]\nshow-infos = ["vitamin-b12-order-sign"]\n')
+    assert client.post(url, json=body).json == {"cards": []}
+    assert [card["source"]["topic"]["code"] for card in ours.post(url, json=body).json["cards"]] == [
+        "loadingRegimenDiffers"
+    ]
+
+
 def test_a_broken_overlay_is_refused_whole_and_the_old_one_goes_on(tmp_path, with_site, request_for):
     body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
     ours = with_site(CODES)
@@ -288,6 +299,7 @@ def test_a_broken_overlay_is_refused_whole_and_the_old_one_goes_on(tmp_path, wit
             "site.toml:2: site: the look-back of creatinine is not the site's to set",
         ),
         ('[decisions]\noff = ["adult"]\n', "site.toml:2: site: adult is a definition; others rest on it"),
+        ('[services]\nshow-infos = ["b12-sign"]\n', "site.toml:2: site: show-infos: the content has no 'b12-sign'"),
         ("[orderables.elixir]\nstocked = false\n", "site.toml:1: site: orderables: the content has no 'elixir'"),
         (CODES.replace("platelet-count", "platelets"), "site.toml:2: site: codes: the content has no 'platelets'"),
         (

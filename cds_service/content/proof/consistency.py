@@ -16,6 +16,7 @@ from cds_service.content.proof.naming import problems_of_names
 from cds_service.content.proof.texts import problems_of_texts
 from cds_service.content.proof.unknowns import unknown_faults
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
+from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.problems import Problem
 
 _SNOMED, _LOINC = "http://snomed.info/sct", "http://loinc.org"
@@ -137,8 +138,9 @@ def _of_services(pack: Pack, folder: Path) -> Iterator[Problem]:
     for index, service in enumerate(pack.services.values()):
         place = ("services", index)
         searches = searches_of(pack, service)
-        if len(searches) > _MOST_TEMPLATES:
-            text = f"{service.id} asks for {len(searches)} of at most {_MOST_TEMPLATES}"
+        own = [key for key, search in searches.items() if not _is_of_the_site(pack, search)]
+        if len(own) > _MOST_TEMPLATES:
+            text = f"{service.id} asks for {len(own)} of at most {_MOST_TEMPLATES}"
             yield problem_at(path, place, "prefetch", text)
         for search in searches.values():
             if len(search.template) > _LONGEST_TEMPLATE:
@@ -149,6 +151,13 @@ def _of_services(pack: Pack, folder: Path) -> Iterator[Problem]:
                     if rule.then.indicator not in ("", "info"):
                         text = f"{service.id} shows {name}{rule.id}, which is no info"
                         yield problem_at(path, place, "indicator", text)
+
+
+def _is_of_the_site(pack: Pack, search: Search) -> bool:
+    """Whether only codes of the site are asked for, so that the content by itself has no such search (Z33)."""
+    sets = [value_set for fact in pack.readers[search.key] for value_set in fact.value_sets.values()]
+    codes = [concept for value_set in sets for concept in value_set.codes.values()]
+    return bool(codes) and all(concept.local for concept in codes)
 
 
 def _of_reviews(pack: Pack, folder: Path) -> Iterator[Problem]:
