@@ -11,7 +11,7 @@ from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import Order
 from cds_service.content.model import Pack
 from cds_service.fhir.schedule import Bounds, Schedule, read_schedule
-from cds_service.vocabulary.facts import Facts, Interval
+from cds_service.vocabulary.facts import Facts, Interval, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,12 @@ def sequences(pack: Pack, drafts: Sequence[ReadOrder]) -> dict[str, tuple[ReadOr
     first day, and follow one another by these, or none has, and they follow one another as they were sent. The same
     dosage twice is no sequence: it is an order placed twice.
     """
-    of_one_drug: dict[tuple[str, object], list[ReadOrder]] = {}
+    of_one_drug: dict[tuple[str, tuple[object, ...]], list[ReadOrder]] = {}
     for draft in drafts:
         drug = recognise_drug(draft.order, pack.relevant)
-        if drug is not None and drug.recognised_by == "code" and drug.agent and draft.steps:
-            of_one_drug.setdefault((drug.agent, _route(pack, draft)), []).append(draft)
+        routes = _routes(pack, draft)
+        if drug is not None and drug.recognised_by == "code" and drug.agent and draft.steps and routes is not None:
+            of_one_drug.setdefault((drug.agent, routes), []).append(draft)
     found: dict[str, tuple[ReadOrder, ...]] = {}
     for together in of_one_drug.values():
         if len(together) > 1 and (in_order := _in_order(together)):
@@ -47,10 +48,12 @@ def sequences(pack: Pack, drafts: Sequence[ReadOrder]) -> dict[str, tuple[ReadOr
     return found
 
 
-def _route(pack: Pack, draft: ReadOrder) -> object:
-    """What the facts of a pack say of the route of a draft."""
-    routes = (draft.facts[fact.name] for fact in pack.of_kind.get("order", ()) if fact.element == "route")
-    return tuple((fact.state, fact.value, fact.reason) for fact in routes)
+def _routes(pack: Pack, draft: ReadOrder) -> tuple[object, ...] | None:
+    """What the facts of a pack say of the route of a draft; ``None`` if it cannot be read."""
+    routes = [draft.facts[fact.name] for fact in pack.of_kind.get("order", ()) if fact.element == "route"]
+    if any(fact.state not in (State.VALUE, State.ABSENT) for fact in routes):
+        return None
+    return tuple(fact.value for fact in routes)
 
 
 def _in_order(drafts: Sequence[ReadOrder]) -> tuple[ReadOrder, ...]:

@@ -49,7 +49,7 @@ def test_the_content_as_shipped_holds(cards):
 PLATELETS, NASAL = "decisions/imPlatelets/table.yaml", "decisions/nasalRegimen/table.yaml"
 LOADING, ADULT = "decisions/neurologicalLoading/table.yaml", "decisions/adult.yaml"
 IN_THE_FORM_OF_TABLES = [
-    (PLATELETS, "'> 50'", "over 50", ":50: reference: 'over 50' is no value of this input; it can be a number, absent"),
+    (PLATELETS, "'> 50'", "over 50", ":63: reference: 'over 50' is no value of this input; it can be a number, absent"),
     (PLATELETS, "'> 50'", "'> 50, absent'", "alternatives stand in a list"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: lower", "'lower' is no value of this input; it can be low,"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: absent", "'absent' is no value of this input"),
@@ -59,7 +59,7 @@ IN_THE_FORM_OF_TABLES = [
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: {not: absent}", "'absent' is no value of this input"),
     ("decisions/regimenFit.yaml", "[threeWeekly, maintenance]", "[threeWeekly, never]", "'never' is no value"),
     ("decisions/neurologicalInvolvement.yaml", "then: no,", "then: none recorded,", "'no' is no value of this input"),
-    ("facts.yaml", "values: [low, not-low]", "values: [low, absent]", ":53: reference: 'absent' is a state of"),
+    ("facts.yaml", "values: [low, not-low]", "values: [low, absent]", ":66: reference: 'absent' is a state of"),
     (PLATELETS, "applies-when: {orderKind", "applies-when: {orderSort", ":12: reference: no fact or decision 'orderS"),
     (PLATELETS, "applies-when: {", "applies-when: {platelets: '< 25', ", "'platelets' has no list of words"),
     (PLATELETS, "{orderKind: cobalamin,", "{orderKind: {not: none},", "'none' is no value of this input"),
@@ -97,10 +97,17 @@ IN_THE_FORM_OF_TABLES = [
     ("orders/plateletCount.yaml", "id: plateletCount", "id: platelet_count", ": schema: id:"),
     ("facts.yaml", "\n  patient-sex:", "\n  patientSex:", "reference: no fact 'patient-sex'"),
 ]
-BESIDE, CAUSE, JUDGED = (f"decisions/{name}.yaml" for name in ("injectionBeside", "permanentCause", "regimenJudged"))
+REMAINS, EXTENT, JUDGED = (
+    f"decisions/{name}.yaml" for name in ("whatRemains", "ilealResectionExtent", "regimenJudged")
+)
 WHAT_WAS_NOT_READ = [  # Z75
     (BESIDE, "then: unknown,", "then: no,", ": unknown: rule NotRead takes what was not read for absent"),
-    (CAUSE, "then: unknown,", "then: no,", ":15: unknown: rule NotRead takes what was not read for absent (pernicious-"),
+    (
+        CAUSE,
+        "then: unknown,",
+        "then: no,",
+        ":15: unknown: rule NotRead takes what was not read for absent (pernicious-",
+    ),
     (JUDGED, "unknown-as-absent:", "known-as-absent:", ": schema: rules/1"),
     (ADULT, "then: yes,", 'then: yes, unknown-as-absent: "for no reason at all",', "takes nothing unread for absent"),
 ]

@@ -48,7 +48,7 @@ def test_a_shadow_note_neither_speaks_nor_withholds(cards, request_for):
 def test_an_allergy_withholds_every_suggestion_that_leaves_the_drug_ordered(client, request_for):
     body = request_for("hannah-goldberg", "hydroxocobalamin-im-monthly")
     order = body["context"]["draftOrders"]["entry"][0]["resource"]
-    order["dosageInstruction"][0]["timing"]["repeat"]["boundsDuration"] = {"value": 1, "unit": "a", "code": "a"}
+    order["dosageInstruction"][0]["timing"]["repeat"]["boundsDuration"] = {"value": 60, "unit": "d", "code": "d"}
     found = client.post(ORDER_SELECT, json=body).json["cards"]
     assert "stoppingEnds" in {card["source"]["topic"]["code"] for card in found}
     assert not any("suggestions" in card for card in found)

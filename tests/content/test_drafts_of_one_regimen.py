@@ -72,6 +72,10 @@ def test_steps_follow_one_another_by_their_first_days_and_not_as_they_were_sent(
             id="another route",
         ),
         pytest.param(
+            lambda orders: [order["dosageInstruction"][0].update(route={"text": "by magic"}) for order in orders],
+            id="routes that cannot be read",
+        ),
+        pytest.param(
             lambda orders: orders[0].update(medicationCodeableConcept={"text": "Cyanocobalamin"}), id="known by name"
         ),
     ],

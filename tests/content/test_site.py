@@ -30,6 +30,19 @@ def with_site(tmp_path):
     return build
 
 
+LOADED = {
+    "resourceType": "MedicationRequest",
+    "id": "loading",
+    "status": "completed",
+    "intent": "order",
+    "subject": {"reference": "Patient/amara-okafor"},
+    "authoredOn": "2026-01-10",
+    "medicationCodeableConcept": {
+        "coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "317106"}]
+    },
+}
+
+
 def topics(client, body):
     return [card["source"]["topic"]["code"] for card in client.post(ORDER_SELECT, json=body).json["cards"]]
 
@@ -111,6 +124,7 @@ def test_a_spelling_of_a_unit_that_the_site_knows_is_read(client, with_site, req
 
 def test_a_word_for_how_often_that_the_site_knows_is_read(client, with_site, request_for):
     body = request_for("amara-okafor", "hydroxocobalamin-im-three-weekly")
+    body["prefetch"]["medicationRequests"]["entry"].append({"resource": LOADED})
     (dosage,) = body["context"]["draftOrders"]["entry"][0]["resource"]["dosageInstruction"]
     dosage["timing"] = {"code": {"coding": [{"system": LOCAL, "code": "Q4MON"}], "text": "four-monthly clinic"}}
     assert topics(client, body) == []
@@ -215,6 +229,7 @@ display = "Ileum removed"
             },
         },
     )
+    body["prefetch"]["medicationRequests"]["entry"].append({"resource": LOADED})
     assert topics(ours, body) == topic
 
 

@@ -24,6 +24,7 @@ ELSEWHERE = {
     ("chart/dosage.py", 60): "characters of a dose as shown",
     ("commands/serve.py", 4): "threads of a worker",
     ("commands/serve.py", 10): "seconds to stop in",
+    ("commands/serve.py", 10_000): "milliseconds for the head of a request",
     ("console/acceptance_page.py", 7): "days of a report",
     ("console/acceptance_page.py", 50): "comments shown",
     ("console/acceptance_page.py", 365): "days of a report",
@@ -54,6 +55,7 @@ ELSEWHERE = {
     ("fhir/dates.py", 31): "days of the longest month",
     ("fhir/medications.py", 100): "characters of the words of a drug",
     ("fhir/dose_dates.py", 7): "days of a week",
+    ("fhir/dose_dates.py", 10_000): "dates that are counted",
     ("fhir/dose_dates.py", 28): "days of the shortest month",
     ("fhir/time_units.py", 3): "a month and a day of the calendar",
     ("fhir/time_units.py", 7): "days of a week",
@@ -68,6 +70,7 @@ ELSEWHERE = {
     ("judge/evaluate.py", 10): "orders judged in one call",
     ("judge/relevance.py", 20): "drafts from which they are looked through in another way",
     ("net/fhir_client.py", 3): "failures, and seconds, until a server is left alone",
+    ("prove.py", 300): "seconds of a proof",
     ("protocol/encodings.py", 4): "bytes of a size in gzip",
     ("protocol/feedback.py", 1_000_000): "bytes of a body",
     ("protocol/uuids.py", 3): "bits of the variant of a UUID",
@@ -97,6 +100,8 @@ ELSEWHERE = {
     ("vocabulary/declarations.py", 3): "parts and digits of a National Drug Code",
     ("vocabulary/declarations.py", 4): "digits of a part of a National Drug Code",
     ("vocabulary/declarations.py", 10): "digits of a National Drug Code",
+    ("settings.py", 10_000): "recordings that are kept",
+    ("trust/keysets.py", 300): "seconds until a key set is asked for again",
 }
 
 

@@ -67,7 +67,7 @@ def test_what_means_the_regimen_is_silent(prepared, case):
 
 @table(
     row("two days of the week", "Monday and Friday", DIFFERS, PLENTY, wordless, timing(**TWO_WEEKS, dayOfWeek=["mon", "fri"], frequency=1, period=1, periodUnit="wk")),
-    row("dose of one microgram", "a slip of a thousand", DIFFERS, PLENTY, wordless, dose(1, "mcg")),
+    row("dose of one microgram", "a slip of a thousand", shown("doseUnit"), PLENTY, wordless, dose(1, "mcg")),
     row("once a week", "a third of it", DIFFERS, PLENTY, wordless, timing(**TWO_WEEKS, frequency=1, period=1, periodUnit="wk")),
 )  # fmt: skip
 def test_what_differs_is_said(prepared, case):
