@@ -101,13 +101,8 @@ REMAINS, EXTENT, JUDGED = (
     f"decisions/{name}.yaml" for name in ("whatRemains", "ilealResectionExtent", "regimenJudged")
 )
 WHAT_WAS_NOT_READ = [  # Z75
-    (BESIDE, "then: unknown,", "then: no,", ": unknown: rule NotRead takes what was not read for absent"),
-    (
-        CAUSE,
-        "then: unknown,",
-        "then: no,",
-        ":15: unknown: rule NotRead takes what was not read for absent (pernicious-",
-    ),
+    (REMAINS, "then: unknown,", "then: nothing,", ": unknown: rule NotRead takes what was not read for absent (b12-"),
+    (EXTENT, "then: unknown,", "then: notOver,", ": unknown: rule NotRead takes what was not read for absent ("),
     (JUDGED, "unknown-as-absent:", "known-as-absent:", ": schema: rules/1"),
     (ADULT, "then: yes,", 'then: yes, unknown-as-absent: "for no reason at all",', "takes nothing unread for absent"),
 ]
@@ -188,7 +183,7 @@ def test_changed_content_without_a_new_version_fails_and_cannot_be_locked(cards)
 def test_a_decision_and_its_pack_get_new_versions_together(cards, file):
     """Else one version of the pack would name two contents."""
     edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
-    edit(cards, file, "\nversion: 1.", "\nversion: 9.")
+    edit(cards, file, "\nversion: ", "\nversion: 9")
     (refused,) = update_lock(cards)
     assert refused.kind == "version"
 
