@@ -54,7 +54,7 @@ def _follow(pack: Pack, name: str, names: dict[str, None]) -> None:
 
 def searches_of(pack: Pack, service: Service) -> dict[str, Search]:
     """The prefetch of a service by key: what the facts behind its decisions are read from, as declared."""
-    live = [name for name in service.decisions if pack.decisions[name].status in ("active", "shadow")]
+    live = [name for name in service.decisions if pack.decisions[name].is_live]
     keys = {search.key for name in reads(pack, live) if name in pack.facts for search in pack.facts[name].searches}
     return {key: search for key, search in pack.searches.items() if key in keys}
 
