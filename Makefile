@@ -14,7 +14,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
-	soak examples format statements conformance settings lock audit sbom help
+	soak examples format statements clinical conformance settings lock audit sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -92,6 +92,9 @@ format: install-dev ## the code in its one format, with what lint can mend by it
 
 statements: install ## the table of statements in cards/README.md
 	@$(BIN)/cds-service export statements --out cards
+
+clinical: install ## what is done about each statement, in docs/clinical.md
+	@$(BIN)/cds-service export clinical --out docs
 
 conformance: install-dev ## run the tests of CDS Hooks requirements and write docs/conformance.md
 	@$(BIN)/python -m tests.http.conformance.table

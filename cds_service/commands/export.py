@@ -11,27 +11,30 @@ from cds_service import __version__
 from cds_service.commands.common import load, prepared_content
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
+from cds_service.replay.clinical import as_page
 from cds_service.replay.scenarios import read_scenarios
-from cds_service.replay.statements import as_table, statement_rows, written_into
+from cds_service.replay.statements import as_table, scenarios_by_rule, statement_rows, written_into
 from cds_service.service.served import services_of
 from cds_service.settings import Settings
 
+_PAGES = {"statements": "README.md", "clinical": "clinical.md"}
+
 
 @click.command()
-@click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements"]))
+@click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements", "clinical"]))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
 @click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
 def export(form: str, out: Path | None, cards: Path | None) -> None:
     """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
-    OpenAPI 3.1, or the table of statements with their rules and scenarios (--out names the folder whose README.md
-    carries it).
+    OpenAPI 3.1; or, for people, the table of statements with their rules and scenarios (--out names the folder whose
+    README.md carries it), and what is done about each statement (the folder whose clinical.md carries it).
 
     Example: cds-service export dmn --out exported
     """
     from cds_service.export.forms import printed, write
 
-    if form == "statements":
-        _statements(cards, out)
+    if form in _PAGES:
+        _for_people(form, cards, out)
         return
     if form == "openapi":
         _openapi(cards, out)
@@ -56,14 +59,24 @@ def _openapi(cards: Path | None, out: Path | None) -> None:
     click.echo(out / "openapi.json")
 
 
-def _statements(cards: Path | None, out: Path | None) -> None:
-    table = as_table(statement_rows(prepared_content(cards), read_scenarios(packaged("fixtures"))))
+def _for_people(form: str, cards: Path | None, out: Path | None) -> None:
+    """Prints what is made for people, or writes it between the marks of its page in the folder ``out``."""
     if out is None:
-        click.echo(table)
+        click.echo(_made(form, cards))
         return
-    page = out / "README.md"
+    page = out / _PAGES[form]
     try:
-        page.write_text(written_into(page.read_text(encoding="utf-8"), table), encoding="utf-8")
+        before = page.read_text(encoding="utf-8")
+        page.write_text(written_into(before, form, _made(form, cards)), encoding="utf-8")
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{page}: {error}") from None
     click.echo(page)
+
+
+def _made(form: str, cards: Path | None) -> str:
+    """The table of statements, or the page of what is done about each; every scenario is fired for it."""
+    prepared = prepared_content(cards)
+    shown_by = scenarios_by_rule(prepared, read_scenarios(packaged("fixtures")))
+    if form == "statements":
+        return as_table(statement_rows(prepared.pack, shown_by))
+    return as_page(prepared.pack, shown_by)

@@ -48,10 +48,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         searches=searches,
         decisions={decision.id: decision for decision in decisions},
         templates={name: _order_template(order) for name, order in pack_files.orders.items()},
-        statements={
-            key: Statement(key, entry["place"], entry["quote"], entry.get("no-rule", ""))
-            for key, entry in sources["statements"].items()
-        },
+        statements={key: _statement(key, entry) for key, entry in sources["statements"].items()},
         settlements={
             key: Settlement(key, entry["clash"], entry["settlement"], entry.get("no-rule", ""))
             for key, entry in sources["settlements"].items()
@@ -81,6 +78,11 @@ def _service(entry: Mapping[str, Any]) -> Service:
         decisions=tuple(entry["decisions"]),
         least=entry.get("least", {}),
     )
+
+
+def _statement(name: str, entry: Mapping[str, Any]) -> Statement:
+    does = _on_one_line(entry.get("does", ""))
+    return Statement(name, entry["place"], entry["quote"], does, entry.get("no-rule", ""))
 
 
 def _order_template(order: Mapping[str, Any]) -> OrderTemplate:

@@ -45,6 +45,7 @@ def compile_decision(path: Path, table: Mapping[str, Any], texts: Mapping[str, A
         safety=table.get("safety", False),
         path=path,
         values=tuple(dict.fromkeys(rule.then.value for rule in rules if rule.then.value)),
+        known_gaps=tuple(table.get("known-gaps", ())),
         review=table.get("review", {}),
     )
 

@@ -86,7 +86,7 @@ def decide(pack: Pack, service: Service, facts: OrderFacts) -> Decided:
     defects: list[Defect] = []
     for name in service.decisions:
         decision = pack.decisions[name]
-        if decision.status not in ("active", "shadow"):
+        if not decision.is_live:
             continue
         try:
             fired[name] = values.of_order(decision)

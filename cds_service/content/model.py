@@ -96,7 +96,8 @@ class Decision:
     """One decision table. ``kind`` is ``definition``, ``card`` or ``note``.
 
     ``each`` says what a definition is asked of: the ``order``, each ``dosage`` of it and of the drafts that go on with
-    its regimen (the answers in sequence), or its own ``last-dosage``. ``why`` says to a pharmacist why a card is there.
+    its regimen (the answers in sequence), or its own ``last-dosage``. ``why`` says to a pharmacist why a card is there,
+    ``known_gaps`` what the table does not speak about.
     Among the ``inputs`` of a card are those cards that it gives way to. ``review`` is a clinician's, with date, role
     and version; one of another version does not count.
     """
@@ -119,7 +120,13 @@ class Decision:
     path: Path
     values: tuple[str, ...] = ()
     why: str = ""
+    known_gaps: tuple[str, ...] = ()
     review: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is evaluated, be it to show or only to count what it finds."""
+        return self.status in ("active", "shadow")
 
     @property
     def reviewed(self) -> bool:
@@ -128,11 +135,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of the source: where it stands and a short quotation. ``no_rule`` says why no rule rests on it."""
+    """One statement of the source: where it stands and a short quotation. ``no_rule`` says why no rule rests on it.
+
+    ``does`` is a paragraph for people: what is done about it, where it is silent, and what is not done.
+    """
 
     id: str
     place: str
     quote: str
+    does: str = ""
     no_rule: str = ""
 
 

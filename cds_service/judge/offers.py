@@ -154,8 +154,18 @@ def tried(call: HookCall, judged: JudgedOrder, candidate: Candidate) -> Trial:
         summary = call.speech(raised[0]).summary_in_detail(raised[1])
         return Trial(candidate, withheld=fill(pack.words["withheld"], {"label": label, "summary": summary}))
     others = {other.order.key for other in call.judged_orders} - {judged.order.key}
-    said = [finding for left in after if left.order.key not in others for finding in left.decided.cards]
-    return Trial(candidate, proposal.actions, settles=not any(f.decision.status == "active" for f in said))
+    settles = not any(says_anything(call, left) for left in after if left.order.key not in others)
+    return Trial(candidate, proposal.actions, settles=settles)
+
+
+def says_anything(call: HookCall, judged: JudgedOrder) -> bool:
+    """Whether a card decision finds anything on an order, also what this service does not show of it (Z63)."""
+    decisions = call.prepared.pack.decisions
+    return any(
+        decisions[name].kind == "card" and decisions[name].status == "active" and not rule.then.silent
+        for name in call.service.decisions
+        for rule in judged.decided.fired.get(name, ())
+    )
 
 
 def judged_after(call: HookCall, proposal: Proposal) -> list[JudgedOrder]:

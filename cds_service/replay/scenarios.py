@@ -15,6 +15,7 @@ from cds_service.replay.scenario import DEFAULT_NOW, Scenario, dated, merged
 
 # The scenario for those who have not chosen one. Its patient is far from every threshold, so that one may be moved.
 SAMPLE = "platelets-and-im/sample"
+_COURSES = "courses"
 
 
 def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scenario]:
@@ -26,7 +27,7 @@ def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scena
         ValueError: a file holds no scenarios, or names a patient or draft that is not there.
     """
     files: list[Path] = []
-    for path in list(paths) or [fixtures / "scenarios", *(path for path in [fixtures / "courses"] if path.is_dir())]:
+    for path in list(paths) or [fixtures / "scenarios", *(path for path in [fixtures / _COURSES] if path.is_dir())]:
         files.extend(sorted(path.glob("*.yaml")) if path.is_dir() else [path])
     for file in files:
         try:
@@ -46,6 +47,11 @@ def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scena
             except (FileNotFoundError, KeyError) as error:
                 missing = error.filename if isinstance(error, FileNotFoundError) else error
                 raise ValueError(f"{file}: {case.get('name', '?')}: not there: {missing}") from None
+
+
+def is_of_course(scenario: Scenario) -> bool:
+    """Whether a scenario of ``fixtures`` is a moment of a course, and no case of a story."""
+    return scenario.path.parent.name == _COURSES
 
 
 def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mapping[str, Any]) -> Scenario:

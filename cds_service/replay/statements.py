@@ -5,9 +5,10 @@ The table in ``cards/README.md`` is made here from the content and the scenarios
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cds_service.content.model import Pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
@@ -16,7 +17,9 @@ from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.json_text import encode
 
 _SHOWN = 3
-_BEGIN, _END = "<!-- statements: made by cds-service export statements -->", "<!-- /statements -->"
+
+ShownBy = Mapping[str, Sequence[Scenario]]
+"""The scenarios in which a rule fired, by ``decision.Rule``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,21 @@ class StatementRow:
     no_rule: str
 
 
-def statement_rows(prepared: Prepared, scenarios: Iterable[Scenario]) -> list[StatementRow]:
-    """A row for every statement, then for every settlement, in the order of ``sources.yaml``."""
-    pack = prepared.pack
+def scenarios_by_rule(prepared: Prepared, scenarios: Iterable[Scenario]) -> ShownBy:
+    """Fires every scenario, and says for each rule in which it fired."""
     shown_by: dict[str, list[Scenario]] = {}
     for scenario in scenarios:
         for rule in rules_fired(prepared, scenario):
             shown_by.setdefault(rule, []).append(scenario)
+    return shown_by
+
+
+def statement_rows(pack: Pack, shown_by: ShownBy) -> list[StatementRow]:
+    """A row for every statement, then for every settlement, in the order of ``sources.yaml``."""
     live = [
         (f"{decision.id}.{rule.id}", {rule.statement, *rule.settles})
         for decision in pack.decisions.values()
-        if decision.status in ("active", "shadow")
+        if decision.is_live
         for rule in decision.rules
     ]
     rows = []
@@ -58,7 +65,9 @@ def statement_rows(prepared: Prepared, scenarios: Iterable[Scenario]) -> list[St
 
 
 def rules_fired(prepared: Prepared, scenario: Scenario) -> set[str]:
-    """Every rule that fires in a scenario as ``decision.Rule``; silent rules and those of definitions too."""
+    """Every rule that fires in a scenario as ``decision.Rule``: silent rules too, and those of definitions, also where
+    only a suggestion or a text asks for them.
+    """
     service = prepared.pack.service_for(scenario.hook)
     if service is None:
         return set()
@@ -70,7 +79,7 @@ def rules_fired(prepared: Prepared, scenario: Scenario) -> set[str]:
     return {
         f"{name}.{rule.id}"
         for judged in answer.judged
-        for name, rules in judged.decided.fired.items()
+        for name, rules in {**judged.decided.values.fired(), **judged.decided.fired}.items()
         for rule in rules
     }
 
@@ -87,14 +96,15 @@ def as_table(rows: Sequence[StatementRow]) -> str:
     return "\n".join(lines)
 
 
-def written_into(page: str, table: str) -> str:
-    """``page`` with ``table`` between the two marks in it, in place of what stood there.
+def written_into(page: str, form: str, made: str) -> str:
+    """``page`` with ``made``, a form of ``cds-service export``, between its two marks, in place of what stood there.
 
     Raises:
         ValueError: a mark is missing.
     """
-    before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    first, last = f"<!-- {form}: made by cds-service export {form} -->", f"<!-- /{form} -->"
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"no place for the table: {_BEGIN} and {_END} are missing")
-    return f"{before}{_BEGIN}\n{table}\n{_END}{after}"
+        raise ValueError(f"no place for it: {first} and {last} are missing")
+    return f"{before}{first}\n{made}\n{last}{after}"

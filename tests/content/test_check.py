@@ -139,6 +139,12 @@ WHAT_WAS_NOT_READ = [  # Z75
             "",
             ": uncited: no rule rests on S2",
         ),
+        (
+            "decisions/ending.yaml",
+            "'>= 300'",
+            "'>= 310'",
+            ": paragraph: S19: the paragraph says 300, which stands neither in",
+        ),
         ("decisions/imPlatelets/table.yaml", "settles: [C5]", "settles: [C99]", "no settlement 'C99'"),
         ("decisions/adult.yaml", "status: active", "status: draft", ": status: adult is draft and"),
         ("decisions/monitoringDue/table.yaml", "indicator: info", "indicator: warning", ": indicator: "),
@@ -163,6 +169,38 @@ def test_a_defect_is_found_with_file_and_line(cards, file, old, new, expected):
     assert path.startswith(str(cards / "vitamin-b12"))
     assert path.endswith(".yaml")
     assert int(line) >= 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "paragraph", "expected"),
+    [
+        ("S19", None, "S19: rules rest on it, and no paragraph (does) says what they do"),
+        ("L4", None, "L4: rules rest on it, and no paragraph (does) says what they do"),
+        ("S19", "Stop it. " * 50, "S19: the paragraph has 100 of at most 90 words"),
+        ("S19", "It ends in less than 94 days.", "S19: the paragraph says 94, which stands neither in the quote"),
+        ("S19", "See `stopping`.", "S19: only plain text may stand in the paragraph"),
+        ("S19", "See maintenanceGap.", "S19: the paragraph names 'maintenanceGap', which is no word of its readers"),
+        ("S19", "It asks for pernicious-anaemia.", "S19: the paragraph names 'pernicious-anaemia'"),
+        ("S12", "Platelets of 25 × 10⁹/L and 60 mL/min/1.73 m².", "S12: the paragraph says 60,"),
+        ("S2", None, ""),  # it says why there is no rule
+        ("S19", "Within 93 days of B12 it is a warning.", ""),
+    ],
+)
+def test_a_paragraph_that_is_missing_or_out_of_step_is_refused(cards, statement, paragraph, expected):
+    path = cards / "vitamin-b12/sources.yaml"
+    before = path.read_text(encoding="utf-8")
+    planted = f"    does: {json.dumps(paragraph, ensure_ascii=False)}\n" if paragraph else ""
+    entry = rf"(\n  {statement}:\n    place: .*\n    quote: .*\n)    does: >-\n(?:      .*\n)+"
+    after, count = re.subn(entry, lambda match: match[1] + planted, before)
+    assert count == 1
+    path.write_text(after, encoding="utf-8")
+    found = [problem for problem in problems_of(cards) if problem.kind == "paragraph"]
+    if not expected:
+        assert found == []
+        return
+    (problem,) = found
+    assert problem.text.startswith(expected)
+    assert after.splitlines()[problem.line - 2 if paragraph is None else problem.line - 4].startswith(f"  {statement}:")
 
 
 def test_changed_content_without_a_new_version_fails_and_cannot_be_locked(cards):

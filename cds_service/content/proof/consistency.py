@@ -8,11 +8,12 @@ from datetime import date
 from pathlib import Path
 
 from cds_service.content.files import problem_at
-from cds_service.content.model import Decision, Pack
+from cds_service.content.model import Pack
 from cds_service.content.needs import reads, searches_of
 from cds_service.content.prepared import template_words
 from cds_service.content.proof.cells import faults_of
 from cds_service.content.proof.naming import problems_of_names
+from cds_service.content.proof.paragraphs import problems_of_paragraphs
 from cds_service.content.proof.texts import problems_of_texts
 from cds_service.content.proof.unknowns import unknown_faults
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
@@ -37,13 +38,10 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
     yield from _of_codes(pack, folder)
     yield from _of_order_templates(pack, folder)
     yield from _of_citations(pack, folder)
+    yield from problems_of_paragraphs(pack, folder)
     yield from _of_statuses(pack)
     yield from _of_services(pack, folder)
     yield from _of_reviews(pack, folder)
-
-
-def _is_live(decision: Decision) -> bool:
-    return decision.status in ("active", "shadow")
 
 
 def _of_tables(pack: Pack) -> Iterator[Problem]:
@@ -62,7 +60,7 @@ def _of_unread(pack: Pack, folder: Path) -> Iterator[Problem]:
     for name in pack.facts.keys() - read:
         yield problem_at(folder / "facts.yaml", ("facts", name), "unread", f"no rule reads the fact {name!r}")
     for decision in pack.decisions.values():
-        if decision.id not in read and _is_live(decision):
+        if decision.id not in read and decision.is_live:
             yield Problem(decision.path, 1, "unread", f"no service shows the decision {decision.id!r}")
     used_sets = {value_set.id for fact in pack.facts.values() for value_set in fact.value_sets.values()}
     used_sets |= {value_set.id for value_set in (*pack.relevant, *pack.excluded)}
@@ -110,7 +108,7 @@ def _of_order_templates(pack: Pack, folder: Path) -> Iterator[Problem]:
 
 def _of_citations(pack: Pack, folder: Path) -> Iterator[Problem]:
     """Statements and settlements with neither a rule nor a declared reason, or with both."""
-    rules = [rule for decision in pack.decisions.values() if _is_live(decision) for rule in decision.rules]
+    rules = [rule for decision in pack.decisions.values() if decision.is_live for rule in decision.rules]
     cited = {rule.statement for rule in rules} | {name for rule in rules for name in rule.settles}
     path = folder / "sources.yaml"
     for member, entries in (("statements", pack.statements), ("settlements", pack.settlements)):
@@ -125,7 +123,9 @@ def _of_citations(pack: Pack, folder: Path) -> Iterator[Problem]:
 
 def _of_statuses(pack: Pack) -> Iterator[Problem]:
     """Definitions that a live decision reads must be active."""
-    for decision in filter(_is_live, pack.decisions.values()):
+    for decision in pack.decisions.values():
+        if not decision.is_live:
+            continue
         for name in reads(pack, [decision.id]):
             needed = pack.decisions.get(name)
             if needed is not None and needed.status != "active":
