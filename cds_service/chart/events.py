@@ -106,6 +106,11 @@ class Event:
         """What it says of its dosage, in the shape of a draft order, so that both are read alike."""
         return self._once("order", self._as_order)
 
+    @property
+    def has_order(self) -> bool:
+        """Whether some fact has looked at its dosage so far."""
+        return "order" in self._kept
+
     def _as_order(self) -> Order:
         resource = {
             "resourceType": type(self.resource).__name__,

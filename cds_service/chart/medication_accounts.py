@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cds_service.chart import dosage_accounts
 from cds_service.chart.events import Event, EventKind, events_of
 from cds_service.chart.history import is_in_future, is_stated_plan
 from cds_service.chart.recognised import NOT_RESOLVED, KnownAs, readers_of
@@ -50,6 +51,7 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
             read += 1
             if all(known.drug.by_name for known in known_as if known.drug is not None):
                 in_part.append(_aside(event, Kind.DRUG, "knownByName"))
+            in_part += dosage_accounts.of_event(declarations, event, chart, whole=whole)
     asides = (*results.set_aside, *set_aside)
     entries = len(results.resources) + results.elsewhere + len(results.set_aside)
     return Account(entries, read, entries - read - len(asides), asides, tuple(in_part))

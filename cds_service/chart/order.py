@@ -178,13 +178,13 @@ def route(declaration: FactDeclaration, order: Order) -> Fact:
         if not concept:
             continue
         named = named_routes(declaration.value_sets, concept)
-        display = words(concept) or next((code for _, code in pairs(concept)), "-")
-        if len(named) == 1:
-            routes.setdefault(named[0], Evidence(f"{order.reference} route", display))
+        why = unread_route(named, concept)
+        if why is None:
+            routes.setdefault(named[0], Evidence(f"{order.reference} route", _in_words(concept)))
         elif named:
-            unread = Reason("routesDisagree", dict(zip(("first", "second"), named, strict=False)))
+            unread = why
         else:
-            unread = unread or Reason("routeNotKnown", {"route": display})
+            unread = unread or why
     if unread is not None:
         return Fact.unusable(unread)
     if not routes:
@@ -204,13 +204,11 @@ def has_route(declaration: FactDeclaration, order: Order) -> Fact:
         concept = node(dosage, "route")
         named = named_routes(declaration.value_sets, concept) if concept else []
         if named == [wanted]:
-            display = words(concept) or next((code for _, code in pairs(concept)), "-")
-            return Fact.of(PRESENT, Evidence(f"{order.reference} route", display))
+            return Fact.of(PRESENT, Evidence(f"{order.reference} route", _in_words(concept)))
         if concept and not named:
-            display = words(concept) or next((code for _, code in pairs(concept)), "-")
-            unread = unread or Reason("routeNotKnown", {"route": display})
+            unread = unread or unread_route(named, concept)
         elif wanted in named:
-            disputed = Reason("routesDisagree", dict(zip(("first", "second"), named, strict=False)))
+            disputed = unread_route(named, concept)
     if disputed is not None:
         return Fact.unusable(disputed)
     return Fact.unknown(reason=unread) if unread is not None else Fact.absent()
@@ -225,6 +223,19 @@ def named_routes(value_sets: Mapping[str, ValueSet], concept: Node) -> list[str]
         for name, value_set in value_sets.items()
         if value_set.match(codings) or not names.isdisjoint(value_set.names)
     ]
+
+
+def unread_route(named: Sequence[str], concept: Node) -> Reason | None:
+    """Why a route that is in the value sets ``named`` is not read; ``None`` if it is in one of them, and so is read."""
+    if len(named) == 1:
+        return None
+    if named:
+        return Reason("routesDisagree", dict(zip(("first", "second"), named, strict=False)))
+    return Reason("routeNotKnown", {"route": _in_words(concept)})
+
+
+def _in_words(route: Node) -> str:
+    return words(route) or next((code for _, code in pairs(route)), "-")
 
 
 def reason(declaration: FactDeclaration, order: Order) -> Fact:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from cds_service.chart import dosage_accounts
 from cds_service.chart.accounts import account, entries_understood
 from cds_service.chart.drug import not_understood as drug_not_understood
 from cds_service.chart.drug import recognise_drug
@@ -18,7 +19,8 @@ from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import plain
 from cds_service.fhir.codes import speaks_in
-from cds_service.fhir.tree import Node, node, nodes, pairs, text, words
+from cds_service.fhir.treatments import references_in
+from cds_service.fhir.tree import node, nodes, pairs, text, words
 from cds_service.judge.relevance import draft_nodes, is_judged, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.vocabulary.accounting import Aside, Kind, Understood
@@ -46,6 +48,7 @@ class NotUnderstood:
 
 
 _PLAN = "planNotCounted"
+_PRESCRIPTION = "MedicationRequest"
 _BEARING = ("statusNotKnown", _PLAN)
 
 
@@ -84,6 +87,8 @@ def not_understood(pack: Pack, reading: Reading, searches: Iterable[Search] | No
     items = [*_selections(reading.request), *_drafts(pack, reading)]
     for order, facts in reading.orders:
         items += _parts(pack, order, facts, whole=whole)
+        if chart is not None:
+            items += _ended(order, chart, pack.searches.values())
     items += _person(pack, reading, whole=whole)
     if chart is not None:
         for search in chart.looked_at(pack.searches.values()) if searches is None else searches:
@@ -108,7 +113,7 @@ def told_on_cards(pack: Pack, items: Iterable[NotUnderstood]) -> list[Reason]:
 
     Selections and drafts that were not recognised are not told, because a card is about another draft.
     """
-    counts: dict[str, tuple[Search, int, int]] = {}
+    counts: dict[str, tuple[Search, set[str | int], int]] = {}
     reasons: list[Reason] = []
     for item in items:
         if not item.bears:
@@ -116,15 +121,16 @@ def told_on_cards(pack: Pack, items: Iterable[NotUnderstood]) -> list[Reason]:
         if item.aside.reason.key == _PLAN:  # it was understood, and is told by itself (Z55)
             reasons = [item.aside.reason, *(reason for reason in reasons if reason.key != _PLAN)]
         elif item.search is not None:
-            _, n, _ = counts.get(item.search.key, (item.search, 0, 0))
-            counts[item.search.key] = (item.search, n + 1, item.entries)
+            _, entries, _ = counts.setdefault(item.search.key, (item.search, set(), item.entries))
+            entry = item.aside.reference.partition(" ")[0]
+            entries.add(entry if "/" in entry else id(item))  # of one entry several parts may be not understood
         elif item.aside.kind not in (Kind.SELECTION, Kind.DRUG, Kind.REFERENCE):
             reasons.append(item.aside.reason)
-    for search, n, m in counts.values():
+    for search, not_understood_here, of in counts.values():
         label = next((fact.label for fact in pack.readers[search.key]), search.key)
-        values = {"n": str(n), "m": str(m)}
+        values = {"n": str(len(not_understood_here)), "m": str(of)}
         if search.resource == "Observation":
-            values = {"entries": f"{n} of {m}", "label": label}
+            values = {"entries": f"{len(not_understood_here)} of {of}", "label": label}
         reasons.append(Reason(_OF_ENTRIES[search.resource], values))
     return reasons
 
@@ -145,7 +151,10 @@ def _selections(request: HookRequest) -> Iterator[NotUnderstood]:
 
 
 def _drafts(pack: Pack, reading: Reading) -> Iterator[NotUnderstood]:
-    """The drafts of a medication whose drug is not known to be ours by its code, and not known to be another."""
+    """The drafts of a medication whose drug is not known to be ours by its code, and not known to be another.
+
+    Of drafts that are not judged also the status, by which they count beside the one that is judged, or do not.
+    """
     value_sets, request = (*pack.excluded, *pack.relevant), reading.request
     candidates = tuple(value_set.id for value_set in pack.relevant)
     read = {order.key: order for order, _ in reading.orders}
@@ -153,6 +162,8 @@ def _drafts(pack: Pack, reading: Reading) -> Iterator[NotUnderstood]:
     for draft in request.drafts:
         if is_judged(draft.resource):
             order = read.get(draft.key) or read_order(draft.path, draft.resource, others, draft.key)
+            if draft.key not in read:  # those of an order that is judged are among its parts
+                yield from _status(order)
             for aside in drug_not_understood(order, value_sets):
                 yield NotUnderstood(aside, candidates)
 
@@ -202,21 +213,41 @@ def _person(pack: Pack, reading: Reading, *, whole: bool) -> Iterator[NotUnderst
 
 def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Iterator[NotUnderstood]:
     """The status, reasons, routes, doses and schedules of an order that could not be read."""
-    status = text(order.resource, "status")
-    if status and status not in REQUEST_STATUSES:
-        reason = Reason("statusNotKnown", {"status": status})
-        yield NotUnderstood(Aside(Kind.STATUS, reason, f"{order.reference} status", code=status))
+    yield from _status(order)
     yield from _reasons(pack, order)
     for declared in pack.of_kind.get("order", ()):
         if declared.element == "route":
             fact = _fact(facts.order, declared.name, whole=whole)
             if fact is not None and fact.state is State.UNUSABLE:
-                yield from _route(declared, order, fact)
+                yield from _routes(declared, order, fact)
     for dosage, step in zip(order.dosages(), facts.dosages, strict=False):
         for declared in pack.of_kind.get("dosage", ()):
             fact = _fact(step, declared.name, whole=whole)
-            if fact is not None and fact.state is State.UNUSABLE:
-                yield from _step(declared, order, dosage, fact)
+            for aside in dosage_accounts.of_step(declared, order.reference, dosage, fact) if fact is not None else ():
+                analytes = (declared.analyte.name,) if declared.analyte is not None else ()
+                yield NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else ())
+
+
+def _status(order: Order) -> Iterator[NotUnderstood]:
+    status = text(order.resource, "status")
+    if status and status not in REQUEST_STATUSES:
+        reason = Reason("statusNotKnown", {"status": status})
+        yield NotUnderstood(Aside(Kind.STATUS, reason, f"{order.reference} status", code=status))
+
+
+def _ended(order: Order, chart: Chart, searches: Iterable[Search]) -> Iterator[NotUnderstood]:
+    """The orders that an order ends (Z65) and that are not on record, so that nobody can tell what it ends."""
+    on_record = {
+        resource.own_reference()
+        for search in chart.looked_at(searches)
+        if search.resource == _PRESCRIPTION
+        for resource in chart.results(search).resources
+    }
+    for reference in references_in(order.resource, "priorPrescription"):
+        if reference not in on_record:
+            yield NotUnderstood(
+                Aside(Kind.REFERENCE, Reason("priorNotOnRecord"), f"{order.reference} priorPrescription")
+            )
 
 
 def _reasons(pack: Pack, order: Order) -> Iterator[NotUnderstood]:
@@ -236,37 +267,13 @@ def _reasons(pack: Pack, order: Order) -> Iterator[NotUnderstood]:
             yield NotUnderstood(aside, sets)
 
 
-def _route(declared: FactDeclaration, order: Order, fact: Fact) -> Iterator[NotUnderstood]:
+def _routes(declared: FactDeclaration, order: Order, fact: Fact) -> Iterator[NotUnderstood]:
     assert fact.reason is not None  # noqa: S101  (what is unusable has a reason)
     for dosage in order.dosages():
         concept = node(dosage, "route")
-        codings = pairs(concept)
-        if concept and not any(value_set.match(codings) for value_set in declared.value_sets.values()):
-            system, code = codings[0] if codings else ("", "")
-            aside = Aside(Kind.ROUTE, fact.reason, f"{order.reference} route", system, code, words(concept))
+        if concept and not any(value_set.match(pairs(concept)) for value_set in declared.value_sets.values()):
+            aside = dosage_accounts.of_route(fact.reason, order.reference, concept)
             yield NotUnderstood(aside, tuple(value_set.id for value_set in declared.value_sets.values()))
-
-
-_STEP_KINDS = {"dose": Kind.DOSE, "interval": Kind.SCHEDULE, "days": Kind.SCHEDULE, "doses": Kind.SCHEDULE}
-_UNIT_REASONS = ("unitNotKnown", "unitMissing", "unitsDisagree")
-
-
-def _step(declared: FactDeclaration, order: Order, dosage: Node, fact: Fact) -> Iterator[NotUnderstood]:
-    kind, reason = _STEP_KINDS.get(declared.element), fact.reason
-    if kind is None or reason is None:
-        return
-    place = f"{order.reference} dosageInstruction"
-    if kind is Kind.SCHEDULE:
-        concept = node(node(dosage, "timing"), "code")
-        system, code = next(iter(pairs(concept)), ("", ""))
-        yield NotUnderstood(Aside(kind, reason, place, system, code, words(concept)))
-    elif reason.key in _UNIT_REASONS and declared.analyte is not None:
-        quantity = next((node(rate, "doseQuantity") for rate in nodes(dosage, "doseAndRate")), {})
-        unit, code = text(quantity, "unit"), text(quantity, "code")
-        aside = Aside(Kind.UNIT, reason, place, text(quantity, "system"), code, unit)
-        yield NotUnderstood(aside, (declared.analyte.name,))
-    else:
-        yield NotUnderstood(Aside(kind, reason, place, words=text(dosage, "text")))
 
 
 def _parts_understood(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[Understood]:
@@ -305,14 +312,26 @@ def _entries(pack: Pack, search: Search, chart: Chart, *, whole: bool) -> list[N
     made = account(readers, search, chart, whole=whole)
     if not made.set_aside and not made.in_part:
         return []
-    sets = tuple(dict.fromkeys(vs.id for fact in readers for vs in fact.value_sets.values() if vs.kind in _LISTED))
-    analytes = tuple(dict.fromkeys(fact.analyte.name for fact in readers if fact.analyte is not None))
+    candidates = _candidates(readers)
     items = [
-        NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else sets, search)
+        NotUnderstood(aside, candidates.get(aside.kind, candidates[Kind.CODE]), search)
         for aside in (*made.set_aside, *made.in_part)
     ]
     bearing = made.entries - sum(not item.bears for item in items)
     return [replace(item, entries=bearing) for item in items]
+
+
+def _candidates(readers: Iterable[FactDeclaration]) -> dict[Kind, tuple[str, ...]]:
+    """In which value sets a code or a route of an entry would be understood, and of which analytes a unit is."""
+    sets: dict[str, None] = {}
+    routes: dict[str, None] = {}
+    analytes: dict[str, None] = {}
+    for fact in readers:
+        sets |= {value_set.id: None for value_set in fact.value_sets.values() if value_set.kind in _LISTED}
+        routes |= {value_set.id: None for way in fact.ways.values() for value_set in way.routes.values()}
+        measured = [fact, *(fact.of_steps.values() if fact.events else ())]
+        analytes |= {each.analyte.name: None for each in measured if each.analyte is not None}
+    return {Kind.CODE: tuple(sets), Kind.ROUTE: tuple(routes), Kind.UNIT: tuple(analytes)}
 
 
 _LISTED: Sequence[str] = ("observation", "condition", "allergy", "procedure", "medication")

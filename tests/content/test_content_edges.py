@@ -50,7 +50,7 @@ def test_an_allergy_withholds_every_suggestion_that_leaves_the_drug_ordered(clie
     order = body["context"]["draftOrders"]["entry"][0]["resource"]
     order["dosageInstruction"][0]["timing"]["repeat"]["boundsDuration"] = {"value": 60, "unit": "d", "code": "d"}
     found = client.post(ORDER_SELECT, json=body).json["cards"]
-    assert "stoppingEnds" in {card["source"]["topic"]["code"] for card in found}
+    assert "loadingRegimenDiffers" in {card["source"]["topic"]["code"] for card in found}
     assert not any("suggestions" in card for card in found)
 
 

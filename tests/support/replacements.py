@@ -186,40 +186,40 @@ class Firing:
     def replaced(
         self, request: Json, reference: str, topics: set[Topic], cases: set[int]
     ) -> Iterator[tuple[Replacement, Outcome]]:
-        """Each replacement in the resource that ``reference`` names, wherever in the request it stands, fired once.
+        """Each replacement in a resource that ``reference`` names, wherever in the request it stands, fired once.
 
-        ``topics`` are those shown before, and ``cases`` the resources that were replaced already: the same resource
-        under the same findings at the same service is not replaced again.
+        A draft may stand for an order of the record; then each of the two is replaced and the other left. ``topics``
+        are those shown before, and ``cases`` the resources that were replaced already: the same resource under the same
+        findings at the same service is not replaced again.
         """
-        resource, parts = _parts(request, reference)
-        if resource is None:
-            return
-        case = hash((self.service.id, repr(self._profile), encode(resource), frozenset(topics)))
-        if case in cases:
-            return
-        cases.add(case)
-        for replacement in replacements(resource):
-            body = encode(replacement.resource).join(parts)
-            digest = hash((self.service.id, self.now, repr(self._profile), body))
-            if digest not in self._seen:
-                self._seen.add(digest)
-                yield replacement, self.fire(body)
+        for resource, parts in _resources(request, reference):
+            case = hash((self.service.id, repr(self._profile), encode(resource), frozenset(topics)))
+            if case in cases:
+                continue
+            cases.add(case)
+            for replacement in replacements(resource):
+                body = encode(replacement.resource).join(parts)
+                digest = hash((self.service.id, self.now, repr(self._profile), body))
+                if digest not in self._seen:
+                    self._seen.add(digest)
+                    yield replacement, self.fire(body)
 
 
-def _parts(request: Json, reference: str) -> tuple[Json | None, list[bytes]]:
-    """The resource, and the encoded request around each place where it stands."""
+def _resources(request: Json, reference: str) -> Iterator[tuple[Json, list[bytes]]]:
+    """Each different resource of a reference, and the encoded request around each place where it stands."""
     found: list[Json] = []
 
-    def marked(value: Any) -> Any:
+    def marked(value: Any, only: Json | None = None) -> Any:
         if isinstance(value, dict):
-            if f"{value.get('resourceType')}/{value.get('id')}" == reference:
+            if f"{value.get('resourceType')}/{value.get('id')}" == reference and only in (None, value):
                 found.append(value)
                 return _MARK
-            return {name: marked(member) for name, member in value.items()}
-        return [marked(member) for member in value] if isinstance(value, list) else value
+            return {name: marked(member, only) for name, member in value.items()}
+        return [marked(member, only) for member in value] if isinstance(value, list) else value
 
-    body = encode(marked(request))
-    return (found[0] if found else None), body.split(encode(_MARK))
+    marked(request)
+    for resource in {encode(each): each for each in found}.values():
+        yield resource, encode(marked(request, resource)).split(encode(_MARK))
 
 
 def deciding(answer: Answer) -> dict[str, set[tuple[str, str]]]:

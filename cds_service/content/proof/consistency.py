@@ -38,7 +38,8 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
     yield from _of_codes(pack, folder)
     yield from _of_order_templates(pack, folder)
     yield from _of_citations(pack, folder)
-    yield from problems_of_paragraphs(pack, folder)
+    if not pack.site_digest:  # they tell of the content as it is delivered
+        yield from problems_of_paragraphs(pack, folder)
     yield from _of_statuses(pack)
     yield from _of_services(pack, folder)
     yield from _of_reviews(pack, folder)
