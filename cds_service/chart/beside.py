@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cds_service.chart.courses import stretches, today_of
 from cds_service.chart.doubled import Counted
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.history import Remainder, counted, evidence_in, none_counts
 from cds_service.chart.order import NO_ORDER, Order
+from cds_service.chart.progress import stretches, today_of
 from cds_service.chart.record import Chart
 from cds_service.chart.statuses import NOT_DRAFTED
 from cds_service.chart.steps import steps_of

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
-from cds_service.chart import courses
+from cds_service.chart import progress
 from cds_service.chart.doubled import Counted, as_one, evidence_of
 from cds_service.chart.drug import Drug
 from cds_service.chart.events import Event, EventKind, events_of
@@ -271,7 +271,7 @@ def _agent(declaration: FactDeclaration, chart: Chart) -> Fact:
     if not recent:
         return none_counts(declaration, chart, remainder)
     chosen = [item for item in recent if item.event.under_way] or recent
-    newest = max(chosen, key=lambda item: day_of(item.last(chart), chart.zone))
+    newest = max(chosen, key=lambda item: (day_of(item.last(chart), chart.zone), item.event.reference))
     evidence = evidence_of(newest.event, newest.drug, newest.last(chart), chart)
     return Fact.of(newest.drug.agent or NOT_STATED, evidence)
 
@@ -304,8 +304,8 @@ def _days(declaration: FactDeclaration, chart: Chart) -> Fact:
             return not_read(declaration, read)
     if not dated:
         return remainder.fact()
-    span, evidence = (max if newest_first else min)(dated, key=lambda item: item[0].start)
-    return Fact.of(courses.days_since(span, chart), evidence)
+    span, evidence = (max if newest_first else min)(dated, key=lambda item: (item[0].start, item[0].end))
+    return Fact.of(progress.days_since(span, chart), evidence)
 
 
 def _dated_results(declaration: FactDeclaration, read: Sequence[Results], chart: Chart) -> list[tuple[Span, Evidence]]:
@@ -329,7 +329,7 @@ _Course = Callable[[FactDeclaration, Sequence[Counted], Chart], Fact | None]
 
 
 def _of_course(of_events: _Course, declaration: FactDeclaration, chart: Chart) -> Fact:
-    """What ``courses`` makes of the events that count and have a date; where it makes nothing, what the rest says."""
+    """What ``progress`` makes of the events that count and have a date; where it makes nothing, what the rest says."""
     remainder = Remainder()
     fact = of_events(declaration, _recent(declaration, chart, remainder), chart)
     return none_counts(declaration, chart, remainder) if fact is None else fact
@@ -343,14 +343,14 @@ def _low_before(declaration: FactDeclaration, chart: Chart) -> Fact:
     """
     remainder = Remainder()
     events = _recent(declaration, chart, remainder)
-    ended = courses.ended(declaration, events, chart)
+    ended = progress.ended(declaration, events, chart)
     flagged = declaration.flagged
     if ended is None or flagged is None:
         return none_counts(declaration, chart, remainder)
     longest, since = declaration.constants, ended.value
     if isinstance(since, Interval) and since.low is not None and since.low > longest["ended-within"]:
         return Fact.absent()
-    dated = [(day, item) for item in events if (day := courses.first_day(item, chart)) is not None]
+    dated = [(day, item) for item in events if (day := progress.first_day(item, chart)) is not None]
     dated.sort(key=lambda pair: pair[0])
     for result, day in low_flagged(flagged, chart):
         place = bisect_left(dated, day, key=lambda pair: pair[0])
@@ -366,12 +366,12 @@ _ELEMENTS: Mapping[str, Callable[[FactDeclaration, Chart], Fact]] = {
     "agent": _agent,
     "newest": _days,
     "oldest": _days,
-    "course": partial(_of_course, courses.course),
-    "doses-given": partial(_of_course, courses.doses_given),
-    "doses-left": partial(_of_course, courses.doses_left),
-    "next-due": partial(_of_course, courses.next_due),
-    "ended": partial(_of_course, courses.ended),
-    "regimen": partial(_of_course, courses.regimen_days),
+    "course": partial(_of_course, progress.course),
+    "doses-given": partial(_of_course, progress.doses_given),
+    "doses-left": partial(_of_course, progress.doses_left),
+    "next-due": partial(_of_course, progress.next_due),
+    "ended": partial(_of_course, progress.ended),
+    "regimen": partial(_of_course, progress.regimen_days),
     "low-before": _low_before,
 }
 
