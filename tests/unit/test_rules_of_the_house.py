@@ -6,9 +6,8 @@ from functools import cache
 
 from cds_service.packaged import packaged
 from tests.support.faults import assert_none
-from tests.support.places import ROOT
+from tests.support.sources import modules
 
-PACKAGE = ROOT / "cds_service"
 CLINICAL_WORDS = re.compile(
     r"cobalamin|hydroxo|mecobal|folic|folate|platelet|transfus|an[a]?emi|needle|neurolog|leber|pernicious", re.I
 )
@@ -24,6 +23,7 @@ ELSEWHERE = {
     ("chart/dosage.py", 60): "characters of a dose as shown",
     ("commands/serve.py", 4): "threads of a worker",
     ("commands/serve.py", 10): "seconds to stop in",
+    ("commands/serve.py", 10_000): "milliseconds for the head of a request",
     ("console/acceptance_page.py", 7): "days of a report",
     ("console/acceptance_page.py", 50): "comments shown",
     ("console/acceptance_page.py", 365): "days of a report",
@@ -54,6 +54,7 @@ ELSEWHERE = {
     ("fhir/dates.py", 31): "days of the longest month",
     ("fhir/medications.py", 100): "characters of the words of a drug",
     ("fhir/dose_dates.py", 7): "days of a week",
+    ("fhir/dose_dates.py", 10_000): "doses that are counted",
     ("fhir/dose_dates.py", 28): "days of the shortest month",
     ("fhir/time_units.py", 3): "a month and a day of the calendar",
     ("fhir/time_units.py", 7): "days of a week",
@@ -68,6 +69,7 @@ ELSEWHERE = {
     ("judge/evaluate.py", 10): "orders judged in one call",
     ("judge/relevance.py", 20): "drafts from which they are looked through in another way",
     ("net/fhir_client.py", 3): "failures, and seconds, until a server is left alone",
+    ("prove.py", 300): "seconds of a proof",
     ("protocol/encodings.py", 4): "bytes of a size in gzip",
     ("protocol/feedback.py", 1_000_000): "bytes of a body",
     ("protocol/uuids.py", 3): "bits of the variant of a UUID",
@@ -86,6 +88,7 @@ ELSEWHERE = {
     ("service/served.py", 10): "seconds until content is tried again",
     ("service/traces.py", 10): "the place in the order of finalizers",
     ("settings.py", 60): "seconds that clocks may differ by",
+    ("settings.py", 10_000): "recordings that are kept",
     ("store/acceptance.py", 4): "decimal places of a rate",
     ("store/intervals.py", 4): "a term of the Wilson interval",
     ("store/store.py", 3): "seconds to wait for the database",
@@ -93,6 +96,7 @@ ELSEWHERE = {
     ("store/store.py", 100): "rows written at once",
     ("trust/keysets.py", 4): "seconds between two readings of a key set",
     ("trust/keysets.py", 100): "keys of a client",
+    ("trust/keysets.py", 300): "seconds until a key set is read again",
     ("trust/verifier.py", 60): "seconds that clocks may differ by",
     ("vocabulary/declarations.py", 3): "parts and digits of a National Drug Code",
     ("vocabulary/declarations.py", 4): "digits of a part of a National Drug Code",
@@ -101,14 +105,6 @@ ELSEWHERE = {
 
 
 @cache
-def modules():
-    """The syntax tree of every module of the package, by its path from there."""
-    return {
-        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-        for path in sorted(PACKAGE.rglob("*.py"))
-    }
-
-
 def literals(tree):
     """The constants of a module; docstrings are left out, for they cite statements and settlements."""
     docs = {
@@ -122,6 +118,7 @@ def literals(tree):
     return [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docs]
 
 
+@cache
 def numbers(tree):
     """The numbers of a module with their lines; places in a sequence (``text[:10]``) are none to compare with."""
     indexes = [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
