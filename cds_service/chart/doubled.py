@@ -24,14 +24,14 @@ _PRESCRIBED = (EventKind.ORDERED, EventKind.PLANNED, EventKind.STOPPED)
 class Counted:
     """An event that counts for a fact, with its drug, and its ``place`` among all that count.
 
-    ``joined`` are others that tell of the same doses; ``repeats`` says that it is itself a dose that another tells.
+    ``joined`` are others that tell of the same doses; ``repeats`` is the record of a dose that this one repeats.
     """
 
     event: Event
     drug: Drug
     place: int = 0
     joined: list[Counted] = field(default_factory=list)
-    repeats: bool = False
+    repeats: Counted | None = None
 
     def told_by(self) -> list[Counted]:
         """The event, and what of it was done: the dispenses, administrations and statements of an order."""
@@ -75,7 +75,7 @@ def as_one(counted: Sequence[Counted], chart: Chart) -> list[Counted]:
     _join_by_day(counted, same, chart)
     for item in counted:
         if id(item) in same:
-            item.repeats = _is_repeated(item, same)
+            item.repeats = _repeated(item, same)
             _root(item, same).joined.append(item)
     return [item for item in counted if id(item) not in same]
 
@@ -105,7 +105,7 @@ def _join_by_day(counted: Sequence[Counted], same: dict[int, Counted], chart: Ch
 
     Procedures whose agent is stated come first, so that one whose agent may be any leaves them theirs.
     """
-    given = [item for item in counted if item.event.kind is EventKind.GIVEN and not _is_repeated(item, same)]
+    given = [item for item in counted if item.event.kind is EventKind.GIVEN and _repeated(item, same) is None]
     given.sort(key=lambda item: _agent(item.drug) == "")
     administrations: dict[str, dict[str, list[Counted]]] = {}  # by day and agent
     for item in given:
@@ -132,10 +132,12 @@ def _root(item: Counted, same: Mapping[int, Counted]) -> Counted:
     return item
 
 
-def _is_repeated(item: Counted, same: Mapping[int, Counted]) -> bool:
-    """Whether an event is a dose that is joined to the same dose, and not to the order that it was given for."""
+def _repeated(item: Counted, same: Mapping[int, Counted]) -> Counted | None:
+    """The record of the same dose to which a dose is joined; ``None`` if it is joined to its order, or to nothing."""
     other = same.get(id(item))
-    return other is not None and item.event.kind is EventKind.GIVEN and other.event.kind is EventKind.GIVEN
+    if other is None or item.event.kind is not EventKind.GIVEN or other.event.kind is not EventKind.GIVEN:
+        return None
+    return _repeated(other, same) or other
 
 
 def _join(item: Counted, other: Counted, same: dict[int, Counted]) -> None:

@@ -108,12 +108,13 @@ def _prescribed(items: Sequence[Counted]) -> list[Counted]:
 def _given(items: Sequence[Counted], chart: Chart) -> list[tuple[date, Counted]]:
     """The doses on record with their days, each once, those among them that are one with an order on record."""
     told = [each for item in items for each in (item, *item.joined)]
-    doses = [each for each in told if each.event.kind is EventKind.GIVEN and not each.repeats]
+    doses = [each for each in told if each.event.kind is EventKind.GIVEN and each.repeats is None]
     dated = [(day, each) for each in doses if (day := _written(each, chart)) is not None]
     return sorted(dated, key=lambda pair: pair[0])
 
 
-def _given_days(items: Sequence[Counted], chart: Chart) -> list[date]:
+def given_days(items: Sequence[Counted], chart: Chart) -> list[date]:
+    """The days of the doses on record, in their order."""
     return [day for day, _ in _given(items, chart)]
 
 
@@ -124,7 +125,8 @@ def _start_of(item: Counted, given: Sequence[date], chart: Chart) -> date | None
     return given[place] if place < len(given) else written
 
 
-def _stretches_of(declaration: FactDeclaration, item: Counted, given: Sequence[date], chart: Chart) -> list[Stretch]:
+def stretches_of(declaration: FactDeclaration, item: Counted, given: Sequence[date], chart: Chart) -> list[Stretch]:
+    """The steps of an order of the history in the calendar; ``given`` are the days of the doses on record."""
     start = _start_of(item, given, chart)
     return stretches(declaration, item.event.as_order(), start, chart) if start is not None else []
 
@@ -150,10 +152,10 @@ def _course_of(declaration: FactDeclaration, items: Sequence[Counted], chart: Ch
 
     An order that is on hold, or over before its end, is no course that is under way.
     """
-    given, today = _given_days(items, chart), today_of(chart)
+    given, today = given_days(items, chart), today_of(chart)
     courses = []
     for item in _prescribed(items):
-        for stretch in _stretches_of(declaration, item, given, chart):
+        for stretch in stretches_of(declaration, item, given, chart):
             if not step_fits(declaration, stretch.facts):
                 continue
             if stretch.end is not None and stretch.end <= today:
@@ -211,12 +213,12 @@ def next_due(declaration: FactDeclaration, items: Sequence[Counted], chart: Char
     Of several orders the one that is due first counts. Unusable where an order is under way and no dose, or no
     interval, is on record: then nobody can say that none is due.
     """
-    given, today = _given_days(items, chart), today_of(chart)
+    given, today = given_days(items, chart), today_of(chart)
     due: list[tuple[Interval, Counted]] = []
     for item in _prescribed(items):
         if not item.event.under_way:
             continue
-        steps = _stretches_of(declaration, item, given or [today], chart)
+        steps = stretches_of(declaration, item, given or [today], chart)
         current = [step for step in steps if step.end is None or step.end > today]
         if steps and not current:
             continue  # its dates or its count have run out
@@ -255,22 +257,31 @@ def _due_dates(step: Stretch | None, given: Sequence[date], today: date) -> tupl
 # --- the end
 
 
+def end_of_event(item: Counted, steps: Sequence[Stretch], chart: Chart) -> date | None:
+    """The day on which what an event tells ends; ``None`` if it goes on without an end.
+
+    ``steps`` are those of an order. One that is over and says no end ends on the last day of which it tells.
+    """
+    end = steps[-1].end if steps else None
+    if item.event.under_way:
+        return end
+    is_open = item.event.kind is EventKind.STOPPED or end is None or end > today_of(chart)
+    return last_day(item, chart) if is_open else end
+
+
 def ended(declaration: FactDeclaration, items: Sequence[Counted], chart: Chart) -> Fact | None:
     """Days since the treatment ended; absent while some of it goes on, ``None`` if there is none.
 
     An order ends one interval after its last dose, or at the end of its bounds (Z57); one that is over and says no end,
     and what was given or dispensed, ends on the last day of which it tells.
     """
-    given, today = _given_days(items, chart), today_of(chart)
+    given, today = given_days(items, chart), today_of(chart)
     ends: list[tuple[date, Counted]] = []
     for item in items:
-        last = last_day(item, chart)
-        steps = _stretches_of(declaration, item, given, chart) if item.event.kind in _PRESCRIBED else []
-        end = steps[-1].end if steps else None
+        steps = stretches_of(declaration, item, given, chart) if item.event.kind in _PRESCRIBED else []
+        end = end_of_event(item, steps, chart)
         if item.event.under_way and (end is None or end > today):
             return Fact.absent()
-        if item.event.kind is EventKind.STOPPED or end is None or end > today:
-            end = last
         if end is not None:
             ends.append((end, item))
     if not ends:
