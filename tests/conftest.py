@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 import hypothesis
 import pytest
 
-from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
@@ -22,6 +21,7 @@ from cds_service.replay.scenario import Scenario, moved, search
 from cds_service.settings import Settings
 from tests.support import scenarios as read
 from tests.support.scenarios import Fired, fire_all
+from tests.support.shipped import shipped_pack
 
 if TYPE_CHECKING:
     import jsonschema
@@ -102,7 +102,7 @@ def client() -> FlaskClient:
 
 @pytest.fixture(scope="session")
 def pack() -> Pack:
-    return load_pack(packaged("cards"))
+    return shipped_pack()
 
 
 @pytest.fixture(scope="session")

@@ -129,6 +129,13 @@ def _in_part(entry: _ListEntry, search: Search, chart: Chart) -> list[Aside]:
     return asides
 
 
+def known_entries(search: Search, chart: Chart) -> list[tuple[lenient.Listed | Procedure, bool]]:
+    """The entries under the key of a list that some fact knows and their status does not deny, each with whether it is
+    over.
+    """
+    return [(entry.resource, entry.past) for entry in chart.once(_read_list, search).entries]
+
+
 def clinical_status(resource: lenient.Listed) -> str:
     """The clinical status of a problem or an allergy as a code; ``""`` if it states none that is known."""
     return _status(resource.clinicalStatus, CLINICAL)

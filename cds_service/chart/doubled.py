@@ -24,13 +24,14 @@ _PRESCRIBED = (EventKind.ORDERED, EventKind.PLANNED, EventKind.STOPPED)
 class Counted:
     """An event that counts for a fact, with its drug, and its ``place`` among all that count.
 
-    ``joined`` are others that tell of the same doses.
+    ``joined`` are others that tell of the same doses; ``repeats`` is the record of a dose that this one repeats.
     """
 
     event: Event
     drug: Drug
     place: int = 0
     joined: list[Counted] = field(default_factory=list)
+    repeats: Counted | None = None
 
     def told_by(self) -> list[Counted]:
         """The event, and what of it was done: the dispenses, administrations and statements of an order."""
@@ -69,14 +70,22 @@ def as_one(counted: Sequence[Counted], chart: Chart) -> list[Counted]:
         known = by_reference.setdefault(item.event.reference, item) if item.event.resource.id else item
         if known is not item:
             same[id(item)] = known
-    for item in counted:
-        if id(item) not in same:
-            _join_by_reference(item, by_reference, same)
+    for item in _latest_first(counted, same, chart):
+        _join_by_reference(item, by_reference, same)
     _join_by_day(counted, same, chart)
     for item in counted:
         if id(item) in same:
+            item.repeats = _repeated(item, same)
             _root(item, same).joined.append(item)
     return [item for item in counted if id(item) not in same]
+
+
+def _latest_first(counted: Sequence[Counted], same: Mapping[int, Counted], chart: Chart) -> list[Counted]:
+    """The events that name another, the latest first: of two that name the same one, that takes its place."""
+    naming = [item for item in counted if id(item) not in same and (item.event.stands_for() or item.event.follows())]
+    return sorted(
+        naming, key=lambda item: (day_of(item.event.last(chart), chart.zone), item.event.reference), reverse=True
+    )
 
 
 def _join_by_reference(item: Counted, by_reference: Mapping[str, Counted], same: dict[int, Counted]) -> None:
@@ -92,8 +101,12 @@ def _join_by_reference(item: Counted, by_reference: Mapping[str, Counted], same:
 
 
 def _join_by_day(counted: Sequence[Counted], same: dict[int, Counted], chart: Chart) -> None:
-    """Joins each procedure to an administration of the same drug on the same day, each to one of its own."""
-    given = [item for item in counted if item.event.kind is EventKind.GIVEN and id(item) not in same]
+    """Joins each procedure to an administration of the same drug on the same day, each to one of its own.
+
+    Procedures whose agent is stated come first, so that one whose agent may be any leaves them theirs.
+    """
+    given = [item for item in counted if item.event.kind is EventKind.GIVEN and _repeated(item, same) is None]
+    given.sort(key=lambda item: _agent(item.drug) == "")
     administrations: dict[str, dict[str, list[Counted]]] = {}  # by day and agent
     for item in given:
         if not isinstance(item.event.resource, Procedure):
@@ -117,6 +130,14 @@ def _root(item: Counted, same: Mapping[int, Counted]) -> Counted:
     while id(item) in same:
         item = same[id(item)]
     return item
+
+
+def _repeated(item: Counted, same: Mapping[int, Counted]) -> Counted | None:
+    """The record of the same dose to which a dose is joined; ``None`` if it is joined to its order, or to nothing."""
+    other = same.get(id(item))
+    if other is None or item.event.kind is not EventKind.GIVEN or other.event.kind is not EventKind.GIVEN:
+        return None
+    return _repeated(other, same) or other
 
 
 def _join(item: Counted, other: Counted, same: dict[int, Counted]) -> None:

@@ -127,10 +127,13 @@ class Event:
 
 
 class Told(NamedTuple):
-    """What a search tells: its events, and beside them the resources that tell of no treatment, each with why not."""
+    """What a search tells: its events, and beside them the resources that tell of no treatment.
+
+    Of each of those there is what names its drug, and why it tells of none.
+    """
 
     events: list[Event]
-    no_treatment: list[tuple[Treatment, str]]
+    no_treatment: list[tuple[Treatment, Naming, str]]
 
 
 def events_of(chart: Chart, search: Search) -> Told:
@@ -141,9 +144,10 @@ def events_of(chart: Chart, search: Search) -> Told:
     told = Told([], [])
     for resource in results.resources:
         treatment = cast("Medicated", resource)
-        event = read(treatment, treatment.naming(sent), chart)
+        naming = treatment.naming(sent)
+        event = read(treatment, naming, chart)
         if isinstance(event, str):
-            told.no_treatment.append((treatment, event))
+            told.no_treatment.append((treatment, naming, event))
         else:
             told.events.append(event)
     return told
@@ -198,3 +202,5 @@ _READ: Mapping[str, Callable[[Any, Naming, Chart], Event | str]] = {
     "MedicationAdministration": _given,
     "Procedure": _given,
 }
+TELLING = frozenset(_READ)
+"""The types of resources that may tell of treatment."""

@@ -271,7 +271,7 @@ def _agent(declaration: FactDeclaration, chart: Chart) -> Fact:
     if not recent:
         return none_counts(declaration, chart, remainder)
     chosen = [item for item in recent if item.event.under_way] or recent
-    newest = max(chosen, key=lambda item: day_of(item.last(chart), chart.zone))
+    newest = max(chosen, key=lambda item: (day_of(item.last(chart), chart.zone), item.event.reference))
     evidence = evidence_of(newest.event, newest.drug, newest.last(chart), chart)
     return Fact.of(newest.drug.agent or NOT_STATED, evidence)
 
@@ -304,7 +304,7 @@ def _days(declaration: FactDeclaration, chart: Chart) -> Fact:
             return not_read(declaration, read)
     if not dated:
         return remainder.fact()
-    span, evidence = (max if newest_first else min)(dated, key=lambda item: item[0].start)
+    span, evidence = (max if newest_first else min)(dated, key=lambda item: (item[0].start, item[0].end))
     return Fact.of(progress.days_since(span, chart), evidence)
 
 

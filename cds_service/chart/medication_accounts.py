@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from cds_service.chart import dosage_accounts
+from cds_service.chart.drug import Drug
 from cds_service.chart.events import Event, EventKind, events_of
 from cds_service.chart.history import is_in_future, is_stated_plan
-from cds_service.chart.recognised import NOT_RESOLVED, KnownAs, readers_of
+from cds_service.chart.recognised import NOT_RESOLVED, KnownAs, ReadBy, readers_of
 from cds_service.chart.record import Chart
 from cds_service.fhir.medications import Naming
+from cds_service.fhir.treatments import Treatment
 from cds_service.vocabulary.accounting import Account, Aside, Kind
 from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import Reason
@@ -31,30 +34,59 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
         if not readers:
             return Account()
     told = chart.once(events_of, search)
-    set_aside = [Aside(Kind.STATUS, Reason(reason), resource.own_reference()) for resource, reason in told.no_treatment]
+    set_aside = [no_treatment(resource, reason) for resource, _, reason in told.no_treatment]
     in_part: list[Aside] = []
     read = 0
-    made = [chart.once(reader, search) for reader in readers]
-    open_to: dict[int, list[KnownAs]] = {}
-    for recognised in made:
-        for known in recognised.known:
-            open_to.setdefault(id(known.event), []).append(known)
-    for event in told.events:
-        known_as = open_to.get(id(event), [])
-        if event.kind is EventKind.STOPPED and not any(event.kind in declared.events for declared in declarations):
-            set_aside.append(Aside(Kind.STATUS, Reason("notGiven"), event.reference))
-        elif known_as and (len(known_as) == len(made) or any(known.drug is not None for known in known_as)):
-            aside = _set_aside(event, known_as, declarations, chart)
-            if aside is not None:
-                set_aside.append(aside)
-                continue
+    for event, drugs, aside in sorted_events(search, declarations, readers, chart):
+        if aside is not None:
+            set_aside.append(aside)
+        elif drugs:
             read += 1
-            if all(known.drug.by_name for known in known_as if known.drug is not None):
+            if all(drug.by_name for drug in drugs):
                 in_part.append(_aside(event, Kind.DRUG, "knownByName"))
             in_part += dosage_accounts.of_event(declarations, event, chart, whole=whole)
     asides = (*results.set_aside, *set_aside)
     entries = len(results.resources) + results.elsewhere + len(results.set_aside)
     return Account(entries, read, entries - read - len(asides), asides, tuple(in_part))
+
+
+class SortedEvent(NamedTuple):
+    """One event of a search with the drugs that it may be of, the first that is known first.
+
+    ``aside`` says why it is not read. It has neither if it is about something else.
+    """
+
+    event: Event
+    drugs: Sequence[Drug] = ()
+    aside: Aside | None = None
+
+
+def sorted_events(
+    search: Search, declarations: Sequence[FactDeclaration], readers: Collection[ReadBy], chart: Chart
+) -> Iterator[SortedEvent]:
+    """What becomes of each event of a search.
+
+    ``declarations`` are facts that are read from it, and ``readers`` recognise drugs for them.
+    """
+    made = [chart.once(reader, search) for reader in readers]
+    open_to: dict[int, list[KnownAs]] = {}
+    for recognised in made:
+        for known in recognised.known:
+            open_to.setdefault(id(known.event), []).append(known)
+    for event in chart.once(events_of, search).events:
+        known_as = open_to.get(id(event), [])
+        drugs = [known.drug for known in known_as if known.drug is not None]
+        if event.kind is EventKind.STOPPED and not any(event.kind in declared.events for declared in declarations):
+            yield SortedEvent(event, drugs, Aside(Kind.STATUS, Reason("notGiven"), event.reference))
+        elif known_as and (len(known_as) == len(made) or drugs):
+            yield SortedEvent(event, drugs, _set_aside(event, known_as, declarations, chart))
+        else:
+            yield SortedEvent(event)
+
+
+def no_treatment(resource: Treatment, reason: str) -> Aside:
+    """A resource that tells of no treatment, for its status or its intent."""
+    return Aside(Kind.STATUS, Reason(reason), resource.own_reference())
 
 
 def _set_aside(

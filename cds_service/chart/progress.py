@@ -7,7 +7,6 @@ the first dose on record since it was written, or on the day on which it was wri
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
@@ -22,7 +21,6 @@ from cds_service.fhir.dose_dates import end_of
 from cds_service.fhir.quantities import read_number
 from cds_service.fhir.schedule import Rhythm, Schedule
 from cds_service.fhir.time_units import months_after
-from cds_service.fhir.treatments import Procedure
 from cds_service.fhir.tree import Node, node, number_text, pairs, text
 from cds_service.vocabulary.declarations import NOT_STATED, FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Fact, Facts, Interval, Reason, State
@@ -91,6 +89,12 @@ def first_day(item: Counted, chart: Chart) -> date | None:
     return _day(span, chart) if span is not None else None
 
 
+def _written(item: Counted, chart: Chart) -> date | None:
+    """The day of an event itself, whatever it is joined with."""
+    span = item.event.first(chart)
+    return _day(span, chart) if span is not None else None
+
+
 def last_day(item: Counted, chart: Chart) -> date | None:
     """The last day of which an event tells."""
     span = item.last(chart)
@@ -102,35 +106,27 @@ def _prescribed(items: Sequence[Counted]) -> list[Counted]:
 
 
 def _given(items: Sequence[Counted], chart: Chart) -> list[tuple[date, Counted]]:
-    """The doses on record with their days, those among them that are one with an order on record.
-
-    On each day the procedures are those of its administrations, as far as there are as many.
-    """
-    told = [each for item in items for each in (item, *item.joined) if each.event.kind is EventKind.GIVEN]
-    once = {each.event.reference if each.event.resource.id else str(id(each)): each for each in told}
-    dated = [(day, each) for each in once.values() if (day := first_day(each, chart)) is not None]
-    administered = Counter(day for day, each in dated if not isinstance(each.event.resource, Procedure))
-    doses = []
-    for day, each in sorted(dated, key=lambda pair: pair[0]):
-        if isinstance(each.event.resource, Procedure) and administered[day] > 0:
-            administered[day] -= 1
-        else:
-            doses.append((day, each))
-    return doses
+    """The doses on record with their days, each once, those among them that are one with an order on record."""
+    told = [each for item in items for each in (item, *item.joined)]
+    doses = [each for each in told if each.event.kind is EventKind.GIVEN and each.repeats is None]
+    dated = [(day, each) for each in doses if (day := _written(each, chart)) is not None]
+    return sorted(dated, key=lambda pair: pair[0])
 
 
-def _given_days(items: Sequence[Counted], chart: Chart) -> list[date]:
+def given_days(items: Sequence[Counted], chart: Chart) -> list[date]:
+    """The days of the doses on record, in their order."""
     return [day for day, _ in _given(items, chart)]
 
 
 def _start_of(item: Counted, given: Sequence[date], chart: Chart) -> date | None:
-    """The day on which an order begins where it does not say so itself."""
-    written = first_day(item, chart)
+    """The day on which an order begins where it does not say so itself; one whose place it took began before."""
+    written = _written(item, chart)
     place = bisect_left(given, written) if written is not None else 0
     return given[place] if place < len(given) else written
 
 
-def _stretches_of(declaration: FactDeclaration, item: Counted, given: Sequence[date], chart: Chart) -> list[Stretch]:
+def stretches_of(declaration: FactDeclaration, item: Counted, given: Sequence[date], chart: Chart) -> list[Stretch]:
+    """The steps of an order of the history in the calendar; ``given`` are the days of the doses on record."""
     start = _start_of(item, given, chart)
     return stretches(declaration, item.event.as_order(), start, chart) if start is not None else []
 
@@ -156,17 +152,17 @@ def _course_of(declaration: FactDeclaration, items: Sequence[Counted], chart: Ch
 
     An order that is on hold, or over before its end, is no course that is under way.
     """
-    given, today = _given_days(items, chart), today_of(chart)
+    given, today = given_days(items, chart), today_of(chart)
     courses = []
     for item in _prescribed(items):
-        for stretch in _stretches_of(declaration, item, given, chart):
+        for stretch in stretches_of(declaration, item, given, chart):
             if not step_fits(declaration, stretch.facts):
                 continue
             if stretch.end is not None and stretch.end <= today:
                 courses.append(_Course(RUN_OUT, item, stretch))
             elif item.event.under_way:
                 courses.append(_Course(UNDER_WAY if stretch.end else WITHOUT_END, item, stretch))
-    newest_first = sorted(courses, key=lambda course: course.stretch.start, reverse=True)
+    newest_first = sorted(courses, key=lambda course: (course.stretch.start, course.item.event.reference), reverse=True)
     return min(newest_first, key=lambda course: _PRECEDENCE.index(course.value), default=None)
 
 
@@ -217,12 +213,12 @@ def next_due(declaration: FactDeclaration, items: Sequence[Counted], chart: Char
     Of several orders the one that is due first counts. Unusable where an order is under way and no dose, or no
     interval, is on record: then nobody can say that none is due.
     """
-    given, today = _given_days(items, chart), today_of(chart)
+    given, today = given_days(items, chart), today_of(chart)
     due: list[tuple[Interval, Counted]] = []
     for item in _prescribed(items):
         if not item.event.under_way:
             continue
-        steps = _stretches_of(declaration, item, given or [today], chart)
+        steps = stretches_of(declaration, item, given or [today], chart)
         current = [step for step in steps if step.end is None or step.end > today]
         if steps and not current:
             continue  # its dates or its count have run out
@@ -233,7 +229,7 @@ def next_due(declaration: FactDeclaration, items: Sequence[Counted], chart: Char
         due.append((Interval((dates[0] - today).days, (dates[1] - today).days), item))
     if not due:
         return None
-    days, item = min(due, key=lambda pair: pair[0].low or 0)
+    days, item = min(due, key=lambda pair: (pair[0].low or 0, pair[0].high or 0))
     return Fact.of(days, _shown(item, chart))
 
 
@@ -261,22 +257,31 @@ def _due_dates(step: Stretch | None, given: Sequence[date], today: date) -> tupl
 # --- the end
 
 
+def end_of_event(item: Counted, steps: Sequence[Stretch], chart: Chart) -> date | None:
+    """The day on which what an event tells ends; ``None`` if it goes on without an end.
+
+    ``steps`` are those of an order. One that is over and says no end ends on the last day of which it tells.
+    """
+    end = steps[-1].end if steps else None
+    if item.event.under_way:
+        return end
+    is_open = item.event.kind is EventKind.STOPPED or end is None or end > today_of(chart)
+    return last_day(item, chart) if is_open else end
+
+
 def ended(declaration: FactDeclaration, items: Sequence[Counted], chart: Chart) -> Fact | None:
     """Days since the treatment ended; absent while some of it goes on, ``None`` if there is none.
 
     An order ends one interval after its last dose, or at the end of its bounds (Z57); one that is over and says no end,
     and what was given or dispensed, ends on the last day of which it tells.
     """
-    given, today = _given_days(items, chart), today_of(chart)
+    given, today = given_days(items, chart), today_of(chart)
     ends: list[tuple[date, Counted]] = []
     for item in items:
-        last = last_day(item, chart)
-        steps = _stretches_of(declaration, item, given, chart) if item.event.kind in _PRESCRIBED else []
-        end = steps[-1].end if steps else None
+        steps = stretches_of(declaration, item, given, chart) if item.event.kind in _PRESCRIBED else []
+        end = end_of_event(item, steps, chart)
         if item.event.under_way and (end is None or end > today):
             return Fact.absent()
-        if item.event.kind is EventKind.STOPPED or end is None or end > today:
-            end = last
         if end is not None:
             ends.append((end, item))
     if not ends:
@@ -292,14 +297,15 @@ def ended(declaration: FactDeclaration, items: Sequence[Counted], chart: Chart) 
 def regimen_days(declaration: FactDeclaration, items: Sequence[Counted], chart: Chart) -> Fact | None:
     """Days since the current regimen began: an order of the same drug, doses and schedule before it continues it.
 
-    The current one is the newest order that is under way; an unchanged renewal begins nothing new.
+    The current one is the newest order that is under way; an unchanged renewal begins nothing new. Of one day those
+    that are over come before those that are under way.
     """
-    orders = _prescribed(items)
+    orders = _prescribed([each for item in items for each in (item, *item.joined)])
     active = [item for item in orders if item.event.under_way]
     if not active:
         return None
-    dated = [(day, item) for item in orders if (day := first_day(item, chart)) is not None]
-    dated.sort(key=lambda pair: pair[0], reverse=True)
+    dated = [(day, item) for item in orders if (day := _written(item, chart)) is not None]
+    dated.sort(key=lambda pair: (pair[0], pair[1].event.under_way), reverse=True)
     current = next((place for place, (_, item) in enumerate(dated) if item.event.under_way), None)
     if current is None:
         return Fact.unusable(Reason("dateMissing"), _shown(active[0], chart))
@@ -309,9 +315,9 @@ def regimen_days(declaration: FactDeclaration, items: Sequence[Counted], chart: 
         if _regimen(declaration, item, chart) != regimen:
             break
         first = item
-    span = first.first(chart)
+    span = first.event.first(chart)
     assert span is not None  # noqa: S101  (only what has a date was looked at)
-    return Fact.of(days_since(span, chart), _shown(first, chart))
+    return Fact.of(days_since(span, chart), evidence_of(first.event, first.drug, span, chart))
 
 
 def _regimen(declaration: FactDeclaration, item: Counted, chart: Chart) -> Any:

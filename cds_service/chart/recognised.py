@@ -62,6 +62,11 @@ class ReadBy:
         self._key = (self._names, search.key, declaration.systems, *[value_set.id for value_set in self._value_sets])
         self._hash = hash(self._key)
 
+    @property
+    def value_set_ids(self) -> frozenset[str]:
+        """The ids of the value sets by which it recognises events."""
+        return self._ids
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ReadBy) and self._key == other._key
 

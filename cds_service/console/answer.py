@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from cds_service.console.card import ShownCard, shown_card
 from cds_service.console.changes import drafts_of
 from cds_service.console.plots import Plot, plot_of
-from cds_service.console.record_events import history_of
+from cds_service.console.record_events import answered_history
 from cds_service.console.timeline import Timeline
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
@@ -27,7 +26,7 @@ class ShownAnswer:
     """What became of a request: ``fault`` if it was refused, otherwise cards, plots and ``reasoning``.
 
     ``reasoning`` is what ``explain`` says about the request, ``text`` the body of the answer as JSON, ``timeline`` the
-    history that was sent with the request.
+    history that was read for it.
     """
 
     fault: Fault | None = None
@@ -53,6 +52,6 @@ def shown_answer(prepared: Prepared, body: bytes, now: datetime, profile: str) -
         cards=tuple(shown_card(card, drafts, now, prepared) for card in response["cards"]),
         reasoning=reasons,
         plots=tuple(plot for plot in plots if plot is not None),
-        timeline=history_of(prepared, json.loads(body, parse_float=Decimal), now),
+        timeline=answered_history(prepared, service, answer, reasons["results"], now),
         text=json.dumps(response, indent=2, ensure_ascii=False),
     )

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import datetime, time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from flask import Blueprint, abort, render_template, url_for
 
-from cds_service.console.record_events import LANES, record_events
-from cds_service.console.timeline import Event, timeline_of
+from cds_service.chart.overview import overview
+from cds_service.chart.record import Chart
+from cds_service.console.record_events import LANES, MOST_TOLD, record_events, result_events
+from cds_service.console.timeline import TimelineEvent, timeline_of
 from cds_service.content.prepared import Prepared
-from cds_service.fhir.tree import Node, node, nodes, text, words
+from cds_service.fhir.tree import node, nodes, text, words
+from cds_service.judge.explanation import results_of
 from cds_service.replay.courses import Course, read_courses
 from cds_service.replay.run import ReplayResult, in_process
-from cds_service.replay.scenario import Scenario
+from cds_service.replay.scenario import Scenario, search
 from cds_service.vocabulary.json_text import encode
 
 _HOOKS = ("patient-view", "order-select", "order-sign")
@@ -63,8 +66,7 @@ class CoursesPage:
             abort(404)
         prepared = self._content()
         moments = shown_moments(course, prepared)
-        record: list[Node] = json.loads(encode(list(course.record)), parse_float=Decimal)
-        events, left_out = record_events(prepared, record, (), course.ends)
+        events, left_out = _recorded(course, prepared)
         timeline = timeline_of(
             "The course as a timeline",
             [*(_event(moment) for moment in moments), *events],
@@ -77,6 +79,18 @@ class CoursesPage:
     @cached_property
     def _courses(self) -> dict[str, Course]:
         return {course.name: course for course in read_courses(self._fixtures)}
+
+
+def _recorded(course: Course, prepared: Prepared) -> tuple[list[TimelineEvent], list[str]]:
+    """The whole record of a course as the service reads it on its last day, and what is left out of the picture."""
+    pack = prepared.pack
+    searches = list(pack.searches.values())
+    sent = {each.key: msgspec.Raw(encode(search(each.template, course.record))) for each in searches}
+    last_moment = datetime.combine(course.ends, time.max, prepared.zone)
+    chart = Chart(course.patient, sent, last_moment, prepared.zone)
+    past = overview(pack.readers, searches, chart, MOST_TOLD)
+    events, left_out = record_events(prepared, searches, chart, past, course.ends)
+    return [*events, *result_events(prepared, results_of(pack, pack.decisions, chart))], left_out
 
 
 def shown_moments(course: Course, prepared: Prepared) -> list[ShownMoment]:
@@ -103,9 +117,9 @@ def _in_words(drafts: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _event(moment: ShownMoment) -> Event:
+def _event(moment: ShownMoment) -> TimelineEvent:
     scenario = moment.scenario
     name = scenario.name.partition("/")[2]
     cards = len(moment.result.cards)
     label = f"{name}, {cards} card{'' if cards == 1 else 's'}" if cards else name
-    return Event(scenario.hook, label, moment.severity, scenario.name, scenario.now.date(), link=moment.link)
+    return TimelineEvent(scenario.hook, label, moment.severity, scenario.name, scenario.now.date(), link=moment.link)

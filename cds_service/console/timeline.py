@@ -52,7 +52,7 @@ _PERIODS = ("order", "problem", "statement", "doses")
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TimelineEvent:
     """Something that happened, on one day or over a period.
 
     ``lane`` is the row of the picture, ``label`` its words, ``kind`` one of ``KINDS``, ``source`` what it was read from
@@ -140,7 +140,7 @@ class Timeline:
 
 
 def timeline_of(
-    title: str, events: Iterable[Event], until: date, lanes: Sequence[str] = (), said: Sequence[str] = ()
+    title: str, events: Iterable[TimelineEvent], until: date, lanes: Sequence[str] = (), said: Sequence[str] = ()
 ) -> Timeline | None:
     """The picture of events up to the day ``until``; ``None`` if there are none.
 
@@ -175,7 +175,7 @@ def timeline_of(
     )
 
 
-def _flaw(event: Event, until: date) -> str:
+def _flaw(event: TimelineEvent, until: date) -> str:
     """Why an event cannot be drawn; ``""`` if it can."""
     if event.flaw or event.first is None:
         return event.flaw or "it has no date"
@@ -186,14 +186,16 @@ def _flaw(event: Event, until: date) -> str:
     return ""
 
 
-def _begin(events: Sequence[Event], until: date) -> date:
+def _begin(events: Sequence[TimelineEvent], until: date) -> date:
     """The first day shown: that of the first event which is no problem, and no more than three years back."""
     firsts = [e.first for e in events if e.first and e.kind != "problem"] or [e.first for e in events if e.first]
     first = min(firsts, default=until)
     return max(first, until - _LONGEST) if until - date.min > _LONGEST else first
 
 
-def _bounded(events: Sequence[Event], begin: date, lanes: Sequence[str]) -> tuple[list[Event], list[str]]:
+def _bounded(
+    events: Sequence[TimelineEvent], begin: date, lanes: Sequence[str]
+) -> tuple[list[TimelineEvent], list[str]]:
     """The events that are drawn, and what is said of the others: those before the picture, and those too many.
 
     ``lanes`` are kept before any others.
@@ -243,17 +245,17 @@ def _months(begin: date, until: date) -> Iterator[date]:
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
 
 
-def _by_lane(events: Sequence[Event], lanes: Sequence[str]) -> Iterator[tuple[str, list[Event]]]:
+def _by_lane(events: Sequence[TimelineEvent], lanes: Sequence[str]) -> Iterator[tuple[str, list[TimelineEvent]]]:
     order = {name: place for place, name in enumerate(dict.fromkeys([*lanes, *(e.lane for e in events)]))}
     for name, members in groupby(sorted(events, key=lambda e: order[e.lane]), key=lambda e: e.lane):
         yield name, sorted(members, key=lambda e: e.first or date.min)
 
 
-def _is_result(events: Sequence[Event]) -> bool:
+def _is_result(events: Sequence[TimelineEvent]) -> bool:
     return all(event.kind == "result" for event in events)
 
 
-def _lane(name: str, top: float, events: Sequence[Event], scale: _Scale) -> Lane:
+def _lane(name: str, top: float, events: Sequence[TimelineEvent], scale: _Scale) -> Lane:
     """A lane of periods and marks; what would lie on another goes into a row of its own."""
     ends: list[float] = []
     marks = []
@@ -267,7 +269,7 @@ def _lane(name: str, top: float, events: Sequence[Event], scale: _Scale) -> Lane
     return Lane(_short(name), top, _ROW * max(len(ends), 1), tuple(marks))
 
 
-def _mark(event: Event, scale: _Scale) -> tuple[Mark, float, float]:
+def _mark(event: TimelineEvent, scale: _Scale) -> tuple[Mark, float, float]:
     """A mark that has no row yet, with the pixels from and to which it takes up its row."""
     x = scale.at(event.first or scale.begin)
     if event.kind not in _SHAPES:
@@ -277,7 +279,7 @@ def _mark(event: Event, scale: _Scale) -> tuple[Mark, float, float]:
     return Mark(x, 0, 0, shape, letter, event.kind, _words(event), event.link), x - half, x + half
 
 
-def _bar(event: Event, x: float, scale: _Scale) -> tuple[Mark, float, float]:
+def _bar(event: TimelineEvent, x: float, scale: _Scale) -> tuple[Mark, float, float]:
     """A period; its text stands in it if there is room, else behind it, else before it."""
     end = scale.until if event.goes_on else event.last or event.first or scale.begin
     width = max(scale.at(end) - x, _THINNEST)
@@ -293,7 +295,7 @@ def _bar(event: Event, x: float, scale: _Scale) -> tuple[Mark, float, float]:
     return mark, taken[0], taken[1] + _PAD
 
 
-def _result_lane(name: str, top: float, events: Sequence[Event], scale: _Scale) -> Lane:
+def _result_lane(name: str, top: float, events: Sequence[TimelineEvent], scale: _Scale) -> Lane:
     """A lane of results, joined by a line from the least value at its foot to the greatest at its head."""
     values = [event.value for event in events if event.value is not None and isfinite(event.value)]
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
@@ -304,7 +306,7 @@ def _result_lane(name: str, top: float, events: Sequence[Event], scale: _Scale) 
         known = event.value is not None and isfinite(event.value)
         share = (event.value - low) / (high - low) if event.value is not None and known and high > low else 0.5
         y = round(foot - (foot - head) * share, 1) if known else foot
-        text = f"{event.value:g}" if known else ""
+        text = f"{round(event.value, 2):g}" if event.value is not None and known else ""
         is_free = x - last >= len(text) * _LETTER + _PAD
         last = x if is_free else last
         shape = "dot" if known else "ring"
@@ -318,18 +320,18 @@ def _result_lane(name: str, top: float, events: Sequence[Event], scale: _Scale) 
     return Lane(_short(name), top, _RESULT_HEIGHT, tuple(marks), path)
 
 
-def _words(event: Event) -> str:
+def _words(event: TimelineEvent) -> str:
     return f"{_days(event)}: {event.label}, {_CALLED.get(event.kind, event.kind)}"
 
 
-def _days(event: Event) -> str:
+def _days(event: TimelineEvent) -> str:
     first = str(event.first)
     if event.goes_on:
         return f"from {first}"
     return f"{first} to {event.last}" if event.last is not None and event.last != event.first else first
 
 
-def _row(event: Event) -> Row:
+def _row(event: TimelineEvent) -> Row:
     return Row(_days(event), event.lane, event.label, _CALLED.get(event.kind, event.kind), event.source, event.link)
 
 

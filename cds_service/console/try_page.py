@@ -22,6 +22,7 @@ from cds_service.replay.scenarios import SAMPLE, read_scenarios
 
 _HOOKS = ("order-select", "order-sign", "patient-view")
 _MOST_BYTES = 2_000_000
+_YEARS = range(1900, 2201)  # look-backs from a time near the ends of the calendar lead out of it
 _BLANK: Mapping[str, Any] = {
     "entered": Entered(),
     "chosen": None,
@@ -76,6 +77,8 @@ class TryPage:
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         except ValueError:
             return self._page(400, **fields, problem="The time must be ISO 8601, such as 2026-11-23T12:00:00Z.")
+        if moment.year not in _YEARS:
+            return self._page(400, **fields, problem="The time must lie between the years 1900 and 2200.")
         answer = shown_answer(self._content(), text.encode("utf-8", "replace"), moment, profile)
         return self._page(answer.fault.status if answer.fault else 200, **fields, answer=answer)
 

@@ -6,7 +6,7 @@ Every element is optional, and a repeating element may be a single object, becau
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -300,6 +300,15 @@ class Condition(Listed):
             self.abatementBoolean,
         )
         return any(bytes(part) not in _NOTHING_STATED for part in stated)
+
+    def abated(self) -> str | None:
+        """The FHIR date on which it ended, as sent, if it has one."""
+        try:
+            stated = msgspec.json.decode(self.abatementDateTime or self.abatementPeriod or b"null", type=Any)
+        except msgspec.DecodeError:
+            return None
+        ended = stated.get("end") or stated.get("start") if isinstance(stated, dict) else stated
+        return ended if isinstance(ended, str) else None
 
 
 class Reaction(msgspec.Struct, gc=False):

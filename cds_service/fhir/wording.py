@@ -21,8 +21,8 @@ def dosages_in_words(dosages: Sequence[Node]) -> str:
     steps = []
     last = ""
     for dosage in dosages:
-        amount = " ".join(filter(None, [_dose(dosage), words(node(dosage, "route"))]))
-        steps.append(" ".join(filter(None, ["" if amount == last else amount, _schedule(dosage)])))
+        amount = " ".join(filter(None, [dose_in_words(dosage), words(node(dosage, "route"))]))
+        steps.append(" ".join(filter(None, ["" if amount == last else amount, schedule_in_words(dosage)])))
         last = amount
     return ", then ".join(steps)
 
@@ -47,12 +47,14 @@ def _on_days(timing: Node, repeat: Node) -> str:
     return " ".join(filter(None, [f"on {', '.join(days)}" if days else "", " and ".join(hours)]))
 
 
-def _dose(dosage: Node) -> str:
+def dose_in_words(dosage: Node) -> str:
+    """The dose of a step as it was sent, with its unit."""
     quantity = node(node(dosage, "doseAndRate"), "doseQuantity")
     return f"{number_text(quantity, 'value')} {text(quantity, 'unit') or text(quantity, 'code')}".strip()
 
 
-def _schedule(dosage: Node) -> str:
+def schedule_in_words(dosage: Node) -> str:
+    """How often, and for how long."""
     timing = node(dosage, "timing")
     return " ".join(filter(None, [timing_in_words(timing), length_in_words(node(timing, "repeat"))]))
 

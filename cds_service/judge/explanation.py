@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from cds_service.chart.record import Chart
 from cds_service.chart.results import Point, history
 from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.needs import reads
@@ -13,6 +15,7 @@ from cds_service.content.render import in_words, plain
 from cds_service.content.site_lines import as_toml, site_lines
 from cds_service.judge.evaluate import Answer, evaluate
 from cds_service.judge.orders import JudgedOrder
+from cds_service.judge.told_history import as_data, history_of
 from cds_service.judge.understanding import NotUnderstood, drafts_read, not_understood
 from cds_service.protocol.envelope import read_hook
 from cds_service.protocol.faults import Fault
@@ -33,8 +36,8 @@ def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetim
     """The reasoning behind an answer that ``evaluate`` gave at ``now``, as JSON.
 
     Its members are ``service``, ``now``, ``drafts`` (how the drug of each was recognised), ``orders`` (facts, steps of
-    the dosage, definitions and decisions of each), ``cards``, ``results`` and ``not-understood`` (what was sent and not
-    understood, with the lines of ``site.toml`` that would map it, Z54).
+    the dosage, definitions and decisions of each), ``cards``, ``history`` (``told_history.as_data``), ``results`` and
+    ``not-understood`` (what was sent and not understood, with the lines of ``site.toml`` that would map it, Z54).
     """
     return {
         "service": service.id,
@@ -45,7 +48,8 @@ def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetim
             {key: card[key] for key in ("indicator", "summary")} | {"topic": card["source"]["topic"]["code"]}
             for card in answer.body["cards"]
         ],
-        "results": _results(prepared.pack, service, answer),
+        "history": as_data(history_of(prepared, service, answer).events),
+        "results": [] if answer.chart is None else results_of(prepared.pack, service.decisions, answer.chart),
         "not-understood": [
             _not_understood(prepared.pack, item)
             for item in not_understood(prepared.pack, answer.reading, prepared.searches[service.id])
@@ -69,16 +73,14 @@ def _not_understood(pack: Pack, item: NotUnderstood) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if value}
 
 
-def _results(pack: Pack, service: Service, answer: Answer) -> list[dict[str, Any]]:
-    """The laboratory results that the service's decisions may read, by fact, with the thresholds of the tables."""
-    if answer.chart is None:
-        return []
+def results_of(pack: Pack, decisions: Iterable[str], chart: Chart) -> list[dict[str, Any]]:
+    """The laboratory results of a chart that decisions may read, by fact, with the thresholds of the tables."""
     series = []
-    for name in reads(pack, service.decisions):
+    for name in reads(pack, decisions):
         declared = pack.facts.get(name)
         if declared is None or declared.analyte is None or declared.kind != "observation" or declared.element:
             continue
-        points = history(declared, answer.chart)
+        points = history(declared, chart)
         if not points:
             continue
         series.append(
@@ -87,7 +89,7 @@ def _results(pack: Pack, service: Service, answer: Answer) -> list[dict[str, Any
                 "label": declared.label,
                 "unit": declared.analyte.canonical,
                 "limits": [_number(limit) for limit in limits_of(pack, name)],
-                "results": [_point(point) for point in points],
+                "results": [_point(pack, point) for point in points],
             }
         )
     return series
@@ -107,7 +109,7 @@ def limits_of(pack: Pack, name: str) -> list[Exact]:
     )
 
 
-def _point(point: Point) -> dict[str, Any]:
+def _point(pack: Pack, point: Point) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "at": point.when.isoformat(),
         "said": plain(point.evidence.display),
@@ -117,7 +119,7 @@ def _point(point: Point) -> dict[str, Any]:
         ends = {"low": point.value.low, "high": point.value.high}
         entry |= {end: float(value) for end, value in ends.items() if value is not None}
     elif point.flaw is not None:
-        entry["flaw"] = point.flaw.key
+        entry |= {"flaw": point.flaw.key, "because": in_words(pack, point.flaw)}
     return entry
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import cast
 
 from cds_service.chart import dosage_accounts
 from cds_service.chart.accounts import account, entries_understood
@@ -19,7 +20,7 @@ from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import plain
 from cds_service.fhir.codes import speaks_in
-from cds_service.fhir.treatments import references_in
+from cds_service.fhir.treatments import MedicationRequest, references_in
 from cds_service.fhir.tree import node, nodes, pairs, text, words
 from cds_service.judge.relevance import draft_nodes, is_judged, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
@@ -238,7 +239,7 @@ def _status(order: Order) -> Iterator[NotUnderstood]:
 def _ended(order: Order, chart: Chart, searches: Iterable[Search]) -> Iterator[NotUnderstood]:
     """The orders that an order ends (Z65) and that are not on record, so that nobody can tell what it ends."""
     on_record = {
-        resource.own_reference()
+        cast("MedicationRequest", resource).own_reference()
         for search in chart.looked_at(searches)
         if search.resource == _PRESCRIPTION
         for resource in chart.results(search).resources

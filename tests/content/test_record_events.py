@@ -1,37 +1,74 @@
-"""The history of a patient, read from resources as they were sent: what is drawn, and that nothing sent breaks it."""
+"""The history of a patient as a picture: what is drawn of what the service read, and that nothing sent breaks it."""
 
+import copy
 import json
 import time
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from functools import cache
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.console.record_events import history_of, record_events
+from cds_service.chart.overview import overview
+from cds_service.chart.record import Chart
+from cds_service.console.answer import shown_answer
+from cds_service.console.record_events import MOST_TOLD, record_events, result_events
 from cds_service.console.timeline import timeline_of
+from cds_service.content.prepared import Prepared
+from cds_service.judge.explanation import results_of
+from tests.support.scenarios import by_name, request_of
+from tests.support.shipped import shipped_pack
 
 UNTIL = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PATIENT = {"reference": "Patient/x"}
-DRUG = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "317106"}], "text": "The drug"}
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+DRUG = {"coding": [{"system": RXNORM, "code": "317106"}], "text": "The drug"}
 MONTHLY = {"text": "monthly", "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "mo"}}}
+DAILY = {"timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}}
+SAMPLE = "platelets-and-im/sample"
+SNOMED = "http://snomed.info/sct"
+DEFICIENCY = {"coding": [{"system": SNOMED, "code": "190634004"}], "text": "B12 deficiency"}
+PLATELETS = {"coding": [{"system": "http://loinc.org", "code": "777-3"}], "text": "A count"}
 
 
 def resource(kind, **members):
     return {"resourceType": kind, "id": "one", "status": "active", "subject": PATIENT, **members}
 
 
-def read(prepared, *resources, drafts=()):
-    return record_events(prepared, resources, drafts, UNTIL)
+def order(**members):
+    defaults = {"intent": "order", "medicationCodeableConcept": DRUG, "authoredOn": "2026-08-01"}
+    return resource("MedicationRequest", **{**defaults, "dosageInstruction": [MONTHLY], **members})
+
+
+def count(value, unit="10*9/L", **members):
+    quantity = {"value": value, "unit": unit}
+    return resource(
+        "Observation", status="final", code=PLATELETS, effectiveDateTime="2026-11-01", valueQuantity=quantity, **members
+    )
+
+
+def answered(asked, resources):
+    """What a server answers that looks at the type only."""
+    entries = [{"resource": each} for each in resources if each["resourceType"] == asked.resource]
+    return {"resourceType": "Bundle", "entry": entries}
+
+
+def read(prepared, *resources, now=NOW):
+    """What is drawn of a record: its events, and what is said of those left out."""
+    pack = prepared.pack
+    searches = list(pack.searches.values())
+    sent = {each.key: msgspec.Raw(json.dumps(answered(each, resources)).encode()) for each in searches}
+    chart = Chart("x", sent, now, UTC)
+    past = overview(pack.readers, searches, chart, MOST_TOLD)
+    events, left_out = record_events(prepared, searches, chart, past, now.date())
+    return [*events, *result_events(prepared, results_of(pack, pack.decisions, chart))], left_out
 
 
 def test_an_order_runs_to_its_end_and_its_doses_fall_due(prepared):
-    order = resource(
-        "MedicationRequest", medicationCodeableConcept=DRUG, authoredOn="2026-08-01", dosageInstruction=[MONTHLY]
-    )
-    (runs, *due), left_out = read(prepared, order)
+    (runs, *due), left_out = read(prepared, order())
     assert (runs.lane, runs.first, runs.goes_on, runs.source) == (
         "Orders",
         date(2026, 8, 1),
@@ -43,28 +80,53 @@ def test_an_order_runs_to_its_end_and_its_doses_fall_due(prepared):
     assert {(d.lane, d.kind) for d in due} == {("Doses ordered", "due")} and left_out == []
 
 
-@pytest.mark.parametrize(("status", "last", "doses"), [("stopped", date(2026, 9, 15), 2), ("on-hold", None, 2)])
-def test_an_order_that_was_stopped_or_held_has_no_doses_afterwards(prepared, status, last, doses):
-    order = resource(
-        "MedicationRequest", medicationCodeableConcept=DRUG, authoredOn="2026-08-01", dosageInstruction=[MONTHLY]
+def test_the_steps_of_an_order_follow_each_other(prepared):
+    loading = {"timing": {"repeat": {"frequency": 1, "period": 2, "periodUnit": "d", "count": 3}}}
+    (runs, *due), _ = read(prepared, order(authoredOn="2026-10-01", dosageInstruction=[loading, MONTHLY]))
+    assert runs.label == "The drug, every 2 days for 3 doses; monthly"
+    assert [d.first for d in due] == [
+        *(date(2026, 10, day) for day in (1, 3, 5, 7)),
+        date(2026, 11, 7),
+    ]
+
+
+@pytest.mark.parametrize(("status", "doses"), [("stopped", 2), ("on-hold", 2), ("completed", 2)])
+def test_an_order_that_is_over_and_says_no_end_has_no_doses_after_the_last_that_is_known(prepared, status, doses):
+    dose = resource(
+        "MedicationAdministration",
+        status="completed",
+        medicationCodeableConcept=DRUG,
+        effectiveDateTime="2026-09-15",
+        request={"reference": "MedicationRequest/one"},
     )
-    (runs, *due), _ = read(prepared, order | {"status": status, "meta": {"lastUpdated": "2026-09-15T08:00:00Z"}})
-    assert (runs.last, runs.goes_on, len(due)) == (last, last is None, doses)
-    assert status in runs.label
+    events, _ = read(prepared, order(status=status), dose)
+    (runs,) = [event for event in events if event.lane == "Orders"]
+    assert (runs.last, runs.goes_on) == (date(2026, 9, 15), False)
+    assert runs.label == f"The drug ({status}), monthly"
+    assert [event.first for event in events if event.lane == "Doses ordered"] == [date(2026, 9, 15)]
+
+
+def test_an_order_that_took_the_place_of_another_goes_on_with_its_doses(prepared):
+    """Those of the first fall on the first of the month up to the day of the second, then on the tenth."""
+    follower = order(id="two", authoredOn="2026-10-10", priorPrescription={"reference": "MedicationRequest/one"})
+    (runs, *due), _ = read(prepared, order(), follower)
+    assert (runs.first, runs.goes_on, runs.source) == (
+        date(2026, 8, 1),
+        True,
+        "MedicationRequest/two, MedicationRequest/one",
+    )
+    days = [(8, 1), (9, 1), (10, 1), (10, 10), (11, 10)]
+    assert [d.first for d in due] == [date(2026, month, day) for month, day in days]
 
 
 def test_a_daily_order_is_one_period_of_doses(prepared):
-    daily = {"timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}}
-    order = resource(
-        "MedicationRequest", medicationCodeableConcept=DRUG, authoredOn="2026-01-01", dosageInstruction=[daily]
-    )
-    (_, doses), _ = read(prepared, order)
+    (_, doses), _ = read(prepared, order(authoredOn="2026-01-01", dosageInstruction=[DAILY]))
     assert (doses.kind, doses.first, doses.last) == ("doses", date(2026, 1, 1), UNTIL)
     assert doses.label.startswith("more than 60 doses")
 
 
 def test_other_entries_have_their_lanes(prepared):
-    dose = resource(
+    given_ = resource(
         "MedicationAdministration", status="completed", medicationCodeableConcept=DRUG, effectiveDateTime="2026-09-01"
     )
     handed = resource(
@@ -73,106 +135,145 @@ def test_other_entries_have_their_lanes(prepared):
     stated = resource(
         "MedicationStatement", medicationCodeableConcept=DRUG, effectivePeriod={"start": "2020-01", "end": "2024"}
     )
-    problem = resource("Condition", code={"text": "A problem"}, recordedDate="2020-02-02")
-    done = resource(
-        "Procedure", status="completed", code={"text": "An operation"}, performedPeriod={"start": "2026-01-01"}
-    )
-    quantity = {"value": Decimal("21.5"), "unit": "10*9/L"}
-    result = resource(
-        "Observation", status="final", code={"text": "A count"}, effectiveDateTime="2026-10-01", valueQuantity=quantity
-    )
-    events, _ = read(prepared, dose, handed, stated, problem, done, result)
-    assert [event.lane for event in events] == [
+    problem = resource("Condition", code=DEFICIENCY, recordedDate="2020-02-02")
+    over = problem | {"id": "over", "onsetDateTime": "2019", "abatementDateTime": "2020-03-04"}
+    done = {"coding": [{"system": SNOMED, "code": "307193005"}], "text": "An operation"}
+    operation = resource("Procedure", status="completed", code=done, performedPeriod={"start": "2026-01-01"})
+    injection = {"coding": [{"system": SNOMED, "code": "308752009"}], "text": "An injection"}
+    injected = resource("Procedure", id="two", status="completed", code=injection, performedDateTime="2026-09-01")
+    events, _ = read(prepared, given_, handed, stated, problem, over, operation, injected, count(21.5))
+    found = {event.lane: event for event in events}
+    assert [event.lane for event in events].count("Problems") == 2
+    assert found.keys() == {
+        "Problems",
+        "Procedures",
         "Doses given",
         "Dispensed",
         "Stated",
-        "Problems",
-        "Procedures",
-        "A count, 10*9/L",
-    ]
-    assert (events[2].first, events[2].last) == (date(2020, 1, 1), date(2024, 1, 1))
-    assert (events[5].value, events[5].label) == (21.5, "21.5 10*9/L")
+        "Platelet count, 10*9/L",
+    }
+    stated_, result, dose = found["Stated"], found["Platelet count, 10*9/L"], found["Doses given"]
+    assert (stated_.first, stated_.last) == (date(2020, 1, 1), date(2024, 12, 31))
+    assert (result.value, result.label, result.first) == (21.5, "21.5 10*9/L", date(2026, 11, 1))
+    assert dose.source == "MedicationAdministration/one, Procedure/two"
+    assert found["Procedures"].source == "Procedure/one"
+    assert (found["Problems"].label, found["Problems"].last) == ("B12 deficiency", date(2020, 3, 4))
 
 
-def test_other_drugs_are_counted_and_what_did_not_happen_is_left_out(prepared):
-    other = resource("MedicationRequest", medicationCodeableConcept={"text": "Aspirin"}, authoredOn="2026-08-01")
+def test_other_drugs_are_counted_and_what_is_no_treatment_is_said_with_its_reason(prepared):
+    known = {"coding": [{"system": RXNORM, "code": "83367"}], "text": "Another drug"}
+    others = [order(id="a", medicationCodeableConcept=known), order(id="b", medicationCodeableConcept={"text": "Odd"})]
     wrong = resource("MedicationAdministration", status="entered-in-error", medicationCodeableConcept=DRUG)
-    events, (said,) = read(prepared, other, wrong)
-    assert (events, said) == ([], "Not drawn: 1 entry of drugs that the content is not about, or does not know.")
-
-
-def test_a_draft_stands_at_the_end(prepared):
-    (draft,), _ = read(prepared, drafts=[resource("MedicationRequest", medicationCodeableConcept=DRUG)])
-    assert (draft.kind, draft.first, draft.label) == ("draft", UNTIL, "draft: The drug")
+    (aside,), said = read(prepared, *others, wrong)
+    assert (aside.source, aside.label, aside.flaw) == (
+        "MedicationAdministration/one",
+        "The drug",
+        "Its status says that it was not given.",
+    )
+    assert said == [
+        "Not drawn: 1 entry of drugs that the content is not about.",
+        "Not drawn: 1 entry of drugs that are not known.",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("written", "reason"), [({}, "it has no date"), ({"authoredOn": "soon"}, "its date, 'soon', cannot be read")]
+    ("written", "reason"),
+    [
+        ({"authoredOn": None}, "It has no date."),
+        ({"authoredOn": "soon"}, "The date could not be read."),
+        ({"authoredOn": "2027-01-01"}, "Its date lies in the future."),
+        ({"subject": None}, "It names no patient."),
+    ],
 )
-def test_an_order_without_a_date_is_said(prepared, written, reason):
-    body = {"prefetch": {"orders": resource("MedicationRequest", medicationCodeableConcept=DRUG, **written)}}
-    picture = history_of(prepared, body, NOW)
+def test_what_was_set_aside_is_said_beside_the_picture(prepared, written, reason):
+    events, _ = read(prepared, order(**written))
+    picture = timeline_of("x", events, UNTIL)
     assert picture.not_drawn == (("MedicationRequest/one", "The drug", reason),)
 
 
-NAMES = ["resourceType", "id", "entry", "resource", "status", "code", "text", "coding", "subject", "value", "unit"]
-DATES = ["authoredOn", "effectiveDateTime", "effectivePeriod", "start", "end", "meta", "lastUpdated", "onsetDateTime"]
-DOSES = ["dosageInstruction", "timing", "repeat", "period", "valueQuantity", "medicationCodeableConcept"]
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.decimals() | st.text(max_size=12),
+def test_a_result_that_cannot_be_used_says_why(prepared):
+    events, _ = read(prepared, count(22), count(22, "g/L", id="two"))
+    assert {event.label: event.value for event in events} == {
+        "22 10*9/L": 22.0,
+        "22 g/L: The unit g/L is not known for it.": None,
+    }
+
+
+def test_a_number_above_or_below_a_limit_is_drawn_at_the_limit(prepared):
+    below = count(22)
+    below["valueQuantity"]["comparator"] = "<"
+    (event,), _ = read(prepared, below)
+    assert (event.value, event.label) == (22.0, "<22 10*9/L")
+
+
+# --- nothing that was sent breaks the page
+
+KINDS = ["MedicationRequest", "MedicationAdministration", "MedicationStatement", "MedicationDispense"]
+KINDS += ["Observation", "Condition", "Procedure"]
+DATES = ["authoredOn", "effectiveDateTime", "effectivePeriod", "onsetDateTime", "abatementDateTime", "performedPeriod"]
+OTHERS = ["code", "status", "clinicalStatus", "dosageInstruction", "dosage", "valueQuantity", "request", "basedOn"]
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from([*NAMES, *DATES, *DOSES]),
-            inner
-            | st.sampled_from(["Bundle", "Observation", "Condition", "MedicationRequest", "9999-12-31", "0001-01-01"]),
-            max_size=6,
-        )
+        | st.dictionaries(st.sampled_from(["start", "end", "text", "coding", "timing", "repeat", "value"]), inner)
     ),
-    max_leaves=30,
+    max_leaves=8,
 )
+SENT = st.sampled_from(["9999-12-30", "0001-01-02", "9999-12-31T23:59:59Z", "2026-13-45", "2026-05", {"start": 3}])
+GOOD = {"MedicationRequest": {"dosageInstruction": [MONTHLY], "intent": "order"}, "Condition": {"code": DEFICIENCY}}
 
 
-@given(
-    st.dictionaries(st.sampled_from(["prefetch", "context", "draftOrders"]), ANYTHING) | ANYTHING,
-    st.datetimes(timezones=st.just(UTC)),
-)
-@settings(max_examples=200, deadline=None)
-def test_whatever_was_sent_the_history_does_not_break(prepared, body, now):
-    history_of(prepared, body, now)
-
-
-@pytest.mark.parametrize("kind", ["MedicationRequest", "Observation", "Condition", "MedicationStatement", "Procedure"])
-@pytest.mark.parametrize(
-    "when", ["9999-12-30", "0001-01-02", "9999-12-31T23:59:59Z", "2026-13-45", 5, None, {"start": 3}]
-)
-@pytest.mark.parametrize("now", ["9999-12-31T12:00:00+00:00", "0001-01-01T12:00:00+00:00", "2026-11-23T12:00:00+00:00"])
-def test_the_ends_of_the_calendar_do_not_break_it(prepared, kind, when, now):
-    dates = dict.fromkeys(
-        ["authoredOn", "effectiveDateTime", "onsetDateTime", "effectivePeriod", "performedDateTime"], when
+@st.composite
+def entries(draw):
+    kind = draw(st.sampled_from(KINDS))
+    coded = {"medicationCodeableConcept": DRUG, "code": PLATELETS, "status": draw(st.sampled_from(["active", "final"]))}
+    members = draw(st.dictionaries(st.sampled_from(DATES), SENT)) | draw(
+        st.dictionaries(st.sampled_from([*DATES, *OTHERS]), ODD, max_size=2)
     )
-    sent = resource(kind, code={"text": "x"}, medicationCodeableConcept=DRUG, dosageInstruction=[MONTHLY], **dates)
-    body = json.loads(json.dumps({"prefetch": {"x": sent}}), parse_float=Decimal)
-    history_of(prepared, body, datetime.fromisoformat(now))
+    return resource(kind, id=draw(st.text(max_size=3)), **{**coded, **GOOD.get(kind, {}), **members})
 
 
-def test_results_of_two_units_are_not_joined(prepared):
-    def count(value, unit):
-        quantity = {"value": Decimal(value), "unit": unit}
-        return resource(
-            "Observation", status="final", code={"text": "A count"}, issued="2026-10-01", valueQuantity=quantity
-        )
+@cache
+def shipped():
+    """A fixture would be printed whole with an example that fails."""
+    return Prepared.of(shipped_pack(), zone=UTC, key=b"a key for tests")
 
-    events, _ = read(prepared, count("22", "10*9/L"), count("22000", "/uL"))
-    assert [event.lane for event in events] == ["A count, 10*9/L", "A count, /uL"]
+
+YEARS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(st.lists(entries(), max_size=5), YEARS)
+@settings(max_examples=200, deadline=None)
+def test_whatever_was_sent_the_history_does_not_break(resources, now):
+    events, _ = read(shipped(), *resources, now=now)
+    picture = timeline_of("x", events, now.date())
+    assert picture is None or len(picture.rows) + len(picture.not_drawn) <= len(events)
+
+
+def test_an_answer_to_nothing_that_was_read_has_no_history(prepared):
+    request = copy.deepcopy(request_of(prepared, by_name(SAMPLE)))
+    for entry in request["context"]["draftOrders"]["entry"]:
+        entry["resource"]["medicationCodeableConcept"] = {"text": "Another drug"}
+    answer = shown_answer(prepared, json.dumps(request).encode(), NOW, "2.0")
+    assert (answer.fault, answer.timeline) == (None, None)
+
+
+def test_a_draft_stands_at_the_end(prepared):
+    request = copy.deepcopy(request_of(prepared, by_name(SAMPLE)))
+    answer = shown_answer(prepared, json.dumps(request).encode(), NOW, "2.0")
+    (row,) = [row for row in answer.timeline.rows if row.kind == "draft order"]
+    assert row.label.startswith("draft: ") and row.days == str(UNTIL)
 
 
 def test_a_record_of_thousands_of_orders_is_drawn_in_a_moment(prepared):
-    daily = {"timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}}
-    order = {"medicationCodeableConcept": DRUG, "authoredOn": "2001-01-01", "dosageInstruction": [daily] * 60}
+    orders = [order(id=str(n), authoredOn="2001-01-01", dosageInstruction=[DAILY] * 60) for n in range(3000)]
     began = time.process_time()
-    events, (said,) = read(prepared, *(resource("MedicationRequest", **order, id=str(n)) for n in range(3000)))
+    events, said = read(prepared, *orders)
     assert time.process_time() - began < 10
-    assert said == "Not drawn: the doses ordered by 2940 of 3000 orders."
+    assert said == [
+        "Not drawn: 2600 entries that are older than those shown.",
+        "Not drawn: the doses ordered by 340 of 400 orders.",
+    ]
     picture = timeline_of("x", events, UNTIL)
     assert len(picture.rows) == 400

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 
 import pytest
@@ -139,6 +140,28 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def registry():
     return PintUcumRegistry()
+
+
+@pytest.mark.parametrize(
+    ("analyte", "code"), [(name, code) for name, entry in UNITS.items() for code in entry["units"]]
+)
+def test_every_factor_agrees_with_ucum(registry, analyte, code):
+    entry = UNITS[analyte]
+    if "1.73" in code:
+        pytest.skip("the annotation is not a unit to UCUM; the factor is one")
+    theirs = registry.from_ucum(code)
+    canonical = registry.from_ucum(entry["canonical"])
+    ours = Fraction(entry["units"][code])
+    ratio = (1 * theirs / canonical).to_base_units()
+    if not ratio.dimensionless:
+        grams_per_mole = MOLAR[analyte] * registry.from_ucum("g/mol")
+        canonical_is_molar = (1 * canonical).is_compatible_with(registry.from_ucum("mol/L"))
+        into_canonical = 1 / grams_per_mole if canonical_is_molar else grams_per_mole
+        ratio = (1 * theirs * into_canonical / canonical).to_base_units()
+        assert ratio.dimensionless
+        assert float(ratio.magnitude) == pytest.approx(float(ours), rel=5e-4)
+    else:
+        assert float(ratio.magnitude) == pytest.approx(float(ours), rel=1e-12)
 
 
 @cache

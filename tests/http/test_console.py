@@ -3,18 +3,20 @@
 import json
 import re
 import shutil
-from datetime import UTC, date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from markupsafe import escape
 
 from cds_service.console.calendar import calendar_of
 from cds_service.content.lock import folder_digests
+from cds_service.judge.explanation import explain
 from cds_service.packaged import packaged
 from cds_service.replay.courses import read_courses
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.places import SECOND_PACK
+from tests.support.scenarios import by_name, request_of
 
 PATHS = ["/", "/content", "/content/decisions/imPlatelets", "/content/value-sets/platelet-count", "/acceptance"]
 PATHS += ["/courses", "/courses/falling-platelets"]
@@ -112,6 +114,14 @@ def test_what_cannot_be_read_is_a_page_and_never_500(client, text, now):
     answer = client.post("/", data={"request": text, "now": now, "profile": "none"})
     assert answer.status_code == 400
     assert "<h1>" in answer.text
+
+
+@pytest.mark.parametrize("now", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "1899-12-31T00:00:00+14:00"])
+def test_a_time_near_the_ends_of_the_calendar_is_refused_in_words(client, request_for, now):
+    text = json.dumps(request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly"))
+    answer = client.post("/", data={"request": text, "now": now, "profile": "2.0"})
+    assert answer.status_code == 400
+    assert "The time must lie between the years 1900 and 2200." in answer.text
 
 
 def test_a_form_too_large_is_refused(client):
@@ -242,24 +252,72 @@ def test_an_answer_shows_the_history_and_a_moment_leads_back_to_its_course(clien
         assert f"<title>{lane}</title>" in history
     assert history.count('class="stroke"') == 11 + 1  # the doses given by then, and the legend
     assert "MedicationAdministration/bernard-okoth-dose-11" in history
-    assert "Not drawn: 1 entry of drugs that the content is not about, or does not know." in history
+    assert "Methotrexate" in history  # facts ask for it too
+
+
+BUNDLE = {"resourceType": "Bundle", "type": "searchset"}
+
+
+def page_of(client, request_for, **sent):
+    """The page of an answer to a request whose record has these resources under the keys of the prefetch."""
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    for key, resources in sent.items():
+        body["prefetch"][key] = {**BUNDLE, "entry": [{"resource": each} for each in resources]}
+    today = datetime.now(UTC).isoformat()
+    answer = client.post("/", data={"request": json.dumps(body), "now": today, "profile": "2.0"})
+    assert answer.status_code == 200
+    return answer.text
+
+
+def treatment(kind, identity, **members):
+    return {
+        "resourceType": kind,
+        "id": identity,
+        "status": "completed",
+        "medicationCodeableConcept": {"text": "Hydroxocobalamin"},
+        "subject": {"reference": "Patient/kwame-mensah"},
+        **members,
+    }
 
 
 def test_hostile_and_undated_entries_are_said_as_text(client, request_for):
     hostile = "<script>alert(1)</script><img src=x>"
-    order = {
-        "resourceType": "MedicationRequest",
-        "id": '"><b>',
-        "status": "active",
-        "intent": "order",
-        "medicationCodeableConcept": {"text": f"hydroxocobalamin {hostile}"},
-        "subject": {"reference": "Patient/kwame-mensah"},
-    }
+    drug = {"text": f"hydroxocobalamin {hostile}"}
+    orders = [
+        treatment("MedicationRequest", '"><b>', status="active", intent="order", medicationCodeableConcept=drug),
+        treatment("MedicationRequest", "undated", status="active", intent="order", authoredOn=hostile),
+    ]
     problem = {"resourceType": "Condition", "id": "p", "code": {"text": hostile}, "recordedDate": "2026-01-01"}
-    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
-    body["prefetch"]["medicationRequests"] = {"resourceType": "Bundle", "entry": [{"resource": order}]}
-    body["prefetch"]["conditions"]["entry"].append({"resource": problem})
-    page = client.post("/", data={"request": json.dumps(body), "now": "2026-11-23T12:00:00Z", "profile": "2.0"}).text
+    page = page_of(client, request_for, medicationRequests=orders, conditions=[problem])
     assert "<script" not in page and "<img" not in page and '"><b>' not in page
-    assert "it has no date" in page
-    assert "&lt;script&gt;" in page[page.index('id="history"') :]
+    history = page[page.index('id="history"') :]
+    assert "The date could not be read." in history
+    assert "&lt;script&gt;" in history
+
+
+def test_a_dose_that_was_recorded_twice_is_one_mark_that_names_both(client, request_for):
+    days = [(datetime.now(UTC) - timedelta(days=ago)).date().isoformat() for ago in (40, 30, 20)]
+    doses = [treatment("MedicationAdministration", f"g{n}", effectiveDateTime=day) for n, day in enumerate(days)]
+    doses.append(treatment("MedicationAdministration", "not", status="not-done", effectiveDateTime=days[0]))
+    code = {"coding": [{"system": "http://snomed.info/sct", "code": "308752009"}]}
+    injection = treatment("Procedure", "p", code=code, performedDateTime=days[1])
+    page = page_of(client, request_for, medicationAdministrations=[*doses, doses[0]], procedures=[injection])
+    history = page[page.index('id="history"') :]
+    assert history.count('class="stroke"') == 3 + 1  # and the legend
+    assert "<code>MedicationAdministration/g1, Procedure/p</code>" in history
+    assert (
+        "<code>MedicationAdministration/not</code> Hydroxocobalamin: Its status says that it was not given." in history
+    )
+
+
+def test_the_history_on_the_page_is_that_which_explain_tells(client, prepared):
+    """Both are of the service's own reading, so neither has an event that the other has not."""
+    scenario = by_name("falling-platelets/renewalAtTwentyOne")
+    body = json.dumps(request_of(prepared, scenario)).encode()
+    told = {entry["reference"] for entry in explain(prepared, body, scenario.now)["history"]}
+    page = client.get(f"/?scenario={scenario.name}").text
+    shown = set(
+        re.findall(r"<code>(Medication\w+/[^<,]+)", page[page.index('id="history"') : page.index('id="results"')])
+    )
+    assert len(told) > 10
+    assert shown == told

@@ -15,12 +15,11 @@ from cds_service.chart.order import NO_ORDER, read_order
 from cds_service.chart.readers import order_facts, patient_facts
 from cds_service.chart.record import Chart
 from cds_service.content.compile_facts import compile_facts
-from cds_service.content.load import load_pack
-from cds_service.content.model import Pack
 from cds_service.packaged import packaged
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Fact
 from tests.support.places import TESTS
+from tests.support.shipped import shipped_pack
 
 Json = dict[str, Any]
 
@@ -104,19 +103,16 @@ def done(identity: str, days: float, code: Json, **more: Any) -> Json:
 
 
 INJECTION_OF_B12 = {"coding": [{"system": SNOMED, "code": "308752009"}]}
-
-
-@cache
-def _pack() -> Pack:
-    return load_pack(packaged("cards"))
+J3420 = {"coding": [{"system": "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "code": "J3420"}]}
 
 
 @cache
 def declarations(*, plans_stated: bool = False) -> Mapping[str, FactDeclaration]:
     """The facts of the content, and those that stand in ``history_facts.yaml`` beside this file."""
-    pack = _pack()
+    pack = shipped_pack()
     data = yaml.safe_load((packaged("cards") / "vitamin-b12" / "facts.yaml").read_text(encoding="utf-8"))
     more = yaml.safe_load((TESTS / "support" / "history_facts.yaml").read_text(encoding="utf-8"))
+    assert more.keys().isdisjoint(data["facts"]), "the content declares it: the tests read that"
     facts = {**data["facts"], **more}
     if plans_stated:
         facts = {

@@ -6,9 +6,8 @@ from functools import cache
 
 from cds_service.packaged import packaged
 from tests.support.faults import assert_none
-from tests.support.places import ROOT
+from tests.support.sources import modules
 
-PACKAGE = ROOT / "cds_service"
 CLINICAL_WORDS = re.compile(
     r"cobalamin|hydroxo|mecobal|folic|folate|platelet|transfus|an[a]?emi|needle|neurolog|leber|pernicious", re.I
 )
@@ -89,6 +88,7 @@ ELSEWHERE = {
     ("service/served.py", 10): "seconds until content is tried again",
     ("service/traces.py", 10): "the place in the order of finalizers",
     ("settings.py", 60): "seconds that clocks may differ by",
+    ("settings.py", 10_000): "recordings that are kept",
     ("store/acceptance.py", 4): "decimal places of a rate",
     ("store/intervals.py", 4): "a term of the Wilson interval",
     ("store/store.py", 3): "seconds to wait for the database",
@@ -96,24 +96,15 @@ ELSEWHERE = {
     ("store/store.py", 100): "rows written at once",
     ("trust/keysets.py", 4): "seconds between two readings of a key set",
     ("trust/keysets.py", 100): "keys of a client",
+    ("trust/keysets.py", 300): "seconds until a key set is read again",
     ("trust/verifier.py", 60): "seconds that clocks may differ by",
     ("vocabulary/declarations.py", 3): "parts and digits of a National Drug Code",
     ("vocabulary/declarations.py", 4): "digits of a part of a National Drug Code",
     ("vocabulary/declarations.py", 10): "digits of a National Drug Code",
-    ("settings.py", 10_000): "recordings that are kept",
-    ("trust/keysets.py", 300): "seconds until a key set is asked for again",
 }
 
 
 @cache
-def modules():
-    """The syntax tree of every module of the package, by its path from there."""
-    return {
-        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-        for path in sorted(PACKAGE.rglob("*.py"))
-    }
-
-
 def literals(tree):
     """The constants of a module; docstrings are left out, for they cite statements and settlements."""
     docs = {
@@ -127,6 +118,7 @@ def literals(tree):
     return [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docs]
 
 
+@cache
 def numbers(tree):
     """The numbers of a module with their lines; places in a sequence (``text[:10]``) are none to compare with."""
     indexes = [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]

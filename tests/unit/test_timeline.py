@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.console.timeline import KINDS, WIDTH, Event, timeline_of
+from cds_service.console.timeline import KINDS, WIDTH, TimelineEvent, timeline_of
 
 UNTIL = date(2026, 11, 23)
 A_YEAR_AGO = date(2025, 11, 23)
 
 
 def event(lane="Lane", kind="dose", first=UNTIL, label="a thing", **more):
-    return Event(lane, label, kind, "Type/id", first, **more)
+    return TimelineEvent(lane, label, kind, "Type/id", first, **more)
 
 
 def marks(timeline):
@@ -97,7 +97,7 @@ def test_what_is_too_much_or_too_old_is_counted():
 
 
 EVENTS = st.builds(
-    Event,
+    TimelineEvent,
     lane=st.sampled_from(["A", "B"]) | st.text(max_size=80),
     label=st.text(max_size=200),
     kind=st.sampled_from(KINDS),

@@ -15,8 +15,8 @@ from importlinter.api import read_configuration
 from importlinter.contracts.layers import LayersContract
 
 from tests.support.places import ROOT
+from tests.support.sources import PACKAGE, modules
 
-PACKAGE = ROOT / "cds_service"
 CONFIGURATION = read_configuration(str(ROOT / "pyproject.toml"))
 (FLOORS,) = [options for options in CONFIGURATION["contracts_options"] if options["type"] == "layers"]
 # The rooms of each floor that exist, from the top to the ground.
@@ -89,12 +89,16 @@ def test_every_floor_but_the_top_is_tried():
 
 def test_what_is_decided_depends_on_no_clock_and_no_environment():
     """import-linter forbids the modules time and os there; datetime is imported for its types."""
-    modules = [*PACKAGE.glob("judge/*.py"), *PACKAGE.glob("chart/*.py"), PACKAGE / "content" / "decide.py"]
-    assert len(modules) > 15
+    deciding = {
+        path: tree
+        for path, tree in modules().items()
+        if path.startswith(("judge/", "chart/")) or path == "content/decide.py"
+    }
+    assert len(deciding) > 15
     calls = [
-        f"{path.relative_to(ROOT)}:{node.lineno}: {node.func.attr}"
-        for path in modules
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        f"{path}:{node.lineno}: {node.func.attr}"
+        for path, tree in deciding.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         if node.func.attr in ("now", "utcnow", "today")
     ]
@@ -109,10 +113,5 @@ def test_a_file_has_its_name_alone():
 
 
 def test_a_class_has_its_name_alone():
-    names = Counter(
-        node.name
-        for path in PACKAGE.rglob("*.py")
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.ClassDef)
-    )
+    names = Counter(node.name for tree in modules().values() for node in tree.body if isinstance(node, ast.ClassDef))
     assert [name for name, count in names.items() if count > 1] == []

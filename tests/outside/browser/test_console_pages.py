@@ -166,7 +166,7 @@ def test_a_mark_of_a_course_leads_to_the_answer_and_back(page, shoot):
     mark.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("article")).to_contain_text("Platelets 21 10*9/L (2025-05-14) with an IM order")
-    history = page.get_by_role("group", name="The history of the patient as it was sent")
+    history = page.get_by_role("group", name="The history of the patient as it was read")
     expect(history).to_be_visible()
     expect(history.get_by_text("Doses given").first).to_be_attached()
     shoot("history")
