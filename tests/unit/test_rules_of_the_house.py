@@ -88,6 +88,7 @@ ELSEWHERE = {
     ("service/served.py", 10): "seconds until content is tried again",
     ("service/traces.py", 10): "the place in the order of finalizers",
     ("settings.py", 60): "seconds that clocks may differ by",
+    ("service/app.py", 100_000): "objects before memory is looked through",
     ("settings.py", 10_000): "recordings that are kept",
     ("store/acceptance.py", 4): "decimal places of a rate",
     ("store/intervals.py", 4): "a term of the Wilson interval",
