@@ -19,6 +19,7 @@ KEYS = [
     "egfr",
     "creatinine",
     "dialysisCreatinine",
+    "homocysteine",
 ]
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from cds_service.recording.deidentify import comparable_decisions
 from tests.support.prefetch_shapes import FAILED, KEYS, MALFORMED, NOTHING_FOUND, ODD_ENTRIES
 
 PATIENT = "kwame-mensah"  # low platelets
@@ -43,7 +44,8 @@ def test_PF_22_PF_23_failed_or_malformed_is_as_if_it_were_not_sent(post, cards_o
         sent = answer_of(post, cards_of, request_for(PATIENT, DRAFTS[0], prefetch={key: value}))
         assert sent.status_code == missing.status_code, state
         if missing.status_code == 200:
-            assert [c["summary"] for c in sent.json["cards"]] == [c["summary"] for c in missing.json["cards"]], state
+            # The words differ: a card names what was the matter with what it could not read.
+            assert comparable_decisions(sent.json["cards"]) == comparable_decisions(missing.json["cards"]), state
 
 
 @pytest.mark.parametrize("key", KEYS)
