@@ -36,7 +36,8 @@ def at_a_site(prepared):
 def caught(at_a_site):
     """What catches each mutant, by the mutant."""
     fixtures = packaged("fixtures")
-    watch = Watch(at_a_site, read_scenarios(fixtures, [fixtures / "scenarios", fixtures / "courses", SITE / "scenarios"]))
+    told = [fixtures / "scenarios", fixtures / "courses", SITE / "scenarios"]
+    watch = Watch(at_a_site, read_scenarios(fixtures, told))
     return {mutant: watch.caught_by(mutant) for mutant in mutants(at_a_site.pack)}
 
 

@@ -247,6 +247,17 @@ def test_a_dose_without_a_route_has_that_of_its_order(route, value):
         assert value_of(fact_of("b12-injection-ever", order, dose)) == value
 
 
+@pytest.mark.parametrize(
+    ("fact", "injected", "by_mouth"),
+    [("b12-injection-given-days", 93, "absent"), ("b12-injections-given", 1, "absent")],
+)
+def test_a_dose_that_is_counted_has_the_route_of_its_order_too(fact, injected, by_mouth):
+    for route, value in ((INTO_MUSCLE, injected), (BY_MOUTH, by_mouth)):
+        order = ordered("o", 200, dosage(route=route), drug=CYANOCOBALAMIN)
+        dose = given("a", 93, drug=CYANOCOBALAMIN, request={"reference": "MedicationRequest/o"})
+        assert value_of(fact_of(fact, order, dose)) == value
+
+
 def test_oral_and_injected_are_told_apart():
     oral = ordered("a", 40, dosage(1, "d", route=BY_MOUTH), drug=CYANOCOBALAMIN)
     assert value_of(fact_of("b12-oral-first-days", oral, given("b", 900))) == 40
