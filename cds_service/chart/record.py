@@ -192,12 +192,18 @@ class Chart:
         self.zone = zone
         self._prefetch = prefetch
         self._results: dict[str, Results] = {}
+        self._looked_at: set[str] = set()
         self._kept: dict[tuple[str, ...], Any] = {}
         self._made: dict[tuple[Callable[..., Any], str], Any] = {}
         self.fetched: dict[str, msgspec.Raw] = {}  # undecoded JSON of the keys that were fetched and used
 
     def results(self, search: Search) -> Results:
         """The resources of this patient under ``search``'s key; those of another subject are left out (Z32)."""
+        self._looked_at.add(search.key)
+        return self.held(search)
+
+    def held(self, search: Search) -> Results:
+        """``results`` for whoever fills gaps: nothing is decided by what was only held, so it is not ``looked_at``."""
         results = self._results.get(search.key)
         if results is None:
             raw = self._prefetch.get(search.key)
@@ -207,7 +213,7 @@ class Chart:
 
     def looked_at(self, searches: Iterable[Search]) -> list[Search]:
         """Those of ``searches`` whose results were asked for so far."""
-        return [search for search in searches if search.key in self._results]
+        return [search for search in searches if search.key in self._looked_at]
 
     def once(self, work: Callable[[Chart, Search], T], search: Search) -> T:
         """What ``work`` makes of the results of ``search``, made once however many facts ask for it."""
@@ -235,11 +241,12 @@ class Chart:
         """
         self._made.clear()
         self._kept.clear()
+        self._looked_at.clear()
         results = None if fetched.raw is None else self._decode(bytes(fetched.raw), search)
         if results is not None and results.sent is Sent.READ and not _is_other_patient(results, search):
             self._results[search.key] = results
             self.fetched[search.key] = msgspec.Raw(fetched.raw or b"")
-        elif self.results(search).sent is not Sent.READ:
+        elif self.held(search).sent is not Sent.READ:
             self._results[search.key] = Results(Sent.FAILED, (), False, why=fetched.problem)
 
     def raw(self, search: Search) -> bytes:

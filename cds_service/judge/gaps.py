@@ -30,9 +30,9 @@ def fill_gaps(prepared: Prepared, service: Service, chart: Chart, ask: Ask) -> N
     and is not asked for. Then come the further pages of searches without which a fact would be unknown (PF-24, PF-25).
     """
     searches = prepared.searches[service.id]
-    missing = [search for search in searches if chart.results(search).sent is not Sent.READ]
+    missing = [search for search in searches if chart.held(search).sent is not Sent.READ]
     _add(chart, missing, ask, further=False)
-    paged = [s for s in searches if chart.results(s).has_further_pages and (s.newest_first or s not in missing)]
+    paged = [s for s in searches if chart.held(s).has_further_pages and (s.newest_first or s not in missing)]
     if paged:
         facts = patient_facts(prepared.pack.facts, chart)
         wanted = {
