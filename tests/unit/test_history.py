@@ -237,25 +237,27 @@ def test_how_long_ago_an_injection_was_given(resource, value):
     assert value_of(fact_of("b12-injection-given-days", resource)) == value
 
 
-@pytest.mark.parametrize(("route", "value"), [(INTO_MUSCLE, "present"), (BY_MOUTH, "absent")])
-def test_a_dose_without_a_route_has_that_of_its_order(route, value):
-    """Neither its route nor the product's form is known; the route of the order comes before what the agent tells."""
-    for drug in (CYANOCOBALAMIN, HYDROXOCOBALAMIN):
-        order = ordered("o", 200, dosage(route=route), drug=drug, status="stopped")  # which by itself does not count
-        dose = given("a", 93, drug=drug, request={"reference": "MedicationRequest/o"})
-        assert value_of(fact_of("b12-injection-ever", order)) == "absent"
-        assert value_of(fact_of("b12-injection-ever", order, dose)) == value
-
-
 @pytest.mark.parametrize(
     ("fact", "injected", "by_mouth"),
     [("b12-injection-given-days", 93, "absent"), ("b12-injections-given", 1, "absent")],
 )
-def test_a_dose_that_is_counted_has_the_route_of_its_order_too(fact, injected, by_mouth):
-    for route, value in ((INTO_MUSCLE, injected), (BY_MOUTH, by_mouth)):
-        order = ordered("o", 200, dosage(route=route), drug=CYANOCOBALAMIN)
-        dose = given("a", 93, drug=CYANOCOBALAMIN, request={"reference": "MedicationRequest/o"})
-        assert value_of(fact_of(fact, order, dose)) == value
+def test_a_dose_without_a_route_has_that_of_its_order(fact, injected, by_mouth):
+    """Neither its route nor the product's form is known; the route of the order comes before what the agent tells."""
+    for drug in (CYANOCOBALAMIN, HYDROXOCOBALAMIN):
+        for route, value in ((INTO_MUSCLE, injected), (BY_MOUTH, by_mouth)):
+            order = ordered("o", 200, dosage(route=route), drug=drug, status="stopped")
+            dose = given("a", 93, drug=drug, request={"reference": "MedicationRequest/o"})
+            assert value_of(fact_of(fact, order, dose)) == value
+
+
+def test_what_was_stopped_is_on_record_and_no_treatment_under_way():
+    """Z64 asks for injections of any date; an order that was stopped tells of one, and nothing goes on by it."""
+    order = ordered("o", 200, dosage(route=INTO_MUSCLE), status="stopped")
+    assert value_of(fact_of("b12-injection-ever", order)) == "present"
+    for fact in ("b12-treatment", "b12-active", "b12-injections-completed"):
+        assert value_of(fact_of(fact, order)) == "absent"
+    tablets = ordered("t", 400, dosage(1, "d", route=BY_MOUTH), drug=CYANOCOBALAMIN, status="stopped")
+    assert value_of(fact_of("b12-oral-first-days", tablets)) == 400
 
 
 def test_oral_and_injected_are_told_apart():
