@@ -25,7 +25,6 @@ from cds_service.chart.observations import (
     is_below_own_range,
     is_flagged_low,
     is_named,
-    read,
     sorted_out,
 )
 from cds_service.chart.record import Chart, Results, not_read, repeats_a_member
@@ -236,10 +235,10 @@ def _least_of(
 
 def _possible_amount(declaration: FactDeclaration, resource: lenient.Observation) -> Interval | None:
     """The number that a result in doubt may mean, in the analyte's canonical unit; ``None`` if it has none."""
-    quantity, analyte = resource.valueQuantity, declaration.analyte
-    if quantity is not None and analyte is not None:
-        amount = read(analyte, quantity)
-        if isinstance(amount, Interval) and implausibility(declaration, resource) is None:
+    analyte = declaration.analyte
+    if analyte is not None:
+        amount = amount_of(declaration, resource)
+        if isinstance(amount, Interval):
             return amount
     number = read_number(bare_number(resource))
     if number is None or number < 0 or analyte is None or declaration.plausible is None:
