@@ -25,13 +25,14 @@ from tests.support.scenarios import by_name, fire
 from tests.support.servers import free_port, wait_until_answers
 
 SELECT = "/cds-services/vitamin-b12-order-select"
-# Their point is one day of the calendar, one year alone, or the last day of so many calendar months: no shift of whole
-# weeks keeps that.
+# Their point is one day of the calendar, one year or one month alone, or the last day of so many calendar months: no
+# shift of whole weeks keeps that.
 ON_THE_DAY = {
     "children-and-age/yearOfBirthOnly",
     "children-and-age/eighteenToday",
     "how-far-back/notComputedBelowEighteen",
     "course-of-treatment/plateletsLowAndDueInTwoWeeks",
+    "maintenance-edges/tabletsSinceAMonthAYearAgo",
 }
 
 
