@@ -33,6 +33,7 @@ ON_THE_DAY = {
     "how-far-back/notComputedBelowEighteen",
     "course-of-treatment/plateletsLowAndDueInTwoWeeks",
     "maintenance-edges/tabletsSinceAMonthAYearAgo",
+    "patient-view/overdueTheDayAfter",
 }
 
 
