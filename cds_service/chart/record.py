@@ -234,14 +234,18 @@ class Chart:
         """Whether ``once`` was asked for ``work`` already."""
         return (work, search.key) in self._made
 
+    def forget(self) -> None:
+        """Begins anew with what is held: nothing was made of it and nothing was looked at."""
+        self._made.clear()
+        self._kept.clear()
+        self._looked_at.clear()
+
     def add(self, search: Search, fetched: Fetched) -> None:
         """Takes what was fetched in the place of what was sent, unless it could not be read (PF-20).
 
         A fetched Patient other than that of the context is not used: the server erred, not the client.
         """
-        self._made.clear()
-        self._kept.clear()
-        self._looked_at.clear()
+        self.forget()
         results = None if fetched.raw is None else self._decode(bytes(fetched.raw), search)
         if results is not None and results.sent is Sent.READ and not _is_other_patient(results, search):
             self._results[search.key] = results

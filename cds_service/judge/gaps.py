@@ -41,6 +41,7 @@ def fill_gaps(prepared: Prepared, service: Service, chart: Chart, ask: Ask) -> N
             if name in facts and facts[name].state is State.UNKNOWN
             for search in prepared.pack.facts[name].searches
         }
+        chart.forget()  # these facts only told which pages are needed
         _add(chart, [search for search in paged if search.key in wanted], ask, further=True)
 
 

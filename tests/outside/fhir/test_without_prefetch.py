@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NoReturn
 
 import pytest
 import requests
@@ -16,7 +17,7 @@ from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess
 from cds_service.vocabulary.json_text import encode
 from tests.support.faults import assert_none
-from tests.support.scenarios import fire, request_of
+from tests.support.scenarios import by_name, fire, request_of
 
 NOT_FOUND = "a search by patient does not find what does not name the patient by the reference that is searched for"
 NUMBERS = "this server, in JavaScript, writes 25.0 as 25; the card says the number as sent"
@@ -157,6 +158,21 @@ def test_PF_12_a_scenario_without_prefetch_gives_the_same_cards(
     assert len(stores) > 200
     assert len(fetch) > 300
     assert_none(faults, len(faults))
+
+
+def test_what_decides_nothing_is_not_told_because_its_gaps_might_have_been_filled(prepared):
+    """Without B12 on record nothing asks for platelets, which here are not understood and have more pages."""
+    scenario = replace(by_name("platelets-and-im/noUnit"), hook="patient-view")
+    request = request_of(prepared, scenario)
+    request["prefetch"]["platelets"]["link"] = [{"relation": "next", "url": "https://fhir.example/next"}]
+
+    def fetch(access: FhirAccess, searches: Sequence[Search], patient_id: str, *, further: bool = False) -> NoReturn:
+        raise AssertionError("no page is needed")
+
+    without = fire(prepared, request, scenario.now)
+    within_reach = fire(prepared, request | {"fhirServer": "https://fhir.example"}, scenario.now, fetch=fetch)
+    assert without.cards
+    assert within_reach.body == without.body
 
 
 def test_the_scenarios_left_out_are_the_ones_listed(scenarios):
