@@ -70,7 +70,7 @@ def test_accepting_a_suggestion_solves_its_finding_and_raises_nothing_as_severe(
             for suggestion in card.get("suggestions", []):
                 tried += 1
                 faults.setdefault(scenario.name, []).extend(unsolved(prepared, scenario, fired, card, suggestion))
-    assert tried >= 20, "the fixed point would hold of silence too"
+    assert tried > 500, "the fixed point would hold of silence too"
     assert_none(faults, tried)
 
 
