@@ -103,10 +103,11 @@ def _join_by_reference(item: Counted, by_reference: Mapping[str, Counted], same:
 def _join_by_day(counted: Sequence[Counted], same: dict[int, Counted], chart: Chart) -> None:
     """Joins each procedure to an administration of the same drug on the same day, each to one of its own.
 
-    Procedures whose agent is stated come first, so that one whose agent may be any leaves them theirs.
+    Procedures whose agent is stated come first, so that one whose agent may be any leaves them theirs; where several
+    ways are left, the references decide, not the order of the entries.
     """
     given = [item for item in counted if item.event.kind is EventKind.GIVEN and _repeated(item, same) is None]
-    given.sort(key=lambda item: _agent(item.drug) == "")
+    given.sort(key=lambda item: (_agent(item.drug) == "", item.event.reference))
     administrations: dict[str, dict[str, list[Counted]]] = {}  # by day and agent
     for item in given:
         if not isinstance(item.event.resource, Procedure):

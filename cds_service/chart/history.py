@@ -351,7 +351,7 @@ def _low_before(declaration: FactDeclaration, chart: Chart) -> Fact:
     if isinstance(since, Interval) and since.low is not None and since.low > longest["ended-within"]:
         return Fact.absent()
     dated = [(day, item) for item in events if (day := progress.first_day(item, chart)) is not None]
-    dated.sort(key=lambda pair: pair[0])
+    dated.sort(key=lambda pair: (pair[0], pair[1].event.reference))
     for result, day in low_flagged(flagged, chart):
         place = bisect_left(dated, day, key=lambda pair: pair[0])
         if place < len(dated) and (dated[place][0] - day).days <= longest["began-within"]:

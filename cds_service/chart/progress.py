@@ -229,7 +229,7 @@ def next_due(declaration: FactDeclaration, items: Sequence[Counted], chart: Char
         due.append((Interval((dates[0] - today).days, (dates[1] - today).days), item))
     if not due:
         return None
-    days, item = min(due, key=lambda pair: (pair[0].low or 0, pair[0].high or 0))
+    days, item = min(due, key=lambda pair: (pair[0].low or 0, pair[0].high or 0, pair[1].event.reference))
     return Fact.of(days, _shown(item, chart))
 
 
@@ -286,7 +286,7 @@ def ended(declaration: FactDeclaration, items: Sequence[Counted], chart: Chart) 
             ends.append((end, item))
     if not ends:
         return None
-    end, item = max(ends, key=lambda pair: pair[0])
+    end, item = max(ends, key=lambda pair: (pair[0], pair[1].event.reference))
     days = Interval.point(max((today - end).days, 0))
     return Fact.of(days, Evidence(item.event.reference, _shown(item, chart).display, end.isoformat()))
 
@@ -305,7 +305,7 @@ def regimen_days(declaration: FactDeclaration, items: Sequence[Counted], chart: 
     if not active:
         return None
     dated = [(day, item) for item in orders if (day := _written(item, chart)) is not None]
-    dated.sort(key=lambda pair: (pair[0], pair[1].event.under_way), reverse=True)
+    dated.sort(key=lambda pair: (pair[0], pair[1].event.under_way, pair[1].event.reference), reverse=True)
     current = next((place for place, (_, item) in enumerate(dated) if item.event.under_way), None)
     if current is None:
         return Fact.unusable(Reason("dateMissing"), _shown(active[0], chart))

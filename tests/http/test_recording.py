@@ -32,6 +32,7 @@ ON_THE_DAY = {
     "children-and-age/eighteenToday",
     "how-far-back/notComputedBelowEighteen",
     "course-of-treatment/plateletsLowAndDueInTwoWeeks",
+    "history-edges/startedInAMonth",
     "maintenance-edges/tabletsSinceAMonthAYearAgo",
     "patient-view/overdueTheDayAfter",
 }

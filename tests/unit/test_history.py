@@ -1,5 +1,7 @@
 """The history of treatment as events, and the facts that are filters over them (Z55, Z56, Z58, Z60)."""
 
+from itertools import permutations
+
 import pytest
 
 from cds_service.chart.accounts import account
@@ -326,6 +328,13 @@ def test_a_procedure_that_states_no_agent_leaves_an_administration_to_one_that_d
     for procedures in (both, both[::-1]):
         for doses in (administrations, administrations[::-1]):
             assert value_of(fact_of("b12-treatments", *doses, *procedures)) == 2
+
+
+def test_a_dose_that_may_be_either_of_two_procedures_is_the_same_one_in_any_order():
+    dose = given("g", 20, drug={"text": "Vitamin B12 injection"})
+    procedures = [done("p", 20, CYANOCOBALAMIN_VIAL), done("q", 20, HYDROXOCOBALAMIN)]
+    told = {value_of(fact_of("b12-agent", *entries)) for entries in permutations([dose, *procedures])}
+    assert len(told) == 1
 
 
 def test_of_two_orders_that_follow_the_same_one_the_later_takes_its_place():

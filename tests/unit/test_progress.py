@@ -1,5 +1,7 @@
 """How far a course of treatment has come: its doses, its end, the next dose and the regimen (Z60)."""
 
+from itertools import permutations
+
 import pytest
 
 from tests.support.events import (
@@ -139,6 +141,16 @@ def test_a_course_that_takes_the_place_of_another_order_begins_when_it_was_writt
     follower = loading(5, priorPrescription={"reference": "MedicationRequest/b"})
     assert value_of(fact_of("b12-course", weekly, given("g", 190), follower)) == "under way"
     assert value_of(fact_of("b12-course-given", weekly, given("g", 190), follower, given("h", 4))) == 1
+
+
+def test_of_two_orders_of_one_day_the_same_one_comes_before_the_current_in_any_order():
+    record = [
+        ordered("a", 300, dosage(2, "mo")),
+        ordered("b", 100, dosage(2, "mo")),
+        ordered("c", 300, dosage(2, "mo"), drug=CYANOCOBALAMIN_VIAL),
+    ]
+    told = {value_of(fact_of("b12-regimen-days", *entries)) for entries in permutations(record)}
+    assert len(told) == 1
 
 
 def test_a_regimen_between_two_alike_ends_the_first():
