@@ -46,6 +46,9 @@ class Settings(BaseSettings):
         default=False, description="keep what clinicians write freely in feedback; it may name the patient (FB-18)"
     )
     max_body_bytes: int = Field(default=20_000_000, gt=0, description="largest request body accepted (J-09)")
+    processor_ms: int = Field(
+        default=2000, gt=0, description="milliseconds of processor time that one call may take; then it is answered 503"
+    )
     default_profile: Literal["2.0", "3.0", "epic", "sandbox"] = Field(
         default="2.0",
         description="how clients are answered of which nothing else is known; epic: no updates, one action a "

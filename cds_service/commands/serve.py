@@ -17,8 +17,6 @@ from cds_service.service.served import prepare
 from cds_service.settings import Settings
 from cds_service.vocabulary.problems import ProblemsError
 
-# Evaluation keeps the processor busy: more threads than this would only wait for the interpreter.
-_THREADS_PER_WORKER = 4
 # A worker that is told to stop while it starts may miss that: it is killed after so many seconds.
 _STOP_SECONDS = 10
 # The headers of a call, its token among them, take a few kilobytes; who sends them slowly or without end is dropped.
@@ -72,7 +70,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
         click.echo(warning, err=True)
     click.echo(f"feedback is kept in {store.where}")
     _warn_of_recordings(settings)
-    server = Granian("cds_service.service.app:wsgi", factory=True, **granian_settings(host, port, workers))
+    server = Granian("cds_service.service.app:front", factory=True, **granian_settings(host, port, workers))
     server.serve()
 
 
@@ -122,18 +120,19 @@ def _warn_of_recordings(settings: Settings) -> None:
 
 
 def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
-    """The settings of the WSGI server; benchmarks serve what they compare with by the same settings."""
-    from granian.constants import HTTPModes, Interfaces
+    """The settings of the web server; benchmarks serve what they compare with by the same settings."""
+    from granian.constants import HTTPModes, Interfaces, Loops
     from granian.http import HTTP1Settings
 
     return {
         "address": host,
         "port": port,
         "workers": workers,
-        "interface": Interfaces.WSGI,
+        "interface": Interfaces.RSGI,
+        "loop": Loops.asyncio,
+        "websockets": False,
         "log_access": False,
         "log_level": "warning",
-        "blocking_threads": _THREADS_PER_WORKER,
         "workers_kill_timeout": _STOP_SECONDS,
         "respawn_failed_workers": True,  # one that was killed, perhaps for want of memory, is replaced at once
         "http": HTTPModes.http1,  # to tell HTTP/1 from HTTP/2, Granian would wait without end for a silent client

@@ -51,6 +51,14 @@ def decoded(body: bytes, encoding: str, limit: int) -> bytes:
     return plain
 
 
+def grown_size(body: bytes, encoding: str) -> int:
+    """The length that the body has without its Content-Encoding, as far as it says so itself, in bytes.
+
+    ``encoding`` as for ``decoded``. What grows less than it says is refused by ``decoded``, and so is what grows more.
+    """
+    return max(len(body), _declared_size(body)) if encoding.strip().lower() in _GZIP else len(body)
+
+
 def _declared_size(body: bytes) -> int:
     """The length that a gzip member declares at its end for what it holds (RFC 1952, 2.3.1)."""
     return int.from_bytes(body[-_SIZE_BYTES:], "little")

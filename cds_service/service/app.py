@@ -13,15 +13,18 @@ from flask import Flask, Response, g, request
 from cds_service.content.model import Service
 from cds_service.net.fhir_client import FhirClient
 from cds_service.packaged import packaged
-from cds_service.service.bodies import drain
+from cds_service.protocol.feedback import MAX_BODY_BYTES
 from cds_service.service.calls import Calls
+from cds_service.service.environ import FAULT
 from cds_service.service.errors import answer_errors
 from cds_service.service.fhir_access import allowed_servers, fhir_limits
+from cds_service.service.front import Front
 from cds_service.service.gate import Gate
 from cds_service.service.hooks import HookRoutes
 from cds_service.service.logs import CallLog, discard, open_audit, start_log
 from cds_service.service.metrics import Metrics
 from cds_service.service.operations import OperationRoutes
+from cds_service.service.processor_time import ProcessorTime
 from cds_service.service.served import ServedContent
 from cds_service.settings import Settings, traces_are_wanted
 from cds_service.store.store import Store
@@ -44,7 +47,11 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
         ValueError: a configured FHIR server cannot be one, or the store's URL is not a URL of a database. A store that
             is only down does not stop the start.
     """
-    settings = settings or Settings()
+    return _joined(settings or Settings(), log)[0]
+
+
+def _joined(settings: Settings, log: CallLog) -> tuple[Flask, Gate]:
+    """The application, and what finds out who calls it."""
     store = Store(settings.store, settings.uuid_key())
     content = ServedContent(settings, store.key)
     metrics = Metrics()
@@ -60,16 +67,17 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
     audit = open_audit(settings.audit, store.key, metrics.count_audit_failure)
     calls = Calls(pack.services, metrics, log, audit)
     fhir = FhirClient(fhir_limits(settings), on_search=traces.add_search if traces else None)
-    HookRoutes(settings, content, store, gate, calls, metrics, fhir, fhir_servers).register(app)
+    processor_time = ProcessorTime(settings.processor_ms / 1000)
+    HookRoutes(settings, content, store, gate, calls, metrics, fhir, fhir_servers, processor_time).register(app)
     OperationRoutes(content, store, metrics, authenticated=gate.clients is not None).register(app)
     if settings.console == "on" or (settings.console == "auto" and settings.loopback and gate.clients is None):
         from cds_service.console.routes import console
 
         app.register_blueprint(console(lambda: content.now().prepared, store, settings.cards, packaged("fixtures")))
     _record(app, settings, content, store.key, metrics)
-    _surround(app, gate, calls, settings.max_body_bytes)
+    _surround(app, gate, calls)
     answer_errors(app, calls.count_defect)
-    return app
+    return app, gate
 
 
 def _empty_app(max_body_bytes: int) -> Flask:
@@ -120,7 +128,7 @@ def _record(app: Flask, settings: Settings, content: ServedContent, key: bytes, 
         return response
 
 
-def _surround(app: Flask, gate: Gate, calls: Calls, max_body_bytes: int) -> None:
+def _surround(app: Flask, gate: Gate, calls: Calls) -> None:
     """What comes before and after every request, whatever its path: its id, the gate, CORS, log and audit.
 
     Flask runs functions that come after a request in the reverse of the order in which they were added.
@@ -129,33 +137,50 @@ def _surround(app: Flask, gate: Gate, calls: Calls, max_body_bytes: int) -> None
     @app.before_request
     def enter() -> None:
         calls.begin()
+        if (fault := request.environ.get(FAULT)) is not None:
+            gate.name_caller()
+            raise fault
         gate.enter()
 
     @app.after_request
     def leave(response: Response) -> Response:
-        calls.end(gate.allow_browsers(response))
-        if response.status_code >= 400 and request.method == "POST":
-            drain(2 * max_body_bytes)
-        return response
+        return calls.end(gate.allow_browsers(response))
+
+
+def front() -> Front:
+    """The factory that ``cds-service serve`` names to Granian, with the settings of the environment.
+
+    Raises:
+        ValueError, ProblemsError: as ``wsgi``.
+    """
+    settings = Settings()
+    app, gate = _started(settings)
+    limits = {"call_service": settings.max_body_bytes, "take_feedback": min(settings.max_body_bytes, MAX_BODY_BYTES)}
+    return Front(app, gate, limits)
 
 
 def wsgi() -> Flask:
-    """The factory that WSGI servers call, with the settings of the environment.
+    """The factory for other servers, which speak WSGI, with the settings of the environment.
+
+    Such a server must read each body before it calls: this one reads it in the thread that is to answer.
 
     Raises:
         ValueError: no clients are configured, and no setting says that anybody may call; or as ``create_app``.
         ProblemsError: as ``create_app``.
     """
-    settings = Settings()
+    return _started(Settings())[0]
+
+
+def _started(settings: Settings) -> tuple[Flask, Gate]:
     if settings.clients is None and not settings.loopback and not settings.insecure:
         raise ValueError(
             "no clients are configured: set CDS_SERVICE_CLIENTS to a clients.toml, or say who can reach this "
             "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
         )
-    app = create_app(settings, start_log(settings))
+    joined = _joined(settings, start_log(settings))
     # What was made at the start is never garbage, and what a call makes is freed by reference counts alone. Without
     # this, looking for cycles in thousands of decoded resources took half the time of a large call.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
-    return app
+    return joined

@@ -10,7 +10,6 @@ from cds_service.protocol.faults import Fault
 from cds_service.protocol.json_tokens import refuse_too_many_tokens
 
 _JSON_TYPES = ("application/json", "application/fhir+json")
-_CHUNK_BYTES = 65_536
 
 
 def json_body(limit: int) -> bytes:
@@ -33,13 +32,3 @@ def json_body(limit: int) -> bytes:
         raise RequestEntityTooLarge from None
     refuse_too_many_tokens(plain)
     return plain
-
-
-def drain(limit: int) -> None:
-    """Reads and drops at most ``limit`` bytes that a refused caller is still sending.
-
-    Otherwise the connection is reset before the caller has read the answer, and a proxy takes the service for dead.
-    """
-    left = limit
-    while left > 0 and (read := len(request.environ["wsgi.input"].read(min(left, _CHUNK_BYTES)))):
-        left -= read

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from flask import Response, g, request
 
@@ -19,7 +19,11 @@ from cds_service.store.used_tokens import UsedTokensInDatabase
 from cds_service.trust.clients import Client, Clients, read_clients
 
 if TYPE_CHECKING:
-    from cds_service.trust.verifier import Verifier
+    from cds_service.trust.tokens import RefusedError
+    from cds_service.trust.verifier import Admission, Verifier
+
+ADMISSION = "cds_service.admission"
+"""Where the environment of a request may hold what ``Gate.judge`` said of its caller, before Flask got it."""
 
 _log = logging.getLogger("cds_service")
 _DISCOVERY = "/cds-services"
@@ -49,6 +53,29 @@ class Gate:
         if self.clients is not None:
             self._verifier = _verifier_of(settings, self.clients)
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether only configured clients may call."""
+        return self._verifier is not None
+
+    def judge(self, authorization: str | None, path: str) -> Admission | RefusedError | None:
+        """What the token in an ``Authorization`` header says of who calls ``path``; it may have to be waited for.
+
+        ``None`` while no clients are configured.
+        """
+        if self._verifier is None:
+            return None
+        from cds_service.trust.tokens import RefusedError
+
+        try:
+            return self._verifier.verify(authorization, path)
+        except RefusedError as refused:
+            return refused
+
+    def name_caller(self) -> None:
+        """Puts the client whose call it is into ``g.client``, as far as that is known without asking anybody."""
+        g.client = getattr(request.environ.get(ADMISSION), "client", self._anybody)
+
     def enter(self) -> None:
         """Before a request: finds out who calls, and puts it into ``g.client``.
 
@@ -57,18 +84,16 @@ class Gate:
         Raises:
             Fault: 401 without a token that is in order, 403 for a service that this client may not call.
         """
-        g.client = self._anybody
+        self.name_caller()
         if self._verifier is None or request.routing_exception is not None or request.method == "OPTIONS":
             return
         if not _is_service(request.path) or (self._open_discovery and request.path.rstrip("/") == _DISCOVERY):
             return
-        from cds_service.trust.tokens import RefusedError
-
-        try:
-            g.admission = self._verifier.verify(request.headers.get("Authorization"), request.path)
-        except RefusedError as error:
-            self._refuse(error)
-        g.client = g.admission.client
+        found = request.environ.get(ADMISSION) or self.judge(request.headers.get("Authorization"), request.path)
+        if found is None or isinstance(found, Exception):
+            self._refuse(found)
+        g.admission = found
+        g.client = found.client
         service = (request.view_args or {}).get("service_id")
         if service is not None and not g.client.may_call(service):
             self._on_refusal("service")
@@ -109,7 +134,7 @@ class Gate:
             response.headers["Access-Control-Max-Age"] = "600"
         return response
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: Exception | None) -> NoReturn:
         """Gives the same answer whatever was wrong; the log says what it was, without the token (SEC-16, ERR-04).
 
         Raises:

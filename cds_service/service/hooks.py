@@ -19,6 +19,7 @@ from cds_service.service.bodies import json_body
 from cds_service.service.calls import Calls
 from cds_service.service.gate import Gate
 from cds_service.service.metrics import Metrics
+from cds_service.service.processor_time import ProcessorTime
 from cds_service.service.served import ServedContent
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
@@ -38,6 +39,7 @@ class HookRoutes:
     metrics: Metrics
     fhir: FhirClient
     fhir_servers: Mapping[str, AllowedServers]
+    processor_time: ProcessorTime
 
     def register(self, app: Flask) -> None:
         """Adds the routes to ``app``; the endpoint of each has the name of its method."""
@@ -68,7 +70,9 @@ class HookRoutes:
         fetch = self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name]))
         profile = Profile(client.profile, client.preference_list, client.issuer)
         exchange = g.exchange = Exchange(service, body, datetime.now(UTC), profile)
-        answer = evaluate(served.prepared, service, body, exchange.now, profile, fetch)
+        answer = self.processor_time.bounded(
+            lambda call: evaluate(served.prepared, service, body, exchange.now, profile, call.unstopped(fetch))
+        )
         exchange.fetched = answer.chart.fetched if answer.chart is not None else {}
         self.calls.answered(answer, served.prepared.pack.version)
         self.metrics.count_findings(service, answer)

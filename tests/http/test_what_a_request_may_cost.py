@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from cds_service.protocol.encodings import decoded
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.json_tokens import count_tokens, refuse_too_many_tokens
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
 
 PATIENT, DRAFT = "kwame-mensah", "hydroxocobalamin-im-three-weekly"
+SELECT = "/cds-services/vitamin-b12-order-select"
 SIGN = "/cds-services/vitamin-b12-order-sign"
 PLACE = "context.draftOrders.entry[0].resource"
 CODING = {"system": "urn:elsewhere", "code": "x"}
@@ -131,6 +134,21 @@ def test_all_that_is_allowed_at_once_is_answered_in_time(post, cards_of, request
     began = time.process_time()
     assert cards_of(post(body, path=SIGN))
     assert time.process_time() - began < 2
+
+
+def test_a_call_that_takes_more_processor_time_than_one_may_is_503_and_the_next_one_is_answered(
+    tmp_path, cards_of, assert_outcome, body
+):
+    """Thousands of results, each of which has to be read."""
+    settings = Settings(loopback=True, processor_ms=100, store=f"sqlite:///{tmp_path}/store.sqlite3")
+    client = create_app(settings).test_client()
+    assert cards_of(client.post(SELECT, json=body))
+    (entry, *_) = body["prefetch"]["platelets"]["entry"]
+    many = [{"resource": entry["resource"] | {"id": str(number)}} for number in range(10_000)]
+    costly = copy.deepcopy(body)
+    costly["prefetch"]["platelets"]["entry"] = many
+    assert assert_outcome(client.post(SELECT, json=costly), 503)["issue"][0]["code"] == "too-costly"
+    assert cards_of(client.post(SELECT, json=body))
 
 
 @pytest.mark.parametrize(

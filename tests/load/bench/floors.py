@@ -42,8 +42,10 @@ def raw() -> Any:
 
 if __name__ == "__main__":
     from granian import Granian
+    from granian.constants import Interfaces
 
     from cds_service.commands.serve import granian_settings
 
     name, port, workers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    Granian(f"floors:{name}", factory=True, **granian_settings("127.0.0.1", port, workers)).serve()
+    wsgi = {"interface": Interfaces.WSGI, "blocking_threads": 4}
+    Granian(f"floors:{name}", factory=True, **granian_settings("127.0.0.1", port, workers) | wsgi).serve()

@@ -12,7 +12,7 @@ from cds_service.store.database import open_engine, read_url, reading
 from tests.support.servers import Service, status_of
 
 HOOK = "/cds-services/vitamin-b12-order-select"
-CALLS = 12
+CALLS = 4
 STOP_SECONDS = 10
 SLOW_TO_READ = 15_000_000  # bytes of blanks: enough work that a stop falls into it
 

@@ -118,20 +118,13 @@ def test_a_client_is_told_all_of_it(app_for, maker, body):
     assert post(data=b"{", content_type="application/json") == 400
 
 
-def test_the_body_of_a_stranger_is_thrown_away_in_pieces_and_not_without_end(app_for):
-    """It is taken from the wire, else a proxy before us would take the reset for a dead service."""
-    taken = []
-
+def test_nothing_is_read_of_the_body_of_a_stranger(app_for):
     class Body:
         def read(self, size):
-            taken.append(size)
-            return b" " * size
+            raise AssertionError(f"{size} bytes were read")
 
     environ = {"wsgi.input": Body(), "CONTENT_LENGTH": "9000000000", "CONTENT_TYPE": "application/json"}
-    answer = app_for(max_body_bytes=200_000).post(SERVICE, environ_overrides=environ)
-    assert answer.status_code == 401
-    assert max(taken) <= 65_536
-    assert sum(taken) == 400_000
+    assert app_for().post(SERVICE, environ_overrides=environ).status_code == 401
 
 
 def test_wsgi_servers_are_not_open_by_accident(monkeypatch, clients_file):

@@ -1,0 +1,107 @@
+"""The way of a request from Granian to Flask: who calls is found out, then the body is read, then a thread answers.
+
+No thread waits for a connection. A caller that is slow, silent or refused costs a connection and no more, and requests
+of one kind wait only for their like.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+
+from cds_service.protocol.faults import Fault
+from cds_service.service.body_reading import BodyRoom, IncomingBody
+from cds_service.service.environ import FAULT, Answered, Environ, answer_of, environ_of
+from cds_service.service.gate import ADMISSION, Gate
+from cds_service.service.lanes import Lane, LaneFullError
+
+if TYPE_CHECKING:
+    from granian.rsgi import HTTPProtocol, Scope
+
+_AT_ONCE = "alive"  # the endpoint that never waits for a thread
+
+
+class Front:
+    """What Granian calls for each request, by its interface RSGI.
+
+    ``limits`` are the most bytes that are read of a body, by the endpoint of Flask; to others none is sent.
+    https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md
+    """
+
+    def __init__(self, app: Flask, gate: Gate, limits: Mapping[str, int]) -> None:
+        self._app, self._gate, self._limits = app, gate, limits
+        self._routes = app.url_map.bind("")
+        self._room = BodyRoom()
+        self._callers = Lane("callers", threads=2)
+        self._lanes = {
+            # Evaluation keeps the processor busy: more threads than this would only wait for the interpreter.
+            "call_service": Lane("calls", threads=4),
+            "take_feedback": Lane("feedback", threads=2),
+            "list_services": Lane("discovery", threads=1),
+        }
+        self._large_calls = Lane("large calls", threads=1)
+        self._pages = Lane("pages", threads=2)
+
+    async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
+        """Answers one request."""
+        environ = environ_of(scope)
+        endpoint = self._endpoint(scope)
+        body = IncomingBody(proto, environ, self._room)
+        try:
+            if scope.method == "POST" and endpoint in self._limits and await self._lets_in(environ, scope.path):
+                environ["wsgi.input"] = io.BytesIO(await body.read(self._limits[endpoint]))
+        except Fault as fault:
+            environ[FAULT] = fault
+        answered = await self._answered(environ, endpoint, body)
+        body.release()
+        if not body.is_unread:
+            proto.response_bytes(answered.status, answered.headers, answered.body)
+            return
+        stream = proto.response_stream(answered.status, [*answered.headers, ("connection", "close")])
+        await stream.send_bytes(answered.body)
+        await body.drop()
+
+    def _endpoint(self, scope: Scope) -> str:
+        """The endpoint of Flask that answers the request, ``""`` if there is none."""
+        try:
+            endpoint, _ = self._routes.match(scope.path, scope.method)
+        except HTTPException:
+            return ""
+        return str(endpoint)
+
+    async def _lets_in(self, environ: Environ, path: str) -> bool:
+        """Whether the caller may go on; who it is, or why it is refused, is left in ``environ`` for Flask.
+
+        Raises:
+            Fault: 503, too many callers wait to be told apart.
+        """
+        if not self._gate.is_guarded:
+            return True
+        judge = partial(self._gate.judge, environ.get("HTTP_AUTHORIZATION"), path)
+        try:
+            environ[ADMISSION] = admission = await self._callers.run(judge)
+        except LaneFullError:
+            raise _too_many_wait() from None
+        return not isinstance(admission, Exception)
+
+    async def _answered(self, environ: Environ, endpoint: str, body: IncomingBody) -> Answered:
+        answer = partial(answer_of, self._app, environ)
+        if FAULT in environ or endpoint == _AT_ONCE:
+            return answer()
+        lane = self._lanes.get(endpoint, self._pages)
+        if endpoint == "call_service" and body.is_large:
+            lane = self._large_calls
+        try:
+            return await lane.run(answer)
+        except LaneFullError:
+            environ[FAULT] = _too_many_wait()
+            return answer()
+
+
+def _too_many_wait() -> Fault:
+    return Fault(503, "transient", "too many calls wait; call again later")
