@@ -47,14 +47,13 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
         ValueError: a configured FHIR server cannot be one, or the store's URL is not a URL of a database. A store that
             is only down does not stop the start.
     """
-    return _joined(settings or Settings(), log)[0]
+    return _joined(settings or Settings(), Metrics(), log)[0]
 
 
-def _joined(settings: Settings, log: CallLog) -> tuple[Flask, Gate]:
+def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, Gate]:
     """The application, and what finds out who calls it."""
     store = Store(settings.store, settings.uuid_key())
     content = ServedContent(settings, store.key)
-    metrics = Metrics()
     metrics.set_content(content.status())
     pack = content.now().prepared.pack
     gate = Gate(settings, pack.services, pack.templates, metrics.count_refusal)
@@ -177,7 +176,8 @@ def _started(settings: Settings) -> tuple[Flask, Gate]:
             "no clients are configured: set CDS_SERVICE_CLIENTS to a clients.toml, or say who can reach this "
             "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
         )
-    joined = _joined(settings, start_log(settings))
+    metrics = Metrics()
+    joined = _joined(settings, metrics, start_log(settings, metrics.count_lost_line))
     # What was made at the start is never garbage, and what a call makes is freed by reference counts alone. Without
     # this, looking for cycles in thousands of decoded resources took half the time of a large call.
     gc.collect()

@@ -1,24 +1,31 @@
 """Log and audit: a line for each call, never with data of a patient.
 
-The log goes to stderr, as JSON for machines or as text for a terminal; the audit is a file of JSON lines (SEC-21).
+The log goes to stderr, as JSON for machines or as text for a terminal; the audit is a file of JSON lines (SEC-21). Both
+are written beside the calls: a reader of the log that hangs, or a disk that does, delays none of them.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
+import io
 import logging
+import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 from uuid import uuid4
 
 import msgspec
 import structlog
 from structlog.typing import Processor
 
+from cds_service.service.line_writer import LineWriter
 from cds_service.settings import Settings
 
 CallLog = Callable[[Mapping[str, Any]], None]
@@ -38,8 +45,10 @@ def request_id_of(header: str | None) -> str:
     return header if header and _REQUEST_ID.fullmatch(header) else uuid4().hex
 
 
-def start_log(settings: Settings) -> CallLog:
+def start_log(settings: Settings, on_loss: Callable[[], None]) -> CallLog:
     """Sends every log of this process to stderr in one form, and returns what writes the line of one call.
+
+    ``on_loss`` is called for each line that stderr did not take in time.
 
     Such a line has ``request_id``, ``service``, ``client``, ``status`` and ``seconds``, for hooks ``cards`` (topic
     codes) and ``content`` (its version), and ``trace_id`` where spans are sent.
@@ -50,7 +59,8 @@ def start_log(settings: Settings) -> CallLog:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    handler = logging.StreamHandler(sys.stderr)
+    stderr = _Lines(LineWriter(partial(_write_all, sys.stderr.fileno()), on_loss))
+    handler = logging.StreamHandler(stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -67,12 +77,13 @@ def start_log(settings: Settings) -> CallLog:
         logging.getLogger(name).propagate = False
     if not settings.log_calls:
         return discard
-    out: Any = structlog.PrintLogger(sys.stderr)
     last: Processor = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     if as_json:
-        out, last = structlog.BytesLogger(sys.stderr.buffer), structlog.processors.JSONRenderer(serializer=_bytes)
+        last = structlog.processors.JSONRenderer(serializer=_text)
     wrapper = structlog.make_filtering_bound_logger(logging.INFO)
-    log = structlog.wrap_logger(out, processors=[*shared, last], wrapper_class=wrapper).bind()
+    log = structlog.wrap_logger(
+        structlog.WriteLogger(cast(TextIO, stderr)), processors=[*shared, last], wrapper_class=wrapper
+    ).bind()
 
     def write(call: Mapping[str, Any]) -> None:
         log.info("call", **call)
@@ -84,11 +95,13 @@ def open_audit(path: Path | None, key: bytes, on_failure: Callable[[], None]) ->
     """What appends one line for each call to the audit's file: who called which service when, and which cards went out.
 
     ``patient`` and ``user`` of a call stand there only as hashes under ``key``, so that whoever has the key and an id
-    can find all calls about one patient. ``on_failure`` is called for each line that cannot be written; the call goes
-    on. The file may be moved away at any time. Without a ``path`` there is no audit.
+    can find all calls about one patient. ``on_failure`` is called for each line that is not written whole; the
+    call goes on, and the next line begins anew. The file may be moved away at any time. Without a ``path`` there is no
+    audit.
     """
     if path is None:
         return discard
+    lines = LineWriter(partial(_append, path), on_failure)
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
     def write(call: Mapping[str, Any]) -> None:
@@ -96,11 +109,7 @@ def open_audit(path: Path | None, key: bytes, on_failure: Callable[[], None]) ->
         for name in ("patient", "user"):
             if line.get(name):
                 line[name] = _hash(key, name, line[name])
-        try:
-            with path.open("ab", buffering=0) as file:  # one write, so that lines of several processes do not mix
-                file.write(_encode(line) + b"\n")
-        except OSError:
-            on_failure()
+        lines.put(_encode(line) + b"\n")
 
     return write
 
@@ -109,9 +118,46 @@ def _hash(key: bytes, kind: str, value: str) -> str:
     return hmac.new(key, f"{kind}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:_HASH_HEX]
 
 
-def _bytes(event: Any, **_: Any) -> bytes:
-    return _encode(event)
-
-
 def _text(event: Any, **_: Any) -> str:
     return _encode(event).decode()
+
+
+class _Lines(io.TextIOBase):
+    """A stream for writers of logs, each of which writes a line at once."""
+
+    def __init__(self, lines: LineWriter) -> None:
+        self._lines = lines
+
+    def write(self, text: str) -> int:
+        """Has the text written soon."""
+        self._lines.put(text.encode(errors="backslashreplace"))
+        return len(text)
+
+
+def _write_all(descriptor: int, line: bytes) -> None:
+    """Writes beside Python's buffer of stderr, whose lock a reader that hangs would hold when the process ends."""
+    while line:
+        line = line[os.write(descriptor, line) :]
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Appends a line by one write, so that lines of several processes do not mix; after half a line it begins anew.
+
+    Raises:
+        OSError: it was not written whole.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        if _ends_within_a_line(descriptor):
+            line = b"\n" + line
+        if os.write(descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
+
+
+def _ends_within_a_line(descriptor: int) -> bool:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        return False
+    return os.pread(descriptor, 1, status.st_size - 1) != b"\n"

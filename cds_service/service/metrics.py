@@ -70,7 +70,8 @@ class Metrics:
             "Requests recorded, by outcome: kept, changed by de-identification, failed, full",
             ["outcome"],
         )
-        self._audit_failures = counter("cds_service_audit_failures", "Lines of the audit that could not be written")
+        self._audit_failures = counter("cds_service_audit_failures", "Lines of the audit that were not written whole")
+        self._log_losses = counter("cds_service_log_lines_lost", "Lines of the log that were not taken in time")
 
     def _add_states(self) -> None:
         """What goes up and down: gauges, of which the one that was set last counts if there are several workers."""
@@ -137,8 +138,12 @@ class Metrics:
         self._recordings.labels(outcome).inc()
 
     def count_audit_failure(self) -> None:
-        """One line of the audit could not be written."""
+        """One line of the audit was not written whole."""
         self._audit_failures.inc()
+
+    def count_lost_line(self) -> None:
+        """One line of the log was not written."""
+        self._log_losses.inc()
 
     def counting(self, fetch: Fetch) -> Fetch:
         """``fetch`` itself, with each search counted by its outcome and the time of all of them measured."""

@@ -2,16 +2,22 @@
 
 import json
 import os
+import re
+import resource
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import requests
 
 from cds_service.service.app import create_app
+from cds_service.service.line_writer import LineWriter
 from cds_service.settings import Settings
-from tests.support.servers import wait_until_answers
+from tests.support.servers import Service, children, status_of, wait_until_answers
+from tests.support.written import lines_of
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 PATIENT, DRAFT = "kwame-mensah", "hydroxocobalamin-im-three-weekly"
@@ -81,15 +87,14 @@ def test_SEC_21_the_audit_says_who_called_when_and_what_went_out(tmp_path, reque
     answer = audited.post(ORDER_SELECT, json=kwame)
     for body in (kwame, amara, {}):
         audited.post(ORDER_SELECT, json=body, headers={"Authorization": "Bearer marker-of-a-token"})
-    text = path.read_text()
-    first, again, other, refused = map(json.loads, text.splitlines())
+    first, again, other, refused = map(json.loads, lines_of(path, 4))
     assert first["cards"] == [card["source"]["topic"]["code"] for card in answer.json["cards"]]
     assert first["timestamp"].endswith("Z")
     assert first["patient"] == again["patient"] != other["patient"]
     assert first["user"] == again["user"] == other["user"]
     assert (refused["status"], "patient" in refused) == (400, False)
     for value in (PATIENT, "amara-okafor", kwame["context"]["userId"], "marker-of-a-token"):
-        assert value not in text
+        assert value not in path.read_text()
 
 
 def test_hashes_of_the_audit_are_of_no_use_without_the_key(tmp_path, request_for):
@@ -98,7 +103,7 @@ def test_hashes_of_the_audit_are_of_no_use_without_the_key(tmp_path, request_for
         path = tmp_path / f"{len(said)}.jsonl"
         audited = create_app(Settings(loopback=True, key=key, audit=path)).test_client()
         audited.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT))
-        said.append(json.loads(path.read_text())["patient"])
+        said += [json.loads(line)["patient"] for line in lines_of(path, 1)]
     assert said[0] == said[2] != said[1]
 
 
@@ -106,16 +111,99 @@ def test_the_file_of_the_audit_may_be_moved_away(tmp_path, request_for):
     path = tmp_path / "audit.jsonl"
     audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
     audited.post(ORDER_SELECT, json={})
-    path.rename(tmp_path / "audit.jsonl.1")
+    assert len(lines_of(path, 1)) == 1
+    moved = path.rename(tmp_path / "audit.jsonl.1")
     audited.post(ORDER_SELECT, json={})
-    assert [len(file.read_text().splitlines()) for file in sorted(tmp_path.iterdir())] == [1, 1]
+    assert [len(lines_of(file, 1)) for file in (path, moved)] == [1, 1]
 
 
 def test_a_call_is_answered_though_its_line_of_the_audit_cannot_be_written(tmp_path, request_for):
     path = tmp_path / "folder" / "audit.jsonl"
     audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
     assert audited.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT)).status_code == 200
-    assert "cds_service_audit_failures_total 1.0" in audited.get("/metrics").text
+    assert failures_of(audited, 1) == 1
+
+
+def failures_of(audited, expected):
+    """The lines of the audit that were not written whole, as soon as they are so many."""
+    for _ in range(1000):
+        (said,) = re.findall(r"^cds_service_audit_failures_total (\S+)$", audited.get("/metrics").text, re.MULTILINE)
+        if float(said) >= expected:
+            break
+        time.sleep(0.01)
+    return float(said)
+
+
+def test_a_line_of_the_audit_of_which_the_disk_took_half_is_counted_and_the_next_one_is_whole(tmp_path):
+    """A limit for the files of the process stands for a full disk: it takes what there is room for."""
+    path = tmp_path / "audit.jsonl"
+    with Service(f"sqlite:///{tmp_path}/store.sqlite3", tmp_path / "log", CDS_SERVICE_AUDIT=str(path)) as service:
+        everyone = children(service.process.pid)
+        for process in everyone:
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+        status_of(f"{service.base}{ORDER_SELECT}", b"{}")
+        while "\ncds_service_audit_failures_total 1.0\n" not in status_of(f"{service.base}/metrics")[1].decode():
+            time.sleep(0.01)
+        for process in everyone:
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        status_of(f"{service.base}{ORDER_SELECT}", b"{}")
+        half, whole = lines_of(path, 2)
+    assert len(half) == 100
+    assert json.loads(whole)["status"] == 400
+
+
+def test_a_reader_of_the_log_that_hangs_delays_nobody(tmp_path):
+    """Far more is said than the pipe to it holds, and all of it is there when it reads on."""
+    calls = 1000
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cds_service", "serve", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"CDS_SERVICE_LOG_FORMAT": "json", "CDS_SERVICE_STORE": f"sqlite:///{tmp_path}/store.sqlite3"},
+    )
+    try:
+        wait_until_answers(f"http://127.0.0.1:{port}/healthz", process)
+        with requests.Session() as session:
+            for _ in range(calls):
+                assert session.post(f"http://127.0.0.1:{port}{ORDER_SELECT}", json={}, timeout=10).status_code == 400
+            assert session.get(f"http://127.0.0.1:{port}/healthz", timeout=10).status_code == 200
+        lines = [json.loads(process.stderr.readline()) for _ in range(calls)]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert all(line["event"] == "call" for line in lines)
+
+
+def test_lines_that_nobody_takes_are_counted_and_the_others_written_in_their_order():
+    taking, written, lost = threading.Event(), [], []
+
+    def write(line):
+        taking.wait()
+        written.append(line)
+
+    lines = LineWriter(write, lambda: lost.append(1), most_waiting=5)
+    for number in range(20):
+        lines.put(b"%d" % number)
+    taking.set()
+    lines.close()
+    assert written == [b"%d" % number for number in range(len(written))]
+    assert len(written) in (5, 6)
+    assert len(written) + len(lost) == 20
+
+
+def test_a_line_that_cannot_be_written_is_counted():
+    lost = []
+
+    def write(line):
+        raise OSError
+
+    lines = LineWriter(write, lambda: lost.append(1))
+    lines.put(b"")
+    lines.close()
+    assert lost == [1]
 
 
 @pytest.mark.parametrize("form", ["json", "text"])

@@ -15,6 +15,7 @@ import pytest
 from cds_service.content.decide import Values
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.written import lines_of
 
 BASE = "/cds-services/vitamin-b12"
 UCUM = "http://unitsofmeasure.org"
@@ -123,6 +124,7 @@ def test_nothing_of_a_request_is_kept(tmp_path, request_for):
     entry = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": "2026-11-23T10:00:00Z"}
     entry["overrideReason"] = {"userComment": "Marker-Of-A-Comment"}
     assert service.post(f"{BASE}-order-select/feedback", json={"feedback": [entry]}).status_code == 200
+    assert len(lines_of(audit, 2)) == 2
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert card["uuid"].encode() in written
     for marker in (PATIENT, "Marker", body["context"]["userId"], body["hookInstance"]):

@@ -1,0 +1,68 @@
+"""Writes lines in a thread of its own, so that whoever says something never waits for a disk, a pipe or a terminal."""
+
+from __future__ import annotations
+
+import atexit
+import queue
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.util import Finalize
+
+_MOST_WAITING = 10_000
+_CLOSE_SECONDS = 1.0
+
+
+class LineWriter:
+    """Hands lines to ``write`` one after another, as they came. It may be used from many threads, and after a fork.
+
+    ``on_loss`` is called for each line that is not written, because ``write`` raised an ``OSError`` or because
+    ``most_waiting`` lines wait already.
+    """
+
+    def __init__(
+        self, write: Callable[[bytes], None], on_loss: Callable[[], None], most_waiting: int = _MOST_WAITING
+    ) -> None:
+        self._write, self._on_loss = write, on_loss
+        self._lines: queue.Queue[bytes | None] = queue.Queue(most_waiting)
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        # A worker of multiprocessing ends without calling atexit, any other process without calling Finalize.
+        atexit.register(self.close)
+        Finalize(self, self.close, exitpriority=5)
+
+    def put(self, line: bytes) -> None:
+        """Has a line written soon; it does not wait."""
+        self._start()
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._on_loss()
+
+    def close(self) -> None:
+        """Waits until what was put is written, for a second at most."""
+        atexit.unregister(self.close)
+        thread, self._thread = self._thread, None
+        if thread is None or not thread.is_alive():
+            return
+        ends = time.monotonic() + _CLOSE_SECONDS
+        try:
+            self._lines.put(None, timeout=_CLOSE_SECONDS)
+        except queue.Full:  # whoever should take them hangs
+            return
+        thread.join(max(0.0, ends - time.monotonic()))
+
+    def _start(self) -> None:
+        """Starts the thread at the first line and not before: a thread does not survive a fork of its process."""
+        if self._thread is None or not self._thread.is_alive():
+            with self._starting:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = threading.Thread(target=self._work, name="lines", daemon=True)
+                    self._thread.start()
+
+    def _work(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                self._write(line)
+            except OSError:
+                self._on_loss()
