@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import time
 from datetime import timedelta
@@ -10,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 # So long a commit waits for the commit of another process; whoever sent the request is still there then.
 _PATIENCE = timedelta(seconds=2)
@@ -83,6 +86,17 @@ def reading(engine: Engine) -> Connection:
     return engine.connect().execution_options(cds_reads=True)
 
 
+def file_of(engine: Engine) -> tuple[int, int] | None:
+    """What tells the file of a SQLite database from another one that takes its place; ``None`` if there is none."""
+    if engine.dialect.name != "sqlite":
+        return None
+    try:
+        status = Path(str(engine.url.database)).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def describe_error(error: Exception) -> str:
     """What went wrong, in a few words without data: the message of a failed statement may quote its parameters."""
     if isinstance(error, DBAPIError):
@@ -110,12 +124,21 @@ def _sqlite(url: URL, durable: bool, patience: timedelta) -> Engine:
     folder = Path(str(url.database)).parent
 
     @event.listens_for(engine, "do_connect")
-    def make_folder(*_: object) -> None:
+    def make_file(*_: object) -> None:
+        """Before SQLite does, so that folder and file are their owner's alone (Z96)."""
         if not folder.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(OSError):  # SQLite says what is wrong
+            os.close(os.open(str(url.database), os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    @event.listens_for(engine, "checkout")
+    def refuse_another_file(_: Any, record: ConnectionPoolEntry, __: object) -> None:
+        if record.info["file"] != file_of(engine):
+            raise DisconnectionError  # the pool opens the file that is there now
 
     @event.listens_for(engine, "connect")
-    def set_up(connection: Any, _: object) -> None:
+    def set_up(connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["file"] = file_of(engine)
         connection.isolation_level = None  # transactions are begun below, not by the driver's guess
         connection.execute(f"PRAGMA busy_timeout={patience // _MILLISECOND}")
         _use_wal(connection, time.monotonic() + patience.total_seconds())

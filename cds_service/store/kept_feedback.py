@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from cds_service.store.entries import Entry, Origin
 from cds_service.store.tables import accepted_suggestion, feedback
@@ -38,6 +40,15 @@ def save_feedback(connection: Connection, entries: Sequence[Entry]) -> None:
         ]
     insert_new(connection, feedback, rows)
     insert_new(connection, accepted_suggestion, accepted)
+
+
+def probe(connection: Connection) -> None:
+    """Writes a row where feedback is kept, and deletes it again; the caller commits. A full disk refuses that too."""
+    now = datetime.now(UTC)
+    row = dict.fromkeys(_COLUMNS, "") | _origin_columns(Origin()) | {"received_at": now, "outcome_at": now}
+    identity = uuid4().hex
+    insert_new(connection, feedback, [row | {"id": identity}])
+    connection.execute(delete(feedback).where(feedback.c.id == identity))
 
 
 def _origin_columns(origin: Origin) -> dict[str, Any]:

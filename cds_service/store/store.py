@@ -7,30 +7,25 @@ shares one commit, and each process is a single writer to SQLite.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import logging
-import queue
 import secrets
-import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from multiprocessing.util import Finalize
 
-from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from cds_service.store.acceptance import Comment, Report, RuleDay, read_comments, read_days, read_report
-from cds_service.store.database import StoreDown, describe_error, is_stale, open_engine, read_url, reading
+from cds_service.store.database import StoreDown, describe_error, file_of, is_stale, open_engine, read_url, reading
 from cds_service.store.entries import Entry
-from cds_service.store.kept_feedback import save_feedback
+from cds_service.store.kept_feedback import probe, save_feedback
 from cds_service.store.migrate import bring_up_to_date
+from cds_service.store.own_thread import OwnThread
 from cds_service.store.tally import Tally, save_counts
 from cds_service.store.uuid_keys import known_keys, make_key, remember_key
 
 _log = logging.getLogger("cds_service")
-_MAX_JOBS_PER_COMMIT = 100
 _PROBE_SECONDS = 1.0
 
 # Entries to write, none for a probe, and the future that is done when they are on disk.
@@ -58,14 +53,11 @@ class Store:
         self.key = key or b""
         self.problem = ""
         self._engine = open_engine(parsed)
-        self._flush_seconds = flush_seconds
         self._wait_seconds = wait_seconds
         self._tally = Tally()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._busy_since: float | None = None
+        self._thread: OwnThread[Sequence[Entry], None] = OwnThread("store", self._save, self._flush, flush_seconds)
         self._prepared = False
+        self._file = file_of(self._engine)
         self._closed = False
         try:
             self._prepare()
@@ -89,17 +81,17 @@ class Store:
         Raises:
             StoreDown: the feedback may not be written; to send it again does no harm.
         """
-        self._wait_for(entries, self._wait_seconds)
+        self._thread.ask(entries, self._wait_seconds)
 
     def count(self, service: str, decision: str, rule: str, version: str, indicator: str) -> None:
         """Counts one card that is shown now; the count is written with the next batch."""
         self._tally.add(service, decision, rule, version, indicator)
-        self._start()
+        self._thread.start()
 
     def reachable(self) -> bool:
-        """Whether feedback could be written now; answers within about a second."""
+        """Whether feedback could be written now, found out by writing; answers within about a second."""
         try:
-            self._wait_for((), _PROBE_SECONDS)
+            self._thread.ask((), _PROBE_SECONDS)
         except StoreDown:
             return False
         return True
@@ -138,61 +130,11 @@ class Store:
             return
         self._closed = True
         atexit.unregister(self.close)
-        thread, self._thread = self._thread, None
-        if thread is not None and thread.is_alive():
-            self._jobs.put(None)
-            thread.join(self._wait_seconds)
-            if thread.is_alive():
-                return  # the database hangs; a lost batch of counts is acceptable
+        if not self._thread.end(self._wait_seconds):
+            return  # the database hangs; a lost batch of counts is acceptable
         if self._tally:
             self._flush()
         self._engine.dispose()
-
-    def _wait_for(self, entries: Sequence[Entry], seconds: float) -> None:
-        """Has the thread write entries, and waits for it.
-
-        Raises:
-            StoreDown: they are not written, or not within this time.
-        """
-        busy_since = self._busy_since
-        if busy_since is not None and time.monotonic() - busy_since > seconds:
-            raise StoreDown("the database does not answer")  # the job before has waited as long already
-        done: Future[None] = Future()
-        self._start()
-        self._jobs.put((entries, done))
-        try:
-            done.result(seconds)
-        except TimeoutError:
-            raise StoreDown("the database does not answer") from None
-
-    def _start(self) -> None:
-        """Starts the thread at the first use and not before: a thread does not survive a fork of its process."""
-        if self._thread is None or not self._thread.is_alive():
-            with self._starting:
-                if self._thread is None or not self._thread.is_alive():
-                    self._busy_since = None
-                    self._thread = threading.Thread(target=self._work, name="store", daemon=True)
-                    self._thread.start()
-
-    def _work(self) -> None:
-        """What the thread does until it is sent ``None``: saves feedback as it comes, and counts now and then."""
-        flush_at = time.monotonic() + self._flush_seconds
-        while True:
-            jobs = []
-            with contextlib.suppress(queue.Empty):
-                jobs.append(self._jobs.get(timeout=max(0.0, flush_at - time.monotonic())))
-                while len(jobs) < _MAX_JOBS_PER_COMMIT:
-                    jobs.append(self._jobs.get_nowait())
-            self._busy_since = time.monotonic()
-            to_save = [job for job in jobs if job is not None]
-            if to_save:
-                self._save(to_save)
-            if time.monotonic() >= flush_at:
-                self._flush()
-                flush_at = time.monotonic() + self._flush_seconds
-            self._busy_since = None
-            if None in jobs:
-                return
 
     def _save(self, jobs: Sequence[_Job]) -> None:
         """Saves jobs that came together with one commit, and completes their futures."""
@@ -215,14 +157,16 @@ class Store:
         try:
             self._prepare()
             with self._engine.begin() as connection:
-                if entries:
-                    save_feedback(connection, entries)
-                else:
-                    connection.execute(text("SELECT 1"))
+                save_feedback(connection, entries) if entries else probe(connection)
         except SQLAlchemyError as error:
             if not (may_retry and is_stale(error)):
                 raise
             # The server was restarted. If it had written the entries before, they are skipped now.
+            self._commit(entries, may_retry=False)
+            return
+        if file_of(self._engine) != self._file:  # it was taken away while it was written to
+            if not may_retry:
+                raise StoreDown("its file is taken away again and again")
             self._commit(entries, may_retry=False)
 
     def _flush(self) -> None:
@@ -242,16 +186,20 @@ class Store:
             self._worked()
 
     def _prepare(self) -> None:
-        """Creates or changes the tables and writes the key; once, and again after every failure."""
-        if self._prepared:
+        """Creates or changes the tables and writes the key: once, after every failure, and in every other file."""
+        file = file_of(self._engine)
+        if self._prepared and file == self._file:
             return
+        if self._prepared:
+            self._engine.dispose()  # nothing may still be open of the old one when the new one is made
+            _log.error("the file of the store was deleted or replaced: what was in it is gone, another one is written")
         bring_up_to_date(self._engine)
         with self._engine.begin() as connection:
             if not self.key:
                 self.key = make_key(connection)
             remember_key(connection, self.key)
             self._known = known_keys(connection)
-        self._prepared = True
+        self._file, self._prepared = file_of(self._engine), True
 
     def _failed(self, error: Exception) -> None:
         problem, self._prepared = describe_error(error), False

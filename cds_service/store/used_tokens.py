@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_service.store.database import StoreDown, describe_error, open_engine, read_url
+from cds_service.store.database import StoreDown, describe_error, file_of, open_engine, read_url
 from cds_service.store.migrate import bring_up_to_date
+from cds_service.store.own_thread import OwnThread
 from cds_service.store.tables import token
 from cds_service.store.upsert import insert_new
 
 _SWEEP_EVERY_SECONDS = timedelta(minutes=1).total_seconds()
 _PATIENCE = timedelta(seconds=1)
+_NOT_PREPARED = object()
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A row of the table: a token, the call that it is used for, and when it expires in seconds since 1970."""
+
+    id: str
+    fingerprint: str
+    expires_at: int
 
 
 class UsedTokensInDatabase:
     """Remembers each token until it expires, for every process that uses the same database.
 
     Its commits do not wait for the disk, which spares every call that wait; after a loss of power a token of the last
-    minutes could be used once more. It has an engine of its own and may be used from many threads.
+    minutes could be used once more. It has an engine and a thread of its own and may be used from many threads: a
+    database that hangs costs each call ``wait_seconds`` at most, and all but one call nothing.
 
     Raises:
         ValueError: the URL is not one of a database that is supported, or its driver is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wait_seconds: float = 0.3) -> None:
         self._engine = open_engine(read_url(url), durable=False, patience=_PATIENCE)
-        self._prepared = False
-        self._sweep_at = 0.0
-        self._sweeping = threading.Lock()
+        self._wait_seconds = wait_seconds
+        self._thread: OwnThread[_Use, bool] = OwnThread("used tokens", self._record, self._sweep, _SWEEP_EVERY_SECONDS)
+        self._prepared_for: object = _NOT_PREPARED
+        with contextlib.suppress(Exception):  # then it is tried again by the first call, which may not wait for long
+            self._prepare()
+        self._engine.dispose()  # a process forked from here must not share a connection
 
     def accept_use(self, issuer: str, jti: str, fingerprint: str, expires_at: float) -> bool:
         """Records that a token is used for a call; whether it may be, because it is new or the call is a retry.
@@ -42,37 +60,42 @@ class UsedTokensInDatabase:
         ``expires_at`` is when the token may be forgotten, in seconds since 1970.
 
         Raises:
-            StoreDown: that cannot be known now.
+            StoreDown: that cannot be known now. The token may count as used for this call all the same.
         """
         token_id = hashlib.sha256(f"{issuer}\0{jti}".encode("utf-8", "surrogatepass")).hexdigest()
-        row = {"id": token_id, "fingerprint": fingerprint, "expires_at": int(expires_at) + 1}
-        try:
-            if not self._prepared:
-                bring_up_to_date(self._engine)
-                self._prepared = True
-            with self._engine.begin() as connection:
-                if insert_new(connection, token, [row]) == 1:
-                    accepted = True
-                else:
-                    first_use = connection.execute(select(token.c.fingerprint).where(token.c.id == token_id)).scalar()
-                    accepted = first_use == fingerprint
-            self._sweep()
-        except (SQLAlchemyError, OSError) as error:
-            self._prepared = False
-            raise StoreDown(describe_error(error)) from None
-        return accepted
+        return self._thread.ask(_Use(token_id, fingerprint, int(expires_at) + 1), self._wait_seconds)
 
     def close(self) -> None:
         """Closes the connections to the database."""
-        self._engine.dispose()
+        if self._thread.end(self._wait_seconds):
+            self._engine.dispose()
+
+    def _record(self, uses: Sequence[tuple[_Use, Future[bool]]]) -> None:
+        try:
+            self._prepare()
+            with self._engine.begin() as connection:
+                accepted = [_accepted(connection, use) for use, _ in uses]
+        except Exception as error:
+            self._prepared_for = _NOT_PREPARED
+            for _, done in uses:
+                done.set_exception(StoreDown(describe_error(error)))
+            return
+        for (_, done), is_accepted in zip(uses, accepted, strict=True):
+            done.set_result(is_accepted)
+
+    def _prepare(self) -> None:
+        if self._prepared_for != file_of(self._engine):
+            bring_up_to_date(self._engine)
+            self._prepared_for = file_of(self._engine)
 
     def _sweep(self) -> None:
-        """Deletes expired tokens, at most once a minute."""
-        if time.monotonic() < self._sweep_at or not self._sweeping.acquire(blocking=False):
-            return
-        try:
-            self._sweep_at = time.monotonic() + _SWEEP_EVERY_SECONDS
-            with self._engine.begin() as connection:
-                connection.execute(delete(token).where(token.c.expires_at < int(time.time())))
-        finally:
-            self._sweeping.release()
+        """Deletes expired tokens."""
+        with contextlib.suppress(SQLAlchemyError, OSError), self._engine.begin() as connection:
+            connection.execute(delete(token).where(token.c.expires_at < int(time.time())))
+
+
+def _accepted(connection: Connection, use: _Use) -> bool:
+    if insert_new(connection, token, [asdict(use)]) == 1:
+        return True
+    first_use = connection.execute(select(token.c.fingerprint).where(token.c.id == use.id)).scalar()
+    return bool(first_use == use.fingerprint)

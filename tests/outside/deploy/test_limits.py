@@ -166,4 +166,5 @@ def is_refused(connection):
     except TimeoutError:
         return b""
     assert said.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: " in said
     return said

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import shutil
 import signal
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
+import requests
+from joserfc.jwk import ECKey
+from sqlalchemy import select, text
 
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from cds_service.store import tables
+from cds_service.store.database import open_engine, read_url, reading
 from cds_service.store.store import Store
 from tests.support.servers import Service, children, status_of
+from tests.support.trust_parts import BASE, ISSUER, Maker, public
 
 SERVICE = "/cds-services/vitamin-b12-order-select"
 FEEDBACK = f"{SERVICE}/feedback"
@@ -107,17 +116,128 @@ def test_postgresql_that_hangs(own_postgresql, request_for, assert_outcome):
     assert_whole(client, request_for)
 
 
+def test_postgresql_that_hangs_where_it_keeps_used_tokens(own_postgresql, tmp_path, request_for):
+    """Whose token cannot be looked up is told to come again; whether the service lives, and what it offers, is said."""
+    key = ECKey.generate_key("P-384", {"kid": "key-ES384"})
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [public(key)]}))
+    clients = tmp_path / "clients.toml"
+    clients.write_text(f'base-urls = ["{BASE}"]\n[clients.ehr]\nissuer = "{ISSUER}"\njwks-file = "keys.json"\n')
+    url = own_postgresql.make_store("tokens")
+    body = json.dumps(request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")).encode()
+    maker = Maker({"ES384": key})
+
+    def call():
+        headers = {"Authorization": maker.bearer(), "Content-Type": "application/json"}
+        return requests.post(service.base + SERVICE, data=body, headers=headers, timeout=20)
+
+    def all_at_once(times):
+        with ThreadPoolExecutor(times) as threads:
+            return [answer.result() for answer in [threads.submit(call) for _ in range(times)]]
+
+    named = {"CDS_SERVICE_CLIENTS": str(clients), "CDS_SERVICE_REPLAY_STORE": "database"}
+    with Service(url, tmp_path / "log", **named) as service:
+        assert [answer.status_code for answer in all_at_once(4)] == [200] * 4
+        for process in children(own_postgresql.process.pid):
+            os.kill(process, signal.SIGSTOP)
+        try:
+            for answer in all_at_once(12):
+                assert answer.status_code == 503
+                assert answer.headers["Retry-After"]
+                assert answer.json()["issue"][0]["code"] == "transient"
+                assert status_of(f"{service.base}/healthz")[0] == status_of(f"{service.base}/cds-services")[0] == 200
+        finally:
+            for process in reversed(children(own_postgresql.process.pid)):
+                os.kill(process, signal.SIGCONT)
+        while call().status_code == 503:
+            time.sleep(0.1)
+        assert call().status_code == 200
+
+
+def wait_until(service, store_reachable):
+    """Until /readyz says whether feedback would be kept."""
+    for _ in range(500):
+        status, said = status_of(f"{service.base}/readyz")
+        if json.loads(said)["store"] == {"reachable": store_reachable}:
+            return status
+        time.sleep(0.02)
+    raise AssertionError(said)
+
+
+def test_a_full_disk_is_not_ready_until_there_is_room_again(tmp_path):
+    """A limit for the files of the process stands for the disk: /readyz finds it out by writing."""
+    with Service(f"sqlite:///{tmp_path}/store.sqlite3", tmp_path / "log") as service:
+        assert wait_until(service, store_reachable=True) == 200
+        everyone = children(service.process.pid)
+        for process in everyone:
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        assert wait_until(service, store_reachable=False) == 503
+        for process in everyone:
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert wait_until(service, store_reachable=True) == 200
+
+
+def delete_the_file(path, other):
+    path.unlink()
+
+
+def delete_all_files(path, other):
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+def move_it_away(path, other):
+    path.rename(path.parent / "moved.sqlite3")
+
+
+def put_another_in_its_place(path, other):
+    shutil.copy(other, path.parent / "copy")
+    (path.parent / "copy").replace(path)
+
+
+@pytest.mark.parametrize("lose", [delete_the_file, delete_all_files, move_it_away, put_another_in_its_place])
+def test_feedback_that_is_acknowledged_after_the_file_was_lost_is_kept(tmp_path, lose):
+    path, other = tmp_path / "store.sqlite3", tmp_path / "other.sqlite3"
+    Store(f"sqlite:///{other}").close()
+    kept = []
+    with Service(f"sqlite:///{path}", tmp_path / "log") as service:
+
+        def send(times):
+            for _ in range(times):
+                entry = {"card": str(uuid4()), "outcome": "overridden", "outcomeTimestamp": "2026-01-05T09:30:00Z"}
+                status, _ = status_of(service.base + FEEDBACK, json.dumps({"feedback": [entry]}).encode())
+                if status == 200:
+                    kept.append(entry["card"])
+
+        for _ in range(3):
+            send(5)
+            lose(path, other)
+            kept.clear()
+            send(10)
+            assert wait_until(service, store_reachable=True) == 200
+            assert len(kept) >= 9
+    engine = open_engine(read_url(f"sqlite:///{path}"))
+    with reading(engine) as connection:
+        assert set(kept) <= set(connection.execute(select(tables.feedback.c.card)).scalars())
+    engine.dispose()
+    assert "the file of the store was deleted or replaced" in (tmp_path / "log").read_text()
+
+
+def test_the_store_is_its_owners_alone(tmp_path):
+    """In a folder that others may look into, too (Z96)."""
+    tmp_path.chmod(0o755)
+    client = client_of(f"sqlite:///{tmp_path}/store.sqlite3")
+    assert send(client).status_code == 200
+    files = list(tmp_path.glob("store.sqlite3*"))
+    assert len(files) > 1
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
 def test_tables_that_vanish_are_made_again(store_url, request_for):
-    import sqlalchemy
-
-    from cds_service.store import tables
-    from cds_service.store.database import open_engine, read_url
-
     client = client_of(store_url)
     engine = open_engine(read_url(store_url))
     with engine.begin() as connection:
         tables.metadata.drop_all(connection)
-        connection.execute(sqlalchemy.text("DROP TABLE alembic_version"))
+        connection.execute(text("DROP TABLE alembic_version"))
     engine.dispose()
     assert send(client).status_code == 503
     assert send(client).status_code == 200

@@ -59,7 +59,7 @@ def test_SEC_14_of_many_at_once_one_wins(replays):
 def test_SEC_14_what_has_expired_is_removed(replays, store_url):
     first, _ = replays
     assert first.accept_use("iss", "old", "call", time.time() - 10)
-    first._sweep_at = 0.0
+    first._sweep()
     assert first.accept_use("iss", "new", "call", soon())
     engine = open_engine(read_url(store_url))
     with engine.connect() as connection:
