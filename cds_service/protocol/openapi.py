@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from cds_service.protocol.envelope import HookBody
+from cds_service.protocol.envelope import REQUESTS
 from cds_service.protocol.feedback import FeedbackEntry
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -85,7 +85,7 @@ def _call(service: Mapping[str, Any]) -> dict[str, Any]:
     context = needed.get(service["hook"], {})
     body = {
         "allOf": [
-            {"$ref": _REFERENCE.format(name="HookBody")},
+            {"$ref": _REFERENCE.format(name=REQUESTS[service["hook"]].__name__)},
             {"properties": {"hook": {"const": service["hook"]}, **({"context": context} if context else {})}},
         ]
     }
@@ -133,7 +133,7 @@ def _errors(*statuses: int) -> dict[str, Any]:
 @cache
 def _schemas() -> dict[str, Any]:
     """The schemas of the structures that requests are decoded with, and those of the responses."""
-    _, decoded = msgspec.json.schema_components((HookBody, FeedbackEntry), ref_template=_REFERENCE)
+    _, decoded = msgspec.json.schema_components((*REQUESTS.values(), FeedbackEntry), ref_template=_REFERENCE)
     text = files("cds_service.protocol").joinpath("schemas", "response.json").read_text(encoding="utf-8")
     answer = json.loads(text.replace("#/$defs/", "#/components/schemas/"))
     parts = answer.pop("$defs")

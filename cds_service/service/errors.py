@@ -9,7 +9,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service.protocol.encodings import ACCEPTED
-from cds_service.protocol.faults import Fault, operation_outcome
+from cds_service.protocol.faults import Fault, issue, operation_outcome
 from cds_service.vocabulary.json_text import encode
 
 _ISSUE_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
@@ -29,7 +29,7 @@ def answer_errors(app: Flask, on_defect: Callable[[Exception], None]) -> None:
 
     def answer_defect(error: Exception) -> Response:
         on_defect(error)
-        return _response(500, operation_outcome("exception", "the service failed; this is a defect of it"))
+        return _response(500, operation_outcome(issue("exception", "the service failed; this is a defect of it")))
 
     app.register_error_handler(Fault, _answer_fault)
     app.register_error_handler(HTTPException, _answer_http_error)
@@ -49,7 +49,7 @@ def _answer_http_error(error: HTTPException) -> Response:
     """Errors that Flask raises: no such path, a method that is not allowed, a body that is too large."""
     status = 413 if isinstance(error, RequestEntityTooLarge) else error.code or 500
     text = _SENTENCES.get(status, "the request could not be answered")
-    response = _response(status, operation_outcome(_ISSUE_CODES.get(status, "processing"), text))
+    response = _response(status, operation_outcome(issue(_ISSUE_CODES.get(status, "processing"), text)))
     for name, value in error.get_headers():
         if name.lower() == "allow":
             response.headers[name] = value
