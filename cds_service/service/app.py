@@ -61,7 +61,8 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
     calls = Calls(pack.services, metrics, log, audit)
     fhir = FhirClient(fhir_limits(settings), on_search=traces.add_search if traces else None)
     HookRoutes(settings, content, store, gate, calls, metrics, fhir, fhir_servers).register(app)
-    OperationRoutes(content, store, metrics, authenticated=gate.clients is not None).register(app)
+    authenticated, open_discovery = gate.clients is not None, settings.open_discovery
+    OperationRoutes(content, store, metrics, authenticated, open_discovery).register(app)
     if settings.console == "on" or (settings.console == "auto" and settings.loopback and gate.clients is None):
         from cds_service.console.routes import console
 

@@ -17,12 +17,17 @@ from cds_service.vocabulary.json_text import encode
 
 @dataclass(frozen=True, slots=True)
 class OperationRoutes:
-    """The routes and what they need. ``authenticated`` says whether only configured clients may call services."""
+    """The routes and what they need.
+
+    ``authenticated`` says whether only configured clients may call services, ``open_discovery`` whether discovery
+    answers anybody even then.
+    """
 
     content: ServedContent
     store: Store
     metrics: Metrics
     authenticated: bool
+    open_discovery: bool
 
     def register(self, app: Flask) -> None:
         """Adds the routes to ``app``; the endpoint of each has the name of its method."""
@@ -44,7 +49,12 @@ class OperationRoutes:
 
     def describe(self) -> Response:
         """The OpenAPI document of this service with the services that its content has."""
-        document = openapi(__version__, self.content.now().listed, authenticated=self.authenticated)
+        document = openapi(
+            __version__,
+            self.content.now().listed,
+            authenticated=self.authenticated,
+            open_discovery=self.open_discovery,
+        )
         return Response(encode(document), mimetype="application/json")
 
     def alive(self) -> Response:

@@ -303,19 +303,23 @@ def test_Z18_the_uuids_of_two_issuers_differ_though_their_hook_instances_do_not(
     assert uuid(ISSUER) != uuid(other)
 
 
-def test_the_openapi_document_says_whether_tokens_are_needed(app_for, client):
-    def documented(service):
-        document = service.get("/openapi.json").json
-        validate(document)
-        operations = [methods["post"] for methods in document["paths"].values() if "post" in methods]
-        return document["components"].get("securitySchemes"), [
-            ("security" in operation, "401" in operation["responses"], "403" in operation["responses"])
-            for operation in operations
-        ]
+@pytest.mark.parametrize("open_discovery", [True, False])
+def test_the_openapi_document_says_which_operations_need_a_token(app_for, open_discovery):
+    """It says so of each, and those are the ones that refuse a call without one."""
+    client = app_for(open_discovery=open_discovery)
+    document = client.get("/openapi.json").json
+    validate(document)
+    assert document["components"]["securitySchemes"]["client"]["bearerFormat"] == "JWT"
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            refused = client.open(path, method=method.upper(), json={}).status_code == 401
+            assert operation["security"] == ([{"client": []}] if refused else []), path
+            assert ("401" in operation["responses"]) == refused, path
+            assert ("403" in operation["responses"]) == (refused and method == "post"), path
 
-    schemes, operations = documented(app_for())
-    assert schemes["client"]["bearerFormat"] == "JWT"
-    assert set(operations) == {(True, True, True)}
-    schemes, operations = documented(client)
-    assert schemes is None
-    assert set(operations) == {(False, False, False)}
+
+def test_the_openapi_document_of_an_open_service_says_that_no_token_is_needed(client):
+    document = client.get("/openapi.json").json
+    validate(document)
+    assert "securitySchemes" not in document["components"]
+    assert all(operation["security"] == [] for methods in document["paths"].values() for operation in methods.values())
