@@ -42,6 +42,7 @@ def openapi(
     whether discovery answers anybody even then. Every operation says which.
     """
     discovery = _operation("discovery", "The services and what they ask to be prefetched", _reference("Discovery"))
+    discovery["responses"]["304"] = {"description": "As the ETag in If-None-Match says (Z93)."}
     paths: dict[str, Any] = {
         "/cds-services": {"get": _secured(discovery, 401) if authenticated and not open_discovery else discovery}
     }

@@ -14,6 +14,7 @@ from cds_service.content.model import Service
 from cds_service.net.fhir_client import FhirClient
 from cds_service.packaged import packaged
 from cds_service.service.bodies import drain
+from cds_service.service.caching import keep_from_caches
 from cds_service.service.calls import Calls
 from cds_service.service.errors import answer_errors
 from cds_service.service.fhir_access import allowed_servers, fhir_limits
@@ -122,7 +123,7 @@ def _record(app: Flask, settings: Settings, content: ServedContent, key: bytes, 
 
 
 def _surround(app: Flask, gate: Gate, calls: Calls, max_body_bytes: int) -> None:
-    """What comes before and after every request, whatever its path: its id, the gate, CORS, log and audit.
+    """What comes before and after every request, whatever its path: its id, the gate, CORS, caches, log and audit.
 
     Flask runs functions that come after a request in the reverse of the order in which they were added.
     """
@@ -134,7 +135,7 @@ def _surround(app: Flask, gate: Gate, calls: Calls, max_body_bytes: int) -> None
 
     @app.after_request
     def leave(response: Response) -> Response:
-        calls.end(gate.allow_browsers(response))
+        calls.end(gate.allow_browsers(keep_from_caches(response)))
         if response.status_code >= 400 and request.method == "POST":
             drain(2 * max_body_bytes)
         return response

@@ -60,7 +60,7 @@ class Gate:
         g.client = self._anybody
         if self._verifier is None or request.routing_exception is not None or request.method == "OPTIONS":
             return
-        if not _is_service(request.path) or (self._open_discovery and request.path.rstrip("/") == _DISCOVERY):
+        if not is_service(request.path) or (self._open_discovery and request.path.rstrip("/") == _DISCOVERY):
             return
         from cds_service.trust.tokens import RefusedError
 
@@ -93,7 +93,7 @@ class Gate:
 
     def allow_browsers(self, response: Response) -> Response:
         """Adds the CORS headers for browser clients to responses of services, errors too (SEC-18, SEC-19, Z26)."""
-        if not _is_service(request.path):
+        if not is_service(request.path):
             return response
         if self.clients is None:
             response.headers["Access-Control-Allow-Origin"] = "*"
@@ -154,5 +154,6 @@ def _verifier_of(settings: Settings, clients: Clients) -> Verifier:
     )
 
 
-def _is_service(path: str) -> bool:
+def is_service(path: str) -> bool:
+    """Whether a path is of discovery, a service or feedback, or would be if there were such a service."""
     return path == _DISCOVERY or path.startswith(f"{_DISCOVERY}/")

@@ -33,6 +33,8 @@ def test_Z26_SEC_19_configured_origins_are_echoed_on_success_and_error(app_for, 
             client.get("/cds-services/a/b/c", headers=headers),
         ]
         assert [answer.status_code for answer in answers] == [200, 401, 400, 200, 404]
+        kept = [answer.headers["Cache-Control"] for answer in answers]
+        assert kept == ["no-store", "no-store", "no-store", "no-cache", "no-store"]  # Z93
         for answer in answers:
             assert answer.headers["Access-Control-Allow-Origin"] == origin
             assert answer.headers["Vary"] == "Origin"
