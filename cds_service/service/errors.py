@@ -12,6 +12,7 @@ from cds_service.protocol.encodings import ACCEPTED
 from cds_service.protocol.faults import Fault, issue, operation_outcome
 from cds_service.vocabulary.json_text import encode
 
+RETRY_AFTER_SECONDS = 10
 _ISSUE_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
 _SENTENCES = {
     404: "there is no such path",
@@ -57,4 +58,7 @@ def _answer_http_error(error: HTTPException) -> Response:
 
 
 def _response(status: int, outcome: Mapping[str, Any]) -> Response:
-    return Response(encode(outcome), status=status, mimetype="application/fhir+json")
+    response = Response(encode(outcome), status=status, mimetype="application/fhir+json")
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)  # RFC 9110, 10.2.3; Z88
+    return response

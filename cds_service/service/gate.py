@@ -43,7 +43,7 @@ class Gate:
         on_refusal: Callable[[str], None],
     ) -> None:
         self._open_discovery = settings.open_discovery
-        self._anybody = Client(profile=settings.default_profile)
+        self._anybody = Client(profile=settings.default_profile, fhir_budget_ms=settings.fhir_budget_ms)
         self._on_refusal = on_refusal
         self.clients, self._verifier = clients_of(settings, services, templates), None
         if self.clients is not None:
@@ -131,7 +131,7 @@ def clients_of(settings: Settings, services: Collection[str], templates: Collect
     """
     if settings.clients is None:
         return None
-    clients = read_clients(settings.clients, settings.default_profile)
+    clients = read_clients(settings.clients, settings.default_profile, settings.fhir_budget_ms)
     clients.refuse_unknown(services, templates)
     return clients
 

@@ -66,7 +66,8 @@ class HookRoutes:
         body = json_body(self.settings.max_body_bytes)
         self.gate.claim_token(body)
         client = g.client
-        fetch = self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name]))
+        seconds = client.fhir_budget_ms / 1_000
+        fetch = self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name], seconds))
         profile = Profile(client.profile, client.preference_list, client.issuer)
         exchange = g.exchange = Exchange(service, body, datetime.now(UTC), profile)
         answer = evaluate(served.prepared, service, body, exchange.now, profile, fetch)

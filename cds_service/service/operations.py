@@ -9,6 +9,7 @@ from flask import Flask, Response
 
 from cds_service import __version__
 from cds_service.protocol.openapi import openapi
+from cds_service.service.errors import RETRY_AFTER_SECONDS
 from cds_service.service.metrics import Metrics
 from cds_service.service.served import ServedContent
 from cds_service.store.store import Store
@@ -78,4 +79,7 @@ class OperationRoutes:
             "site": {"digest": pack.site_digest, "off": served.off, "problem": self.content.site_problem},
             "store": {"reachable": reachable},
         }
-        return Response(encode(state), status=200 if reachable else 503, mimetype="application/json")
+        response = Response(encode(state), status=200 if reachable else 503, mimetype="application/json")
+        if not reachable:
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response

@@ -15,6 +15,7 @@ from openapi_spec_validator import validate
 
 from cds_service.service.app import wsgi
 from cds_service.trust.clients import read_clients
+from tests.support.fhir_stub import Stub, bundle, saying
 from tests.support.trust_parts import BASE, ISSUER, SERVICE
 
 ORIGIN = "https://ehr.example"
@@ -256,7 +257,9 @@ def test_SEC_14_used_tokens_are_known_to_every_worker(app_for, maker, body, tmp_
 def test_a_store_of_used_tokens_that_is_down_lets_nobody_in(app_for, maker, body, tmp_path, assert_outcome):
     (tmp_path / "file").write_text("no folder")
     client = app_for(store=f"sqlite:///{tmp_path / 'file' / 'store.sqlite3'}", replay_store="database")
-    assert_outcome(client.post(SERVICE, json=body, headers={"Authorization": maker.bearer()}), 503)
+    answer = client.post(SERVICE, json=body, headers={"Authorization": maker.bearer()})
+    assert_outcome(answer, 503)
+    assert int(answer.headers["Retry-After"]) > 0
     assert_outcome(client.post(SERVICE, json=body), 401)
 
 
@@ -276,6 +279,24 @@ def test_FA_08_each_client_has_its_own_fhir_servers(clients_file):
     }
     assert not any(servers.loopback for servers in allowed.values())
     assert set(allowed_servers(settings, None)[""].servers) == {"https://ours.example/fhir"}
+
+
+def test_Z88_each_client_has_its_own_budget_for_fhir_calls(app_for, maker, request_for):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly", without=["platelets"])
+    with Stub(saying(bundle())) as stub:
+        sent = body | {"fhirServer": stub.base, "fhirAuthorization": {"access_token": "lent"}}
+        servers = f'fhir-servers = ["{stub.base}"]'
+
+        def asked(text, **settings):
+            stub.seen.clear()
+            client = app_for(f"{servers}\n{text}", **settings)
+            client.post(SERVICE, json=sent, headers={"Authorization": maker.bearer()})
+            return bool(stub.seen)
+
+        assert asked("", fhir_budget_ms=20_000)
+        assert not asked("fhir-budget-ms = 0", fhir_budget_ms=20_000)
+        assert not asked("", fhir_budget_ms=0)
+        assert asked("fhir-budget-ms = 20000", fhir_budget_ms=0)
 
 
 def test_V_02_a_client_is_answered_in_its_own_profile(app_for, maker, request_for):
