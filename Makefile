@@ -14,7 +14,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
-	soak examples format statements clinical conformance settings lock audit sbom help
+	soak examples clients format statements clinical conformance settings lock audit sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -68,7 +68,7 @@ test-outside: install-dev ## the tests with real neighbours: FHIR server, stores
 test-load: install-dev ## short runs of the fuzzers, the hostile calls, the soak and the benchmarks
 	@$(BIN)/python -m pytest $(PARALLEL) tests/load
 
-test-all: test hostile fuzz soak examples ## every test, then the long runs, one after another; by hand before a release
+test-all: test hostile fuzz soak examples clients ## every test, then the long runs, one after another; by hand before a release
 
 bench: install-dev ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)
 	$(BIN)/python -m tests.load.bench.table $(BENCH)
@@ -85,6 +85,9 @@ soak: install-dev ## mixed requests while everything around the service fails; S
 
 examples: install-dev ## HL7's example resources and those of other FHIR packages, sent to the three services (needs npm)
 	@$(BIN)/python -m tests.real.examples $(EXAMPLES)
+
+clients: install-dev ## /openapi.json linted, and the hooks called with a client that is generated from it (needs npm)
+	@$(BIN)/python -m tests.real.clients
 
 format: install-dev ## the code in its one format, with what lint can mend by itself
 	$(BIN)/ruff format .

@@ -112,7 +112,10 @@ class Settings(BaseSettings):
         description="names of FHIR servers that may stand for private addresses, as inside a hospital (FA-08)",
     )
     fhir_budget_ms: int = Field(
-        default=400, ge=0, description="milliseconds for all FHIR calls of one request together (FA-09)"
+        default=1_500,
+        ge=0,
+        description="milliseconds for all FHIR calls of one request together, for clients without one of their own "
+        "(FA-09, Z88)",
     )
     fhir_max_pages: int = Field(default=5, gt=0, description="most pages read of one search (PF-25)")
     fhir_max_bytes: int = Field(default=5_000_000, gt=0, description="most bytes read of one search")

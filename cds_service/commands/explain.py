@@ -26,7 +26,8 @@ def explain(request_file: Any, now: datetime | None, form: str) -> None:
     try:
         explanation = explain_request(prepared_content(None), request_file.read(), now or datetime.now(UTC))
     except Fault as fault:
-        click.echo(f"{fault.status} {fault.path}: {fault.text}", err=True)
+        for one in fault.every():
+            click.echo(f"{one.status} {one.path}: {one.text}", err=True)
         sys.exit(1)
     click.echo(json.dumps(explanation, indent=2, ensure_ascii=False) if form == "json" else _as_text(explanation))
 

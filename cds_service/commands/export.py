@@ -50,7 +50,9 @@ def export(form: str, out: Path | None, cards: Path | None) -> None:
 def _openapi(cards: Path | None, out: Path | None) -> None:
     settings = Settings()
     services = services_of(load(cards or settings.cards))
-    text = json.dumps(openapi(__version__, services, authenticated=settings.clients is not None), indent=2) + "\n"
+    authenticated, open_discovery = settings.clients is not None, settings.open_discovery
+    document = openapi(__version__, services, authenticated=authenticated, open_discovery=open_discovery)
+    text = json.dumps(document, indent=2) + "\n"
     if out is None:
         click.echo(text, nl=False)
         return

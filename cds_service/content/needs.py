@@ -62,6 +62,19 @@ def searches_of(pack: Pack, service: Service) -> dict[str, Search]:
     return {key: search for key, search in pack.searches.items() if key in keys}
 
 
+def urgent_keys(pack: Pack, service: Service) -> frozenset[str]:
+    """The prefetch keys that are asked for first where time is short: those of facts that a safety decision names
+    itself (Z88). Nearly every other key stands behind some definition that such a decision reads.
+    """
+    named = {
+        name
+        for decision in service.decisions
+        if pack.decisions[decision].safety
+        for name in pack.decisions[decision].inputs
+    }
+    return frozenset(search.key for name in named if name in pack.facts for search in pack.facts[name].searches)
+
+
 def _says_something(decision: Decision, service: Service) -> bool:
     """Whether a decision is evaluated and some rule of it is one that the service shows."""
     said = [rule.then for rule in decision.rules if not rule.then.silent]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from cds_service.content.model import Pack, TemplateWords
-from cds_service.content.needs import searches_of
+from cds_service.content.needs import searches_of, urgent_keys
 from cds_service.fhir.wording import orders_words
 from cds_service.vocabulary.declarations import Search
 
@@ -18,7 +18,8 @@ class Prepared:
 
     ``zone`` is the hospital's time zone, ``key`` makes uuids (Z18). ``shown`` is false where unreviewed content runs
     as shadow: it is evaluated and counted, and its cards are shown to nobody (Z15). ``regimens`` are the order
-    templates in words by their id, ``searches`` what each service reads by the service's id.
+    templates in words by their id, ``searches`` what each service reads by the service's id, and ``urgent`` the keys of
+    those that are fetched first (Z88).
     """
 
     pack: Pack
@@ -27,12 +28,14 @@ class Prepared:
     shown: bool = True
     regimens: Mapping[str, TemplateWords] = field(default_factory=dict)
     searches: Mapping[str, tuple[Search, ...]] = field(default_factory=dict)
+    urgent: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, pack: Pack, *, zone: tzinfo, key: bytes, shown: bool = True) -> Prepared:
         """``pack`` made ready."""
         searches = {service.id: tuple(searches_of(pack, service).values()) for service in pack.services.values()}
-        return cls(pack, zone, key, shown, template_words(pack), searches)
+        urgent = {service.id: urgent_keys(pack, service) for service in pack.services.values()}
+        return cls(pack, zone, key, shown, template_words(pack), searches, urgent)
 
 
 def template_words(pack: Pack) -> dict[str, TemplateWords]:

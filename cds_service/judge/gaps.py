@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from cds_service.chart.readers import patient_facts
@@ -19,7 +20,7 @@ class Ask(Protocol):
     """``Fetch``, with the access of one call given."""
 
     def __call__(
-        self, searches: Sequence[Search], patient_id: str, *, further: bool = False
+        self, searches: Sequence[Search], patient_id: str, *, further: bool = False, urgent: Collection[str] = ()
     ) -> Mapping[str, Fetched]: ...
 
 
@@ -28,10 +29,12 @@ def fill_gaps(prepared: Prepared, service: Service, chart: Chart, ask: Ask) -> N
 
     First come the keys that were not sent or whose query failed at the client; a key that is ``null`` was searched
     and is not asked for. Then come the further pages of searches without which a fact would be unknown (PF-24, PF-25).
+    Both times what safety decisions name goes ahead of the rest (Z88).
     """
+    urgent = prepared.urgent[service.id]
     searches = prepared.searches[service.id]
     missing = [search for search in searches if chart.held(search).sent is not Sent.READ]
-    _add(chart, missing, ask, further=False)
+    _add(chart, missing, partial(ask, urgent=urgent))
     paged = [s for s in searches if chart.held(s).has_further_pages and (s.newest_first or s not in missing)]
     if paged:
         facts = patient_facts(prepared.pack.facts, chart)
@@ -42,11 +45,11 @@ def fill_gaps(prepared: Prepared, service: Service, chart: Chart, ask: Ask) -> N
             for search in prepared.pack.facts[name].searches
         }
         chart.forget()  # these facts only told which pages are needed
-        _add(chart, [search for search in paged if search.key in wanted], ask, further=True)
+        _add(chart, [s for s in paged if s.key in wanted], partial(ask, urgent=urgent, further=True))
 
 
-def _add(chart: Chart, searches: Sequence[Search], ask: Ask, *, further: bool) -> None:
+def _add(chart: Chart, searches: Sequence[Search], ask: Callable[..., Mapping[str, Fetched]]) -> None:
     if searches:
-        fetched = ask(searches, chart.patient_id, further=further)
+        fetched = ask(searches, chart.patient_id)
         for search in searches:
             chart.add(search, fetched[search.key])

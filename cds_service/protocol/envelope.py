@@ -1,13 +1,12 @@
 """The envelope of a CDS Hooks call: decoded and checked, with the prefetch left undecoded.
 
-A fault is a 400 that names the path (REQ-02 to REQ-07, REQ-15, CTX-02, CTX-12). Unknown members are ignored
+What is wrong is a 400 that names each path (Z91, REQ-02 to REQ-07, REQ-15, CTX-02, CTX-12). Unknown members are ignored
 (J-08, EXT-04), and those that are known but never used are held to no type (Z53). Draft orders become plain JSON trees
 with exact numbers, because real drafts are not valid FHIR; what is longer in them than any real draft is refused (Z94).
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +15,10 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from cds_service.protocol.faults import Fault
+from cds_service.protocol.decoding import decode_json, decode_naming_all
+from cds_service.protocol.faults import MOST_ISSUES, Fault, refuse
 
 # FHIR resources of real clients have fewer than twenty levels, and their sets of orders fewer than a hundred orders.
 _DEEPEST = 64
@@ -50,11 +51,9 @@ _NAMED = frozenset(
 _LARGE_BYTES = 65_536
 
 ORDER_HOOKS = ("order-select", "order-sign")
-_PLACE = re.compile(r" - at `\$?\.?(.*)`$")
 _VERSION = re.compile(r"/_history/[^/]+$")
 _TYPE_AND_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/([^/]+))$")
 _TYPE = re.compile(r"(?:^|/)([A-Z][a-z][A-Za-z]*)(?:/[^/]*|\?.*)$")
-_MISSING = re.compile(r"missing required field `([^`]+)`")
 
 
 # The structures of the request have no docstrings, because msgspec would put these into the OpenAPI document.
@@ -68,28 +67,42 @@ class FhirAuthorization(msgspec.Struct):
     patient: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class Context(msgspec.Struct):
+class PatientViewContext(msgspec.Struct, kw_only=True):
     userId: str
     patientId: str
     encounterId: str | None = None
-    draftOrders: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class SelectContext(Context):
-    selections: list[str] | None = None
+class OrderSignContext(PatientViewContext, kw_only=True):
+    draftOrders: msgspec.Raw
 
 
-class HookBody(msgspec.Struct):
+class OrderSelectContext(OrderSignContext, kw_only=True):
+    selections: list[str]
+
+
+class PatientViewRequest(msgspec.Struct, kw_only=True):
     hook: str
     hookInstance: str
-    context: Context
+    context: PatientViewContext
     fhirServer: str | None = None
     fhirAuthorization: FhirAuthorization | None = None
     prefetch: dict[str, msgspec.Raw] | None = None
 
 
-class SelectBody(HookBody):
-    context: SelectContext
+class OrderSignRequest(PatientViewRequest, kw_only=True):
+    context: OrderSignContext
+
+
+class OrderSelectRequest(OrderSignRequest, kw_only=True):
+    context: OrderSelectContext
+
+
+REQUESTS: Mapping[str, type[PatientViewRequest]] = {
+    "order-select": OrderSelectRequest,
+    "order-sign": OrderSignRequest,
+    "patient-view": PatientViewRequest,
+}
 
 
 class _Bundle(msgspec.Struct):
@@ -154,8 +167,7 @@ class HookRequest:
 
 
 _hook_only = msgspec.json.Decoder(_HookOnly)
-_request = msgspec.json.Decoder(HookBody)
-_select_request = msgspec.json.Decoder(SelectBody)
+_requests = {hook: msgspec.json.Decoder(request) for hook, request in REQUESTS.items()}
 _counted = msgspec.json.Decoder(_Counted)
 _bundle = msgspec.json.Decoder(_Bundle, float_hook=Decimal)
 
@@ -164,25 +176,22 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
     """The call in ``body``, which must be for ``hook``.
 
     Raises:
-        Fault: 400, with the path of what is wrong.
+        Fault: 400, with the path of everything that is wrong (Z91).
     """
-    call: HookBody = decode_json(_select_request if hook == "order-select" else _request, body, "")
-    if call.hook != hook:
-        raise Fault(400, "invalid", f"this service answers the hook {hook}", "hook")
-    _not_blank(call.hookInstance, "hookInstance")
-    context = call.context
-    _not_blank(context.userId, "context.userId")
-    _logical_id(context.patientId, "context.patientId")
-    if context.encounterId is not None:
-        _logical_id(context.encounterId, "context.encounterId")
-    if call.fhirAuthorization is not None and not call.fhirServer:
-        raise Fault(400, "required", "fhirAuthorization needs a fhirServer", "fhirServer")
-    drafts = selected = _drafts(context.draftOrders) if hook in ORDER_HOOKS else ()
+    faults: list[Fault] = []
+    call = decode_naming_all(_requests[hook], body, "", faults)
+    drafts: tuple[Draft, ...] = ()
+    if call is not UNSET:
+        faults += _wrong_values(call, hook)
+        if hook in ORDER_HOOKS and call.context is not UNSET:
+            drafts = _drafts(call.context.draftOrders, faults)
+    refuse(faults)
+    context, selected = call.context, drafts
     unmatched: tuple[str, ...] = ()
     matched = True
-    if isinstance(context, SelectContext):
+    if isinstance(context, OrderSelectContext):
         selected, unmatched = _resolved(context.selections, drafts)
-        matched = not unmatched or len(unmatched) < len(context.selections or ())
+        matched = not unmatched or len(unmatched) < len(context.selections)
         if not matched and any(map(_may_be_a_medication, unmatched)):
             selected = drafts
     return HookRequest(
@@ -211,29 +220,69 @@ def read_hook(body: bytes) -> str:
     return hook
 
 
-def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
-    path = "context.draftOrders"
-    if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
-        raise Fault(400, "required", "expected a Bundle", path)
-    if len(bytes(raw)) > _LARGE_BYTES and len(decode_json(_counted, bytes(raw), path).entry or ()) > _MOST_DRAFTS:
-        raise _too_many(path)  # before they are decoded, which would cost a hundred times as much
-    bundle = decode_json(_bundle, bytes(raw), path)
-    if bundle.resourceType != "Bundle":
-        raise Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType")
+def _wrong_values(call: Any, hook: str) -> list[Fault]:
+    """What is of the right type and still wrong; what is of the wrong type is ``UNSET`` and has its fault already."""
+    faults = []
+    if call.hook is not UNSET and call.hook != hook:
+        faults.append(Fault(400, "invalid", f"this service answers the hook {hook}", "hook"))
+    if _is_blank(call.hookInstance):
+        faults.append(Fault(400, "value", "expected a non-empty string", "hookInstance"))
+    context = call.context
+    if context is not UNSET:
+        if _is_blank(context.userId):
+            faults.append(Fault(400, "value", "expected a non-empty string", "context.userId"))
+        for name, value in (("patientId", context.patientId), ("encounterId", context.encounterId)):
+            if _is_blank(value) or (value and "/" in value):
+                path = f"context.{name}"
+                faults.append(Fault(400, "value", "expected a logical id without a resource type", path))
+        if hook == "order-select" and len(context.selections or ()) > _MOST_DRAFTS:
+            text = f"expected at most {_MOST_DRAFTS} selected orders"
+            faults.append(Fault(400, "too-costly", text, "context.selections"))
+    if call.fhirAuthorization is not None and call.fhirServer in (None, ""):
+        faults.append(Fault(400, "required", "fhirAuthorization needs a fhirServer", "fhirServer"))
+    return faults
+
+
+def _is_blank(value: Any) -> bool:
+    """Whether there is a string, and nothing but white space in it."""
+    return value is not None and value is not UNSET and not value.strip()
+
+
+def _drafts(raw: msgspec.Raw | msgspec.UnsetType, faults: list[Fault]) -> tuple[Draft, ...]:
+    """The draft orders; what is wrong with them is added to ``faults``."""
+    if raw is UNSET:
+        return ()
+    path, text = "context.draftOrders", bytes(raw)
+    if len(text) > _LARGE_BYTES and _is_too_many(
+        text
+    ):  # before they are decoded, which would cost a hundred times more
+        faults.append(_too_many(path))
+        return ()
+    bundle = decode_naming_all(_bundle, text, path, faults)
+    if bundle is UNSET:
+        return ()
+    if bundle.resourceType is not UNSET and bundle.resourceType != "Bundle":
+        faults.append(Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType"))
     if len(bundle.entry or ()) > _MOST_DRAFTS:
-        raise _too_many(path)
-    flat = bytes(raw).count(b"{") + bytes(raw).count(b"[") <= _DEEPEST  # so nothing in it is deeper or longer either
+        faults.append(_too_many(path))
+        return ()
+    flat = text.count(b"{") + text.count(b"[") <= _DEEPEST  # so nothing in it is deeper or longer either
     drafts = []
     for index, entry in enumerate(bundle.entry or ()):
+        if len(faults) > MOST_ISSUES:
+            break
+        if entry is UNSET:
+            continue
         place = f"{path}.entry[{index}].resource"
         resource = entry.get("resource")
         if not isinstance(resource, dict):
-            raise Fault(400, "structure", "expected a resource", place)
-        if not isinstance(resource.get("resourceType"), str):
-            raise Fault(400, "structure", "expected a string", f"{place}.resourceType")
-        if not flat:
-            _refuse_costly(resource, place)
-        kind, identity, full_url = resource["resourceType"], resource.get("id"), entry.get("fullUrl")
+            faults.append(Fault(400, "structure", "expected a resource", place))
+            continue
+        kind, identity, full_url = resource.get("resourceType"), resource.get("id"), entry.get("fullUrl")
+        if not isinstance(kind, str):
+            faults.append(Fault(400, "structure", "expected a string", f"{place}.resourceType"))
+        if not flat and (costly := _costly(resource, place)):
+            faults.append(costly)
         reference = f"{kind}/{identity}" if isinstance(identity, str) and identity else ""
         drafts.append((place, resource, full_url if isinstance(full_url, str) else "", reference))
     times = Counter(reference for *_, reference in drafts)
@@ -243,20 +292,19 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType) -> tuple[Draft, ...]:
     )
 
 
-def _resolved(selections: Sequence[str] | None, drafts: tuple[Draft, ...]) -> tuple[tuple[Draft, ...], tuple[str, ...]]:
+def _is_too_many(raw: bytes) -> bool:
+    try:
+        return len(decode_json(_counted, raw, "").entry or ()) > _MOST_DRAFTS
+    except Fault:  # what is wrong is found, and named, where they are decoded
+        return False
+
+
+def _resolved(selections: Sequence[str], drafts: tuple[Draft, ...]) -> tuple[tuple[Draft, ...], tuple[str, ...]]:
     """The drafts that the selections name, and the selections that name none (CTX-03, CTX-04, Z52).
 
     A selection names a draft by ``Type/id``, by the id alone, by a URL that ends in ``Type/id``, with or without a
     version, or by the ``fullUrl`` of its entry.
-
-    Raises:
-        Fault: 400 if there is no list of selections, or a longer one than there may be drafts.
     """
-    path = "context.selections"
-    if selections is None:
-        raise Fault(400, "required", "expected a list of the selected orders", path)
-    if len(selections) > _MOST_DRAFTS:
-        raise Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} selected orders", path)
     wanted = set(selections)
     others = wanted.difference([draft.reference for draft in drafts if draft.reference])  # those spelled in another way
     if not others:
@@ -287,11 +335,9 @@ def _too_many(path: str) -> Fault:
     return Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} draft orders", f"{path}.entry")
 
 
-def _refuse_costly(resource: dict[str, Any], place: str) -> None:
-    """Refuses a draft that is nested deeper, or has longer lists, than any real one; found without recursion (Z94).
-
-    Raises:
-        Fault: 400, with the path of what is too long or too deep.
+def _costly(resource: dict[str, Any], place: str) -> Fault | None:
+    """The fault of a draft that is nested deeper, or has longer lists, than any real one; found without recursion
+    (Z94).
     """
     extensions = 0
     layer: list[Any] = [resource]
@@ -306,13 +352,13 @@ def _refuse_costly(resource: dict[str, Any], place: str) -> None:
                     if name in _EXTENSIONS:
                         extensions += _objects(value)
                         if extensions > _MOST_EXTENSIONS:
-                            raise _too_long(resource, place, value, _MOST_EXTENSIONS)
+                            return _too_long(resource, place, value, _MOST_EXTENSIONS)
                     elif name in _MOST_OF and len(value) > _MOST_OF[name] and _objects(value) > _MOST_OF[name]:
-                        raise _too_long(resource, place, value, _MOST_OF[name])
+                        return _too_long(resource, place, value, _MOST_OF[name])
         if not below:
-            return
+            return None
         layer = below
-    raise Fault(400, "too-costly", "the JSON is nested too deeply", place)
+    return Fault(400, "too-costly", "the JSON is nested too deeply", place)
 
 
 def _objects(values: Iterable[Any]) -> int:
@@ -340,47 +386,3 @@ def _below(tree: dict[str, Any] | list[Any], path: str) -> Iterator[tuple[str, A
             for name, value in members
             if isinstance(value, dict | list)
         ]
-
-
-def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) -> Any:
-    """What ``decoder`` reads from ``body``, which is at the path ``prefix`` of the request.
-
-    Raises:
-        Fault: 400, with the path of what is wrong and without any value of the request.
-    """
-    if body[:3] == codecs.BOM_UTF8:
-        body = body[3:]  # RFC 8259, 8.1: a reader may pass over it (Z53)
-    try:
-        body.decode("utf-8")
-        return decoder.decode(body)
-    except UnicodeDecodeError:
-        raise Fault(400, "invalid", "the body is not UTF-8", prefix) from None
-    except RecursionError:
-        raise Fault(400, "too-costly", "the JSON is nested too deeply", prefix) from None
-    except msgspec.ValidationError as error:
-        raise Fault(400, "structure", *_text_and_path(str(error), prefix)) from None
-    except msgspec.DecodeError:
-        raise Fault(400, "invalid", "the body is not JSON", prefix) from None
-
-
-def _text_and_path(message: str, prefix: str) -> tuple[str, str]:
-    """The sentence and the path of a type error. Messages of msgspec name types and members, never values."""
-    place = _PLACE.search(message)
-    path = place[1] if place else ""
-    text = _PLACE.sub("", message)
-    missing = _MISSING.search(text)
-    if missing:
-        path = f"{path}.{missing[1]}" if path else missing[1]
-        text = "a required member is missing"
-    text = text.replace("`", "")
-    return text[:1].lower() + text[1:], ".".join(filter(None, [prefix, path])).replace(".[", "[")
-
-
-def _not_blank(value: str, path: str) -> None:
-    if not value.strip():
-        raise Fault(400, "value", "expected a non-empty string", path)
-
-
-def _logical_id(value: str, path: str) -> None:
-    if not value.strip() or "/" in value:
-        raise Fault(400, "value", "expected a logical id without a resource type", path)

@@ -15,8 +15,8 @@ from uuid import UUID
 
 import msgspec
 
-from cds_service.protocol.envelope import decode_json
-from cds_service.protocol.faults import Fault
+from cds_service.protocol.decoding import decode_json
+from cds_service.protocol.faults import MOST_ISSUES, Fault, refuse
 
 OUTCOMES = ("accepted", "overridden")
 MAX_BODY_BYTES = 1_000_000
@@ -101,10 +101,20 @@ def decode_feedback(body: bytes, *, keep_comments: bool) -> tuple[Feedback, ...]
     """The entries of one call; if one of them is wrong, none is taken (FB-15).
 
     Raises:
-        Fault: 400, with the path of what is wrong.
+        Fault: 400, with the path of what is wrong in each entry, of which only the first is told (Z91).
     """
     raws = decode_json(_feedback, body, "").feedback
-    return tuple(_read(bytes(raw), f"feedback[{index}]", keep_comments) for index, raw in enumerate(raws))
+    read: list[Feedback] = []
+    faults: list[Fault] = []
+    for index, raw in enumerate(raws):
+        if len(faults) > MOST_ISSUES:
+            break
+        try:
+            read.append(_read(bytes(raw), f"feedback[{index}]", keep_comments))
+        except Fault as fault:
+            faults.append(fault)
+    refuse(faults)
+    return tuple(read)
 
 
 def _read(raw: bytes, path: str, keep_comments: bool) -> Feedback:

@@ -1,7 +1,8 @@
 """The OpenAPI 3.1 document of this service, made from the schemas that the code itself validates with.
 
 Requests are described by the structures that decode them, responses by the JSON Schema that tests check every answer
-against.
+against. Every schema has a name and all of its members in one place: what generators of clients make of ``allOf``,
+``oneOf`` and nameless schemas loses members or whole operations.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from cds_service.protocol.envelope import HookBody
-from cds_service.protocol.feedback import FeedbackEntry
+from cds_service.protocol.envelope import REQUESTS
+from cds_service.protocol.feedback import OUTCOMES, FeedbackEntry
 
 _REFERENCE = "#/components/schemas/{name}"
 _OUTCOMES = {
@@ -32,20 +33,23 @@ _OUTCOMES = {
 }
 
 
-def openapi(version: str, services: Iterable[Mapping[str, Any]], *, authenticated: bool) -> dict[str, Any]:
+def openapi(
+    version: str, services: Iterable[Mapping[str, Any]], *, authenticated: bool, open_discovery: bool = False
+) -> dict[str, Any]:
     """The document for ``services`` as discovery lists them: ``id``, ``hook``, ``title``, ``description``.
 
-    ``authenticated`` says whether only configured clients may call, with their signed tokens.
+    ``authenticated`` says whether only configured clients may call, with their signed tokens, and ``open_discovery``
+    whether discovery answers anybody even then. Every operation says which.
     """
+    discovery = _operation("discovery", "The services and what they ask to be prefetched", _reference("Discovery"))
+    discovery["responses"]["304"] = {"description": "As the ETag in If-None-Match says (Z93)."}
     paths: dict[str, Any] = {
-        "/cds-services": {"get": _operation("discovery", "The services and what they ask to be prefetched", _DISCOVERY)}
+        "/cds-services": {"get": _secured(discovery, 401) if authenticated and not open_discovery else discovery}
     }
     for service in services:
         call, feedback = _call(service), _feedback(service)
         if authenticated:
-            for operation in (call, feedback):
-                operation["security"] = [{"client": []}]
-                operation["responses"] |= _errors(401, 403, 503)
+            call, feedback = _secured(call, 401, 403, 503), _secured(feedback, 401, 403, 503)
         path = f"/cds-services/{service['id']}"
         paths[path] = {"post": call}
         paths[f"{path}/feedback"] = {"post": feedback}
@@ -56,11 +60,8 @@ def openapi(version: str, services: Iterable[Mapping[str, Any]], *, authenticate
             | {"responses": {"200": _json("Ready", {"type": "object"}), "503": _json("Not ready", {"type": "object"})}}
         },
         "/metrics": {
-            "get": {
-                "operationId": "metrics",
-                "summary": "Counts for Prometheus",
-                "responses": {"200": {"description": "Prometheus text", "content": {"text/plain": {}}}},
-            }
+            "get": _operation("metrics", "Counts for Prometheus", {})
+            | {"responses": {"200": {"description": "Prometheus text", "content": {"text/plain": {}}}}}
         },
         "/openapi.json": {"get": _operation("openapi", "This document", {"type": "object"})},
     }
@@ -74,41 +75,37 @@ def openapi(version: str, services: Iterable[Mapping[str, Any]], *, authenticate
 
 
 def _call(service: Mapping[str, Any]) -> dict[str, Any]:
-    """The operation of one service: the common body, the name of its hook, and what its context must hold besides."""
-    needed: dict[str, dict[str, Any]] = {
-        "order-select": {
-            "required": ["selections", "draftOrders"],
-            "properties": {"selections": {"type": "array", "items": {"type": "string"}}},
-        },
-        "order-sign": {"required": ["draftOrders"]},
+    """The operation of one service, whose body is the one of its hook."""
+    operation = _operation(service["id"], service["title"], _reference("CdsServiceResponse"))
+    operation |= {
+        "description": service["description"],
+        "requestBody": _body(_reference(REQUESTS[service["hook"]].__name__)),
     }
-    context = needed.get(service["hook"], {})
-    body = {
-        "allOf": [
-            {"$ref": _REFERENCE.format(name="HookBody")},
-            {"properties": {"hook": {"const": service["hook"]}, **({"context": context} if context else {})}},
-        ]
-    }
-    operation = _operation(service["id"], service["title"], {"$ref": _REFERENCE.format(name="Response")})
-    operation |= {"description": service["description"], "requestBody": _body(body)}
     operation["responses"] |= _errors(400, 412, 413, 415, 422)
     return operation
 
 
 def _feedback(service: Mapping[str, Any]) -> dict[str, Any]:
     """The operation that takes feedback on the cards of one service."""
-    entries = {"type": "array", "items": {"$ref": _REFERENCE.format(name="FeedbackEntry")}}
-    body = {"type": "object", "properties": {"feedback": entries}, "required": ["feedback"]}
-    return {
-        "operationId": f"{service['id']}-feedback",
-        "summary": f"What became of cards of {service['id']}",
-        "requestBody": _body(body),
-        "responses": {"200": {"description": "Stored."}} | _errors(400, 413, 415, 503),
-    }
+    operation = _operation(f"{service['id']}-feedback", f"What became of cards of {service['id']}", {})
+    operation["requestBody"] = _body(_reference("FeedbackRequest"))
+    operation["responses"] = {"200": {"description": "Stored."}} | _errors(400, 413, 415, 503)
+    return operation
+
+
+def _secured(operation: dict[str, Any], *statuses: int) -> dict[str, Any]:
+    """The operation as only configured clients may call it; others get these statuses."""
+    return operation | {"security": [{"client": []}], "responses": operation["responses"] | _errors(*statuses)}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": _REFERENCE.format(name=name)}
 
 
 def _operation(identity: str, summary: str, answer: Mapping[str, Any]) -> dict[str, Any]:
-    return {"operationId": identity, "summary": summary, "responses": {"200": _json("As asked", answer)}}
+    """An operation that anybody may call: generators and linters want to be told so."""
+    responses = {"200": _json("As asked", answer)}
+    return {"operationId": identity, "summary": summary, "security": [], "responses": responses}
 
 
 def _json(description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +117,7 @@ def _body(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _errors(*statuses: int) -> dict[str, Any]:
-    outcome = {"$ref": _REFERENCE.format(name="OperationOutcome")}
+    outcome = _reference("OperationOutcome")
     return {
         str(status): {
             "description": _OUTCOMES[status],
@@ -133,13 +130,31 @@ def _errors(*statuses: int) -> dict[str, Any]:
 @cache
 def _schemas() -> dict[str, Any]:
     """The schemas of the structures that requests are decoded with, and those of the responses."""
-    _, decoded = msgspec.json.schema_components((HookBody, FeedbackEntry), ref_template=_REFERENCE)
+    _, decoded = msgspec.json.schema_components((*REQUESTS.values(), FeedbackEntry), ref_template=_REFERENCE)
+    for schema in decoded.values():
+        schema["properties"] = {name: _plain(member) for name, member in schema["properties"].items()}
+        if "draftOrders" in schema["properties"]:
+            schema["properties"]["draftOrders"] = _reference("DraftOrders")
+    for hook, request in REQUESTS.items():
+        decoded[request.__name__]["properties"]["hook"] = {"type": "string", "enum": [hook]}
+    decoded["FeedbackEntry"]["properties"]["outcome"] = {"type": "string", "enum": list(OUTCOMES)}
     text = files("cds_service.protocol").joinpath("schemas", "response.json").read_text(encoding="utf-8")
     answer = json.loads(text.replace("#/$defs/", "#/components/schemas/"))
     parts = answer.pop("$defs")
-    for name in ("$schema", "$comment"):
+    for name in ("$schema", "$comment", "title"):
         answer.pop(name, None)
-    return {**decoded, **parts, "Response": answer, "OperationOutcome": _OPERATION_OUTCOME}
+    return {**decoded, **parts, "CdsServiceResponse": answer, **_OTHERS}
+
+
+def _plain(member: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a member without the default ``null``, and with ``null`` as one of its types where it has one:
+    generators of clients understand this better than a choice of two schemas.
+    """
+    plain = {name: value for name, value in member.items() if name != "default"}
+    options = plain.get("anyOf", [])
+    if len(options) == 2 and options[1] == {"type": "null"} and "type" in options[0]:
+        return {**options[0], "type": [options[0]["type"], "null"]}
+    return plain
 
 
 _SECURITY = {
@@ -154,43 +169,72 @@ _LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 _DISCOVERY = {
     "type": "object",
     "required": ["services"],
+    "properties": {"services": {"type": "array", "items": _reference("Service")}},
+}
+_SERVICE = {
+    "type": "object",
+    "required": ["hook", "id", "description"],
     "properties": {
-        "services": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["hook", "id", "description"],
-                "properties": {
-                    "hook": {"type": "string"},
-                    "id": {"type": "string"},
-                    "title": {"type": "string"},
-                    "description": {"type": "string"},
-                    "usageRequirements": {"type": "string"},
-                    "prefetch": {"type": "object", "additionalProperties": {"type": "string"}},
-                },
-            },
-        }
+        "hook": {"type": "string"},
+        "id": {"type": "string"},
+        "title": {"type": "string"},
+        "description": {"type": "string"},
+        "usageRequirements": {"type": "string"},
+        "prefetch": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+}
+# Of a draft nothing but its type is checked, because real drafts are often not valid FHIR.
+_DRAFT_ORDERS = {
+    "type": "object",
+    "description": "A FHIR Bundle of the orders that are being written",
+    "required": ["resourceType"],
+    "properties": {
+        "resourceType": {"type": "string", "enum": ["Bundle"]},
+        "entry": {"type": ["array", "null"], "items": _reference("DraftOrdersEntry")},
+    },
+}
+_DRAFT_ORDERS_ENTRY = {
+    "type": "object",
+    "required": ["resource"],
+    "properties": {"fullUrl": {}, "resource": _reference("DraftOrder")},
+}
+_DRAFT_ORDER = {
+    "type": "object",
+    "description": "A FHIR resource",
+    "required": ["resourceType"],
+    "properties": {"resourceType": {"type": "string"}},
+}
+_FEEDBACK_REQUEST = {
+    "type": "object",
+    "required": ["feedback"],
+    "properties": {"feedback": {"type": "array", "items": _reference("FeedbackEntry")}},
+}
+_ISSUE = {
+    "type": "object",
+    "required": ["severity", "code"],
+    "properties": {
+        "severity": {"type": "string"},
+        "code": {"type": "string"},
+        "details": {"type": "object", "properties": {"text": {"type": "string"}}},
+        "diagnostics": {"type": "string"},
+        "expression": {"type": "array", "items": {"type": "string"}},
     },
 }
 _OPERATION_OUTCOME = {
     "type": "object",
     "required": ["resourceType", "issue"],
     "properties": {
-        "resourceType": {"const": "OperationOutcome"},
-        "issue": {
-            "type": "array",
-            "minItems": 1,
-            "items": {
-                "type": "object",
-                "required": ["severity", "code"],
-                "properties": {
-                    "severity": {"type": "string"},
-                    "code": {"type": "string"},
-                    "details": {"type": "object", "properties": {"text": {"type": "string"}}},
-                    "diagnostics": {"type": "string"},
-                    "expression": {"type": "array", "items": {"type": "string"}},
-                },
-            },
-        },
+        "resourceType": {"type": "string", "enum": ["OperationOutcome"]},
+        "issue": {"type": "array", "minItems": 1, "items": _reference("OperationOutcomeIssue")},
     },
+}
+_OTHERS = {
+    "Discovery": _DISCOVERY,
+    "Service": _SERVICE,
+    "DraftOrders": _DRAFT_ORDERS,
+    "DraftOrdersEntry": _DRAFT_ORDERS_ENTRY,
+    "DraftOrder": _DRAFT_ORDER,
+    "FeedbackRequest": _FEEDBACK_REQUEST,
+    "OperationOutcome": _OPERATION_OUTCOME,
+    "OperationOutcomeIssue": _ISSUE,
 }

@@ -14,6 +14,7 @@ from cds_service.content.model import Service
 from cds_service.net.fhir_client import FhirClient
 from cds_service.packaged import packaged
 from cds_service.protocol.feedback import MAX_BODY_BYTES
+from cds_service.service.caching import keep_from_caches
 from cds_service.service.calls import Calls
 from cds_service.service.environ import FAULT
 from cds_service.service.errors import answer_errors
@@ -68,7 +69,8 @@ def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, 
     fhir = FhirClient(fhir_limits(settings), on_search=traces.add_search if traces else None)
     processor_time = ProcessorTime(settings.processor_ms / 1000)
     HookRoutes(settings, content, store, gate, calls, metrics, fhir, fhir_servers, processor_time).register(app)
-    OperationRoutes(content, store, metrics, authenticated=gate.clients is not None).register(app)
+    authenticated, open_discovery = gate.clients is not None, settings.open_discovery
+    OperationRoutes(content, store, metrics, authenticated, open_discovery).register(app)
     if settings.console == "on" or (settings.console == "auto" and settings.loopback and gate.clients is None):
         from cds_service.console.routes import console
 
@@ -128,7 +130,7 @@ def _record(app: Flask, settings: Settings, content: ServedContent, key: bytes, 
 
 
 def _surround(app: Flask, gate: Gate, calls: Calls) -> None:
-    """What comes before and after every request, whatever its path: its id, the gate, CORS, log and audit.
+    """What comes before and after every request, whatever its path: its id, the gate, CORS, caches, log and audit.
 
     Flask runs functions that come after a request in the reverse of the order in which they were added.
     """
@@ -143,7 +145,7 @@ def _surround(app: Flask, gate: Gate, calls: Calls) -> None:
 
     @app.after_request
     def leave(response: Response) -> Response:
-        return calls.end(gate.allow_browsers(response))
+        return calls.end(gate.allow_browsers(keep_from_caches(response)))
 
 
 def front() -> Front:

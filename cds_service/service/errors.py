@@ -9,9 +9,10 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service.protocol.encodings import ACCEPTED
-from cds_service.protocol.faults import Fault, operation_outcome
+from cds_service.protocol.faults import Fault, issue, operation_outcome
 from cds_service.vocabulary.json_text import encode
 
+RETRY_AFTER_SECONDS = 10
 _ISSUE_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
 _SENTENCES = {
     404: "there is no such path",
@@ -29,7 +30,7 @@ def answer_errors(app: Flask, on_defect: Callable[[Exception], None]) -> None:
 
     def answer_defect(error: Exception) -> Response:
         on_defect(error)
-        return _response(500, operation_outcome("exception", "the service failed; this is a defect of it"))
+        return _response(500, operation_outcome(issue("exception", "the service failed; this is a defect of it")))
 
     app.register_error_handler(Fault, _answer_fault)
     app.register_error_handler(HTTPException, _answer_http_error)
@@ -49,7 +50,7 @@ def _answer_http_error(error: HTTPException) -> Response:
     """Errors that Flask raises: no such path, a method that is not allowed, a body that is too large."""
     status = 413 if isinstance(error, RequestEntityTooLarge) else error.code or 500
     text = _SENTENCES.get(status, "the request could not be answered")
-    response = _response(status, operation_outcome(_ISSUE_CODES.get(status, "processing"), text))
+    response = _response(status, operation_outcome(issue(_ISSUE_CODES.get(status, "processing"), text)))
     for name, value in error.get_headers():
         if name.lower() == "allow":
             response.headers[name] = value
@@ -57,4 +58,7 @@ def _answer_http_error(error: HTTPException) -> Response:
 
 
 def _response(status: int, outcome: Mapping[str, Any]) -> Response:
-    return Response(encode(outcome), status=status, mimetype="application/fhir+json")
+    response = Response(encode(outcome), status=status, mimetype="application/fhir+json")
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)  # RFC 9110, 10.2.3; Z88
+    return response

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from cds_service.net.fhir_client import FetchLimits
 from cds_service.net.servers import AllowedServers
 from cds_service.settings import Settings
@@ -35,9 +33,8 @@ def allowed_servers(settings: Settings, clients: Clients | None) -> dict[str, Al
 
 
 def fhir_limits(settings: Settings) -> FetchLimits:
-    """What the FHIR searches of one request may cost together: seconds, pages of a search, bytes."""
+    """What the FHIR searches of a request may cost: pages and bytes of each. How long they may take its client says."""
     return FetchLimits(
-        seconds=timedelta(milliseconds=settings.fhir_budget_ms).total_seconds(),
         pages=settings.fhir_max_pages,
         bytes=settings.fhir_max_bytes,
         ca_bundle=str(settings.fhir_ca_bundle) if settings.fhir_ca_bundle else None,

@@ -47,7 +47,7 @@ class Gate:
         on_refusal: Callable[[str], None],
     ) -> None:
         self._open_discovery = settings.open_discovery
-        self._anybody = Client(profile=settings.default_profile)
+        self._anybody = Client(profile=settings.default_profile, fhir_budget_ms=settings.fhir_budget_ms)
         self._on_refusal = on_refusal
         self.clients, self._verifier = clients_of(settings, services, templates), None
         if self.clients is not None:
@@ -87,7 +87,7 @@ class Gate:
         self.name_caller()
         if self._verifier is None or request.routing_exception is not None or request.method == "OPTIONS":
             return
-        if not _is_service(request.path) or (self._open_discovery and request.path.rstrip("/") == _DISCOVERY):
+        if not is_service(request.path) or (self._open_discovery and request.path.rstrip("/") == _DISCOVERY):
             return
         found = request.environ.get(ADMISSION) or self.judge(request.headers.get("Authorization"), request.path)
         if found is None or isinstance(found, Exception):
@@ -118,7 +118,7 @@ class Gate:
 
     def allow_browsers(self, response: Response) -> Response:
         """Adds the CORS headers for browser clients to responses of services, errors too (SEC-18, SEC-19, Z26)."""
-        if not _is_service(request.path):
+        if not is_service(request.path):
             return response
         if self.clients is None:
             response.headers["Access-Control-Allow-Origin"] = "*"
@@ -156,7 +156,7 @@ def clients_of(settings: Settings, services: Collection[str], templates: Collect
     """
     if settings.clients is None:
         return None
-    clients = read_clients(settings.clients, settings.default_profile)
+    clients = read_clients(settings.clients, settings.default_profile, settings.fhir_budget_ms)
     clients.refuse_unknown(services, templates)
     return clients
 
@@ -179,5 +179,6 @@ def _verifier_of(settings: Settings, clients: Clients) -> Verifier:
     )
 
 
-def _is_service(path: str) -> bool:
+def is_service(path: str) -> bool:
+    """Whether a path is of discovery, a service or feedback, or would be if there were such a service."""
     return path == _DISCOVERY or path.startswith(f"{_DISCOVERY}/")

@@ -16,6 +16,7 @@ from cds_service.protocol.feedback import MAX_BODY_BYTES, decode_feedback
 from cds_service.protocol.profiles import Profile
 from cds_service.recording.exchange import Exchange
 from cds_service.service.bodies import json_body
+from cds_service.service.caching import revalidated
 from cds_service.service.calls import Calls
 from cds_service.service.gate import Gate
 from cds_service.service.metrics import Metrics
@@ -48,8 +49,8 @@ class HookRoutes:
         app.post("/cds-services/<service_id>/feedback")(self.take_feedback)
 
     def list_services(self) -> Response:
-        """Discovery, as the profile of the client has it."""
-        return Response(self.content.now().catalogues[g.client.profile], mimetype="application/json")
+        """Discovery, as the profile of the client has it; 304 if the client has it already."""
+        return revalidated(Response(self.content.now().catalogues[g.client.profile], mimetype="application/json"))
 
     def call_service(self, service_id: str) -> Response:
         """The cards of one service for one request.
@@ -67,7 +68,8 @@ class HookRoutes:
         body = json_body(self.settings.max_body_bytes)
         self.gate.claim_token(body)
         client = g.client
-        fetch = self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name]))
+        seconds = client.fhir_budget_ms / 1_000
+        fetch = self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name], seconds))
         profile = Profile(client.profile, client.preference_list, client.issuer)
         exchange = g.exchange = Exchange(service, body, datetime.now(UTC), profile)
         answer = self.processor_time.bounded(

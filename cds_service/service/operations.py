@@ -9,6 +9,7 @@ from flask import Flask, Response
 
 from cds_service import __version__
 from cds_service.protocol.openapi import openapi
+from cds_service.service.errors import RETRY_AFTER_SECONDS
 from cds_service.service.metrics import Metrics
 from cds_service.service.served import ServedContent
 from cds_service.store.store import Store
@@ -17,12 +18,17 @@ from cds_service.vocabulary.json_text import encode
 
 @dataclass(frozen=True, slots=True)
 class OperationRoutes:
-    """The routes and what they need. ``authenticated`` says whether only configured clients may call services."""
+    """The routes and what they need.
+
+    ``authenticated`` says whether only configured clients may call services, ``open_discovery`` whether discovery
+    answers anybody even then.
+    """
 
     content: ServedContent
     store: Store
     metrics: Metrics
     authenticated: bool
+    open_discovery: bool
 
     def register(self, app: Flask) -> None:
         """Adds the routes to ``app``; the endpoint of each has the name of its method."""
@@ -44,7 +50,12 @@ class OperationRoutes:
 
     def describe(self) -> Response:
         """The OpenAPI document of this service with the services that its content has."""
-        document = openapi(__version__, self.content.now().listed, authenticated=self.authenticated)
+        document = openapi(
+            __version__,
+            self.content.now().listed,
+            authenticated=self.authenticated,
+            open_discovery=self.open_discovery,
+        )
         return Response(encode(document), mimetype="application/json")
 
     def alive(self) -> Response:
@@ -68,4 +79,7 @@ class OperationRoutes:
             "site": {"digest": pack.site_digest, "off": served.off, "problem": self.content.site_problem},
             "store": {"reachable": reachable},
         }
-        return Response(encode(state), status=200 if reachable else 503, mimetype="application/json")
+        response = Response(encode(state), status=200 if reachable else 503, mimetype="application/json")
+        if not reachable:
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response

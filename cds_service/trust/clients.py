@@ -35,6 +35,7 @@ class Client:
       have, ``""`` for any.
     - ``services`` are the ids of the services it may call, all if there are none.
     - ``fhir_servers`` may be called on its behalf with the token of a request, ``open_fhir_servers`` without one too.
+      ``fhir_budget_ms`` are milliseconds for all FHIR calls of one of its requests together (Z88).
     - ``origins`` are where its browser clients are served from (Z26).
     - ``preference_list`` maps the name of an order template to this client's own Coding of the order (Z7).
     """
@@ -53,6 +54,7 @@ class Client:
     services: frozenset[str] = frozenset()
     fhir_servers: tuple[str, ...] = ()
     open_fhir_servers: tuple[str, ...] = ()
+    fhir_budget_ms: int = 1_500
     origins: frozenset[str] = frozenset()
     preference_list: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -125,16 +127,17 @@ class Clients:
             raise ProblemsError(problems)
 
 
-def read_clients(path: Path, default_profile: str = "2.0") -> Clients:
-    """Reads the registry; a client that names no profile has ``default_profile`` (Z25).
+def read_clients(path: Path, default_profile: str = "2.0", default_budget_ms: int = 1_500) -> Clients:
+    """Reads the registry; a client that names no profile has ``default_profile`` (Z25), and one that names no budget
+    for FHIR calls has ``default_budget_ms`` (Z88).
 
     Raises:
         ProblemsError: the file cannot be read, is not TOML, breaks its schema or contradicts itself; with file and
             line of each problem.
     """
     data, _ = read_toml(path, "clients", _schema())
-    shared = data.get("base-urls", [])
-    clients = [_client(path, name, entry, shared, default_profile) for name, entry in data["clients"].items()]
+    defaults = {"base-urls": data.get("base-urls", []), "profile": default_profile, "fhir-budget-ms": default_budget_ms}
+    clients = [_client(path, name, defaults | entry) for name, entry in data["clients"].items()]
     problems = [_problem(path, name, words, text) for name, words, text in _problems(clients)]
     if problems:
         raise ProblemsError(problems)
@@ -146,15 +149,15 @@ def _problem(path: Path, client: str, words: tuple[str, ...], text: str) -> Prob
     return Problem(path, line_of(path, place), "clients", f"{'/'.join(place)}: {text}")
 
 
-def _client(path: Path, name: str, entry: Mapping[str, Any], shared: list[str], default_profile: str) -> Client:
+def _client(path: Path, name: str, entry: Mapping[str, Any]) -> Client:
     return Client(
         name=name,
         issuer=entry["issuer"],
-        profile=entry.get("profile", default_profile),
+        profile=entry["profile"],
         jwks_url=entry.get("jwks-url", ""),
         jwks_file=path.parent / entry["jwks-file"] if "jwks-file" in entry else None,
         jku=frozenset(entry.get("jku", ())),
-        base_urls=tuple(url.rstrip("/") for url in entry.get("base-urls", shared)),
+        base_urls=tuple(url.rstrip("/") for url in entry["base-urls"]),
         audiences=frozenset(entry.get("audiences", ())),
         algorithms=frozenset(entry.get("algorithms", ALGORITHMS)),
         tenants=frozenset(entry.get("tenants", ())),
@@ -162,6 +165,7 @@ def _client(path: Path, name: str, entry: Mapping[str, Any], shared: list[str], 
         services=frozenset(entry.get("services", ())),
         fhir_servers=tuple(entry.get("fhir-servers", ())),
         open_fhir_servers=tuple(entry.get("open-fhir-servers", ())),
+        fhir_budget_ms=entry["fhir-budget-ms"],
         origins=frozenset(entry.get("origins", ())),
         preference_list=entry.get("preference-list", {}),
     )

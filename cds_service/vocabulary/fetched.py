@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -68,10 +68,16 @@ class Fetch(Protocol):
     """Fetches searches about one patient, all at once and within a time budget."""
 
     def __call__(
-        self, access: FhirAccess, searches: Sequence[Search], patient_id: str, *, further: bool = False
+        self,
+        access: FhirAccess,
+        searches: Sequence[Search],
+        patient_id: str,
+        *,
+        further: bool = False,
+        urgent: Collection[str] = (),
     ) -> Mapping[str, Fetched]:
         """A result for the key of every search, whatever happens.
 
         Of searches that return the newest results first only the first page is read, unless ``further`` is true;
-        of all others every page is read, within the limits.
+        of all others every page is read, within the limits. Those whose key is ``urgent`` are sent ahead of the others.
         """

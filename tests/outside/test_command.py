@@ -104,12 +104,15 @@ def test_explain_names_facts_rules_and_near_misses(tmp_path):
     assert json.loads(run("explain", str(request), "--format", "json").stdout)["cards"]
 
 
-def test_explain_of_a_request_that_is_wrong_names_the_path(tmp_path):
+def test_explain_of_a_request_that_is_wrong_names_every_path(tmp_path):
     request = tmp_path / "request.json"
-    request.write_text('{"hook": "order-select", "hookInstance": "x"}')
+    request.write_text('{"hook": "order-select", "hookInstance": ""}')
     done = run("explain", str(request))
     assert done.exit_code == 1
-    assert done.stderr.strip() == "400 context: a required member is missing"
+    assert done.stderr.splitlines() == [
+        "400 context: a required member is missing",
+        "400 hookInstance: expected a non-empty string",
+    ]
 
 
 def test_a_public_host_is_refused_unless_insecure_is_said():

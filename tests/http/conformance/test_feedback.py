@@ -308,6 +308,14 @@ def test_FB_15_one_invalid_entry_and_nothing_is_stored(ours, assert_outcome):
     assert len(ours.rows()) == before
 
 
+def test_FB_15_Z91_every_wrong_entry_is_named(ours, assert_outcome):
+    wrong = overridden(outcome="ignored")
+    answer = ours.send(wrong, overridden(), overridden() | {"card": 7}, wrong)
+    assert_outcome(answer, 400)
+    places = [place for issue in answer.json["issue"] for place in issue["expression"]]
+    assert places == ["feedback[0].outcome", "feedback[2].card", "feedback[3].outcome"]
+
+
 def test_FB_16_T_10_the_same_cors_as_every_service(ours):
     origin = {"Origin": "http://127.0.0.1:8080"}
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-100-im"
 WRONG = {
@@ -190,3 +193,63 @@ def test_REQ_12_nine_of_ten_answers_come_within_half_a_second(post, body):
 def test_REQ_13_the_same_call_again_is_the_same_answer(post, cards_of, body):
     assert cards_of(post(body))
     assert post(body).data == post(body).data
+
+
+# Faults of which none hides another: what is put at each path, or that nothing is there.
+MISSING = object()
+FAULTS = {
+    "hook": "order-sign",
+    "hookInstance": " ",
+    "fhirServer": 7,
+    "fhirAuthorization.access_token": [],
+    "prefetch": "x",
+    "context.userId": MISSING,
+    "context.patientId": "Patient/of-a-type",
+    "context.encounterId": 1.5,
+    "context.selections[0]": 7,
+    "context.draftOrders.resourceType": "Basic",
+    "context.draftOrders.entry[0].resource.resourceType": MISSING,
+}
+
+
+def _places(answer):
+    return [place for issue in answer.json["issue"] for place in issue.get("expression", [])]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(paths=st.sets(st.sampled_from(sorted(FAULTS)), min_size=1))
+def test_Z91_every_fault_of_an_envelope_is_named_and_nothing_else(post, assert_outcome, body, paths):
+    spoiled = copy.deepcopy(body)
+    for path in paths:
+        parent, key = _parent(spoiled, path)
+        if FAULTS[path] is MISSING:
+            del parent[key]
+        else:
+            parent[key] = FAULTS[path]
+    answer = post(spoiled)
+    assert_outcome(answer, 400)
+    assert sorted(_places(answer)) == sorted(paths)
+
+
+def test_Z91_of_many_faults_twenty_issues_are_told_and_that_there_are_more(post, body):
+    del body["context"]["userId"]
+    body["context"]["selections"] = [7] * 400
+    issues = post(body).json["issue"]
+    assert len(issues) == 20
+    assert [issue["severity"] for issue in issues] == ["error"] * 19 + ["information"]
+    assert issues[0]["expression"] == ["context.userId"]
+    body["context"]["selections"] = [7] * 19
+    assert [issue["severity"] for issue in post(body).json["issue"]] == ["error"] * 20
+
+
+def test_Z91_each_wrong_draft_is_named(post, assert_outcome, body):
+    body["context"]["draftOrders"]["entry"] = [{"resource": 7}, 7, {"resource": {}}]
+    answer = post(body)
+    assert_outcome(answer, 400)
+    entry = "context.draftOrders.entry"
+    assert sorted(_places(answer)) == [f"{entry}[0].resource", f"{entry}[1]", f"{entry}[2].resource.resourceType"]
+
+
+def test_Z91_a_member_that_comes_twice_is_wrong_if_one_of_them_is(post, assert_outcome, body):
+    text = json.dumps(body).replace('"hookInstance"', '"hookInstance": 7, "hookInstance"', 1)
+    assert_outcome(post(text.encode()), 400, "hookInstance")

@@ -129,18 +129,14 @@ class Mix:
     def _fetching(self, service: Any, call: Mapping[str, Any]) -> Sent:
         body = json.dumps(call).encode()
 
-        def found(
-            access: Any, searches: Sequence[Any], patient: str, *, further: bool = False
-        ) -> Mapping[str, Fetched]:
+        def found(access: Any, searches: Sequence[Any], patient: str, **_: Any) -> Mapping[str, Fetched]:
             return {
                 one.key: Fetched(msgspec.Raw(msgspec.json.encode(search(one.template, self.records))))
                 for one in searches
             }
 
         def failing(problem: FetchProblem) -> Any:
-            return lambda access, searches, patient, further=False: {
-                one.key: Fetched(problem=problem) for one in searches
-            }
+            return lambda access, searches, patient, **_: {one.key: Fetched(problem=problem) for one in searches}
 
         without = tuple(self._answer(service, body, failing(problem)) for problem in FetchProblem)
         return Sent(f"/cds-services/{service.id}", body, self._answer(service, body, found), without)

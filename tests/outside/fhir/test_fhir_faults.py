@@ -8,22 +8,25 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
+from cds_service.judge.evaluate import evaluate
 from cds_service.net.circuit import Circuit
 from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
+from cds_service.protocol.faults import Fault
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search
-from cds_service.vocabulary.fetched import FetchProblem, FhirAccess
+from cds_service.vocabulary.fetched import Fetched, FetchProblem, FhirAccess
 from tests.support.certificates import Certificate
 from tests.support.fhir_stub import Listener, Stub, bundle, saying
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 PATIENT, DRAFT = "emily-carter", "hydroxocobalamin-im-monthly"
-BUDGET = 0.4  # the default
+BUDGET = 0.4  # seconds; the default is longer than tests need to wait
 SLACK = 1.0
 SEARCH = Search("platelets", "Observation", "Observation?patient={{context.patientId}}&_sort=-date")
 FAILED, REFUSED, TOO_LATE = "could not be fetched", "refused access", "did not answer in time"
@@ -166,8 +169,8 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def service():
-    """The application with the limits it has by default."""
-    return create_app(Settings(loopback=True, key="tests")).test_client()
+    """The application with the limits it has by default, but for its budget of time."""
+    return create_app(Settings(loopback=True, key="tests", fhir_budget_ms=int(BUDGET * 1_000))).test_client()
 
 
 @pytest.fixture
@@ -225,7 +228,8 @@ def test_FA_09_a_listener_that_accepts_nothing(call, assert_outcome):
 
 def test_FA_09_a_name_that_does_not_resolve(request_for, assert_outcome):
     server = "https://fhir.invalid/r4"
-    client = create_app(Settings(loopback=True, key="tests", fhir_servers=(server,))).test_client()
+    settings = Settings(key="tests", loopback=True, fhir_servers=(server,), fhir_budget_ms=int(BUDGET * 1_000))
+    client = create_app(settings).test_client()
     body = request_for(PATIENT, DRAFT, without=["platelets"])
     body |= {"fhirServer": server, "fhirAuthorization": {"access_token": "lent"}}
     began = time.perf_counter()
@@ -404,6 +408,59 @@ def test_a_budget_of_nothing_means_no_call(request_for, assert_outcome):
         answer = client.post(ORDER_SELECT, data=json.dumps(body), content_type="application/json")
         assert_outcome(answer, 412, "prefetch.platelets")
         assert stub.seen == []
+
+
+# --- what is asked for first -------------------------------------------------------------------------------------
+
+URGENT = ("b", "d")
+SEARCHES = [
+    Search(name, "Observation", f"Observation?patient={{{{context.patientId}}}}&code={name}") for name in "abcde"
+]
+
+
+def codes(stub):
+    return [asked.rpartition("=")[2] for asked in stub.asked()]
+
+
+def fetched_urgently(client, stub):
+    fetch = client.within_budget(AllowedServers.of([stub.base]))
+    return fetch(FhirAccess(stub.base, "lent"), SEARCHES, "p", urgent=URGENT)
+
+
+def test_Z88_urgent_searches_are_answered_before_others_are_sent():
+    client = FhirClient(FetchLimits(seconds=60, head_start=60))
+    with Stub(saying(bundle())) as stub:
+        found = fetched_urgently(client, stub)
+        assert set(codes(stub)[:2]) == set(URGENT)
+        assert sorted(codes(stub)) == list("abcde")
+    assert list(found) == list("abcde")
+    assert all(one.raw is not None for one in found.values())
+    client.close()
+
+
+def test_Z88_where_urgent_searches_hang_the_others_are_sent_all_the_same():
+    def answer(asked):
+        silent(asked) if asked.path[-1] in URGENT else asked.say(bundle())
+
+    client = FhirClient(FetchLimits(seconds=2, head_start=0.05))
+    with Stub(answer) as stub:
+        found = fetched_urgently(client, stub)
+    assert {name for name, one in found.items() if one.raw is None} == set(URGENT)
+    client.close()
+
+
+def test_Z88_what_safety_decisions_name_is_urgent(prepared, request_for):
+    asked = []
+
+    def too_late(access, searches, patient_id, *, further=False, urgent=()):
+        asked.append({search.key for search in searches if search.key in urgent})
+        return {search.key: Fetched(problem=FetchProblem.TOO_LATE) for search in searches}
+
+    body = request_for(PATIENT, DRAFT, without=["all"]) | {"fhirServer": "https://fhir.example/r4"}
+    service = prepared.pack.service_for("order-select")
+    with pytest.raises(Fault):
+        evaluate(prepared, service, json.dumps(body).encode(), datetime.now(UTC), fetch=too_late)
+    assert asked == [{"allergyIntolerances", "conditions", "platelets"}]
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------

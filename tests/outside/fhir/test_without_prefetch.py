@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NoReturn
@@ -119,12 +119,13 @@ class Remembering:
         patient_id: str,
         *,
         further: bool = False,
+        urgent: Collection[str] = (),
     ) -> Mapping[str, Fetched]:
         names = {search.key: (*self._searched(scenario, search), patient_id, further) for search in searches}
         new = [search for search in searches if names[search.key] not in self._held]
         if new:
             fetch = self._client.within_budget(AllowedServers.of([], open_bases=[access.server]))
-            for key, fetched in fetch(access, new, patient_id, further=further).items():
+            for key, fetched in fetch(access, new, patient_id, further=further, urgent=urgent).items():
                 self._held[names[key]] = fetched
         return {key: self._held[name] for key, name in names.items()}
 
@@ -166,7 +167,7 @@ def test_what_decides_nothing_is_not_told_because_its_gaps_might_have_been_fille
     request = request_of(prepared, scenario)
     request["prefetch"]["platelets"]["link"] = [{"relation": "next", "url": "https://fhir.example/next"}]
 
-    def fetch(access: FhirAccess, searches: Sequence[Search], patient_id: str, *, further: bool = False) -> NoReturn:
+    def fetch(access: FhirAccess, searches: Sequence[Search], patient_id: str, **_: object) -> NoReturn:
         raise AssertionError("no page is needed")
 
     without = fire(prepared, request, scenario.now)

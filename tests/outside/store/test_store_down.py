@@ -42,11 +42,14 @@ def assert_degraded(client, request_for, assert_outcome, seconds):
     began = time.monotonic()
     cards = client.post(SERVICE, json=request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")).json["cards"]
     assert len(cards) == 1 and time.monotonic() - began < 2  # the store is waited for longer
-    answer = assert_outcome(send(client), 503)
+    refused = send(client)
+    answer = assert_outcome(refused, 503)
+    assert int(refused.headers["Retry-After"]) > 0
     assert answer["issue"][0]["code"] == "transient"
     ready = client.get("/readyz")
     assert ready.status_code == 503 and ready.json["store"] == {"reachable": False}
     assert ready.json["content"]["id"]
+    assert int(ready.headers["Retry-After"]) > 0
     assert client.get("/healthz").status_code == 200
     assert time.monotonic() - began < seconds
 

@@ -23,6 +23,7 @@ def test_the_example_holds_for_the_content(pack):
     assert (ward.profile, ehr.profile) == ("2.0", "epic")
     assert ward.algorithms == frozenset(ALGORITHMS)
     assert ehr.fhir_servers == ("https://ehr.example.org/fhir/R4",)
+    assert (ward.fhir_budget_ms, ehr.fhir_budget_ms) == (1_500, 3_000)
     assert ehr.preference_list["hydroxocobalaminThreeWeekly"]["code"] == "4711"
     assert ehr.base_urls == ward.base_urls == ("https://cds.hospital.example",)
     assert clients.private_hosts == {"keys.hospital.example"}
@@ -60,6 +61,8 @@ def test_the_schema_knows_the_algorithms_and_profiles_of_the_code():
         ('# a comment with profile\nprofile = "x"', 7, "is not one of"),
         ("[clients.ehr.preference-list.a]\ncode = 1", 6, "'system' is a required property"),
         (f'[clients.other]\nissuer = "{ISSUER}"\njwks-url = "https://x.example/"', 7, "ehr has the same issuer"),
+        ("fhir-budget-ms = -1", 6, "-1 is less than the minimum of 0"),
+        ("fhir-budget-ms = 1.5", 6, "is not of type 'integer'"),
         ("profile = 2.0.0", 6, "(at line 6, column"),
         ("tenants = [", 6, "Invalid value"),
     ],

@@ -15,6 +15,7 @@ from openapi_spec_validator import validate
 
 from cds_service.service.app import wsgi
 from cds_service.trust.clients import read_clients
+from tests.support.fhir_stub import Stub, bundle, saying
 from tests.support.trust_parts import BASE, ISSUER, SERVICE
 
 ORIGIN = "https://ehr.example"
@@ -33,6 +34,8 @@ def test_Z26_SEC_19_configured_origins_are_echoed_on_success_and_error(app_for, 
             client.get("/cds-services/a/b/c", headers=headers),
         ]
         assert [answer.status_code for answer in answers] == [200, 401, 400, 200, 404]
+        kept = [answer.headers["Cache-Control"] for answer in answers]
+        assert kept == ["no-store", "no-store", "no-store", "no-cache", "no-store"]  # Z93
         for answer in answers:
             assert answer.headers["Access-Control-Allow-Origin"] == origin
             assert answer.headers["Vary"] == "Origin"
@@ -247,7 +250,9 @@ def test_SEC_14_used_tokens_are_known_to_every_worker(app_for, maker, body, tmp_
 def test_a_store_of_used_tokens_that_is_down_lets_nobody_in(app_for, maker, body, tmp_path, assert_outcome):
     (tmp_path / "file").write_text("no folder")
     client = app_for(store=f"sqlite:///{tmp_path / 'file' / 'store.sqlite3'}", replay_store="database")
-    assert_outcome(client.post(SERVICE, json=body, headers={"Authorization": maker.bearer()}), 503)
+    answer = client.post(SERVICE, json=body, headers={"Authorization": maker.bearer()})
+    assert_outcome(answer, 503)
+    assert int(answer.headers["Retry-After"]) > 0
     assert_outcome(client.post(SERVICE, json=body), 401)
 
 
@@ -267,6 +272,24 @@ def test_FA_08_each_client_has_its_own_fhir_servers(clients_file):
     }
     assert not any(servers.loopback for servers in allowed.values())
     assert set(allowed_servers(settings, None)[""].servers) == {"https://ours.example/fhir"}
+
+
+def test_Z88_each_client_has_its_own_budget_for_fhir_calls(app_for, maker, request_for):
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly", without=["platelets"])
+    with Stub(saying(bundle())) as stub:
+        sent = body | {"fhirServer": stub.base, "fhirAuthorization": {"access_token": "lent"}}
+        servers = f'fhir-servers = ["{stub.base}"]'
+
+        def asked(text, **settings):
+            stub.seen.clear()
+            client = app_for(f"{servers}\n{text}", **settings)
+            client.post(SERVICE, json=sent, headers={"Authorization": maker.bearer()})
+            return bool(stub.seen)
+
+        assert asked("", fhir_budget_ms=20_000)
+        assert not asked("fhir-budget-ms = 0", fhir_budget_ms=20_000)
+        assert not asked("", fhir_budget_ms=0)
+        assert asked("fhir-budget-ms = 20000", fhir_budget_ms=0)
 
 
 def test_V_02_a_client_is_answered_in_its_own_profile(app_for, maker, request_for):
@@ -296,19 +319,23 @@ def test_Z18_the_uuids_of_two_issuers_differ_though_their_hook_instances_do_not(
     assert uuid(ISSUER) != uuid(other)
 
 
-def test_the_openapi_document_says_whether_tokens_are_needed(app_for, client):
-    def documented(service):
-        document = service.get("/openapi.json").json
-        validate(document)
-        operations = [methods["post"] for methods in document["paths"].values() if "post" in methods]
-        return document["components"].get("securitySchemes"), [
-            ("security" in operation, "401" in operation["responses"], "403" in operation["responses"])
-            for operation in operations
-        ]
+@pytest.mark.parametrize("open_discovery", [True, False])
+def test_the_openapi_document_says_which_operations_need_a_token(app_for, open_discovery):
+    """It says so of each, and those are the ones that refuse a call without one."""
+    client = app_for(open_discovery=open_discovery)
+    document = client.get("/openapi.json").json
+    validate(document)
+    assert document["components"]["securitySchemes"]["client"]["bearerFormat"] == "JWT"
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            refused = client.open(path, method=method.upper(), json={}).status_code == 401
+            assert operation["security"] == ([{"client": []}] if refused else []), path
+            assert ("401" in operation["responses"]) == refused, path
+            assert ("403" in operation["responses"]) == (refused and method == "post"), path
 
-    schemes, operations = documented(app_for())
-    assert schemes["client"]["bearerFormat"] == "JWT"
-    assert set(operations) == {(True, True, True)}
-    schemes, operations = documented(client)
-    assert schemes is None
-    assert set(operations) == {(False, False, False)}
+
+def test_the_openapi_document_of_an_open_service_says_that_no_token_is_needed(client):
+    document = client.get("/openapi.json").json
+    validate(document)
+    assert "securitySchemes" not in document["components"]
+    assert all(operation["security"] == [] for methods in document["paths"].values() for operation in methods.values())

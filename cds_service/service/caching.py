@@ -1,0 +1,28 @@
+"""What browsers and proxies may keep of an answer, and take it for (Z93)."""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from cds_service.service.gate import is_service
+
+
+def keep_from_caches(response: Response) -> Response:
+    """Adds the headers by which answers of services, errors too, are stored nowhere and taken for nothing but JSON.
+
+    An answer that has a ``Cache-Control`` of its own keeps it.
+    """
+    if is_service(request.path):
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def revalidated(response: Response) -> Response:
+    """An answer that may be stored, and must be asked for again before it is used: 304 without a body if the caller has
+    this very one already (RFC 9110, 13.1.2).
+    """
+    response.cache_control.no_cache = True
+    response.add_etag()
+    response.make_conditional(request)
+    return response
