@@ -42,6 +42,9 @@ class Settings(BaseSettings):
         description="database of feedback and counts: sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE with "
         "the extra postgresql",
     )
+    state: Path = Field(
+        default_factory=lambda: _state_folder(), description="folder for copies of the last good content"
+    )
     keep_comments: bool = Field(
         default=False, description="keep what clinicians write freely in feedback; it may name the patient (FB-18)"
     )
@@ -156,7 +159,12 @@ def traces_are_wanted() -> bool:
 
 
 def _default_store() -> str:
-    """The URL of a SQLite file in the user's folder for state that is to last (XDG Base Directory Specification).
+    """The URL of a SQLite file where state is kept."""
+    return f"sqlite:///{_state_folder() / 'store.sqlite3'}"
+
+
+def _state_folder() -> Path:
+    """The user's folder for state that is to last (XDG Base Directory Specification).
 
     It does not depend on the folder that the service is started in.
     """
@@ -164,4 +172,4 @@ def _default_store() -> str:
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     except RuntimeError:  # a user without a home
         state = Path()
-    return f"sqlite:///{state / 'cds-service' / 'store.sqlite3'}"
+    return state / "cds-service"

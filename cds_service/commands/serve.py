@@ -13,7 +13,7 @@ import click
 
 from cds_service.commands.common import open_store
 from cds_service.service.gate import clients_of
-from cds_service.service.served import prepare
+from cds_service.service.served import begin
 from cds_service.settings import Settings
 from cds_service.vocabulary.problems import ProblemsError
 
@@ -51,7 +51,8 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     store = open_store(settings)  # its tables are brought up to date before the port is opened
     store.close()
     try:
-        served = prepare(settings, store.key)
+        begun = begin(settings, store.key)
+        served = begun.served
         pack = served.prepared.pack
         clients = clients_of(settings, pack.services, pack.templates)
         allowed_servers(settings, clients)
@@ -62,6 +63,8 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     if store.problem:
         click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
+    for problem in filter(None, (begun.content_problem, begun.site_problem)):
+        click.echo(f"refused, the last good one is served: {problem}", err=True)
     _pass_to_workers(settings, workers)
     note = "" if served.prepared.shown else "; unreviewed content runs as shadow: no cards are shown"
     click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")

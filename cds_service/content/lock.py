@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cds_service.vocabulary.problems import Problem, ProblemsError
+
 
 @dataclass(frozen=True, slots=True)
 class Lock:
@@ -29,12 +31,19 @@ class Lock:
 
 
 def read_lock(path: Path) -> Lock:
-    """The lock as it stands; an empty one where there is no file yet."""
+    """The lock as it stands; an empty one where there is no file yet.
+
+    Raises:
+        ProblemsError: it is not a lock, such as one that is only half written.
+    """
     if not path.exists():
         return Lock()
-    data = json.loads(path.read_text(encoding="utf-8"))
-    findings = {(entry["topic"], entry["version"]): int(number) for number, entry in data["findings"].items()}
-    return Lock(data["versions"], data["digests"], findings)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        findings = {(entry["topic"], entry["version"]): int(number) for number, entry in data["findings"].items()}
+        return Lock(dict(data["versions"]), dict(data["digests"]), findings)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ProblemsError([Problem(path, 1, "lock", "this is not a whole lock; is it still being copied?")]) from None
 
 
 def write_lock(path: Path, lock: Lock) -> None:
@@ -76,6 +85,10 @@ def _files_of(entry: Path) -> list[Path]:
 
 
 def is_locked(cards: Path) -> bool:
-    """Whether every file is the one that ``check --update-lock`` locked; false for a folder without one pack."""
+    """Whether every file is the one that ``check --update-lock`` locked; false for a folder without one pack.
+
+    Raises:
+        ProblemsError: the lock cannot be read.
+    """
     folders = [path.parent for path in cards.glob("*/pack.yaml")]
     return len(folders) == 1 and folder_digests(folders[0]) == read_lock(cards / "lock.json").digests

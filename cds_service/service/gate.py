@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from flask import Response, g, request
@@ -17,6 +18,7 @@ from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
 from cds_service.store.used_tokens import UsedTokensInDatabase
 from cds_service.trust.clients import Client, Clients, read_clients
+from cds_service.vocabulary.problems import ProblemsError
 
 if TYPE_CHECKING:
     from cds_service.trust.tokens import RefusedError
@@ -28,6 +30,8 @@ ADMISSION = "cds_service.admission"
 _log = logging.getLogger("cds_service")
 _DISCOVERY = "/cds-services"
 _LONGEST_LOGGED = 120  # characters of a claim
+# The clients that were read last, by what was asked: a worker that is forked finds those of its parent.
+_inherited: dict[tuple[Path, str, int], Clients] = {}
 
 
 class Gate:
@@ -151,13 +155,23 @@ class Gate:
 def clients_of(settings: Settings, services: Collection[str], templates: Collection[str]) -> Clients | None:
     """The configured clients, ``None`` if there are none.
 
+    A worker that takes the place of a dead one goes on with the clients of its parent if their file is broken now.
+
     Raises:
         ProblemsError: the file cannot be used; with file and line.
     """
     if settings.clients is None:
         return None
-    clients = read_clients(settings.clients, settings.default_profile, settings.fhir_budget_ms)
-    clients.refuse_unknown(services, templates)
+    asked = (settings.clients, settings.default_profile, settings.fhir_budget_ms)
+    try:
+        clients = read_clients(*asked)
+        clients.refuse_unknown(services, templates)
+    except ProblemsError as error:
+        if asked not in _inherited:
+            raise
+        _log.error("the clients were refused, the old ones go on: %s", error.problems[0])
+        return _inherited[asked]
+    _inherited[asked] = clients
     return clients
 
 

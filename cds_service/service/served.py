@@ -3,18 +3,17 @@
 The site's file and the content's lock are looked at once a second at most. What has changed is read beside the requests
 and taken up whole, or refused whole while the old goes on (Z31: decisions are switched off without a restart). Content
 is published by its lock: edits are left alone until ``check --update-lock`` has written the lock. Then the folder is
-copied, the copy must be proved fit to be served, and the copy is what is served.
+copied, the copy must be proved fit to be served, and the copy is what is served. The last copy that was good is kept
+for the next start: what is broken meanwhile stops neither a worker that takes the place of a dead one nor a restart.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
-import shutil
-import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,11 +31,11 @@ from cds_service.content.site import read_site
 from cds_service.protocol.discovery import discovery
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.service.attribution import Attribution
+from cds_service.service.kept_content import LOCK, KeptContent
 from cds_service.settings import Settings
-from cds_service.vocabulary.problems import Problem, ProblemsError
+from cds_service.vocabulary.problems import ProblemsError
 
 _log = logging.getLogger("cds_service")
-LOCK = "lock.json"
 _LOOK_EVERY_SECONDS = 1.0
 _TRY_AGAIN_SECONDS = 10.0  # content may have been copied into place while it was read
 _Stamp = tuple[int, int, int]
@@ -92,6 +91,63 @@ def prepare(settings: Settings, key: bytes = b"") -> Served:
     return served
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a start begins with. ``content`` is the folder that it was read from, ``site`` the site's file.
+
+    ``content_problem`` and ``site_problem`` say why the last good ones are served instead of the present ones, ``""``
+    if they are not.
+    """
+
+    served: Served
+    content: Path
+    site: Path | None
+    content_problem: str = ""
+    site_problem: str = ""
+
+
+def begin(settings: Settings, key: bytes = b"") -> Begun:
+    """The present content and the site's present file made ready; of what cannot be used, the last that was good.
+
+    Raises:
+        ProblemsError: they cannot be used, and nothing was kept.
+    """
+    kept = KeptContent(settings.state, settings.cards, settings.site)
+    content, site = kept.copy(), settings.site
+    try:
+        served = _prepared(settings, content, site, key)
+    except ProblemsError as error:
+        first, good = error, kept.good()
+    else:
+        kept.keep(content, site)
+        return Begun(served, content, site)
+    if good is None:
+        raise first
+    problem = _told(first, content, settings.cards)
+    for old, old_site in ((good.cards, site), (content, good.site), (good.cards, good.site)):
+        with contextlib.suppress(ProblemsError):
+            return Begun(
+                _prepared(settings, old, old_site, key),
+                old,
+                old_site,
+                content_problem=problem if old != content else "",
+                site_problem=problem if old_site != site else "",
+            )
+    raise first
+
+
+def _prepared(settings: Settings, cards: Path, site: Path | None, key: bytes) -> Served:
+    return prepare(settings.model_copy(update={"cards": cards, "site": site}), key)
+
+
+def _told(error: ProblemsError, content: Path, cards: Path) -> str:
+    """The first problem of the copy ``content``, as one of the folder ``cards`` that was copied."""
+    problem = error.problems[0]
+    if problem.path.is_relative_to(content):
+        problem = replace(problem, path=cards / problem.path.relative_to(content))
+    return str(problem)
+
+
 def services_of(pack: Pack) -> list[dict[str, Any]]:
     """The services of a pack as discovery lists them, prefetch templates from the declared facts."""
     return [
@@ -134,14 +190,17 @@ class ServedContent:
         self._settings = settings
         self._key = key
         self._clock = clock
-        self._copies = Path(tempfile.mkdtemp(prefix="cds-service-content-"))
-        weakref.finalize(self, shutil.rmtree, self._copies, ignore_errors=True)
+        self._kept = KeptContent(settings.state, settings.cards, settings.site)
         self._seen = self._stamps()
         self._looked = self._refused_at = clock()
         self._reading = threading.Lock()
-        self._content = _copied(settings.cards, self._copies)
-        self._served = prepare(settings, key)
+        begun = begin(settings, key)
+        self._served, self._content, self._site = begun.served, begun.content, begun.site
         self.site_problem = self.content_problem = ""
+        if begun.content_problem:
+            self._refuse_content(begun.content_problem)
+        if begun.site_problem:
+            self._refuse_site(begun.site_problem)
 
     def now(self) -> Served:
         """What to answer with; starts reading what has changed, and never waits for it."""
@@ -177,20 +236,17 @@ class ServedContent:
             self._reading.release()
 
     def _read_content(self) -> None:
-        cards = self._settings.cards
-        content = _copied(cards, self._copies)
+        cards, content = self._settings.cards, self._kept.copy()
         try:
             served = self._proved(content)
         except ProblemsError as error:
-            shutil.rmtree(content.parent, ignore_errors=True)
-            self._refuse_content(str(_moved(error.problems[0], content, cards)))
+            self._refuse_content(_told(error, content, cards))
             return
         if served.listed_ids() != self._served.listed_ids():
-            shutil.rmtree(content.parent, ignore_errors=True)
             self._refuse_content(f"{cards}: its services are others; they need a restart")
             return
-        self._served, self._content, old = served, content, self._content
-        shutil.rmtree(old.parent, ignore_errors=True)
+        self._served, self._content = served, content
+        self._kept.keep(content, self._site)
         self.content_problem = ""
         _log.info("content %s was taken up", served.prepared.pack.version)
 
@@ -204,10 +260,10 @@ class ServedContent:
 
         settings = self._settings
         fixtures = fixtures_beside(settings.cards)
-        problems = prove_in_child(content, site=settings.site, fixtures=fixtures, zone=settings.time_zone)
+        problems = prove_in_child(content, site=self._site, fixtures=fixtures, zone=settings.time_zone)
         if problems:
             raise ProblemsError(problems)
-        return self._prepared(content)
+        return _prepared(settings, content, self._site, self._key)
 
     def _refuse_content(self, problem: str) -> None:
         self.content_problem, self._refused_at = problem, self._clock()
@@ -215,27 +271,17 @@ class ServedContent:
 
     def _read_site(self) -> None:
         try:
-            self._served = self._prepared(self._content)
-            self.site_problem = ""
-            _log.info("the site's settings were taken up")
+            self._served = _prepared(self._settings, self._content, self._settings.site, self._key)
         except ProblemsError as error:
-            self.site_problem = str(error.problems[0])
-            _log.error("the site's settings were refused, the old ones go on: %s", self.site_problem)
+            self._refuse_site(str(error.problems[0]))
+            return
+        self._site, self.site_problem = self._settings.site, ""
+        self._kept.keep(self._content, self._site)
+        _log.info("the site's settings were taken up")
 
-    def _prepared(self, content: Path) -> Served:
-        return prepare(self._settings.model_copy(update={"cards": content}), self._key)
-
-
-def _copied(cards: Path, into: Path) -> Path:
-    """A copy of the content in a new folder of its own."""
-    return Path(shutil.copytree(cards, Path(tempfile.mkdtemp(dir=into)) / "cards"))
-
-
-def _moved(problem: Problem, content: Path, cards: Path) -> Problem:
-    """A problem of the copy ``content`` as one of the folder ``cards`` that was copied."""
-    if not problem.path.is_relative_to(content):
-        return problem
-    return replace(problem, path=cards / problem.path.relative_to(content))
+    def _refuse_site(self, problem: str) -> None:
+        self.site_problem = problem
+        _log.error("the site's settings were refused, the old ones go on: %s", problem)
 
 
 def _stamp(path: Path | None) -> _Stamp:

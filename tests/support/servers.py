@@ -159,7 +159,8 @@ class Service:
         try:
             wait_until_answers(f"{self.base}/healthz", self.process)
         except RuntimeError:
-            self.kill()
+            if self.process.poll() is None:
+                self.kill()
             raise RuntimeError(self._log.read_text()) from None
         return self
 
