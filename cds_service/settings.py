@@ -43,7 +43,8 @@ class Settings(BaseSettings):
         "the extra postgresql",
     )
     state: Path = Field(
-        default_factory=lambda: _state_folder(), description="folder for copies of the last good content"
+        default_factory=lambda: _state_folder(),
+        description="folder for what the next process needs: copies of the last good content, and used tokens",
     )
     keep_comments: bool = Field(
         default=False, description="keep what clinicians write freely in feedback; it may name the patient (FB-18)"

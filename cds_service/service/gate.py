@@ -178,12 +178,14 @@ def clients_of(settings: Settings, services: Collection[str], templates: Collect
 def _verifier_of(settings: Settings, clients: Clients) -> Verifier:
     from cds_service.trust.keysets import KeySetLimits
     from cds_service.trust.replay_protection import UsedTokens, UsedTokensInMemory
+    from cds_service.trust.token_journal import TokenJournal
     from cds_service.trust.verifier import TokenTimes, Verifier
 
     used_tokens: UsedTokens | None = None
     if settings.replay_protection:
         in_database = settings.replay_store == "database"
-        used_tokens = UsedTokensInDatabase(settings.store) if in_database else UsedTokensInMemory()
+        journal = TokenJournal(settings.state / "used-tokens")
+        used_tokens = UsedTokensInDatabase(settings.store) if in_database else UsedTokensInMemory(journal=journal)
     return Verifier(
         clients,
         used_tokens=used_tokens,

@@ -15,7 +15,11 @@ from tests.support.places import ROOT
 
 PAGE = ROOT / "deploy/README.md"
 # Defaults that are made on the machine that serves.
-_MADE = {"cards": "the packaged `cards`", "store": "`~/.local/state/cds-service/store.sqlite3`"}
+_MADE = {
+    "cards": "the packaged `cards`",
+    "store": "`~/.local/state/cds-service/store.sqlite3`",
+    "state": "`~/.local/state/cds-service`",
+}
 _CITATIONS = re.compile(r" \((?:[A-Z]+-?\d+(?:, )?)+\)$")
 
 
