@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from cds_service.protocol.decoding import decode_json, decode_naming_all
 from cds_service.protocol.faults import MOST_ISSUES, Fault, refuse
@@ -180,9 +181,9 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
     faults: list[Fault] = []
     call = decode_naming_all(_requests[hook], body, "", faults)
     drafts: tuple[Draft, ...] = ()
-    if isinstance(call, PatientViewRequest):
+    if call is not UNSET:
         faults += _wrong_values(call, hook)
-        if isinstance(call.context, OrderSignContext):
+        if hook in ORDER_HOOKS and call.context is not UNSET:
             drafts = _drafts(call.context.draftOrders, faults)
     refuse(faults)
     context, selected = call.context, drafts
@@ -219,51 +220,58 @@ def read_hook(body: bytes) -> str:
     return hook
 
 
-def _wrong_values(call: PatientViewRequest, hook: str) -> Iterator[Fault]:
+def _wrong_values(call: Any, hook: str) -> list[Fault]:
     """What is of the right type and still wrong; what is of the wrong type is ``UNSET`` and has its fault already."""
-    if isinstance(call.hook, str) and call.hook != hook:
-        yield Fault(400, "invalid", f"this service answers the hook {hook}", "hook")
+    faults = []
+    if call.hook is not UNSET and call.hook != hook:
+        faults.append(Fault(400, "invalid", f"this service answers the hook {hook}", "hook"))
     if _is_blank(call.hookInstance):
-        yield Fault(400, "value", "expected a non-empty string", "hookInstance")
+        faults.append(Fault(400, "value", "expected a non-empty string", "hookInstance"))
     context = call.context
-    if isinstance(context, PatientViewContext):
+    if context is not UNSET:
         if _is_blank(context.userId):
-            yield Fault(400, "value", "expected a non-empty string", "context.userId")
-        for name, identity in (("patientId", context.patientId), ("encounterId", context.encounterId)):
-            if _is_blank(identity) or (isinstance(identity, str) and "/" in identity):
-                yield Fault(400, "value", "expected a logical id without a resource type", f"context.{name}")
-    if isinstance(context, OrderSelectContext) and len(context.selections or ()) > _MOST_DRAFTS:
-        yield Fault(400, "too-costly", f"expected at most {_MOST_DRAFTS} selected orders", "context.selections")
+            faults.append(Fault(400, "value", "expected a non-empty string", "context.userId"))
+        for name, value in (("patientId", context.patientId), ("encounterId", context.encounterId)):
+            if _is_blank(value) or (value and "/" in value):
+                path = f"context.{name}"
+                faults.append(Fault(400, "value", "expected a logical id without a resource type", path))
+        if hook == "order-select" and len(context.selections or ()) > _MOST_DRAFTS:
+            text = f"expected at most {_MOST_DRAFTS} selected orders"
+            faults.append(Fault(400, "too-costly", text, "context.selections"))
     if call.fhirAuthorization is not None and call.fhirServer in (None, ""):
-        yield Fault(400, "required", "fhirAuthorization needs a fhirServer", "fhirServer")
+        faults.append(Fault(400, "required", "fhirAuthorization needs a fhirServer", "fhirServer"))
+    return faults
 
 
-def _is_blank(value: object) -> bool:
-    return isinstance(value, str) and not value.strip()
+def _is_blank(value: Any) -> bool:
+    """Whether there is a string, and nothing but white space in it."""
+    return value is not None and value is not UNSET and not value.strip()
 
 
 def _drafts(raw: msgspec.Raw | msgspec.UnsetType, faults: list[Fault]) -> tuple[Draft, ...]:
     """The draft orders; what is wrong with them is added to ``faults``."""
-    if isinstance(raw, msgspec.UnsetType):
+    if raw is UNSET:
         return ()
-    path = "context.draftOrders"
-    if _is_too_many(bytes(raw)):  # before they are decoded, which would cost a hundred times as much
+    path, text = "context.draftOrders", bytes(raw)
+    if len(text) > _LARGE_BYTES and _is_too_many(
+        text
+    ):  # before they are decoded, which would cost a hundred times more
         faults.append(_too_many(path))
         return ()
-    bundle = decode_naming_all(_bundle, bytes(raw), path, faults)
-    if not isinstance(bundle, _Bundle):
+    bundle = decode_naming_all(_bundle, text, path, faults)
+    if bundle is UNSET:
         return ()
-    if isinstance(bundle.resourceType, str) and bundle.resourceType != "Bundle":
+    if bundle.resourceType is not UNSET and bundle.resourceType != "Bundle":
         faults.append(Fault(400, "invalid", "expected a Bundle", f"{path}.resourceType"))
     if len(bundle.entry or ()) > _MOST_DRAFTS:
         faults.append(_too_many(path))
         return ()
-    flat = bytes(raw).count(b"{") + bytes(raw).count(b"[") <= _DEEPEST  # so nothing in it is deeper or longer either
+    flat = text.count(b"{") + text.count(b"[") <= _DEEPEST  # so nothing in it is deeper or longer either
     drafts = []
     for index, entry in enumerate(bundle.entry or ()):
         if len(faults) > MOST_ISSUES:
             break
-        if not isinstance(entry, dict):
+        if entry is UNSET:
             continue
         place = f"{path}.entry[{index}].resource"
         resource = entry.get("resource")
@@ -286,7 +294,7 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType, faults: list[Fault]) -> tuple[
 
 def _is_too_many(raw: bytes) -> bool:
     try:
-        return len(raw) > _LARGE_BYTES and len(decode_json(_counted, raw, "").entry or ()) > _MOST_DRAFTS
+        return len(decode_json(_counted, raw, "").entry or ()) > _MOST_DRAFTS
     except Fault:  # what is wrong is found, and named, where they are decoded
         return False
 

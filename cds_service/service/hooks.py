@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flask import Flask, Response, g
 
@@ -66,7 +66,7 @@ class HookRoutes:
         body = json_body(self.settings.max_body_bytes)
         self.gate.claim_token(body)
         client = g.client
-        seconds = client.fhir_budget_ms / 1_000
+        seconds = timedelta(milliseconds=client.fhir_budget_ms).total_seconds()
         fetch = self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name], seconds))
         profile = Profile(client.profile, client.preference_list, client.issuer)
         exchange = g.exchange = Exchange(service, body, datetime.now(UTC), profile)
