@@ -20,7 +20,7 @@ from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
 from cds_service.replay.cases import Case
 from cds_service.replay.expectations import differences, without_offers
-from cds_service.replay.fhir_server import LoadedServer
+from cds_service.replay.fhir_server import LoadedServer, steady_session
 from cds_service.replay.scenario import DEFAULT_NOW as SCENARIOS_NOW
 from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.json_text import encode
@@ -80,7 +80,7 @@ def in_process(prepared: Prepared, server: LoadedServer | None = None) -> Fire:
             status, body = fault.status, fault.outcome()
         return _result(case, request, case.now, case.expected(case.now), status, body)
 
-    return fire
+    return _surviving(fire)
 
 
 def against(url: str, now: datetime | None = None, server: LoadedServer | None = None) -> Fire:
@@ -91,7 +91,7 @@ def against(url: str, now: datetime | None = None, server: LoadedServer | None =
     Raises:
         requests.RequestException: discovery cannot be read.
     """
-    session = requests.Session()
+    session = steady_session()
     base = url.rstrip("/").removesuffix("/cds-services") + "/cds-services"
     reply = session.get(base, timeout=_TIMEOUT_SECONDS)
     reply.raise_for_status()
@@ -118,7 +118,25 @@ def against(url: str, now: datetime | None = None, server: LoadedServer | None =
         expect = without_offers(case.expected(today))  # the service decides which profile this client has
         return _result(case, request, today, expect, answer.status_code, _body(answer))
 
-    return fire
+    return _surviving(fire)
+
+
+def _surviving(fire: Fire) -> Fire:
+    """``fire``, for which a server that does not answer is a case that failed, so that the others go on (Z89)."""
+
+    def fire_or_fail(case: Case) -> ReplayResult:
+        try:
+            return fire(case)
+        except requests.RequestException as error:
+            return ReplayResult(case.name, [no_answer(error)], why=case.why)
+
+    return fire_or_fail
+
+
+def no_answer(error: requests.RequestException) -> str:
+    """What failed, in words: where, and how."""
+    where = error.request.url if error.request is not None else "a server"
+    return f"{where} does not answer: {type(error).__name__}"
 
 
 def profile_of(case: Case, pack: Pack) -> Profile:
