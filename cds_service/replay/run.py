@@ -17,6 +17,7 @@ from cds_service.judge.evaluate import evaluate
 from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.protocol.faults import Fault
+from cds_service.protocol.headers import REPLAY
 from cds_service.protocol.profiles import Profile
 from cds_service.replay.cases import Case
 from cds_service.replay.expectations import differences, without_offers
@@ -86,7 +87,8 @@ def in_process(prepared: Prepared, server: LoadedServer | None = None) -> Fire:
 def against(url: str, now: datetime | None = None, server: LoadedServer | None = None) -> Fire:
     """What fires a case, moved to today or to ``now``, at a live service; discovery says what to prefetch.
 
-    With ``server`` nothing is prefetched: the patient of each scenario is loaded onto it, and requests name it.
+    With ``server`` nothing is prefetched: the patient of each scenario is loaded onto it, and requests name it. Each
+    call says that it is a replay, so that a service which anybody may call does not count its cards as shown (Z85).
 
     Raises:
         requests.RequestException: discovery cannot be read.
@@ -112,7 +114,7 @@ def against(url: str, now: datetime | None = None, server: LoadedServer | None =
         answer = session.post(
             f"{base}/{service['id']}",
             data=encode(request),
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json", REPLAY: "true"},
             timeout=_TIMEOUT_SECONDS,
         )
         expect = without_offers(case.expected(today))  # the service decides which profile this client has

@@ -63,6 +63,9 @@ class HookRoutes:
         service = served.prepared.pack.services.get(service_id)
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
+        is_replay = self.gate.is_replay()
+        if is_replay:
+            self.calls.replayed()
         body = json_body(self.settings.max_body_bytes)
         self.gate.claim_token(body)
         client = g.client
@@ -73,9 +76,10 @@ class HookRoutes:
         answer = evaluate(served.prepared, service, body, exchange.now, profile, fetch)
         exchange.fetched = answer.chart.fetched if answer.chart is not None else {}
         self.calls.answered(answer, served.prepared.pack.version)
-        self.metrics.count_findings(service, answer)
-        for shown in served.attribution.shown(answer.body["cards"]):
-            self.store.count(service.id, *shown)
+        if not is_replay:
+            self.metrics.count_findings(service, answer)
+            for shown in served.attribution.shown(answer.body["cards"]):
+                self.store.count(service.id, *shown)
         return Response(encode(answer.body), mimetype="application/json")
 
     def take_feedback(self, service_id: str) -> Response:

@@ -30,6 +30,7 @@ from cds_service.store.tally import Tally, save_counts
 from cds_service.store.uuid_keys import known_keys, make_key, remember_key
 
 _log = logging.getLogger("cds_service")
+FLUSH_SECONDS = 2.0
 _MAX_JOBS_PER_COMMIT = 100
 _PROBE_SECONDS = 1.0
 
@@ -51,7 +52,7 @@ class Store:
     """
 
     def __init__(
-        self, url: str, key: bytes | None = None, *, flush_seconds: float = 10.0, wait_seconds: float = 3.0
+        self, url: str, key: bytes | None = None, *, flush_seconds: float = FLUSH_SECONDS, wait_seconds: float = 3.0
     ) -> None:
         parsed = read_url(url)
         self.where = parsed.render_as_string(hide_password=True)
@@ -65,6 +66,7 @@ class Store:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._busy_since: float | None = None
+        self._flush_wanted = False
         self._prepared = False
         self._closed = False
         try:
@@ -105,11 +107,13 @@ class Store:
         return True
 
     def report(self, since: datetime | None = None) -> Report:
-        """What became of the cards shown from ``since`` on. Counts that are not written yet are missing.
+        """What became of the cards shown from ``since`` on. Counts that other processes have not written yet are
+        missing, those of the last ``FLUSH_SECONDS`` usually.
 
         Raises:
             StoreDown: the database cannot be read.
         """
+        self._write_counts()
         try:
             with reading(self._engine) as connection:
                 return read_report(connection, since)
@@ -122,6 +126,7 @@ class Store:
         Raises:
             StoreDown: the database cannot be read.
         """
+        self._write_counts()
         try:
             with reading(self._engine) as connection:
                 return (
@@ -147,6 +152,13 @@ class Store:
         if self._tally:
             self._flush()
         self._engine.dispose()
+
+    def _write_counts(self) -> None:
+        """Has the thread write what this process has counted, and waits for it as long as feedback would wait."""
+        if self._tally:
+            self._flush_wanted = True
+            with contextlib.suppress(StoreDown):  # whoever reads next says so
+                self._wait_for((), self._wait_seconds)
 
     def _wait_for(self, entries: Sequence[Entry], seconds: float) -> None:
         """Has the thread write entries, and waits for it.
@@ -184,6 +196,9 @@ class Store:
                 while len(jobs) < _MAX_JOBS_PER_COMMIT:
                     jobs.append(self._jobs.get_nowait())
             self._busy_since = time.monotonic()
+            if self._flush_wanted:  # before the job that waits for it is done
+                self._flush_wanted = False
+                self._flush()
             to_save = [job for job in jobs if job is not None]
             if to_save:
                 self._save(to_save)

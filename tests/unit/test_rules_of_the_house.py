@@ -95,7 +95,7 @@ ELSEWHERE = {
     ("store/acceptance.py", 4): "decimal places of a rate",
     ("store/intervals.py", 4): "a term of the Wilson interval",
     ("store/store.py", 3): "seconds to wait for the database",
-    ("store/store.py", 10): "seconds between two writes, and the place in the order of finalizers",
+    ("store/store.py", 10): "the place in the order of finalizers",
     ("store/store.py", 100): "rows written at once",
     ("trust/keysets.py", 4): "seconds between two readings of a key set",
     ("trust/keysets.py", 100): "keys of a client",
