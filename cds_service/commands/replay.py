@@ -18,7 +18,7 @@ from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
 from cds_service.replay.cases import at, read_cases
 from cds_service.replay.fhir_server import LoadedServer
-from cds_service.replay.run import ReplayResult, against, in_process
+from cds_service.replay.run import ReplayResult, against, in_process, no_answer
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MANY = 200  # more cases than these take over two seconds
@@ -49,20 +49,24 @@ def replay(
         cases = [at(case, now) for case in cases]
     prepared = prepared_content(cards)
     server = LoadedServer(fhir) if fhir else None
-    results = []
+    results, left = [], list[str]()
     try:
+        if server is not None:
+            server.reach()
         fire = against(url, now, server) if url else in_process(prepared, server)
         hidden = not sys.stderr.isatty() or (len(cases) < _MANY and not fhir)
         with click.progressbar(cases, file=sys.stderr, label="replay", hidden=hidden) as bar:
             for case in bar:
                 results.append(fire(case))
-        if server:
-            server.close()
     except requests.RequestException as error:
-        where = error.request.url if error.request is not None else url or fhir
-        raise click.ClickException(f"{where} does not answer: {type(error).__name__}") from None
+        raise click.ClickException(no_answer(error)) from None
+    finally:
+        if server is not None:
+            left = server.close()
+        if left:
+            click.echo(f"could not be deleted, and is left on the FHIR server: {', '.join(left)}", err=True)
     click.echo(_formatted(form, results, prepared))
-    if any(result.differences for result in results):
+    if left or any(result.differences for result in results):
         sys.exit(1)
 
 

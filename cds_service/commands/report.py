@@ -12,6 +12,7 @@ from cds_service.commands.common import TimeArgument, open_store
 from cds_service.settings import Settings
 from cds_service.store.acceptance import Report, Share
 from cds_service.store.database import StoreDown
+from cds_service.store.store import FLUSH_SECONDS
 
 
 @click.command()
@@ -50,6 +51,10 @@ def _as_text(figures: Report, where: str) -> str:
         lines.append("no card was shown and no feedback came")
     if figures.unmatched:
         lines += ["", f"{figures.unmatched} cards with feedback are not known to be ours"]
+    lines += [
+        "",
+        f"A running service writes its counts every {FLUSH_SECONDS:.0f} seconds: the latest cards may be missing.",
+    ]
     return "\n".join(lines)
 
 

@@ -6,11 +6,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from cds_service.vocabulary.json_text import encode
 
 _TIMEOUT_SECONDS = 10.0
 _FHIR = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
+_GONE = (404, 410)
+
+
+def steady_session() -> requests.Session:
+    """A session that meets broken connections: a call is sent again once if that does no harm (Z89).
+
+    That is where nothing was sent yet, and else where the method is idempotent (RFC 9110, 9.2.2), so never for a POST
+    that may have arrived.
+    """
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=1))
+    return session
 
 
 class LoadedServer:
@@ -18,33 +32,49 @@ class LoadedServer:
 
     def __init__(self, base: str) -> None:
         self.base = base.rstrip("/")
-        self._session = requests.Session()
+        self._session = steady_session()
         self._loaded: list[str] = []
 
-    def load(self, record: Sequence[Mapping[str, Any]]) -> str:
-        """Puts every resource of a record onto the server.
-
-        Returns ``Type/id: status`` of the first resource that the server refuses, ``""`` if it takes all.
+    def reach(self) -> None:
+        """Asks for the capabilities of the server, whatever it answers.
 
         Raises:
             requests.RequestException: the server does not answer.
         """
-        self.close()
+        self._session.get(f"{self.base}/metadata", headers=_FHIR, timeout=_TIMEOUT_SECONDS)
+
+    def load(self, record: Sequence[Mapping[str, Any]]) -> str:
+        """Puts every resource of a record onto the server.
+
+        Returns ``Type/id: status`` of the first resource that the server refuses, or ``Type/id`` and words if one of
+        the record before is still there, ``""`` if all is well.
+
+        Raises:
+            requests.RequestException: the server does not answer.
+        """
+        if left := self.close():
+            return f"{left[0]}, which could not be deleted"
         for resource in record:
             name = f"{resource['resourceType']}/{resource['id']}"
+            self._loaded.append(name)  # it may have arrived although no answer came
             answer = self._session.put(
                 f"{self.base}/{name}", data=encode(resource), headers=_FHIR, timeout=_TIMEOUT_SECONDS
             )
             if not answer.ok:
                 return f"{name}: {answer.status_code}"
-            self._loaded.append(name)
         return ""
 
-    def close(self) -> None:
+    def close(self) -> list[str]:
         """Deletes what was put onto the server.
 
-        Raises:
-            requests.RequestException: the server does not answer.
+        Returns ``Type/id`` of what could not be deleted. It is tried again the next time.
         """
-        while self._loaded:
-            self._session.delete(f"{self.base}/{self._loaded.pop()}", timeout=_TIMEOUT_SECONDS)
+        self._loaded = [name for name in reversed(self._loaded) if not self._is_deleted(name)][::-1]
+        return self._loaded
+
+    def _is_deleted(self, name: str) -> bool:
+        try:
+            answer = self._session.delete(f"{self.base}/{name}", timeout=_TIMEOUT_SECONDS)
+        except requests.RequestException:
+            return False
+        return answer.ok or answer.status_code in _GONE

@@ -17,10 +17,11 @@ from cds_service.judge.evaluate import evaluate
 from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.protocol.faults import Fault
+from cds_service.protocol.headers import REPLAY
 from cds_service.protocol.profiles import Profile
 from cds_service.replay.cases import Case
 from cds_service.replay.expectations import differences, without_offers
-from cds_service.replay.fhir_server import LoadedServer
+from cds_service.replay.fhir_server import LoadedServer, steady_session
 from cds_service.replay.scenario import DEFAULT_NOW as SCENARIOS_NOW
 from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.json_text import encode
@@ -80,18 +81,19 @@ def in_process(prepared: Prepared, server: LoadedServer | None = None) -> Fire:
             status, body = fault.status, fault.outcome()
         return _result(case, request, case.now, case.expected(case.now), status, body)
 
-    return fire
+    return _surviving(fire)
 
 
 def against(url: str, now: datetime | None = None, server: LoadedServer | None = None) -> Fire:
     """What fires a case, moved to today or to ``now``, at a live service; discovery says what to prefetch.
 
-    With ``server`` nothing is prefetched: the patient of each scenario is loaded onto it, and requests name it.
+    With ``server`` nothing is prefetched: the patient of each scenario is loaded onto it, and requests name it. Each
+    call says that it is a replay, so that a service which anybody may call does not count its cards as shown (Z85).
 
     Raises:
         requests.RequestException: discovery cannot be read.
     """
-    session = requests.Session()
+    session = steady_session()
     base = url.rstrip("/").removesuffix("/cds-services") + "/cds-services"
     reply = session.get(base, timeout=_TIMEOUT_SECONDS)
     reply.raise_for_status()
@@ -112,13 +114,31 @@ def against(url: str, now: datetime | None = None, server: LoadedServer | None =
         answer = session.post(
             f"{base}/{service['id']}",
             data=encode(request),
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json", REPLAY: "true"},
             timeout=_TIMEOUT_SECONDS,
         )
         expect = without_offers(case.expected(today))  # the service decides which profile this client has
         return _result(case, request, today, expect, answer.status_code, _body(answer))
 
-    return fire
+    return _surviving(fire)
+
+
+def _surviving(fire: Fire) -> Fire:
+    """``fire``, for which a server that does not answer is a case that failed, so that the others go on (Z89)."""
+
+    def fire_or_fail(case: Case) -> ReplayResult:
+        try:
+            return fire(case)
+        except requests.RequestException as error:
+            return ReplayResult(case.name, [no_answer(error)], why=case.why)
+
+    return fire_or_fail
+
+
+def no_answer(error: requests.RequestException) -> str:
+    """What failed, in words: where, and how."""
+    where = error.request.url if error.request is not None else "a server"
+    return f"{where} does not answer: {type(error).__name__}"
 
 
 def profile_of(case: Case, pack: Pack) -> Profile:

@@ -24,11 +24,12 @@ class _Notes:
     """What is known of the present call. It is one object, because each look at Flask's ``g`` goes through a proxy.
 
     ``outcome`` goes to log and audit, ``people`` (ids of patient and user) to the audit alone. ``began`` is a reading
-    of ``time.perf_counter``, in seconds.
+    of ``time.perf_counter``, in seconds. ``is_replay`` says that nobody sees the cards (Z85).
     """
 
     began: float
     request_id: str
+    is_replay: bool = False
     outcome: dict[str, Any] = field(default_factory=dict)
     people: dict[str, str] = field(default_factory=dict)
 
@@ -56,6 +57,10 @@ class Calls:
         _log.error("defect %s at %s", type(error).__name__, where)
         self._metrics.count_defect()
 
+    def replayed(self) -> None:
+        """Notes that the present call of a hook is a replay, which is counted apart (Z85)."""
+        g.notes.is_replay = True
+
     def answered(self, answer: Answer, version: str) -> None:
         """Notes that a hook was answered by the content of this version, and what was sent and not understood.
 
@@ -68,7 +73,8 @@ class Calls:
         notes.outcome = {"content": version, "cards": [card["source"]["topic"]["code"] for card in cards]}
         if answer.not_understood:
             notes.outcome["not_understood"] = dict(Counter(str(item.aside.kind) for item in answer.not_understood))
-            self._metrics.count_not_understood(answer.not_understood)
+            if not notes.is_replay:
+                self._metrics.count_not_understood(answer.not_understood)
         notes.people = {"patient": answer.request.patient_id, "user": answer.request.user_id}
 
     def stored(self, entries: int) -> None:
@@ -84,14 +90,16 @@ class Calls:
             return response
         seconds = time.perf_counter() - notes.began
         is_hook = request.endpoint == "call_service"
-        if is_hook:
+        if notes.is_replay:
+            self._metrics.count_replay(service, response.status_code)
+        elif is_hook:
             self._metrics.count_call(service, response.status_code, seconds)
         elif request.method == "POST":
             self._metrics.count_feedback(service, response.status_code)
         call = {
             "request_id": notes.request_id,
             "service": service,
-            "asked": "hook" if is_hook else "feedback",
+            "asked": "replay" if notes.is_replay else "hook" if is_hook else "feedback",
             "client": g.client.name,
             "status": response.status_code,
             "seconds": round(seconds, 6),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from flask import Response, g, request
 
 from cds_service.protocol.faults import Fault
+from cds_service.protocol.headers import REPLAY
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
 from cds_service.store.used_tokens import UsedTokensInDatabase
@@ -102,6 +103,12 @@ class Gate:
         if service is not None and not g.client.may_call(service):
             self._on_refusal("service")
             raise Fault(403, "forbidden", "this client may not call this service")
+
+    def is_replay(self) -> bool:
+        """Whether this call says that it is a replay, at a service that anybody may call (Z85). Where clients are
+        configured nobody can keep cards that were shown out of the counts.
+        """
+        return self.clients is None and REPLAY in request.headers
 
     def claim_token(self, body: bytes) -> None:
         """Marks the token of this request as used for ``body``; a token serves one call and its retries (Z28).

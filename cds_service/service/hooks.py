@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flask import Flask, Response, g
 
@@ -65,10 +65,13 @@ class HookRoutes:
         service = served.prepared.pack.services.get(service_id)
         if service is None:
             raise Fault(404, "not-found", "there is no service of this id")
+        is_replay = self.gate.is_replay()
+        if is_replay:
+            self.calls.replayed()
         body = json_body(self.settings.max_body_bytes)
         self.gate.claim_token(body)
         client = g.client
-        seconds = client.fhir_budget_ms / 1_000
+        seconds = timedelta(milliseconds=client.fhir_budget_ms).total_seconds()
         fetch = self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name], seconds))
         profile = Profile(client.profile, client.preference_list, client.issuer)
         exchange = g.exchange = Exchange(service, body, datetime.now(UTC), profile)
@@ -77,9 +80,10 @@ class HookRoutes:
         )
         exchange.fetched = answer.chart.fetched if answer.chart is not None else {}
         self.calls.answered(answer, served.prepared.pack.version)
-        self.metrics.count_findings(service, answer)
-        for shown in served.attribution.shown(answer.body["cards"]):
-            self.store.count(service.id, *shown)
+        if not is_replay:
+            self.metrics.count_findings(service, answer)
+            for shown in served.attribution.shown(answer.body["cards"]):
+                self.store.count(service.id, *shown)
         return Response(encode(answer.body), mimetype="application/json")
 
     def take_feedback(self, service_id: str) -> Response:

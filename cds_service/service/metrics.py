@@ -43,6 +43,11 @@ class Metrics:
         histogram = partial(Histogram, registry=self._registry, buckets=_SECONDS)
         self._calls = counter("cds_service_calls", "Calls by service and status", ["service", "status"])
         self._seconds = histogram("cds_service_call_seconds", "Time to answer a call, by service", ["service"])
+        self._replays = counter(
+            "cds_service_replays",
+            "Calls that replay sent, by service and status; they are counted nowhere else",
+            ["service", "status"],
+        )
         self._feedback = counter("cds_service_feedback", "Feedback by service and status", ["service", "status"])
         self._findings = counter(
             "cds_service_findings",
@@ -100,6 +105,10 @@ class Metrics:
         """One call of a hook was answered, with any status, after so many seconds."""
         self._calls.labels(service, status).inc()
         self._seconds.labels(service).observe(seconds)
+
+    def count_replay(self, service: str, status: int) -> None:
+        """One call of a hook that replay had sent was answered, with any status (Z85)."""
+        self._replays.labels(service, status).inc()
 
     def count_feedback(self, service: str, status: int) -> None:
         """One call that brought feedback was answered; the status says whether it was stored."""

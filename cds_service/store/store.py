@@ -7,6 +7,7 @@ shares one commit, and each process is a single writer to SQLite.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import secrets
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from cds_service.store.tally import Tally, save_counts
 from cds_service.store.uuid_keys import known_keys, make_key, remember_key
 
 _log = logging.getLogger("cds_service")
+FLUSH_SECONDS = 2.0
 _PROBE_SECONDS = 1.0
 
 # Entries to write, none for a probe, and the future that is done when they are on disk.
@@ -46,7 +48,7 @@ class Store:
     """
 
     def __init__(
-        self, url: str, key: bytes | None = None, *, flush_seconds: float = 10.0, wait_seconds: float = 3.0
+        self, url: str, key: bytes | None = None, *, flush_seconds: float = FLUSH_SECONDS, wait_seconds: float = 3.0
     ) -> None:
         parsed = read_url(url)
         self.where = parsed.render_as_string(hide_password=True)
@@ -56,6 +58,7 @@ class Store:
         self._wait_seconds = wait_seconds
         self._tally = Tally()
         self._thread: OwnThread[Sequence[Entry], None] = OwnThread("store", self._save, self._flush, flush_seconds)
+        self._flush_wanted = False
         self._prepared = False
         self._file = file_of(self._engine)
         self._closed = False
@@ -97,11 +100,13 @@ class Store:
         return True
 
     def report(self, since: datetime | None = None) -> Report:
-        """What became of the cards shown from ``since`` on. Counts that are not written yet are missing.
+        """What became of the cards shown from ``since`` on. Counts that other processes have not written yet are
+        missing, those of the last ``FLUSH_SECONDS`` usually.
 
         Raises:
             StoreDown: the database cannot be read.
         """
+        self._write_counts()
         try:
             with reading(self._engine) as connection:
                 return read_report(connection, since)
@@ -114,6 +119,7 @@ class Store:
         Raises:
             StoreDown: the database cannot be read.
         """
+        self._write_counts()
         try:
             with reading(self._engine) as connection:
                 return (
@@ -136,8 +142,18 @@ class Store:
             self._flush()
         self._engine.dispose()
 
+    def _write_counts(self) -> None:
+        """Has the thread write what this process has counted, and waits for it as long as feedback would wait."""
+        if self._tally:
+            self._flush_wanted = True
+            with contextlib.suppress(StoreDown):  # whoever reads next says so
+                self._thread.ask((), self._wait_seconds)
+
     def _save(self, jobs: Sequence[_Job]) -> None:
-        """Saves jobs that came together with one commit, and completes their futures."""
+        """Saves jobs that came together with one commit, and completes their futures; counts first, if one wants it."""
+        if self._flush_wanted:
+            self._flush_wanted = False
+            self._flush()
         try:
             self._commit([entry for entries, _ in jobs for entry in entries])
         except Exception as error:

@@ -8,6 +8,7 @@ import sys
 
 from cds_service.content.proof.versions import update_lock
 from cds_service.packaged import packaged
+from cds_service.protocol.headers import REPLAY
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 
@@ -38,6 +39,22 @@ def test_calls_and_findings_are_counted_by_rule(request_for):
     assert re.search(
         r'findings_total\{decision="imPlatelets",.*rule="TransfusionFirst",.*status="active",.*\} 2\.0', told
     )
+
+
+def test_Z85_a_replay_is_counted_apart(request_for):
+    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
+    marked = {REPLAY: "true"}
+    assert client.post(ORDER_SELECT, json=body, headers=marked).json == client.post(ORDER_SELECT, json=body).json
+    assert client.post(ORDER_SELECT, json={}, headers=marked).status_code == 400
+    told = client.get("/metrics").text
+    service = 'service="vitamin-b12-order-select"'
+    assert f'cds_service_replays_total{{{service},status="200"}} 1.0' in told
+    assert f'cds_service_replays_total{{{service},status="400"}} 1.0' in told
+    assert f'cds_service_calls_total{{{service},status="200"}} 1.0' in told
+    assert f'cds_service_calls_total{{{service},status="400"}}' not in told
+    assert f"cds_service_call_seconds_count{{{service}}} 1.0" in told
+    assert re.search(r'findings_total\{decision="imPlatelets",.*rule="TransfusionFirst",.*\} 1\.0', told)
 
 
 def test_a_shadow_decision_is_counted_and_shown_to_nobody(tmp_path, request_for):

@@ -10,13 +10,17 @@ from math import isclose, sqrt
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cds_service.cli import main
+from cds_service.packaged import packaged
 from cds_service.store.entries import Origin
 from cds_service.store.intervals import wilson
 from cds_service.store.store import Store
 from tests.outside.store.test_store_feedback import NOW, OURS, entry
+from tests.support.servers import Service, status_of
 
 OTHER = Origin(8, "oneDecision", "FirstRule", "1.1.0")
 LATER = NOW + timedelta(minutes=1)
@@ -86,11 +90,42 @@ def test_the_command_prints_it_for_people_and_programs(filled, store_url):
     assert "oneDecision FirstRule 1.0.0" in text.stdout and "2 of 5 = 40% (12% to 77%)" in text.stdout
     assert "Patient refuses, 2 of 3" in text.stdout and "no reason given" in text.stdout
     assert "2 cards with feedback are not known to be ours" in text.stdout
+    assert "the latest cards may be missing" in text.stdout
     printed = json.loads(run("--format", "json").stdout)
     assert printed["rules"][0]["accepted"] == {"count": 2, "of": 5, "low": 0.1176, "high": 0.7693}
     assert msgspec.to_builtins(filled.report())["rules"] == printed["rules"]
     assert json.loads(run("--format", "json", "--since", "2100-01-01").stdout)["rules"] == []
     assert run("--since", "never").returncode == 2
+
+
+def test_Z85_counts_of_the_same_process_are_written_before_they_are_read(store_url):
+    store = Store(store_url, flush_seconds=1_000)
+    store.count("a-service", "oneDecision", "FirstRule", "1.0.0", "info")
+    assert [rule.shown for rule in store.report().rules] == [1]
+    store.count("a-service", "oneDecision", "FirstRule", "1.0.0", "info")
+    (report, days, _) = store.acceptance(datetime.now(UTC) - timedelta(days=1), 5)
+    assert [rule.shown for rule in report.rules] == [day.shown for day in days] == [2]
+    store.close()
+
+
+def test_Z85_a_replay_against_a_live_service_is_not_in_the_report(tmp_path, request_for):
+    url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    story = packaged("fixtures") / "scenarios" / "oral.yaml"
+
+    def report():
+        store = Store(url)
+        rules = store.report().rules
+        store.close()
+        return {rule.rule: rule.shown for rule in rules}
+
+    with Service(url, tmp_path / "log") as service:
+        done = CliRunner().invoke(main, ["replay", str(story), "--against", service.base])
+        assert done.exit_code == 0, done.output
+    assert report() == {}
+    with Service(url, tmp_path / "log") as service:
+        body = json.dumps(request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")).encode()
+        assert status_of(f"{service.base}/cds-services/vitamin-b12-order-select", body)[0] == 200
+    assert report() == {"TransfusionFirst": 1}
 
 
 def test_the_command_says_when_there_is_nothing_to_read(tmp_path):

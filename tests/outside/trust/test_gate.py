@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 from openapi_spec_validator import validate
 
+from cds_service.protocol.headers import REPLAY
 from cds_service.service.app import wsgi
 from cds_service.trust.clients import read_clients
 from tests.support.fhir_stub import Stub, bundle, saying
@@ -272,6 +273,16 @@ def test_FA_08_each_client_has_its_own_fhir_servers(clients_file):
     }
     assert not any(servers.loopback for servers in allowed.values())
     assert set(allowed_servers(settings, None)[""].servers) == {"https://ours.example/fhir"}
+
+
+def test_Z85_no_client_can_keep_its_cards_out_of_the_counts(app_for, maker, body):
+    client = app_for()
+    headers = {"Authorization": maker.bearer(), REPLAY: "true"}
+    assert client.post(SERVICE, json=body, headers=headers).status_code == 200
+    told = client.get("/metrics").text
+    assert 'cds_service_calls_total{service="vitamin-b12-order-select",status="200"} 1.0' in told
+    assert "cds_service_findings_total{" in told
+    assert "cds_service_replays_total{" not in told
 
 
 def test_Z88_each_client_has_its_own_budget_for_fhir_calls(app_for, maker, request_for):
