@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from cds_service.commands.common import open_store
+from cds_service.commands.common import open_store, settings_of_environment
 from cds_service.service.gate import clients_of
 from cds_service.service.served import prepare
 from cds_service.settings import Settings
@@ -47,8 +47,10 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     from cds_service.service.fhir_access import allowed_servers
 
     loopback = _is_loopback(host)
-    settings = _with_recordings(Settings(loopback=loopback, insecure=insecure), record, deidentify)
-    if not loopback and not insecure and settings.clients is None:
+    settings = settings_of_environment()
+    settings = settings.model_copy(update={"loopback": loopback, "insecure": insecure or settings.insecure})
+    settings = _with_recordings(settings, record, deidentify)
+    if not loopback and not settings.insecure and settings.clients is None:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
     store = open_store(settings)  # its tables are brought up to date before the port is opened
     store.close()

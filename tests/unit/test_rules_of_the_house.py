@@ -83,6 +83,7 @@ ELSEWHERE = {
     ("replay/fhir_server.py", 10): "seconds of a timeout",
     ("replay/run.py", 10): "seconds of a timeout",
     ("replay/statements.py", 3): "examples shown",
+    ("service/app.py", 3): "an exit status",
     ("service/calls.py", 6): "decimal places of seconds",
     ("service/errors.py", 500): "a status of HTTP",
     ("service/served.py", 10): "seconds until content is tried again",
