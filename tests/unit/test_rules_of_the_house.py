@@ -69,6 +69,7 @@ ELSEWHERE = {
     ("judge/evaluate.py", 10): "orders judged in one call",
     ("judge/relevance.py", 20): "drafts from which they are looked through in another way",
     ("net/fhir_client.py", 3): "failures, and seconds, until a server is left alone",
+    ("net/servers.py", 4): "segments of a path",
     ("prove.py", 300): "seconds of a proof",
     ("protocol/encodings.py", 4): "bytes of a size in gzip",
     ("protocol/feedback.py", 1_000_000): "bytes of a body",
