@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from cds_service.packaged import packaged
 
 _PREFIX = "CDS_SERVICE_"
+_KEY_BYTES = 32
 # A list in an environment variable: with commas between, or JSON.
 _Names = Annotated[tuple[str, ...], NoDecode]
 # What Kubernetes makes of Services: forms of a name, each with the form of its value.
@@ -57,8 +58,8 @@ class Settings(BaseSettings):
     key: str | None = Field(
         default=None,
         repr=False,
-        description="secret that makes the uuids of cards, the same for all instances; if unset made once and kept in "
-        "the store (Z18)",
+        description="secret of 32 bytes or more that makes the uuids of cards, the same for all instances; if unset "
+        "made once and kept in the store (Z18)",
     )
     store: str = Field(
         default_factory=lambda: _default_store(),
@@ -160,8 +161,16 @@ class Settings(BaseSettings):
             raise ValueError("it is no time zone that this machine knows, such as Europe/Berlin") from None
         return value
 
+    @field_validator("key")
+    @classmethod
+    def _not_guessed(cls, value: str | None) -> str | None:
+        """A word is found from the uuid of one card; what hangs on the key are also the hashes of the audit."""
+        if value is not None and len(value.encode()) < _KEY_BYTES:
+            raise ValueError(f"it has less than {_KEY_BYTES} bytes; make one with: openssl rand -hex 32")
+        return value
+
     def uuid_key(self) -> bytes | None:
-        """The key as 32 bytes, whatever its length; ``None`` if it is not set."""
+        """The key as 32 bytes, whatever its length from there on; ``None`` if it is not set."""
         return hashlib.sha256(self.key.encode()).digest() if self.key else None
 
 

@@ -11,6 +11,7 @@ import requests
 
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 from tests.support.servers import wait_until_answers
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
@@ -24,7 +25,7 @@ def lines():
 
 @pytest.fixture
 def service(lines):
-    return create_app(Settings(loopback=True, key="tests"), lines.append).test_client()
+    return create_app(Settings(loopback=True, key=KEY), lines.append).test_client()
 
 
 def test_a_hook_is_one_line_with_what_was_shown_and_by_which_content(service, lines, request_for, pack):
@@ -76,7 +77,7 @@ def test_any_other_id_is_replaced(service, given):
 
 def test_SEC_21_the_audit_says_who_called_when_and_what_went_out(tmp_path, request_for):
     path = tmp_path / "audit.jsonl"
-    audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
+    audited = create_app(Settings(loopback=True, key=KEY, audit=path)).test_client()
     kwame, amara = request_for(PATIENT, DRAFT), request_for("amara-okafor", "hydroxocobalamin-100-im")
     answer = audited.post(ORDER_SELECT, json=kwame)
     for body in (kwame, amara, {}):
@@ -94,7 +95,7 @@ def test_SEC_21_the_audit_says_who_called_when_and_what_went_out(tmp_path, reque
 
 def test_hashes_of_the_audit_are_of_no_use_without_the_key(tmp_path, request_for):
     said = []
-    for key in ("one", "two", "one"):
+    for key in (KEY, KEY[::-1], KEY):
         path = tmp_path / f"{len(said)}.jsonl"
         audited = create_app(Settings(loopback=True, key=key, audit=path)).test_client()
         audited.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT))
@@ -104,7 +105,7 @@ def test_hashes_of_the_audit_are_of_no_use_without_the_key(tmp_path, request_for
 
 def test_the_file_of_the_audit_may_be_moved_away(tmp_path, request_for):
     path = tmp_path / "audit.jsonl"
-    audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
+    audited = create_app(Settings(loopback=True, key=KEY, audit=path)).test_client()
     audited.post(ORDER_SELECT, json={})
     path.rename(tmp_path / "audit.jsonl.1")
     audited.post(ORDER_SELECT, json={})
@@ -113,7 +114,7 @@ def test_the_file_of_the_audit_may_be_moved_away(tmp_path, request_for):
 
 def test_a_call_is_answered_though_its_line_of_the_audit_cannot_be_written(tmp_path, request_for):
     path = tmp_path / "folder" / "audit.jsonl"
-    audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
+    audited = create_app(Settings(loopback=True, key=KEY, audit=path)).test_client()
     assert audited.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT)).status_code == 200
     assert "cds_service_audit_failures_total 1.0" in audited.get("/metrics").text
 

@@ -144,6 +144,24 @@ def test_a_bad_value_is_one_sentence_that_names_its_variable(monkeypatch, name, 
         assert "Traceback" not in done.stderr and "validation error" not in done.stderr
 
 
+@pytest.mark.parametrize("key", ["", "abcdef", "k" * 31, "ü" * 15])
+def test_a_key_of_less_than_32_bytes_is_refused_and_the_message_says_how_to_make_one(monkeypatch, key):
+    """One that is a word is found from the uuid of a single card."""
+    monkeypatch.setenv("CDS_SERVICE_KEY", key)
+    for command in (["report"], SERVE):
+        done = run(*command)
+        assert done.exit_code == 2
+        assert "CDS_SERVICE_KEY cannot be used: it has less than 32 bytes" in done.stderr
+        assert "openssl rand -hex 32" in done.stderr
+        assert not key or key not in done.output
+
+
+@pytest.mark.parametrize("key", ["k" * 32, "ü" * 16, "0123456789abcdef" * 4])
+def test_a_key_of_32_bytes_is_used(monkeypatch, key):
+    monkeypatch.setenv("CDS_SERVICE_KEY", key)
+    assert len(read_settings().uuid_key() or b"") == 32
+
+
 def test_a_secret_is_not_repeated(monkeypatch):
     monkeypatch.setenv("CDS_SERVICE_FHIR_MAX_PAGES", "hunter2-hunter2")
     done = run("report")

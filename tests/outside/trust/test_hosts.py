@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from cds_service.net.addresses import is_loopback_authority
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 
-KEY = "a key for tests of at least 32 bytes"
 LOOPBACK = ["127.0.0.1", "127.0.0.1:8080", "127.8.9.10:1", "localhost", "LocalHost:65535", "[::1]", "[::1]:8080"]
 OTHERS = [
     "evil.example",
