@@ -1,27 +1,52 @@
-"""Settings from the environment, each ``CDS_SERVICE_<NAME>``; the defaults suit a laptop."""
+"""Settings from the environment, each ``CDS_SERVICE_<NAME>``; the defaults suit a laptop.
+
+A name that is no setting and a value that cannot be one stop the start, because a setting that goes unnoticed may be
+the one that names who may call (Z83).
+"""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cds_service.packaged import packaged
 
+_PREFIX = "CDS_SERVICE_"
+_KEY_BYTES = 32
 # A list in an environment variable: with commas between, or JSON.
 _Names = Annotated[tuple[str, ...], NoDecode]
+# What Kubernetes makes of Services: forms of a name, each with the form of its value.
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_ADDRESS, _NUMBER, _URL = r"[0-9.]+|[0-9a-fA-F:.]+", r"\d+", r"(tcp|udp|sctp)://.+"
+_OF_SERVICES = {
+    r"CDS_SERVICE_(\w+_)?SERVICE_HOST": _ADDRESS,
+    r"CDS_SERVICE_(\w+_)?SERVICE_PORT(_\w+)?": _NUMBER,
+    r"CDS_SERVICE_(\w+_)?PORT": _URL,
+    r"CDS_SERVICE_(\w+_)?PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?": r".+",
+}
+# Of a Service called cds, which has a CDS_PORT too; without that a person wrote them, to set a host or a port.
+_OF_CDS = {r"CDS_SERVICE_HOST": _ADDRESS, r"CDS_SERVICE_PORT(_\w+)?": _NUMBER}
+
+
+class SettingsError(ValueError):
+    """The environment cannot be used. The message names each variable, and repeats no value: it may be a secret."""
 
 
 class Settings(BaseSettings):
     """What may be set; each description names the setting's unit or the requirement that it answers to."""
 
-    model_config = SettingsConfigDict(env_prefix="CDS_SERVICE_")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX)
 
     cards: Path = Field(default_factory=lambda: packaged("cards"), description="folder of the content")
     site: Path | None = Field(
@@ -33,8 +58,8 @@ class Settings(BaseSettings):
     key: str | None = Field(
         default=None,
         repr=False,
-        description="secret that makes the uuids of cards, the same for all instances; if unset made once and kept in "
-        "the store (Z18)",
+        description="secret of 32 bytes or more that makes the uuids of cards, the same for all instances; if unset "
+        "made once and kept in the store (Z18)",
     )
     store: str = Field(
         default_factory=lambda: _default_store(),
@@ -87,7 +112,8 @@ class Settings(BaseSettings):
 
     clients: Path | None = Field(default=None, description="who may call, a clients.toml; anybody if unset")
     insecure: bool = Field(
-        default=False, description="set by serve --insecure; under another WSGI server it says that anybody may call"
+        default=False,
+        description="anybody may call, although no clients are configured; serve --insecure says the same",
     )
     token_leeway_seconds: float = Field(default=60, ge=0, le=60, description="skew of clocks, in seconds (SEC-08)")
     token_life_seconds: float = Field(default=3600, gt=0, description="longest life of a token, in seconds (SEC-08)")
@@ -139,12 +165,67 @@ class Settings(BaseSettings):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        ZoneInfo(value)
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):  # an unknown name, one that leads elsewhere, a folder of names
+            raise ValueError("it is no time zone that this machine knows, such as Europe/Berlin") from None
+        return value
+
+    @field_validator("key")
+    @classmethod
+    def _not_guessed(cls, value: str | None) -> str | None:
+        """A word is found from the uuid of one card; what hangs on the key are also the hashes of the audit."""
+        if value is not None and len(value.encode()) < _KEY_BYTES:
+            raise ValueError(f"it has less than {_KEY_BYTES} bytes; make one with: openssl rand -hex 32")
         return value
 
     def uuid_key(self) -> bytes | None:
-        """The key as 32 bytes, whatever its length; ``None`` if it is not set."""
+        """The key as 32 bytes, whatever its length from there on; ``None`` if it is not set."""
         return hashlib.sha256(self.key.encode()).digest() if self.key else None
+
+
+def read_settings() -> Settings:
+    """The settings of the environment.
+
+    Raises:
+        SettingsError: a variable has a name like a setting and is none, except those that Kubernetes makes of Services
+            (Z83), or a value cannot be used.
+    """
+    names = [name for name in sorted(os.environ) if name.upper().startswith(_PREFIX)]
+    known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    of_kubernetes = kubernetes_names(os.environ)
+    faults = [
+        f"{name} is no setting; the nearest is {_nearest(name, known)}"
+        for name in names
+        if name.upper() not in known and name not in of_kubernetes
+    ]
+    if faults:
+        raise SettingsError("; ".join(faults))
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("; ".join(map(_told, error.errors()))) from None
+
+
+def kubernetes_names(environment: Mapping[str, str]) -> list[str]:
+    """The variables that Kubernetes makes of Services and that look like settings, by name (Z83)."""
+    forms = _OF_SERVICES | (_OF_CDS if re.fullmatch(_URL, environment.get("CDS_PORT", "")) else {})
+    return sorted(
+        name
+        for name, value in environment.items()
+        if any(re.fullmatch(form, name) and re.fullmatch(said, value) for form, said in forms.items())
+    )
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    return difflib.get_close_matches(name.upper(), known, n=1, cutoff=0)[0]
+
+
+def _told(fault: ErrorDetails) -> str:
+    """A value that cannot be used, by the name of its variable and what it should be."""
+    variable = f"{_PREFIX}{str(fault['loc'][0]).upper()}" if fault["loc"] else "the settings"
+    why = fault["msg"].removeprefix("Value error, ")
+    return f"{variable} cannot be used: {why[:1].lower()}{why[1:]}"
 
 
 def traces_are_wanted() -> bool:

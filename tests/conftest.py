@@ -20,6 +20,7 @@ from cds_service.packaged import packaged
 from cds_service.replay.scenario import Scenario, moved, search
 from cds_service.settings import Settings
 from tests.support import scenarios as read
+from tests.support.keys import KEY
 from tests.support.scenarios import Fired, fire_all
 from tests.support.shipped import shipped_pack
 
@@ -97,7 +98,7 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
 def client() -> FlaskClient:
     from cds_service.service.app import create_app
 
-    return create_app(Settings(loopback=True, key="tests")).test_client()
+    return create_app(Settings(loopback=True, key=KEY)).test_client()
 
 
 @pytest.fixture(scope="session")

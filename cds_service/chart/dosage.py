@@ -35,7 +35,7 @@ def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
         return Fact.unusable(Reason("severalDoses"))
     ends = quantities or [node(ranges[0], "low"), node(ranges[0], "high")]
     amounts = [_amount(declaration, drug, quantity) for quantity in ends]
-    as_sent = "-".join(f"{number_text(q, 'value')} {text(q, 'unit') or text(q, 'code')}".strip() for q in ends)
+    as_sent = "-".join(f"{number_text(q, 'value')} {_shown_unit(declaration, q)}".strip() for q in ends)
     evidence = Evidence("dosageInstruction", as_sent[:_LONGEST_EVIDENCE])
     for amount in amounts:
         if isinstance(amount, Reason):
@@ -43,6 +43,14 @@ def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
     low, high = amounts[0], amounts[-1]
     assert isinstance(low, Interval) and isinstance(high, Interval)  # noqa: S101  (reasons have returned)
     return Fact.of(Interval(low.low, high.high), evidence)
+
+
+def _shown_unit(declaration: FactDeclaration, quantity: Node) -> str:
+    """The unit in words; its code if that is understood and the words are not, which then may say anything (Z43)."""
+    unit, code, analyte = text(quantity, "unit"), text(quantity, "code"), declaration.analyte
+    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
+    are_words_free = not unit.isalpha() or not ucum_of(analyte, unit)
+    return code if not unit or (are_words_free and ucum_of(analyte, code)) else unit
 
 
 def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> Interval | Reason:

@@ -20,7 +20,8 @@ from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import Span, day_of, read_date
 from cds_service.fhir.flags import OTHER_FLAGS
 from cds_service.fhir.lenient import many
-from cds_service.fhir.quantities import implausible, read_number, read_quantity
+from cds_service.fhir.quantities import implausible, read_number, read_quantity, read_unit
+from cds_service.fhir.units import ucum_of
 from cds_service.vocabulary.accounting import Account, Aside, Kind
 from cds_service.vocabulary.declarations import Analyte, FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.facts import Evidence, Interval, Reason
@@ -33,18 +34,19 @@ class Result(msgspec.Struct, frozen=True):
     """One Observation, or a part of one.
 
     ``span`` is that of its date, ``None`` if it has no readable one; ``entry`` is its place among the resources of its
-    key.
+    key. ``analyte`` is what was measured, ``None`` where that is not known for certain.
     """
 
     observation: lenient.Observation
     span: Span | None
     zone: tzinfo
     entry: int
+    analyte: Analyte | None = None
 
     @property
     def evidence(self) -> Evidence:
         """The result as it was sent; made on demand, because few results count."""
-        return as_sent(self.observation, day_of(self.span, self.zone))
+        return as_sent(self.observation, day_of(self.span, self.zone), self.analyte)
 
 
 class Sorted(msgspec.Struct, frozen=True):
@@ -62,14 +64,16 @@ class Sorted(msgspec.Struct, frozen=True):
 def sorted_out(declaration: FactDeclaration, chart: Chart) -> Sorted:
     """The results under the key of a fact, sorted by whether they are the fact's (Z41)."""
     search, value_set = declaration.searches[0], analyte_codes(declaration)
-    return chart.keep(("sorted", search.key, value_set.id), lambda: _sorted_out(search, value_set, chart))
+    analyte = declaration.analyte
+    key = ("sorted", search.key, value_set.id, analyte.name if analyte is not None else "")
+    return chart.keep(key, lambda: _sorted_out(search, value_set, analyte, chart))
 
 
-def _sorted_out(search: Search, value_set: ValueSet, chart: Chart) -> Sorted:
+def _sorted_out(search: Search, value_set: ValueSet, analyte: Analyte | None, chart: Chart) -> Sorted:
     own, bearing, elsewhere = [], [], 0
     for codings, result in chart.once(_dated, search):
         if value_set.match(codings) is not None:
-            own.append(result)
+            own.append(msgspec.structs.replace(result, analyte=analyte))
         elif speaks_in(search.systems, codings):
             elsewhere += 1
         else:
@@ -203,7 +207,7 @@ def implausibility(declaration: FactDeclaration, observation: lenient.Observatio
     if quantity is None or declaration.plausible is None or analyte is None:
         return None
     code, system, unit = quantity.code or "", quantity.system or "", quantity.unit or ""
-    sent = as_sent(observation, "").display
+    sent = as_sent(observation, "", analyte).display
     return implausible(analyte, declaration.plausible, raw_number(quantity), code, system, unit, sent)
 
 
@@ -253,21 +257,33 @@ def is_below_own_range(declaration: FactDeclaration, observation: lenient.Observ
     return False
 
 
-def as_sent(observation: lenient.Observation, day: str) -> Evidence:
-    """The value of a result as people read it, with the day of its date."""
+def as_sent(observation: lenient.Observation, day: str, analyte: Analyte | None = None) -> Evidence:
+    """The value of a result as people read it, with the day of its date.
+
+    Where the unit is understood by its code and not by its words, the code is shown: the words are free, and may say
+    anything (Z43).
+    """
     quantity = observation.valueQuantity
     reference = observation.own_reference()
     if quantity is None and observation.valueRange is not None:
         ends = [limit for limit in (observation.valueRange.low, observation.valueRange.high) if limit is not None]
-        unit = next((limit.unit or limit.code or "" for limit in ends if limit.unit or limit.code), "")
+        unit = next((_unit_of(limit, analyte) for limit in ends if limit.unit or limit.code), "")
         number = "-".join(raw_number(limit)[:_LONGEST_NUMBER] for limit in ends)
         return Evidence(reference, f"{number} {unit}".strip(), day, number, unit)
     if quantity is None:
         integer = bytes(observation.valueInteger).decode("utf-8", "replace")[:_LONGEST_NUMBER]
         return Evidence(reference, observation.valueString or integer, day)
-    unit = quantity.unit or quantity.code or ""
+    unit = _unit_of(quantity, analyte)
     number = f"{quantity.comparator or ''}{raw_number(quantity)[:_LONGEST_NUMBER]}"
     return Evidence(reference, f"{number} {unit}".strip(), day, number, unit)
+
+
+def _unit_of(quantity: lenient.Quantity, analyte: Analyte | None) -> str:
+    code, unit = quantity.code or "", quantity.unit or ""
+    if analyte is None or not unit or ("{" not in unit and ucum_of(analyte, unit)):
+        return unit or code
+    known = read_unit(analyte, code, quantity.system or "", unit)
+    return known if isinstance(known, str) else unit
 
 
 def raw_number(quantity: lenient.Quantity) -> str:

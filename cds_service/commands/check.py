@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from cds_service.commands.common import settings_of_environment
 from cds_service.content.proof.versions import update_lock
 from cds_service.prove import fixtures_beside, prove
-from cds_service.settings import Settings
 
 
 @click.command()
@@ -29,7 +29,7 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
 
     Example: cds-service check cards
     """
-    settings = Settings()
+    settings = settings_of_environment()
     cards = cards_dir or settings.cards
     proof = prove(
         cards,

@@ -14,7 +14,7 @@ from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
-from cds_service.settings import Settings
+from cds_service.settings import Settings, SettingsError, read_settings
 from cds_service.vocabulary.problems import ProblemsError
 
 if TYPE_CHECKING:
@@ -36,6 +36,18 @@ class TimeArgument(click.ParamType[datetime]):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def settings_of_environment() -> Settings:
+    """The settings of the environment.
+
+    Raises:
+        UsageError: a variable is no setting or cannot be used (Z83).
+    """
+    try:
+        return read_settings()
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+
+
 def load(cards: Path) -> Pack:
     """The content of a folder with the site's overlay.
 
@@ -43,7 +55,7 @@ def load(cards: Path) -> Pack:
         ClickException: it cannot be used; every problem with file and line.
     """
     try:
-        return load_pack(cards, read_site(Settings().site))
+        return load_pack(cards, read_site(settings_of_environment().site))
     except ProblemsError as error:
         raise click.ClickException(str(error)) from None
 
@@ -70,7 +82,7 @@ def prepared_content(cards: Path | None, key: bytes = b"") -> Prepared:
     Raises:
         ClickException: it cannot be used; every problem with file and line.
     """
-    settings = Settings()
+    settings = settings_of_environment()
     pack = load(cards or settings.cards)
     key = key or settings.uuid_key() or secrets.token_bytes(32)
     return Prepared.of(pack, zone=ZoneInfo(settings.time_zone), key=key)

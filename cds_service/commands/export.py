@@ -8,14 +8,13 @@ from pathlib import Path
 import click
 
 from cds_service import __version__
-from cds_service.commands.common import load, prepared_content
+from cds_service.commands.common import load, prepared_content, settings_of_environment
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
 from cds_service.replay.clinical import as_page
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.replay.statements import as_table, scenarios_by_rule, statement_rows, written_into
 from cds_service.service.served import services_of
-from cds_service.settings import Settings
 
 _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
 
@@ -39,7 +38,7 @@ def export(form: str, out: Path | None, cards: Path | None) -> None:
     if form == "openapi":
         _openapi(cards, out)
         return
-    pack = load(cards or Settings().cards)
+    pack = load(cards or settings_of_environment().cards)
     if out is None:
         click.echo(printed(pack, form), nl=False)
     else:
@@ -48,7 +47,7 @@ def export(form: str, out: Path | None, cards: Path | None) -> None:
 
 
 def _openapi(cards: Path | None, out: Path | None) -> None:
-    settings = Settings()
+    settings = settings_of_environment()
     services = services_of(load(cards or settings.cards))
     authenticated, open_discovery = settings.clients is not None, settings.open_discovery
     document = openapi(__version__, services, authenticated=authenticated, open_discovery=open_discovery)

@@ -8,8 +8,7 @@ from datetime import datetime
 import click
 import msgspec
 
-from cds_service.commands.common import TimeArgument, open_store
-from cds_service.settings import Settings
+from cds_service.commands.common import TimeArgument, open_store, settings_of_environment
 from cds_service.store.acceptance import Report, Share
 from cds_service.store.database import StoreDown
 from cds_service.store.store import FLUSH_SECONDS
@@ -23,7 +22,7 @@ def report(since: datetime | None, form: str) -> None:
 
     Example: cds-service report --since 2026-11-01
     """
-    store = open_store(Settings())
+    store = open_store(settings_of_environment())
     try:
         figures = store.report(since)
     except StoreDown as error:

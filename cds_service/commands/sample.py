@@ -8,11 +8,10 @@ from difflib import get_close_matches
 import click
 import msgspec
 
-from cds_service.commands.common import load
+from cds_service.commands.common import load, settings_of_environment
 from cds_service.content.needs import templates_of
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import SAMPLE, read_scenarios
-from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
 
 
@@ -29,7 +28,7 @@ def sample(scenario: str) -> None:
     if chosen is None:
         near = get_close_matches(scenario, scenarios, n=5, cutoff=0)
         raise click.UsageError(f"no scenario {scenario!r}; of {len(scenarios)} the nearest are: {', '.join(near)}")
-    pack = load(Settings().cards)
+    pack = load(settings_of_environment().cards)
     service = pack.service_for(chosen.hook)
     if service is None:
         raise click.ClickException(f"no service answers {chosen.hook}")

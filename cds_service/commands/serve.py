@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import secrets
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cds_service.commands.common import open_store
+from cds_service.commands.common import open_store, settings_of_environment
+from cds_service.net.ports import claim_port
 from cds_service.service.gate import clients_of
 from cds_service.service.served import begin
 from cds_service.settings import Settings
@@ -45,9 +48,12 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     from cds_service.service.fhir_access import allowed_servers
 
     loopback = _is_loopback(host)
-    settings = _with_recordings(Settings(loopback=loopback, insecure=insecure), record, deidentify)
-    if not loopback and not insecure and settings.clients is None:
+    settings = settings_of_environment()
+    settings = settings.model_copy(update={"loopback": loopback, "insecure": insecure or settings.insecure})
+    settings = _with_recordings(settings, record, deidentify)
+    if not loopback and not settings.insecure and settings.clients is None:
         raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
+    claimed = _claim(host, port)
     store = open_store(settings)  # its tables are brought up to date before the port is opened
     store.close()
     try:
@@ -74,7 +80,24 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     click.echo(f"feedback is kept in {store.where}")
     _warn_of_recordings(settings)
     server = Granian("cds_service.service.app:front", factory=True, **granian_settings(host, port, workers))
-    server.serve()
+    with claimed:
+        server.serve()
+
+
+def _claim(host: str, port: int) -> AbstractContextManager[object]:
+    """Takes the port, before anything is said or changed: two services would share its calls (Z84).
+
+    Raises:
+        ClickException: it is taken, or cannot be listened on.
+    """
+    try:
+        return claim_port(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise click.ClickException(
+                f"port {port} of {host} is taken: another program listens there; choose another with --port"
+            ) from None
+        raise click.ClickException(f"port {port} of {host} cannot be listened on: {error.strerror}") from None
 
 
 def _pass_to_workers(settings: Settings, workers: int) -> None:

@@ -4,7 +4,8 @@ Texts hold placeholders only. ``{fact}`` is a fact as sent, ``{fact.date}`` its 
 value, ``{limit.fact}`` the threshold of the rule's own cell, ``{definition}`` the phrase of a definition's output,
 ``{regimen.id}`` an order template in words, ``{dosage-of.id}`` its dosage alone, ``{name.id}`` a name of the pack,
 ``{order}`` the drug as drafted.
-Whatever comes from the chart is made inert before it stands in Markdown (RSP-12).
+Whatever comes from the chart is made inert: ``inert`` where it stands in Markdown, ``harmless`` where a whole text is
+none (RSP-12).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ LONGEST_SUMMARY = 139
 LONGEST_VALUE = 24
 _LONGEST_WORDS = 100
 # What GFM makes links of by itself, even where it is written with entities; a zero-width space breaks it unseen.
-_LINK = re.compile(r"(?<=[a-z]):(?=//)|www(?=\.)|@|(?:mailto|xmpp)(?=:)", re.IGNORECASE)
+_LINK = re.compile(r":(?=//)|www(?=\.)|@|(?:mailto|xmpp)(?=:)", re.IGNORECASE)
+# What readers that take plain text for HTML or Markdown make something of: tags, links, references, images.
+_MARKUP_IN_PLAIN = re.compile(r"<(?=[a-z/!?])|(?<=\])(?=[(\[:])", re.IGNORECASE)
 _OF_LINKS = (":", "@")
 _BREAK = "\u200b"
 _OF_ORDERS = ("order", "drafts", "dosage")
@@ -52,7 +55,21 @@ def escaped(text: str) -> str:
     harmless = _LEADING.sub(r"\1\\", text.translate(_MARKUP))
     if not any(sign in harmless for sign in _OF_LINKS) and "www" not in harmless.casefold():
         return harmless
-    return _LINK.sub(lambda match: match[0] + _BREAK if match[0] != "@" else _BREAK + "@", harmless)
+    return _without_links(harmless)
+
+
+def harmless(text: str) -> str:
+    """A text that is not Markdown: it says the same, and whatever shows it finds no markup and no address in it.
+
+    ``<60`` and ``10*9/L`` stay as they are. What is taken away is unseen, but for the backtick.
+    """
+    if any(sign in text for sign in "<]`"):
+        text = _MARKUP_IN_PLAIN.sub(lambda match: match[0] + _BREAK, text).replace("`", "'")
+    return _without_links(text)
+
+
+def _without_links(text: str) -> str:
+    return _LINK.sub(lambda match: match[0] + _BREAK if match[0] != "@" else _BREAK + "@", text)
 
 
 class Speech:
@@ -76,7 +93,7 @@ class Speech:
     def summary(self, finding: Finding) -> str:
         """At most 139 UTF-16 units on one line (RSP-11)."""
         text = self._fill(finding.decision.texts[finding.then.text].summary, finding, brief)
-        return shortened(text)
+        return shortened(harmless(text))
 
     def summary_in_detail(self, finding: Finding) -> str:
         """The summary as it may stand in Markdown."""
@@ -113,7 +130,7 @@ class Speech:
             if name.endswith(suffix):
                 fact = self._values[name.removesuffix(suffix)]
                 if suffix == ".date":
-                    return fact.evidence[0].date if fact.evidence else ""
+                    return clean(fact.evidence[0].date) if fact.evidence else ""
                 return self.reason(fact.reason, clean)
         fact = finding.used.get(name) or self._values[name]
         return clean(", ".join(map(self._said, fact.evidence[:2])))
@@ -145,7 +162,7 @@ class Speech:
         if fact.state is State.UNKNOWN:
             return [fill(words["not-known"], {"label": label, "reason": reason})]
         if fact.state is State.UNUSABLE:
-            date = fact.evidence[0].date if fact.evidence else ""
+            date = inert(fact.evidence[0].date) if fact.evidence else ""
             return [fill(words["not-usable"], {"label": label, "said": read, "date": date, "reason": reason})]
         if fact.state is State.ABSENT:
             return [fill(words["none-found"], {"label": label})]
@@ -155,12 +172,16 @@ class Speech:
             lines.append(
                 fill(
                     words[key],
-                    {"label": evidence.label or label, "said": inert(self._said(evidence)), "date": evidence.date},
+                    {
+                        "label": evidence.label or label,
+                        "said": inert(self._said(evidence)),
+                        "date": inert(evidence.date),
+                    },
                 )
                 + f" ({inert(evidence.reference)})"
             )
         if fact.beside is not None:
-            beside = {"said": inert(fact.beside.display), "date": fact.beside.date, "reason": reason}
+            beside = {"said": inert(fact.beside.display), "date": inert(fact.beside.date), "reason": reason}
             lines.append(fill(words["not-usable"], {"label": label, **beside}))
         return lines
 

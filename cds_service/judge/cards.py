@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cds_service.chart.drug import recognise_drug
 from cds_service.content.decide import Defect, Finding
-from cds_service.content.render import by_precedence, escaped, fill
+from cds_service.content.render import by_precedence, escaped, fill, harmless
 from cds_service.judge.call import HookCall
 from cds_service.judge.offers import Offer, offer_of_all
 from cds_service.judge.orders import JudgedOrder
@@ -107,7 +107,7 @@ def card_of(call: HookCall, alike: Sequence[Lead], offer: Offer) -> dict[str, An
         },
     }
     if offer.suggestions:
-        card["suggestions"] = offer.suggestions
+        card["suggestions"] = [_harmless(suggestion) for suggestion in offer.suggestions]
         card["selectionBehavior"] = offer.selection
     if decision.override_reasons:
         card["overrideReasons"] = [
@@ -115,6 +115,12 @@ def card_of(call: HookCall, alike: Sequence[Lead], offer: Offer) -> dict[str, An
             for reason in decision.override_reasons
         ]
     return card
+
+
+def _harmless(suggestion: Mapping[str, Any]) -> dict[str, Any]:
+    """A suggestion in whose words nothing of the chart acts; the resources stay as they are (RSP-43)."""
+    actions = [action | {"description": harmless(action["description"])} for action in suggestion["actions"]]
+    return {**suggestion, "label": harmless(suggestion["label"]), "actions": actions}
 
 
 def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from enum import StrEnum
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -11,6 +12,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Ranges that IANA lists as not reachable from everywhere, and that one Python or another takes for public: those of
 # protocols (RFC 6890) and of documentation (RFC 9637).
 _NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "3fff::/20")))
+_AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:]+)\]|([0-9A-Za-z.-]+))(?::[0-9]{1,5})?")
 # Where a cloud keeps the secrets of its machines, outside the link-local range.
 _METADATA = ipaddress.ip_address("fd00:ec2::254")
 
@@ -55,6 +57,12 @@ def is_loopback_host(host: str) -> bool:
     """Whether a host is ``localhost`` or written as a loopback address; no other name is resolved for this."""
     address = address_literal(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
+
+
+def is_loopback_authority(text: str) -> bool:
+    """Whether the value of a ``Host`` header, with or without a port, names this machine as itself (RFC 9110, 7.2)."""
+    parts = _AUTHORITY.fullmatch(text)
+    return parts is not None and is_loopback_host(parts[1] or parts[2])
 
 
 def _without_wrapping(address: Address) -> Address:

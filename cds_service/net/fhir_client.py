@@ -12,8 +12,9 @@ import re
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -23,7 +24,7 @@ import requests
 from cds_service.net.bounded_get import TooLargeError, bounded_get
 from cds_service.net.circuit import Circuit
 from cds_service.net.connections import OutboundCall, OutOfTimeError, open_session
-from cds_service.net.searches import NotFhirError, SearchPages, search_url
+from cds_service.net.searches import NotFhirError, SearchPages, is_capability_statement, search_url
 from cds_service.net.servers import AllowedServers, NotAllowedError, Server
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetch, Fetched, FetchProblem, FhirAccess, SearchReport
@@ -82,7 +83,8 @@ class _ServerResources:
     """What is kept for one server: its connections, its threads, its circuit, and what it was found to refuse.
 
     The threads serve this server only, so that a server that hangs holds up nobody who asks another one. ``refused``
-    are the paths and types of resource for which it does not send along what they refer to.
+    are the paths and types of resource for which it does not send along what they refer to. ``proven`` are the paths at
+    which it has proved to be a FHIR server.
     """
 
     def __init__(self, limits: FetchLimits, clock: Callable[[], float]) -> None:
@@ -92,6 +94,7 @@ class _ServerResources:
         self.threads = ThreadPoolExecutor(limits.calls, thread_name_prefix="fhir")
         self.circuit = Circuit(limits.failures, limits.closed_seconds, clock)
         self.refused: set[tuple[str, str]] = set()
+        self.proven: set[str] = set()
 
     def close(self) -> None:
         self.threads.shutdown(wait=False, cancel_futures=True)
@@ -151,6 +154,10 @@ class FhirClient:
             return {search.key: Fetched() for search in searches}
         reached: bool | None = None
         try:
+            unproven = self._prove(resources, server, deadline)
+            if unproven is not None:
+                reached = unproven.reached
+                return {search.key: Fetched(problem=unproven.problem) for search in searches}
             pending = [
                 _PendingSearch(self._limits, server, search, OutboundCall(server.reach, deadline))
                 for search in searches
@@ -167,6 +174,8 @@ class FhirClient:
             wait([each.future for each in pending], timeout=max(deadline - time.monotonic(), 0))
             failures = {each.search.key: each.finish() for each in pending}
             reached = _was_reached(failures.values())
+            if reached is False:  # another program may have taken its port by the time somebody answers there again
+                resources.proven.clear()
             _log_failures(server, failures.values())
             if self._on_search is not None:
                 for each in pending:
@@ -174,6 +183,30 @@ class FhirClient:
         finally:
             resources.circuit.leave(reached)
         return {each.search.key: each.fetched(failures[each.search.key]) for each in pending}
+
+    def _prove(self, resources: _ServerResources, server: Server, deadline: float) -> _SearchFailedError | None:
+        """Asks a server that nobody listed for its CapabilityStatement, once, before it is sent any token or search.
+
+        Returns why it may not be called, ``None`` if it may. Whoever makes a request chooses this server, and it may be
+        no FHIR server at all but whatever else listens on this machine.
+        """
+        if server.listed or server.path in resources.proven:
+            return None
+        call = OutboundCall(server.reach, deadline)
+        proof = resources.threads.submit(_prove, resources.session, call, server, self._limits.bytes)
+        wait([proof], timeout=max(deadline - time.monotonic(), 0))
+        if not proof.done():
+            call.abandon()
+            failure = _too_late(None if proof.cancel() else False)
+        else:
+            error = proof.exception()
+            if error is None:
+                resources.proven.add(server.path)
+                return None
+            assert isinstance(error, _SearchFailedError)  # noqa: S101  (_prove raises nothing else)
+            failure = error
+        _log.warning("FHIR server %s is not listed and did not prove to be one: %s", server.origin, failure.kind)
+        return failure
 
     def _resources_of(self, server: Server) -> _ServerResources:
         """The resources kept for the origin of a server; those not used for longest make way for new ones."""
@@ -243,8 +276,8 @@ class _PendingSearch:
         Raises:
             _SearchFailedError: a page could not be read.
         """
-        with self._call as call:
-            try:
+        try:
+            with self._call as call, _told_as_failures(call):
                 url, body = self._first_page(resources, call, patient_id, headers)
                 for page in range(max_pages):
                     if page:
@@ -252,21 +285,8 @@ class _PendingSearch:
                     url = self._pages.add(body, self._server, url)
                     if not url:
                         return
-            except _SearchFailedError:
-                raise
-            except NotFhirError:
-                raise _SearchFailedError(FetchProblem.FAILED, "not FHIR", reached=True) from None
-            except NotAllowedError:
-                raise _SearchFailedError(FetchProblem.NOT_ALLOWED, "address not allowed", reached=None) from None
-            except (OutOfTimeError, requests.Timeout):
-                raise _too_late() from None
-            # Whatever a server can bring about is caught, because its wrong answer must not become our 500 (FA-09).
-            except Exception as error:
-                if call.abandoned or call.deadline - time.monotonic() < _EARLY_TIMEOUT:
-                    raise _too_late() from None
-                raise _SearchFailedError(FetchProblem.FAILED, type(error).__name__, reached=False) from None
-            finally:
-                self._ended = time.time_ns()
+        finally:
+            self._ended = time.time_ns()
 
     def _first_page(
         self, resources: _ServerResources, call: OutboundCall, patient_id: str, headers: Mapping[str, str]
@@ -286,6 +306,39 @@ class _PendingSearch:
 
     def _get(self, resources: _ServerResources, call: OutboundCall, url: str, headers: Mapping[str, str]) -> bytes:
         return _get_json(resources.session, call, url, headers, self._limits.bytes - self._pages.size)
+
+
+@contextmanager
+def _told_as_failures(call: OutboundCall) -> Iterator[None]:
+    """Turns whatever a server can bring about into a ``_SearchFailedError``.
+
+    Whatever that is, its wrong answer must not become our 500 (FA-09).
+    """
+    try:
+        yield
+    except _SearchFailedError:
+        raise
+    except NotFhirError:
+        raise _SearchFailedError(FetchProblem.FAILED, "not FHIR", reached=True) from None
+    except NotAllowedError:
+        raise _SearchFailedError(FetchProblem.NOT_ALLOWED, "address not allowed", reached=None) from None
+    except (OutOfTimeError, requests.Timeout):
+        raise _too_late() from None
+    except Exception as error:
+        if call.abandoned or call.deadline - time.monotonic() < _EARLY_TIMEOUT:
+            raise _too_late() from None
+        raise _SearchFailedError(FetchProblem.FAILED, type(error).__name__, reached=False) from None
+
+
+def _prove(session: requests.Session, call: OutboundCall, server: Server, max_bytes: int) -> None:
+    """Returns if the server says what a FHIR server says of itself (https://hl7.org/fhir/R4/http.html#capabilities).
+
+    Raises:
+        _SearchFailedError: it says something else or nothing, or cannot be reached.
+    """
+    with call, _told_as_failures(call):
+        if not is_capability_statement(_get_json(session, call, f"{server.base}/metadata", {}, max_bytes)):
+            raise _SearchFailedError(FetchProblem.NOT_ALLOWED, "no CapabilityStatement", reached=True)
 
 
 def _get_json(

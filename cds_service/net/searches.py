@@ -35,7 +35,13 @@ class _ResourceOrBundle(msgspec.Struct):
     link: list[_PageLink] | None = None
 
 
+class _CapabilityStatement(msgspec.Struct):
+    resourceType: str
+    fhirVersion: str
+
+
 _decoder = msgspec.json.Decoder(_ResourceOrBundle)
+_capability_decoder = msgspec.json.Decoder(_CapabilityStatement)
 
 
 def search_url(server: Server, search: Search, patient_id: str, *, include: bool = False) -> str:
@@ -68,6 +74,15 @@ class _PageRead:
     body: bytes
     entries: list[msgspec.Raw]
     has_next: bool
+
+
+def is_capability_statement(body: bytes) -> bool:
+    """Whether JSON is a CapabilityStatement that names the version of FHIR."""
+    try:
+        said = _capability_decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return said.resourceType == "CapabilityStatement" and bool(said.fhirVersion)
 
 
 class SearchPages:

@@ -1,8 +1,9 @@
 """Which FHIR servers may be called, and at which network addresses (FA-08, SEC-11).
 
-A server is called only if the deployer listed its base URL. Spellings that differ only in the case of scheme and host,
-in a default port or in a closing slash are the same URL. The address that the name of a server stands for is judged
-whenever a connection is made.
+A server is called only if the deployer listed its base URL; on a development machine also if it lies on that machine,
+its base URL looks like one of FHIR, and it proves to be a FHIR server. Spellings that differ only in the case of scheme
+and host, in a default port or in a closing slash are the same URL. The address that the name of a server stands for is
+judged whenever a connection is made.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ _SCHEMES = frozenset(_PORTS)
 # The characters of a URL of a FHIR server. Parsers disagree about spaces, controls, backslashes and userinfo.
 _PLAIN_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%|{}^-]+")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?")
+# The path of a FHIR server on this machine that nobody listed: none at all, or few plain segments of which one says
+# FHIR, or a version as servers write it: /fhir, /r4, /baseR4, /stores/NAME/fhir.
+_PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FHIR_SEGMENT = re.compile(r".*fhir.*|(base|dstu)?r?[2-5]b?", re.IGNORECASE)
+_MAX_SEGMENTS = 4
 
 
 class NotAllowedError(Exception):
@@ -31,7 +37,7 @@ class Server:
     """One FHIR server that may be called.
 
     ``path`` is the path of its base URL without a closing slash, ``reach`` where its addresses may lie. An ``open``
-    server is called without a token too (FA-01).
+    server is called without a token too (FA-01). One that is not ``listed`` must prove to be a FHIR server first.
     """
 
     scheme: str
@@ -40,6 +46,7 @@ class Server:
     path: str
     reach: Reach = Reach.PUBLIC
     open: bool = False
+    listed: bool = True
 
     @property
     def origin(self) -> str:
@@ -75,7 +82,8 @@ class Server:
 class AllowedServers:
     """The FHIR servers that may be called for one client, by base URL.
 
-    With ``loopback`` every server on this machine may be called too, also without a token.
+    With ``loopback`` every server on this machine whose base URL looks like one of FHIR may be called too, also without
+    a token, if it proves to be a FHIR server.
     """
 
     servers: Mapping[str, Server] = field(default_factory=dict)
@@ -126,7 +134,9 @@ class AllowedServers:
         if listed is not None and not parts.query:
             return listed
         if self.loopback and is_loopback_host(named.host) and not parts.query:
-            return replace(named, reach=Reach.LOOPBACK, open=True)
+            if not _looks_like_fhir(named.path):
+                raise NotAllowedError(f"{named.origin} is not listed, and this path is not plainly one of FHIR")
+            return replace(named, reach=Reach.LOOPBACK, open=True, listed=False)
         raise NotAllowedError(f"{named.origin} is not an allowed FHIR server, or not with this path")
 
 
@@ -159,3 +169,11 @@ def _server_at(parts: SplitResult) -> Server:
     if address_literal(host) is None and not _HOST.fullmatch(host):
         raise NotAllowedError("not a plain http or https URL")
     return Server(parts.scheme, host, parts.port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+
+
+def _looks_like_fhir(path: str) -> bool:
+    """Whether the path of a base URL, without a closing slash, is one that FHIR servers have."""
+    segments = path.split("/")[1:]
+    if not all(map(_PLAIN_SEGMENT.fullmatch, segments)) or len(segments) > _MAX_SEGMENTS:
+        return False
+    return not segments or any(map(_FHIR_SEGMENT.fullmatch, segments))

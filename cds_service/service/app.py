@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import hmac
 import logging
+import os
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,7 @@ from cds_service.service.metrics import Metrics
 from cds_service.service.operations import OperationRoutes
 from cds_service.service.processor_time import ProcessorTime
 from cds_service.service.served import ServedContent
-from cds_service.settings import Settings, traces_are_wanted
+from cds_service.settings import Settings, SettingsError, kubernetes_names, read_settings, traces_are_wanted
 from cds_service.store.store import Store
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("cds_service")
 _OBJECTS_BEFORE_COLLECTION = 100_000
+_NOT_TO_BE_STARTED_AGAIN = 3  # the status of a worker with which gunicorn ends instead of starting the next one
 
 
 def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flask:
@@ -48,7 +51,7 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
         ValueError: a configured FHIR server cannot be one, or the store's URL is not a URL of a database. A store that
             is only down does not stop the start.
     """
-    return _joined(settings or Settings(), Metrics(), log)[0]
+    return _joined(settings or read_settings(), Metrics(), log)[0]
 
 
 def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, Gate]:
@@ -152,10 +155,9 @@ def front() -> Front:
     """The factory that ``cds-service serve`` names to Granian, with the settings of the environment.
 
     Raises:
-        ValueError, ProblemsError: as ``wsgi``.
+        SystemExit, ValueError, ProblemsError: as ``wsgi``.
     """
-    settings = Settings()
-    app, gate = _started(settings)
+    settings, app, gate = _started()
     limits = {"call_service": settings.max_body_bytes, "take_feedback": min(settings.max_body_bytes, MAX_BODY_BYTES)}
     return Front(app, gate, limits)
 
@@ -166,23 +168,43 @@ def wsgi() -> Flask:
     Such a server must read each body before it calls: this one reads it in the thread that is to answer.
 
     Raises:
-        ValueError: no clients are configured, and no setting says that anybody may call; or as ``create_app``.
+        SystemExit: the settings cannot be used, and stderr says why.
+        ValueError: as ``create_app``.
         ProblemsError: as ``create_app``.
     """
-    return _started(Settings())[0]
+    return _started()[1]
 
 
-def _started(settings: Settings) -> tuple[Flask, Gate]:
-    if settings.clients is None and not settings.loopback and not settings.insecure:
-        raise ValueError(
-            "no clients are configured: set CDS_SERVICE_CLIENTS to a clients.toml, or say who can reach this "
-            "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
-        )
+def _started() -> tuple[Settings, Flask, Gate]:
+    """The settings of the environment, and what they make."""
+    try:
+        settings = _settings_of_server()
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201  (there is no log yet, and a traceback would hide the sentence)
+        raise SystemExit(_NOT_TO_BE_STARTED_AGAIN) from None
     metrics = Metrics()
-    joined = _joined(settings, metrics, start_log(settings, metrics.count_lost_line))
+    log = start_log(settings, metrics.count_lost_line)
+    if made := kubernetes_names(os.environ):
+        _log.info("no settings, for Kubernetes made them of Services: %s", ", ".join(made))
+    app, gate = _joined(settings, metrics, log)
     # What was made at the start is never garbage, and what a call makes is freed by reference counts alone. Without
     # this, looking for cycles in thousands of decoded resources took half the time of a large call.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
-    return joined
+    return settings, app, gate
+
+
+def _settings_of_server() -> Settings:
+    """The settings of the environment, if they say who may call.
+
+    Raises:
+        SettingsError: they cannot be used; or no clients are configured, and no setting says that anybody may call.
+    """
+    settings = read_settings()
+    if settings.clients is None and not settings.loopback and not settings.insecure:
+        raise SettingsError(
+            "no clients are configured: set CDS_SERVICE_CLIENTS to a clients.toml, or say who can reach this "
+            "service with CDS_SERVICE_LOOPBACK=1 (this machine only) or CDS_SERVICE_INSECURE=1 (anybody)"
+        )
+    return settings

@@ -1,4 +1,4 @@
-"""The gate of the services: which clients are let in, and which browsers may call from other pages.
+"""The gate of the service: which clients are let in, by which names, and which browsers may call from other pages.
 
 A caller is judged before the body is read. What checks tokens is imported only where clients are configured.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from flask import Response, g, request
 
+from cds_service.net.addresses import is_loopback_authority
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.headers import REPLAY
 from cds_service.settings import Settings
@@ -33,6 +34,10 @@ _DISCOVERY = "/cds-services"
 _LONGEST_LOGGED = 120  # characters of a claim
 # The clients that were read last, by what was asked: a worker that is forked finds those of its parent.
 _inherited: dict[tuple[Path, str, int], Clients] = {}
+_ONLY_THIS_MACHINE = (
+    "without clients only calls to 127.0.0.1, localhost or [::1] are answered; CDS_SERVICE_CLIENTS names who may call, "
+    "and CDS_SERVICE_INSECURE=1 (serve --insecure) lets in anybody, by any name"
+)
 
 
 class Gate:
@@ -52,6 +57,7 @@ class Gate:
         on_refusal: Callable[[str], None],
     ) -> None:
         self._open_discovery = settings.open_discovery
+        self._for_any_host = settings.clients is not None or settings.insecure
         self._anybody = Client(profile=settings.default_profile, fhir_budget_ms=settings.fhir_budget_ms)
         self._on_refusal = on_refusal
         self.clients, self._verifier = clients_of(settings, services, templates), None
@@ -86,10 +92,17 @@ class Gate:
 
         Requests for paths or methods that do not exist pass, so that they get their 404 or 405.
 
+        Without clients only this machine is let in, by a name that it has for itself: a call that came through a proxy,
+        or from a page whose name was made to stand for a loopback address (DNS rebinding), has another ``Host`` (Z83).
+
         Raises:
-            Fault: 401 without a token that is in order, 403 for a service that this client may not call.
+            Fault: 421 for such a call, whatever its path; 401 without a token that is in order, 403 for a service that
+                this client may not call.
         """
         self.name_caller()
+        if not self._for_any_host and not is_loopback_authority(request.headers.get("Host", "")):
+            self._on_refusal("host")
+            raise Fault(421, "forbidden", _ONLY_THIS_MACHINE)
         if self._verifier is None or request.routing_exception is not None or request.method == "OPTIONS":
             return
         if not is_service(request.path) or (self._open_discovery and request.path.rstrip("/") == _DISCOVERY):

@@ -12,6 +12,7 @@ from cds_service.packaged import packaged
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.problems import ProblemsError
+from tests.support.keys import KEY
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 
@@ -34,7 +35,7 @@ def change(cards, file, *changes):
 def served(cards):
     change(cards, "pack.yaml")
     assert update_lock(cards) == []
-    return create_app(Settings(cards=cards, loopback=True, key="tests")).test_client()
+    return create_app(Settings(cards=cards, loopback=True, key=KEY)).test_client()
 
 
 def test_a_shadow_note_neither_speaks_nor_withholds(cards, request_for):

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
+from tests.support.keys import KEY
 from tests.support.places import ROOT
 
 FIXTURES = ROOT / "fixtures"
@@ -69,7 +70,7 @@ def test_the_lines_that_are_pasted_into_a_site_file_map_the_code(run, captured, 
     assert {"kind": "code", "times": 3, "system": LABORATORY, "code": "PLT", "value-sets": ["platelet-count"]} in found[
         "understood"
     ]
-    service = create_app(Settings(loopback=True, key="tests", site=site)).test_client()
+    service = create_app(Settings(loopback=True, key=KEY, site=site)).test_client()
     body = house_coded(request_for(PATIENT, "hydroxocobalamin-im-three-weekly"))
     cards = service.post("/cds-services/vitamin-b12-order-select", json=body).json["cards"]
     assert [card["source"]["topic"]["code"] for card in cards] == ["imPlateletsTransfusionFirst"]

@@ -36,6 +36,7 @@ from cds_service.replay.scenario import moved
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
+from tests.support.keys import KEY
 from tests.support.not_understood import NotToldError, counted, explained, logged
 from tests.support.replacements import Firing, deciding
 from tests.support.scenarios import request_of
@@ -235,7 +236,7 @@ def test_what_only_explain_tells_is_in_the_log_and_counted(trial):
     kept = [request for tried in trial.tried.values() for request in tried.silent.values()]
     assert kept, "explain tells of no replacement that no card tells of, so there is nothing to count"
     lines = []
-    client = create_app(Settings(loopback=True, key="tests"), lines.append).test_client()
+    client = create_app(Settings(loopback=True, key=KEY), lines.append).test_client()
     today = datetime.now(UTC).date()
     for service, now, body in kept:
         before = counted(client.get("/metrics").text)

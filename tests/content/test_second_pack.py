@@ -20,6 +20,7 @@ from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
+from tests.support.keys import KEY
 from tests.support.places import SECOND_PACK
 from tests.support.scenarios import accepted
 
@@ -45,7 +46,7 @@ def second():
 
 @pytest.fixture(scope="module")
 def web():
-    return create_app(Settings(cards=CARDS, loopback=True, key="tests")).test_client()
+    return create_app(Settings(cards=CARDS, loopback=True, key=KEY)).test_client()
 
 
 @pytest.fixture(scope="module")

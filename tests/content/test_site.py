@@ -12,6 +12,7 @@ from cds_service.service.app import create_app
 from cds_service.service.served import prepare
 from cds_service.settings import Settings
 from cds_service.vocabulary.problems import ProblemsError
+from tests.support.keys import KEY
 from tests.support.places import ROOT
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
@@ -25,7 +26,7 @@ def with_site(tmp_path):
     def build(text):
         path = tmp_path / "site.toml"
         path.write_text(text, encoding="utf-8")
-        return create_app(Settings(site=path, loopback=True, key="tests")).test_client()
+        return create_app(Settings(site=path, loopback=True, key=KEY)).test_client()
 
     return build
 

@@ -6,6 +6,7 @@ import pytest
 
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 
 SERVICE = "/cds-services/vitamin-b12-order-select"
 WRONG = {
@@ -70,7 +71,7 @@ def test_Z93_discovery_is_sent_again_only_if_it_has_changed(client, method):
 
 def test_Z93_what_discovery_says_has_an_etag_of_its_own():
     tags = {
-        create_app(Settings(loopback=True, key="tests", default_profile=profile, console="off"))
+        create_app(Settings(loopback=True, key=KEY, default_profile=profile, console="off"))
         .test_client()
         .get("/cds-services")
         .headers["ETag"]

@@ -15,6 +15,7 @@ from cds_service.packaged import packaged
 from cds_service.replay.courses import read_courses
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 from tests.support.places import SECOND_PACK
 from tests.support.scenarios import by_name, request_of
 
@@ -24,7 +25,7 @@ COURSES = read_courses(packaged("fixtures"))
 
 
 def service(**settings):
-    return create_app(Settings(key="tests", **settings)).test_client()
+    return create_app(Settings(key=KEY, **settings)).test_client()
 
 
 def statuses(client, paths=PATHS):

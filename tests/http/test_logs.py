@@ -16,6 +16,7 @@ import requests
 from cds_service.service.app import create_app
 from cds_service.service.line_writer import LineWriter
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 from tests.support.servers import Service, children, status_of, wait_until_answers
 from tests.support.written import lines_of
 
@@ -30,7 +31,7 @@ def lines():
 
 @pytest.fixture
 def service(lines):
-    return create_app(Settings(loopback=True, key="tests"), lines.append).test_client()
+    return create_app(Settings(loopback=True, key=KEY), lines.append).test_client()
 
 
 def test_a_hook_is_one_line_with_what_was_shown_and_by_which_content(service, lines, request_for, pack):
@@ -82,7 +83,7 @@ def test_any_other_id_is_replaced(service, given):
 
 def test_SEC_21_the_audit_says_who_called_when_and_what_went_out(tmp_path, request_for):
     path = tmp_path / "audit.jsonl"
-    audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
+    audited = create_app(Settings(loopback=True, key=KEY, audit=path)).test_client()
     kwame, amara = request_for(PATIENT, DRAFT), request_for("amara-okafor", "hydroxocobalamin-100-im")
     answer = audited.post(ORDER_SELECT, json=kwame)
     for body in (kwame, amara, {}):
@@ -99,7 +100,7 @@ def test_SEC_21_the_audit_says_who_called_when_and_what_went_out(tmp_path, reque
 
 def test_hashes_of_the_audit_are_of_no_use_without_the_key(tmp_path, request_for):
     said = []
-    for key in ("one", "two", "one"):
+    for key in (KEY, KEY[::-1], KEY):
         path = tmp_path / f"{len(said)}.jsonl"
         audited = create_app(Settings(loopback=True, key=key, audit=path)).test_client()
         audited.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT))
@@ -109,7 +110,7 @@ def test_hashes_of_the_audit_are_of_no_use_without_the_key(tmp_path, request_for
 
 def test_the_file_of_the_audit_may_be_moved_away(tmp_path, request_for):
     path = tmp_path / "audit.jsonl"
-    audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
+    audited = create_app(Settings(loopback=True, key=KEY, audit=path)).test_client()
     audited.post(ORDER_SELECT, json={})
     assert len(lines_of(path, 1)) == 1
     moved = path.rename(tmp_path / "audit.jsonl.1")
@@ -119,7 +120,7 @@ def test_the_file_of_the_audit_may_be_moved_away(tmp_path, request_for):
 
 def test_a_call_is_answered_though_its_line_of_the_audit_cannot_be_written(tmp_path, request_for):
     path = tmp_path / "folder" / "audit.jsonl"
-    audited = create_app(Settings(loopback=True, key="tests", audit=path)).test_client()
+    audited = create_app(Settings(loopback=True, key=KEY, audit=path)).test_client()
     assert audited.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT)).status_code == 200
     assert failures_of(audited, 1) == 1
 

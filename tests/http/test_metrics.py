@@ -11,6 +11,7 @@ from cds_service.packaged import packaged
 from cds_service.protocol.headers import REPLAY
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 
@@ -24,11 +25,11 @@ def app_with(tmp_path, status):
     pack = cards / "vitamin-b12/pack.yaml"
     pack.write_text(re.sub(r"\nversion: \S+", "\nversion: 9.0.0", pack.read_text()))
     assert update_lock(cards) == []
-    return create_app(Settings(cards=cards, loopback=True, key="tests")).test_client()
+    return create_app(Settings(cards=cards, loopback=True, key=KEY)).test_client()
 
 
 def test_calls_and_findings_are_counted_by_rule(request_for):
-    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    client = create_app(Settings(loopback=True, key=KEY)).test_client()
     body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
     client.post(ORDER_SELECT, json=body)
     client.post(ORDER_SELECT, json=body)
@@ -42,7 +43,7 @@ def test_calls_and_findings_are_counted_by_rule(request_for):
 
 
 def test_Z85_a_replay_is_counted_apart(request_for):
-    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    client = create_app(Settings(loopback=True, key=KEY)).test_client()
     body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
     marked = {REPLAY: "true"}
     assert client.post(ORDER_SELECT, json=body, headers=marked).json == client.post(ORDER_SELECT, json=body).json
@@ -76,20 +77,20 @@ def test_a_draft_or_retired_decision_is_not_even_asked(tmp_path, request_for):
 
 
 def test_no_value_of_a_patient_stands_in_the_metrics(request_for):
-    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    client = create_app(Settings(loopback=True, key=KEY)).test_client()
     client.post(ORDER_SELECT, json=request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly"))
     told = client.get("/metrics").text
     assert "kwame" not in told and "mensah" not in told
 
 
 def test_an_unknown_path_gives_no_new_label(request_for):
-    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    client = create_app(Settings(loopback=True, key=KEY)).test_client()
     client.post("/cds-services/made-up", json={})
     assert "made-up" not in client.get("/metrics").text
 
 
 def test_feedback_is_counted_whether_it_is_kept_or_not():
-    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    client = create_app(Settings(loopback=True, key=KEY)).test_client()
     entry = {"card": "5d0c9a3e-0000-4000-8000-000000000000", "outcome": "overridden"}
     entry["outcomeTimestamp"] = "2026-01-05T09:30:00Z"
     client.post(f"{ORDER_SELECT}/feedback", json={"feedback": [entry]})
@@ -101,13 +102,13 @@ def test_feedback_is_counted_whether_it_is_kept_or_not():
 
 
 def test_what_is_served_and_kept_can_be_watched(tmp_path, pack):
-    client = create_app(Settings(loopback=True, key="tests")).test_client()
+    client = create_app(Settings(loopback=True, key=KEY)).test_client()
     told = client.get("/metrics").text
     assert "cds_service_content_shown 1.0" in told
     assert "cds_service_site_refused 0.0" in told
     assert "cds_service_store_reachable 1.0" in told
     (tmp_path / "file").write_text("")
-    lost = create_app(Settings(insecure=True, key="tests", store=f"sqlite:///{tmp_path}/file/store.sqlite3"))
+    lost = create_app(Settings(insecure=True, key=KEY, store=f"sqlite:///{tmp_path}/file/store.sqlite3"))
     told = lost.test_client().get("/metrics").text
     assert f"cds_service_content_shown {float(pack.reviewed)}" in told
     assert "cds_service_store_reachable 0.0" in told

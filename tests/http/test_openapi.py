@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 from cds_service.cli import main
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 
@@ -84,7 +85,7 @@ def test_no_schema_is_put_together_from_others(document):
 
 
 def test_every_path_of_the_application_is_described_and_no_other(document, pack):
-    app = create_app(Settings(loopback=True, key="tests", console="off"))
+    app = create_app(Settings(loopback=True, key=KEY, console="off"))
     rules = {re.sub(r"<[a-z_:]+>", "{}", rule.rule) for rule in app.url_map.iter_rules()}
     ids = "|".join(pack.services)
     assert {re.sub(ids, "{}", path) for path in document["paths"]} == rules

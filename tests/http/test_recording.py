@@ -21,6 +21,7 @@ from cds_service.recording.deidentify import Deidentifier, comparable_decisions
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
+from tests.support.keys import KEY
 from tests.support.scenarios import by_name, fire
 from tests.support.servers import free_port, wait_until_answers
 
@@ -155,7 +156,7 @@ def recording(tmp_path):
 
     def build(**settings):
         folder = tmp_path / "recordings"
-        app = create_app(Settings(key="tests", loopback=True, record=folder, **settings))
+        app = create_app(Settings(key=KEY, loopback=True, record=folder, **settings))
 
         def kept():
             app.extensions["recorder"].settle()

@@ -15,7 +15,7 @@ from cds_service.replay.scenarios import read_scenarios
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
 
-settings = Settings(loopback=True, key="tests", console="on", store="sqlite:///" + sys.argv[1])
+settings = Settings(loopback=True, key="k" * 32, console="on", store="sqlite:///" + sys.argv[1])
 app = create_app(settings)
 client = app.test_client()
 services = {s["hook"]: s for s in client.get("/cds-services").json["services"]}

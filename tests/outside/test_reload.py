@@ -16,6 +16,7 @@ from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
+from tests.support.keys import KEY
 from tests.support.places import SECOND_PACK
 
 TABLE = "examplol/decisions/levelAndNeedle/table.yaml"
@@ -30,7 +31,7 @@ def cards(tmp_path):
 @pytest.fixture
 def serve(cards, tmp_path):
     def build(**settings):
-        return create_app(Settings(cards=cards, loopback=True, key="tests", **settings)).test_client()
+        return create_app(Settings(cards=cards, loopback=True, key=KEY, **settings)).test_client()
 
     return build
 

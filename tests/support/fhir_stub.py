@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from cds_service.replay.scenario import search
 
 JSON = "application/fhir+json"
+CAPABILITIES = {"resourceType": "CapabilityStatement", "status": "active", "kind": "instance", "fhirVersion": "4.0.1"}
 
 
 class Asked(BaseHTTPRequestHandler):
@@ -23,6 +24,10 @@ class Asked(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        if self.server.stub.proves and self.path == "/fhir/metadata":
+            self.say(CAPABILITIES)
+            self.close_connection = True
+            return
         self.server.stub.seen.append((self.path, dict(self.headers)))
         try:
             self.server.stub.answer(self)
@@ -61,10 +66,16 @@ class _Server(ThreadingHTTPServer):
 
 
 class Stub:
-    """The server, as a context; ``base`` is where its FHIR begins."""
+    """The server, as a context; ``base`` is where its FHIR begins.
 
-    def __init__(self, answer: Callable[[Asked], None], tls: ssl.SSLContext | None = None) -> None:
-        self.answer = answer
+    It ``proves`` to be a FHIR server by its CapabilityStatement, which is not among what was ``seen``; or else that is
+    answered like any other call.
+    """
+
+    def __init__(
+        self, answer: Callable[[Asked], None], tls: ssl.SSLContext | None = None, *, proves: bool = True
+    ) -> None:
+        self.answer, self.proves = answer, proves
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.ended = threading.Event()
         self._server = _Server(("127.0.0.1", 0), Asked)

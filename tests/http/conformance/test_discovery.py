@@ -9,6 +9,7 @@ import pytest
 from cds_service.packaged import packaged
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_D_11_D_13_no_two_services_of_one_id_or_one_hook(services):
 
 
 def test_D_09_D_10_D_15_T_18_versions_are_told_to_clients_of_3_0_only(client, services):
-    of_3_0 = create_app(Settings(loopback=True, key="tests", default_profile="3.0")).test_client()
+    of_3_0 = create_app(Settings(loopback=True, key=KEY, default_profile="3.0")).test_client()
     told = of_3_0.get("/cds-services").json["services"]
     assert [(service.pop("version"), service.pop("hookVersion")) for service in told] == [("3.0.0", "1.0")] * 3
     assert told == services

@@ -9,6 +9,7 @@ import pytest
 
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 
 SIGN = "/cds-services/vitamin-b12-order-sign"
 # Each of them is answered with suggestions: folic acid first, and one order that is replaced.
@@ -22,7 +23,7 @@ def actions(cards):
 @pytest.fixture
 def service():
     """One whose defects are counted from nought."""
-    return create_app(Settings(loopback=True, key="tests")).test_client()
+    return create_app(Settings(loopback=True, key=KEY)).test_client()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from cds_service.content.decide import Values
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 from tests.support.written import lines_of
 
 BASE = "/cds-services/vitamin-b12"
@@ -103,11 +104,11 @@ def test_an_answer_does_not_depend_on_the_calls_before_it(request_for):
     ]
 
     def alone(body):
-        return create_app(Settings(loopback=True, key="tests")).test_client().post(f"{BASE}-order-select", json=body)
+        return create_app(Settings(loopback=True, key=KEY)).test_client().post(f"{BASE}-order-select", json=body)
 
     fresh = [alone(body).data for body in calls]
     assert len(set(fresh)) > 3
-    used = create_app(Settings(loopback=True, key="tests")).test_client()
+    used = create_app(Settings(loopback=True, key=KEY)).test_client()
     for _ in range(5):
         for place in random.Random(7).sample(range(len(calls)), len(calls)):  # noqa: S311
             assert used.post(f"{BASE}-order-select", json=calls[place]).data == fresh[place]
@@ -117,7 +118,7 @@ def test_nothing_of_a_request_is_kept(tmp_path, request_for):
     """One keeps every request body, and with it the patient's data, in its database."""
     store = tmp_path / "store.sqlite3"
     audit = tmp_path / "audit.jsonl"
-    service = create_app(Settings(loopback=True, key="tests", store=f"sqlite:///{store}", audit=audit)).test_client()
+    service = create_app(Settings(loopback=True, key=KEY, store=f"sqlite:///{store}", audit=audit)).test_client()
     body = request_for(PATIENT, DRAFT)
     body["prefetch"]["patient"]["name"] = [{"family": "Marker-Of-A-Name", "given": ["Marker"]}]
     (card, *_) = service.post(f"{BASE}-order-select", json=body).json["cards"]

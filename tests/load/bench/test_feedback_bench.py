@@ -50,6 +50,7 @@ def call(tmp_path):
             "QUERY_STRING": "",
             "SERVER_NAME": "127.0.0.1",
             "SERVER_PORT": "8080",
+            "HTTP_HOST": "127.0.0.1:8080",
             "SERVER_PROTOCOL": "HTTP/1.1",
             "CONTENT_TYPE": "application/json",
             "CONTENT_LENGTH": str(len(raw)),

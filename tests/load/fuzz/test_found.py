@@ -9,6 +9,7 @@ import pytest
 from cds_service.net.servers import AllowedServers, NotAllowedError
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 
@@ -16,7 +17,7 @@ ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 @pytest.fixture
 def service():
     """One whose defects are counted from nought."""
-    return create_app(Settings(loopback=True, key="tests")).test_client()
+    return create_app(Settings(loopback=True, key=KEY)).test_client()
 
 
 @pytest.mark.parametrize("value", ["1e-400", "1e-310", "1E-99", "1e99", "1e308", "1e400", "1e999", "0", "0.0", "-0"])
@@ -42,7 +43,7 @@ def test_an_amount_that_floating_point_cannot_hold_is_no_defect(service, request
 )
 def test_a_date_at_the_end_of_time_is_no_defect_in_any_time_zone(request_for, cards_of, zone, date):
     """The first day of year 1 east of Greenwich, and the last of 9999 west of it, have no time in UTC."""
-    service = create_app(Settings(loopback=True, key="tests", time_zone=zone)).test_client()
+    service = create_app(Settings(loopback=True, key=KEY, time_zone=zone)).test_client()
     body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
     for sent in body["prefetch"].values():
         for entry in (sent or {}).get("entry", []):

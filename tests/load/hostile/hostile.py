@@ -30,6 +30,7 @@ from cds_service.trust.clients import ALGORITHMS
 from tests.load.hostile import families
 from tests.outside.trust.test_hostile_tokens import HOSTILE
 from tests.support.finds import table
+from tests.support.keys import KEY
 from tests.support.trust_parts import BASE, ISSUER, Maker, public
 
 _SCENARIO = "platelets-and-im/sample"
@@ -107,7 +108,7 @@ def services(folder: Path) -> tuple[FlaskClient, FlaskClient, list[str]]:
     (folder / "keys.json").write_text(json.dumps({"keys": [public(key) for key in keys.values()]}))
     clients = folder / "clients.toml"
     clients.write_text(f'base-urls = ["{BASE}"]\n[clients.ehr]\nissuer = "{ISSUER}"\njwks-file = "keys.json"\n')
-    common: dict[str, Any] = {"key": "tests", "accept_unreviewed_content": True, "max_body_bytes": families.MAX_BODY}
+    common: dict[str, Any] = {"key": KEY, "accept_unreviewed_content": True, "max_body_bytes": families.MAX_BODY}
     servers = ("https://ehr.example/fhir",)
     at_large = create_app(
         Settings(insecure=True, fhir_servers=servers, store=f"sqlite:///{folder}/open.sqlite3", **common)

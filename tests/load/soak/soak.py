@@ -53,7 +53,7 @@ from tests.support.servers import PostgreSQL, Service, children, postgresql_prog
 from tests.support.trust_parts import ISSUER, KeyServer, Maker, public
 
 RECOVERY_SECONDS = 5.0
-KEY = "a key for the soak"
+KEY = "a key for the soak, of 32 bytes or more"
 _BASE = "https://cds.example/b12"
 _FETCHED = "platelets"  # the prefetch key that is left to be fetched
 _GROWTH_BYTES = 50_000_000  # of memory that may come with caches and more threads

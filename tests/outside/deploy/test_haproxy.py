@@ -28,7 +28,10 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def instances(tmp_path_factory):
     folder = tmp_path_factory.mktemp("instances")
-    one, two = (Service(f"sqlite:///{folder}/{name}.sqlite3", folder / name) for name in ("one", "two"))
+    one, two = (
+        Service(f"sqlite:///{folder}/{name}.sqlite3", folder / name, CDS_SERVICE_INSECURE="1")
+        for name in ("one", "two")
+    )
     with one, two:
         yield one, two
 

@@ -11,6 +11,7 @@ import yaml
 from cds_service.service.app import create_app
 from cds_service.service.metrics import Metrics
 from cds_service.settings import Settings
+from tests.support.keys import KEY
 from tests.support.places import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -37,7 +38,7 @@ def promtool(*arguments):
 @pytest.fixture(scope="module")
 def labels_of():
     """The labels of each series that an instance can show, from the metrics themselves; ``up`` is Prometheus' own."""
-    app = create_app(Settings(loopback=True, key="tests"))
+    app = create_app(Settings(loopback=True, key=KEY))
     told = app.test_client().get("/metrics").text
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", told, re.M))
     found = {"up": {"job", "instance"}}

@@ -10,7 +10,7 @@ from cds_service.net.servers import AllowedServers, NotAllowedError, Server
 from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import FetchProblem, FhirAccess
-from tests.support.fhir_stub import Listener, Stub, bundle, saying
+from tests.support.fhir_stub import CAPABILITIES, Listener, Stub, bundle, saying
 
 SEARCH = Search("conditions", "Condition", "Condition?patient={{context.patientId}}")
 ALLOWED = "https://fhir.example/r4"
@@ -157,6 +157,92 @@ def test_FA_01_without_a_token_only_open_servers_are_called():
         assert fetch_from(stub.base, AllowedServers.of([], open_bases=[stub.base]), lent="").raw is not None
         assert fetch_from(stub.base, AllowedServers.of([], loopback=True), lent="").raw is not None
         assert [headers.get("Authorization") for _, headers in stub.seen] == [None, None]
+
+
+# What a page in a developer's browser could otherwise make the service ask for, with a token of its choosing.
+NOT_FHIR_BY_PATH = [
+    "/admin/delete-all",
+    "/admin",
+    "/x/y/z/w/fhir",
+    "/fhir;x=y",
+    "/fhir/$purge",
+    "/fhir/a%20b",
+    "/fhir//x",
+    "/fhir." + "x" * 64,
+    "/" + "x" * 61 + "fhir",
+]
+
+
+@pytest.mark.parametrize("path", NOT_FHIR_BY_PATH)
+def test_FA_08_on_loopback_a_path_that_is_not_plainly_one_of_fhir_is_not_asked_for(path):
+    with Stub(saying(bundle()), proves=False) as stub:
+        fetched = fetch_from(stub.origin + path, AllowedServers.of([], loopback=True))
+        assert (fetched.raw, fetched.problem) == (None, FetchProblem.NOT_ALLOWED)
+        assert stub.seen == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "/fhir", "/fhir/", "/r4", "/baseR4", "/R5", "/fhir/R4", "/stores/bench/fhir", "/fhir-server/api/v4"],
+)
+def test_FA_08_on_loopback_the_usual_base_urls_are_asked(path):
+    found = AllowedServers.of([], loopback=True).find(f"http://127.0.0.1:9{path}")
+    assert found.open and not found.listed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        saying(bundle()),
+        saying({"resourceType": "CapabilityStatement"}),
+        saying({"fhirVersion": "4.0.1"}),
+        saying({}),
+        saying([]),
+        saying(b"<html>", content_type="text/html"),
+        saying(CAPABILITIES, content_type="text/html"),
+        saying(CAPABILITIES, 404),
+        saying(CAPABILITIES, 401),
+        saying(b"", 302, Location="/fhir/elsewhere"),
+        saying(b"\xff{"),
+    ],
+)
+def test_FA_08_on_loopback_a_server_that_does_not_prove_to_be_one_of_fhir_gets_no_token_and_no_search(answer):
+    with Stub(answer, proves=False) as stub:
+        fetched = fetch_from(stub.base, AllowedServers.of([], loopback=True))
+        assert fetched.raw is None and fetched.problem is not None
+        assert {path for path, _ in stub.seen} == {"/fhir/metadata"}
+        assert all("Authorization" not in headers for _, headers in stub.seen)
+
+
+def test_FA_08_on_loopback_the_proof_is_asked_for_once_and_again_after_the_server_was_away():
+    client = FhirClient(FetchLimits(seconds=3))
+    fetch = client.within_budget(AllowedServers.of([], loopback=True))
+
+    def asked_by(stub):
+        stub.seen.clear()
+        fetch(FhirAccess(stub.base, "token"), [SEARCH], "p")
+        return [path.partition("?")[0] for path, _ in stub.seen]
+
+    def answer(asked):
+        if not gone:
+            asked.say(CAPABILITIES if asked.path == "/fhir/metadata" else bundle())
+
+    gone = False
+    with Stub(answer, proves=False) as stub:
+        assert asked_by(stub) == ["/fhir/metadata", "/fhir/Condition"]
+        assert asked_by(stub) == ["/fhir/Condition"]
+        gone = True  # whoever calls is hung up on
+        assert "/fhir/metadata" not in asked_by(stub)
+        gone = False
+        assert asked_by(stub)[0] == "/fhir/metadata"
+    client.close()
+
+
+def test_FA_08_a_listed_server_on_loopback_need_not_prove_anything():
+    with Stub(saying(bundle()), proves=False) as stub:
+        allowed = AllowedServers.of([stub.base], loopback=True)
+        assert fetch_from(stub.base, allowed).raw is not None
+        assert "/fhir/metadata" not in {path for path, _ in stub.seen}
 
 
 @pytest.mark.parametrize("token", ["a b", "a\r\nX-Admin: 1", "\u00fc", "x" * 20_000, "\0"])

@@ -20,6 +20,7 @@ from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import FetchProblem, FhirAccess
 from tests.support.fhir_stub import Stub, bundle, records, saying
+from tests.support.keys import KEY
 from tests.support.prefetch_shapes import KEYS
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
@@ -41,7 +42,7 @@ def resources():
 
 @pytest.fixture(scope="module")
 def patient_client():
-    return create_app(Settings(loopback=True, key="tests", fhir_budget_ms=10_000)).test_client()
+    return create_app(Settings(loopback=True, key=KEY, fhir_budget_ms=10_000)).test_client()
 
 
 @pytest.fixture
@@ -163,9 +164,7 @@ def test_FA_02_every_call_carries_the_token(call, cards_of, request_for, resourc
 
 def test_FA_03_a_token_serves_its_own_request_only(request_for, resources):
     with Stub(records(resources)) as stub:
-        settings = Settings(
-            key="tests", accept_unreviewed_content=True, fhir_servers=(stub.base,), fhir_budget_ms=10_000
-        )
+        settings = Settings(key=KEY, accept_unreviewed_content=True, fhir_servers=(stub.base,), fhir_budget_ms=10_000)
         client = create_app(settings).test_client()
         body = request_for(PATIENT, DRAFT, without=["platelets"]) | {"fhirServer": stub.base}
         lent = body | {"fhirAuthorization": {"access_token": TOKEN}}
@@ -298,7 +297,7 @@ def test_PF_25_a_page_that_the_client_sent_is_kept_if_the_rest_cannot_be_fetched
 
 def test_PF_25_pages_have_a_cap_and_what_lies_beyond_is_not_absent(request_for, assert_outcome):
     wrong = [count(1, status="entered-in-error")]
-    client = create_app(Settings(loopback=True, key="tests", fhir_budget_ms=10_000, fhir_max_pages=3)).test_client()
+    client = create_app(Settings(loopback=True, key=KEY, fhir_budget_ms=10_000, fhir_max_pages=3)).test_client()
     body = request_for("emily-carter", DRAFT, without=["platelets"])
     with Stub(paged(*[wrong] * 50)) as stub:
         body |= {"fhirServer": stub.base}
@@ -510,7 +509,7 @@ def test_FA_03_ERR_04_no_token_no_patient_and_no_body_in_logs_or_errors(caplog, 
 
 
 def test_searches_are_counted_by_outcome(request_for, resources):
-    client = create_app(Settings(loopback=True, key="tests", fhir_budget_ms=10_000)).test_client()
+    client = create_app(Settings(loopback=True, key=KEY, fhir_budget_ms=10_000)).test_client()
 
     def count(outcome):
         sample = re.search(rf'fhir_searches_total{{outcome="{outcome}"}} (\S+)', client.get("/metrics").text)

@@ -23,6 +23,7 @@ from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetched, FetchProblem, FhirAccess
 from tests.support.certificates import Certificate
 from tests.support.fhir_stub import Listener, Stub, bundle, saying
+from tests.support.keys import KEY
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 PATIENT, DRAFT = "emily-carter", "hydroxocobalamin-im-monthly"
@@ -170,7 +171,7 @@ ANSWERS = {
 @pytest.fixture(scope="module")
 def service():
     """The application with the limits it has by default, but for its budget of time."""
-    return create_app(Settings(loopback=True, key="tests", fhir_budget_ms=int(BUDGET * 1_000))).test_client()
+    return create_app(Settings(loopback=True, key=KEY, fhir_budget_ms=int(BUDGET * 1_000))).test_client()
 
 
 @pytest.fixture
@@ -228,7 +229,7 @@ def test_FA_09_a_listener_that_accepts_nothing(call, assert_outcome):
 
 def test_FA_09_a_name_that_does_not_resolve(request_for, assert_outcome):
     server = "https://fhir.invalid/r4"
-    settings = Settings(key="tests", loopback=True, fhir_servers=(server,), fhir_budget_ms=int(BUDGET * 1_000))
+    settings = Settings(key=KEY, loopback=True, fhir_servers=(server,), fhir_budget_ms=int(BUDGET * 1_000))
     client = create_app(settings).test_client()
     body = request_for(PATIENT, DRAFT, without=["platelets"])
     body |= {"fhirServer": server, "fhirAuthorization": {"access_token": "lent"}}
@@ -402,7 +403,7 @@ def test_FA_09_calls_given_up_free_their_threads(behaviour):
 
 
 def test_a_budget_of_nothing_means_no_call(request_for, assert_outcome):
-    client = create_app(Settings(loopback=True, key="tests", fhir_budget_ms=0)).test_client()
+    client = create_app(Settings(loopback=True, key=KEY, fhir_budget_ms=0)).test_client()
     with Stub(saying(bundle())) as stub:
         body = request_for(PATIENT, DRAFT, without=["platelets"]) | {"fhirServer": stub.base}
         answer = client.post(ORDER_SELECT, data=json.dumps(body), content_type="application/json")

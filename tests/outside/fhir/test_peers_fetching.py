@@ -7,6 +7,7 @@ import pytest
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.fhir_stub import Stub, records, saying
+from tests.support.keys import KEY
 
 SERVICE = "/cds-services/vitamin-b12-order-select"
 PATIENT, DRAFT = "kwame-mensah", "hydroxocobalamin-im-three-weekly"
@@ -14,7 +15,7 @@ PATIENT, DRAFT = "kwame-mensah", "hydroxocobalamin-im-three-weekly"
 
 @pytest.fixture(scope="module")
 def patient_client():
-    return create_app(Settings(loopback=True, key="tests", fhir_budget_ms=10_000)).test_client()
+    return create_app(Settings(loopback=True, key=KEY, fhir_budget_ms=10_000)).test_client()
 
 
 @pytest.mark.parametrize("server", ["https://fhir.example/r4", "no url", "http://127.0.0.1:1/fhir"])

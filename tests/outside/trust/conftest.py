@@ -11,6 +11,7 @@ from cds_service.trust.clients import ALGORITHMS, read_clients
 from cds_service.trust.keysets import KeySetLimits
 from cds_service.trust.replay_protection import UsedTokensInMemory
 from cds_service.trust.verifier import Verifier
+from tests.support.keys import KEY
 from tests.support.trust_parts import KeyServer, Maker, Ticks, public, write_clients
 
 QUICK = KeySetLimits(wait=0.5)
@@ -61,7 +62,7 @@ def app_for(clients_file):
 
     def build(text="", *, source=None, top="", **settings):
         path = clients_file(text, source=source, top=top)
-        return create_app(Settings(clients=path, loopback=True, key="tests", **settings)).test_client()
+        return create_app(Settings(clients=path, loopback=True, key=KEY, **settings)).test_client()
 
     return build
 

@@ -16,6 +16,7 @@ from joserfc.jwk import ECKey, RSAKey
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.trust.tokens import RefusedError
+from tests.support.keys import KEY
 from tests.support.trust_parts import BASE, MARKER, SERVICE, KeyServer, b64, public, write_clients
 
 STRANGER = ECKey.generate_key("P-384", {"kid": "key-ES384"})
@@ -128,7 +129,7 @@ def shared(tmp_path_factory, keys):
     """A service for calls that leave nothing behind, because all of them are refused."""
     server = KeyServer()
     path = write_clients(tmp_path_factory.mktemp("shared") / "clients.toml", keys, server)
-    yield create_app(Settings(clients=path, loopback=True, key="tests")).test_client()
+    yield create_app(Settings(clients=path, loopback=True, key=KEY)).test_client()
     server.close()
 
 

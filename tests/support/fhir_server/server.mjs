@@ -25,6 +25,14 @@ import { FhirRouter, MemoryRepository } from "@medplum/fhir-router";
 import express from "express";
 
 const LARGEST_PAGE = 50;
+const CAPABILITIES = {
+  resourceType: "CapabilityStatement",
+  status: "active",
+  date: "2026-11-29",
+  kind: "instance",
+  fhirVersion: "4.0.1",
+  format: ["application/fhir+json"],
+};
 
 indexStructureDefinitionBundle(readJson("fhir/r4/profiles-types.json"));
 indexStructureDefinitionBundle(readJson("fhir/r4/profiles-resources.json"));
@@ -83,6 +91,7 @@ app.use(express.json({ type: ["application/json", "application/fhir+json"], limi
 app.use("/stores/:name/:kind", async (request, response) => {
   const { name, kind } = request.params;
   if (!["fhir", "unchecked"].includes(kind)) return response.sendStatus(404);
+  if (request.path === "/metadata") return response.type("application/fhir+json").send(JSON.stringify(CAPABILITIES));
   const key = `${name}/${kind}`;
   if (!stores.has(key)) stores.set(key, new Repository(kind === "fhir"));
   const url = request.url === "/" ? "" : request.url;
