@@ -18,7 +18,7 @@ from cds_service.packaged import packaged
 from cds_service.protocol.feedback import MAX_BODY_BYTES
 from cds_service.service.caching import keep_from_caches
 from cds_service.service.calls import Calls
-from cds_service.service.environ import FAULT
+from cds_service.service.environ import FAULT, refuse_malformed
 from cds_service.service.errors import answer_errors
 from cds_service.service.fhir_access import allowed_servers, fhir_limits
 from cds_service.service.front import Front
@@ -141,9 +141,10 @@ def _surround(app: Flask, gate: Gate, calls: Calls) -> None:
     @app.before_request
     def enter() -> None:
         calls.begin()
+        gate.name_caller()
         if (fault := request.environ.get(FAULT)) is not None:
-            gate.name_caller()
             raise fault
+        refuse_malformed(request.environ)
         gate.enter()
 
     @app.after_request

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
+from cds_service.protocol.faults import Fault
+
 if TYPE_CHECKING:
     from granian.rsgi import Scope
 
@@ -62,6 +64,19 @@ def environ_of(scope: Scope) -> Environ:
             key = f"HTTP_{key}"
         environ[key] = f"{environ[key]},{value}" if key in environ else value
     return environ
+
+
+def refuse_malformed(environ: Environ) -> None:
+    """Refuses what HTTP/1.1 has the server refuse, and servers in front of Flask let pass (Z93).
+
+    Raises:
+        Fault: 400 for a request of HTTP/1.1 without ``Host`` (RFC 9112, 3.2), 405 for a method that is another one in
+            lower case, for methods are told apart by case (RFC 9110, 9.1).
+    """
+    if "HTTP_HOST" not in environ and environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+        raise Fault(400, "structure", "expected a Host header")
+    if environ["REQUEST_METHOD"] != environ["REQUEST_METHOD"].upper():
+        raise Fault(405, "not-supported", "this method is not allowed here")
 
 
 def answer_of(app: Flask, environ: Environ) -> Answered:

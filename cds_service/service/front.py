@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from cds_service.protocol.faults import Fault
 from cds_service.service.body_reading import BodyRoom, IncomingBody
-from cds_service.service.environ import FAULT, Answered, Environ, answer_of, environ_of
+from cds_service.service.environ import FAULT, Answered, Environ, answer_of, environ_of, refuse_malformed
 from cds_service.service.gate import ADMISSION, Gate
 from cds_service.service.lanes import Lane, LaneFullError
 
@@ -53,6 +53,7 @@ class Front:
         endpoint = self._endpoint(scope)
         body = IncomingBody(proto, environ, self._room)
         try:
+            refuse_malformed(environ)
             if scope.method == "POST" and endpoint in self._limits and await self._lets_in(environ, scope.path):
                 environ["wsgi.input"] = io.BytesIO(await body.read(self._limits[endpoint]))
         except Fault as fault:
@@ -81,7 +82,7 @@ class Front:
             Fault: 503, too many callers wait to be told apart.
         """
         if not self._gate.is_guarded:
-            return True
+            return self._gate.is_named_by(environ.get("HTTP_HOST", ""))
         judge = partial(self._gate.judge, environ.get("HTTP_AUTHORIZATION"), path)
         try:
             environ[ADMISSION] = admission = await self._callers.run(judge)

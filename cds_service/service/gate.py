@@ -83,6 +83,10 @@ class Gate:
         except RefusedError as refused:
             return refused
 
+    def is_named_by(self, host: str) -> bool:
+        """Whether a call with this ``Host`` may be meant for this service (Z83)."""
+        return self._for_any_host or is_loopback_authority(host)
+
     def name_caller(self) -> None:
         """Puts the client whose call it is into ``g.client``, as far as that is known without asking anybody."""
         g.client = getattr(request.environ.get(ADMISSION), "client", self._anybody)
@@ -100,7 +104,7 @@ class Gate:
                 this client may not call.
         """
         self.name_caller()
-        if not self._for_any_host and not is_loopback_authority(request.headers.get("Host", "")):
+        if not self.is_named_by(request.headers.get("Host", "")):
             self._on_refusal("host")
             raise Fault(421, "forbidden", _ONLY_THIS_MACHINE)
         if self._verifier is None or request.routing_exception is not None or request.method == "OPTIONS":

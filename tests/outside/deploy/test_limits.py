@@ -10,6 +10,7 @@ import pytest
 from tests.support.servers import Service, status_of
 
 HOOK = "/cds-services/vitamin-b12-order-select"
+HOOK_LINE = f"POST {HOOK} HTTP/1.1".encode()
 HEADER_SECONDS = 10
 BODY_SECONDS = 10
 PATIENCE = HEADER_SECONDS + 5
@@ -78,6 +79,27 @@ def test_headers_without_end_are_431(service, connect):
 def test_headers_of_a_large_token_are_read(service, connect):
     connection = connect(service, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 50_000 + b"\r\n\r\n")
     assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "status"),
+    [
+        (b"GET /cds-services HTTP/1.1", b"", 400),
+        (HOOK_LINE, b"Content-Length: 2\r\n", 400),
+        (b"GET http://localhost/cds-services HTTP/1.1", b"", 400),
+        (b"GET /cds-services HTTP/1.0", b"", 421),
+        (HOOK_LINE, b"Host: evil.example\r\nContent-Length: 2\r\n", 421),
+        (b"get /cds-services HTTP/1.1", b"Host: localhost\r\n", 405),
+        (HOOK_LINE.replace(b"POST", b"post"), b"Host: localhost\r\nContent-Length: 2\r\n", 405),
+        (b"Get /healthz HTTP/1.1", b"Host: localhost\r\n", 405),
+        (b"GET /cds-services HTTP/1.1", b"Host: localhost\r\n", 200),
+    ],
+)
+def test_no_host_and_a_method_in_lower_case_are_refused(service, connect, request_line, headers, status):
+    connection = connect(service, request_line + b"\r\n" + headers + b"Connection: close\r\n\r\n")
+    said = answer(connection)
+    assert said.startswith(f"HTTP/1.1 {status} ".encode()) or said.startswith(f"HTTP/1.0 {status} ".encode())
+    assert (b"OperationOutcome" in said) == (status >= 400)
 
 
 def test_connections_that_say_too_little_are_let_go_and_others_answered_meanwhile(service, connect, hook_body):
