@@ -1,6 +1,8 @@
-"""Hostile calls fired at the service in process, with what they cost beside a call that is right.
+"""Hostile calls fired at the service in process, with what they cost beside a call that is right; then the attacks of
+``resources`` on a served one.
 
-``make hostile`` fires ten thousand: ``python -m tests.load.hostile.hostile [CALLS] [SEED]``
+``make hostile`` fires ten thousand: ``python -m tests.load.hostile.hostile [CALLS] [SEED]``. With as many the attacks
+end with 3,600 right calls, one for each second of an hour, under a gigabyte of memory; with fewer than 10,000 without.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.trust.clients import ALGORITHMS
-from tests.load.hostile import families
+from tests.load.hostile import families, resources
 from tests.outside.trust.test_hostile_tokens import HOSTILE
 from tests.support.finds import table
 from tests.support.keys import KEY
@@ -173,7 +175,12 @@ def main() -> None:
     dear = run.dear()
     if dear:
         print(f"dearer than a right call: {', '.join(dear)}")
-    sys.exit(1 if dear or any(one.unexplained for one in run.families) else 0)
+    right = 3_600 if calls >= 10_000 else 0
+    on_resources = resources.run(right_call(), max(20, calls // 25), right, seed=2)
+    print(on_resources.text())
+    for problem in on_resources.problems():
+        print(problem)
+    sys.exit(1 if dear or any(one.unexplained for one in run.families) or on_resources.problems() else 0)
 
 
 if __name__ == "__main__":

@@ -12,3 +12,4 @@ def test_hostile_calls_are_refused_call_nobody_and_cost_less_than_a_right_call()
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert "1000 calls; a right call" in done.stdout
+    assert "a right call costs the service" in done.stdout
