@@ -326,7 +326,7 @@ def under_a_gigabyte(good: Mapping[str, Any], folder: Path, right: int) -> Memor
 
 
 def run(good: Mapping[str, Any], calls: int, right: int, seed: int) -> Run:
-    """``calls`` of each family that is cheap and a twentieth of each that is not; then ``right`` calls under a gigabyte."""
+    """``calls`` of each cheap family and a twentieth of each other one; then ``right`` calls under a gigabyte."""
     body, random = json.dumps(good).encode(), Random(seed)  # noqa: S311
     key = ECKey.generate_key("P-384", {"kid": "key-ES384"})
     keys = KeyServer()
