@@ -39,8 +39,8 @@ class Settings(BaseSettings):
     store: str = Field(
         default_factory=lambda: _default_store(),
         repr=False,  # it may hold a password
-        description="database of feedback and counts: sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE with "
-        "the extra postgresql",
+        description="database of feedback and counts: sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE, "
+        "which needs psycopg[binary]",
     )
     keep_comments: bool = Field(
         default=False, description="keep what clinicians write freely in feedback; it may name the patient (FB-18)"
