@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     store: str = Field(
         default_factory=lambda: _default_store(),
         repr=False,  # it may hold a password
-        description="database of feedback and counts: sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE with "
-        "the extra postgresql",
+        description="database of feedback and counts: sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE, "
+        "which needs psycopg[binary]",
     )
     state: Path = Field(
         default_factory=lambda: _state_folder(),

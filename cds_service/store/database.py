@@ -78,7 +78,7 @@ def open_engine(url: URL, *, durable: bool = True, patience: timedelta = _PATIEN
             pool_timeout=patience.total_seconds(),
         )
     except ModuleNotFoundError:
-        raise ValueError("PostgreSQL needs its driver, psycopg: install the extra postgresql") from None
+        raise ValueError("PostgreSQL needs its driver: install psycopg[binary]") from None
 
 
 def reading(engine: Engine) -> Connection:

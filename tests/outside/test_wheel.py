@@ -1,5 +1,6 @@
 """The built wheel, installed into an empty environment, is complete: it serves and replays."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import zipfile
 from email import message_from_string
 from pathlib import Path
 
+from hatch_build import readme_of, urls_of
 from tests.support.places import ROOT
 
 
@@ -36,6 +38,38 @@ def test_its_metadata_say_what_it_is_and_which_python_it_needs(wheel):
     assert (metadata["Name"], metadata["Requires-Python"]) == ("cds-service", ">=3.11.2")
     assert metadata["Summary"] and metadata["Author"] and metadata["Keywords"] and metadata["License-Expression"]
     assert "Programming Language :: Python :: 3.11" in metadata.get_all("Classifier")
+
+
+def test_Z92_its_page_in_an_index_has_no_link_that_leads_nowhere(wheel):
+    """The project has no address yet, so what would be a link to a file of it stands as words."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = message_from_string(archive.read(name).decode())
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_all("Project-URL")
+    page = metadata.get_payload()
+    targets = re.findall(r"\]\(([^)]*)\)", page)
+    assert "https://cds-hooks.hl7.org/" in targets
+    assert [target for target in targets if not target.startswith("https://")] == []
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    without_links = re.compile(r"!?\[([^]]*)\]\((?!https:)[^)]*\)")
+    assert page == without_links.sub(r"\1", readme)
+
+
+def test_Z92_with_an_address_links_and_images_lead_to_files_of_the_project():
+    address = "https://code.example/org/cds-service"
+    page = readme_of((ROOT / "README.md").read_text(encoding="utf-8"), address)
+    assert f"]({address}/raw/HEAD/docs/try.png)" in page
+    places = [t.removeprefix(address) for t in re.findall(r"\]\(([^)]*)\)", page) if t.startswith(address)]
+    assert len(places) > 10
+    for place in places:
+        path = ROOT / re.sub(r"^/(blob|raw)/HEAD/|#.*", "", place)
+        assert path.is_file(), place
+    assert readme_of("```\n[a](b)\n```\n[a](b) [c](https://d) [e](#f)", "") == (
+        "```\n[a](b)\n```\na [c](https://d) [e](#f)"
+    )
+    assert {"Source", "Documentation", "Changelog", "Issues"} <= set(urls_of(address))
+    assert all(url.startswith("https://") for url in (urls_of("") | urls_of(address)).values())
 
 
 def test_an_installed_wheel_replays_and_checks_far_from_the_checkout(wheel, tmp_path, monkeypatch):

@@ -105,13 +105,34 @@ def test_the_lock_files_pin_alike_and_the_image_gets_what_the_service_needs():
     assert not {"pytest", "mypy", "hypothesis", "pip"} & set(deployed)
 
 
-@pytest.mark.parametrize("path", [DEPLOY / "README.md", DEPLOY / "Containerfile", ROOT / "cards/README.md"])
-def test_nothing_installs_us_by_a_name_from_an_index(path):
+def instructions():
+    """Every text that tells people or machines what to type, and the messages of the software."""
+    folders = [ROOT / name for name in ("cards", "cds_service", "deploy", "docs", "fixtures", ".ci", ".github")]
+    paths = [*ROOT.iterdir(), *(path for folder in folders for path in folder.rglob("*"))]
+    kinds = {".md", ".py", ".toml", ".yaml", ".yml", ".service", ""}
+    return [path for path in paths if path.is_file() and path.suffix in kinds and path.name != ".git"]
+
+
+# Programs that take a name and look for it in an index.
+INSTALLS = re.compile(r"\b(?:pip|pipx|uv|uvx|poetry|pdm)\b.*[\s'\"`]cds[-_]service(?![-\w/.])", re.IGNORECASE)
+
+
+def test_nothing_installs_us_by_a_name_from_an_index():
     """The name is not ours on any index: whoever takes it there could run code at hospitals (Z92)."""
-    lines = [
-        line for line in path.read_text().splitlines() if re.search(r"pip install.*[\s'\"]cds-service(?![-\w])", line)
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in instructions()
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if INSTALLS.search(line) and "--no-index" not in line
     ]
-    assert [line for line in lines if "--no-index" not in line] == []
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line", ["pip install cds-service", "pipx install 'cds-service[postgresql]'", "uvx cds-service"]
+)
+def test_an_instruction_that_would_is_noticed(line):
+    assert INSTALLS.search(line)
 
 
 def pinned(path):
