@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -22,6 +23,16 @@ class _Verbs(click.Group):
             return None
         command: click.Command = getattr(import_module(f"cds_service.commands.{cmd_name}"), cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a verb; the message of one that fails may quote names and words of others (``printable``)."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            from cds_service.commands.common import printable
+
+            error.message = printable(error.message)
+            raise
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
