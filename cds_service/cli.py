@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from io import StringIO
 from typing import Any
 
 import click
@@ -25,14 +26,16 @@ class _Verbs(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a verb; the message of one that fails may quote names and words of others (``printable``)."""
+        """Runs a verb; the message of one that fails may quote names and words of others, so it is ``say`` that says it."""
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            from cds_service.commands.common import printable
+            from cds_service.commands.common import say
 
-            error.message = printable(error.message)
-            raise
+            said = StringIO()
+            error.show(said)
+            say(said.getvalue(), err=True, nl=False)
+            ctx.exit(error.exit_code)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

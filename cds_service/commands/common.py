@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cds_service.store.store import Store
 
 
-# Signs that a terminal obeys or that turn what is read around: C0 but tab and line feed, DEL and C1 (ECMA-48), marks
+# Signs that a terminal obeys or that turn what is read: C0 but for tab and line feed, DEL and C1 (ECMA-48), marks
 # of direction (UAX 9), other separators of lines; and halves of characters, which cannot be written at all.
 _OBEYED = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
