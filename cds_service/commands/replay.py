@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import click
 import requests
 
-from cds_service.commands.common import TimeArgument, prepared_content
+from cds_service.commands.common import TimeArgument, prepared_content, say
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
 from cds_service.replay.cases import at, read_cases
@@ -64,8 +64,8 @@ def replay(
         if server is not None:
             left = server.close()
         if left:
-            click.echo(f"could not be deleted, and is left on the FHIR server: {', '.join(left)}", err=True)
-    click.echo(_formatted(form, results, prepared))
+            say(f"could not be deleted, and is left on the FHIR server: {', '.join(left)}", err=True)
+    say(_formatted(form, results, prepared))
     if left or any(result.differences for result in results):
         sys.exit(1)
 
