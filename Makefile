@@ -14,7 +14,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
-	soak examples format statements clinical conformance settings lock audit sbom help
+	soak examples format statements clinical conformance settings lock audit pin-images sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -114,6 +114,11 @@ COMPILE := uv pip compile -q --override .ci/left-out.txt --universal --python-ve
 
 audit: install-dev ## known vulnerabilities of what is deployed; a notice if nobody could say
 	@$(BIN)/python .ci/audit.py
+
+pin-images: install ## the digests of images, asked of their registries, into deploy/; IMAGES="FILE ..." for your own files
+	@$(BIN)/python deploy/pin_images.py $(IMAGES)
+
+IMAGES := deploy/Containerfile deploy/compose.yaml
 
 sbom: install-dev ## dist/cds-service.cdx.json: what a deployed service consists of (CycloneDX)
 	$(BIN)/python -m venv --clear --without-pip build/service
