@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import copy
 import io
 import json
 import os
@@ -150,15 +151,66 @@ def test_what_compose_sets_is_understood(monkeypatch):
 
 
 @pytest.mark.parametrize("path", OBJECTS, ids=lambda path: path.stem)
-def test_every_object_keeps_to_the_schema_of_kubernetes(path):
+def test_every_object_keeps_to_its_schema(path):
     for document in yaml.safe_load_all(path.read_text()):
+        keeps_to_its_schema(document)
+
+
+def keeps_to_its_schema(document):
+    """That of Kubernetes or of Gateway API, which is no part of Kubernetes; members that neither knows are faults."""
+    if document["apiVersion"].partition("/")[0] == "gateway.networking.k8s.io":
+        schema = closed(json.loads(Path(__file__).with_name("gateway_api.json").read_text())[document["kind"]])
+        found = jsonschema.Draft202012Validator(schema).iter_errors(document)
+        assert [(error.json_path, error.message) for error in found] == []
+    else:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+def closed(schema):
+    """A schema of a custom resource; as Kubernetes has it, what is not named in it is not kept."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    more = {"additionalProperties": False} if isinstance(schema.get("properties"), dict) and "type" in schema else {}
+    told = {name: closed(one) for name, one in schema.items()} | more
+    if "metadata" in told.get("properties", {}):
+        told["properties"]["metadata"] = {"type": "object"}  # of Kubernetes itself
+    return told
+
+
+def test_a_member_that_gateway_api_does_not_know_is_noticed():
+    """Proves the test above: the schemas are closed, and their closed lists are looked at."""
+    route = next(d for d in yaml.safe_load_all((EXAMPLE / "gateway.yaml").read_text()) if d["kind"] == "HTTPRoute")
+    for change in (
+        {"retry": {"codes": [503]}},
+        {"timeouts": {"request": "soon"}},
+        {"matches": [{"path": {"type": "Any"}}]},
+    ):
+        changed = copy.deepcopy(route)
+        changed["spec"]["rules"][0] |= change
+        with pytest.raises(AssertionError):
+            keeps_to_its_schema(changed)
+
+
+def test_the_gateway_lets_through_only_what_clients_call():
+    objects = {d["kind"]: d for path in OBJECTS for d in yaml.safe_load_all(path.read_text())}
+    gateway, route, service = objects["Gateway"], objects["HTTPRoute"]["spec"], objects["Service"]
+    (listener,), (rule,), (parent,) = gateway["spec"]["listeners"], route["rules"], route["parentRefs"]
+    assert (listener["protocol"], listener["port"]) == ("HTTPS", 443) and listener["tls"]["certificateRefs"]
+    assert parent == {"name": gateway["metadata"]["name"], "sectionName": listener["name"]}
+    assert route["hostnames"] == [listener["hostname"]]
+    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/cds-services"}}]
+    (backend,) = rule["backendRefs"]
+    assert backend["name"] == service["metadata"]["name"]
+    assert backend["port"] in [port["port"] for port in service["spec"]["ports"]]
 
 
 def test_base_and_example_make_a_whole(built):
     for document in built.values():
-        kubernetes_validate.validate(document, KUBERNETES, strict=True)
-    assert set(built) >= {"Deployment", "PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy", "Ingress"}
+        keeps_to_its_schema(document)
+    kinds = {"Deployment", "PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy", "Gateway", "HTTPRoute"}
+    assert set(built) >= kinds
     pod = built["Deployment"]["spec"]["template"]
     container = pod["spec"]["containers"][0]
     assert pod["spec"]["volumes"][0]["configMap"]["name"] == built["ConfigMap"]["metadata"]["name"]
