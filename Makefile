@@ -112,7 +112,7 @@ lock: $(BIN)/python ## the lock files after a change of pyproject.toml; what is 
 
 COMPILE := uv pip compile -q --override .ci/left-out.txt --universal --python-version $(FLOOR) --generate-hashes --no-emit-index-url --no-header
 
-audit: install-dev ## known vulnerabilities of what is deployed; a notice if nobody could say
+audit: install-dev ## known vulnerabilities of what is deployed; fails too if nobody could say
 	@$(BIN)/python .ci/audit.py
 
 pin-images: install ## the digests of images, asked of their registries, into deploy/; IMAGES="FILE ..." for your own files
