@@ -163,7 +163,7 @@ def test_bodies_that_do_not_arrive_whole_never_reach_an_instance(proxy, instance
             connection.close()
 
 
-def test_nothing_older_than_tls_1_2_is_spoken(proxy):
+def test_SEC_01_nothing_older_than_tls_1_2_is_spoken(proxy):
     """The client offers no other, down to where its own library lets it."""
     old = ["-cipher", "ALL:@SECLEVEL=0", "-connect", f"127.0.0.1:{proxy.port}"]
     for version in ("-tls1", "-tls1_1"):
@@ -171,3 +171,12 @@ def test_nothing_older_than_tls_1_2_is_spoken(proxy):
         assert done.returncode != 0 and b"alert protocol version" in done.stderr, done.stderr
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         assert proxy.speaks(version)
+
+
+def test_J_01_what_is_not_tls_reaches_no_instance(proxy, instances):
+    with contextlib.closing(proxy.connect()) as plain:
+        plain.sendall(f"POST {HOOK} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        with contextlib.suppress(ConnectionError):
+            assert not plain.recv(100).startswith(b"HTTP/1.1 2")
+    assert sum(instance.begun for instance in instances) == 0
+    assert proxy.send(HOOK, b"{}")[0] == 200
