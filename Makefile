@@ -14,7 +14,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
-	soak examples clients format statements clinical conformance settings lock audit sbom help
+	soak examples clients format statements clinical conformance settings lock audit pin-images sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -115,8 +115,13 @@ lock: $(BIN)/python ## the lock files after a change of pyproject.toml; what is 
 
 COMPILE := uv pip compile -q --override .ci/left-out.txt --universal --python-version $(FLOOR) --generate-hashes --no-emit-index-url --no-header
 
-audit: install-dev ## known vulnerabilities of what is deployed; a notice if nobody could say
+audit: install-dev ## known vulnerabilities of what is deployed; fails too if nobody could say
 	@$(BIN)/python .ci/audit.py
+
+pin-images: install ## the digests of images, asked of their registries, into deploy/; IMAGES="FILE ..." for your own files
+	@$(BIN)/python deploy/pin_images.py $(IMAGES)
+
+IMAGES := deploy/Containerfile deploy/compose.yaml
 
 sbom: install-dev ## dist/cds-service.cdx.json: what a deployed service consists of (CycloneDX)
 	$(BIN)/python -m venv --clear --without-pip build/service

@@ -19,10 +19,13 @@ from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
 from cds_service.replay.scenario import Scenario, moved, search
 from cds_service.settings import Settings
+from tests.http.conformance.claims import contradicted_here, pytest_runtest_logreport, pytest_sessionfinish
 from tests.support import scenarios as read
 from tests.support.keys import KEY
 from tests.support.scenarios import Fired, fire_all
 from tests.support.shipped import shipped_pack
+
+__all__ = ["pytest_runtest_logreport", "pytest_sessionfinish"]  # of docs/conformance.md
 
 if TYPE_CHECKING:
     import jsonschema
@@ -250,9 +253,14 @@ def post(client: FlaskClient) -> Callable[..., TestResponse]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what tests recorded as their ``summary``: figures that whoever reads the run should see."""
+    """Prints what tests recorded as their ``summary``: figures that whoever reads the run should see.
+
+    Then where the run contradicts the page of conformance.
+    """
     for reports in terminalreporter.stats.values():
         for report in reports:
             for name, line in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():
                 if name == "summary":
                     terminalreporter.write_line(line)
+    for line in contradicted_here():
+        terminalreporter.write_line(line)

@@ -70,7 +70,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
         say(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
     for problem in filter(None, (begun.content_problem, begun.site_problem)):
-        click.echo(f"refused, the last good one is served: {problem}", err=True)
+        say(f"refused, the last good one is served: {problem}", err=True)
     _pass_to_workers(settings, workers)
     note = "" if served.prepared.shown else "; unreviewed content runs as shadow: no cards are shown"
     say(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")

@@ -299,3 +299,13 @@ def test_a_child_is_asked_about_the_site_and_the_scenarios_too(cards, tmp_path):
 def test_a_child_that_fails_proves_nothing(cards, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert prove_in_child(cards, site=None, fixtures=None, zone="UTC") == (Problem(cards, 1, "proof", "ended with 1"),)
+
+
+@pytest.mark.parametrize(("length", "said"), [(139, []), (140, ["can reach 140 of 139 characters"])])
+def test_RSP_11_a_summary_that_can_reach_140_characters_is_refused(cards, length, said):
+    file = "decisions/routeNotCovered/text.en.yaml"
+    path = cards / "vitamin-b12" / file
+    path.write_text(re.sub(r"summary: .*", f"summary: {'x' * length}", path.read_text(), count=1))
+    raise_versions(cards, "decisions/routeNotCovered/table.yaml")
+    lengths = [problem for problem in map(str, problems_of(cards)) if ": length: " in problem]
+    assert len(lengths) == len(said) and all(word in problem for word, problem in zip(said, lengths, strict=True))

@@ -13,9 +13,12 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificate:
-    """The certificate as a file that clients may trust, and the context of a server that shows it."""
+    """The certificate as a file that clients may trust, and the context of a server that shows it.
 
-    def __init__(self, folder: Path) -> None:
+    It holds for so many ``days`` from now; with less than none it is over.
+    """
+
+    def __init__(self, folder: Path, days: int = 2) -> None:
         self.path = folder / "certificate.pem"
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -26,8 +29,8 @@ class Certificate:
             .issuer_name(name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=2))
+            .not_valid_before(now - timedelta(days=9))
+            .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(key, hashes.SHA256())

@@ -56,6 +56,16 @@ def test_ERR_05_412_names_the_missing_keys(post, assert_outcome, request_for, dr
     assert "prefetch.platelets" in body["issue"][0]["diagnostics"]
 
 
+def test_ERR_05_412_names_every_missing_key(post, assert_outcome, request_for):
+    """Folic acid is judged by four, of which some may have been sent; nobody need ask again for each."""
+    needed = {"conditions", "medicationRequests", "medicationAdministrations", "procedures"}
+    for sent in (set(), {"procedures"}, {"medicationRequests", "procedures"}):
+        body = request_for(PATIENT, "folic-acid-5mg-oral", without=["all"], prefetch=dict.fromkeys(sent))
+        said = assert_outcome(post(body), 412)["issue"][0]
+        for text in (said["diagnostics"], said["details"]["text"]):
+            assert set(re.findall(r"prefetch\.(\w+)", text)) == needed - sent
+
+
 def test_ERR_02_ERR_04_a_defect_is_500_without_data(monkeypatch, caplog, post, assert_outcome, request_for):
     def broken(*_args, **_kwargs):
         raise ValueError(f"{PATIENT} token-that-must-not-be-repeated")

@@ -136,6 +136,21 @@ def test_FB_05_accepted_suggestions_are_attributed_like_cards(ours):
     assert row["finding"] and row["version"]
 
 
+@pytest.mark.parametrize("first", ["accepted", "overridden"])
+@pytest.mark.parametrize("together", [True, False])
+def test_FB_04_FB_05_FB_10_one_card_may_be_accepted_and_overridden(ours, request_for, first, together):
+    """Suggestions are taken one by one, a card is overridden as a whole: a clinician may do both."""
+    shown = ours.client.post(SERVICE, json=request_for("amara-okafor", "hydroxocobalamin-100-im")).json["cards"]
+    card = next(card for card in shown if "suggestions" in card)
+    both = [accepted(card["uuid"], card["suggestions"][0]["uuid"]), overridden(card["uuid"])]
+    both = both if first == "accepted" else both[::-1]
+    for call in [both] if together else [[entry] for entry in both]:
+        assert ours.send(*call).status_code == 200
+    kept = [row["outcome"] for row in ours.rows() if row["card"] == card["uuid"]]
+    assert sorted(kept) == ["accepted", "overridden"]
+    assert card["suggestions"][0]["uuid"] in [row["suggestion"] for row in ours.rows(tables.accepted_suggestion)]
+
+
 def test_FB_06_a_reason_is_not_demanded(ours):
     for entry in (overridden(), overridden(overrideReason=None), overridden(overrideReason={})):
         assert ours.send(entry).status_code == 200

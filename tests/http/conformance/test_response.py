@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
 from collections import Counter
@@ -11,8 +12,10 @@ import pytest
 from fhir.resources.R4B.medicationrequest import MedicationRequest
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
+from cds_service.content.render import shortened
 from cds_service.packaged import packaged
 from tests.support.faults import assert_none
+from tests.support.scenarios import by_name, fire, request_of
 
 PATIENTS = sorted(path.stem for path in (packaged("fixtures") / "patients").glob("*.json"))
 DRAFTS = sorted(path.stem for path in (packaged("fixtures") / "drafts").glob("*.json"))
@@ -129,6 +132,18 @@ def test_RSP_11_T_02_the_longest_names_keep_the_summary_short(post, cards_of, re
                     assert "\n" not in suggestion["label"]
 
 
+@pytest.mark.parametrize("sign", ["x", "é", "😀"])
+def test_RSP_11_a_summary_of_139_stands_and_one_of_140_is_cut(sign):
+    """Counted in UTF-16 units, as JavaScript does; a client may refuse 140."""
+    width = len(sign.encode("utf-16-le")) // 2
+    stands = sign + "x" * (139 - width)
+    assert shortened(stands) == stands
+    for longer in (f"{stands}x", f"word {sign * 140}", f"{sign * 70} {stands}"):
+        cut = shortened(longer)
+        assert cut.endswith("…") and len(cut.encode("utf-16-le")) // 2 <= 139
+        assert longer.startswith(cut[:-1])
+
+
 HOSTILE = "<script>alert(1)</script> <img src=x onerror=alert(1)> [x](javascript:1) **b** `c` | # h ![i](http://e)"
 
 
@@ -216,11 +231,39 @@ def test_RSP_30_labels_are_said_and_differ_within_a_card(answers):
             assert len(labels) == len(set(labels))
 
 
-def test_RSP_33_RSP_34_actions_do_not_depend_on_their_order(answers):
-    for _, suggestion, action in all_actions(answers):
-        assert "actionSelectionBehavior" not in suggestion
-        assert len(suggestion["actions"]) == len({json.dumps(a, sort_keys=True) for a in suggestion["actions"]})
-        assert action["description"].strip()
+@pytest.fixture(scope="module")
+def offered(answers, prepared):
+    """``(request, suggestion)`` of every suggestion, and of one that takes several drafts away in several actions."""
+    told = by_name("several-drafts/laterStepsAlone")
+    request = request_of(prepared, told)
+    stories = [*answers, (request, fire(prepared, request, told.now).cards)]
+    return [(body, s) for body, cards in stories for card in cards for s in card.get("suggestions", [])]
+
+
+def accepted(drafts, actions):
+    """The drafts by ``Type/id``, as a client has them after the actions; each must find what it names."""
+    left = dict(drafts)
+    for action in actions:
+        named = action.get("resourceId") or f"{action['resource']['resourceType']}/{action['resource']['id']}"
+        assert (named in left) == (action["type"] != "create"), named
+        if action["type"] == "delete":
+            del left[named]
+        else:
+            left[named] = action["resource"]
+    return left
+
+
+def test_RSP_33_the_actions_of_a_suggestion_give_the_same_in_every_order(offered):
+    several = 0
+    for body, suggestion in offered:
+        entries = body["context"].get("draftOrders", {"entry": []})["entry"]
+        drafts = {f"{e['resource']['resourceType']}/{e['resource']['id']}": e["resource"] for e in entries}
+        actions = suggestion["actions"]
+        several += len(actions) > 1
+        first, *others = (accepted(drafts, some) for some in itertools.permutations(actions))
+        assert all(other == first for other in others)
+        assert all(action["description"].strip() for action in actions)
+    assert several
 
 
 def test_RSP_40_RSP_41_all_kinds_of_action_are_seen(answers):
@@ -292,14 +335,36 @@ def test_RSP_43_numbers_of_an_update_keep_their_digits(post, request_for):
     assert "0.1000000000000000055511151231257827" in said
 
 
-def test_RSP_65_each_card_names_its_order(post, cards_of, request_for):
-    body = request_for("kwame-mensah", "hydroxocobalamin-im-monthly", "cyanocobalamin-im-monthly")
-    cards = cards_of(post(body))
-    names = [
-        e["resource"]["medicationCodeableConcept"]["text"].casefold() for e in body["context"]["draftOrders"]["entry"]
-    ]
-    assert names[0] != names[1]
-    assert len(cards) >= 2
-    said = [f"{card['summary']} {card['detail']}".casefold() for card in cards]
-    assert all(sum(name in text for text in said) >= 1 for name in names)
-    assert all(any(name in text for name in names) for text in said)
+PAIRS = [
+    ("cyanocobalamin-nasal-weekly", "hydroxocobalamin-im-monthly"),
+    ("hydroxocobalamin-iv", "cyanocobalamin-iv"),
+    ("cyanocobalamin-sc", "hydroxocobalamin-im-monthly"),
+]
+
+
+@pytest.mark.parametrize("pair", [*PAIRS, *(pair[::-1] for pair in PAIRS)], ids="+".join)
+def test_RSP_65_a_card_names_the_order_that_it_is_about_and_no_other(post, cards_of, request_for, pair):
+    """Told by the references under what was read, and said in the paragraph and on the buttons."""
+    orders = set()
+    for patient in PATIENTS:
+        body = request_for(patient, *pair)
+        drafts = [entry["resource"] for entry in body["context"]["draftOrders"]["entry"]]
+        names = {f"MedicationRequest/{d['id']}": d["medicationCodeableConcept"]["text"] for d in drafts}
+        for card in cards_of(post(body)):
+            paragraph, _, read = card["detail"].partition("\n\n**Read from the record**\n")
+            (about,) = {name for name in names if f"({name}" in read}
+            labels = [suggestion["label"] for suggestion in card.get("suggestions", [])]
+            for said in (card["summary"], paragraph, *labels):
+                assert not [name for name, words in names.items() if words in said and name != about]
+            orders |= {about} if names[about] in paragraph else set()
+    assert orders, "no card says in its paragraph which order it is about"
+
+
+def test_RSP_10_RSP_65_one_finding_on_two_orders_is_two_cards_of_two_uuids(post, request_for):
+    cards = post(request_for("kwame-mensah", "hydroxocobalamin-im-monthly", "cyanocobalamin-im-monthly")).json["cards"]
+    topics = [card["source"]["topic"]["code"] for card in cards]
+    assert topics == ["imPlateletsTransfusionFirst"] * 2
+    assert len({card["uuid"] for card in cards}) == 2
+    assert ["MedicationRequest/draft-1" in cards[0]["detail"], "MedicationRequest/draft-2" in cards[1]["detail"]] == [
+        True
+    ] * 2

@@ -139,7 +139,21 @@ def test_PF_21_an_order_of_something_else_never_causes_a_call(patient_client, ca
         assert stub.seen == []
 
 
-def test_CTX_10_CTX_13_a_request_that_is_refused_causes_no_call(call, assert_outcome, request_for, resources):
+@pytest.mark.parametrize("hook", ["order-select", "order-sign"])
+def test_CTX_10_no_draft_is_looked_for_at_the_server(patient_client, request_for, resources, hook):
+    """They are not there yet: whatever is asked for is one of the published templates."""
+    body = request_for(PATIENT, DRAFT, "atorvastatin", without=["all"], hook=hook)
+    listed = {s["hook"]: s["prefetch"] for s in patient_client.get("/cds-services").json["services"]}[hook]
+    for entry in body["context"]["draftOrders"]["entry"]:
+        entry["resource"]["basedOn"] = [{"reference": "MedicationRequest/draft-2"}]
+    with Stub(records(resources)) as stub:
+        body |= {"fhirServer": stub.base}
+        patient_client.post(f"/cds-services/vitamin-b12-{hook}", data=json.dumps(body), content_type="application/json")
+        assert stub.seen and keys_of(stub, listed) == sorted(set(keys_of(stub, listed)))
+        assert not [path for path, _ in stub.seen if "draft-" in path]
+
+
+def test_CTX_13_a_request_that_is_refused_causes_no_call(call, assert_outcome, request_for, resources):
     with Stub(records(resources)) as stub:
         body = request_for(PATIENT, DRAFT, without=["platelets"])
         body["prefetch"]["patient"]["id"] = "somebody-else"

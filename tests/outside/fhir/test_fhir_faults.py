@@ -472,14 +472,31 @@ def certificate(tmp_path_factory):
     return Certificate(tmp_path_factory.mktemp("tls"))
 
 
+# The warning that nothing was verified is no error here: it would refuse the server in place of what is tested.
+UNVERIFIED = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+
+
+@UNVERIFIED
 @pytest.mark.parametrize(
     ("host", "trusted", "works"), [("localhost", True, True), ("localhost", False, False), ("127.0.0.1", True, False)]
 )
-def test_J_01_servers_are_known_by_their_certificates(certificate, host, trusted, works):
+def test_SEC_01_servers_are_known_by_their_certificates(certificate, host, trusted, works):
     client = FhirClient(FetchLimits(seconds=5, ca_bundle=str(certificate.path) if trusted else None))
     with Stub(saying(bundle()), tls=certificate.server_context) as stub:
         base = f"https://{host}:{stub.port}/fhir"
         fetch = client.within_budget(AllowedServers.of([base]))
         assert (fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"].raw is not None) is works
         assert len(stub.seen) == works
+    client.close()
+
+
+@UNVERIFIED
+def test_SEC_01_a_certificate_that_is_trusted_and_over_is_refused(tmp_path):
+    over = Certificate(tmp_path, days=-1)
+    client = FhirClient(FetchLimits(seconds=5, ca_bundle=str(over.path)))
+    with Stub(saying(bundle()), tls=over.server_context) as stub:
+        base = f"https://localhost:{stub.port}/fhir"
+        fetch = client.within_budget(AllowedServers.of([base]))
+        assert fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"].raw is None
+        assert stub.seen == []
     client.close()

@@ -234,12 +234,31 @@ def tls_server(certificate):
     opened.close()
 
 
+# The warning that nothing was verified is no error here: it would refuse the server in place of what is tested.
+UNVERIFIED = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+
+
+@UNVERIFIED
 def test_SEC_01_keys_of_a_server_whose_certificate_signs_itself_are_refused(tls_server, ticks, caplog):
     for host in ("localhost", "127.0.0.1"):
         key_set = key_set_at(f"https://{host}:{tls_server.port}/jwks", Reach.LOOPBACK, LIMITS, ticks)
         assert key_set.find("one", "EC") is None
     assert tls_server.asked == []
     assert caplog.text.count("cannot be read: no answer: SSLCertVerificationError") == 2
+
+
+@UNVERIFIED
+def test_SEC_01_keys_of_a_server_whose_certificate_is_over_are_refused(tmp_path, monkeypatch, ticks, caplog):
+    """Though who made it is trusted."""
+    over = Certificate(tmp_path, days=-1)
+    monkeypatch.setenv("SSL_CERT_FILE", str(over.path))
+    opened = KeyServer(over.server_context)
+    opened.document = {"keys": [public(EC)]}
+    key_set = key_set_at(f"https://localhost:{opened.port}/jwks", Reach.LOOPBACK, LIMITS, ticks)
+    assert key_set.find("one", "EC") is None
+    assert opened.asked == []
+    assert "cannot be read: no answer: SSLCertVerificationError" in caplog.text
+    opened.close()
 
 
 def test_SEC_01_the_certificates_of_the_machine_are_trusted_for_their_names(
