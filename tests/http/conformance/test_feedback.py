@@ -323,7 +323,7 @@ def test_FB_15_one_invalid_entry_and_nothing_is_stored(ours, assert_outcome):
     assert len(ours.rows()) == before
 
 
-def test_FB_15_Z91_every_wrong_entry_is_named(ours, assert_outcome):
+def test_Z91_every_wrong_entry_is_named(ours, assert_outcome):
     wrong = overridden(outcome="ignored")
     answer = ours.send(wrong, overridden(), overridden() | {"card": 7}, wrong)
     assert_outcome(answer, 400)
