@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     )
     record_deidentified: bool = Field(
         default=False,
-        description="set by serve --deidentify: recordings without ids, names and dates of patients, decided as before",
+        description="set by serve --deidentify: recordings without ids, names and true dates, decided as before; they "
+        "are written hours later, or when the process ends",
     )
     record_most: int = Field(default=10_000, gt=0, description="most recordings that are kept")
     record_most_bytes: int = Field(default=1_000_000_000, gt=0, description="most bytes that recordings take together")

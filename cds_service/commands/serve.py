@@ -115,7 +115,10 @@ def _warn_of_recordings(settings: Settings) -> None:
     if settings.record is None:
         return
     if settings.record_deidentified:
-        what_they_hold = "without ids, names and dates, but still about patients: keep them like a record"
+        what_they_hold = (
+            "without ids, names and true dates, some hours later or when the service ends; "
+            "they are still about patients: keep them like a record"
+        )
     else:
         what_they_hold = "with all patient data in them: protect the folder, and delete it when it has served"
     click.echo(f"requests are recorded in {settings.record}, {what_they_hold}", err=True)

@@ -1,251 +1,266 @@
-"""De-identified requests: without what says whose they are, but with everything that rules read.
+"""De-identified requests: what an evaluation reads of a call, in words of the content, and nothing that names a person.
 
-What is kept is listed here; everything else is dropped: names, addresses, identifiers, notes, extensions, tokens. Ids
-are replaced and dates moved by whole weeks, the same way for one patient in every request; words are kept only where
-the content knows them. Ages stay as they are, those over 89 too, and so do codes, values and times of day: somebody who
-holds many recordings of one unusual patient may still recognise that patient. This is less than anonymous: protect it
-like a medical record.
+Everything that is kept stands on a closed list (``elements``), codes and words in the spelling of the content
+(``canonical``), dates moved and made coarse (``moves``). The id of a patient is replaced by a keyed one; of the other
+ids only their order is kept, by which events of one day are told apart. A request that would be decided otherwise is
+not kept. What can still be linked to a person is said in SECURITY.md.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
-from decimal import Decimal
-from typing import Any
-from uuid import UUID
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, tzinfo
+from random import Random
+from typing import Any, NamedTuple
+from uuid import uuid4
 
-from cds_service.chart import statuses
 from cds_service.content.model import Pack
-from cds_service.fhir import medications, names
-from cds_service.fhir.codes import canonical
-from cds_service.fhir.schedule_words import folded_schedule, form_of_text
-from cds_service.fhir.units import ucum_of
+from cds_service.fhir.schedule_words import UNITS
+from cds_service.fhir.tree import Node, nodes, text
+from cds_service.recording.canonical import OTHER, Canonical
+from cds_service.recording.elements import (
+    ELEMENTS,
+    Rewriter,
+    by_type,
+    dated_texts,
+    draft,
+    identity_in,
+    kind_of,
+    neutral,
+)
+from cds_service.recording.moves import Attempt, Moves, attempts
 
-
-def _listed(elements: str) -> frozenset[str]:
-    return frozenset(elements.split())
-
-
-_PARTS = _listed("""
-    abatementAge abatementPeriod abatementRange adherence asNeededCodeableConcept authorizingPrescription basedOn
-    boundsDuration boundsPeriod boundsRange category clinicalStatus code coding component concept contained
-    denominator derivedFrom dispenseRequest dosage dosageInstruction dose doseAndRate doseQuantity doseRange
-    effectivePeriod entry expectedSupplyDuration high ingredient initialFill interpretation issue
-    itemCodeableConcept itemReference link low maxDosePerAdministration maxDosePerPeriod medication
-    medicationCodeableConcept medicationReference method numerator occurencePeriod occurrencePeriod onsetPeriod
-    patient performedPeriod priorPrescription quantity rateQuantity rateRange rateRatio reaction reasonCode
-    reasonReference referenceRange repeat reportedReference request resource route search site subject substance
-    timing type vaccineCode validityPeriod valueQuantity valueRange verificationStatus
-""")
-_NUMBERS = _listed("""
-    abatementBoolean asNeededBoolean count countMax doNotPerform duration durationMax frequency frequencyMax isActive
-    numberOfRepeatsAllowed offset period periodMax reported reportedBoolean sequence total value valueInteger
-""")
-_DATES = _listed("""
-    abatementDateTime authoredOn birthDate dateAsserted effectiveDateTime effectiveInstant end event issued
-    occurenceDateTime occurrenceDateTime onsetDateTime performedDateTime recordedDate start whenHandedOver
-    whenPrepared
-""")
-_CODES = _listed("""
-    clinicalStatus comparator dayOfWeek durationUnit gender intent mode periodUnit priority relation resourceType
-    severity status timeOfDay verificationStatus when
-""")
-_NUMBER = (bool, int, float, Decimal)
-_WORDS = _listed("abatementString display text valueString")
-_CODE = re.compile(r"[A-Za-z0-9.:+<>=-]{1,40}")
-_CODED = re.compile(r"[A-Za-z0-9.<>-]{1,40}")
-_WORD = re.compile(r"[^\W_]+")
-_AMOUNT_OR_WORD = re.compile(rf"{medications.AMOUNT.pattern}|{_WORD.pattern}", re.IGNORECASE)
-_RESULT = re.compile(r"[<>=]*\s*[-+]?\d{1,7}(?:[.,]\d{1,4})?")
-_TIME = r"T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)?"
-_DATE = re.compile(rf"(\d{{4}})(?:-(\d\d)(?:-(\d\d)({_TIME})?)?)?", re.ASCII)
-_REFERENCE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^/]+)(?:/_history/[^/]+)?$")
-_FHIR_OWN = ("http://terminology.hl7.org/", "http://hl7.org/fhir/")
-_TIMES = _listed("s min h d wk mo a")
-_UCUM = "http://unitsofmeasure.org"
 _FIRST_WEEK, _WEEKS = 5, 400
+_DAYS_OF_A_WEEK = 7
+_ID_LETTERS = 20
+_REFERRING = frozenset({"id", "reference", "fullUrl", "selections"})
+_VALID_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_USER, _ENCOUNTER = "Practitioner/user", "encounter"
+# What of the resources beside those that are asked for is read: the results in a report, the drug that is referred to.
+_BESIDE = frozenset({"DiagnosticReport", "Medication", "Immunization", "OperationOutcome"})
+
+
+class Deidentified(NamedTuple):
+    """A de-identified request with the time that it is replayed at, and how much was left out of it, by kind."""
+
+    request: dict[str, Any]
+    now: datetime
+    dropped: Mapping[str, int]
 
 
 class Deidentifier:
-    """De-identifies requests that ``pack`` judges; new ids and offsets of dates are made with the secret ``key``."""
+    """De-identifies requests that ``pack`` judges; ids and offsets of dates are made with the secret ``key``.
 
-    def __init__(self, pack: Pack, key: bytes) -> None:
+    ``zone`` is the hospital's time zone.
+    """
+
+    def __init__(self, pack: Pack, key: bytes, zone: tzinfo = UTC) -> None:
+        self._pack = pack
         self._key = key
-        self._how_often = {key for fact in pack.facts.values() for key in fact.schedules}
-        self._systems: frozenset[str] = frozenset(key.rpartition("|")[0] for key in self._how_often).union(
-            *(vs.systems for vs in pack.value_sets.values())
-        )
-        self._known = {names.folded(word) for words in _words_of(pack) for word in _WORD.findall(words)}
-        self._analytes = [fact.analyte for fact in pack.facts.values() if fact.analyte is not None]
-        self._units = _TIMES.union(*(fact.counted for fact in pack.facts.values()))
+        self._zone = zone
+        self._canonical = Canonical(pack)
+
+    def forms(
+        self, body: Mapping[str, Any], templates: Mapping[str, Any], now: datetime, chance: Random
+    ) -> Iterator[Deidentified]:
+        """The forms that a call at ``now`` may be kept in, the coarsest first."""
+        for attempt in attempts(self._zone, self.days(body), now, dated_texts(body), chance):
+            yield self._form(body, templates, attempt)
 
     def request(self, body: Mapping[str, Any], templates: Mapping[str, Any]) -> dict[str, Any]:
-        """The body of a call without what identifies; of its prefetch, only the keys of ``templates`` are kept."""
-        context, days = _context(body), self.days(body)
-        kept: dict[str, Any] = {
-            "hook": body.get("hook"),
-            "hookInstance": str(UUID(self._id(body.get("hookInstance"), 32))),
-        }
-        kept["context"] = {
-            name: self._reference(value)
-            for name, value in context.items()
-            if name in ("userId", "patientId", "encounterId")
-        }
-        if isinstance(context.get("selections"), list):
-            kept["context"]["selections"] = [self._reference(name) for name in context["selections"]]
-        if "draftOrders" in context:
-            kept["context"]["draftOrders"] = self._part(context["draftOrders"], days)
-        prefetch = body.get("prefetch")
-        if isinstance(prefetch, dict):
-            kept["prefetch"] = {key: self._part(prefetch[key], days) for key in templates if key in prefetch}
-        return kept
+        """The body of a call with all dates moved by ``days``, to the day; of its prefetch, the keys of
+        ``templates``.
+        """
+        return self._written(body, templates, Moves(self._zone, self.days(body)), Counter())
 
     def days(self, body: Mapping[str, Any]) -> int:
         """By how many days the dates of this call's patient are moved: whole weeks, negative because into the past."""
-        digest = self._digest("offset", _context(body).get("patientId"))
-        return -7 * (_FIRST_WEEK + int.from_bytes(digest[:4]) % _WEEKS)
+        digest = self._digest("offset", text(_context(body), "patientId"))
+        return -_DAYS_OF_A_WEEK * (_FIRST_WEEK + int.from_bytes(digest[:4]) % _WEEKS)
 
-    def _part(self, tree: Any, days: int) -> Any:
-        """An element with those of its descendants that are listed."""
-        if isinstance(tree, list):
-            return [self._part(item, days) for item in tree]
-        if not isinstance(tree, dict):
-            return tree if tree is None or isinstance(tree, _NUMBER) else ""
-        kept = {}
-        for name, value in tree.items():
-            element = self._element(tree, name, value, days)
-            if element is not None:
-                kept[name] = element
+    def _form(self, body: Mapping[str, Any], templates: Mapping[str, Any], attempt: Attempt) -> Deidentified:
+        dropped: Counter[str] = Counter()
+        request = self._written(body, templates, attempt.moves, dropped)
+        return Deidentified(request, attempt.now, {kind: n for kind, n in sorted(dropped.items()) if n})
+
+    def _written(
+        self, body: Mapping[str, Any], templates: Mapping[str, Any], moves: Moves, dropped: Counter[str]
+    ) -> dict[str, Any]:
+        context = _context(body)
+        patient = text(context, "patientId")
+        new_patient = self._digest("id", patient).hex()[:_ID_LETTERS]
+        by = Rewriter(self._canonical, moves, patient, new_patient, _ordered(body, patient), dropped)
+        hook, hooks = text(body, "hook"), {service.hook for service in self._pack.services.values()}
+        kept: dict[str, Any] = {
+            "hook": hook if hook in hooks else OTHER,
+            "hookInstance": str(uuid4()),
+            "context": _written_context(by, context),
+        }
+        prefetch = body.get("prefetch")
+        if isinstance(prefetch, dict):
+            kept["prefetch"] = {key: self._prefetched(by, key, prefetch[key]) for key in templates if key in prefetch}
         return kept
 
-    def _element(self, parent: Mapping[str, Any], name: str, value: Any, days: int) -> Any:
-        if name == "modifierExtension":
-            return [{"url": "urn:other"}]  # it matters only that there is a modifier extension
-        if name == "identifier" and parent.get("resourceType") == "MedicationRequest":
-            return self._identifiers(value)
-        if name == "link" and isinstance(value, list):
-            return [{"relation": link.get("relation"), "url": "urn:other"} for link in value if isinstance(link, dict)]
-        if isinstance(value, dict | list) and name in _PARTS | _DATES | _CODES:
-            if isinstance(value, dict):
-                return self._part(value, days)
-            return [self._element(parent, name, item, days) for item in value]
-        if isinstance(value, _NUMBER) and name in _NUMBERS:
-            return value
-        if isinstance(value, str):
-            return self._string(parent, name, value, days)
-        return None
+    def _prefetched(self, by: Rewriter, key: str, value: Any) -> Any:
+        """What was sent under a prefetch key: a Bundle, a resource, or what is neither."""
+        if not isinstance(value, dict):
+            return neutral(value)
+        types = _BESIDE | {self._pack.searches[key].resource} if key in self._pack.searches else _BESIDE
+        kind = text(value, "resourceType")
+        if kind != "Bundle":
+            return self._resource(by, value, types) if kind in ELEMENTS else {"resourceType": OTHER}
+        kept: dict[str, Any] = {"resourceType": "Bundle"}
+        entries = value.get("entry")
+        if "entry" in value:
+            kept["entry"] = (
+                [self._entry(by, entry, types) for entry in entries] if isinstance(entries, list) else neutral(entries)
+            )
+        if "link" in value:
+            kept["link"] = _links(value["link"])
+        if "total" in value:
+            kept["total"] = _total(value["total"], len(entries) if isinstance(entries, list) else 0)
+        return kept
 
-    def _string(self, parent: Mapping[str, Any], name: str, value: str, days: int) -> str | None:
-        if name in ("id", "fullUrl", "reference"):
-            return self._reference(value)
-        if name in _DATES:
-            return _moved(value, days)
-        if name in _CODES:
-            return value if _CODE.fullmatch(value) else "other"
-        if name in ("value", "valueString") and _RESULT.fullmatch(value.strip()):
-            return value
-        if name in _WORDS:
-            return self._words(value)
-        if name == "system":
-            is_known = canonical(value) in self._systems or value == _UCUM or value.startswith(_FHIR_OWN)
-            return value if is_known else "urn:other"
-        if name == "value":
-            return "0" if re.fullmatch(r"[-+.\d]+", value) else "x"
-        if name == "unit" or (name == "code" and "value" in parent):
-            return self._unit(value)
-        if name == "code":
-            system = parent.get("system")
-            is_known = system is None or self._string(parent, "system", str(system), days) == system
-            return value if is_known and _CODED.fullmatch(value) else "other"
-        return None
+    def _entry(self, by: Rewriter, entry: Any, types: frozenset[str]) -> Any:
+        if not isinstance(entry, dict):
+            return neutral(entry)
+        kept: dict[str, Any] = {}
+        if "resource" in entry:
+            resource = entry["resource"]
+            kept["resource"] = self._resource(by, resource, types) if isinstance(resource, dict) else neutral(resource)
+        for name, member, known in (("search", "mode", _MODES), ("request", "method", _METHODS)):
+            if name in entry:
+                kept[name] = _one_member(entry[name], member, known)
+        return kept
 
-    def _unit(self, value: str) -> str:
-        """A unit that is known as it is sent; one with an annotation, which can say anything, as the code it means."""
-        if value in self._units or not value:
-            return value
-        code = next((code for analyte in self._analytes if (code := ucum_of(analyte, value))), "")
-        if not code:
-            return "other"
-        return code if "{" in value else value
+    def _resource(self, by: Rewriter, resource: Node, types: frozenset[str]) -> Any:
+        whose = text(_object_in(resource, "patient") or _object_in(resource, "subject"), "reference")
+        if whose and identity_in(whose) != by.patient and text(resource, "resourceType") in types:
+            return _of_another_patient(by, resource, whose)
+        return by_type(by, resource, types)
 
-    def _words(self, text: str) -> str:
-        """The words that the content knows; the whole text with its numbers if it only says how often (Z57)."""
-        if form_of_text(text) or folded_schedule(text) in self._how_often:
-            return text
-
-        def word(match: re.Match[str]) -> str:
-            is_known = names.folded(match[0]) in self._known or medications.AMOUNT.fullmatch(match[0])
-            return match[0] if is_known else "other"  # no reader knows it
-
-        return _AMOUNT_OR_WORD.sub(word, text)
-
-    def _reference(self, value: Any) -> str:
-        """The reference with a new id, which is the same in every reference to it: relative, absolute, versioned,
-        contained, or by ``urn:uuid:``.
-        """
-        if not isinstance(value, str):
-            return ""
-        if value.startswith("#"):
-            return f"#{self._id(value[1:])}"
-        if value.startswith("urn:"):
-            return f"urn:uuid:{self._id(value.removeprefix('urn:uuid:'))}"
-        match = _REFERENCE.search(value)
-        return f"{match[1]}/{self._id(match[2])}" if match else self._id(value)
-
-    def _identifiers(self, value: Any) -> list[dict[str, str]]:
-        """The identifiers of an order, each another, but the same wherever it stands: one order may have two ids."""
-        rows = [value] if isinstance(value, dict) else value if isinstance(value, list) else []
-        keys = ("system", "value")
-        return [
-            {k: self._id(row[k]) for k in keys if isinstance(row.get(k), str)} for row in rows if isinstance(row, dict)
-        ]
-
-    def _id(self, value: Any, length: int = 20) -> str:
-        return self._digest("id", value).hex()[:length]
-
-    def _digest(self, use: str, value: Any) -> bytes:
-        return hmac.new(self._key, f"{use} {value}".encode(), hashlib.sha256).digest()
+    def _digest(self, use: str, value: str) -> bytes:
+        return hmac.digest(self._key, f"{use} {value}".encode(), "sha256")
 
 
-def _context(body: Mapping[str, Any]) -> Mapping[str, Any]:
+# https://hl7.org/fhir/R4/valueset-search-entry-mode.html, https://hl7.org/fhir/R4/valueset-http-verb.html
+_MODES = frozenset({"match", "include", "outcome"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"})
+
+
+def _context(body: Mapping[str, Any]) -> Node:
     context = body.get("context")
     return context if isinstance(context, dict) else {}
 
 
-def _words_of(pack: Pack) -> Iterator[str]:
-    """Every name by which the content knows something, the displays of its codes, and what is read beside them."""
-    for value_set in pack.value_sets.values():
-        yield from value_set.names
-        concepts = (*value_set.codes.values(), *value_set.prefixes, *value_set.names.values())
-        yield from (concept.display for concept in concepts)
-    for fact in pack.facts.values():
-        yield from fact.naming
-    yield from medications.READ_WORDS | names.READ_WORDS
-    yield from statuses.CLINICAL | statuses.VERIFICATION | statuses.EVENT_STATUSES
+def _object_in(resource: Node, name: str) -> Node:
+    value = resource.get(name)
+    return value if isinstance(value, dict) else {}
 
 
-def _moved(text: str, days: int) -> str:
-    """A FHIR date moved by ``days``, as exact as it was; ``x`` for a text that is not a date."""
-    match = _DATE.fullmatch(text)
-    if match is None:
-        return "x"
-    try:
-        day = date(int(match[1]), int(match[2] or 1), int(match[3] or 1)) + timedelta(days=days)
-    except (ValueError, OverflowError):
-        return "x"
-    whole = day.isoformat()
-    return whole[:4] if match[2] is None else whole[:7] if match[3] is None else whole + (match[4] or "")
+def _written_context(by: Rewriter, context: Node) -> dict[str, Any]:
+    kept: dict[str, Any] = {"userId": _USER, "patientId": by.new_patient}
+    if isinstance(context.get("encounterId"), str):
+        kept["encounterId"] = _ENCOUNTER
+    if isinstance(context.get("selections"), list):
+        kept["selections"] = [
+            by.reference(name) if isinstance(name, str) else neutral(name) for name in context["selections"]
+        ]
+    if "draftOrders" in context:
+        kept["draftOrders"] = _drafts(by, context["draftOrders"])
+    return kept
+
+
+def _drafts(by: Rewriter, bundle: Any) -> Any:
+    if not isinstance(bundle, dict):
+        return neutral(bundle)
+    entries = []
+    for entry in nodes(bundle, "entry"):
+        kept: dict[str, Any] = {}
+        if isinstance(entry.get("fullUrl"), str):
+            kept["fullUrl"] = by.reference(entry["fullUrl"])
+        if isinstance(entry.get("resource"), dict):
+            kept["resource"] = draft(by, entry["resource"])
+        entries.append(kept)
+    return {"resourceType": "Bundle", "entry": entries}
+
+
+def _of_another_patient(by: Rewriter, resource: Node, whose: str) -> dict[str, Any]:
+    """A resource of somebody else, of whom nothing is kept but that it is there."""
+    element = "patient" if "patient" in resource else "subject"
+    kept = {"resourceType": kind_of(text(resource, "resourceType")), element: {"reference": by.reference(whose)}}
+    return kept
+
+
+def _links(links: Any) -> Any:
+    """The links of a Bundle, of which only whether there is a next page is read."""
+    if not isinstance(links, list):
+        return neutral(links)
+    return [_one_member(link, "relation", _RELATIONS) for link in links]
+
+
+_RELATIONS = frozenset({"next", "self"})
+
+
+def _one_member(value: Any, member: str, known: frozenset[str]) -> Any:
+    """An object with the one member of it that is read, a word of a closed list."""
+    if not isinstance(value, dict):
+        return neutral(value)
+    if member not in value:
+        return {}
+    word = value[member]
+    return {member: word if isinstance(word, str) and word in known else neutral(word)}
+
+
+def _total(total: Any, entries: int) -> Any:
+    """How many entries were found, as far as it is read: more than there are, or not (Z41)."""
+    if isinstance(total, bool) or not isinstance(total, int):
+        return neutral(total)
+    return entries if total <= entries else entries + 1
+
+
+def _ordered(body: Mapping[str, Any], patient: str) -> dict[str, str]:
+    """Each id of a request with the one that is written in its place: numbers in the order of the ids.
+
+    One that is not valid FHIR becomes one that is neither, because suggestions cannot name it (RSP-42).
+    """
+    identities = sorted({identity_in(name) for name in _references_in(body)} - {"", patient})
+    width = len(str(len(identities)))
+    return {
+        identity: f"{number:0{width}}{'' if _VALID_ID.fullmatch(identity) else _unlike_an_id(identity)}"
+        for number, identity in enumerate(identities, 1)
+    }
+
+
+def _unlike_an_id(identity: str) -> str:
+    return " ~" if any(sign.isspace() for sign in identity) else "~"
+
+
+def _references_in(tree: Any) -> Iterable[str]:
+    """Every id and reference of a request; found without recursion."""
+    left = [tree]
+    while left:
+        tree = left.pop()
+        if isinstance(tree, dict):
+            for name, value in tree.items():
+                if name in _REFERRING:
+                    yield from (
+                        item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)
+                    )
+            left += tree.values()
+        elif isinstance(tree, list):
+            left += tree
 
 
 def comparable_decisions(cards: list[Mapping[str, Any]]) -> str:
     """What cards decide, as JSON without ids, dates and words.
 
-    A recording is kept only if this is the same for the request and for its de-identified form.
+    A recording is kept only if this is the same for the request and for its de-identified form. Numbers stand as they
+    are, units and routes as far as both forms spell them alike.
     """
     decisions = [
         [
@@ -265,14 +280,26 @@ def _action(action: Mapping[str, Any]) -> list[Any]:
     resource = action.get("resource") or {}
     dosages = [
         {
-            "route": dosage.get("route"),
-            "repeat": _undated((dosage.get("timing") or {}).get("repeat")),
-            "dose": dosage.get("doseAndRate"),
+            "route": bool(dosage.get("route")),
+            "repeat": _repeated((dosage.get("timing") or {}).get("repeat") or {}),
+            "dose": [
+                [(rate.get("doseQuantity") or {}).get("value"), *_ends(rate.get("doseRange") or {})]
+                for rate in dosage.get("doseAndRate") or []
+            ],
         }
         for dosage in resource.get("dosageInstruction") or []
     ]
     return [action["type"], resource.get("resourceType"), resource.get("status"), dosages]
 
 
-def _undated(repeat: Any) -> Any:
-    return {key: value for key, value in (repeat or {}).items() if key != "boundsPeriod"}
+def _ends(limits: Mapping[str, Any]) -> list[Any]:
+    return [(limits.get(end) or {}).get("value") for end in ("low", "high")]
+
+
+_HOW_OFTEN = ("count", "countMax", "frequency", "frequencyMax", "period", "periodMax", "dayOfWeek", "when")
+
+
+def _repeated(repeat: Mapping[str, Any]) -> dict[str, Any]:
+    unit = repeat.get("periodUnit")
+    often = {key: repeat[key] for key in _HOW_OFTEN if key in repeat}
+    return often | {"periodUnit": UNITS.get(unit.casefold(), "") if isinstance(unit, str) else ""}

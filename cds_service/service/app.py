@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hmac
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -66,7 +65,7 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
         from cds_service.console.routes import console
 
         app.register_blueprint(console(lambda: content.now().prepared, store, settings.cards, packaged("fixtures")))
-    _record(app, settings, content, store.key, metrics)
+    _record(app, settings, content, metrics)
     _surround(app, gate, calls, settings.max_body_bytes)
     answer_errors(app, calls.count_defect)
     return app
@@ -94,11 +93,8 @@ def _traces(services: Mapping[str, Service]) -> Traces | None:
     return Traces(services)
 
 
-def _record(app: Flask, settings: Settings, content: ServedContent, key: bytes, metrics: Metrics) -> None:
-    """Makes ``app`` keep each request of a hook after it has been answered, if the settings name a folder for that.
-
-    ``key`` is the store's: from it comes the secret that makes the ids of de-identified recordings.
-    """
+def _record(app: Flask, settings: Settings, content: ServedContent, metrics: Metrics) -> None:
+    """Makes ``app`` keep each request of a hook after it has been answered, if the settings name a folder for that."""
     if settings.record is None:
         return
     from cds_service.recording.recorder import Recorder
@@ -109,7 +105,7 @@ def _record(app: Flask, settings: Settings, content: ServedContent, key: bytes, 
         metrics.count_recording,
         most=settings.record_most,
         most_bytes=settings.record_most_bytes,
-        key=hmac.digest(key, b"recordings", "sha256") if settings.record_deidentified else b"",
+        deidentified=settings.record_deidentified,
     )
     app.extensions["recorder"] = recorder
 

@@ -67,7 +67,7 @@ class Metrics:
         )
         self._recordings = counter(
             "cds_service_recordings",
-            "Requests recorded, by outcome: kept, changed by de-identification, failed, full",
+            "Requests recorded, by outcome: kept, changed by de-identification, refused, failed, full",
             ["outcome"],
         )
         self._audit_failures = counter("cds_service_audit_failures", "Lines of the audit that could not be written")
