@@ -63,7 +63,6 @@ class Canonical:
     def __init__(self, pack: Pack) -> None:
         self._sets = tuple(pack.value_sets.values())
         facts = tuple(pack.facts.values())
-        self._facts = facts
         self._analytes = tuple({id(fact.analyte): fact.analyte for fact in facts if fact.analyte}.values())
         self._counted = {spelling: meant for fact in facts for spelling, meant in fact.counted.items()}
         self._schedules: Mapping[str, str] = {key: form for fact in facts for key, form in fact.schedules.items()}
