@@ -80,7 +80,7 @@ fuzz: install-dev ## every parser and the whole request path under fuzzers; FUZZ
 hostile: install-dev ## ten thousand hostile calls, and what they cost beside a right one; HOSTILE="CALLS SEED"
 	@$(BIN)/python -m tests.load.hostile.hostile $(HOSTILE)
 
-soak: install-dev ## mixed requests while everything around the service fails; SOAK="REQUESTS CONNECTIONS"
+soak: install-dev ## mixed requests while everything fails, alone and in pairs; SOAK="REQUESTS CONNECTIONS PAIRS SEED"
 	@$(BIN)/python -m tests.load.soak.soak $(SOAK)
 
 examples: install-dev ## HL7's example resources and those of other FHIR packages, sent to the three services (needs npm)

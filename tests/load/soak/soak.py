@@ -1,8 +1,8 @@
-"""Mixed requests at many connections while everything around the service fails, one thing after another.
+"""Mixed requests at many connections while everything around the service fails, one thing after another, then in pairs.
 
-``make soak``, or ``python -m tests.load.soak.soak [REQUESTS] [CONNECTIONS]``. Prints a table; exits 1 if a promise is
-broken: a card other than the pure function gives, acknowledged feedback that is lost, a 5xx that the fault does not
-explain, or a recovery of more than five seconds.
+``make soak``, or ``python -m tests.load.soak.soak [REQUESTS] [CONNECTIONS] [PAIRS] [SEED]``. Prints a table; exits 1 if
+a promise is broken: a card other than the pure function gives, acknowledged feedback that is lost, an answer that the
+faults do not explain, a recovery of more than five seconds, or a process killed under a gigabyte of memory.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import contextlib
 import http.client
 import itertools
 import json
-import os
 import random
 import resource
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -47,9 +45,22 @@ from cds_service.store import tables
 from cds_service.store.database import open_engine, read_url, reading
 from cds_service.vocabulary.fetched import Fetched, FetchProblem
 from cds_service.vocabulary.json_text import encode
+from tests.load.soak.failures import (
+    Clock,
+    Failure,
+    Killer,
+    LogReader,
+    failures_of_fhir,
+    failures_of_files,
+    failures_of_postgresql,
+    failures_of_sqlite,
+    nothing,
+    serving,
+)
 from tests.support.fhir_stub import Asked, Stub, records, saying
 from tests.support.finds import table
-from tests.support.servers import PostgreSQL, Service, children, postgresql_programs
+from tests.support.memory_group import MemoryGroup
+from tests.support.servers import PostgreSQL, Service, postgresql_programs
 from tests.support.trust_parts import ISSUER, KeyServer, Maker, public
 
 RECOVERY_SECONDS = 5.0
@@ -71,12 +82,9 @@ class Sent:
 
 @dataclass
 class Phase:
-    """A fault and what was seen while it lasted and after it. ``explains`` tells which answers it makes unavoidable."""
+    """Faults that were on together, and what was seen while they lasted and after them."""
 
-    name: str
-    begin: Callable[[], None]
-    end: Callable[[], None]
-    explains: Callable[[str, int], bool]
+    faults: tuple[Failure, ...]
     requests: int = 0
     wrong: int = 0
     unexplained: Counter[str] = field(default_factory=Counter)
@@ -84,8 +92,21 @@ class Phase:
     ended_at: float = float("inf")
     last_bad_at: float = 0.0
     memory: tuple[int, int] = (0, 0)
-    least: float = 0.0  # seconds that the fault lasts at least
-    settle: float = 0.0  # seconds that the next fault waits at least after its end
+
+    @property
+    def name(self) -> str:
+        return " and ".join(fault.name for fault in self.faults) or "none"
+
+    @property
+    def least(self) -> float:
+        return max((fault.least for fault in self.faults), default=0.0)
+
+    @property
+    def settle(self) -> float:
+        return max((fault.settle for fault in self.faults), default=0.0)
+
+    def explains(self, kind: str, status: int) -> bool:
+        return any(fault.explains(kind, status) for fault in self.faults)
 
     def recovery(self) -> float:
         return max(0.0, self.last_bad_at - self.ended_at)
@@ -153,7 +174,7 @@ class Load:
     ) -> None:
         self._service, self._mix, self._token = service, mix, token
         self.phase: Phase
-        self.stored: list[str] = []
+        self.stored: list[tuple[float, str]] = []  # when it was sent, and the card
         self.running = True
         self._numbers = itertools.count()
         self._lock = threading.Lock()
@@ -184,7 +205,7 @@ class Load:
             else:
                 one = self._mix.sent[number % len(self._mix.sent)]
             kind = "feedback" if card else "fetching" if one.without else "hook"
-            status, said = 0, b""
+            status, said, sent_at = 0, b"", time.monotonic()
             # A call on a kept connection that the server has closed is sent again on a new one, as clients do.
             for _ in range(2 if connection is not None else 1):
                 try:
@@ -198,14 +219,14 @@ class Load:
                     if connection is not None:
                         connection.close()
                     connection = None
-            self._judge(phase, kind, one, status, said, card)
+            self._judge(phase, kind, one, status, said, (sent_at, card))
             time.sleep(self._pause if status else 0.02)
         if connection is not None:
             connection.close()
 
-    def _judge(self, phase: Phase, kind: str, one: Sent, status: int, said: bytes, card: str) -> None:
+    def _judge(self, phase: Phase, kind: str, one: Sent, status: int, said: bytes, feedback: tuple[float, str]) -> None:
         well, wrong = False, False
-        if card:
+        if kind == "feedback":
             well = status == 200
         elif status in (one.full[0], *(known for known, _ in one.without)):
             told = (status, json.loads(said))
@@ -215,8 +236,8 @@ class Load:
         with self._lock:
             phase.requests += 1
             if well:
-                if card:
-                    self.stored.append(card)
+                if kind == "feedback":
+                    self.stored.append(feedback)
                 return
             if wrong:
                 phase.wrong += 1
@@ -237,16 +258,6 @@ class Load:
                 phase.last_bad_at = max(phase.last_bad_at, now)
             else:
                 phase.unexplained[label] += 1
-
-
-def serving(service: Service) -> list[int]:
-    """The service and its workers, oldest first, without what they start for a while, such as a check of content."""
-    found = []
-    for process in children(service.process.pid):
-        with contextlib.suppress(OSError):
-            if b"\0serve\0" in Path(f"/proc/{process}/cmdline").read_bytes():
-                found.append(process)
-    return found
 
 
 def memory_of(service: Service) -> int:
@@ -281,30 +292,19 @@ class Tokens:
         return found[1]
 
 
-def nothing() -> None:
-    """No fault begins or ends."""
-
-
-def kill_workers(service: Service, ended: threading.Event, seconds: float) -> None:
-    """kill -9 of the oldest worker every few seconds: one that dies again within 5.5 s ends Granian."""
-    while not ended.is_set():
-        for worker in serving(service)[1:2]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker, signal.SIGKILL)
-        ended.wait(seconds)
-
-
 def run_phases(load: Load, service: Service, phases: Sequence[Phase], requests: int, longest: float) -> None:
-    """Each phase: the fault lasts for the first half of its requests, the second half is after it."""
+    """Each phase: the faults last for the first half of its requests, the second half is after them."""
     for number, phase in enumerate(phases):
         before = memory_of(service)
         load.phase = phase
         if number == 0:
             load.start()
-        phase.begin()
+        for fault in phase.faults:
+            fault.begin()
         wait_until(lambda: False, phase.least)
         wait_until(lambda phase=phase: phase.requests >= requests / 2, longest)
-        phase.end()
+        for fault in phase.faults:
+            fault.end()
         phase.ended_at = time.monotonic()
         wait_until(lambda: False, phase.settle)
         wait_until(lambda phase=phase: phase.requests >= requests, longest)
@@ -318,12 +318,13 @@ def wait_until(reached: Callable[[], bool], longest: float) -> None:
         time.sleep(0.05)
 
 
-def cards_in(url: str) -> set[str]:
+def lost_from(url: str, stored: Sequence[tuple[float, str]], since: float = 0.0) -> int:
+    """How many of the acknowledged entries that were sent after ``since`` are not in the store."""
     engine = open_engine(read_url(url))
     with reading(engine) as connection:
         found = set(connection.execute(select(tables.feedback.c.card)).scalars())
     engine.dispose()
-    return found
+    return len({card for sent_at, card in stored if sent_at > since} - found)
 
 
 @dataclass
@@ -335,6 +336,9 @@ class Told:
     feedback: int
     seconds: float
     steady: tuple[int, int]
+    left_out: tuple[str, ...]
+    kills: int
+    most: int
 
     def problems(self) -> list[str]:
         found = [f"{p.name}: {label} x {times}" for p in self.phases for label, times in p.unexplained.items()]
@@ -342,6 +346,7 @@ class Told:
             f"{p.name}: recovered after {p.recovery():.1f} s" for p in self.phases if p.recovery() > RECOVERY_SECONDS
         ]
         found += [f"{self.lost} acknowledged entries of feedback lost"] if self.lost else []
+        found += [f"{self.kills} processes were killed for want of memory"] if self.kills else []
         found += ["memory grows"] if self.steady[1] > self.steady[0] + _GROWTH_BYTES else []
         return found
 
@@ -356,7 +361,9 @@ class Told:
         total = sum(p.requests for p in self.phases)
         return (
             f"{table(head, rows)}\n{total} requests in {self.seconds:.0f} s; "
-            f"{self.feedback} entries of feedback acknowledged, {self.lost} lost"
+            f"{self.feedback} entries of feedback acknowledged, {self.lost} lost; "
+            + (f"at most {self.most / 1e6:.0f} MB of 1 GiB taken" if self.most else "no memory cgroup can be made here")
+            + "".join(f"\nleft out: {name}" for name in self.left_out)
         )
 
 
@@ -364,131 +371,127 @@ def soak(
     requests: int,
     connections: int,
     *,
+    pairs: int = 8,
+    seed: int = 1,
     rotation: bool = True,
     longest: float = 600.0,
     kill_every: float = 6.0,
     pause: float = 0.0,
 ) -> Told:
-    """The whole of it: on PostgreSQL if it is installed, then a full disk under SQLite.
+    """The whole of it: on PostgreSQL if it is installed, then on SQLite, whose disk is full and whose file is deleted.
 
-    ``longest`` bounds each half of a phase, ``pause`` is how long each connection waits between two calls, in seconds.
+    Every fault comes alone, then so many pairs of them, drawn by ``seed``. ``longest`` bounds each half of a phase,
+    ``pause`` is how long each connection waits between two calls, in seconds.
     """
     began = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="cds-service-soak-"))
-    programs = postgresql_programs()
-    database = PostgreSQL(programs) if programs is not None else None
-    keys = KeyServer()
-    gone = threading.Event()
-    answer: list[Callable[[Asked], None]] = [saying({}, 500)]
-    try:
-        with Stub(lambda asked: answer[0](asked)) as fhir:
-            mix = Mix(fhir.base, datetime.now(UTC), 80)
-            healthy = answer[0] = records(mix.records)
-            tokens = Tokens(keys)
-            clients = folder / "clients.toml"
-            clients.write_text(
-                f'base-urls = ["{_BASE}"]\n[clients.ehr]\nissuer = "{ISSUER}"\njwks-url = "{keys.url}/jwks"\n'
-                f'fhir-servers = ["{fhir.base}"]\n'
-            )
-            audit = folder / "audit"
-            common = {
-                "CDS_SERVICE_KEY": KEY,
-                "CDS_SERVICE_CLIENTS": str(clients),
-                "CDS_SERVICE_REPLAY_PROTECTION": "0",
-                "CDS_SERVICE_AUDIT": str(audit),
-                "CDS_SERVICE_LOG_CALLS": "0",
-                "CDS_SERVICE_CARDS": str(folder / "cards"),
-            }
-
-            def fhir_is(says: Callable[[Asked], None]) -> Callable[[], None]:
-                return lambda: answer.__setitem__(0, says)
-
-            def audit_is_full() -> None:
-                link = folder / "full"
-                link.symlink_to("/dev/full")
-                link.replace(audit)
-
-            def unavoidable_without_fhir(kind: str, status: int) -> bool:
-                return kind == "fetching" and status == -1
-
-            def phase(name: str, begin: Any, end: Any, explains: Any = lambda kind, status: False) -> Phase:
-                return Phase(name, begin, end, explains)
-
-            lock = folder / "cards" / "lock.json"
-            shutil.copytree(packaged("cards"), lock.parent)
-            good = lock.read_bytes()
-            well = fhir_is(healthy)
-            phases = [
-                phase("none", nothing, nothing),
-                phase("FHIR server dead", fhir_is(lambda asked: None), well, unavoidable_without_fhir),
-                phase(
-                    "FHIR server hangs", fhir_is(lambda asked: asked.wait(3) or None), well, unavoidable_without_fhir
-                ),
-                phase("FHIR server says rubbish", fhir_is(saying(b"<html>", 200)), well, unavoidable_without_fhir),
-                phase("content broken", lambda: lock.write_bytes(b"{"), lambda: lock.write_bytes(good)),
-                phase("audit's disk full", audit_is_full, lambda: audit.unlink()),
-            ]
-            url = database.make_store("soak") if database is not None else f"sqlite:///{folder}/main.sqlite3"
-            command = ("-m", "cds_service", "serve", "--port", "{port}", "--workers", "2")
-            service = Service(url, folder / "log", command, **common)
-            killing = threading.Thread(target=kill_workers, args=(service, gone, kill_every), daemon=True)
-            if database is not None:
-
-                def restart() -> None:
-                    database.kill()
-                    time.sleep(1)
-                    database.start()
-
-                phases.append(
-                    phase(
-                        "PostgreSQL killed", restart, nothing, lambda kind, status: (kind, status) == ("feedback", 503)
-                    )
-                )
-            phases.append(phase("workers killed with -9", killing.start, gone.set, lambda kind, status: status == 0))
-            phases[-1].least, phases[-1].settle = min(2.5 * kill_every, longest / 3), RECOVERY_SECONDS
-            if rotation:
-                phases.append(phase("key set rotates", tokens.rotate, nothing, lambda kind, status: status == 401))
-            phases.append(phase("none, at the end", nothing, nothing))
-            share = requests // (len(phases) + 1)
-            with service:
-                load = Load(service, mix, connections, tokens, pause)
-                run_phases(load, service, phases, share, longest)
-                load.stop()
-                steady = (phases[0].memory[1], phases[-1].memory[1])
-                if gone.is_set():  # younger workers hold less
-                    steady = (max(steady[0], phases[1].memory[0]), steady[1])
-            stored, found = list(load.stored), cards_in(url)
-            full = f"sqlite:///{folder}/full.sqlite3"
-            small = Service(full, folder / "log", **common)
-            last = phase("store's disk full", lambda: limit_files(small), lambda: limit_files(small, lifted=True),
-                         lambda kind, status: (kind, status) == ("feedback", 503))  # fmt: skip
-            with small:
-                load = Load(small, mix, connections, tokens, pause)
-                run_phases(load, small, [last], share, longest)
-                load.stop()
-            lost = len(set(stored) - found) + len(set(load.stored) - cards_in(full))
-            told = [*phases, last]
-            return Told(told, lost, len(stored) + len(load.stored), time.monotonic() - began, steady)
-    finally:
-        gone.set()
-        keys.close()
+    with contextlib.ExitStack() as undo:
+        folder = Path(tempfile.mkdtemp(prefix="cds-service-soak-"))
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        programs = postgresql_programs()
+        database = PostgreSQL(programs) if programs is not None else None
         if database is not None:
-            database.remove()
-        shutil.rmtree(folder, ignore_errors=True)
+            undo.callback(database.remove)
+        keys = KeyServer()
+        undo.callback(keys.close)
+        group = MemoryGroup(1 << 30) if MemoryGroup.can_be_made() else None
+        if group is not None:
+            undo.callback(group.remove)
+        answer: list[Callable[[Asked], None]] = [saying({}, 500)]
+        fhir = undo.enter_context(Stub(lambda asked: answer[0](asked)))
+        mix = Mix(fhir.base, datetime.now(UTC), 80)
+        answer[0] = records(mix.records)
+        tokens, clock = Tokens(keys), Clock(folder)
+        reader = LogReader(folder / "log")
+        clients = folder / "clients.toml"
+        clients.write_text(
+            f'base-urls = ["{_BASE}"]\n[clients.ehr]\nissuer = "{ISSUER}"\njwks-url = "{keys.url}/jwks"\n'
+            f'fhir-servers = ["{fhir.base}"]\n'
+        )
+        shutil.copytree(packaged("cards"), folder / "cards")
+        common = {
+            "CDS_SERVICE_KEY": KEY,
+            "CDS_SERVICE_CLIENTS": str(clients),
+            "CDS_SERVICE_REPLAY_PROTECTION": "0",
+            "CDS_SERVICE_AUDIT": str(folder / "audit"),
+            "CDS_SERVICE_CARDS": str(folder / "cards"),
+            "CDS_SERVICE_STATE": str(folder / "state"),
+            **clock.environment(),
+        }
+        command: tuple[str, ...] = ("-m", "cds_service", "serve", "--port", "{port}", "--workers", "2")
+        command = group.command(*command) if group is not None else command
+        url = database.make_store("soak") if database is not None else f"sqlite:///{folder}/main.sqlite3"
+        service = Service(url, folder / "log", command, **common)
+        killer = Killer(service, kill_every)
+        undo.callback(killer.end)
 
+        def fhir_is(says: Callable[[Asked], None]) -> Callable[[], None]:
+            return lambda: answer.__setitem__(0, says)
 
-def limit_files(service: Service, *, lifted: bool = False) -> None:
-    """No file of the service's grows any more, as on a disk that is full; or it does again."""
-    none = resource.RLIM_INFINITY
-    for process in children(service.process.pid):
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(process, resource.RLIMIT_FSIZE, (none if lifted else 4096, none))
+        faults = [
+            *failures_of_fhir(fhir_is, records(mix.records)),
+            *failures_of_files(folder),
+            Failure("log not read", "log", reader.hangs.set, reader.hangs.clear),
+            Failure(
+                "workers killed with -9",
+                "workers",
+                killer.begin,
+                killer.end,
+                lambda kind, status: status == 0,
+                min(2.5 * kill_every, longest / 3),
+                RECOVERY_SECONDS,
+            ),
+        ]
+        if database is not None:
+            faults += failures_of_postgresql(database)
+        if clock.can_jump:
+            faults.append(
+                Failure("clock jumps", "clock", clock.jump, clock.back, lambda kind, status: status == 401, settle=1.0)
+            )
+        if rotation:
+            faults.append(
+                Failure("key set rotates", "keys", tokens.rotate, nothing, lambda kind, status: status == 401)
+            )
+        phases = [Phase(()), *(Phase((fault,)) for fault in faults)]
+        chance = random.Random(seed)  # noqa: S311
+        drawn = [two for two in itertools.combinations(faults, 2) if two[0].subject != two[1].subject]
+        phases += [Phase(two) for two in chance.sample(drawn, min(pairs, len(drawn)))]
+        phases.append(Phase(()))
+        small = Service(f"sqlite:///{folder}/small.sqlite3", folder / "log", **common)
+        deleted_at = [0.0]
+        phases_of_small = [Phase((fault,)) for fault in failures_of_sqlite(small, folder / "small.sqlite3", deleted_at)]
+        share = requests // (len(phases) + len(phases_of_small))
+        with service:
+            load = Load(service, mix, connections, tokens, pause)
+            run_phases(load, service, phases, share, longest)
+            load.stop()
+            # Workers that have taken the place of others hold less, and grow to what those held.
+            steady = (max(phase.memory[1] for phase in phases[:-1]), phases[-1].memory[1])
+            kills, most = (group.kills(), group.most()) if group is not None else (0, 0)
+        lost, acknowledged = lost_from(url, load.stored), len(load.stored)
+        with small:
+            load = Load(small, mix, connections, tokens, pause)
+            run_phases(load, small, phases_of_small, share, longest)
+            load.stop()
+        lost += lost_from(small.url, load.stored, deleted_at[0])
+        left_out = [] if clock.can_jump else ["a clock that jumps, for which a C compiler is needed"]
+        left_out += [] if database is not None else ["PostgreSQL, which is not installed"]
+        return Told(
+            [*phases, *phases_of_small],
+            lost,
+            acknowledged + len(load.stored),
+            time.monotonic() - began,
+            steady,
+            tuple(left_out),
+            kills,
+            most,
+        )
 
 
 def main() -> None:
     requests = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     connections = int(sys.argv[2]) if len(sys.argv) > 2 else 64
-    told = soak(requests, connections)
+    pairs = int(sys.argv[3]) if len(sys.argv) > 3 else 8
+    told = soak(requests, connections, pairs=pairs, seed=int(sys.argv[4]) if len(sys.argv) > 4 else 1)
     print(told.text())
     problems = told.problems()
     for problem in problems[:40]:
