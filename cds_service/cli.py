@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
+from io import StringIO
+from typing import Any
 
 import click
 
@@ -22,6 +24,18 @@ class _Verbs(click.Group):
             return None
         command: click.Command = getattr(import_module(f"cds_service.commands.{cmd_name}"), cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a verb; the message of one that fails may quote names and words of others, so it is ``say`` that says it."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            from cds_service.commands.common import say
+
+            said = StringIO()
+            error.show(said)
+            say(said.getvalue(), err=True, nl=False)
+            ctx.exit(error.exit_code)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from cds_service.commands.common import settings_of_environment
+from cds_service.commands.common import say, settings_of_environment
 from cds_service.content.proof.versions import update_lock
 from cds_service.prove import fixtures_beside, prove
 
@@ -42,11 +42,11 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
     if update and not problems:
         problems = update_lock(cards)
     if form == "json":
-        click.echo(json.dumps([str(problem) for problem in problems], indent=2))
+        say(json.dumps([str(problem) for problem in problems], indent=2))
     else:
         for problem in problems:
-            click.echo(problem)
+            say(problem)
         if not problems:
-            click.echo("the content holds" + ("" if proof.reviewed else "; it has not been reviewed by a clinician"))
+            say("the content holds" + ("" if proof.reviewed else "; it has not been reviewed by a clinician"))
     if problems:
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,23 @@ from cds_service.vocabulary.problems import ProblemsError
 
 if TYPE_CHECKING:
     from cds_service.store.store import Store
+
+
+# Signs that a terminal obeys or that turn what is read: C0 but for tab and line feed, DEL and C1 (ECMA-48), marks
+# of direction (UAX 9), other separators of lines; and halves of characters, which cannot be written at all.
+_OBEYED = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """A text that may hold words from outside, without what a terminal would obey."""
+    return _OBEYED.sub("", text)
+
+
+def say(text: object, *, err: bool = False, nl: bool = True) -> None:
+    """Prints what a command has to say. Every command prints with this: feedback, requests and files are of others."""
+    click.echo(printable(str(text)), err=err, nl=nl)
 
 
 class TimeArgument(click.ParamType[datetime]):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from cds_service.commands.common import TimeArgument, prepared_content
+from cds_service.commands.common import TimeArgument, prepared_content, say
 from cds_service.packaged import packaged
 from cds_service.replay.coverage import as_json, as_text, cover, proposed
 
@@ -31,14 +31,14 @@ def coverage(paths: tuple[Path, ...], now: datetime | None, form: str) -> None:
     try:
         covered = cover(prepared, packaged("fixtures"), paths, now or datetime.now(UTC))
     except (ValueError, OSError) as error:
-        click.echo(str(error), err=True)
+        say(str(error), err=True)
         sys.exit(1)
     if form == "json":
-        click.echo(json.dumps(as_json(covered, prepared.pack), indent=2, ensure_ascii=False))
+        say(json.dumps(as_json(covered, prepared.pack), indent=2, ensure_ascii=False))
     elif form == "site":
-        click.echo(proposed(covered))
+        say(proposed(covered))
     else:
-        click.echo("\n".join(as_text(covered, prepared.pack)))
+        say("\n".join(as_text(covered, prepared.pack)))
     if covered.not_read:
-        click.echo("\n".join(covered.not_read), err=True)
+        say("\n".join(covered.not_read), err=True)
         sys.exit(1)

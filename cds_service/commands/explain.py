@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cds_service.commands.common import TimeArgument, prepared_content
+from cds_service.commands.common import TimeArgument, prepared_content, say
 from cds_service.judge.explanation import explain as explain_request
 from cds_service.protocol.faults import Fault
 
@@ -26,9 +26,9 @@ def explain(request_file: Any, now: datetime | None, form: str) -> None:
     try:
         explanation = explain_request(prepared_content(None), request_file.read(), now or datetime.now(UTC))
     except Fault as fault:
-        click.echo(f"{fault.status} {fault.path}: {fault.text}", err=True)
+        say(f"{fault.status} {fault.path}: {fault.text}", err=True)
         sys.exit(1)
-    click.echo(json.dumps(explanation, indent=2, ensure_ascii=False) if form == "json" else _as_text(explanation))
+    say(json.dumps(explanation, indent=2, ensure_ascii=False) if form == "json" else _as_text(explanation))
 
 
 def _as_text(explanation: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cds_service import __version__
-from cds_service.commands.common import load, prepared_content, settings_of_environment
+from cds_service.commands.common import load, prepared_content, say, settings_of_environment
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
 from cds_service.replay.clinical import as_page
@@ -40,10 +40,10 @@ def export(form: str, out: Path | None, cards: Path | None) -> None:
         return
     pack = load(cards or settings_of_environment().cards)
     if out is None:
-        click.echo(printed(pack, form), nl=False)
+        say(printed(pack, form), nl=False)
     else:
         for path in write(pack, form, out):
-            click.echo(path)
+            say(path)
 
 
 def _openapi(cards: Path | None, out: Path | None) -> None:
@@ -51,17 +51,17 @@ def _openapi(cards: Path | None, out: Path | None) -> None:
     services = services_of(load(cards or settings.cards))
     text = json.dumps(openapi(__version__, services, authenticated=settings.clients is not None), indent=2) + "\n"
     if out is None:
-        click.echo(text, nl=False)
+        say(text, nl=False)
         return
     out.mkdir(parents=True, exist_ok=True)
     (out / "openapi.json").write_text(text, encoding="utf-8")
-    click.echo(out / "openapi.json")
+    say(out / "openapi.json")
 
 
 def _for_people(form: str, cards: Path | None, out: Path | None) -> None:
     """Prints what is made for people, or writes it between the marks of its page in the folder ``out``."""
     if out is None:
-        click.echo(_made(form, cards))
+        say(_made(form, cards))
         return
     page = out / _PAGES[form]
     try:
@@ -69,7 +69,7 @@ def _for_people(form: str, cards: Path | None, out: Path | None) -> None:
         page.write_text(written_into(before, form, _made(form, cards)), encoding="utf-8")
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{page}: {error}") from None
-    click.echo(page)
+    say(page)
 
 
 def _made(form: str, cards: Path | None) -> str:

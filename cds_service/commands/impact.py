@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from cds_service.commands.common import TimeArgument, prepared_content
+from cds_service.commands.common import TimeArgument, prepared_content, say
 from cds_service.packaged import packaged
 from cds_service.replay.cases import read_cases
 from cds_service.replay.impact import KINDS, ChangedAnswer, Impact, as_data, impact_of
@@ -56,9 +56,9 @@ def impact(old: str, new: str, paths: tuple[Path, ...], now: datetime | None, fo
     if form == "html":
         from cds_service.console.reports import impact_page
 
-        click.echo(impact_page(result, contents[1], old, new))
+        say(impact_page(result, contents[1], old, new))
     else:
-        click.echo(_as_text(result) if form == "text" else json.dumps(as_data(result), indent=2, ensure_ascii=False))
+        say(_as_text(result) if form == "text" else json.dumps(as_data(result), indent=2, ensure_ascii=False))
 
 
 def _as_text(impact: Impact) -> str:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import click
 import requests
 
-from cds_service.commands.common import TimeArgument, prepared_content
+from cds_service.commands.common import TimeArgument, prepared_content, say
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
 from cds_service.replay.cases import at, read_cases
@@ -61,7 +61,7 @@ def replay(
     except requests.RequestException as error:
         where = error.request.url if error.request is not None else url or fhir
         raise click.ClickException(f"{where} does not answer: {type(error).__name__}") from None
-    click.echo(_formatted(form, results, prepared))
+    say(_formatted(form, results, prepared))
     if any(result.differences for result in results):
         sys.exit(1)
 

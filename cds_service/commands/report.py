@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 import msgspec
 
-from cds_service.commands.common import TimeArgument, open_store, settings_of_environment
+from cds_service.commands.common import TimeArgument, open_store, say, settings_of_environment
 from cds_service.store.acceptance import Report, Share
 from cds_service.store.database import StoreDown
 
@@ -29,7 +29,7 @@ def report(since: datetime | None, form: str) -> None:
     finally:
         store.close()
     as_json = form == "json"
-    click.echo(json.dumps(msgspec.to_builtins(figures), indent=2) if as_json else _as_text(figures, store.where))
+    say(json.dumps(msgspec.to_builtins(figures), indent=2) if as_json else _as_text(figures, store.where))
 
 
 def _as_text(figures: Report, where: str) -> str:
@@ -43,7 +43,7 @@ def _as_text(figures: Report, where: str) -> str:
     for name, rule in zip(names, figures.rules, strict=True):
         lines.append(f"{name:{width}}  {rule.shown:>7}  {rule.accepted.of:>8}  {_share(rule.accepted)}")
         for reason in rule.reasons:
-            words = reason.display or reason.code or "no reason given"
+            words = " ".join((reason.display or reason.code or "no reason given").split())
             lines.append(f"{'':{width}}    overridden: {words}, {_share(reason.share)}")
     if not names:
         lines.append("no card was shown and no feedback came")

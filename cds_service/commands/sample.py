@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import click
 import msgspec
 
-from cds_service.commands.common import load, settings_of_environment
+from cds_service.commands.common import load, say, settings_of_environment
 from cds_service.content.needs import templates_of
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import SAMPLE, read_scenarios
@@ -33,4 +33,4 @@ def sample(scenario: str) -> None:
     if service is None:
         raise click.ClickException(f"no service answers {chosen.hook}")
     request = chosen.request(templates_of(pack, service), datetime.now(UTC))
-    click.echo(msgspec.json.format(encode(request), indent=2).decode())
+    say(msgspec.json.format(encode(request), indent=2).decode())

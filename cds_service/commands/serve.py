@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from cds_service.commands.common import open_store, settings_of_environment
+from cds_service.commands.common import open_store, say, settings_of_environment
 from cds_service.net.ports import claim_port
 from cds_service.service.gate import clients_of
 from cds_service.service.served import prepare
@@ -68,15 +68,15 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if store.problem:
-        click.echo(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
+        say(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
     _pass_to_workers(settings, workers)
     note = "" if served.prepared.shown else "; unreviewed content runs as shadow: no cards are shown"
-    click.echo(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
-    click.echo(f"may call: {clients.summary() if clients else 'anybody who reaches it; no clients are configured'}")
+    say(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
+    say(f"may call: {clients.summary() if clients else 'anybody who reaches it; no clients are configured'}")
     for warning in clients.warnings() if clients else ():
-        click.echo(warning, err=True)
-    click.echo(f"feedback is kept in {store.where}")
+        say(warning, err=True)
+    say(f"feedback is kept in {store.where}")
     _warn_of_recordings(settings)
     server = Granian("cds_service.service.app:wsgi", factory=True, **granian_settings(host, port, workers))
     with claimed:
@@ -141,7 +141,7 @@ def _warn_of_recordings(settings: Settings) -> None:
         what_they_hold = "without ids, names and dates, but still about patients: keep them like a record"
     else:
         what_they_hold = "with all patient data in them: protect the folder, and delete it when it has served"
-    click.echo(f"requests are recorded in {settings.record}, {what_they_hold}", err=True)
+    say(f"requests are recorded in {settings.record}, {what_they_hold}", err=True)
 
 
 def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
