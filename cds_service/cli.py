@@ -26,7 +26,7 @@ class _Verbs(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a verb; the message of one that fails may quote names and words of others, so it is ``say`` that says it."""
+        """Runs a verb; ``say`` says why it fails, for that may quote names and words of others."""
         try:
             return super().invoke(ctx)
         except click.ClickException as error:

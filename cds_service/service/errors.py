@@ -40,6 +40,8 @@ def _answer_fault(fault: Fault) -> Response:
     response = _response(fault.status, fault.outcome())
     if fault.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if fault.status == 503:
+        response.headers["Retry-After"] = "1"
     if fault.status == 415:
         response.headers["Accept-Encoding"] = ACCEPTED  # RFC 9110, 12.5.3
     return response

@@ -14,6 +14,7 @@ from flask import Response, g, request
 
 from cds_service.net.addresses import is_loopback_authority
 from cds_service.protocol.faults import Fault
+from cds_service.service.bounded_warnings import BoundedWarnings
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
 from cds_service.store.used_tokens import UsedTokensInDatabase
@@ -51,9 +52,11 @@ class Gate:
         self._for_any_host = settings.clients is not None or settings.insecure
         self._anybody = Client(profile=settings.default_profile)
         self._on_refusal = on_refusal
+        self._refusals = BoundedWarnings(_log)
         self.clients, self._verifier = clients_of(settings, services, templates), None
         if self.clients is not None:
             self._verifier = _verifier_of(settings, self.clients)
+        self._is_first = True
 
     def enter(self) -> None:
         """Before a request: finds out who calls, and puts it into ``g.client``.
@@ -65,22 +68,31 @@ class Gate:
 
         Raises:
             Fault: 421 for such a call, whatever its path; 401 without a token that is in order, 403 for a service that
-                this client may not call.
+                this client may not call; 503 while the keys of the client are being read and another call waits for
+                that: the key may be a new one of an honest client, which calls again.
         """
         g.client = self._anybody
         if not self._for_any_host and not is_loopback_authority(request.headers.get("Host", "")):
             self._on_refusal("host")
             raise Fault(421, "forbidden", _ONLY_THIS_MACHINE)
+        if self._verifier is not None and self._is_first:  # whatever it is, a probe of health too
+            self._is_first = False
+            self._verifier.read_ahead()
         if self._verifier is None or request.routing_exception is not None or request.method == "OPTIONS":
             return
         if not _is_service(request.path) or (self._open_discovery and request.path.rstrip("/") == _DISCOVERY):
             return
+        from cds_service.trust.keysets import KeySetBusyError
         from cds_service.trust.tokens import RefusedError
 
         try:
             g.admission = self._verifier.verify(request.headers.get("Authorization"), request.path)
         except RefusedError as error:
             self._refuse(error)
+        except KeySetBusyError:
+            self._on_refusal("key set busy")
+            self._refusals.warn("a call was put off: the key set of its client is being read")
+            raise Fault(503, "transient", "the caller cannot be checked now; call again later") from None
         g.client = g.admission.client
         service = (request.view_args or {}).get("service_id")
         if service is not None and not g.client.may_call(service):
@@ -132,7 +144,7 @@ class Gate:
         self._on_refusal(reason)
         names = [name for name in ("iss", "tenant", "jti") if isinstance(claims.get(name), str)]
         quoted = ", ".join(f"{name} {json.dumps(claims[name][:_LONGEST_LOGGED])}" for name in names)
-        _log.warning("a call was refused: %s%s", reason, f" ({quoted})" if quoted else "")
+        self._refusals.warn(f"a call was refused: {reason}" + (f" ({quoted})" if quoted else ""))
         raise Fault(401, "login", "a valid token of a client that may call is needed")
 
 
