@@ -85,6 +85,8 @@ ELSEWHERE = {
     ("replay/run.py", 10): "seconds of a timeout",
     ("replay/statements.py", 3): "examples shown",
     ("service/app.py", 3): "an exit status",
+    ("service/bounded_warnings.py", 10): "seconds",
+    ("service/bounded_warnings.py", 20): "warnings",
     ("service/calls.py", 6): "decimal places of seconds",
     ("service/errors.py", 500): "a status of HTTP",
     ("service/served.py", 10): "seconds until content is tried again",
