@@ -35,7 +35,7 @@ from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.protocol.faults import Fault
-from cds_service.recording import files
+from cds_service.recording import owned_files
 from cds_service.recording.deidentify import Deidentifier, comparable_decisions
 from cds_service.recording.exchange import Exchange
 from cds_service.vocabulary.json_text import encode
@@ -90,7 +90,7 @@ class Recorder:
         most_bytes: int,
         deidentified: bool = False,
     ) -> None:
-        files.make_folder(folder)
+        owned_files.make_folder(folder)
         self._folder = folder
         self._prepared = prepared
         self._on_outcome = on_outcome
@@ -212,7 +212,7 @@ class Recorder:
     def _write(self, recording: _Recording) -> str:
         if self._files >= self._most or self._bytes + len(recording.text) > self._most_bytes:
             return "full"
-        files.write(self._folder / recording.service, recording.text, recording.now)
+        owned_files.write(self._folder / recording.service, recording.text, recording.now)
         self._files, self._bytes = self._files + 1, self._bytes + len(recording.text)
         return "kept"
 

@@ -18,7 +18,7 @@ from cds_service.protocol.faults import Fault
 from cds_service.service.body_reading import BodyRoom, IncomingBody
 from cds_service.service.environ import FAULT, Answered, Environ, answer_of, environ_of, refuse_malformed
 from cds_service.service.gate import ADMISSION, Gate
-from cds_service.service.lanes import Lane, LaneFullError
+from cds_service.service.lanes import LaneFullError, ThreadLane
 
 if TYPE_CHECKING:
     from granian.rsgi import HTTPProtocol, Scope
@@ -37,15 +37,15 @@ class Front:
         self._app, self._gate, self._limits = app, gate, limits
         self._routes = app.url_map.bind("")
         self._room = BodyRoom()
-        self._callers = Lane("callers", threads=2)
+        self._callers = ThreadLane("callers", threads=2)
         self._lanes = {
             # Evaluation keeps the processor busy: more threads than this would only wait for the interpreter.
-            "call_service": Lane("calls", threads=4),
-            "take_feedback": Lane("feedback", threads=2),
-            "list_services": Lane("discovery", threads=1),
+            "call_service": ThreadLane("calls", threads=4),
+            "take_feedback": ThreadLane("feedback", threads=2),
+            "list_services": ThreadLane("discovery", threads=1),
         }
-        self._large_calls = Lane("large calls", threads=1)
-        self._pages = Lane("pages", threads=2)
+        self._large_calls = ThreadLane("large calls", threads=1)
+        self._pages = ThreadLane("pages", threads=2)
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Answers one request."""

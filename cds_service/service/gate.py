@@ -16,6 +16,7 @@ from flask import Response, g, request
 from cds_service.net.addresses import is_loopback_authority
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.headers import REPLAY
+from cds_service.service.bounded_warnings import BoundedWarnings
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
 from cds_service.store.used_tokens import UsedTokensInDatabase
@@ -23,6 +24,7 @@ from cds_service.trust.clients import Client, Clients, read_clients
 from cds_service.vocabulary.problems import ProblemsError
 
 if TYPE_CHECKING:
+    from cds_service.trust.keysets import KeySetBusyError
     from cds_service.trust.tokens import RefusedError
     from cds_service.trust.verifier import Admission, Verifier
 
@@ -60,27 +62,30 @@ class Gate:
         self._for_any_host = settings.clients is not None or settings.insecure
         self._anybody = Client(profile=settings.default_profile, fhir_budget_ms=settings.fhir_budget_ms)
         self._on_refusal = on_refusal
+        self._refusals = BoundedWarnings(_log)
         self.clients, self._verifier = clients_of(settings, services, templates), None
         if self.clients is not None:
             self._verifier = _verifier_of(settings, self.clients)
+        self._is_first = True
 
     @property
     def is_guarded(self) -> bool:
         """Whether only configured clients may call."""
         return self._verifier is not None
 
-    def judge(self, authorization: str | None, path: str) -> Admission | RefusedError | None:
+    def judge(self, authorization: str | None, path: str) -> Admission | RefusedError | KeySetBusyError | None:
         """What the token in an ``Authorization`` header says of who calls ``path``; it may have to be waited for.
 
         ``None`` while no clients are configured.
         """
         if self._verifier is None:
             return None
+        from cds_service.trust.keysets import KeySetBusyError
         from cds_service.trust.tokens import RefusedError
 
         try:
             return self._verifier.verify(authorization, path)
-        except RefusedError as refused:
+        except (RefusedError, KeySetBusyError) as refused:
             return refused
 
     def is_named_by(self, host: str) -> bool:
@@ -101,19 +106,23 @@ class Gate:
 
         Raises:
             Fault: 421 for such a call, whatever its path; 401 without a token that is in order, 403 for a service that
-                this client may not call.
+                this client may not call; 503 while the keys of the client are being read and another call waits for
+                that: the key may be a new one of an honest client, which calls again.
         """
         self.name_caller()
         if not self.is_named_by(request.headers.get("Host", "")):
             self._on_refusal("host")
             raise Fault(421, "forbidden", _ONLY_THIS_MACHINE)
+        if self._verifier is not None and self._is_first:  # whatever it is, a probe of health too
+            self._is_first = False
+            self._verifier.read_ahead()
         if self._verifier is None or request.routing_exception is not None or request.method == "OPTIONS":
             return
         if not is_service(request.path) or (self._open_discovery and request.path.rstrip("/") == _DISCOVERY):
             return
         found = request.environ.get(ADMISSION) or self.judge(request.headers.get("Authorization"), request.path)
         if found is None or isinstance(found, Exception):
-            self._refuse(found)
+            self._turn_away(found)
         g.admission = found
         g.client = found.client
         service = (request.view_args or {}).get("service_id")
@@ -162,6 +171,20 @@ class Gate:
             response.headers["Access-Control-Max-Age"] = "600"
         return response
 
+    def _turn_away(self, error: Exception | None) -> NoReturn:
+        """Answers a call without a valid token, or one whose token cannot be checked at this moment.
+
+        Raises:
+            Fault: 401 or 503, always.
+        """
+        from cds_service.trust.keysets import KeySetBusyError
+
+        if not isinstance(error, KeySetBusyError):
+            self._refuse(error)
+        self._on_refusal("key set busy")
+        self._refusals.warn("a call was put off: the key set of its client is being read")
+        raise Fault(503, "transient", "the caller cannot be checked now; call again later")
+
     def _refuse(self, error: Exception | None) -> NoReturn:
         """Gives the same answer whatever was wrong; the log says what it was, without the token (SEC-16, ERR-04).
 
@@ -172,7 +195,7 @@ class Gate:
         self._on_refusal(reason)
         names = [name for name in ("iss", "tenant", "jti") if isinstance(claims.get(name), str)]
         quoted = ", ".join(f"{name} {json.dumps(claims[name][:_LONGEST_LOGGED])}" for name in names)
-        _log.warning("a call was refused: %s%s", reason, f" ({quoted})" if quoted else "")
+        self._refusals.warn(f"a call was refused: {reason}" + (f" ({quoted})" if quoted else ""))
         raise Fault(401, "login", "a valid token of a client that may call is needed")
 
 

@@ -18,7 +18,7 @@ class LaneFullError(Exception):
     """As many requests wait for the lane as may wait, or this one has waited as long as one may."""
 
 
-class Lane:
+class ThreadLane:
     """At most ``threads`` requests at once, and at most ``most_waiting`` that wait, each for ``patience`` seconds.
 
     It is used from one event loop.

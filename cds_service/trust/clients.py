@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # First the two algorithms that CDS Hooks recommends, then others without a shared secret (SEC-09, SEC-10).
 ALGORITHMS = ("ES384", "RS384", "ES256", "ES512", "RS256", "RS512", "PS256", "PS384", "PS512", "EdDSA", "Ed25519")
+# The end of the URL of discovery, of a service or of its feedback.
+_OF_A_SERVICE = re.compile(r"/cds-services(?:/[^/]*){0,2}/*$")
 SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
 
 
@@ -138,7 +141,8 @@ def read_clients(path: Path, default_profile: str = "2.0", default_budget_ms: in
     data, _ = read_toml(path, "clients", _schema())
     defaults = {"base-urls": data.get("base-urls", []), "profile": default_profile, "fhir-budget-ms": default_budget_ms}
     clients = [_client(path, name, defaults | entry) for name, entry in data["clients"].items()]
-    problems = [_problem(path, name, words, text) for name, words, text in _problems(clients)]
+    problems = [*_base_problems(path, data)]
+    problems += [_problem(path, name, words, text) for name, words, text in _problems(clients)]
     if problems:
         raise ProblemsError(problems)
     return Clients(path, tuple(clients), frozenset(host.lower() for host in data.get("private-hosts", ())))
@@ -169,6 +173,18 @@ def _client(path: Path, name: str, entry: Mapping[str, Any]) -> Client:
         origins=frozenset(entry.get("origins", ())),
         preference_list=entry.get("preference-list", {}),
     )
+
+
+def _base_problems(path: Path, data: Mapping[str, Any]) -> Iterator[Problem]:
+    """The base URLs that are URLs of services: no token would name them with the path of a service behind (SEC-07)."""
+    listed: dict[tuple[str, ...], Sequence[str]] = {("base-urls",): data.get("base-urls", ())}
+    listed |= {("clients", name, "base-urls"): entry.get("base-urls", ()) for name, entry in data["clients"].items()}
+    for place, urls in listed.items():
+        for url in urls:
+            base = _OF_A_SERVICE.sub("", url)
+            if base != url:
+                text = f"{url} is the URL of a service; a base URL is what stands before /cds-services: {base}"
+                yield Problem(path, line_of(path, (*place, url)), "clients", f"{'/'.join(place)}: {text}")
 
 
 def _problems(clients: Iterable[Client]) -> Iterator[tuple[str, tuple[str, ...], str]]:

@@ -32,6 +32,10 @@ _RSA_BITS = range(2048, 8193)  # RFC 7518 section 3.3; longer keys only cost tim
 _MAX_KEYS = 100
 
 
+class KeySetBusyError(Exception):
+    """The set is being read, and another call waits for that: whether it holds the key is not known yet."""
+
+
 class KeySetError(Exception):
     """A document that is not a usable key set. The message holds nothing of the document."""
 
@@ -67,7 +71,7 @@ class KeySet:
     """The keys at one URL or in one file. It may be used from many threads, of which one at a time reads.
 
     ``name`` stands in the log. ``read`` returns the document or raises ``DownloadError`` or ``OSError``. ``clock``
-    gives seconds.
+    gives seconds. ``waiting`` is held by the one thread that waits for a reading; sets that share it share that thread.
     """
 
     def __init__(
@@ -76,7 +80,9 @@ class KeySet:
         read: Callable[[], bytes],
         limits: KeySetLimits,
         clock: Callable[[], float] = time.monotonic,
+        waiting: threading.Lock | None = None,
     ) -> None:
+        self._waiting = waiting or threading.Lock()
         self._name, self._read, self._limits, self._clock = name, read, limits, clock
         self._held = _KeysRead()
         self._lock = threading.Lock()
@@ -85,7 +91,13 @@ class KeySet:
         self._failures = 0
 
     def find(self, kid: str, kty: str) -> Key | None:
-        """The key with this ``kid`` and ``kty``; ``None`` if the set does not hold it or cannot be read."""
+        """The key with this ``kid`` and ``kty``; ``None`` if the set does not hold it or cannot be read.
+
+        One thread at most waits for a reading: callers with unknown keys, or a set that is slow, must not hold all.
+
+        Raises:
+            KeySetBusyError: the key is not held, and another thread waits for the reading that is under way.
+        """
         held, limits = self._held, self._limits
         age = self._clock() - held.read_at
         key = held.keys.get((kid, kty))
@@ -94,12 +106,28 @@ class KeySet:
                 self._refresh()  # before the set is too old, so that no request has to wait
             return key
         reading = self._refresh()
-        if reading is not None:
-            reading.wait(limits.wait if key is None else min(limits.patience, limits.wait))
+        seconds = limits.wait if key is None else min(limits.patience, limits.wait)
+        is_told = reading is None or self._wait_for(reading, seconds)
         held = self._held
-        if self._clock() - held.read_at >= limits.fresh + limits.stale:
-            return None
-        return held.keys.get((kid, kty))
+        is_usable = self._clock() - held.read_at < limits.fresh + limits.stale
+        key = held.keys.get((kid, kty)) if is_usable else None
+        if key is None and not is_told:
+            raise KeySetBusyError
+        return key
+
+    def read_ahead(self) -> None:
+        """Starts reading the set if it is due, so that the first callers need not wait for it."""
+        self._refresh()
+
+    def _wait_for(self, reading: threading.Event, seconds: float) -> bool:
+        """Waits for the end of a reading, unless another thread waits; whether it did."""
+        if not self._waiting.acquire(blocking=False):
+            return False
+        try:
+            reading.wait(seconds)
+        finally:
+            self._waiting.release()
+        return True
 
     def _refresh(self) -> threading.Event | None:
         """Starts a reading if one is due; returns what is set when the reading under way ends, ``None`` without one."""
@@ -170,13 +198,19 @@ def _verification_key(entry: Any) -> Key | None:
         return None
 
 
-def key_set_at(url: str, reach: Reach, limits: KeySetLimits, clock: Callable[[], float] = time.monotonic) -> KeySet:
+def key_set_at(
+    url: str,
+    reach: Reach,
+    limits: KeySetLimits,
+    clock: Callable[[], float] = time.monotonic,
+    waiting: threading.Lock | None = None,
+) -> KeySet:
     """The key set at a URL, whose server may have addresses within ``reach``."""
 
     def read() -> bytes:
         return download(url, reach=reach, seconds=limits.wait, max_bytes=limits.max_bytes)
 
-    return KeySet(urlsplit(url).netloc, read, limits, clock)
+    return KeySet(urlsplit(url).netloc, read, limits, clock, waiting)
 
 
 def key_set_in(path: Path, limits: KeySetLimits, clock: Callable[[], float] = time.monotonic) -> KeySet:

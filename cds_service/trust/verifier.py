@@ -95,12 +95,13 @@ class Verifier:
     ) -> None:
         self._clients, self._used_tokens, self._clock = clients, used_tokens, clock
         self._times, limits = times or TokenTimes(), limits or KeySetLimits()
+        waiting = threading.Lock()  # one for all sets: a slow one must not hold a thread beside another slow one
         self._key_sets: dict[tuple[str, str], KeySet] = {}  # by name of the client and jku, "" for a token without
         for client in clients.clients:
             in_file = key_set_in(client.jwks_file, limits, ticks) if client.jwks_file else None
             for url in sorted({client.jwks_url, *client.jku} - {""}):
                 reach = _reach(urlsplit(url).hostname or "", clients, loopback)
-                self._key_sets[client.name, url] = in_file or key_set_at(url, reach, limits, ticks)
+                self._key_sets[client.name, url] = in_file or key_set_at(url, reach, limits, ticks, waiting)
             default = in_file or self._key_sets.get((client.name, client.jwks_url))
             if default is not None:
                 self._key_sets[client.name, ""] = default
@@ -108,11 +109,17 @@ class Verifier:
         self._remembered: OrderedDict[bytes, tuple[Token, Key]] = OrderedDict()
         self.verified = self.remembered = 0
 
+    def read_ahead(self) -> None:
+        """Starts reading every key set, so that the first callers need not wait."""
+        for key_set in self._key_sets.values():
+            key_set.read_ahead()
+
     def verify(self, authorization: str | None, path: str) -> Admission:
         """Verifies the token in an ``Authorization`` header, sent with a call of ``path`` below our base URL.
 
         Raises:
             RefusedError: the token is not valid for this call; with its claims, if they could be read.
+            KeySetBusyError: nobody can tell yet, because the keys are being read.
         """
         text = bearer_token(authorization)
         digest = hashlib.sha256(text.encode()).digest()

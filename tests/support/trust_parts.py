@@ -55,6 +55,8 @@ class KeyServer:
             body = b'{"keys": [' + b" " * 1_000_000 + b"]}"
         if self.mode == "truncated":
             body = body[: len(body) // 2]
+        if self.mode == "held":
+            self.may_answer.wait(60)
         if self.mode == "slow":
             time.sleep(1.5)
         handler.send_response({"error": 503, "redirect": 302}.get(self.mode, 200))

@@ -75,6 +75,34 @@ def test_faults_are_named_with_file_and_line(clients_file, text, line, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "ending",
+    ["", "/", "/vitamin-b12-order-select", "/vitamin-b12-order-select/", "/vitamin-b12-order-select/feedback"],
+)
+@pytest.mark.parametrize("where", ["of all", "of one"])
+def test_a_base_url_that_is_that_of_a_service_is_refused_with_what_is_meant(clients_file, tmp_path, ending, where):
+    """It was accepted, and no token of the client ever was."""
+    base = "https://cds.example/b12"
+    said = f'base-urls = ["https://other.example", "{base}/cds-services{ending}"]'
+    path = tmp_path / "clients.toml"
+    client = '[clients.ehr]\nissuer = "urn:ehr"\njwks-url = "https://x.example/"\n'
+    path.write_text(f"{said}\n{client}" if where == "of all" else f"{client}{said}\n")
+    with pytest.raises(ProblemsError) as caught:
+        read_clients(path)
+    (problem,) = caught.value.problems
+    assert f"{path}:{1 if where == 'of all' else 4}: clients: " in str(problem)
+    assert "base-urls: " in str(problem) and str(problem).endswith(f"before /cds-services: {base}")
+
+
+@pytest.mark.parametrize(
+    "base", ["https://cds.example", "https://cds.example/cds", "https://cds-services.example/b12/"]
+)
+def test_other_base_urls_are_taken(tmp_path, base):
+    path = tmp_path / "clients.toml"
+    path.write_text(f'base-urls = ["{base}"]\n[clients.ehr]\nissuer = "urn:ehr"\njwks-url = "https://x.example/"\n')
+    assert read_clients(path).clients[0].base_urls == (base.rstrip("/"),)
+
+
 def test_a_fault_is_named_in_the_table_of_its_own_client(tmp_path):
     """The name of one client may begin the name of another, and stand in a comment or in a value."""
     path = tmp_path / "clients.toml"

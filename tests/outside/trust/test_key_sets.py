@@ -5,7 +5,9 @@ Counted in requests that reach a real server; time is a clock that the test move
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import threading
 import time
 import warnings
@@ -16,13 +18,30 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from cds_service.net.addresses import Reach
 from cds_service.net.download import DownloadError, download
-from cds_service.trust.keysets import KeySet, KeySetError, KeySetLimits, key_set_at, key_set_in, parse_key_set
+from cds_service.service.bounded_warnings import BoundedWarnings
+from cds_service.trust.keysets import (
+    KeySet,
+    KeySetBusyError,
+    KeySetError,
+    KeySetLimits,
+    key_set_at,
+    key_set_in,
+    parse_key_set,
+)
 from tests.support.certificates import Certificate
 from tests.support.trust_parts import SERVICE, KeyServer, public
 
 LIMITS = KeySetLimits(fresh=600, stale=3600, again=30, first_retry=1, last_retry=300, wait=0.5)
 EC = ECKey.generate_key("P-256", {"kid": "one"})
 NEW = ECKey.generate_key("P-256", {"kid": "two"})
+
+
+@pytest.fixture
+def held(server):
+    """The server of key sets, which answers as soon as ``may_answer`` is set."""
+    server.document, server.mode, server.may_answer = {"keys": [public(EC)]}, "held", threading.Event()
+    yield server
+    server.may_answer.set()
 
 
 @pytest.fixture
@@ -105,7 +124,10 @@ def test_SEC_12_a_storm_from_many_threads_brings_one_reading(key_set, server, ti
     answers = []
 
     def ask(number):
-        answers.append((key_set.find(f"kid-{number}", "EC"), key_set.find("one", "EC")))
+        unknown = None
+        with contextlib.suppress(KeySetBusyError):  # another waits for the reading
+            unknown = key_set.find(f"kid-{number}", "EC")
+        answers.append((unknown, key_set.find("one", "EC")))
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(32)]
     for thread in threads:
@@ -116,15 +138,104 @@ def test_SEC_12_a_storm_from_many_threads_brings_one_reading(key_set, server, ti
     assert len(server.asked) == 2
 
 
-def test_a_cold_start_under_load_brings_one_reading(key_set, server):
+def test_a_cold_start_under_load_brings_one_reading_and_who_is_put_off_may_call_again(key_set, server):
     answers = []
-    threads = [threading.Thread(target=lambda: answers.append(key_set.find("one", "EC"))) for _ in range(32)]
+
+    def ask():
+        while True:
+            with contextlib.suppress(KeySetBusyError):
+                answers.append(key_set.find("one", "EC"))
+                return
+            time.sleep(0.01)
+
+    threads = [threading.Thread(target=ask) for _ in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     assert len(answers) == 32 and all(answers)
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("kid", ["one", "unknown"])
+def test_while_a_slow_set_is_read_one_thread_waits_and_the_others_are_told_at_once(held, ticks, kid):
+    """Also where it is another set that is slow: the threads are few, and serve everybody."""
+    waiting, limits = threading.Lock(), replace(LIMITS, wait=60)
+    sets = [key_set_at(f"{held.url}/{name}", Reach.LOOPBACK, limits, ticks, waiting) for name in ("a", "b")]
+    answers = []
+    first = threading.Thread(target=lambda: answers.append(sets[0].find(kid, "EC")))
+    first.start()
+    while not waiting.locked():
+        time.sleep(0.01)
+    for number in range(40):
+        with pytest.raises(KeySetBusyError):
+            sets[number % 2].find(f"kid-{number}", "EC")
+    assert first.is_alive() and answers == []
+    held.may_answer.set()
+    first.join(60)
+    assert [answer is not None for answer in answers] == [kid == "one"]
+
+
+def test_while_a_slow_set_is_read_keys_that_are_held_serve_at_once(held, ticks):
+    held.may_answer.set()
+    key_set = key_set_at(f"{held.url}/jwks", Reach.LOOPBACK, replace(LIMITS, wait=60, patience=60), ticks)
+    assert key_set.find("one", "EC")
+    held.may_answer.clear()
+    ticks.now += LIMITS.fresh + 1
+    first = threading.Thread(target=key_set.find, args=("unknown", "EC"))
+    first.start()
+    while not key_set._waiting.locked():
+        time.sleep(0.01)
+    assert all(key_set.find("one", "EC") for _ in range(8))
+    assert first.is_alive()
+    held.may_answer.set()
+    first.join(60)
+
+
+def test_callers_with_random_kids_are_put_off_and_an_honest_one_comes_through(app_for, server, maker, body):
+    """Over HTTP: 503 with Retry-After while nobody can tell, 401 when the set was read and has no such key."""
+    client = app_for()
+    assert client.post(SERVICE, json=body, headers={"Authorization": maker.bearer()}).status_code == 200
+    server.mode = "slow"
+    answers = []
+
+    def storm():
+        for number in range(1000):
+            token = maker.bearer(header={"kid": f"{threading.get_ident()}-{number}"})
+            answers.append(client.application.test_client().post(SERVICE, json=body, headers={"Authorization": token}))
+            if any(answer.status_code == 503 for answer in answers):
+                return
+            time.sleep(0.02)
+
+    threads = [threading.Thread(target=storm) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert {answer.status_code for answer in answers} == {401, 503}
+    assert all(answer.headers["Retry-After"] == "1" for answer in answers if answer.status_code == 503)
+    assert client.post(SERVICE, json=body, headers={"Authorization": maker.bearer()}).status_code == 200
+
+
+def test_refusals_are_logged_at_a_bounded_rate(app_for, maker, body, caplog):
+    client = app_for()
+    for number in range(100):
+        answer = client.post(SERVICE, json=body, headers={"Authorization": maker.bearer(header={"kid": f"k{number}"})})
+        assert answer.status_code in (401, 503)
+    assert len([record for record in caplog.records if "a call was" in record.getMessage()]) <= 40
+
+
+def test_how_many_refusals_were_not_logged_is_said(caplog):
+    now = [0.0]
+    warnings_of = BoundedWarnings(logging.getLogger("cds_service"), most=3, seconds=10, clock=lambda: now[0])
+    for _ in range(50):
+        warnings_of.warn("refused: 100 %s")
+    assert [record.getMessage() for record in caplog.records] == ["refused: 100 %s"] * 3
+    now[0] = 10.0
+    caplog.clear()
+    warnings_of.warn("another")
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("47 more calls") and second == "another"
 
 
 def test_while_the_source_is_down_old_keys_serve_for_a_bounded_time(key_set, server, ticks):
