@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
@@ -69,7 +70,7 @@ def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, 
     audit = open_audit(settings.audit, store.key, metrics.count_audit_failure)
     calls = Calls(pack.services, metrics, log, audit)
     fhir = FhirClient(fhir_limits(settings), on_search=traces.add_search if traces else None)
-    processor_time = ProcessorTime(settings.processor_ms / 1000)
+    processor_time = ProcessorTime(timedelta(milliseconds=settings.processor_ms).total_seconds())
     HookRoutes(settings, content, store, gate, calls, metrics, fhir, fhir_servers, processor_time).register(app)
     authenticated, open_discovery = gate.clients is not None, settings.open_discovery
     OperationRoutes(content, store, metrics, authenticated, open_discovery).register(app)
