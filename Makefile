@@ -14,7 +14,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
-	soak examples clients format statements clinical conformance settings lock audit pin-images sbom help
+	soak examples clients measured format statements clinical conformance settings lock audit pin-images sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -71,17 +71,20 @@ test-load: install-dev ## short runs of the fuzzers, the hostile calls, the soak
 test-all: test hostile fuzz soak examples clients ## every test, then the long runs, one after another; by hand before a release
 
 bench: install-dev ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)
-	$(BIN)/python -m tests.load.bench.table $(BENCH)
+	$(BIN)/python -m tests.load.bench.table --keep $(BENCH)
 	$(BIN)/python -m pytest tests/load/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
 
 fuzz: install-dev ## every parser and the whole request path under fuzzers; FUZZ="SECONDS-A-TARGET SEED"
-	@$(BIN)/python -m tests.load.fuzz.fuzzing $(FUZZ)
+	@$(BIN)/python -m tests.load.fuzz.fuzzing --keep $(FUZZ)
 
 hostile: install-dev ## ten thousand hostile calls, and what they cost beside a right one; HOSTILE="CALLS SEED"
-	@$(BIN)/python -m tests.load.hostile.hostile $(HOSTILE)
+	@$(BIN)/python -m tests.load.hostile.hostile --keep $(HOSTILE)
 
 soak: install-dev ## mixed requests while everything fails, alone and in pairs; SOAK="REQUESTS CONNECTIONS PAIRS SEED"
-	@$(BIN)/python -m tests.load.soak.soak $(SOAK)
+	@$(BIN)/python -m tests.load.soak.soak --keep $(SOAK)
+
+measured: install-dev ## what bench, fuzz, hostile and soak have left is kept in docs/measured, and the tables of the docs
+	@$(BIN)/python -m tests.load.measured
 
 examples: install-dev ## HL7's example resources and those of other FHIR packages, sent to the three services (needs npm)
 	@$(BIN)/python -m tests.real.examples $(EXAMPLES)

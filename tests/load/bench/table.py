@@ -1,6 +1,6 @@
 """The table of ``make bench``: what a call costs, as a ratio to a bare Flask echo measured in the same rounds.
 
-``python -m tests.load.bench.table [--rounds N] [--seconds S] [--json FILE]``; needs Linux and wrk. CPU time is the
+``python -m tests.load.bench.table [--rounds N] [--seconds S] [--keep]``; needs Linux and wrk. CPU time is the
 server's own (user and system of its process tree), which holds on shared machines; throughput is the clock's and
 drifts.
 """
@@ -30,6 +30,7 @@ from joserfc.jwk import ECKey
 
 from tests.support.bodies import SERVICE, bodies, without_prefetch
 from tests.support.loaded import Server, floor, service
+from tests.support.measured import leave
 from tests.support.node_fhir_server import fhir_server
 from tests.support.npm import UnavailableError
 
@@ -57,14 +58,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=1, help="of load for each row, server and round")
-    parser.add_argument("--json", type=Path, help="file to write every figure to")
+    parser.add_argument("--keep", action="store_true", help="leave every figure in build/measured")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("make bench needs wrk (Debian: apt-get install wrk)")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         found = measure(Path(folder), stack, asked.rounds, asked.seconds)
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1))
+    if asked.keep:
+        leave("bench", found)
     tell(found)
 
 

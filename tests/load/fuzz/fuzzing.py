@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.load.fuzz.targets import SLOW, TARGETS, Target
 from tests.support.finds import place_of, table
+from tests.support.measured import leave, without_keep
 from tests.support.servers import Service
 
 _SLOW_TIMES = 4
@@ -87,8 +88,9 @@ def rows(seconds: float, seed: int) -> Iterator[_ROW]:
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 15.0
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
+    arguments, is_kept = without_keep(sys.argv[1:])
+    seconds = float(arguments[0]) if arguments else 15.0
+    seed = int(arguments[1]) if len(arguments) > 1 else int(time.time())
     told = []
     for row in rows(seconds, seed):
         told.append(row)
@@ -100,6 +102,11 @@ def main() -> None:
         )
     )
     print(f"{sum(cases for _, cases, _, _ in told)} cases, seed {seed}")
+    if is_kept:
+        targets = [
+            {"name": name, "cases": cases, "seconds": took, "unexplained": found} for name, cases, took, found in told
+        ]
+        leave("fuzz", {"seed": seed, "targets": targets})
     finds = [(name, place, said) for name, _, _, found in told for place, said in found.items()]
     for name, place, said in finds:
         print(f"\n{name}: {place}\n{said}")

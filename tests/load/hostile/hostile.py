@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -33,6 +33,7 @@ from tests.load.hostile import families, resources
 from tests.outside.trust.test_hostile_tokens import HOSTILE
 from tests.support.finds import table
 from tests.support.keys import KEY
+from tests.support.measured import leave, without_keep
 from tests.support.trust_parts import BASE, ISSUER, Maker, public
 
 _SCENARIO = "platelets-and-im/sample"
@@ -59,6 +60,11 @@ class Run:
     def dear(self) -> list[str]:
         """Families whose calls cost more on average than one that is right."""
         return [one.name for one in self.families if one.calls and one.seconds / one.calls >= self.normal]
+
+    def figures(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        families = [asdict(one) | {"statuses": dict(one.statuses)} for one in self.families]
+        return {"seconds of a right call": self.normal, "families": families}
 
     def text(self) -> str:
         rows: list[Sequence[object]] = []
@@ -166,8 +172,9 @@ def fire(calls: int, seed: int, visits: Visits) -> Run:
 
 
 def main() -> None:
-    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    run = fire(calls, int(sys.argv[2]) if len(sys.argv) > 2 else 1, Visits())
+    arguments, is_kept = without_keep(sys.argv[1:])
+    calls = int(arguments[0]) if arguments else 10_000
+    run = fire(calls, int(arguments[1]) if len(arguments) > 1 else 1, Visits())
     print(run.text())
     for one in run.families:
         for problem in one.unexplained[:5]:
@@ -180,6 +187,8 @@ def main() -> None:
     print(on_resources.text())
     for problem in on_resources.problems():
         print(problem)
+    if is_kept:
+        leave("hostile", run.figures() | {"on resources": on_resources.figures()})
     sys.exit(1 if dear or any(one.unexplained for one in run.families) or on_resources.problems() else 0)
 
 

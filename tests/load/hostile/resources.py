@@ -17,7 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -172,6 +172,22 @@ class Run:
             if one.is_refused and one.seconds / one.calls > self.normal
         ]
         return found + (self.memory.problems() if self.memory is not None else [])
+
+    def figures(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        told = [
+            {
+                "name": one.name,
+                "calls": one.calls,
+                "seconds": one.seconds,
+                "is refused": one.is_refused,
+                "statuses": dict(one.statuses),
+                "unexplained": one.unexplained,
+            }
+            for one in self.attacks
+        ]
+        memory = asdict(self.memory) | {"statuses": dict(self.memory.statuses)} if self.memory is not None else None
+        return {"seconds of a right call": self.normal, "attacks": told, "under 1 GiB": memory}
 
     def text(self) -> str:
         rows = []

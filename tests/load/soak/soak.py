@@ -59,6 +59,7 @@ from tests.load.soak.failures import (
 )
 from tests.support.fhir_stub import Asked, Stub, records, saying
 from tests.support.finds import table
+from tests.support.measured import leave, without_keep
 from tests.support.memory_group import MemoryGroup
 from tests.support.servers import PostgreSQL, Service, postgresql_programs
 from tests.support.trust_parts import ISSUER, KeyServer, Maker, public
@@ -350,6 +351,30 @@ class Told:
         found += ["memory grows"] if self.steady[1] > self.steady[0] + _GROWTH_BYTES else []
         return found
 
+    def figures(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        phases = [
+            {
+                "faults": [fault.name for fault in p.faults],
+                "requests": p.requests,
+                "wrong": p.wrong,
+                "unexplained": dict(p.unexplained),
+                "explained": dict(p.explained),
+                "recovery seconds": p.recovery(),
+                "memory bytes": p.memory,
+            }
+            for p in self.phases
+        ]
+        return {
+            "phases": phases,
+            "seconds": self.seconds,
+            "acknowledged": self.feedback,
+            "lost": self.lost,
+            "killed for want of memory": self.kills,
+            "most bytes of 1 GiB": self.most,
+            "left out": self.left_out,
+        }
+
     def text(self) -> str:
         rows = []
         for p in self.phases:
@@ -488,11 +513,13 @@ def soak(
 
 
 def main() -> None:
-    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
-    connections = int(sys.argv[2]) if len(sys.argv) > 2 else 64
-    pairs = int(sys.argv[3]) if len(sys.argv) > 3 else 8
-    told = soak(requests, connections, pairs=pairs, seed=int(sys.argv[4]) if len(sys.argv) > 4 else 1)
+    arguments, is_kept = without_keep(sys.argv[1:])
+    given = dict(zip(("requests", "connections", "pairs", "seed"), map(int, arguments), strict=False))
+    asked = {"requests": 200_000, "connections": 64, "pairs": 8, "seed": 1} | given
+    told = soak(**asked)
     print(told.text())
+    if is_kept:
+        leave("soak", asked | told.figures())
     problems = told.problems()
     for problem in problems[:40]:
         print(problem)

@@ -1,0 +1,166 @@
+"""The tables of ``docs/reliability.md`` and ``docs/performance.md``, from the raw results in ``docs/measured``.
+
+``make measured``, or ``python -m tests.load.measured``, first takes up what the last runs have left.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support.measured import KEPT, LEFT
+from tests.support.places import ROOT
+
+PAGES = {"soak": "reliability", "hostile": "reliability", "fuzz": "reliability", "bench": "performance"}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [" | ".join(map(str, row)) for row in [head, ["---"] * len(head), *rows]]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def of_what(whole: Mapping[str, Any]) -> str:
+    on = whole["machine"]
+    return (
+        f"Measured on {whole['on']} at commit `{whole['commit'][:12]}` on {on['cores']} cores ({on['processor']}), "
+        f"{on['system']}, Python {on['python']}."
+    )
+
+
+def counted(statuses: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{status.replace('0', 'closed') if status == '0' else status}: {n:,}" for status, n in statuses.items()
+    )
+
+
+def soak(figures: Mapping[str, Any]) -> str:
+    phases = figures["phases"]
+    total = sum(phase["requests"] for phase in phases)
+    told = (
+        f"{total:,} requests at {figures['connections']} connections in {figures['seconds']:.0f} seconds. Acknowledged "
+        f"entries of feedback that were lost: {figures['lost']} of {figures['acknowledged']:,}. "
+    )
+    if figures["most bytes of 1 GiB"]:
+        told += (
+            f"Under 1 GiB of memory at most {figures['most bytes of 1 GiB'] / 1e6:.0f} MB were taken, and "
+            f"{figures['killed for want of memory']} processes were killed for want of it. "
+        )
+    told += "".join(f"Left out: {name}. " for name in figures["left out"])
+    rows = [
+        (
+            " and ".join(phase["faults"]) or "none",
+            f"{phase['requests']:,}",
+            phase["wrong"],
+            sum(phase["unexplained"].values()),
+            f"{phase['recovery seconds']:.1f}",
+            ", ".join(f"{what}: {times:,}" for what, times in sorted(phase["explained"].items())) or "-",
+        )
+        for phase in phases
+    ]
+    head = ("fault", "requests", "wrong cards", "unexplained answers", "recovery, s", "what the fault explains")
+    return f"{told.strip()}\n\n{table(head, rows)}"
+
+
+def hostile(figures: Mapping[str, Any]) -> str:
+    normal = figures["seconds of a right call"]
+    head = ("family", "calls", "CPU of a right call", "unexplained", "statuses")
+
+    def row(one: Mapping[str, Any], normal: float) -> tuple[object, ...]:
+        ratio = one["seconds"] / one["calls"] / normal
+        return one["name"], f"{one['calls']:,}", f"{ratio:.2f}", len(one["unexplained"]), counted(one["statuses"])
+
+    served = figures["on resources"]
+    right = served["seconds of a right call"]
+    refused = [row(one, right) for one in served["attacks"] if one["is refused"]]
+    dear = [row(one, right) for one in served["attacks"] if not one["is refused"]]
+    parts = [
+        f"In the process, where a right call costs {normal * 1e3:.2f} ms of processor time:",
+        table(head, [row(one, normal) for one in figures["families"]]),
+        f"At a served process, where a right call costs {right * 1e3:.2f} ms:",
+        table(head, refused),
+        "What has to be inflated, counted or judged before it can be refused, and what is allowed and costs most:",
+        table(head, dear),
+    ]
+    if memory := served["under 1 GiB"]:
+        parts.append(
+            f"Under 1 GiB of memory, {memory['right']:,} right calls, as many as there are seconds in an hour, among "
+            f"{memory['hostile']:,} hostile ones: {len(memory['wrong'])} of them were not answered with their card, "
+            f"{memory['kills']} processes were killed for want of memory, and at most {memory['most'] / 1e6:.0f} MB "
+            "were taken."
+        )
+    return "\n\n".join(parts)
+
+
+def fuzz(figures: Mapping[str, Any]) -> str:
+    targets = figures["targets"]
+    rows = [(one["name"], f"{one['cases']:,}", f"{one['seconds']:.0f}", len(one["unexplained"])) for one in targets]
+    total = sum(one["cases"] for one in targets)
+    return f"{total:,} cases, seed {figures['seed']}.\n\n{table(('target', 'cases', 'seconds', 'finds'), rows)}"
+
+
+def bench(figures: Mapping[str, Any]) -> str:
+    from tests.load.bench.table import GOALS
+
+    rows = []
+    for name, by_server in figures["rows"].items():
+        mine, echo = by_server["service"], by_server["echo"]
+
+        def middle(figure: str, mine: Any = mine) -> float:
+            return statistics.median(one[figure] for one in mine)
+
+        def ratio(figure: str, mine: Any = mine, echo: Any = echo) -> float:
+            return statistics.median(a[figure] / b[figure] for a, b in zip(mine, echo, strict=True))
+
+        rows.append(
+            (
+                name,
+                f"{middle('cpu_ms'):.2f} ms",
+                f"{ratio('cpu_ms'):.2f}",
+                GOALS[name] or "-",
+                f"{ratio('per_second'):.2g}",
+                f"{middle('p50'):.1f}, {middle('p99'):.0f} ms",
+            )
+        )
+    head = ("body", "CPU a call", "against echo", "goal", "calls a second against echo", "p50, p99")
+    before, after = (max(figures["memory"][when]) for when in ("before", "after"))
+    ready = figures["ready"]
+    told = (
+        f"A worker had {before:.0f} MB before the load and {after:.0f} MB after it. From the start to the first answer "
+        f"took {ready['service']:.1f} s, and {ready['echo']:.1f} s for echo. Searches at the FHIR server that came too "
+        f"late: {figures['too late']}."
+    )
+    return f"{table(head, rows)}\n\n{told}"
+
+
+TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {"soak": soak, "hostile": hostile, "fuzz": fuzz, "bench": bench}
+
+
+def page(text: str, kept: Path = KEPT) -> str:
+    """A page with the tables of the results that are kept; a place without results stays as it is."""
+    for name, made in TABLES.items():
+        path = kept / f"{name}.json"
+        if path.exists():
+            whole = json.loads(path.read_text(encoding="utf-8"))
+            inside = f"{of_what(whole)} {made(whole['figures'])}"
+            place = re.compile(rf"(<!-- {name}: make measured -->\n).*?(<!-- end -->)", re.S)
+            text = place.sub(lambda match, inside=inside: f"{match[1]}{inside}\n{match[2]}", text)
+    return text
+
+
+def main() -> None:
+    KEPT.mkdir(exist_ok=True)
+    for path in sorted(LEFT.glob("*.json")):
+        shutil.copy(path, KEPT)
+        print(f"docs/measured/{path.name}")
+    for name in sorted(set(PAGES.values())):
+        path = ROOT / "docs" / f"{name}.md"
+        path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
