@@ -14,7 +14,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
-	soak examples clients measured format statements clinical conformance settings lock audit pin-images sbom help
+	soak measured mutants examples clients format statements clinical conformance settings lock audit pin-images sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -85,6 +85,11 @@ soak: install-dev ## mixed requests while everything fails, alone and in pairs; 
 
 measured: install-dev ## what bench, fuzz, hostile and soak have left is kept in docs/measured, and the tables of the docs
 	@$(BIN)/python -m tests.load.measured
+
+mutants: install-dev ## small wrong changes of the code, and whether a test notices each; MUTANTS="SECONDS SEED"
+	@$(BIN)/python -m venv build/cosmic-ray
+	@build/cosmic-ray/bin/pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
+	@$(BIN)/python -m tests.load.mutants.mutants build/cosmic-ray/bin/cosmic-ray $(MUTANTS)
 
 examples: install-dev ## HL7's example resources and those of other FHIR packages, sent to the three services (needs npm)
 	@$(BIN)/python -m tests.real.examples $(EXAMPLES)

@@ -80,7 +80,7 @@ def steps_of(declaration: FactDeclaration, order: Order, zone: tzinfo) -> list[S
     return kept
 
 
-def fits(declaration: FactDeclaration, order: Order, zone: tzinfo, *, only_doses: bool = False) -> bool | Reason:
+def fits(declaration: FactDeclaration, order: Order, zone: tzinfo, *, only_doses: bool) -> bool | Reason:
     """Whether a step of an order's dosage is as ``steps`` of a fact asks, or why that cannot be told.
 
     With ``only_doses`` only the doses are asked for, because what is given has no schedule.

@@ -1,11 +1,15 @@
 """The history of treatment as events, and the facts that are filters over them (Z55, Z56, Z58, Z60)."""
 
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
 
 from cds_service.chart.accounts import account
 from cds_service.chart.events import EventKind
+from cds_service.chart.history import is_in_future
+from cds_service.chart.record import Chart
+from cds_service.fhir.dates import Span
 from cds_service.vocabulary.facts import State
 from tests.support.events import (
     BY_MOUTH,
@@ -501,3 +505,16 @@ def test_the_drug_of_an_event_is_named_on_the_card():
     assert [(item.reference, item.display, item.date) for item in evidence] == [
         ("MedicationRequest/a", "Hydroxocobalamin 1 mg", day(30))
     ]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "future"),
+    [(timedelta(days=1), False), (timedelta(days=1, microseconds=1), True), (timedelta(days=-9), False)],
+)
+def test_a_day_ahead_is_a_clock_that_differs_and_more_is_the_future(ahead, future):
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert is_in_future(Span(now + ahead, now + ahead), Chart("p", {}, now, UTC)) is future
+
+
+def test_what_has_no_date_is_not_in_the_future():
+    assert not is_in_future(None, Chart("p", {}, datetime(2026, 11, 23, tzinfo=UTC), UTC))

@@ -416,6 +416,13 @@ def test_keys_that_cannot_or_must_not_verify_are_passed_over():
         assert list(parse_key_set(document)) == [("one", "EC")]
 
 
+def test_the_first_hundred_keys_of_a_set_are_read():
+    """Each costs time, and who needs a hundred is not known."""
+    many = [public(EC) | {"kid": f"key-{number}"} for number in range(1, 103)]
+    read = parse_key_set(json.dumps({"keys": many}).encode())
+    assert list(read) == [(f"key-{number}", "EC") for number in range(1, 101)]
+
+
 @pytest.mark.parametrize(
     "document", ["", "[]", "{}", '{"keys": {}}', '{"keys": []}', '{"keys": [1]}', "[" * 100_000, '"x"', "\xff"]
 )
