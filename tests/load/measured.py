@@ -86,6 +86,10 @@ def hostile(figures: Mapping[str, Any]) -> str:
         "What has to be inflated, counted or judged before it can be refused, and what is allowed and costs most:",
         table(head, dear),
     ]
+    before, after = served["bytes of a worker"]
+    parts.append(
+        f"A worker held {before / 1e6:.0f} MB after right calls alone, and {after / 1e6:.0f} MB after all of these attacks."
+    )
     if memory := served["under 1 GiB"]:
         parts.append(
             f"Under 1 GiB of memory, {memory['right']:,} right calls, as many as there are seconds in an hour, among "

@@ -158,11 +158,15 @@ def attacks(good: Mapping[str, Any], maker: Maker) -> list[Attack]:
 
 @dataclass
 class Run:
-    """What the families cost; ``normal`` is the processor time of a right call, in seconds."""
+    """What the families cost; ``normal`` is the processor time of a right call, in seconds.
+
+    ``worker`` is what the open service's worker held after right calls, and then after all attacks, in bytes.
+    """
 
     normal: float
     attacks: list[Attack]
     memory: Memory | None
+    worker: tuple[int, int]
 
     def problems(self) -> list[str]:
         found = [f"{one.name}: {what}" for one in self.attacks for what in one.unexplained[:3]]
@@ -187,7 +191,12 @@ class Run:
             for one in self.attacks
         ]
         memory = asdict(self.memory) | {"statuses": dict(self.memory.statuses)} if self.memory is not None else None
-        return {"seconds of a right call": self.normal, "attacks": told, "under 1 GiB": memory}
+        return {
+            "seconds of a right call": self.normal,
+            "attacks": told,
+            "under 1 GiB": memory,
+            "bytes of a worker": self.worker,
+        }
 
     def text(self) -> str:
         rows = []
@@ -198,6 +207,8 @@ class Run:
             rows.append((*cells, statuses))
         head = ("on resources", "calls", "CPU ms", "of a right call", "unexplained", "statuses")
         told = f"{table(head, rows)}\na right call costs the service {self.normal * 1e3:.2f} ms of processor time"
+        before, after = self.worker
+        told += f"\na worker holds {before / 1e6:.0f} MB after right calls and {after / 1e6:.0f} MB after the attacks"
         return told + (f"\n{self.memory.text()}" if self.memory is not None else "\nnot tried under a memory cgroup")
 
 
@@ -235,6 +246,12 @@ def processor_time(service: Service) -> float:
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
             total += int(fields[11]) + int(fields[12])
     return total / _TICKS
+
+
+def memory_of_worker(service: Service) -> int:
+    """What the only worker holds, in bytes."""
+    (_, worker) = children(service.process.pid)
+    return int(Path(f"/proc/{worker}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def say(port: int, sent: bytes) -> socket.socket:
@@ -360,10 +377,12 @@ def run(good: Mapping[str, Any], calls: int, right: int, seed: int) -> Run:
         )
         with at_large, guarded:
             normal = cost_of_right_call(at_large, body, calls)
+            held = memory_of_worker(at_large)
             made = attacks(good, Maker({"ES384": key}))
             for attack in made:
                 service = guarded if attack.guarded else at_large
                 measure(service, attack, calls if attack.is_refused else max(2, calls // 20), random)
+            worker = (held, memory_of_worker(at_large))
         memory = under_a_gigabyte(good, folder, right) if right and MemoryGroup.can_be_made() else None
     keys.close()
-    return Run(normal, made, memory)
+    return Run(normal, made, memory, worker)
