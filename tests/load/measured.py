@@ -88,7 +88,7 @@ def hostile(figures: Mapping[str, Any]) -> str:
     ]
     before, after = served["bytes of a worker"]
     parts.append(
-        f"A worker held {before / 1e6:.0f} MB after right calls alone, and {after / 1e6:.0f} MB after all of these attacks."
+        f"A worker held {before / 1e6:.0f} MB after right calls alone, and {after / 1e6:.0f} MB after these attacks."
     )
     if memory := served["under 1 GiB"]:
         parts.append(
