@@ -19,6 +19,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOOK_EVERY_SECONDS = 0.05
+_TELL_AGAIN_SECONDS = 1.0  # what is raised where Python collects garbage, as in a finalizer, is lost
 
 
 class SpentError(BaseException):
@@ -32,22 +33,23 @@ class Call:
     the call's own thread looks at ``aiming`` after it has changed ``armed``, so that it is never stopped elsewhere.
     """
 
-    __slots__ = ("_clock", "_ends", "aiming", "armed", "fired", "thread")
+    __slots__ = ("_clock", "_ends", "_next", "aiming", "armed", "fired", "thread")
 
     def __init__(self, seconds: float) -> None:
         self.thread = threading.get_ident()
         self._clock = _processor_clock(self.thread)
         self._ends = time.clock_gettime(self._clock) + seconds
+        self._next = 0.0
         self.armed = self.aiming = self.fired = False
 
     def stop_if_spent(self) -> None:
         """In the thread that watches."""
-        if self.fired or time.clock_gettime(self._clock) < self._ends:
+        if time.monotonic() < self._next or time.clock_gettime(self._clock) < self._ends:
             return
         self.aiming = True
         if self.armed:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(SpentError))
-            self.fired = True
+            self.fired, self._next = True, time.monotonic() + _TELL_AGAIN_SECONDS
         self.aiming = False
 
     def disarm(self) -> None:
@@ -102,6 +104,7 @@ class ProcessorTime:
             finally:
                 call.disarm()
         except SpentError:
+            call.armed = False
             raise Fault(503, "too-costly", "the call took more processor time than one may take") from None
         finally:
             self._calls.pop(call.thread, None)

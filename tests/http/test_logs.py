@@ -2,13 +2,11 @@
 
 import json
 import os
-import re
 import resource
 import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 import requests
@@ -18,7 +16,7 @@ from cds_service.service.line_writer import LineWriter
 from cds_service.settings import Settings
 from tests.support.keys import KEY
 from tests.support.servers import Service, children, status_of, wait_until_answers
-from tests.support.written import lines_of
+from tests.support.waiting import eventually, lines_of
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 PATIENT, DRAFT = "kwame-mensah", "hydroxocobalamin-im-three-weekly"
@@ -122,17 +120,7 @@ def test_a_call_is_answered_though_its_line_of_the_audit_cannot_be_written(tmp_p
     path = tmp_path / "folder" / "audit.jsonl"
     audited = create_app(Settings(loopback=True, key=KEY, audit=path)).test_client()
     assert audited.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT)).status_code == 200
-    assert failures_of(audited, 1) == 1
-
-
-def failures_of(audited, expected):
-    """The lines of the audit that were not written whole, as soon as they are so many."""
-    for _ in range(1000):
-        (said,) = re.findall(r"^cds_service_audit_failures_total (\S+)$", audited.get("/metrics").text, re.MULTILINE)
-        if float(said) >= expected:
-            break
-        time.sleep(0.01)
-    return float(said)
+    eventually(lambda: "\ncds_service_audit_failures_total 1.0\n" in audited.get("/metrics").text)
 
 
 def test_a_line_of_the_audit_of_which_the_disk_took_half_is_counted_and_the_next_one_is_whole(tmp_path):
@@ -143,8 +131,7 @@ def test_a_line_of_the_audit_of_which_the_disk_took_half_is_counted_and_the_next
         for process in everyone:
             resource.prlimit(process, resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
         status_of(f"{service.base}{ORDER_SELECT}", b"{}")
-        while "\ncds_service_audit_failures_total 1.0\n" not in status_of(f"{service.base}/metrics")[1].decode():
-            time.sleep(0.01)
+        eventually(lambda: b"\ncds_service_audit_failures_total 1.0\n" in status_of(f"{service.base}/metrics")[1])
         for process in everyone:
             resource.prlimit(process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         status_of(f"{service.base}{ORDER_SELECT}", b"{}")

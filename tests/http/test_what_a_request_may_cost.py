@@ -136,6 +136,7 @@ def test_all_that_is_allowed_at_once_is_answered_in_time(post, cards_of, request
     assert time.process_time() - began < 2
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of hypothesis' own look at garbage
 def test_a_call_that_takes_more_processor_time_than_one_may_is_503_and_the_next_one_is_answered(
     tmp_path, cards_of, assert_outcome, body
 ):
@@ -209,10 +210,10 @@ def test_the_count_is_the_same_where_texts_lie_across_its_pieces():
 
 def test_a_usual_body_is_not_looked_through():
     """What is too short to have two million tokens costs the comparison of its length."""
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(10_000):
         refuse_too_many_tokens(b" " * 80_000)
-    assert time.perf_counter() - began < 0.5  # half a second is 50 microseconds each, and mostly to make the body
+    assert time.process_time() - began < 0.5  # half a second is 50 microseconds each, and mostly to make the body
 
 
 def test_a_body_that_grows_two_hundredfold_is_refused_from_four_megabytes_on(post, refused, cards_of, body):

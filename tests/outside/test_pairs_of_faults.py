@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.places import SECOND_PACK
 from tests.support.servers import Service, children, is_there, status_of
+from tests.support.waiting import eventually
 
 SERVE = ("-m", "cds_service", "serve", "--port", "{port}", "--workers", "2")
 CLIENTS = """\
@@ -80,13 +81,13 @@ def kill_one_worker(service):
     """And wait until another one has taken its place."""
     (parent, *workers) = children(service.process.pid)
     os.kill(workers[0], signal.SIGKILL)
-    while is_there(workers[0]):
-        time.sleep(0.02)
-    for _ in range(1000):
+    eventually(lambda: not is_there(workers[0]))
+
+    def is_replaced():
         assert service.process.poll() is None, "the service has ended with its worker"
-        if len(children(parent)) == 1 + len(workers):
-            break
-        time.sleep(0.02)
+        return len(children(parent)) == 1 + len(workers)
+
+    eventually(is_replaced)
     service.wait_for_workers(2)
 
 
@@ -107,8 +108,7 @@ def test_what_is_broken_when_a_worker_dies_and_when_the_service_starts_again(ser
     _, before = state(service)
     assert before["site"]["off"] == ["levelAndNeedle"]
     break_it(folder)
-    while not all(state(service)[1][place]["problem"] for place in places):
-        time.sleep(0.1)
+    eventually(lambda: all(state(service)[1][place]["problem"] for place in places))
     kill_one_worker(service)
     time.sleep(1.5)  # each worker looks once a second
     assert_the_old_goes_on(service, before, places)
@@ -149,8 +149,7 @@ def test_copies_are_bounded_however_often_workers_are_killed(service, folder):
     assert files() == before
     lines = (folder / "cards/lock.json").read_text()
     (folder / "cards/lock.json").write_text(lines + "\n")  # the same content, published anew
-    for _ in range(300):
-        if files() == 2 * before - 2:
-            break
-        time.sleep(0.1)
+    eventually(
+        lambda: json.loads(status_of(f"{service.base}/readyz")[1])["content"]["problem"] == "" and files() > before
+    )
     assert files() <= 2 * before

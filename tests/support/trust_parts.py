@@ -28,6 +28,7 @@ class KeyServer:
 
     def __init__(self, tls=None):
         self.document, self.mode, self.asked, self.target = {"keys": []}, "good", [], ""
+        self.slow = 1.5  # seconds until it answers where the mode is so
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,7 +59,7 @@ class KeyServer:
         if self.mode == "held":
             self.may_answer.wait(60)
         if self.mode == "slow":
-            time.sleep(1.5)
+            time.sleep(self.slow)
         handler.send_response({"error": 503, "redirect": 302}.get(self.mode, 200))
         if self.mode == "redirect":
             handler.send_header("Location", self.target)

@@ -52,6 +52,23 @@ def test_it_is_not_stopped_where_it_says_so_and_is_right_after():
     assert seen == ["whole"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_call_goes_on_no_longer_where_the_first_word_was_lost():
+    """What is raised in a finalizer is ignored by Python."""
+
+    class Last:
+        def __del__(self):
+            spin(0.4)
+
+    def work(call):
+        held = [Last()]
+        held.clear()
+        spin(float("inf"))
+
+    with pytest.raises(Fault):
+        ProcessorTime(0.1).bounded(work)
+
+
 def test_many_threads_that_are_stopped_at_any_moment_leave_nothing_behind():
     """Each call ends right or is refused, what it must not be stopped in is whole, and nothing is raised afterwards."""
     held = threading.Lock()

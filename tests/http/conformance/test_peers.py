@@ -16,7 +16,7 @@ from cds_service.content.decide import Values
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.keys import KEY
-from tests.support.written import lines_of
+from tests.support.waiting import lines_of
 
 BASE = "/cds-services/vitamin-b12"
 UCUM = "http://unitsofmeasure.org"

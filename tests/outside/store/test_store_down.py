@@ -24,6 +24,7 @@ from cds_service.store.database import open_engine, read_url, reading
 from cds_service.store.store import Store
 from tests.support.servers import Service, children, status_of
 from tests.support.trust_parts import BASE, ISSUER, Maker, public
+from tests.support.waiting import eventually
 
 SERVICE = "/cds-services/vitamin-b12-order-select"
 FEEDBACK = f"{SERVICE}/feedback"
@@ -41,7 +42,7 @@ def send(client):
 def assert_degraded(client, request_for, assert_outcome, seconds):
     began = time.monotonic()
     cards = client.post(SERVICE, json=request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")).json["cards"]
-    assert len(cards) == 1 and time.monotonic() - began < 2  # the store is waited for longer
+    assert len(cards) == 1 and time.monotonic() - began < 3  # so long the store is waited for
     refused = send(client)
     answer = assert_outcome(refused, 503)
     assert int(refused.headers["Retry-After"]) > 0
@@ -66,7 +67,7 @@ def assert_whole(client, request_for):
 def test_a_folder_that_cannot_be_used(tmp_path, request_for, assert_outcome):
     (tmp_path / "file").write_text("")
     client = client_of(f"sqlite:///{tmp_path / 'file' / 'store.sqlite3'}")
-    assert_degraded(client, request_for, assert_outcome, seconds=2)
+    assert_degraded(client, request_for, assert_outcome, seconds=20)
     (tmp_path / "file").unlink()
     assert_whole(client, request_for)
 
@@ -74,7 +75,7 @@ def test_a_folder_that_cannot_be_used(tmp_path, request_for, assert_outcome):
 def test_a_file_that_is_no_database(tmp_path, request_for, assert_outcome):
     (tmp_path / "store.sqlite3").write_text("this is no database" * 1000)
     client = client_of(f"sqlite:///{tmp_path / 'store.sqlite3'}")
-    assert_degraded(client, request_for, assert_outcome, seconds=2)
+    assert_degraded(client, request_for, assert_outcome, seconds=20)
 
 
 def test_a_database_that_another_process_has_locked(tmp_path, request_for, assert_outcome):
@@ -83,7 +84,7 @@ def test_a_database_that_another_process_has_locked(tmp_path, request_for, asser
     assert send(client).status_code == 200
     other = sqlite3.connect(tmp_path / "store.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    assert_degraded(client, request_for, assert_outcome, seconds=8)
+    assert_degraded(client, request_for, assert_outcome, seconds=30)
     other.execute("ROLLBACK")
     other.close()
     assert_whole(client, request_for)
@@ -93,7 +94,7 @@ def test_postgresql_stopped_and_started_again(own_postgresql, request_for, asser
     client = client_of(own_postgresql.make_store("stopped"))
     assert send(client).status_code == 200
     own_postgresql.stop()
-    assert_degraded(client, request_for, assert_outcome, seconds=5)
+    assert_degraded(client, request_for, assert_outcome, seconds=20)
     own_postgresql.start()
     assert_whole(client, request_for)
     own_postgresql.stop()
@@ -108,11 +109,11 @@ def test_postgresql_that_hangs(own_postgresql, request_for, assert_outcome):
     for process in children(own_postgresql.process.pid):
         os.kill(process, signal.SIGSTOP)
     try:
-        assert_degraded(client, request_for, assert_outcome, seconds=8)
+        assert_degraded(client, request_for, assert_outcome, seconds=30)
         began = time.monotonic()
         for _ in range(20):
             assert send(client).status_code == 503
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 30  # the store is waited for three seconds each time
     finally:
         for process in reversed(children(own_postgresql.process.pid)):
             os.kill(process, signal.SIGCONT)
@@ -151,19 +152,17 @@ def test_postgresql_that_hangs_where_it_keeps_used_tokens(own_postgresql, tmp_pa
         finally:
             for process in reversed(children(own_postgresql.process.pid)):
                 os.kill(process, signal.SIGCONT)
-        while call().status_code == 503:
-            time.sleep(0.1)
-        assert call().status_code == 200
+        eventually(lambda: call().status_code == 200)
 
 
 def wait_until(service, store_reachable):
     """Until /readyz says whether feedback would be kept."""
-    for _ in range(500):
+
+    def status():
         status, said = status_of(f"{service.base}/readyz")
-        if json.loads(said)["store"] == {"reachable": store_reachable}:
-            return status
-        time.sleep(0.02)
-    raise AssertionError(said)
+        return status if json.loads(said)["store"] == {"reachable": store_reachable} else 0
+
+    return eventually(status)
 
 
 def test_a_full_disk_is_not_ready_until_there_is_room_again(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from uuid import uuid4
 
 import requests
@@ -14,6 +13,7 @@ from cds_service.trust.replay_protection import UsedTokensInMemory, fingerprint
 from cds_service.trust.token_journal import TokenJournal
 from tests.support.servers import Service, children, is_there, wait_until_answers
 from tests.support.trust_parts import SERVICE, write_clients
+from tests.support.waiting import eventually
 
 
 def test_a_token_serves_one_call_and_its_retries(ticks):
@@ -99,8 +99,7 @@ def test_SEC_14_a_token_is_no_good_for_another_call_after_its_worker_was_killed(
         assert requests.post(service.base + SERVICE, json=body, headers=headers, timeout=20).status_code == 200
         (_, worker) = children(service.process.pid)
         os.kill(worker, signal.SIGKILL)
-        while is_there(worker):
-            time.sleep(0.02)
+        eventually(lambda: not is_there(worker))
         wait_until_answers(f"{service.base}/healthz", service.process)
         other = body | {"hookInstance": str(uuid4())}
         assert requests.post(service.base + SERVICE, json=other, headers=headers, timeout=20).status_code == 401
