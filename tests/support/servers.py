@@ -199,6 +199,16 @@ def children(pid):
     return found
 
 
+def serving(service):
+    """The service and its workers, oldest first, without what they start for a while, such as a check of content."""
+    found = []
+    for process in children(service.process.pid):
+        with contextlib.suppress(OSError):
+            if b"\0serve\0" in Path(f"/proc/{process}/cmdline").read_bytes():
+                found.append(process)
+    return found
+
+
 def is_there(pid):
     try:
         os.kill(pid, 0)

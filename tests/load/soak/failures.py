@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.fhir_stub import Asked, saying
-from tests.support.servers import PostgreSQL, Service, children
+from tests.support.servers import PostgreSQL, Service, children, serving
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,6 @@ class Failure:
     explains: Callable[[str, int], bool] = lambda kind, status: False
     least: float = 0.0
     settle: float = 0.0
-
-
-def serving(service: Service) -> list[int]:
-    """The service and its workers, oldest first, without what they start for a while, such as a check of content."""
-    found = []
-    for process in children(service.process.pid):
-        with contextlib.suppress(OSError):
-            if b"\0serve\0" in Path(f"/proc/{process}/cmdline").read_bytes():
-                found.append(process)
-    return found
 
 
 def nothing() -> None:

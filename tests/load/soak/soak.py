@@ -55,13 +55,12 @@ from tests.load.soak.failures import (
     failures_of_postgresql,
     failures_of_sqlite,
     nothing,
-    serving,
 )
 from tests.support.fhir_stub import Asked, Stub, records, saying
 from tests.support.finds import table
 from tests.support.measured import leave, without_keep
 from tests.support.memory_group import MemoryGroup
-from tests.support.servers import PostgreSQL, Service, postgresql_programs
+from tests.support.servers import PostgreSQL, Service, postgresql_programs, serving
 from tests.support.trust_parts import ISSUER, KeyServer, Maker, public
 
 RECOVERY_SECONDS = 5.0
