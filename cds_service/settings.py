@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(default=20_000_000, gt=0, description="largest request body accepted (J-09)")
     processor_ms: int = Field(
-        default=2000, gt=0, description="milliseconds of processor time that one call may take; then it is answered 503"
+        default=5000, gt=0, description="milliseconds of processor time that one call may take; then it is answered 503"
     )
     default_profile: Literal["2.0", "3.0", "epic", "sandbox"] = Field(
         default="2.0",

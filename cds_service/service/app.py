@@ -156,8 +156,8 @@ def front() -> Front:
         SystemExit, ValueError, ProblemsError: as ``wsgi``.
     """
     settings, app, gate = _started()
-    limits = {"call_service": settings.max_body_bytes, "take_feedback": min(settings.max_body_bytes, MAX_BODY_BYTES)}
-    return Front(app, gate, limits)
+    limit = settings.max_body_bytes
+    return Front(app, gate, limit, {"take_feedback": min(limit, MAX_BODY_BYTES)})
 
 
 def wsgi() -> Flask:

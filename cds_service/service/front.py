@@ -6,7 +6,9 @@ of one kind wait only for their like.
 
 from __future__ import annotations
 
+import asyncio
 import io
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,26 +19,29 @@ from werkzeug.exceptions import HTTPException
 from cds_service.protocol.faults import Fault
 from cds_service.service.body_reading import BodyRoom, IncomingBody
 from cds_service.service.environ import FAULT, Answered, Environ, answer_of, environ_of, refuse_malformed
-from cds_service.service.gate import ADMISSION, Gate
+from cds_service.service.gate import ADMISSION, Gate, is_put_off, is_service
 from cds_service.service.lanes import LaneFullError, ThreadLane
 
 if TYPE_CHECKING:
     from granian.rsgi import HTTPProtocol, Scope
 
 _AT_ONCE = "alive"  # the endpoint that never waits for a thread
+# While the keys of a client are being read, so many other callers wait for that, without a thread, for so long.
+_MOST_WAITING, _KEYS_SECONDS, _ASK_AGAIN_SECONDS = 32, 2.0, 0.1
 
 
 class Front:
     """What Granian calls for each request, by its interface RSGI.
 
-    ``limits`` are the most bytes that are read of a body, by the endpoint of Flask; to others none is sent.
+    ``limit`` is the most bytes that are read of a body; ``limits`` are those of single endpoints of Flask.
     https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md
     """
 
-    def __init__(self, app: Flask, gate: Gate, limits: Mapping[str, int]) -> None:
-        self._app, self._gate, self._limits = app, gate, limits
+    def __init__(self, app: Flask, gate: Gate, limit: int, limits: Mapping[str, int]) -> None:
+        self._app, self._gate, self._limit, self._limits = app, gate, limit, limits
         self._routes = app.url_map.bind("")
         self._room = BodyRoom()
+        self._waiting = 0  # callers that wait for keys
         self._callers = ThreadLane("callers", threads=2)
         self._lanes = {
             # Evaluation keeps the processor busy: more threads than this would only wait for the interpreter.
@@ -54,8 +59,8 @@ class Front:
         body = IncomingBody(proto, environ, self._room)
         try:
             refuse_malformed(environ)
-            if scope.method == "POST" and endpoint in self._limits and await self._lets_in(environ, scope.path):
-                environ["wsgi.input"] = io.BytesIO(await body.read(self._limits[endpoint]))
+            if scope.method == "POST" and endpoint and await self._lets_in(environ, scope.path):
+                environ["wsgi.input"] = io.BytesIO(await body.read(self._limits.get(endpoint, self._limit)))
         except Fault as fault:
             environ[FAULT] = fault
         answered = await self._answered(environ, endpoint, body)
@@ -81,13 +86,20 @@ class Front:
         Raises:
             Fault: 503, too many callers wait to be told apart.
         """
-        if not self._gate.is_guarded:
+        if not (self._gate.is_guarded and is_service(path)):
             return self._gate.is_named_by(environ.get("HTTP_HOST", ""))
         judge = partial(self._gate.judge, environ.get("HTTP_AUTHORIZATION"), path)
+        ends = time.monotonic() + _KEYS_SECONDS
         try:
-            environ[ADMISSION] = admission = await self._callers.run(judge)
+            admission = await self._callers.run(judge)
+            while is_put_off(admission) and self._waiting < _MOST_WAITING and time.monotonic() < ends:
+                self._waiting += 1
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                self._waiting -= 1
+                admission = await self._callers.run(judge)
         except LaneFullError:
             raise _too_many_wait() from None
+        environ[ADMISSION] = admission
         return not isinstance(admission, Exception)
 
     async def _answered(self, environ: Environ, endpoint: str, body: IncomingBody) -> Answered:

@@ -177,9 +177,7 @@ class Gate:
         Raises:
             Fault: 401 or 503, always.
         """
-        from cds_service.trust.keysets import KeySetBusyError
-
-        if not isinstance(error, KeySetBusyError):
+        if not is_put_off(error):
             self._refuse(error)
         self._on_refusal("key set busy")
         self._refusals.warn("a call was put off: the key set of its client is being read")
@@ -197,6 +195,13 @@ class Gate:
         quoted = ", ".join(f"{name} {json.dumps(claims[name][:_LONGEST_LOGGED])}" for name in names)
         self._refusals.warn(f"a call was refused: {reason}" + (f" ({quoted})" if quoted else ""))
         raise Fault(401, "login", "a valid token of a client that may call is needed")
+
+
+def is_put_off(admission: object) -> bool:
+    """Whether what ``Gate.judge`` said is that nobody can tell yet, because the keys of the client are being read."""
+    from cds_service.trust.keysets import KeySetBusyError
+
+    return isinstance(admission, KeySetBusyError)
 
 
 def clients_of(settings: Settings, services: Collection[str], templates: Collection[str]) -> Clients | None:

@@ -128,8 +128,9 @@ def _sqlite(url: URL, durable: bool, patience: timedelta) -> Engine:
         """Before SQLite does, so that folder and file are their owner's alone (Z96)."""
         if not folder.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Never one that is there: to close it would take away the locks that this process has on it (POSIX).
         with contextlib.suppress(OSError):  # SQLite says what is wrong
-            os.close(os.open(str(url.database), os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(str(url.database), os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     @event.listens_for(engine, "checkout")
     def refuse_another_file(_: Any, record: ConnectionPoolEntry, __: object) -> None:

@@ -108,7 +108,6 @@ ELSEWHERE = {
     ("service/line_writer.py", 10_000): "lines that wait",
     ("service/served.py", 10): "seconds until content is tried again",
     ("service/traces.py", 10): "the place in the order of finalizers",
-    ("settings.py", 2_000): "milliseconds of the processor for a call",
     ("settings.py", 60): "seconds that clocks may differ by",
     ("service/app.py", 100_000): "objects before memory is looked through",
     ("settings.py", 10_000): "recordings that are kept",

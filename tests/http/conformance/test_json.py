@@ -192,6 +192,8 @@ def test_J_08_unknown_members_of_the_draft_do_not_change_what_is_found(post, car
 
 def test_J_09_several_megabytes_are_answered(post, cards_of, body):
     entries = body["prefetch"]["platelets"]["entry"]
+    for entry in entries:
+        entry["resource"]["note"] = [{"text": "A remark as long as some are. " * 300}]
     entries *= 1 + 5_000_000 // len(json.dumps(entries))
     text = json.dumps(body).encode()
     assert 4_000_000 < len(text) < 20_000_000

@@ -136,7 +136,7 @@ def test_it_answers_hooks_and_keeps_feedback_as_a_user_who_can_write_nowhere_els
     assert status_of(f"{hook}/feedback", json.dumps({"feedback": [entry]}).encode())[0] == 200
     ready = json.loads(status_of(f"http://127.0.0.1:{port}/readyz")[1])
     assert ready["status"] == "ready"
-    assert {path.name.partition("-")[0] for path in state.iterdir()} == {"store.sqlite3"}
+    assert {path.name.partition("-")[0] for path in state.iterdir()} == {"store.sqlite3", "state"}
     assert listed(Path(placed(image, INSTALLED))) == before
 
 

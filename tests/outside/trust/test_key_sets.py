@@ -11,9 +11,11 @@ import logging
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+import requests
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from cds_service.net.addresses import Reach
@@ -29,7 +31,8 @@ from cds_service.trust.keysets import (
     parse_key_set,
 )
 from tests.support.certificates import Certificate
-from tests.support.trust_parts import SERVICE, KeyServer, public
+from tests.support.servers import Service
+from tests.support.trust_parts import SERVICE, KeyServer, public, write_clients
 
 LIMITS = KeySetLimits(fresh=600, stale=3600, again=30, first_retry=1, last_retry=300, wait=0.5)
 EC = ECKey.generate_key("P-256", {"kid": "one"})
@@ -475,3 +478,19 @@ def test_a_defect_in_reading_does_not_end_it_for_ever(ticks, caplog):
     assert "defect ZeroDivisionError" in caplog.text and "must-not" not in caplog.text
     ticks.now += 301
     assert key_set.find("one", "EC")
+
+
+def test_callers_who_come_while_a_worker_reads_the_keys_for_the_first_time_are_all_answered(
+    tmp_path, keys, server, maker, body
+):
+    """They wait without a thread each, so that nobody is refused after a start."""
+    path = write_clients(tmp_path / "clients.toml", keys, server)
+    server.mode = "slow"
+    with Service(f"sqlite:///{tmp_path}/store", tmp_path / "log", CDS_SERVICE_CLIENTS=str(path)) as service:
+
+        def call(_):
+            headers = {"Authorization": maker.bearer()}
+            return requests.post(service.base + SERVICE, json=body, headers=headers, timeout=30).status_code
+
+        with ThreadPoolExecutor(8) as threads:
+            assert set(threads.map(call, range(8))) == {200}
