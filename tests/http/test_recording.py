@@ -63,7 +63,8 @@ def test_what_is_deidentified_is_decided_as_before(prepared, scenarios, answers)
 def test_every_scenario_is_recorded_and_decided_as_before(prepared, scenarios, answers, tmp_path):
     """Whole recordings, each with a time of its own and as coarse as the recorder could make it, read from their files.
 
-    Refused ones are none.
+    Refused ones are none. By how much dates are moved is chance, so now and then one whose decision hangs on a single
+    day is dropped; which one that is, is chance as well.
     """
     outcomes = []
     recorder = Recorder(tmp_path, lambda: prepared, outcomes.append, most=10_000, most_bytes=10**9, deidentified=True)
@@ -85,7 +86,7 @@ def test_every_scenario_is_recorded_and_decided_as_before(prepared, scenarios, a
             file.unlink()
         assert len(files) == (outcome == "kept")
     assert not otherwise
-    assert dropped <= ON_THE_DAY
+    assert len(dropped) < len(scenarios) / 100, dropped
 
 
 PLANTED = "Planted-Zyxwvut"

@@ -126,7 +126,13 @@ def test_Z89_what_could_not_be_deleted_is_named(server):
 
 def test_Z89_an_interrupted_replay_leaves_nothing_behind(server):
     command = [sys.executable, "-m", "cds_service", "replay", "--fhir-server", server.base]
-    with subprocess.Popen(command, env=os.environ.copy(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    with subprocess.Popen(
+        command,
+        env=os.environ.copy(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it is ignored below a job in the background
+    ) as running:
         while len(server.held) < 3 and running.poll() is None:
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
