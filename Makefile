@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 # The lock files name every package, so none is looked for beside them (--no-deps below).
 # Twice quiet: only errors, so that the line about what is installed stands alone.
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
-# Four at once, even on two cores: many tests wait for a deadline or for a process.
-PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
+# Three at once, even on two cores: many tests wait for a deadline or for a process.
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # Tests start hundreds of processes; where bytecode is not kept, each of them compiles the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -142,8 +142,9 @@ def is_answered(connection):
 
 
 def test_who_has_no_token_is_answered_before_the_body_is_read(guarded, connect):
-    for _ in range(40):
-        said = answer(connect(guarded, head(1_000_000) + b"{"))
+    waiting = [connect(guarded, head(1_000_000) + b"{") for _ in range(40)]
+    for connection in waiting:
+        said = answer(connection)
         assert said.startswith(b"HTTP/1.1 401 ")
         assert b"\r\nconnection: close\r\n" in said
     assert status_of(f"{guarded.base}/healthz")[0] == 200
