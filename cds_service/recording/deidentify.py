@@ -22,17 +22,9 @@ from cds_service.content.model import Pack
 from cds_service.fhir.schedule_words import UNITS
 from cds_service.fhir.tree import Node, nodes, text
 from cds_service.recording.canonical import OTHER, Canonical
-from cds_service.recording.elements import (
-    ELEMENTS,
-    Rewriter,
-    by_type,
-    dated_texts,
-    draft,
-    identity_in,
-    kind_of,
-    neutral,
-)
+from cds_service.recording.elements import ELEMENTS, TYPES, by_type, draft
 from cds_service.recording.moves import Attempt, Moves, attempts
+from cds_service.recording.rules import Rewriter, identity_in, neutral
 
 _FIRST_WEEK, _WEEKS = 5, 400
 _DAYS_OF_A_WEEK = 7
@@ -68,7 +60,7 @@ class Deidentifier:
         self, body: Mapping[str, Any], templates: Mapping[str, Any], now: datetime, chance: Random
     ) -> Iterator[Deidentified]:
         """The forms that a call at ``now`` may be kept in, the coarsest first."""
-        for attempt in attempts(self._zone, self.days(body), now, dated_texts(body), chance):
+        for attempt in attempts(self._zone, self.days(body), now, _dated_texts(body), chance):
             yield self._form(body, templates, attempt)
 
     def request(self, body: Mapping[str, Any], templates: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +85,7 @@ class Deidentifier:
         context = _context(body)
         patient = text(context, "patientId")
         new_patient = self._digest("id", patient).hex()[:_ID_LETTERS]
-        by = Rewriter(self._canonical, moves, patient, new_patient, _ordered(body, patient), dropped)
+        by = Rewriter(self._canonical, moves, TYPES, patient, new_patient, _ordered(body, patient), dropped)
         hook, hooks = text(body, "hook"), {service.hook for service in self._pack.services.values()}
         kept: dict[str, Any] = {
             "hook": hook if hook in hooks else OTHER,
@@ -192,7 +184,7 @@ def _drafts(by: Rewriter, bundle: Any) -> Any:
 def _of_another_patient(by: Rewriter, resource: Node, whose: str) -> dict[str, Any]:
     """A resource of somebody else, of whom nothing is kept but that it is there."""
     element = "patient" if "patient" in resource else "subject"
-    kept = {"resourceType": kind_of(text(resource, "resourceType")), element: {"reference": by.reference(whose)}}
+    kept = {"resourceType": by.kind(text(resource, "resourceType")), element: {"reference": by.reference(whose)}}
     return kept
 
 
@@ -303,3 +295,14 @@ def _repeated(repeat: Mapping[str, Any]) -> dict[str, Any]:
     unit = repeat.get("periodUnit")
     often = {key: repeat[key] for key in _HOW_OFTEN if key in repeat}
     return often | {"periodUnit": UNITS.get(unit.casefold(), "") if isinstance(unit, str) else ""}
+
+
+def _dated_texts(tree: Any) -> Iterable[str]:
+    """Every text of a tree, to look for dates in; found without recursion."""
+    left = [tree]
+    while left:
+        tree = left.pop()
+        if isinstance(tree, str):
+            yield tree
+        elif isinstance(tree, dict | list):
+            left += tree.values() if isinstance(tree, dict) else tree

@@ -10,24 +10,17 @@ import pytest
 
 from tests.support.places import SECOND_PACK
 from tests.support.servers import Service, is_there, serving, status_of
+from tests.support.trust_parts import write_one_client
 from tests.support.waiting import eventually
 
 SERVE = ("-m", "cds_service", "serve", "--port", "{port}", "--workers", "2")
-CLIENTS = """\
-base-urls = ["https://cds.example"]
-[clients.ehr]
-issuer = "https://ehr.example"
-jwks-file = "keys.json"
-"""
-KEY = {"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 
 
 @pytest.fixture
 def folder(tmp_path):
     shutil.copytree(SECOND_PACK / "cards", tmp_path / "cards")
     (tmp_path / "site.toml").write_text('[decisions]\noff = ["levelAndNeedle"]\n')
-    (tmp_path / "keys.json").write_text(json.dumps({"keys": [KEY]}))
-    (tmp_path / "clients.toml").write_text(CLIENTS)
+    write_one_client(tmp_path)
     return tmp_path
 
 
@@ -121,7 +114,8 @@ def test_what_is_broken_when_a_worker_dies_and_when_the_service_starts_again(ser
 
 def test_clients_that_cannot_be_read_when_a_worker_dies(service, folder):
     """A restart is refused: who may call is not to be guessed from what was once true."""
-    (folder / "clients.toml").write_text(CLIENTS.replace("issuer", "isuer"))
+    clients = folder / "clients.toml"
+    clients.write_text(clients.read_text().replace("issuer", "isuer"))
     kill_one_worker(service)
     for _ in range(20):
         assert status_of(f"{service.base}/cds-services/examplol-select", b"{}")[0] == 401

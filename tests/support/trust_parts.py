@@ -89,6 +89,15 @@ def write_clients(path, keys, server, text="", *, source=None, top=""):
     return path
 
 
+def write_one_client(folder):
+    """A clients.toml in a folder, for one client whose only key is in a file beside it; no token of it is ever made."""
+    key = {"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+    (folder / "keys.json").write_text(json.dumps({"keys": [key]}))
+    path = folder / "clients.toml"
+    path.write_text(f'base-urls = ["{BASE}"]\n[clients.ehr]\nissuer = "{ISSUER}"\njwks-file = "keys.json"\n')
+    return path
+
+
 def public(key, **more):
     return key.as_dict(private=False) | more
 

@@ -85,7 +85,7 @@ ELSEWHERE = {
     ("recording/canonical.py", 100): "examples of codes",
     ("recording/canonical.py", 10_000): "a number from which fewer digits are kept",
     ("recording/canonical.py", 1_000_000): "a number from which fewer digits are kept",
-    ("recording/elements.py", 60): "minutes of an hour",
+    ("recording/rules.py", 60): "minutes of an hour",
     ("recording/moves.py", 3): "days that a day is moved further",
     ("recording/moves.py", 7): "the middle month of a year, and the days of a week",
     ("recording/recorder.py", 10): "the place in the order of finalizers",

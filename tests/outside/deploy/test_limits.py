@@ -1,13 +1,13 @@
 """What a caller that is slow, endless or many can do to a served process, and what it cannot."""
 
 import contextlib
-import json
 import socket
 import time
 
 import pytest
 
 from tests.support.servers import Service, status_of
+from tests.support.trust_parts import write_one_client
 from tests.support.waiting import eventually
 
 HOOK = "/cds-services/vitamin-b12-order-select"
@@ -15,13 +15,6 @@ HOOK_LINE = f"POST {HOOK} HTTP/1.1".encode()
 HEADER_SECONDS = 10
 BODY_SECONDS = 10
 PATIENCE = HEADER_SECONDS + 5
-CLIENTS = """\
-base-urls = ["https://cds.example"]
-[clients.ehr]
-issuer = "https://ehr.example"
-jwks-file = "keys.json"
-"""
-KEY = {"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +27,7 @@ def service(tmp_path_factory):
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("guarded")
-    (folder / "keys.json").write_text(json.dumps({"keys": [KEY]}))
-    (folder / "clients.toml").write_text(CLIENTS)
-    named = {"CDS_SERVICE_CLIENTS": str(folder / "clients.toml")}
+    named = {"CDS_SERVICE_CLIENTS": str(write_one_client(folder))}
     with Service(f"sqlite:///{folder}/store.sqlite3", folder / "log", **named) as running:
         yield running
 
