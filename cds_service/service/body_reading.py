@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 LARGE_BYTES = 256_000  # what few calls reach
 _BODY_SECONDS = 10.0
 _MOST_HELD_BYTES = 64_000_000
-_DROPPED_BYTES = 1_000_000
-_DROP_SECONDS = 1.0
 
 
 class BodyRoom:
@@ -85,18 +83,6 @@ class IncomingBody:
         """Nothing of it is needed any more."""
         self._room.give_back(self._taken)
         self._taken = 0
-
-    async def drop(self) -> None:
-        """Reads on for a moment and keeps nothing, so that a caller who is still sending gets to read the answer."""
-        dropped = 0
-        try:
-            async with asyncio.timeout(_DROP_SECONDS):
-                async for chunk in self._proto:
-                    dropped += len(chunk)
-                    if dropped > _DROPPED_BYTES:
-                        return
-        except (TimeoutError, ProtocolClosed, ProtocolError):
-            return
 
     async def _read_chunks(self, limit: int) -> bytes:
         chunks, size = [], 0

@@ -65,12 +65,9 @@ class Front:
             environ[FAULT] = fault
         answered = await self._answered(environ, endpoint, body)
         body.release()
-        if not body.is_unread:
-            proto.response_bytes(answered.status, answered.headers, answered.body)
-            return
-        stream = proto.response_stream(answered.status, [*answered.headers, ("connection", "close")])
-        await stream.send_bytes(answered.body)
-        await body.drop()
+        # Of a body that was not read the server drops what has arrived, and closes the connection.
+        closing = [("connection", "close")] if body.is_unread else []
+        proto.response_bytes(answered.status, [*answered.headers, *closing], answered.body)
 
     def _endpoint(self, scope: Scope) -> str:
         """The endpoint of Flask that answers the request, ``""`` if there is none."""

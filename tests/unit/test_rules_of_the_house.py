@@ -97,7 +97,6 @@ ELSEWHERE = {
     ("replay/statements.py", 3): "examples shown",
     ("service/app.py", 3): "an exit status",
     ("service/body_reading.py", 10): "seconds until a body is there",
-    ("service/body_reading.py", 1_000_000): "bytes that are dropped of a body",
     ("service/bounded_warnings.py", 10): "seconds",
     ("service/bounded_warnings.py", 20): "warnings",
     ("service/calls.py", 6): "decimal places of seconds",
