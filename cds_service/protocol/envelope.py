@@ -48,7 +48,7 @@ _NAMED = frozenset(
         "modifierExtension",
     ]
 )
-_LARGE_BYTES = 65_536
+_LARGE_BYTES = 16_384
 
 ORDER_HOOKS = ("order-select", "order-sign")
 _VERSION = re.compile(r"/_history/[^/]+$")
@@ -110,8 +110,16 @@ class _Bundle(msgspec.Struct):
     entry: list[dict[str, Any]] | None = None
 
 
+class _CountedOrder(msgspec.Struct):
+    dosageInstruction: list[msgspec.Raw] | None = None
+
+
+class _CountedEntry(msgspec.Struct):
+    resource: _CountedOrder | None = None
+
+
 class _Counted(msgspec.Struct):
-    entry: list[msgspec.Raw] | None = None
+    entry: list[_CountedEntry] | None = None
 
 
 class _HookOnly(msgspec.Struct):
@@ -253,10 +261,8 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType, faults: list[Fault]) -> tuple[
     if raw is UNSET:
         return ()
     path, text = "context.draftOrders", bytes(raw)
-    if len(text) > _LARGE_BYTES and _is_too_many(
-        text
-    ):  # before they are decoded, which would cost a hundred times more
-        faults.append(_too_many(path))
+    if len(text) > _LARGE_BYTES and (costly := _costly_undecoded(text, path)):
+        faults.append(costly)
         return ()
     bundle = decode_naming_all(_bundle, text, path, faults)
     if bundle is UNSET:
@@ -292,11 +298,20 @@ def _drafts(raw: msgspec.Raw | msgspec.UnsetType, faults: list[Fault]) -> tuple[
     )
 
 
-def _is_too_many(raw: bytes) -> bool:
+def _costly_undecoded(raw: bytes, path: str) -> Fault | None:
+    """The fault of too many drafts or dosages, found before they are decoded, which would cost many times more."""
     try:
-        return len(decode_json(_counted, raw, "").entry or ()) > _MOST_DRAFTS
+        entries = decode_json(_counted, raw, "").entry or ()
     except Fault:  # what is wrong is found, and named, where they are decoded
-        return False
+        return None
+    if len(entries) > _MOST_DRAFTS:
+        return _too_many(path)
+    most = _MOST_OF["dosageInstruction"]
+    for index, entry in enumerate(entries):
+        dosages = entry.resource.dosageInstruction if entry.resource is not None else None
+        if len(dosages or ()) > most and sum(bytes(dosage).startswith(b"{") for dosage in dosages or ()) > most:
+            return _too_long(f"{path}.entry[{index}].resource.dosageInstruction", most)
+    return None
 
 
 def _resolved(selections: Sequence[str], drafts: tuple[Draft, ...]) -> tuple[tuple[Draft, ...], tuple[str, ...]]:
@@ -352,9 +367,9 @@ def _costly(resource: dict[str, Any], place: str) -> Fault | None:
                     if name in _EXTENSIONS:
                         extensions += _objects(value)
                         if extensions > _MOST_EXTENSIONS:
-                            return _too_long(resource, place, value, _MOST_EXTENSIONS)
+                            return _too_long(_path_of(value, resource, place), _MOST_EXTENSIONS)
                     elif name in _MOST_OF and len(value) > _MOST_OF[name] and _objects(value) > _MOST_OF[name]:
-                        return _too_long(resource, place, value, _MOST_OF[name])
+                        return _too_long(_path_of(value, resource, place), _MOST_OF[name])
         if not below:
             return None
         layer = below
@@ -366,10 +381,13 @@ def _objects(values: Iterable[Any]) -> int:
     return sum(isinstance(value, dict) for value in values)
 
 
-def _too_long(resource: dict[str, Any], place: str, values: list[Any], most: int) -> Fault:
-    """The fault of a list of ``resource`` that has too many entries, or one too many of those of its kind."""
-    path = next(path for path, value in _below(resource, place) if value is values)
+def _too_long(path: str, most: int) -> Fault:
+    """The fault of a list that has too many entries, or one too many of those of its kind."""
     return Fault(400, "too-costly", f"expected at most {most} entries of this kind", path)
+
+
+def _path_of(values: list[Any], resource: dict[str, Any], place: str) -> str:
+    return next(path for path, value in _below(resource, place) if value is values)
 
 
 def _below(tree: dict[str, Any] | list[Any], path: str) -> Iterator[tuple[str, Any]]:
