@@ -380,7 +380,7 @@ def _recorded(declaration: FactDeclaration, entry: _ListEntry, chart: Chart) -> 
 def _evidence(
     declaration: FactDeclaration, entry: _ListEntry, known: Concept, name: str, recorded: str, chart: Chart
 ) -> Evidence:
-    """What a person reads of an entry: its words with the code that it is known by, or that only a name tells it."""
+    """What a person reads of an entry: its words, with the code that it is known by, or that only a name tells it."""
     resource = entry.resource
     date = resource.when() if isinstance(resource, Procedure) else resource.dated()
     day = day_of(read_date(date, chart.zone), chart.zone)
@@ -390,9 +390,8 @@ def _evidence(
         if name and name in map(fold, concept.texts()):
             return Evidence(resource.own_reference(), concept.words(), day, notes=("by-name", *notes))
         if not name and declaration.match(concept.pairs()) is known:
-            return Evidence(
-                resource.own_reference(), f"{concept.words() or known.display} ({known.code})", day, notes=notes
-            )
+            words = concept.words() or known.display
+            return Evidence(resource.own_reference(), words, day, notes=notes, code=known.code)
     return Evidence(resource.own_reference(), known.display, day, notes=notes)
 
 

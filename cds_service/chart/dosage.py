@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cds_service.chart.drug import Drug
-from cds_service.fhir.quantities import UCUM, read_number, read_quantity
+from cds_service.fhir.quantities import UCUM, as_range, read_number, read_quantity, spell, written
 from cds_service.fhir.tree import Node, node, nodes, number_text, text
 from cds_service.fhir.units import ucum_of
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason
 
 _LONGEST_EVIDENCE = 60  # characters
+_GROUPED_FROM = 10_000  # no dose of vitamins has so many digits, and where one has, they must not be misread
 # Where a dose stands in R4, and where it stood in earlier versions of FHIR.
 _DOSES = ("doseAndRate", "doseQuantity", "doseSimpleQuantity", "doseRange")
 
@@ -35,8 +38,8 @@ def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
         return Fact.unusable(Reason("severalDoses"))
     ends = quantities or [node(ranges[0], "low"), node(ranges[0], "high")]
     amounts = [_amount(declaration, drug, quantity) for quantity in ends]
-    as_sent = "-".join(f"{number_text(q, 'value')} {_shown_unit(declaration, q)}".strip() for q in ends)
-    evidence = Evidence("dosageInstruction", as_sent[:_LONGEST_EVIDENCE])
+    shown, sent = (as_range(words) for words in zip(*map(partial(_written, declaration), ends, amounts), strict=True))
+    evidence = Evidence("dosageInstruction", shown[:_LONGEST_EVIDENCE], sent=sent[:_LONGEST_EVIDENCE])
     for amount in amounts:
         if isinstance(amount, Reason):
             return Fact.unusable(amount, evidence)
@@ -45,12 +48,23 @@ def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
     return Fact.of(Interval(low.low, high.high), evidence)
 
 
-def _shown_unit(declaration: FactDeclaration, quantity: Node) -> str:
-    """The unit in words; its code if that is understood and the words are not, which then may say anything (Z43)."""
-    unit, code, analyte = text(quantity, "unit"), text(quantity, "code"), declaration.analyte
+def _written(declaration: FactDeclaration, quantity: Node, amount: Interval | Reason) -> tuple[str, str]:
+    """A dose for people in the analyte's unit, and as it was sent if that differs (Z76): ``1000 mcg`` and ``1 mL``."""
+    analyte = declaration.analyte
     assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
-    are_words_free = not unit.isalpha() or not ucum_of(analyte, unit)
-    return code if not unit or (are_words_free and ucum_of(analyte, code)) else unit
+    value, code, unit = number_text(quantity, "value"), text(quantity, "code"), text(quantity, "unit")
+    if isinstance(amount, Reason) or not amount.is_point or amount.low is None:
+        return written(analyte, value, code, text(quantity, "system"), unit, text(quantity, "comparator"))
+    known = ucum_of(analyte, code) or ucum_of(analyte, unit)
+    is_long = amount.low.denominator == 1 and amount.low >= _GROUPED_FROM
+    number = f"{amount.low.numerator:,}" if is_long else spell(amount.low)
+    as_sent = f"{value} {analyte.written[known] if known else unit or code}".strip()
+    return f"{number} {analyte.written[analyte.canonical]}", "" if known == analyte.canonical else as_sent
+
+
+def dose_in_words(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> str:
+    """The dose of a step for people, ``""`` where none is stated."""
+    return next((item.display for item in dose(declaration, drug, dosage).evidence), "")
 
 
 def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> Interval | Reason:

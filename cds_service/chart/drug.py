@@ -170,7 +170,7 @@ def agent(declaration: FactDeclaration, order: Order) -> Fact:
     drug = recognise_drug(order, declaration.value_sets.values())
     if drug is None:
         return Fact.absent()
-    evidence = Evidence(order.reference, _named(order, drug))
+    evidence = _evidence(order, drug)
     if drug.conflict:
         return Fact.unusable(Reason("codesDisagree"), evidence)
     return Fact.of(drug.agent, evidence)
@@ -181,13 +181,13 @@ def form(declaration: FactDeclaration, order: Order) -> Fact:
     drug = recognise_drug(order, declaration.value_sets.values())
     if drug is None or not drug.form:
         return Fact.absent()
-    return Fact.of(drug.form, Evidence(order.reference, _named(order, drug)))
+    return Fact.of(drug.form, _evidence(order, drug))
 
 
 def in_value_set(declaration: FactDeclaration, order: Order) -> Fact:
     """``present`` if a code of the drug, an ingredient or its name is in the value set."""
     drug = recognise_drug(order, declaration.value_sets.values())
-    return Fact.of(PRESENT, Evidence(order.reference, _named(order, drug))) if drug else Fact.absent()
+    return Fact.of(PRESENT, _evidence(order, drug)) if drug else Fact.absent()
 
 
 def recognised_by(declaration: FactDeclaration, order: Order) -> Fact:
@@ -196,10 +196,10 @@ def recognised_by(declaration: FactDeclaration, order: Order) -> Fact:
     if drug is None:
         return Fact.absent()
     by = drug.recognised_by
-    return Fact.of(by) if by == "code" else Fact.of(by, Evidence(order.reference, _named(order, drug)))
+    return Fact.of(by) if by == "code" else Fact.of(by, _evidence(order, drug))
 
 
-def _named(order: Order, drug: Drug) -> str:
+def _evidence(order: Order, drug: Drug) -> Evidence:
     """The drug as the order words it, with the code that it was recognised by."""
-    name = order.name or drug.concept.display
-    return name if drug.by_name else f"{name} ({drug.concept.code})"
+    code = "" if drug.by_name else drug.concept.code
+    return Evidence(order.reference, order.name or drug.concept.display, code=code)

@@ -41,7 +41,7 @@ def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact
     values = [Fraction(estimate(s, y)) for s in sexes for y in {years.low, cast(Exact, years.high)}]
     read = creatinine.evidence[0]
     shown = spell(Fraction(round(min(values), 2)))
-    computed = Evidence(read.reference, f"{shown} {declaration.unit}", read.date, shown, declaration.unit)
+    computed = Evidence(read.reference, f"{shown} {declaration.unit_written}", read.date, shown, declaration.unit)
     return Fact.of(Interval(min(values), max(values)), computed, *creatinine.evidence)
 
 

@@ -20,8 +20,7 @@ from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import Span, day_of, read_date
 from cds_service.fhir.flags import OTHER_FLAGS
 from cds_service.fhir.lenient import many
-from cds_service.fhir.quantities import implausible, read_number, read_quantity, read_unit
-from cds_service.fhir.units import ucum_of
+from cds_service.fhir.quantities import as_range, implausible, read_number, read_quantity, written
 from cds_service.vocabulary.accounting import Account, Aside, Kind
 from cds_service.vocabulary.declarations import Analyte, FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.facts import Evidence, Interval, Reason
@@ -45,8 +44,8 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def evidence(self) -> Evidence:
-        """The result as it was sent; made on demand, because few results count."""
-        return as_sent(self.observation, day_of(self.span, self.zone), self.analyte)
+        """The result in words; made on demand, because few results count."""
+        return in_words(self.observation, day_of(self.span, self.zone), self.analyte)
 
 
 class Sorted(msgspec.Struct, frozen=True):
@@ -207,7 +206,7 @@ def implausibility(declaration: FactDeclaration, observation: lenient.Observatio
     if quantity is None or declaration.plausible is None or analyte is None:
         return None
     code, system, unit = quantity.code or "", quantity.system or "", quantity.unit or ""
-    sent = as_sent(observation, "", analyte).display
+    sent = in_words(observation, "", analyte).as_sent
     return implausible(analyte, declaration.plausible, raw_number(quantity), code, system, unit, sent)
 
 
@@ -257,33 +256,42 @@ def is_below_own_range(declaration: FactDeclaration, observation: lenient.Observ
     return False
 
 
-def as_sent(observation: lenient.Observation, day: str, analyte: Analyte | None = None) -> Evidence:
-    """The value of a result as people read it, with the day of its date.
-
-    Where the unit is understood by its code and not by its words, the code is shown: the words are free, and may say
-    anything (Z43).
-    """
-    quantity = observation.valueQuantity
+def in_words(observation: lenient.Observation, day: str, analyte: Analyte | None = None) -> Evidence:
+    """The value of a result as people read it, with the day of its date (Z76)."""
     reference = observation.own_reference()
-    if quantity is None and observation.valueRange is not None:
-        ends = [limit for limit in (observation.valueRange.low, observation.valueRange.high) if limit is not None]
-        unit = next((_unit_of(limit, analyte) for limit in ends if limit.unit or limit.code), "")
-        number = "-".join(raw_number(limit)[:_LONGEST_NUMBER] for limit in ends)
-        return Evidence(reference, f"{number} {unit}".strip(), day, number, unit)
+    limits, quantity = observation.valueRange, observation.valueQuantity
+    if quantity is None and limits is not None:
+        ends = [limit for limit in (limits.low, limits.high) if limit is not None]
+        unit_of = next((limit for limit in ends if limit.unit or limit.code), None)
+        values = [_written(limit, analyte, unit_of) for limit in ends]
+        number = "-".join(_raw_digits(limit) for limit in ends)
+        shown, sent = (as_range([value[part] for value in values]) for part in (0, 1))
+        return Evidence(reference, shown, day, number, _unit_sent(unit_of), sent=sent)
     if quantity is None:
         integer = bytes(observation.valueInteger).decode("utf-8", "replace")[:_LONGEST_NUMBER]
         return Evidence(reference, observation.valueString or integer, day)
-    unit = _unit_of(quantity, analyte)
-    number = f"{quantity.comparator or ''}{raw_number(quantity)[:_LONGEST_NUMBER]}"
-    return Evidence(reference, f"{number} {unit}".strip(), day, number, unit)
+    shown, sent = _written(quantity, analyte)
+    number = f"{quantity.comparator or ''}{_raw_digits(quantity)}"
+    return Evidence(reference, shown, day, number, _unit_sent(quantity), sent=sent)
 
 
-def _unit_of(quantity: lenient.Quantity, analyte: Analyte | None) -> str:
-    code, unit = quantity.code or "", quantity.unit or ""
-    if analyte is None or not unit or ("{" not in unit and ucum_of(analyte, unit)):
-        return unit or code
-    known = read_unit(analyte, code, quantity.system or "", unit)
-    return known if isinstance(known, str) else unit
+def _written(
+    quantity: lenient.Quantity, analyte: Analyte | None, unit_of: lenient.Quantity | None = None
+) -> tuple[str, str]:
+    """A Quantity for people, and as it was sent if that differs; where it has no unit, with that of ``unit_of``."""
+    of = quantity if quantity.unit or quantity.code or unit_of is None else unit_of
+    comparator = quantity.comparator or ""
+    if analyte is None:
+        return f"{comparator}{_raw_digits(quantity)} {_unit_sent(of)}".strip(), ""
+    return written(analyte, raw_number(quantity), of.code or "", of.system or "", of.unit or "", comparator)
+
+
+def _unit_sent(quantity: lenient.Quantity | None) -> str:
+    return (quantity.unit or quantity.code or "") if quantity is not None else ""
+
+
+def _raw_digits(quantity: lenient.Quantity) -> str:
+    return raw_number(quantity)[:_LONGEST_NUMBER]
 
 
 def raw_number(quantity: lenient.Quantity) -> str:

@@ -251,7 +251,7 @@ def reason(declaration: FactDeclaration, order: Order) -> Fact:
         if known and (not declaration.naming or any(name.casefold() in all_words for name in declaration.naming)):
             return Fact.of(
                 PRESENT,
-                Evidence(f"{order.reference} reason", f"{words(concept) or known.display} ({known.code})"),
+                Evidence(f"{order.reference} reason", words(concept) or known.display, code=known.code),
             )
         if named is None and not is_unnamed([declaration], concept):
             named = Evidence(f"{order.reference} reason", words(concept), notes=("by-name",))

@@ -170,7 +170,7 @@ _bundles: dict[str, msgspec.json.Decoder[Any]] = {
 }
 _FAILURES = frozenset({"error", "fatal"})
 _MOST_ENTRIES = 20_000  # of one key; more are not read, and the key counts as not read whole (Z94)
-_PATIENT = re.compile(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$|^urn:uuid:(.+)$")
+_PATIENT = re.compile(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$|^urn:uuid:([^/]+)$")
 
 
 def patient_in(reference: str | None) -> str | None:

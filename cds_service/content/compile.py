@@ -19,6 +19,7 @@ from cds_service.content.compile_facts import (
 from cds_service.content.compile_tables import compile_decision
 from cds_service.content.files import PackFiles
 from cds_service.content.model import Decision, OrderTemplate, Pack, Service, Settlement, Statement
+from cds_service.vocabulary.facts import exact
 
 
 def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str], int], site_digest: str) -> Pack:
@@ -56,6 +57,8 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         source_label=sources["label"],
         words=pack_files.words["words"],
         reasons=pack_files.words["reasons"],
+        routes=pack_files.words["routes"],
+        months=tuple(pack_files.words["months"]),
         names=dict(head["names"]),
         findings=finding_numbers,
         value_sets=value_sets,
@@ -82,13 +85,15 @@ def _service(entry: Mapping[str, Any]) -> Service:
 
 def _statement(name: str, entry: Mapping[str, Any]) -> Statement:
     does = _on_one_line(entry.get("does", ""))
-    return Statement(name, entry["place"], entry["quote"], does, entry.get("no-rule", ""))
+    numbers = frozenset(exact(str(number)) for number in entry.get("numbers", ()))
+    return Statement(name, entry["place"], entry["quote"], numbers, does, entry.get("no-rule", ""))
 
 
 def _order_template(order: Mapping[str, Any]) -> OrderTemplate:
     return OrderTemplate(
         id=order["id"],
         statement=order.get("statement", ""),
+        basis=order.get("basis", "source"),
         resource=order["resource"],
         agent=order.get("agent", ""),
         dosage_text=order.get("dosage-text", ""),

@@ -142,7 +142,16 @@ def compile_analyte(data: Mapping[str, Any], name: str = "") -> Analyte:
     """One analyte of ``units.yaml``, where ``name`` is its key."""
     factors = {unit: exact(factor) for unit, factor in data["units"].items()}
     counted = tuple(data.get("counted", ()))
-    return Analyte(data["canonical"], factors, data.get("aliases", {}), data.get("grammar", ""), counted, name)
+    return Analyte(
+        canonical=data["canonical"],
+        factors=factors,
+        written=data["written"],
+        written_as_sent=data.get("written-as-sent", False),
+        aliases=data.get("aliases", {}),
+        grammar=data.get("grammar", ""),
+        counted=counted,
+        name=name,
+    )
 
 
 def compile_searches(

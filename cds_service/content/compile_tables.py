@@ -39,9 +39,10 @@ def compile_decision(path: Path, table: Mapping[str, Any], texts: Mapping[str, A
         inputs=inputs,
         rules=rules,
         columns=columns,
-        texts={key: _compile_text(text) for key, text in texts.get("texts", {}).items()},
+        texts={
+            key: _compile_text(text, texts.get("override-reasons", ())) for key, text in texts.get("texts", {}).items()
+        },
         phrases=texts.get("phrases", {}),
-        override_reasons=tuple(texts.get("override-reasons", ())),
         safety=table.get("safety", False),
         path=path,
         values=tuple(dict.fromkeys(rule.then.value for rule in rules if rule.then.value)),
@@ -97,6 +98,9 @@ def template_of(entry: Mapping[str, Any]) -> str:
     return next((str(entry[kind]) for kind in _OF_TEMPLATES if kind in entry), "")
 
 
-def _compile_text(text: Mapping[str, Any]) -> CardText:
-    summary = " ".join(text.get("summary", "").split())
-    return CardText(summary, text.get("detail", "").strip(), text.get("suggestions", {}))
+def _compile_text(text: Mapping[str, Any], reasons: Sequence[Mapping[str, str]]) -> CardText:
+    summary, detail, source, ordered = (
+        " ".join(text.get(key, "").split()) for key in ("summary", "detail", "source", "ordered")
+    )
+    own_reasons = tuple(text.get("override-reasons", reasons))
+    return CardText(summary, detail, text.get("suggestions", {}), source, ordered, own_reasons)

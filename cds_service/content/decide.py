@@ -66,10 +66,11 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class _Defined:
-    """What a definition came to, and by which rules on which facts."""
+    """What a definition came to, and by which rules on which facts; its value is made of the ``decisive`` ones."""
 
     fact: Fact
     fired: tuple[tuple[Decision, Rule, Mapping[str, Fact]], ...]
+    decisive: tuple[tuple[Decision, Rule, Mapping[str, Fact]], ...]
 
 
 def decide(pack: Pack, service: Service, facts: OrderFacts) -> Decided:
@@ -156,10 +157,10 @@ class Values:
         if known is None:
             steps = self._steps(decision)
             fired = tuple((decision, rule, step) for step in steps for rule in self.rules(decision, step))
-            outputs = [rule.then.value for _, rule, _ in fired]
-            outputs = next(([rule.then.value] for _, rule, _ in fired if rule.alone), outputs)
+            decisive = next(((one,) for one in fired if one[1].alone), fired)
+            outputs = [rule.then.value for _, rule, _ in decisive]
             fact = Fact.of(JOINED.join(outputs)) if outputs else Fact.absent()
-            known = self._definitions[decision.id] = _Defined(fact, fired)
+            known = self._definitions[decision.id] = _Defined(fact, fired, decisive)
         return known
 
     def _steps(self, decision: Decision) -> Sequence[Mapping[str, Fact]]:
@@ -211,7 +212,7 @@ class Values:
             return
         if decision.kind == "card":
             return
-        for source, rule, step in self._definition(decision).fired:
+        for source, rule, step in self._definition(decision).decisive:
             for inner, cell in zip(source.inputs, rule.cells, strict=True):
                 if cell is not None or (rule.unknown_as_absent and self._is_unread(inner, step)):
                     self._collect(inner, step, facts)

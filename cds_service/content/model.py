@@ -10,6 +10,7 @@ from typing import Any
 
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
+from cds_service.vocabulary.facts import Exact
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z0-9][A-Za-z0-9.-]*)\}")
 INDICATORS = ("critical", "warning", "info")
@@ -84,11 +85,24 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class CardText:
-    """Words of one outcome; placeholders stand for every number."""
+    """Words of one outcome; placeholders stand for every number.
+
+    ``source`` is what the source gives in place of what is ordered: a card that has it shows both side by side (Z77).
+    ``ordered`` says what is ordered where no draft does, when a chart is opened.
+    ``override_reasons`` are those of its decision, if it has none of its own (Z80).
+    """
 
     summary: str
     detail: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    ordered: str = ""
+    override_reasons: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Everything in it that has placeholders."""
+        return tuple(filter(None, (self.summary, self.detail, self.ordered, self.source, *self.labels.values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +129,6 @@ class Decision:
     columns: tuple[tuple[Cell, ...], ...]
     texts: Mapping[str, CardText]
     phrases: Mapping[str, str]
-    override_reasons: tuple[Mapping[str, str], ...]
     safety: bool
     path: Path
     values: tuple[str, ...] = ()
@@ -137,12 +150,14 @@ class Decision:
 class Statement:
     """One statement of the source: where it stands and a short quotation. ``no_rule`` says why no rule rests on it.
 
-    ``does`` is a paragraph for people: what is done about it, where it is silent, and what is not done.
+    ``does`` is a paragraph for people: what is done about it, where it is silent, and what is not done. ``numbers`` are
+    those that it says, in digits or in words; a rule that calls itself the source's word has no other (Z78).
     """
 
     id: str
     place: str
     quote: str
+    numbers: frozenset[Exact] = frozenset()
     does: str = ""
     no_rule: str = ""
 
@@ -182,11 +197,13 @@ class Service:
 class OrderTemplate:
     """A FHIR resource that suggestions carry, and the words that its structure cannot say.
 
-    ``stocked`` is false where the site does not have it: then it is named and not offered (Z31).
+    ``basis`` says whose word its dosage is, as with a rule. ``stocked`` is false where the site does not have it: then
+    it is named and not offered (Z31).
     """
 
     id: str
     statement: str
+    basis: str
     resource: Mapping[str, Any]
     agent: str
     dosage_text: str
@@ -211,6 +228,7 @@ class Pack:
     """A whole content pack, read only.
 
     ``readers`` are the facts that are read from each search, by its key, and ``of_kind`` the facts of each kind.
+    ``routes`` are the values of the route ordered in words, ``months`` the names of the months.
     """
 
     id: str
@@ -231,6 +249,8 @@ class Pack:
     source_label: str
     words: Mapping[str, str]
     reasons: Mapping[str, str]
+    routes: Mapping[str, str]
+    months: tuple[str, ...]
     names: Mapping[str, str]
     findings: Mapping[tuple[str, str], int]
     value_sets: Mapping[str, ValueSet]

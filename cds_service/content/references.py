@@ -21,6 +21,7 @@ _At = Callable[[_Place, str], Problem]
 def problems_between(pack_files: PackFiles) -> Iterator[Problem]:
     """Whatever would keep these files from being compiled."""
     yield from _of_head(pack_files)
+    yield from _of_words(pack_files)
     yield from _of_facts(pack_files)
     yield from _of_tables(pack_files)
     yield from _circles(pack_files)
@@ -47,6 +48,23 @@ def _of_head(pack_files: PackFiles) -> Iterator[Problem]:
         for name in service.get("least", {}):
             if name not in service["decisions"]:
                 yield at(("services", index, "least", name), f"{service['id']} does not show {name!r}")
+
+
+def _of_words(pack_files: PackFiles) -> Iterator[Problem]:
+    """Units and routes that have no words for people, and words for none (Z76)."""
+    at = _in(pack_files.folder / "units.yaml")
+    for name, analyte in pack_files.units.items():
+        for unit in sorted(set(analyte["units"]) ^ set(analyte["written"])):
+            what = "is not written for people" if unit in analyte["units"] else "is none of its units"
+            yield at((name, "written"), f"{unit!r} {what}")
+    routes = {
+        route
+        for fact in pack_files.facts["facts"].values()
+        if (fact["kind"], fact.get("element")) == ("order", "route")
+        for route in fact.get("value-sets", {})
+    }
+    for route in sorted(routes - set(pack_files.words["routes"])):
+        yield _in(pack_files.folder / "words.en.yaml")(("routes",), f"the route {route!r} is not written for people")
 
 
 def _of_facts(pack_files: PackFiles) -> Iterator[Problem]:

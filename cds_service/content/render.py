@@ -1,9 +1,10 @@
 """Findings in words: summaries and details of cards.
 
-Texts hold placeholders only. ``{fact}`` is a fact as sent, ``{fact.date}`` its date, ``{fact.reason}`` why it has no
-value, ``{limit.fact}`` the threshold of the rule's own cell, ``{definition}`` the phrase of a definition's output,
+Texts hold placeholders only. ``{fact}`` is a fact in words, ``{fact.date}`` its day, ``{fact.sent}`` its value in the
+unit it was sent in, ``{fact.reason}`` why it has no value, ``{limit.fact}`` the threshold of the rule's own cell with
+its unit, ``{limit.definition.fact}`` that of another table, ``{definition}`` the phrase of a definition's output,
 ``{regimen.id}`` an order template in words, ``{dosage-of.id}`` its dosage alone, ``{name.id}`` a name of the pack,
-``{order}`` the drug as drafted.
+``{order}`` the drug as drafted, and ``{whose}`` whose rule it is, where it is not the source's (Z78).
 Whatever comes from the chart is made inert: ``inert`` where it stands in Markdown, ``harmless`` where a whole text is
 none (RSP-12).
 """
@@ -12,10 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 
 from cds_service.content.decide import Finding, Values
-from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, TemplateWords
-from cds_service.vocabulary.facts import Evidence, Fact, Reason, State
+from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, Rule, TemplateWords
+from cds_service.vocabulary.facts import Evidence, Exact, Fact, Reason, State
 
 LONGEST_SUMMARY = 139
 LONGEST_VALUE = 24
@@ -27,8 +29,11 @@ _MARKUP_IN_PLAIN = re.compile(r"<(?=[a-z/!?])|(?<=\])(?=[(\[:])", re.IGNORECASE)
 _OF_LINKS = (":", "@")
 _BREAK = "\u200b"
 _OF_ORDERS = ("order", "drafts", "dosage")
-_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for sign in "\\`*_[]|~"})
-_LEADING = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=]))")  # would begin a list, heading or rule
+_MARKUP = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]~"})
+_TAG = re.compile(r"<(?=[a-z/!?])", re.IGNORECASE)  # "<60" is no tag, and stays as it is
+_ENTITY = re.compile(r"&(?=#|\w+;)")
+_RESOURCE = re.compile(r"[A-Z][A-Za-z]+/\S+")
+_LEADING = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=>|]))")  # would begin a list, heading or rule
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
@@ -52,7 +57,7 @@ def escaped(text: str) -> str:
     """Text as Markdown that says the same and does nothing: no link, no HTML, no heading."""
     if text.isalnum():
         return text
-    harmless = _LEADING.sub(r"\1\\", text.translate(_MARKUP))
+    harmless = _TAG.sub("&lt;", _ENTITY.sub("&amp;", _LEADING.sub(r"\1\\", text.translate(_MARKUP))))
     if not any(sign in harmless for sign in _OF_LINKS) and "www" not in harmless.casefold():
         return harmless
     return _without_links(harmless)
@@ -73,7 +78,10 @@ def _without_links(text: str) -> str:
 
 
 class Speech:
-    """The words of one order's findings. ``regimens`` are the pack's order templates in words, by id."""
+    """The words of one order's findings.
+
+    ``regimens`` are the pack's order templates in words, by id; ``today`` tells whether a day needs its year.
+    """
 
     def __init__(
         self,
@@ -81,6 +89,7 @@ class Speech:
         regimens: Mapping[str, TemplateWords],
         values: Values,
         order_name: str,
+        today: date,
         *,
         about_order: bool = True,
     ) -> None:
@@ -88,12 +97,22 @@ class Speech:
         self._regimens = regimens
         self._values = values
         self._order_name = order_name or pack.words["order"]
+        self._today = today
         self._about_order = about_order
 
     def summary(self, finding: Finding) -> str:
         """At most 139 UTF-16 units on one line (RSP-11)."""
         text = self._fill(finding.decision.texts[finding.then.text].summary, finding, brief)
         return shortened(harmless(text))
+
+    def without_dosage(self, finding: Finding) -> str:
+        """The summary without what it says of the dosage: equal on drafts of which a card says the same (Z72)."""
+        text = finding.decision.texts[finding.then.text].summary
+        return self._fill(PLACEHOLDER.sub(self._not_of_dosage, text), finding, brief)
+
+    def _not_of_dosage(self, match: re.Match[str]) -> str:
+        declared = self._pack.facts.get(match[1].removesuffix(".sent"))
+        return "" if declared is not None and declared.kind == "dosage" else match[0]
 
     def summary_in_detail(self, finding: Finding) -> str:
         """The summary as it may stand in Markdown."""
@@ -102,6 +121,20 @@ class Speech:
     def detail(self, finding: Finding) -> str:
         """The finding's own paragraph, in Markdown."""
         return self._fill(finding.decision.texts[finding.then.text].detail, finding, inert)
+
+    def side_by_side(self, finding: Finding, ordered: str) -> list[str]:
+        """What is ordered and what the source gives, in Markdown; empty if the finding is not about that (Z77)."""
+        text, words = finding.decision.texts[finding.then.text], self._pack.words
+        if not text.source:
+            return []
+        templates = {match[1].partition(".")[2] for match in PLACEHOLDER.finditer(text.source)}
+        is_own = any(self._pack.templates[name].basis == "hospital" for name in templates & self._pack.templates.keys())
+        order = self._fill(text.ordered, finding, inert) if text.ordered else escaped(ordered)
+        gives = words["hospital-gives" if is_own else "source-gives"]
+        return [
+            fill(words["ordered"], {"order": order}),
+            fill(gives, {"regimen": self._fill(text.source, finding, inert)}),
+        ]
 
     def label(self, finding: Finding, suggestion: str) -> str:
         """What the button of a suggestion says."""
@@ -115,6 +148,8 @@ class Speech:
         head, _, rest = name.partition(".")
         if name == "order":
             return clean(self._order_name)
+        if name == "whose":
+            return self._pack.words.get(f"whose-{finding.rule.basis or 'reading'}", "")
         if head == "name":
             return self._pack.names[rest]
         if head == "regimen":
@@ -122,23 +157,41 @@ class Speech:
         if head == "dosage-of":
             return self._regimens[rest].dosage
         if head == "limit":
-            return limits(finding, rest)
+            return limits(self._pack, finding, rest)
         if name in self._pack.decisions:
             phrase = self._pack.decisions[name].phrases.get(str(self._values[name].value), "")
             return self._fill(phrase, finding, clean)
-        for suffix in (".date", ".reason"):
+        for suffix in (".date", ".sent", ".reason"):
             if name.endswith(suffix):
-                fact = self._values[name.removesuffix(suffix)]
-                if suffix == ".date":
-                    return clean(fact.evidence[0].date) if fact.evidence else ""
-                return self.reason(fact.reason, clean)
+                base = name.removesuffix(suffix)
+                fact = finding.used.get(base) or self._values[base]
+                if suffix == ".reason":
+                    return self.reason(fact.reason, clean)
+                said = next(((self._day(item.date), item.as_sent) for item in fact.evidence), ("", ""))
+                return clean(said[suffix == ".sent"])
         fact = finding.used.get(name) or self._values[name]
-        return clean(", ".join(map(self._said, fact.evidence[:2])))
+        if fact.state is State.UNUSABLE:
+            return clean(", ".join(evidence.as_sent for evidence in fact.evidence[:2]))
+        return clean(", ".join(map(self._noted, fact.evidence[:2])))
 
-    def _said(self, evidence: Evidence) -> str:
+    def _noted(self, evidence: Evidence) -> str:
         """What was read, with why it is less than sure."""
         notes = (self._pack.words[note] for note in evidence.notes)
         return f"{evidence.display} ({', '.join(notes)})" if evidence.notes else evidence.display
+
+    def _said(self, evidence: Evidence) -> str:
+        """What was read, with why it is less than sure, and as it was sent where that differs (Z76)."""
+        noted = self._noted(evidence)
+        return fill(self._pack.words["sent-as"], {"said": noted, "sent": evidence.sent}) if evidence.sent else noted
+
+    def _day(self, iso: str) -> str:
+        """An ISO date in words, with the year where it is not this one: ``26 Nov``. What is none stays as it is."""
+        year, month, day = (*iso.split("-"), "", "")[:3]
+        if not (year.isdigit() and month.isdigit() and 1 <= int(month) <= len(self._pack.months)):
+            return iso
+        values = {"year": year, "month": self._pack.months[int(month) - 1], "day": day.lstrip("0")}
+        how = "month-and-year" if not day else "day" if year == str(self._today.year) else "day-and-year"
+        return fill(self._pack.words[how], values)
 
     def reason(self, reason: Reason | None, clean: Callable[[str], str] = inert) -> str:
         """Why a fact has no value, as a sentence."""
@@ -157,11 +210,11 @@ class Speech:
         words, label = self._pack.words, self._pack.facts[name].label
         if not self._about_order and self._pack.facts[name].kind in _OF_ORDERS:
             return []
-        read = ", ".join(inert(self._said(evidence)) for evidence in fact.evidence[:3] if evidence.display)
         reason = self.reason(fact.reason)
         if fact.state is State.UNKNOWN:
             return [fill(words["not-known"], {"label": label, "reason": reason})]
         if fact.state is State.UNUSABLE:
+            read = ", ".join(inert(evidence.as_sent) for evidence in fact.evidence[:3] if evidence.display)
             date = inert(fact.evidence[0].date) if fact.evidence else ""
             return [fill(words["not-usable"], {"label": label, "said": read, "date": date, "reason": reason})]
         if fact.state is State.ABSENT:
@@ -178,12 +231,25 @@ class Speech:
                         "date": inert(evidence.date),
                     },
                 )
-                + f" ({inert(evidence.reference)})"
             )
         if fact.beside is not None:
-            beside = {"said": inert(fact.beside.display), "date": inert(fact.beside.date), "reason": reason}
+            beside = {"said": inert(fact.beside.as_sent), "date": inert(fact.beside.date), "reason": reason}
             lines.append(fill(words["not-usable"], {"label": label, **beside}))
         return lines
+
+    def resources(self, used: Mapping[str, Fact]) -> list[str]:
+        """The resources that were read, as ``Type/id``, with the code that each is known by."""
+        read = [
+            evidence
+            for name, fact in used.items()
+            if self._about_order or self._pack.facts[name].kind not in _OF_ORDERS
+            for evidence in [*fact.evidence[:3], *([fact.beside] if fact.beside else [])]
+        ]
+        codes: dict[str, str] = {}
+        for evidence in read:
+            if found := _RESOURCE.match(evidence.reference):
+                codes[found[0]] = codes.get(found[0]) or evidence.code
+        return [inert(f"{reference} ({code})" if code else reference) for reference, code in codes.items()]
 
     def source(self, finding: Finding) -> str:
         """The statement a finding rests on, quoted, and whether the finding is its word or our reading."""
@@ -205,15 +271,30 @@ def in_words(pack: Pack, reason: Reason, clean: Callable[[str], str] = plain) ->
     return fill(pack.reasons[reason.key], {key: clean(value) for key, value in reason.values.items()})
 
 
-def limits(finding: Finding, name: str) -> str:
-    """The thresholds of the rule's own cell for an input; of the whole column if the cell names none."""
-    index = finding.decision.inputs.index(name)
-    cell = finding.rule.cells[index]
-    numbers: Sequence[object] = cell.numbers() if cell else ()
-    if not numbers:
-        column = finding.decision.columns[index]
-        numbers = sorted({number for other in column for number in other.numbers()})
-    return "-".join(str(number) for number in numbers)
+def limits(pack: Pack, finding: Finding, name: str) -> str:
+    """The thresholds of an input that decided, with the unit: of the rule's own cell, or of the whole column if that
+    names none.
+
+    ``definition.fact`` names an input of another table: the thresholds are those of its rules with the value that the
+    finding's rule asks for, if that is an input of it.
+    """
+    table, _, fact = name.partition(".")
+    rules: Sequence[Rule] = (finding.rule,)
+    decision = finding.decision
+    if name not in decision.inputs:
+        decision, name = pack.decisions[table], fact
+        asked = finding.decision.inputs.index(table) if table in finding.decision.inputs else None
+        cell = finding.rule.cells[asked] if asked is not None else None
+        rules = [rule for rule in decision.rules if cell is None or cell.matches(Fact.of(rule.then.value))]
+    index = decision.inputs.index(name)
+    numbers = _numbers(rules, index) or _numbers(decision.rules, index)
+    declared = pack.facts.get(name)
+    unit = declared.unit_written if declared is not None and declared.analyte is not None else ""
+    return f"{'-'.join(map(str, numbers))} {unit}".strip()
+
+
+def _numbers(rules: Sequence[Rule], index: int) -> list[Exact]:
+    return sorted({number for rule in rules if (cell := rule.cells[index]) is not None for number in cell.numbers()})
 
 
 def shortened(text: str) -> str:

@@ -55,7 +55,7 @@ def label(pack: Pack, name: str) -> str:
     if name in pack.decisions:
         return pack.decisions[name].title
     fact = pack.facts[name]
-    return f"{fact.label} ({fact.unit})" if fact.unit and fact.unit != "1" else fact.label
+    return f"{fact.label} ({fact.unit_written})" if fact.unit_written else fact.label
 
 
 def feel_names(pack: Pack) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ guessed.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from cds_service.fhir.units import LONGEST_UNIT, ucum_of
 from cds_service.vocabulary.declarations import Analyte, Plausible
@@ -16,6 +17,7 @@ from cds_service.vocabulary.facts import Exact, Interval, Reason, exact
 # Two digits of exponent suffice for every amount in a chart, and keep it within the range of floating point.
 _JSON_NUMBER = re.compile(r"(-?\d+)(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
 _LONGEST_NUMBER = 32
+_LONGEST_DECIMAL = 12
 
 UCUM = "http://unitsofmeasure.org"
 
@@ -95,11 +97,41 @@ def implausible(
     return Reason("notPlausible", {"sent": sent})
 
 
+def written(analyte: Analyte, value: str, code: str, system: str, unit: str, comparator: str = "") -> tuple[str, str]:
+    """A Quantity as people write it, and as it was sent where that differs, else ``""`` (Z76).
+
+    What is understood stands in the unit that tables compare, or in its own where none does; either is spelled as the
+    content spells it, so that no word of the chart stands for a unit. What is not understood stays as it was sent.
+    """
+    ucum, number = read_unit(analyte, code, system, unit), read_number(value)
+    if isinstance(ucum, Reason):
+        return f"{comparator}{_cut(value)} {unit or code}".strip(), ""
+    own = f"{comparator}{_cut(value) if number is None else spell(number)} {analyte.written[ucum]}"
+    if number is None or analyte.written_as_sent or analyte.factors[ucum] == 1:
+        return own, ""
+    return f"{comparator}{spell(number * analyte.factors[ucum])} {analyte.written[analyte.canonical]}", own
+
+
+def as_range(ends: Sequence[str]) -> str:
+    """``500-1000 mcg`` from ``500 mcg`` and ``1000 mcg``; both in full where their units differ."""
+    if not any(ends):
+        return ""
+    (first, unit), *others = (end.partition(" ")[::2] for end in ends)
+    if any(other != unit for _, other in others):
+        return "-".join(filter(None, ends))
+    return f"{'-'.join([first, *(number for number, _ in others)])} {unit}".strip()
+
+
 def spell(number: Exact) -> str:
-    """A number for people: whole numbers as they are, others to four decimals without trailing zeros."""
-    return f"{float(number):.4f}".rstrip("0").rstrip(".") if number.denominator != 1 else str(number.numerator)
+    """A number for people: exact where a decimal of up to twelve characters is, else to four decimals."""
+    if number.denominator == 1:
+        return str(number.numerator)
+    exactly = f"{float(number):.10f}".rstrip("0")
+    if len(exactly) <= _LONGEST_DECIMAL and exact(exactly) == number:
+        return exactly
+    return f"{float(number):.4f}".rstrip("0").rstrip(".")
 
 
 def _cut(unit: str) -> str:
-    """A unit as a reason quotes it: what is too long to be one is quoted from its beginning."""
+    """A unit or a number as people are shown it: what is too long to be one is quoted from its beginning."""
     return unit if len(unit) <= LONGEST_UNIT else f"{unit[:LONGEST_UNIT]}..."

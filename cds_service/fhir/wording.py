@@ -5,7 +5,7 @@ The words are made from the structure, so that the text and the schedule of an o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cds_service.fhir.schedule_words import WHEN
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text, words
@@ -16,15 +16,29 @@ _MOST_EVENTS = 3  # dates that are listed
 _EACH = {"d": "daily", "wk": "weekly", "mo": "monthly", "a": "yearly"}
 
 
-def dosages_in_words(dosages: Sequence[Node]) -> str:
-    """All steps, joined by ``then``; dose and route are repeated only where they change."""
+def dosages_in_words(
+    dosages: Sequence[Node],
+    amount_of: Callable[[Node], str] | None = None,
+    schedule_of: Callable[[Node], str] | None = None,
+) -> str:
+    """All steps, joined by ``then``; dose and route are repeated only where they change.
+
+    ``amount_of`` is dose and route of a step in words, ``schedule_of`` how often and how long; as they were sent,
+    unless they are given.
+    """
+    amount_of, schedule_of = amount_of or amount_in_words, schedule_of or schedule_in_words
     steps = []
     last = ""
     for dosage in dosages:
-        amount = " ".join(filter(None, [dose_in_words(dosage), words(node(dosage, "route"))]))
-        steps.append(" ".join(filter(None, ["" if amount == last else amount, schedule_in_words(dosage)])))
+        amount = amount_of(dosage)
+        steps.append(" ".join(filter(None, ["" if amount == last else amount, schedule_of(dosage)])))
         last = amount
     return ", then ".join(steps)
+
+
+def amount_in_words(dosage: Node) -> str:
+    """The dose and the route of a step as they were sent."""
+    return " ".join(filter(None, [dose_in_words(dosage), words(node(dosage, "route"))]))
 
 
 def timing_in_words(timing: Node) -> str:

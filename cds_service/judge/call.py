@@ -59,6 +59,7 @@ class HookCall:
             self.prepared.regimens,
             judged.decided.values,
             plain(judged.order.name),
+            self.chart.now.astimezone(self.chart.zone).date(),
             about_order=judged.order is not NO_ORDER,
         )
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_service.chart.drug import recognise_drug
+from cds_service.chart.order import NO_ORDER
 from cds_service.content.decide import Defect, Finding
 from cds_service.content.render import by_precedence, escaped, fill, harmless
 from cds_service.judge.call import HookCall
 from cds_service.judge.offers import Offer, offer_of_all
+from cds_service.judge.ordered import order_in_words
 from cds_service.judge.orders import JudgedOrder
-from cds_service.judge.suggestions import draft_words
 from cds_service.vocabulary.facts import Fact
 
 _OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
@@ -71,7 +72,7 @@ def _said_alike(call: HookCall, lead: Lead) -> Hashable:
     speech = call.speech(lead.judged)
     notes = [note.topic for note in lead.judged.decided.notes if note.decision.status == "active"]
     try:
-        said = [(finding.topic, speech.summary(finding)) for finding in (lead.finding, *lead.further)]
+        said = [(finding.topic, speech.without_dosage(finding)) for finding in (lead.finding, *lead.further)]
     except Exception:  # making the card meets the same fault, and there it is counted
         return lead.judged.order.key, lead.finding.topic
     return drug.agent, drug.form, *said, *notes
@@ -109,10 +110,10 @@ def card_of(call: HookCall, alike: Sequence[Lead], offer: Offer) -> dict[str, An
     if offer.suggestions:
         card["suggestions"] = [_harmless(suggestion) for suggestion in offer.suggestions]
         card["selectionBehavior"] = offer.selection
-    if decision.override_reasons:
+    reasons = decision.texts[finding.then.text].override_reasons
+    if reasons:
         card["overrideReasons"] = [
-            {"code": reason["code"], "system": _OVERRIDE_SYSTEM, "display": reason["display"]}
-            for reason in decision.override_reasons
+            {"code": reason["code"], "system": _OVERRIDE_SYSTEM, "display": reason["display"]} for reason in reasons
         ]
     return card
 
@@ -124,24 +125,61 @@ def _harmless(suggestion: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str]) -> str:
-    """The Markdown of one card."""
+    """The Markdown of one card, which reads well without rendering too: first what a clinician needs to decide, then
+    what it was read from, what else there is, and what it rests on.
+    """
     first, *others = alike
     finding, further = first.finding, first.further
     words, speech = call.prepared.pack.words, call.speech(first.judged)
-    lines = [speech.detail(finding)]
-    if others:
-        orders = ", ".join(dict.fromkeys(escaped(draft_words(call, lead.judged.order)) for lead in others))
-        lines[0] += " " + fill(words["also-orders"], {"orders": orders})
-    lines += [f"- {words['also']}: {speech.summary_in_detail(other)} {speech.detail(other)}" for other in further]
-    lines += [f"- {speech.detail(note)}" for note in first.judged.decided.notes if note.decision.status == "active"]
-    lines += [f"- {line}" for line in withheld]
-    lines += ["", f"**{words['read']}**", *(f"- {line}" for line in _read(call, alike))]
-    sources = dict.fromkeys(filter(None, map(speech.source, [finding, *further])))
-    lines += ["", f"**{words['rests']}**", *(f"- {line}" for line in sources)]
-    if "also-rests-on" in words and not finding.decision.safety:
-        lines.append(f"- {words['also-rests-on']}")
-    lines += ["", _version(call, finding)]
-    return "\n".join(lines)
+    message = speech.detail(finding)
+    side_by_side = speech.side_by_side(finding, _ordered(call, alike))
+    if others and not side_by_side:
+        message += " " + fill(words["also-orders"], {"orders": escaped(_ordered(call, others))})
+    noted = [f"{words['also']}: {speech.summary_in_detail(other)}" for other in further]
+    noted += [speech.detail(note) for note in first.judged.decided.notes if note.decision.status == "active"]
+    parts = [
+        [message],
+        _listed("", side_by_side),
+        _listed(words["read"], _read(call, alike)),
+        _listed(words["noted"], [*noted, *withheld]),
+        _listed(words["rests"], _rests(call, alike)),
+        [_version(call, finding)],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _listed(heading: str, items: Sequence[str]) -> list[str]:
+    """A heading with its list; nothing where there are no items."""
+    return [*filter(None, [heading]), *(f"- {item}" for item in items)] if items else []
+
+
+def _ordered(call: HookCall, alike: Sequence[Lead]) -> str:
+    """The orders that a card is about, in words; ``""`` for one that is about the patient."""
+    orders = {
+        order.key: order_in_words(call.prepared.pack, order)
+        for lead in alike
+        for order in (lead.judged.order, *lead.judged.siblings)
+        if order is not NO_ORDER
+    }
+    return "; ".join(dict.fromkeys(orders.values()))
+
+
+def _rests(call: HookCall, alike: Sequence[Lead]) -> list[str]:
+    """What a card rests on: the statements of the source, and the resources that were read."""
+    first = alike[0]
+    words, speech = call.prepared.pack.words, call.speech(first.judged)
+    lines = list(dict.fromkeys(filter(None, map(speech.source, [first.finding, *first.further]))))
+    if "also-rests-on" in words and not first.finding.decision.safety:
+        lines.append(words["also-rests-on"])
+    resources = dict.fromkeys(
+        reference
+        for lead in alike
+        for finding in (lead.finding, *lead.further)
+        for reference in call.speech(lead.judged).resources(finding.used)
+    )
+    if resources:
+        lines.append(fill(words["resources"], {"references": ", ".join(resources)}))
+    return lines
 
 
 def _read(call: HookCall, alike: Sequence[Lead]) -> list[str]:

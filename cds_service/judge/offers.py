@@ -10,8 +10,9 @@ from cds_service.content.decide import Finding
 from cds_service.content.model import INDICATORS, Pack, Suggestion
 from cds_service.content.render import escaped, fill
 from cds_service.judge.call import HookCall
+from cds_service.judge.ordered import order_in_words
 from cds_service.judge.orders import JudgedOrder
-from cds_service.judge.suggestions import Proposal, draft_words, propose, removal, without_update
+from cds_service.judge.suggestions import Proposal, propose, removal, without_update
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def offer_of_all(call: HookCall, about: Sequence[tuple[JudgedOrder, Sequence[Fin
     together = Offer(selection="any" if call.profile.updates else call.profile.selections[0])
     taken: set[str] = set()
     for number, ((judged, _), offer) in enumerate(zip(one_of_each, offers, strict=True), 1):
-        name = draft_words(call, judged.order)
+        name = order_in_words(call.prepared.pack, judged.order)
         for suggestion in offer.suggestions:
             adds = [action["type"] for action in suggestion["actions"]] == ["create"]
             label = (
@@ -149,7 +150,8 @@ def tried(call: HookCall, judged: JudgedOrder, candidate: Candidate) -> Trial:
     if not proposal.actions:
         return Trial(candidate)
     after = judged_after(call, proposal)
-    raised = newly_raised(call.judged_orders, after, judged, candidate.finding)
+    is_a_test = suggestion.kind == "add" and not orders_medication(pack, suggestion)
+    raised = newly_raised(call.judged_orders, after, judged, candidate.finding, is_a_test=is_a_test)
     if raised is not None:
         summary = call.speech(raised[0]).summary_in_detail(raised[1])
         return Trial(candidate, withheld=fill(pack.words["withheld"], {"label": label, "summary": summary}))
@@ -182,12 +184,18 @@ def judged_after(call: HookCall, proposal: Proposal) -> list[JudgedOrder]:
 
 
 def newly_raised(
-    before: Sequence[JudgedOrder], after: Sequence[JudgedOrder], own: JudgedOrder, finding: Finding
+    before: Sequence[JudgedOrder],
+    after: Sequence[JudgedOrder],
+    own: JudgedOrder,
+    finding: Finding,
+    *,
+    is_a_test: bool = False,
 ) -> tuple[JudgedOrder, Finding] | None:
     """The first thing that stands against an accepted suggestion of ``finding`` on the order ``own`` (Z1).
 
     That is any critical and whatever is as severe as the finding, if it is new; on the order itself also a critical
-    that was there before, and the finding, if it is still there. What was said of another draft stays said of it.
+    that was there before, and the finding, if it is still there. What was said of another draft stays said of it, and
+    so does what was said of the order itself where a test is ordered beside it.
     """
     known = {(judged.order.key, other.topic) for judged in before for other in judged.decided.cards}
     limit = INDICATORS.index(finding.then.indicator)
@@ -198,7 +206,7 @@ def newly_raised(
                 continue
             severity = INDICATORS.index(raised.then.indicator)
             is_new = (judged.order.key, raised.topic) not in known
-            is_left = is_own and (severity == 0 or raised.topic == finding.topic)
+            is_left = is_own and not is_a_test and (severity == 0 or raised.topic == finding.topic)
             if severity <= limit and (is_new or is_left):
                 return judged, raised
     return None

@@ -12,8 +12,8 @@ from cds_service.chart.revise import Revision, from_template, with_dosage, with_
 from cds_service.content.model import Suggestion
 from cds_service.content.render import fill, plain
 from cds_service.fhir.tree import Node
-from cds_service.fhir.wording import orders_words
 from cds_service.judge.call import HookCall
+from cds_service.judge.ordered import order_in_words
 from cds_service.judge.orders import JudgedOrder
 
 
@@ -118,19 +118,12 @@ def removal(
     return {"label": _removal_label(call, judged, order), "uuid": uuid, "actions": [action]}
 
 
-def draft_words(call: HookCall, order: Order) -> str:
-    """A draft for people who have several of one drug before them: the drug and its dosage."""
-    return plain(
-        " ".join(filter(None, [order.name or call.prepared.pack.words["order"], orders_words(order.resource)]))
-    )
-
-
 def _name(call: HookCall, order: Order) -> str:
     return plain(order.name) or call.prepared.pack.words["order"]
 
 
 def _removal_label(call: HookCall, judged: JudgedOrder, order: Order) -> str:
-    name = draft_words(call, order) if judged.siblings else _name(call, order)
+    name = order_in_words(call.prepared.pack, order) if judged.siblings else _name(call, order)
     return fill(call.prepared.pack.words["remove-draft"], {"order": name})
 
 

@@ -192,7 +192,8 @@ class Analyte:
 
     ``aliases`` are whole spellings with the UCUM code each means; ``grammar`` names the grammar of ``fhir.units`` that
     reads all others, ``""`` for none. ``counted`` are words for what is counted, which a spelling may name. ``name`` is
-    its key in ``units.yaml``, under which a site adds spellings.
+    its key in ``units.yaml``, under which a site adds spellings. ``written`` is how each unit is written for people;
+    with ``written_as_sent`` a value stays in the unit it was sent in, because no table compares it (Z76).
     """
 
     canonical: str
@@ -201,6 +202,8 @@ class Analyte:
     grammar: str = ""
     counted: tuple[str, ...] = ()
     name: str = ""
+    written: Mapping[str, str] = field(default_factory=dict)
+    written_as_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +343,12 @@ class FactDeclaration:
     plans_stated: bool = False
     flagged: FactDeclaration | None = None
     kept: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    @property
+    def unit_written(self) -> str:
+        """The unit of its values for people, ``""`` if they have none (Z76)."""
+        unit = self.analyte.written[self.analyte.canonical] if self.analyte is not None else self.unit
+        return "" if unit == "1" else unit
 
     def match(self, codings: Sequence[tuple[str, str]]) -> Concept | None:
         """The concept of any of the ``(system, code)`` pairs in the first value set that has one; else ``None``."""

@@ -101,10 +101,12 @@ class Reason(msgspec.Struct, frozen=True):
 class Evidence(msgspec.Struct, frozen=True):
     """One element that a fact was read from.
 
-    ``reference`` is ``Type/id`` (or the element of the order), ``display`` what a person reads of it: the value as sent
-    with its unit, or the words of an entry. ``date`` is an ISO date or ``""``; ``number`` and ``unit`` are the value
-    and its unit as sent, apart. ``label`` is the label of the fact that it was read for, where another fact is derived
-    from that one (Z11: the card says which). ``notes`` say why it is less than sure, as keys of the pack's ``words``.
+    ``reference`` is ``Type/id`` (or the element of the order), ``display`` what a person reads of it: the value with
+    its unit, or the words of an entry. ``sent`` is the value in the unit it was sent in, where ``display`` has another
+    (Z76). ``date`` is an ISO date or ``""``; ``number`` and ``unit`` are the value and its unit as sent, apart.
+    ``code`` is the code that an entry is known by. ``label`` is the label of the fact that it was read for, where
+    another fact is derived from that one (Z11: the card says which). ``notes`` say why it is less than sure, as keys of
+    the pack's ``words``.
     """
 
     reference: str
@@ -114,6 +116,13 @@ class Evidence(msgspec.Struct, frozen=True):
     unit: str = ""
     label: str = ""
     notes: tuple[str, ...] = ()
+    sent: str = ""
+    code: str = ""
+
+    @property
+    def as_sent(self) -> str:
+        """What a person reads where it could not be used: the value as it came."""
+        return self.sent or self.display
 
 
 Value = Interval | str

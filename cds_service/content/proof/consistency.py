@@ -13,9 +13,11 @@ from cds_service.content.needs import reads, searches_of
 from cds_service.content.prepared import template_words
 from cds_service.content.proof.cells import faults_of
 from cds_service.content.proof.naming import problems_of_names
+from cds_service.content.proof.numbers import problems_of_numbers
 from cds_service.content.proof.paragraphs import problems_of_paragraphs
 from cds_service.content.proof.texts import problems_of_texts
 from cds_service.content.proof.unknowns import unknown_faults
+from cds_service.content.proof.wording import problems_of_wording
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.problems import Problem
@@ -34,6 +36,8 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
     yield from _of_tables(pack)
     yield from problems_of_names(pack, folder)
     yield from problems_of_texts(pack, template_words(pack))
+    yield from problems_of_wording(pack, folder, template_words(pack))
+    yield from problems_of_numbers(pack, folder)
     yield from _of_unread(pack, folder)
     yield from _of_codes(pack, folder)
     yield from _of_order_templates(pack, folder)
@@ -78,7 +82,7 @@ def _used_templates(pack: Pack) -> set[str]:
     for decision in pack.decisions.values():
         used |= {suggestion.template for rule in decision.rules for suggestion in rule.then.suggestions}
         texts = decision.texts.values()
-        parts = [part for text in texts for part in (text.summary, text.detail, *text.labels.values())]
+        parts = [part for text in texts for part in text.parts]
         for part in (*parts, *decision.phrases.values()):
             used |= set(_SPOKEN_TEMPLATE.findall(part))
     return used

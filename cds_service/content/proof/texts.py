@@ -14,8 +14,8 @@ from cds_service.vocabulary.problems import Problem
 _DIGIT = re.compile(r"\d")
 # What GFM would take for markup other than emphasis: HTML, links, code, tables, headings, quotations, lists.
 _MARKUP = re.compile(r"[`<>\[\]|~\\]|^\s*(#|[-+*]\s|=)|https?:|www\.")
-_LONGEST_DATE = 10
-_LONGEST_LIMIT = 8
+_LONGEST_DATE = 11
+_LONGEST_LIMIT = 24
 
 
 def problems_of_texts(pack: Pack, regimens: Mapping[str, TemplateWords]) -> Iterator[Problem]:
@@ -27,7 +27,7 @@ def problems_of_texts(pack: Pack, regimens: Mapping[str, TemplateWords]) -> Iter
             place = ("texts", key)
             if key not in used:
                 yield problem_at(path, place, "unused", f"the text {key!r} belongs to no rule")
-            for part in (text.summary, text.detail, *text.labels.values()):
+            for part in text.parts:
                 yield from _problems_of_text(pack, decision, path, place, part)
             longest = _longest(pack, regimens, text.summary)
             if longest > LONGEST_SUMMARY:
@@ -56,7 +56,7 @@ def _problems_of_text(
 def _is_known(pack: Pack, decision: Decision, name: str) -> bool:
     """Whether rendering can fill a placeholder."""
     head, _, rest = name.partition(".")
-    if name == "order" or name in pack.facts or name in pack.decisions:
+    if name in ("order", "whose") or name in pack.facts or name in pack.decisions:
         return True
     known = {
         "name": pack.names,
@@ -65,8 +65,13 @@ def _is_known(pack: Pack, decision: Decision, name: str) -> bool:
         "limit": decision.inputs,
     }
     if head in known:
-        return rest in known[head]
-    return any(name.endswith(end) and name.removesuffix(end) in pack.facts for end in (".date", ".reason"))
+        return rest in known[head] or (head == "limit" and _is_limit_of_another(pack, rest))
+    return any(name.endswith(end) and name.removesuffix(end) in pack.facts for end in (".date", ".sent", ".reason"))
+
+
+def _is_limit_of_another(pack: Pack, name: str) -> bool:
+    table, _, fact = name.partition(".")
+    return table in pack.decisions and fact in pack.decisions[table].inputs
 
 
 def _longest(pack: Pack, regimens: Mapping[str, TemplateWords], text: str) -> int:
@@ -80,6 +85,8 @@ def _longest_value(pack: Pack, regimens: Mapping[str, TemplateWords], name: str)
     """The most UTF-16 units that one placeholder can become."""
     head, _, rest = name.partition(".")
     match head:
+        case "whose":
+            return max(len(words) for key, words in pack.words.items() if key.startswith("whose-"))
         case "name":
             return len(pack.names[rest])
         case "regimen":

@@ -155,18 +155,24 @@ def _is_it(resource: Mapping[str, Any], evidence: Evidence) -> bool:
 
 
 def _is_result(resource: Mapping[str, Any], evidence: Evidence, patient: str) -> bool:
-    quantity, subject = resource.get("valueQuantity"), resource.get("subject")
-    if not _is_it(resource, evidence) or not isinstance(quantity, dict) or not isinstance(subject, dict):
+    subject = resource.get("subject")
+    if not _is_it(resource, evidence) or not isinstance(subject, dict):
         return False
-    value = quantity.get("value")
     reference = str(subject.get("reference")).partition("/_history/")[0].replace("urn:uuid:", "Patient/")
     return (
-        isinstance(value, _Digits)
-        and f"{quantity.get('comparator') or ''}{value[:12]}" == evidence.number
-        and (quantity.get("unit") or quantity.get("code") or "") == evidence.unit
+        (evidence.number, evidence.unit) == _value_of(resource)
         and resource.get("status") in _FINAL
         and reference.rpartition("/")[2] == patient
     )
+
+
+def _value_of(resource: Mapping[str, Any]) -> tuple[str, str]:
+    """The number of a result and its unit as they were sent; of a range both its ends, and the first unit of them."""
+    quantity, limits = resource.get("valueQuantity"), resource.get("valueRange")
+    ends = [limits.get("low"), limits.get("high")] if not quantity and isinstance(limits, dict) else [quantity]
+    values = [end for end in ends if isinstance(end, dict)]
+    numbers = [f"{end.get('comparator') or ''}{str(end.get('value'))[:12]}" for end in values]
+    return "-".join(numbers), next(filter(None, (end.get("unit") or end.get("code") for end in values)), "")
 
 
 def _may_be_result(resource: Mapping[str, Any], evidence: Evidence, patient: str) -> bool:
