@@ -49,7 +49,7 @@ def test_the_content_as_shipped_holds(cards):
 PLATELETS, NASAL = "decisions/imPlatelets/table.yaml", "decisions/nasalRegimen/table.yaml"
 LOADING, ADULT = "decisions/neurologicalLoading/table.yaml", "decisions/adult.yaml"
 IN_THE_FORM_OF_TABLES = [
-    (PLATELETS, "'> 50'", "over 50", ":63: reference: 'over 50' is no value of this input; it can be a number, absent"),
+    (PLATELETS, "'> 50'", "over 50", ":67: reference: 'over 50' is no value of this input; it can be a number, absent"),
     (PLATELETS, "'> 50'", "'> 50, absent'", "alternatives stand in a list"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: lower", "'lower' is no value of this input; it can be low,"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: absent", "'absent' is no value of this input"),
@@ -190,7 +190,7 @@ def test_a_paragraph_that_is_missing_or_out_of_step_is_refused(cards, statement,
     path = cards / "vitamin-b12/sources.yaml"
     before = path.read_text(encoding="utf-8")
     planted = f"    does: {json.dumps(paragraph, ensure_ascii=False)}\n" if paragraph else ""
-    entry = rf"(\n  {statement}:\n    place: .*\n    quote: .*\n)    does: >-\n(?:      .*\n)+"
+    entry = rf"(\n  {statement}:\n    place: .*\n    quote: .*\n(?:    numbers: .*\n)?)    does: >-\n(?:      .*\n)+"
     after, count = re.subn(entry, lambda match: match[1] + planted, before)
     assert count == 1
     path.write_text(after, encoding="utf-8")
@@ -200,7 +200,8 @@ def test_a_paragraph_that_is_missing_or_out_of_step_is_refused(cards, statement,
         return
     (problem,) = found
     assert problem.text.startswith(expected)
-    assert after.splitlines()[problem.line - 2 if paragraph is None else problem.line - 4].startswith(f"  {statement}:")
+    above = [line for line in after.splitlines()[: problem.line] if re.match(r"  \w+:", line)]
+    assert above[-1] == f"  {statement}:"
 
 
 def test_changed_content_without_a_new_version_fails_and_cannot_be_locked(cards):

@@ -154,7 +154,7 @@ def test_other_entries_have_their_lanes(prepared):
     }
     stated_, result, dose = found["Stated"], found["Platelet count, 10*9/L"], found["Doses given"]
     assert (stated_.first, stated_.last) == (date(2020, 1, 1), date(2024, 12, 31))
-    assert (result.value, result.label, result.first) == (21.5, "21.5 10*9/L", date(2026, 11, 1))
+    assert (result.value, result.label, result.first) == (21.5, "21.5 ×10⁹/L", date(2026, 11, 1))
     assert dose.source == "MedicationAdministration/one, Procedure/two"
     assert found["Procedures"].source == "Procedure/one"
     assert (found["Problems"].label, found["Problems"].last) == ("B12 deficiency", date(2020, 3, 4))
@@ -194,7 +194,7 @@ def test_what_was_set_aside_is_said_beside_the_picture(prepared, written, reason
 def test_a_result_that_cannot_be_used_says_why(prepared):
     events, _ = read(prepared, count(22), count(22, "g/L", id="two"))
     assert {event.label: event.value for event in events} == {
-        "22 10*9/L": 22.0,
+        "22 ×10⁹/L": 22.0,
         "22 g/L: The unit g/L is not known for it.": None,
     }
 
@@ -203,7 +203,7 @@ def test_a_number_above_or_below_a_limit_is_drawn_at_the_limit(prepared):
     below = count(22)
     below["valueQuantity"]["comparator"] = "<"
     (event,), _ = read(prepared, below)
-    assert (event.value, event.label) == (22.0, "<22 10*9/L")
+    assert (event.value, event.label) == (22.0, "<22 ×10⁹/L")
 
 
 # --- nothing that was sent breaks the page

@@ -15,9 +15,9 @@ from cds_service.content.proof.cells import faults_of
 from cds_service.content.proof.naming import problems_of_names
 from cds_service.content.proof.numbers import problems_of_numbers
 from cds_service.content.proof.paragraphs import problems_of_paragraphs
+from cds_service.content.proof.readability import problems_of_wording
 from cds_service.content.proof.texts import problems_of_texts
 from cds_service.content.proof.unknowns import unknown_faults
-from cds_service.content.proof.wording import problems_of_wording
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.problems import Problem

@@ -33,24 +33,27 @@ _ORDINARY_DAY, _ORDINARY_INTERVAL, _ORDINARY_LENGTH = "26 Nov", "every 2 months"
 
 def problems_of_wording(pack: Pack, folder: Path, regimens: Mapping[str, TemplateWords]) -> Iterator[Problem]:
     """What is wrong with how the cards of a pack speak; ``regimens`` are the order templates in words, by id."""
+    machine = _for_machines(pack)
     for decision in pack.decisions.values():
         path = texts_path(decision.path) or decision.path
         for key, text in decision.texts.items():
             rules = [rule for rule in decision.rules if rule.then.text == key]
-            found = [*_of_words(pack, *text.parts)]
+            found = [*_of_words(pack, machine, *text.parts)]
             if decision.kind == "card" and rules:
                 found += _of_card(pack, regimens, decision, text, rules)
             yield from (problem_at(path, ("texts", key), "wording", what) for what in dict.fromkeys(found))
         for key, phrase in decision.phrases.items():
-            yield from (problem_at(path, ("phrases", key), "wording", what) for what in _of_words(pack, phrase))
+            yield from (
+                problem_at(path, ("phrases", key), "wording", what) for what in _of_words(pack, machine, phrase)
+            )
     for part, texts in (("words", pack.words), ("reasons", pack.reasons), ("routes", pack.routes)):
         for key, said in texts.items():
             if key != "also-rests-on":  # it stands where statements are cited
                 path = folder / "words.en.yaml"
-                yield from (problem_at(path, (part, key), "wording", what) for what in _of_words(pack, said))
+                yield from (problem_at(path, (part, key), "wording", what) for what in _of_words(pack, machine, said))
 
 
-def _of_words(pack: Pack, *texts: str) -> Iterator[str]:
+def _of_words(pack: Pack, machine: re.Pattern[str], *texts: str) -> Iterator[str]:
     """What no text for people may hold: ids, UCUM, doubled punctuation (Z76, Z79)."""
     for text in texts:
         bare = PLACEHOLDER.sub("@", text)
@@ -58,7 +61,7 @@ def _of_words(pack: Pack, *texts: str) -> Iterator[str]:
             bare = bare.replace(name, "@")
         if found := _ID.search(bare):
             yield f"{found[0]!r} is an id, which no clinician reads"
-        if found := _ucum_of(pack).search(bare):
+        if found := machine.search(bare):
             yield f"{found[0]!r} is UCUM, which is for machines; units.yaml says how it is written for people"
         if found := _TWICE.search(_with_reasons_ended(text)):
             yield f"punctuation is doubled or stands alone: {found[0]!r}"
@@ -69,7 +72,8 @@ def _with_reasons_ended(text: str) -> str:
     return PLACEHOLDER.sub(lambda match: "@." if match[1].endswith(".reason") else "@", text)
 
 
-def _ucum_of(pack: Pack) -> re.Pattern[str]:
+def _for_machines(pack: Pack) -> re.Pattern[str]:
+    """The units that people do not write as UCUM does."""
     units = {
         unit
         for fact in pack.facts.values()
