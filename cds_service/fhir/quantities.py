@@ -107,9 +107,10 @@ def written(analyte: Analyte, value: str, code: str, system: str, unit: str, com
     if isinstance(ucum, Reason):
         return f"{comparator}{_cut(value)} {unit or code}".strip(), ""
     own = f"{comparator}{_cut(value) if number is None else spell(number)} {analyte.written[ucum]}"
-    if number is None or analyte.written_as_sent or analyte.factors[ucum] == 1:
+    if number is None or analyte.written_as_sent:
         return own, ""
-    return f"{comparator}{spell(number * analyte.factors[ucum])} {analyte.written[analyte.canonical]}", own
+    shown = f"{comparator}{spell(number * analyte.factors[ucum])} {analyte.written[analyte.canonical]}"
+    return shown, "" if shown == own else own
 
 
 def as_range(ends: Sequence[str]) -> str:

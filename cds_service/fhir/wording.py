@@ -91,13 +91,21 @@ def length_in_words(repeat: Node) -> str:
         return f"for {count} doses"
     duration = node(repeat, "boundsDuration")
     if duration:
-        return f"for {number_text(duration, 'value')} {text(duration, 'unit') or text(duration, 'code')}"
+        number = number_text(duration, "value")
+        return f"for {number} {_time_unit(duration, is_one=number == '1')}"
     low, high = (node(node(repeat, "boundsRange"), end) for end in ("low", "high"))
     if low and high:
-        unit = text(high, "unit") or text(high, "code")
-        return f"for {number_text(low, 'value')}-{number_text(high, 'value')} {unit}"
+        return f"for {number_text(low, 'value')}-{number_text(high, 'value')} {_time_unit(high)}"
     end = text(node(repeat, "boundsPeriod"), "end")
     return f"until {end}" if end else ""
+
+
+def _time_unit(quantity: Node, *, is_one: bool = False) -> str:
+    """A unit of time in words where its code is known, else as it was sent."""
+    known = _UNITS.get(text(quantity, "code"))
+    if known is None:
+        return text(quantity, "unit") or text(quantity, "code")
+    return known if is_one else f"{known}s"
 
 
 def _strings(parent: Node, key: str) -> list[str]:

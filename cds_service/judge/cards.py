@@ -9,13 +9,14 @@ from typing import Any
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import NO_ORDER
 from cds_service.content.decide import Defect, Finding
-from cds_service.content.render import by_precedence, escaped, fill, harmless
+from cds_service.content.render import by_precedence, escaped, fill, harmless, plain
 from cds_service.judge.call import HookCall
 from cds_service.judge.offers import Offer, offer_of_all
 from cds_service.judge.ordered import order_in_words
 from cds_service.judge.orders import JudgedOrder
 from cds_service.vocabulary.facts import Fact
 
+_LONGEST_ORDERED = 400  # characters of all the orders that a card is about
 _OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 
 
@@ -161,7 +162,7 @@ def _ordered(call: HookCall, alike: Sequence[Lead]) -> str:
         for order in (lead.judged.order, *lead.judged.siblings)
         if order is not NO_ORDER
     }
-    return "; ".join(dict.fromkeys(orders.values()))
+    return plain("; ".join(dict.fromkeys(orders.values())), _LONGEST_ORDERED)
 
 
 def _rests(call: HookCall, alike: Sequence[Lead]) -> list[str]:

@@ -15,6 +15,7 @@ from cds_service.vocabulary.declarations import FactDeclaration
 
 _LONGEST_DRUG = 60  # characters
 _LONGEST = 200
+_MOST_STEPS = 8  # more would not be shown
 
 
 def order_in_words(pack: Pack, order: Order) -> str:
@@ -23,7 +24,7 @@ def order_in_words(pack: Pack, order: Order) -> str:
     A drug of which the pack orders one itself has that name, any other the one that the order gives it.
     """
     name = _drug(pack, order) or plain(order.name, _LONGEST_DRUG) or pack.words["order"]
-    dosages = [dosage for dosage in order.dosages() if dosage]
+    dosages = [dosage for dosage in order.dosages()[:_MOST_STEPS] if dosage]
     if not dosages:
         return name
     if not any("doseAndRate" in dosage or "timing" in dosage for dosage in dosages):

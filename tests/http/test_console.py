@@ -133,7 +133,7 @@ def test_the_answer_is_that_of_the_service(client, request_for):
     body = request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")
     (card,) = client.post("/cds-services/vitamin-b12-order-select", json=body).json["cards"]
     text = json.dumps(body)
-    days = re.search(r"\((\d{4}-\d\d-\d\d)\)", card["summary"])
+    days = re.search(r"Platelet count: 22 ×10⁹/L, (\d{4}-\d\d-\d\d)", card["detail"])
     page = client.post("/", data={"request": text, "now": f"{days[1]}T23:00:00Z", "profile": "2.0"})
     assert card["summary"] in page.text
 

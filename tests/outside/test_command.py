@@ -62,7 +62,7 @@ def test_the_sample_is_answered_with_a_critical_card_today(server):
     assert sample.returncode == 0
     cards = post(f"{server}/cds-services/vitamin-b12-order-select", sample.stdout)["cards"]
     assert [card["indicator"] for card in cards] == ["critical"]
-    assert cards[0]["summary"].startswith("Platelets 22 10*9/L")
+    assert cards[0]["summary"].startswith("Platelets 22 ×10⁹/L")
 
 
 def test_replay_against_a_running_server_agrees(server):
@@ -98,7 +98,7 @@ def test_explain_names_facts_rules_and_near_misses(tmp_path):
     request.write_text(run("sample").stdout)
     done = run("explain", str(request))
     assert done.exit_code == 0
-    assert "platelets = 22  [Observation/kwame-mensah-platelets-1: 22 10*9/L" in done.stdout
+    assert "platelets = 22  [Observation/kwame-mensah-platelets-1: 22 ×10⁹/L" in done.stdout
     assert "imPlatelets: TransfusionFirst" in done.stdout
     assert "not ThinNeedle: platelets is 22, not [25..50]" in done.stdout
     assert json.loads(run("explain", str(request), "--format", "json").stdout)["cards"]

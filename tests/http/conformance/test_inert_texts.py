@@ -137,7 +137,7 @@ def test_RSP_12_the_unit_of_a_critical_count_is_spelled_by_the_content(post, car
     for entry in body["prefetch"]["platelets"]["entry"]:
         entry["resource"]["valueQuantity"]["unit"] = "<img src=//ab.cd>"
     summaries = [card["summary"] for card in cards_of(post(body))]
-    assert summaries[0].startswith("Platelets 22 10*9/L ")
+    assert summaries[0].startswith("Platelets 22 ×10⁹/L ")
 
 
 @pytest.mark.parametrize("pair", range(len(PAIRS)), ids=lambda pair: "-".join(PAIRS[pair]))

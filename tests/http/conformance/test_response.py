@@ -344,20 +344,21 @@ PAIRS = [
 
 @pytest.mark.parametrize("pair", [*PAIRS, *(pair[::-1] for pair in PAIRS)], ids="+".join)
 def test_RSP_65_a_card_names_the_order_that_it_is_about_and_no_other(post, cards_of, request_for, pair):
-    """Told by the references under what was read, and said in the paragraph and on the buttons."""
+    """Told by the references under what it rests on, and by the drug among what was read."""
     orders = set()
     for patient in PATIENTS:
         body = request_for(patient, *pair)
         drafts = [entry["resource"] for entry in body["context"]["draftOrders"]["entry"]]
         names = {f"MedicationRequest/{d['id']}": d["medicationCodeableConcept"]["text"] for d in drafts}
         for card in cards_of(post(body)):
-            paragraph, _, read = card["detail"].partition("\n\n**Read from the record**\n")
-            (about,) = {name for name in names if f"({name}" in read}
+            paragraph, _, read = card["detail"].partition("\n\nRead from the record:\n")
+            (about,) = {name for name in names if f"{name} (" in read}
             labels = [suggestion["label"] for suggestion in card.get("suggestions", [])]
             for said in (card["summary"], paragraph, *labels):
                 assert not [name for name, words in names.items() if words in said and name != about]
-            orders |= {about} if names[about] in paragraph else set()
-    assert orders, "no card says in its paragraph which order it is about"
+            assert f"- Drug ordered: {names[about]}" in read
+            orders |= {about}
+    assert orders, "no card is about one of the orders"
 
 
 def test_RSP_10_RSP_65_one_finding_on_two_orders_is_two_cards_of_two_uuids(post, request_for):
