@@ -1,6 +1,7 @@
 """Every scenario: the cards it expects, the fixed point of its suggestions (Z1), and valid FHIR in all of them."""
 
 import json
+import re
 import shutil
 from datetime import timedelta
 
@@ -76,7 +77,8 @@ def test_accepting_a_suggestion_solves_its_finding_and_raises_nothing_as_severe(
 
 def alike(card, suggestion):
     """The suggestions of a card about several drafts that do the same to each of them (Z72)."""
-    if "The same holds for" not in card["detail"] or card.get("selectionBehavior") != "any":
+    is_about_several = re.search(r"The same holds for|^- Ordered: .*; ", card["detail"], re.MULTILINE)
+    if not is_about_several or card.get("selectionBehavior") != "any":
         return [suggestion]
     types = [action["type"] for action in suggestion["actions"]]
     return [other for other in card["suggestions"] if [action["type"] for action in other["actions"]] == types]
@@ -98,7 +100,8 @@ def unsolved(prepared, scenario, fired, card, suggestion):
     if after.status != 200:
         yield f"{suggestion['label']}: {after.status} {after.body}"
     topics = {c["source"]["topic"]["code"]: INDICATORS.index(c["indicator"]) for c in after.cards}
-    if topic in topics:
+    is_a_test = all(a.get("resource", {}).get("resourceType") == "ServiceRequest" for a in suggestion["actions"])
+    if topic in topics and not (is_a_test and card["indicator"] != "info"):  # a test changes nothing of the order
         yield f"{suggestion['label']}: {topic} is still there"
     worse = {code for code, severity in topics.items() if severity <= limit and code not in fired.topics}
     if worse:
