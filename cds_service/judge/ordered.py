@@ -27,8 +27,9 @@ def order_in_words(pack: Pack, order: Order) -> str:
     dosages = [dosage for dosage in order.dosages()[:_MOST_STEPS] if dosage]
     if not dosages:
         return name
-    if not any("doseAndRate" in dosage or "timing" in dosage for dosage in dosages):
-        return plain(f"{name}: {'; '.join(text(dosage, 'text') for dosage in dosages)}", _LONGEST)
+    written = [text(dosage, "text") for dosage in dosages if text(dosage, "text")]
+    if written and not any("doseAndRate" in dosage or "timing" in dosage for dosage in dosages):
+        return plain(f"{name}: {'; '.join(written)}", _LONGEST)
     in_words = dosages_in_words(dosages, partial(_amount, pack, order), partial(_schedule, pack))
     return plain(f"{name} {in_words}", _LONGEST)
 

@@ -1,5 +1,6 @@
 """How cards speak (Z76 to Z80): what ``check`` refuses, and what stands on the card of every scenario."""
 
+import json
 import re
 import statistics
 
@@ -117,6 +118,22 @@ def test_no_card_shows_ids_machine_units_or_a_refrain_to_clinicians(answers):
             assert "the source says" not in card["summary"].casefold()
 
 
+def test_a_card_reads_the_same_where_markdown_is_not_rendered(answers):
+    """Epic and many clients of 2.0 show the text as it is: only signs of the chart's own words are escaped."""
+    for name, fired in answers.items():
+        sent = json.dumps(fired.request)
+        for card in fired.cards:
+            assert "**" not in card["detail"], name
+            assert not re.search(r"&\w+;", card["detail"]), name
+            for sign in re.findall(r"\\(.)", card["detail"]):
+                assert sign in sent, (name, card["detail"])
+            headings = [line for line in card["detail"].splitlines() if line.endswith(":") and line[0] != "-"]
+            assert headings in (
+                ["Read from the record:", "Rests on:"],
+                ["Read from the record:", "To note:", "Rests on:"],
+            ), (name, headings)
+
+
 def test_every_card_on_a_dose_or_interval_shows_what_is_ordered_beside_what_the_source_gives(answers, pack):
     about_dosage = {
         decision.id + rule.id
@@ -161,15 +178,11 @@ def test_a_known_unit_is_written_as_the_content_spells_it_and_the_amount_stays_e
     unit = data.draw(st.sampled_from(sorted(analyte.factors)))
     value = f"{number.normalize():f}"
     shown, sent = written(analyte, value, unit, "http://unitsofmeasure.org", "<b>any words</b>")
-    is_as_sent = analyte.written_as_sent or analyte.factors[unit] == 1
-    assert shown.partition(" ")[2] == analyte.written[unit if is_as_sent else analyte.canonical]
-    amount = read_number(value) * (1 if is_as_sent else analyte.factors[unit])
+    written_here = analyte.written[unit if analyte.written_as_sent else analyte.canonical]
+    assert shown.partition(" ")[2] == written_here
+    amount = read_number(value) * (1 if analyte.written_as_sent else analyte.factors[unit])
     assert abs(float(shown.partition(" ")[0]) - float(amount)) <= 0.00005
-    assert (
-        sent == ""
-        if is_as_sent
-        else sent == f"{float(number):.10f}".rstrip("0").rstrip(".") + f" {analyte.written[unit]}"
-    )
+    assert sent == ("" if analyte.written[unit] == written_here else f"{value} {analyte.written[unit]}")
 
 
 @pytest.mark.parametrize(("value", "shown"), [("24.999", "24.999"), ("24.9999999", "24.9999999"), ("25.0", "25")])
