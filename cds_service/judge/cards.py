@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_service.chart.drug import recognise_drug
+from cds_service.chart.progress import today_of
 from cds_service.content.decide import Defect, Finding
 from cds_service.content.render import by_precedence, escaped, fill, harmless
+from cds_service.content.reviews import ReviewState, better
 from cds_service.judge.call import HookCall
 from cds_service.judge.offers import Offer, offer_of_all
 from cds_service.judge.orders import JudgedOrder
@@ -37,7 +39,7 @@ def cards_of(call: HookCall, defects: list[Defect]) -> list[dict[str, Any]]:
     leads = [
         Lead(judged, finding, further)
         for judged in call.judged_orders
-        for finding, further in leading([f for f in judged.decided.cards if f.decision.status == "active"])
+        for finding, further in leading([f for f in judged.decided.cards if f.is_shown])
     ]
     cards = []
     for alike in grouped(call, leads):
@@ -69,7 +71,7 @@ def _said_alike(call: HookCall, lead: Lead) -> Hashable:
     if drug is None or not drug.agent:
         return lead.judged.order.key, lead.finding.topic
     speech = call.speech(lead.judged)
-    notes = [note.topic for note in lead.judged.decided.notes if note.decision.status == "active"]
+    notes = [note.topic for note in lead.judged.decided.notes if note.is_shown]
     try:
         said = [(finding.topic, speech.summary(finding)) for finding in (lead.finding, *lead.further)]
     except Exception:  # making the card meets the same fault, and there it is counted
@@ -133,7 +135,7 @@ def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str]) -> s
         orders = ", ".join(dict.fromkeys(escaped(draft_words(call, lead.judged.order)) for lead in others))
         lines[0] += " " + fill(words["also-orders"], {"orders": orders})
     lines += [f"- {words['also']}: {speech.summary_in_detail(other)} {speech.detail(other)}" for other in further]
-    lines += [f"- {speech.detail(note)}" for note in first.judged.decided.notes if note.decision.status == "active"]
+    lines += [f"- {speech.detail(note)}" for note in first.judged.decided.notes if note.is_shown]
     lines += [f"- {line}" for line in withheld]
     lines += ["", f"**{words['read']}**", *(f"- {line}" for line in _read(call, alike))]
     sources = dict.fromkeys(filter(None, map(speech.source, [finding, *further])))
@@ -157,7 +159,7 @@ def _read(call: HookCall, alike: Sequence[Lead]) -> list[str]:
 
 
 def _version(call: HookCall, finding: Finding) -> str:
-    """The line that says which version of whose content spoke, and whether somebody has reviewed it."""
+    """The line that says which version of whose content spoke, and whether a review of it counts (Z15)."""
     pack, decision = call.prepared.pack, finding.decision
     version = fill(
         pack.words["content"],
@@ -170,4 +172,12 @@ def _version(call: HookCall, finding: Finding) -> str:
     )
     if pack.site_digest:
         version += " " + fill(pack.words["site"], {"digest": pack.site_digest})
-    return version if pack.reviewed or decision.reviewed else f"{version} {pack.words['not-reviewed']}"
+    today = today_of(call.chart)
+    standing = better(pack.standing(today), decision.standing(today))
+    match standing.state:
+        case ReviewState.NONE:
+            return f"{version} {pack.words['not-reviewed']}"
+        case ReviewState.EXPIRED:
+            return f"{version} {fill(pack.words['review-expired'], {'date': str(standing.until)})}"
+        case _:
+            return version
