@@ -15,7 +15,7 @@ PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
-	soak measured mutants examples clients format statements clinical conformance settings lock audit pin-images sbom help
+	soak measured mutants examples clients format statements clinical hazards conformance settings lock audit pin-images sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -107,6 +107,9 @@ statements: install ## the table of statements in cards/README.md
 
 clinical: install ## what is done about each statement, in docs/clinical.md
 	@$(BIN)/cds-service export clinical --out docs
+
+hazards: install ## the hazard log to read, in docs/hazards.md
+	@$(BIN)/cds-service export hazards > docs/hazards.md
 
 conformance: install-dev ## run the tests of CDS Hooks requirements and write docs/conformance.md
 	@$(BIN)/python -m tests.http.conformance.table

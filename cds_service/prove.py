@@ -12,18 +12,20 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import tzinfo
+from dataclasses import dataclass, field
+from datetime import date, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from cds_service.content.files import repeated_keys
+from cds_service.content.files import problem_at, repeated_keys
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.proof.consistency import problems_within
+from cds_service.content.proof.hazard_rows import problems_of_evidence, without_controls
 from cds_service.content.proof.versions import lock_problems, version_problems
-from cds_service.content.site import read_site
+from cds_service.content.reviews import ReviewState
+from cds_service.content.site import Site, read_site
 from cds_service.replay.run import in_process
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.vocabulary.problems import Problem, ProblemsError
@@ -34,10 +36,31 @@ _LONGEST_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class ContentProof:
-    """What a proof came to. Content without ``problems`` is fit to be served; ``reviewed`` by a clinician or not."""
+    """What a proof came to. Content without ``problems`` is fit to be served.
+
+    ``pack`` is what was proved, from the folder ``cards`` and under the overlay ``site``; ``None`` if it could not even
+    be loaded.
+    """
 
     problems: tuple[Problem, ...]
-    reviewed: bool
+    cards: Path
+    pack: Pack | None = None
+    site: Site = field(default_factory=Site)
+
+    def remarks(self, today: date) -> list[Problem]:
+        """What keeps nothing from being served, and what a reader of the proof has to know all the same: reviews that
+        have expired on the day ``today``, and hazards of which the site has switched a control off (Z15, Z31).
+        """
+        if self.pack is None:
+            return []
+        standings = [(self.cards / self.pack.id / "pack.yaml", self.pack.standing(today))]
+        standings += [(decision.path, decision.standing(today)) for decision in self.pack.decisions.values()]
+        expired = [
+            problem_at(path, ("review", "next-review"), "review", standing.note)
+            for path, standing in standings
+            if standing.state is ReviewState.EXPIRED
+        ]
+        return sorted([*expired, *without_controls(self.pack, self.site)])
 
 
 def prove(
@@ -55,17 +78,18 @@ def prove(
         pack = load_pack(cards, overlay)
         plain = load_pack(cards) if to_lock and overlay.digest else pack
     except ProblemsError as error:
-        return ContentProof(tuple(sorted([*error.problems, *_repeated_keys(cards)])), reviewed=False)
+        return ContentProof(tuple(sorted([*error.problems, *_repeated_keys(cards)])), cards)
     problems = sorted(
         [
             *_repeated_keys(cards),
             *(version_problems(cards, pack) if to_lock else lock_problems(cards, pack)),
             *problems_within(pack, cards / pack.id),
+            *_missing_evidence(pack, cards, fixtures),
         ]
     )
     if not problems and fixtures is not None and (to_lock or not overlay.digest):
         problems = list(_scenarios_that_differ(plain, fixtures, zone))
-    return ContentProof(tuple(problems), pack.reviewed)
+    return ContentProof(tuple(problems), cards, pack, overlay)
 
 
 def fixtures_beside(cards: Path) -> Path | None:
@@ -120,6 +144,14 @@ def _repeated_keys(cards: Path) -> Iterator[Problem]:
     for head in cards.glob("*/pack.yaml"):
         for path in head.parent.rglob("*.yaml"):
             yield from repeated_keys(path)
+
+
+def _missing_evidence(pack: Pack, cards: Path, fixtures: Path | None) -> Iterator[Problem]:
+    """Evidence of the hazard log that is not there. Tests are looked for where the content stands in its project."""
+    scenarios = {scenario.name for scenario in read_scenarios(fixtures)} if fixtures is not None else None
+    root = cards.resolve().parent
+    is_project = (root / "tests").is_dir()
+    yield from problems_of_evidence(pack, cards / pack.id, scenarios, root if is_project else None)
 
 
 def _scenarios_that_differ(pack: Pack, fixtures: Path, zone: tzinfo) -> Iterator[Problem]:

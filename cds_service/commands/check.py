@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ import click
 
 from cds_service.commands.common import say, settings_of_environment
 from cds_service.content.proof.versions import update_lock
-from cds_service.prove import fixtures_beside, prove
+from cds_service.prove import ContentProof, fixtures_beside, prove
 
 
 @click.command()
@@ -25,17 +26,20 @@ from cds_service.prove import fixtures_beside, prove
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) -> None:
     """Prove the content: schema, references, gaps, overlaps, unreachable rules, texts, codes, orders; and, if all that
-    holds, that the scenarios in the folder fixtures beside it still hold.
+    holds, that the scenarios in the folder fixtures beside it still hold. A note, such as that a review has expired,
+    changes nothing about the result.
 
     Example: cds-service check cards
     """
     settings = settings_of_environment()
+    zone = ZoneInfo(settings.time_zone)
+    today = datetime.now(zone).date()
     cards = cards_dir or settings.cards
     proof = prove(
         cards,
         site=site or settings.site,
         fixtures=fixtures_beside(cards),
-        zone=ZoneInfo(settings.time_zone),
+        zone=zone,
         to_lock=update,
     )
     problems = list(proof.problems)
@@ -47,6 +51,16 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
         for problem in problems:
             say(problem)
         if not problems:
-            say("the content holds" + ("" if proof.reviewed else "; it has not been reviewed by a clinician"))
+            say("; ".join(filter(None, ["the content holds", _review(proof, today)])))
+    for remark in proof.remarks(today):
+        say(f"note: {remark}", err=form == "json")
     if problems:
         sys.exit(1)
+
+
+def _review(proof: ContentProof, today: date) -> str:
+    """What comes of the clinical review of content that holds."""
+    if proof.pack is None:
+        return ""
+    standing = proof.pack.standing(today)
+    return standing.note or f"the next clinical review is due by {standing.until}"

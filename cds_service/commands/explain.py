@@ -56,10 +56,21 @@ def _as_text(explanation: dict[str, Any]) -> str:
         lines.append("  decisions")
         for decision in order["decisions"]:
             for rule in decision["fired"]:
-                lines.append(f"    {decision['decision']}: {rule['rule']}{' (silent)' if rule['silent'] else ''}")
+                lines.append(f"    {decision['decision']}: {rule['rule']}{_unseen(decision, rule)}")
             lines += [f"      not {near['rule']}: {'; '.join(near['because'])}" for near in decision["near"]]
     lines += ["", "cards"] + [f"  {card['indicator']}: {card['summary']}" for card in explanation["cards"]]
     return "\n".join(lines if explanation["cards"] else [*lines, "  none"])
+
+
+def _unseen(decision: dict[str, Any], rule: dict[str, Any]) -> str:
+    """Why nobody sees what a rule found, in brackets."""
+    if rule["silent"]:
+        return " (silent)"
+    if decision["status"] != "active":
+        return f" (not shown: the decision is {decision['status']})"
+    if withdrawn := rule.get("withdrawn"):
+        return f" (not shown: switched off by the site on {withdrawn['date']}: {withdrawn['reason']})"
+    return ""
 
 
 def _missed(item: dict[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ import click
 
 from cds_service import __version__
 from cds_service.commands.common import load, prepared_content, say, settings_of_environment
+from cds_service.content.model import Pack
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
 from cds_service.replay.clinical import as_page
@@ -20,13 +21,14 @@ _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
 
 
 @click.command()
-@click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements", "clinical"]))
+@click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements", "clinical", "hazards"]))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
 @click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
 def export(form: str, out: Path | None, cards: Path | None) -> None:
     """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
     OpenAPI 3.1; or, for people, the table of statements with their rules and scenarios (--out names the folder whose
-    README.md carries it), and what is done about each statement (the folder whose clinical.md carries it).
+    README.md carries it), what is done about each statement (the folder whose clinical.md carries it), and the hazard
+    log (with --out as hazards.md to read and hazards.csv for a spreadsheet).
 
     Example: cds-service export dmn --out exported
     """
@@ -39,6 +41,9 @@ def export(form: str, out: Path | None, cards: Path | None) -> None:
         _openapi(cards, out)
         return
     pack = load(cards or settings_of_environment().cards)
+    if form == "hazards":
+        _hazards(pack, out)
+        return
     if out is None:
         say(printed(pack, form), nl=False)
     else:
@@ -58,6 +63,18 @@ def _openapi(cards: Path | None, out: Path | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "openapi.json").write_text(text, encoding="utf-8")
     say(out / "openapi.json")
+
+
+def _hazards(pack: Pack, out: Path | None) -> None:
+    from cds_service.export.hazard_page import as_csv, as_document
+
+    if out is None:
+        say(as_document(pack), nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in (("hazards.md", as_document(pack)), ("hazards.csv", as_csv(pack))):
+        (out / name).write_text(text, encoding="utf-8", newline="")
+        say(out / name)
 
 
 def _for_people(form: str, cards: Path | None, out: Path | None) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
 from cds_service.commands.common import TimeArgument, open_store, say, settings_of_environment
+from cds_service.content.load import load_pack
 from cds_service.store.acceptance import Report, Share
 from cds_service.store.database import StoreDown
 from cds_service.store.store import FLUSH_SECONDS
+from cds_service.vocabulary.problems import ProblemsError
 
 
 @click.command()
@@ -29,8 +32,21 @@ def report(since: datetime | None, form: str) -> None:
         raise click.ClickException(f"{store.where} cannot be read: {error}") from None
     finally:
         store.close()
+    if form == "text" and (note := _review()):
+        say(f"{note}\n")
     as_json = form == "json"
     say(json.dumps(msgspec.to_builtins(figures), indent=2) if as_json else _as_text(figures, store.where))
+
+
+def _review() -> str:
+    """What is wanting of the review of the content that is served now; nothing of content that cannot be read."""
+    settings = settings_of_environment()
+    try:
+        pack = load_pack(settings.cards, is_proven=True)
+    except ProblemsError:
+        return ""
+    note = pack.standing(datetime.now(ZoneInfo(settings.time_zone)).date()).note
+    return f"{pack.id} {pack.version}: {note}" if note else ""
 
 
 def _as_text(figures: Report, where: str) -> str:

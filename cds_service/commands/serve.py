@@ -8,6 +8,7 @@ import os
 import secrets
 import tempfile
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,14 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     for problem in filter(None, (begun.content_problem, begun.site_problem)):
         say(f"refused, the last good one is served: {problem}", err=True)
     _pass_to_workers(settings, workers)
-    note = "" if served.prepared.shown else "; unreviewed content runs as shadow: no cards are shown"
-    say(f"CDS Hooks on http://{host}:{port}/cds-services ({pack.title} {pack.version}{note})")
+    review = served.prepared.standing(datetime.now(UTC)).note
+    notes = [review] if served.prepared.shown else ["unreviewed content runs as shadow: no cards are shown"]
+    told = "; ".join(filter(None, [f"{pack.title} {pack.version}", *notes]))
+    say(f"CDS Hooks on http://{host}:{port}/cds-services ({told})")
     say(f"may call: {clients.summary() if clients else 'anybody who reaches it; no clients are configured'}")
+    for kind, names in (("decisions", served.off), ("rules", served.rules_off)):
+        if names:
+            say(f"{kind} that the site has switched off: {', '.join(names)}", err=True)
     for warning in clients.warnings() if clients else ():
         say(warning, err=True)
     say(f"feedback is kept in {store.where}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from flask import Blueprint, abort, render_template
 from cds_service.console.decision_table import columns_of, proof_of, rows_of
 from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
+from cds_service.content.reviews import better
 from cds_service.replay.scenarios import read_scenarios
 
 
@@ -45,7 +47,8 @@ class ContentPages:
 
     def decision(self, name: str) -> str:
         """One decision: its table, the cards and scenarios of its rules, and the proof that the table is complete."""
-        pack = self._content().pack
+        prepared = self._content()
+        pack, today = prepared.pack, prepared.today(datetime.now(UTC))
         decision = pack.decisions.get(name)
         if decision is None:
             abort(404)
@@ -53,6 +56,7 @@ class ContentPages:
             "decision.html",
             pack=pack,
             decision=decision,
+            review=better(pack.standing(today), decision.standing(today)),
             columns=columns_of(pack, decision),
             rows=rows_of(pack, decision, self._scenarios_by_topic),
             proof=proof_of(pack, decision),

@@ -9,7 +9,7 @@ from itertools import product
 
 from markupsafe import Markup, escape
 
-from cds_service.content.model import PLACEHOLDER, Decision, Pack, Rule
+from cds_service.content.model import PLACEHOLDER, Decision, Pack, Rule, Withdrawal
 from cds_service.content.proof.cells import rules_by_cell
 
 _MOST_CELLS = 1500
@@ -28,7 +28,10 @@ class ShownColumn:
 
 @dataclass(frozen=True, slots=True)
 class ShownRule:
-    """One rule. ``says`` is its output in words, ``preview`` its card with the placeholders marked, as HTML."""
+    """One rule. ``says`` is its output in words, ``preview`` its card with the placeholders marked, as HTML.
+
+    ``withdrawn`` says why the site does not show it, ``None`` if it does.
+    """
 
     id: str
     cells: tuple[str, ...]
@@ -42,6 +45,7 @@ class ShownRule:
     basis: str
     settles: tuple[str, ...]
     scenarios: tuple[str, ...]
+    withdrawn: Withdrawal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ def _row(pack: Pack, decision: Decision, rule: Rule, scenarios: Mapping[str, Seq
         basis=rule.basis,
         settles=rule.settles,
         scenarios=tuple(scenarios.get(decision.id + rule.id, ())),
+        withdrawn=rule.withdrawn,
     )
 
 

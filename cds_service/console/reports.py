@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -40,7 +41,7 @@ def replay_page(results: Sequence[ReplayResult], prepared: Prepared) -> str:
     for case in cases:
         stories.setdefault(case.result.name.partition("/")[0], []).append(case)
     failed = [case for case in cases if case.result.differences]
-    return _render("replay.html", pack=prepared.pack, stories=stories, failed=failed)
+    return _render("replay.html", prepared, stories=stories, failed=failed)
 
 
 def impact_page(impact: Impact, prepared: Prepared, old: str, new: str) -> str:
@@ -54,7 +55,7 @@ def impact_page(impact: Impact, prepared: Prepared, old: str, new: str) -> str:
     words = [change for change in impact.changes if change.kinds == ("words",)]
     return _render(
         "impact.html",
-        pack=prepared.pack,
+        prepared,
         impact=impact,
         kinds=KINDS,
         by_patient=by_patient,
@@ -94,5 +95,7 @@ def _templates() -> Environment:
     return Environment(loader=places, autoescape=True, undefined=StrictUndefined)
 
 
-def _render(name: str, **values: Any) -> str:
-    return _templates().get_template(name).render(version=__version__, **values)
+def _render(name: str, prepared: Prepared, **values: Any) -> str:
+    review = prepared.standing(datetime.now(UTC))
+    template = _templates().get_template(name)
+    return template.render(version=__version__, pack=prepared.pack, review=review, **values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def console(content: Callable[[], Prepared], store: Store, cards: Path, fixtures
 
     @pages.app_context_processor
     def everywhere() -> dict[str, Any]:
-        return {"pages": _PAGES, "pack": content().pack, "version": __version__}
+        prepared = content()
+        review = prepared.standing(datetime.now(UTC))
+        return {"pages": _PAGES, "pack": prepared.pack, "review": review, "version": __version__}
 
     pages.register_error_handler(HTTPException, _problem)
     pages.after_request(_with_headers)

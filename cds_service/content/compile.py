@@ -18,7 +18,9 @@ from cds_service.content.compile_facts import (
 )
 from cds_service.content.compile_tables import compile_decision
 from cds_service.content.files import PackFiles
+from cds_service.content.hazard_log import compile_hazards
 from cds_service.content.model import Decision, OrderTemplate, Pack, Service, Settlement, Statement
+from cds_service.content.reviews import review_of
 from cds_service.vocabulary.facts import exact
 
 
@@ -35,9 +37,10 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         id=head["id"],
         version=head["version"],
         title=head["title"],
+        intended_use=_on_one_line(head.get("intended-use", "")),
         topic_system=head["topic-system"],
         canonical_base=head["canonical-base"],
-        review=head["review"],
+        review=review_of(head["review"]),
         services={entry["id"]: _service(entry) for entry in head["services"]},
         relevant=tuple(value_sets[name] for name in head["relevant"]),
         excluded=tuple(value_sets[name] for name in head["excluded"]),
@@ -63,6 +66,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         findings=finding_numbers,
         value_sets=value_sets,
         site_digest=site_digest,
+        hazards=compile_hazards(pack_files.hazards),
     )
 
 

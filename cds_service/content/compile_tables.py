@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.model import SUGGESTION_KINDS, CardText, Decision, Outcome, Rule, Suggestion
+from cds_service.content.reviews import review_of
 from cds_service.content.unary import parse_cell
 
 _WITHHOLD = {"": "", "withheld": "all", "medications withheld": "medications"}
@@ -47,7 +48,7 @@ def compile_decision(path: Path, table: Mapping[str, Any], texts: Mapping[str, A
         path=path,
         values=tuple(dict.fromkeys(rule.then.value for rule in rules if rule.then.value)),
         known_gaps=tuple(table.get("known-gaps", ())),
-        review=table.get("review", {}),
+        review=review_of(table["review"]) if "review" in table else None,
     )
 
 
@@ -63,6 +64,7 @@ def _compile_rule(index: int, rule: Mapping[str, Any], inputs: Sequence[str], *,
         settles=tuple(rule.get("settles", ())),
         alone=rule.get("alone", False),
         unknown_as_absent=rule.get("unknown-as-absent", ""),
+        withdrawn=rule.get("withdrawn"),
     )
 
 

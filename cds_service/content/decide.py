@@ -40,6 +40,17 @@ class Finding:
     def then(self) -> Outcome:
         return self.rule.then
 
+    @property
+    def status(self) -> str:
+        """That of its decision; ``withdrawn`` where the site does not show a rule of an active one (Z31)."""
+        is_withdrawn = self.rule.withdrawn is not None and self.decision.status == "active"
+        return "withdrawn" if is_withdrawn else self.decision.status
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it may be shown to anybody, and count where something else depends on what is shown."""
+        return self.status == "active"
+
 
 @dataclass(frozen=True, slots=True)
 class Defect:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from yaml import SafeLoader as _SafeLoader
 else:
     _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_BOOLEAN = "tag:yaml.org,2002:bool"
+_BOOLEAN, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
 
 
 class _Loader(_SafeLoader):
-    """A safe loader, in C where built, to which ``yes``, ``no``, ``on`` and ``off`` are words as in YAML 1.2."""
+    """A safe loader, in C where built, to which ``yes``, ``no``, ``on``, ``off`` and days are texts, as in YAML 1.2."""
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_BOOLEAN, _TIMESTAMP)]
     for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(_BOOLEAN, re.compile("true|false"), list("tf"))
@@ -143,8 +143,9 @@ def texts_path(path: Path) -> Path | None:
 class PackFiles:
     """The files of one pack as read. Each is of its schema; nothing is yet compared between them.
 
-    ``head`` is ``pack.yaml``. ``value_sets`` go by the names of their files, ``orders`` by their ids, ``tables`` and
-    ``texts`` by the path of the table; a definition without words has no texts.
+    ``head`` is ``pack.yaml``; ``hazards`` is empty where there is no hazard log. ``value_sets`` go by the names of
+    their files, ``orders`` by their ids, ``tables`` and ``texts`` by the path of the table; a definition without
+    words has no texts.
     """
 
     folder: Path
@@ -157,3 +158,4 @@ class PackFiles:
     orders: Mapping[str, Mapping[str, Any]]
     tables: Mapping[Path, Mapping[str, Any]]
     texts: Mapping[Path, Mapping[str, Any]]
+    hazards: Mapping[str, Any] = field(default_factory=dict)

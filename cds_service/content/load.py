@@ -57,6 +57,7 @@ def _read_all(folder: Path, *, is_proven: bool) -> PackFiles:
         value_sets={path.stem: read(path, "value-set") for path in sorted(folder.glob("value-sets/*.yaml"))},
         orders={order.get("id"): order for order in (read(p, "order") for p in sorted(folder.glob("orders/*.yaml")))},
         tables={path: read(path, "table") for path in tables},
+        hazards=read(hazards, "hazards") if (hazards := folder / "hazards.yaml").exists() else {},
         texts={path: read(words, "text") for path in tables if (words := texts_path(path)) and words.exists()},
     )
     if problems:

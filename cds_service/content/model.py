@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from cds_service.content.hazard_log import HazardLog
+from cds_service.content.reviews import Review, Standing, standing
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.facts import Exact
@@ -55,8 +58,19 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Why a site does not show what a rule finds, and since which day, as ``YYYY-MM-DD`` (Z31)."""
+
+    reason: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule of a table. ``alone`` makes its output that of the whole order, whatever the other dosages came to.
+
+    One that is ``withdrawn`` fires and is counted like the others, so that no other takes its cases; nobody is shown
+    what it finds.
 
     ``unknown_as_absent`` says why the rule of a definition takes what was not read for absent (Z75).
     """
@@ -70,6 +84,7 @@ class Rule:
     settles: tuple[str, ...] = ()
     alone: bool = False
     unknown_as_absent: str = ""
+    withdrawn: Withdrawal | None = None
     tests: tuple[tuple[int, Cell], ...] = field(init=False)
     """The cells that ask for something, each with the place of its input."""
 
@@ -112,8 +127,8 @@ class Decision:
     ``each`` says what a definition is asked of: the ``order``, each ``dosage`` of it and of the drafts that go on with
     its regimen (the answers in sequence), or its own ``last-dosage``. ``why`` says to a pharmacist why a card is there,
     ``known_gaps`` what the table does not speak about.
-    Among the ``inputs`` of a card are those cards that it gives way to. ``review`` is a clinician's, with date, role
-    and version; one of another version does not count.
+    Among the ``inputs`` of a card are those cards that it gives way to. ``review`` is the clinical review of this
+    decision alone, ``None`` if there is none.
     """
 
     id: str
@@ -134,7 +149,7 @@ class Decision:
     values: tuple[str, ...] = ()
     why: str = ""
     known_gaps: tuple[str, ...] = ()
-    review: Mapping[str, str] = field(default_factory=dict)
+    review: Review | None = None
 
     @property
     def is_live(self) -> bool:
@@ -142,8 +157,13 @@ class Decision:
         return self.status in ("active", "shadow")
 
     @property
-    def reviewed(self) -> bool:
-        return bool(self.review.get("date")) and self.review.get("version") == self.version
+    def is_reviewed(self) -> bool:
+        """Whether a review of this very version is recorded, be it current or expired (Z15)."""
+        return self.review is not None and self.review.version == self.version
+
+    def standing(self, today: date) -> Standing:
+        """What comes of its own review on a day (Z15); that of the pack may say more."""
+        return standing(self.review, self.version, today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +249,7 @@ class Pack:
 
     ``readers`` are the facts that are read from each search, by its key, and ``of_kind`` the facts of each kind.
     ``routes`` are the values of the route ordered in words, ``months`` the names of the months.
+    ``intended_use`` is one sentence for whoever calls the services, ``hazards`` the hazard log, if the pack has one.
     """
 
     id: str
@@ -236,7 +257,7 @@ class Pack:
     title: str
     topic_system: str
     canonical_base: str
-    review: Mapping[str, str]
+    review: Review | None
     services: Mapping[str, Service]
     relevant: tuple[ValueSet, ...]
     excluded: tuple[ValueSet, ...]
@@ -255,13 +276,19 @@ class Pack:
     findings: Mapping[tuple[str, str], int]
     value_sets: Mapping[str, ValueSet]
     site_digest: str = ""
+    intended_use: str = ""
+    hazards: HazardLog | None = None
     readers: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
     of_kind: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
 
     @property
-    def reviewed(self) -> bool:
-        """Whether a clinician's review of this very version is recorded (Z15)."""
-        return bool(self.review.get("date")) and self.review.get("version") == self.version
+    def is_reviewed(self) -> bool:
+        """Whether a review of this very version is recorded, be it current or expired (Z15)."""
+        return self.review is not None and self.review.version == self.version
+
+    def standing(self, today: date) -> Standing:
+        """What comes of the review of the whole pack on a day of the hospital's calendar (Z15)."""
+        return standing(self.review, self.version, today)
 
     def service_for(self, hook: str) -> Service | None:
         """The service that answers a hook; ``None`` if this content answers it with nothing."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from cds_service.content.compile_facts import compile_analyte, days_of
 from cds_service.content.files import PackFiles, schema
+from cds_service.content.reviews import day_of
 from cds_service.content.site import Site
 from cds_service.fhir.codes import canonical, name_of
 from cds_service.fhir.schedule import rhythm_of_form
@@ -34,10 +35,7 @@ def overlaid(pack_files: PackFiles, site: Site) -> PackFiles:
         facts={**pack_files.facts, "facts": _facts_at(pack_files.facts["facts"], site)},
         units={name: _with_spellings(data, site.units.get(name, {})) for name, data in pack_files.units.items()},
         orders={name: _as_ordered(order, site) for name, order in pack_files.orders.items()},
-        tables={
-            path: {**table, "status": "off"} if table["id"] in site.off else table
-            for path, table in pack_files.tables.items()
-        },
+        tables={path: _table_at(table, site) for path, table in pack_files.tables.items()},
     )
 
 
@@ -64,6 +62,7 @@ def _problems(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
     for name in site.off:
         if kinds.get(name) == "definition":
             yield site.problem(("decisions", "off", name), f"{name} is a definition; others rest on it")
+    yield from _problems_of_rules(pack_files, site)
     services = [entry["id"] for entry in pack_files.head["services"]]
     yield from _unknown(site, ("services", "show-infos"), site.show_infos, services)
 
@@ -140,6 +139,35 @@ def _problems_of_schedules(site: Site) -> Iterator[Problem]:
             yield site.problem(place, f"{key!r} is too long for a text")
         elif known is not None and known.interval != meant.interval:
             yield site.problem(place, f"{key!r} means something else already")
+
+
+def _problems_of_rules(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
+    """A site withdraws single rules that show something of their own, each with a day that there is."""
+    tables = pack_files.tables.values()
+    rules = {table["id"] + rule["id"]: (table["kind"], rule["then"]) for table in tables for rule in table["rules"]}
+    yield from _unknown(site, ("rules", "off"), site.rules_off, rules)
+    for topic, withdrawal in site.rules_off.items():
+        place = ("rules", "off", topic)
+        kind, then = rules.get(topic, ("", {}))
+        if kind == "definition":
+            yield site.problem(place, f"{topic} is a rule of a definition; others rest on it")
+        elif isinstance(then, str):
+            yield site.problem(place, f"{topic} is silent; there is nothing to withdraw")
+        elif then.get("suggestions"):
+            text = f"{topic} keeps suggestions back, which nobody would notice to be gone; switch its decision off"
+            yield site.problem(place, text)
+        if day_of(withdrawal.date) is None:
+            yield site.problem((*place, "date"), f"there is no day {withdrawal.date}")
+
+
+def _table_at(table: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
+    """A table with what the site has switched off marked in it."""
+    status = "off" if table["id"] in site.off else table["status"]
+    rules = [
+        {**rule, "withdrawn": site.rules_off[topic]} if (topic := table["id"] + rule["id"]) in site.rules_off else rule
+        for rule in table["rules"]
+    ]
+    return {**table, "status": status, "rules": rules}
 
 
 def _with_spellings(analyte: Mapping[str, Any], spellings: Mapping[str, str]) -> Mapping[str, Any]:

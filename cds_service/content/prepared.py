@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import date, datetime, tzinfo
 
 from cds_service.content.model import Pack, TemplateWords
 from cds_service.content.needs import searches_of, urgent_keys
+from cds_service.content.reviews import Standing
 from cds_service.fhir.wording import orders_words
 from cds_service.vocabulary.declarations import Search
 
@@ -29,6 +30,14 @@ class Prepared:
     regimens: Mapping[str, TemplateWords] = field(default_factory=dict)
     searches: Mapping[str, tuple[Search, ...]] = field(default_factory=dict)
     urgent: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def today(self, now: datetime) -> date:
+        """The day that it is in the hospital's time zone at ``now``."""
+        return now.astimezone(self.zone).date()
+
+    def standing(self, now: datetime) -> Standing:
+        """What comes of the review of the content at ``now`` (Z15)."""
+        return self.pack.standing(self.today(now))
 
     @classmethod
     def of(cls, pack: Pack, *, zone: tzinfo, key: bytes, shown: bool = True) -> Prepared:

@@ -11,6 +11,7 @@ from cds_service.content.compile_tables import template_of
 from cds_service.content.domains import CARD, Domain, domains_of
 from cds_service.content.expand import inputs_of, rest_of, unary_test
 from cds_service.content.files import TABLE, TEXTS, PackFiles, name_by_path, problem_at
+from cds_service.content.reviews import faults_of
 from cds_service.content.unary import parse_cell
 from cds_service.vocabulary.problems import Problem
 
@@ -25,11 +26,22 @@ def problems_between(pack_files: PackFiles) -> Iterator[Problem]:
     yield from _of_facts(pack_files)
     yield from _of_tables(pack_files)
     yield from _circles(pack_files)
+    yield from _of_reviews(pack_files)
 
 
 def _in(path: Path) -> _At:
     """What makes problems of one file, by place and text."""
     return lambda place, text: problem_at(path, place, "reference", text)
+
+
+def _of_reviews(pack_files: PackFiles) -> Iterator[Problem]:
+    """What is wrong with the review of the pack, those of decisions, and the acceptance of the hazard log."""
+    signed = [(pack_files.folder / "pack.yaml", pack_files.head, "review")]
+    signed += [(path, table, "review") for path, table in pack_files.tables.items()]
+    signed += [(pack_files.folder / "hazards.yaml", pack_files.hazards, "sign-off")]
+    for path, data, member in signed:
+        for place, text in faults_of(data[member]) if member in data else ():
+            yield problem_at(path, (member, *place), "review", text)
 
 
 def _of_head(pack_files: PackFiles) -> Iterator[Problem]:

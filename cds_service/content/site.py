@@ -2,7 +2,8 @@
 
 It holds local codes for value sets, the site's orderables for order templates, look-backs within the bounds that the
 content allows, spellings of units that no grammar reads, spellings of code systems that are in no table, codes and
-words for how often, what plans mean, the decisions that are switched off, and the services that show every info.
+words for how often, what plans mean, the decisions and single rules that are switched off, and the services that show
+every info.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.files import schema
+from cds_service.content.model import Withdrawal
 from cds_service.vocabulary.problems import Problem
 from cds_service.vocabulary.toml_file import line_of, read_toml
 
@@ -26,7 +28,8 @@ class Site:
     ``units`` an analyte to spellings, each with the UCUM code it means there; ``systems`` a spelling of a code system
     to the system that it means; ``schedules`` a code (``system|code``) or a text to the form that it means there, such
     as ``every 3 d`` (Z57). ``plans_stated``: an active plan in the record tells what the patient takes (Z55). ``off``
-    are the decisions that are switched off, ``show_infos`` the services that show the infos of all their decisions
+    are the decisions that are switched off, ``rules_off`` maps the topic code of each rule that is withdrawn to why and
+    since when; ``show_infos`` are the services that show the infos of all their decisions
     (Z63).
 
     ``digest`` is the short one that stands on cards; an absent overlay is an empty one without a digest.
@@ -42,6 +45,7 @@ class Site:
     schedules: Mapping[str, str] = field(default_factory=dict)
     plans_stated: bool = False
     off: tuple[str, ...] = ()
+    rules_off: Mapping[str, Withdrawal] = field(default_factory=dict)
     show_infos: tuple[str, ...] = ()
 
     def problem(self, place: Iterable[str | int], text: str) -> Problem:
@@ -69,5 +73,9 @@ def read_site(path: Path | None) -> Site:
         schedules=data.get("schedules", {}),
         plans_stated=data.get("plans", "") == "stated",
         off=tuple(data.get("decisions", {}).get("off", ())),
+        rules_off={
+            topic: Withdrawal(entry["reason"].strip(), entry["date"])
+            for topic, entry in data.get("rules", {}).get("off", {}).items()
+        },
         show_infos=tuple(data.get("services", {}).get("show-infos", ())),
     )

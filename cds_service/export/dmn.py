@@ -44,8 +44,7 @@ def dmn(pack: Pack) -> str:
             "typeLanguage": _FEEL,
         },
     )
-    reviewed = "" if pack.reviewed else f" {pack.words['not-reviewed']}"
-    _describe(root, f"{pack.id} {pack.version}.{reviewed} Generated from the content; changes belong there.")
+    _describe(root, f"{pack.id} {pack.version}.{_review(pack)} Generated from the content; changes belong there.")
     _item_definitions(root)
     tables = {decision.id: columns(pack, decision) for decision in pack.decisions.values()}
     for decision in pack.decisions.values():
@@ -62,6 +61,13 @@ def dmn(pack: Pack) -> str:
     ElementTree.indent(root)
     body = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def _review(pack: Pack) -> str:
+    """A sentence about the clinical review of the pack: there is none, or when it ends (Z15)."""
+    if pack.review is None or not pack.is_reviewed:
+        return f" {pack.words['not-reviewed']}"
+    return f" The next clinical review is due by {pack.review.next_review}."
 
 
 def rule_id(decision: Decision, rule: Rule) -> str:
@@ -171,12 +177,15 @@ def _offer(decision: Decision, rule: Rule, suggestion: Suggestion) -> str:
 
 
 def _annotation(pack: Pack, rule: Rule) -> str:
-    """What a rule rests on, in one line: its id, the statement with its place, the basis, the settlements."""
+    """What a rule rests on, in one line: its id, that a site has switched it off, the statement with its place, the
+    basis, the settlements.
+    """
     statement = pack.statements.get(rule.statement)
     cited = f'{statement.id}, {statement.place}: "{statement.quote}"' if statement else ""
     basis = pack.words.get(f"basis-{rule.basis}", rule.basis)
     alone = "alone the answer for all steps" if rule.alone else ""
-    return "; ".join(filter(None, [rule.id, cited, basis, ", ".join(rule.settles), alone]))
+    off = f"switched off by the site on {rule.withdrawn.date}" if rule.withdrawn is not None else ""
+    return "; ".join(filter(None, [rule.id, off, cited, basis, ", ".join(rule.settles), alone]))
 
 
 def _diagram(root: Element, pack: Pack, names: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cds_service.content.model import CardText, Decision, OrderTemplate, Pack, Rule, Suggestion
 from cds_service.content.prepared import template_words
+from cds_service.content.reviews import Review
 from cds_service.export.columns import Column, columns, earlier_rules, label
 from cds_service.export.fhirpath import cell_condition, lone_condition, rule_condition, text_literal
 from cds_service.fhir.wording import dosages_in_words
@@ -21,7 +22,7 @@ from cds_service.fhir.wording import dosages_in_words
 Resource = dict[str, Any]
 
 # https://hl7.org/fhir/R4/valueset-publication-status.html: what is not shown is not yet in use.
-_STATUS = {"active": "active", "retired": "retired", "shadow": "draft", "draft": "draft"}
+_STATUS = {"active": "active", "retired": "retired", "shadow": "draft", "draft": "draft", "off": "retired"}
 # https://hl7.org/fhir/R4/valueset-request-priority.html
 _PRIORITY = {"critical": "stat", "warning": "urgent", "info": "routine"}
 # http://terminology.hl7.org/CodeSystem/action-type; a kind that is not listed has none.
@@ -75,7 +76,7 @@ def _plan(pack: Pack, decision: Decision) -> Resource:
         plan["type"] = _coding("http://terminology.hl7.org/CodeSystem/plan-definition-type", "eca-rule")
     plan |= {
         "status": _STATUS[decision.status],
-        "experimental": not (pack.reviewed or decision.reviewed),
+        **_reviewed(pack.review if pack.is_reviewed else decision.review if decision.is_reviewed else None),
         "description": f"{decision.question} ({pack.id} {pack.version}, {decision.kind})",
         "purpose": decision.why or decision.question,
         "usage": _USAGE.format(hit=decision.hit_policy, each=decision.each),
@@ -88,11 +89,23 @@ def _plan(pack: Pack, decision: Decision) -> Resource:
     if triggers:
         action["trigger"] = triggers
     action["selectionBehavior"] = "any" if decision.hit_policy == "COLLECT" else "at-most-one"
-    rules = [_rule(pack, decision, table, rule) for rule in decision.rules if not rule.then.silent]
+    shown = [rule for rule in decision.rules if not rule.then.silent and rule.withdrawn is None]
+    rules = [_rule(pack, decision, table, rule) for rule in shown]
     if rules:
         action["action"] = rules
     plan["action"] = [action]
     return plan
+
+
+def _reviewed(review: Review | None) -> Resource:
+    """A review that counts for the version, and when it ends; without one the resource is experimental (Z15)."""
+    if review is None:
+        return {"experimental": True}
+    return {
+        "experimental": False,
+        "lastReviewDate": review.checked.date.isoformat(),
+        "effectivePeriod": {"end": review.next_review.isoformat()},
+    }
 
 
 def _hooks(pack: Pack, decision: Decision) -> list[str]:
@@ -180,7 +193,7 @@ def _activity(pack: Pack, template: OrderTemplate) -> Resource:
     activity = _head(pack, "ActivityDefinition", template.id, pack.version) | {
         "title": template_words(pack)[template.id].order,
         "status": "active",
-        "experimental": not pack.reviewed,
+        **_reviewed(pack.review if pack.is_reviewed else None),
     }
     if template.statement:
         activity["relatedArtifact"] = [_citation(pack, template.statement, "")]

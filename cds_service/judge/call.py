@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cds_service.chart.order import NO_ORDER, read_order
+from cds_service.chart.progress import today_of
 from cds_service.chart.record import Chart
 from cds_service.content.decide import Finding
 from cds_service.content.model import Service
@@ -59,7 +60,7 @@ class HookCall:
             self.prepared.regimens,
             judged.decided.values,
             plain(judged.order.name),
-            self.chart.now.astimezone(self.chart.zone).date(),
+            today_of(self.chart),
             about_order=judged.order is not NO_ORDER,
         )
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import NO_ORDER
+from cds_service.chart.progress import today_of
 from cds_service.content.decide import Defect, Finding
 from cds_service.content.render import by_precedence, escaped, fill, harmless, plain
+from cds_service.content.reviews import ReviewState, better
 from cds_service.judge.call import HookCall
 from cds_service.judge.offers import Offer, offer_of_all
 from cds_service.judge.ordered import order_in_words
@@ -39,7 +41,7 @@ def cards_of(call: HookCall, defects: list[Defect]) -> list[dict[str, Any]]:
     leads = [
         Lead(judged, finding, further)
         for judged in call.judged_orders
-        for finding, further in leading([f for f in judged.decided.cards if f.decision.status == "active"])
+        for finding, further in leading([f for f in judged.decided.cards if f.is_shown])
     ]
     cards = []
     for alike in grouped(call, leads):
@@ -71,7 +73,7 @@ def _said_alike(call: HookCall, lead: Lead) -> Hashable:
     if drug is None or not drug.agent:
         return lead.judged.order.key, lead.finding.topic
     speech = call.speech(lead.judged)
-    notes = [note.topic for note in lead.judged.decided.notes if note.decision.status == "active"]
+    notes = [note.topic for note in lead.judged.decided.notes if note.is_shown]
     try:
         said = [(finding.topic, speech.without_dosage(finding)) for finding in (lead.finding, *lead.further)]
     except Exception:  # making the card meets the same fault, and there it is counted
@@ -137,7 +139,7 @@ def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str]) -> s
     if others and not side_by_side:
         message += " " + fill(words["also-orders"], {"orders": escaped(_ordered(call, others))})
     noted = [f"{words['also']}: {speech.summary_in_detail(other)}" for other in further]
-    noted += [speech.detail(note) for note in first.judged.decided.notes if note.decision.status == "active"]
+    noted += [speech.detail(note) for note in first.judged.decided.notes if note.is_shown]
     parts = [
         [message],
         _listed("", side_by_side),
@@ -196,7 +198,7 @@ def _read(call: HookCall, alike: Sequence[Lead]) -> list[str]:
 
 
 def _version(call: HookCall, finding: Finding) -> str:
-    """The line that says which version of whose content spoke, and whether somebody has reviewed it."""
+    """The line that says which version of whose content spoke, and whether a review of it counts (Z15)."""
     pack, decision = call.prepared.pack, finding.decision
     version = fill(
         pack.words["content"],
@@ -209,4 +211,12 @@ def _version(call: HookCall, finding: Finding) -> str:
     )
     if pack.site_digest:
         version += " " + fill(pack.words["site"], {"digest": pack.site_digest})
-    return version if pack.reviewed or decision.reviewed else f"{version} {pack.words['not-reviewed']}"
+    today = today_of(call.chart)
+    standing = better(pack.standing(today), decision.standing(today))
+    match standing.state:
+        case ReviewState.NONE:
+            return f"{version} {pack.words['not-reviewed']}"
+        case ReviewState.EXPIRED:
+            return f"{version} {fill(pack.words['review-expired'], {'date': str(standing.until)})}"
+        case _:
+            return version

@@ -136,7 +136,7 @@ def refuse_for_missing_data(pack: Pack, judged_orders: Sequence[JudgedOrder]) ->
     Raises:
         Fault: 412, naming the keys and why they could not be read.
     """
-    shown = [f for judged in judged_orders for f in judged.decided.cards if f.decision.status == "active"]
+    shown = [f for judged in judged_orders for f in judged.decided.cards if f.is_shown]
     missing: dict[str, None] = {}
     reasons: dict[str, None] = {}
     for finding in shown:

@@ -166,14 +166,19 @@ def _decision(judged: JudgedOrder, service: Service, decision: Decision) -> dict
     return {
         "decision": decision.id,
         "version": decision.version,
+        "status": decision.status,
         "fired": [_fired(service, decision, rule) for rule in fired],
         "near": near,
     }
 
 
 def _fired(service: Service, decision: Decision, rule: Rule) -> dict[str, Any]:
-    """A rule that fired; ``shown-from`` where the service shows only what is more severe (Z63)."""
-    fired = {"rule": rule.id, "silent": rule.then.silent, "statement": rule.statement}
+    """A rule that fired; ``shown-from`` where the service shows only what is more severe (Z63), and ``withdrawn`` where
+    the site does not show it (Z31).
+    """
+    fired: dict[str, Any] = {"rule": rule.id, "silent": rule.then.silent, "statement": rule.statement}
+    if rule.withdrawn is not None:
+        fired["withdrawn"] = {"reason": plain(rule.withdrawn.reason), "date": rule.withdrawn.date}
     is_shown = service.shows(decision.id, rule.then.indicator)
     return fired if is_shown else fired | {"shown-from": service.least[decision.id]}
 

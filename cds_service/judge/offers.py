@@ -102,7 +102,7 @@ def offer_of(call: HookCall, judged: JudgedOrder, findings: Sequence[Finding]) -
 
 def candidates(call: HookCall, judged: JudgedOrder, findings: Sequence[Finding]) -> list[Candidate]:
     """The suggestions that apply to the order, none twice and none that a note withdraws."""
-    withdrawn = {note.then.withhold for note in judged.decided.notes if note.decision.status == "active"}
+    withdrawn = {note.then.withhold for note in judged.decided.notes if note.is_shown}
     if "all" in withdrawn:
         return []
     pack, speech = call.prepared.pack, call.speech(judged)
@@ -153,6 +153,8 @@ def tried(call: HookCall, judged: JudgedOrder, candidate: Candidate) -> Trial:
     is_a_test = suggestion.kind == "add" and not orders_medication(pack, suggestion)
     raised = newly_raised(call.judged_orders, after, judged, candidate.finding, is_a_test=is_a_test)
     if raised is not None:
+        if not raised[1].is_shown:  # it is kept back all the same; what is withdrawn is not said in this way either
+            return Trial(candidate, withheld=fill(pack.words["withheld-unsaid"], {"label": label}))
         summary = call.speech(raised[0]).summary_in_detail(raised[1])
         return Trial(candidate, withheld=fill(pack.words["withheld"], {"label": label, "summary": summary}))
     others = {other.order.key for other in call.judged_orders} - {judged.order.key}
@@ -202,7 +204,7 @@ def newly_raised(
     for judged in after:
         is_own = judged.order.key == own.order.key
         for raised in judged.decided.cards:
-            if raised.then.not_covered or raised.decision.status != "active":
+            if raised.then.not_covered or raised.status not in ("active", "withdrawn"):
                 continue
             severity = INDICATORS.index(raised.then.indicator)
             is_new = (judged.order.key, raised.topic) not in known

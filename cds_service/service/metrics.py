@@ -1,6 +1,7 @@
 """Metrics for Prometheus: calls, feedback, findings by rule, FHIR searches, what is served. Never data of a patient.
 
-Findings of shadow decisions are counted like those of active ones: a shadow decision exists only to be counted.
+Findings of shadow decisions are counted like those of active ones: a shadow decision exists only to be counted. Those
+of a rule that the site has switched off are counted as ``withdrawn``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.values import ValueClass
 
 from cds_service.content.model import Service
+from cds_service.content.reviews import ReviewState
 from cds_service.fhir.codes import name_of
 from cds_service.judge.evaluate import Answer
 from cds_service.judge.understanding import NotUnderstood
@@ -34,6 +36,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._version = ""
+        self._rules_seen_off: set[str] = set()
         self._add_counts()
         self._add_states()
 
@@ -51,7 +54,7 @@ class Metrics:
         self._feedback = counter("cds_service_feedback", "Feedback by service and status", ["service", "status"])
         self._findings = counter(
             "cds_service_findings",
-            "Findings by rule, whether shown (active) or not (shadow)",
+            "Findings by rule, whether shown (active) or not (shadow, withdrawn)",
             ["service", "decision", "version", "rule", "indicator", "status"],
         )
         self._not_understood = counter(
@@ -91,6 +94,16 @@ class Metrics:
             "1 for each decision that the site has switched off, 0 for the others",
             ["decision"],
         )
+        self._rule_off = gauge(
+            "cds_service_rule_off",
+            "1 for each single rule that the site has switched off, 0 for one that it has switched on again",
+            ["rule"],
+        )
+        self._review = gauge(
+            "cds_service_content_review",
+            "1 for what comes of the clinical review of the content: none of this version, current, or expired",
+            ["state"],
+        )
         self._store = gauge("cds_service_store_reachable", "1 while feedback would be kept, 0 while it would not")
         self._site = gauge(
             "cds_service_site_refused",
@@ -125,7 +138,7 @@ class Metrics:
                     decision.version,
                     finding.rule.id,
                     finding.then.indicator,
-                    decision.status,
+                    finding.status,
                 ).inc()
 
     def count_not_understood(self, items: Iterable[NotUnderstood]) -> None:
@@ -183,6 +196,11 @@ class Metrics:
         self._content_refused.set(status.content_refused)
         for decision, is_off in status.off.items():
             self._off.labels(decision).set(is_off)
+        self._rules_seen_off |= set(status.rules_off)
+        for topic in self._rules_seen_off:
+            self._rule_off.labels(topic).set(topic in status.rules_off)
+        for state in ReviewState:
+            self._review.labels(state).set(state is status.review)
 
     def set_state(self, *, shown: bool, site_refused: bool, store_reachable: bool) -> None:
         """Whether cards are shown, whether the site's file was refused, and whether feedback would be kept."""

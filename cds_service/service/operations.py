@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask, Response
@@ -65,18 +66,24 @@ class OperationRoutes:
     def ready(self) -> Response:
         """What is served, and whether feedback would be kept; status 503 if it would not."""
         served = self.content.now()
-        pack = served.prepared.pack
+        pack, review = served.prepared.pack, served.prepared.standing(datetime.now(UTC))
         reachable = self.store.reachable()
         state: dict[str, Any] = {
             "status": "ready" if reachable else "not ready: the store cannot be reached",
             "content": {
                 "id": pack.id,
                 "version": pack.version,
-                "reviewed": pack.reviewed,
+                "reviewed": review.is_current,
+                "review": {"state": review.state, "next-review": str(review.until) if review.until else ""},
                 "shown": served.prepared.shown,
                 "problem": self.content.content_problem,
             },
-            "site": {"digest": pack.site_digest, "off": served.off, "problem": self.content.site_problem},
+            "site": {
+                "digest": pack.site_digest,
+                "off": served.off,
+                "rules-off": served.rules_off,
+                "problem": self.content.site_problem,
+            },
             "store": {"reachable": reachable},
         }
         response = Response(encode(state), status=200 if reachable else 503, mimetype="application/json")

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +28,7 @@ from cds_service.content.lock import is_locked, read_lock
 from cds_service.content.model import Pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
+from cds_service.content.reviews import ReviewState
 from cds_service.content.site import read_site
 from cds_service.protocol.discovery import discovery
 from cds_service.protocol.profiles import NAMES as PROFILES
@@ -48,13 +50,15 @@ class Served:
     """One state of what is served.
 
     ``listed`` are the services as discovery lists them, ``catalogues`` its body by profile; ``off`` names the decisions
-    that the site has switched off, ``attribution`` says whose card a uuid is.
+    that the site has switched off, ``rules_off`` the topics of its single rules, ``attribution`` says whose card a uuid
+    is.
     """
 
     prepared: Prepared
     listed: list[dict[str, Any]]
     catalogues: Mapping[str, bytes]
     off: tuple[str, ...]
+    rules_off: tuple[str, ...]
     attribution: Attribution
 
     def listed_ids(self) -> list[tuple[str, str]]:
@@ -82,11 +86,11 @@ def prepare(settings: Settings, key: bytes = b"") -> Served:
         from cds_service.content.proof.versions import lock_problems
 
         raise ProblemsError(lock_problems(settings.cards, pack))
-    shown = pack.reviewed or shows  # Z15
+    shown = pack.is_reviewed or shows  # Z15
     prepared = Prepared.of(pack, zone=ZoneInfo(settings.time_zone), key=key, shown=shown)
     listed = services_of(pack)
     catalogues = {profile: msgspec.json.encode(discovery(listed, profile)) for profile in PROFILES}
-    served = Served(prepared, listed, catalogues, site.off, Attribution.of(pack))
+    served = Served(prepared, listed, catalogues, site.off, tuple(site.rules_off), Attribution.of(pack))
     _last[:] = [(asked, served)]
     return served
 
@@ -156,7 +160,7 @@ def services_of(pack: Pack) -> list[dict[str, Any]]:
             "id": service.id,
             "title": service.title,
             "description": service.description,
-            "usageRequirements": service.usage_requirements,
+            "usageRequirements": " ".join(filter(None, [service.usage_requirements, pack.intended_use])),
             "prefetch": templates_of(pack, service),
         }
         for service in pack.services.values()
@@ -168,12 +172,15 @@ class ServedStatus:
     """What ``/metrics`` says of the content that is served.
 
     ``off`` says of every decision whether the site has switched it off, ``content_refused`` whether the folder holds
-    newer content that was refused.
+    newer content that was refused. ``rules_off`` are the topics of single rules that are switched off, ``review`` is
+    whether a clinical review counts.
     """
 
     version: str
     off: Mapping[str, bool]
     content_refused: bool
+    rules_off: tuple[str, ...] = ()
+    review: ReviewState = ReviewState.NONE
 
 
 class ServedContent:
@@ -217,7 +224,8 @@ class ServedContent:
         served = self._served
         pack = served.prepared.pack
         off = {name: name in served.off for name in pack.decisions}
-        return ServedStatus(pack.version, off, content_refused=bool(self.content_problem))
+        review = served.prepared.standing(datetime.now(UTC)).state
+        return ServedStatus(pack.version, off, bool(self.content_problem), served.rules_off, review)
 
     def _stamps(self) -> tuple[_Stamp, _Stamp]:
         return _stamp(self._settings.site), _stamp(self._settings.cards / LOCK)

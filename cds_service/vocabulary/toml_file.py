@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ def read_toml(path: Path, kind: str, validator: Draft202012Validator) -> tuple[d
     try:
         source = path.read_bytes()
         text = source.decode("utf-8")
-        data = tomllib.loads(text)
+        data = _with_days_as_text(tomllib.loads(text))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8"
         raise ProblemsError([Problem(path, 1, kind, reason)]) from None
@@ -44,6 +45,15 @@ def read_toml(path: Path, kind: str, validator: Draft202012Validator) -> tuple[d
     if problems:
         raise ProblemsError(problems)
     return data, source
+
+
+def _with_days_as_text(value: Any) -> Any:
+    """A value of TOML in which days, which TOML can write without quotation marks, are texts as in JSON."""
+    if isinstance(value, dict):
+        return {key: _with_days_as_text(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_days_as_text(inner) for inner in value]
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def line_of(path: Path, place: Iterable[str | int]) -> int:

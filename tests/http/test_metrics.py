@@ -110,7 +110,7 @@ def test_what_is_served_and_kept_can_be_watched(tmp_path, pack):
     (tmp_path / "file").write_text("")
     lost = create_app(Settings(insecure=True, key=KEY, store=f"sqlite:///{tmp_path}/file/store.sqlite3"))
     told = lost.test_client().get("/metrics").text
-    assert f"cds_service_content_shown {float(pack.reviewed)}" in told
+    assert f"cds_service_content_shown {float(pack.is_reviewed)}" in told
     assert "cds_service_store_reachable 0.0" in told
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 from cds_service.content.files import problem_at
@@ -12,6 +11,7 @@ from cds_service.content.model import Pack
 from cds_service.content.needs import reads, searches_of
 from cds_service.content.prepared import template_words
 from cds_service.content.proof.cells import faults_of
+from cds_service.content.proof.hazard_rows import problems_of_hazards
 from cds_service.content.proof.naming import problems_of_names
 from cds_service.content.proof.numbers import problems_of_numbers
 from cds_service.content.proof.paragraphs import problems_of_paragraphs
@@ -44,9 +44,9 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
     yield from _of_citations(pack, folder)
     if not pack.site_digest:  # they tell of the content as it is delivered
         yield from problems_of_paragraphs(pack, folder)
+    yield from problems_of_hazards(pack, folder)
     yield from _of_statuses(pack)
     yield from _of_services(pack, folder)
-    yield from _of_reviews(pack, folder)
 
 
 def _of_tables(pack: Pack) -> Iterator[Problem]:
@@ -112,8 +112,12 @@ def _of_order_templates(pack: Pack, folder: Path) -> Iterator[Problem]:
 
 
 def _of_citations(pack: Pack, folder: Path) -> Iterator[Problem]:
-    """Statements and settlements with neither a rule nor a declared reason, or with both."""
-    rules = [rule for decision in pack.decisions.values() if decision.is_live for rule in decision.rules]
+    """Statements and settlements with neither a rule nor a declared reason, or with both.
+
+    A decision that a site has switched off carries its statements all the same: the content has a rule for them.
+    """
+    carrying = [decision for decision in pack.decisions.values() if decision.is_live or decision.status == "off"]
+    rules = [rule for decision in carrying for rule in decision.rules]
     cited = {rule.statement for rule in rules} | {name for rule in rules for name in rule.settles}
     path = folder / "sources.yaml"
     for member, entries in (("statements", pack.statements), ("settlements", pack.settlements)):
@@ -163,23 +167,3 @@ def _is_of_the_site(pack: Pack, search: Search) -> bool:
     sets = [value_set for fact in pack.readers[search.key] for value_set in fact.value_sets.values()]
     codes = [concept for value_set in sets for concept in value_set.codes.values()]
     return bool(codes) and all(concept.local for concept in codes)
-
-
-def _of_reviews(pack: Pack, folder: Path) -> Iterator[Problem]:
-    """A recorded review must have a date, a role and a version, or be left empty altogether."""
-    reviews = [(folder / "pack.yaml", pack.review)]
-    reviews += [(decision.path, decision.review) for decision in pack.decisions.values() if decision.review]
-    for path, review in reviews:
-        filled = [bool(review.get(key)) for key in ("date", "role", "version")]
-        if any(filled) and not all(filled):
-            yield problem_at(path, ("review",), "review", "date, role and version belong together")
-        if review.get("date") and not _is_date(review["date"]):
-            yield problem_at(path, ("review",), "review", "the date is not of the form YYYY-MM-DD")
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from dataclasses import replace
+from datetime import date
 from functools import cache
 from uuid import UUID
 
@@ -13,8 +14,11 @@ from fhir.resources.R4B import get_fhir_model_class
 from fhirpathpy.models import models
 
 from cds_service.content.decide import decidable
+from cds_service.content.model import Withdrawal
+from cds_service.content.reviews import Review, Signature
 from cds_service.content.unary import parse_cell
 from cds_service.export.columns import Column
+from cds_service.export.dmn import dmn
 from cds_service.export.fhirpath import cell_condition, lone_condition
 from cds_service.export.plandefinition import as_json, bundle, resources
 from cds_service.vocabulary.facts import Interval, State
@@ -216,7 +220,7 @@ def test_a_card_cites_its_statement_and_bears_its_hooks_and_its_order_templates(
         hooks = [service.hook for service in pack.services.values() if decision.id in service.decisions]
         assert [trigger["name"] for trigger in plan["action"][0].get("trigger", [])] == hooks
         assert plan["version"] == decision.version
-        assert plan["experimental"] is not (pack.reviewed or decision.reviewed)
+        assert plan["experimental"] is not (pack.is_reviewed or decision.is_reviewed)
         spoken = [rule for rule in decision.rules if not rule.then.silent]
         assert [action["id"] for action in actions(plan)] == [rule.id for rule in spoken]
         for rule, action in zip(spoken, actions(plan), strict=True):
@@ -236,12 +240,39 @@ def test_a_card_cites_its_statement_and_bears_its_hooks_and_its_order_templates(
 
 @pytest.mark.parametrize(
     ("status", "published"),
-    [("active", "active"), ("shadow", "draft"), ("draft", "draft"), ("retired", "retired")],
+    [("active", "active"), ("shadow", "draft"), ("draft", "draft"), ("retired", "retired"), ("off", "retired")],
 )
 def test_only_what_is_shown_is_published_as_active(pack, status, published):
     changed = {name: replace(decision, status=status) for name, decision in pack.decisions.items()}
     plans = [r for r in resources(replace(pack, decisions=changed)) if r["resourceType"] == "PlanDefinition"]
     assert {plan["status"] for plan in plans} == {published}
+
+
+def test_a_rule_that_the_site_has_switched_off_is_no_action(pack):
+    decision = pack.decisions["imPlatelets"]
+    rules = tuple(
+        replace(rule, withdrawn=Withdrawal("a test", "2026-11-29")) if rule.id == "ThinNeedle" else rule
+        for rule in decision.rules
+    )
+    changed = replace(pack, decisions={**pack.decisions, decision.id: replace(decision, rules=rules)})
+    before, after = (
+        next(r for r in resources(one) if r["resourceType"] == "PlanDefinition" and r["id"] == decision.id)
+        for one in (pack, changed)
+    )
+    assert [a["id"] for a in actions(after)] == [a["id"] for a in actions(before) if a["id"] != "ThinNeedle"]
+
+
+def test_a_review_that_counts_ends_the_experiment_and_says_until_when(pack):
+    signed = Signature("Pharmacist", "register 1", date(2026, 11, 20))
+    reviewed = replace(pack, review=Review(pack.version, signed, signed, date(2027, 11, 20)))
+    for resource in resources(reviewed):
+        if resource["resourceType"] in ("PlanDefinition", "ActivityDefinition"):
+            get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+            assert resource["experimental"] is False
+            assert resource["lastReviewDate"] == "2026-11-20"
+            assert resource["effectivePeriod"] == {"end": "2027-11-20"}
+    assert "The next clinical review is due by 2027-11-20." in dmn(reviewed)
+    assert pack.words["not-reviewed"] in dmn(replace(reviewed, version="9.9.9"))
 
 
 def test_every_canonical_url_has_the_base_that_the_pack_declares(pack):
