@@ -22,15 +22,22 @@ from tests.support.places import ROOT
 PAGE = ROOT / "docs/own-the-content.md"
 FOLDERS = ("cards/vitamin-b12", "fixtures")  # of the two tables of edits, in the order of the page
 TABLE = re.compile(r"^<!-- edits -->\n\|.*\n\|-.*\n((?:\|.*\n)+)<!-- end -->$", re.M)
-ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| `([^`]+)` \| `([^`]+)` \|$", re.M)
+ROW = re.compile(
+    r"^\| `([^`]+)` \| ([^|]+) \| `([^`]+)` \| (?:`([^`]+)`|its middle number one higher, its last number 0) \|$", re.M
+)
 
 
 def edited(text: str, places: str, find: str, put: str) -> str:
     """``text`` with ``put`` for ``find``: everywhere (``-``), or in the rules, cases or statements that are named.
 
+    Without ``put`` the version behind ``find`` is raised.
+
     Raises:
         ValueError: it does not stand there.
     """
+    if not put:
+        major, minor = re.search(rf"^{find} (\d+)\.(\d+)\.\d+$", text, re.M).groups()
+        return re.sub(rf"^{find} .*$", f"{find} {major}.{int(minor) + 1}.0", text, count=1, flags=re.M)
     if places == "-":
         if find not in text:
             raise ValueError(f"{find!r} stands nowhere")

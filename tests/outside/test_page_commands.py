@@ -124,11 +124,11 @@ def test_every_verb_that_a_page_shows_is_one(page):
 def test_a_request_is_made_sent_and_explained(folder, service):
     answer = json.loads(typed(folder, TRY, "sample", service()).stdout)
     assert [card["indicator"] for card in answer["cards"]] == ["critical"]
-    assert "imPlatelets: TransfusionFirst" in typed(folder, TRY, "explain").stdout
+    assert "TransfusionFirst" in typed(folder, TRY, "explain").stdout
 
 
 def test_samples_are_fired_and_their_cards_printed(folder, service):
-    assert "critical" in typed(folder, TRY, "fire", service()).stdout
+    assert "critical" in typed(folder, TRY, "fire", service()).stdout.lower()
 
 
 def test_what_is_not_understood_is_listed_with_the_lines_that_map_it(folder):
@@ -142,8 +142,8 @@ def test_a_token_is_made_trusted_and_sent(folder, service):
     clients = folder / "build/trial/clients.toml"
     clients.write_text(entry, encoding="utf-8")
     url = service(CDS_SERVICE_CLIENTS=str(clients))
-    assert "critical" in typed(folder, INTEGRATE, "token-fire", url).stdout
-    assert json.loads(typed(folder, INTEGRATE, "token-curl", url).stdout)["cards"]
+    assert "critical" in typed(folder, INTEGRATE, "token-fire", url).stdout.lower()
+    assert json.loads(typed(folder, INTEGRATE, "token-curl", url, CDS_SERVICE_CLIENTS=str(clients)).stdout)["cards"]
 
 
 def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):
