@@ -15,7 +15,7 @@ PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
-	soak measured mutants examples clients format statements clinical conformance settings calls pictures docs \
+	soak measured mutants examples clients format statements clinical conformance settings calls pictures screenshots docs \
 	lock audit pin-images sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -120,6 +120,9 @@ calls: install-dev ## the request, its answer and the feedback that docs/integra
 
 pictures: install ## the pictures in docs/pictures
 	@$(BIN)/python docs/site/pictures.py
+
+screenshots: install-dev ## the pictures of the console in docs (needs Chromium)
+	@$(BIN)/python docs/site/screenshots.py
 
 docs: install-dev ## the documentation as a site in build/site, every link and anchor checked; read it without a network
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
