@@ -7,6 +7,7 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from cds_service.cli import main
@@ -105,6 +106,17 @@ def test_the_limit_of_the_hospital_decides_and_no_card_says_that_it_is_the_sourc
     assert not re.search(r"\bsource (says|advises|gives)\b", own_words, re.I), own_words
     assert [said for said in re.split(r"\. |\n", own_words) if "source" in said and re.search(r"\b30\b", said)] == []
     assert "(the source says so)" not in str(card["detail"])
+
+
+def test_the_rule_that_the_page_reads_aloud_is_that_of_the_table():
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    (shown,) = yaml.safe_load(text)
+    table = yaml.safe_load((ROOT / "cards/vitamin-b12/decisions/imPlatelets/table.yaml").read_text(encoding="utf-8"))
+    (rule,) = (rule for rule in table["rules"] if rule["id"] == shown["id"])
+    assert shown["then"].items() <= rule["then"].items()
+    assert {name: value for name, value in rule.items() if name != "then"} == {
+        name: value for name, value in shown.items() if name != "then"
+    }
 
 
 def test_an_edit_that_finds_nothing_is_noticed():

@@ -12,7 +12,8 @@ from cds_service.cli import main
 from tests.conftest import ORDER_SELECT
 from tests.http import shown_calls
 
-DATE = re.compile(r"\d{4}-\d\d-\d\d(T[\d:]+Z)?")
+MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+DATE = re.compile(rf"\d{{4}}-\d\d-\d\d(?:T[\d:]+Z)?|\b\d{{1,2}} (?:{MONTHS})(?: \d{{4}})?\b")
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
