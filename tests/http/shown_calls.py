@@ -1,7 +1,8 @@
-"""Writes the request, its answer and a feedback that docs/integrating.md shows: ``make calls``.
+"""Writes the request, its answer, a feedback and an error that docs/integrating.md shows: ``make calls``.
 
 None is typed by hand. The request is that of ``cds-service sample`` on the day that the fixtures are written as of, cut
-to what the answer needs; the answer is what the service gives to it; the feedback is about the card of that answer.
+to what the answer needs; the answer is what the service gives to it; the feedback is about the card of that answer; the
+error is what the request gets without its user.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
+from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
 from cds_service.replay.scenarios import SAMPLE, read_scenarios
 from cds_service.vocabulary.json_text import encode
@@ -69,13 +71,17 @@ def only(resource: Mapping[str, Any], members: tuple[str, ...]) -> dict[str, Any
     return {member: resource[member] for member in members if member in resource}
 
 
-def answer() -> dict[str, Any]:
-    """What the service answers to the request at that time."""
+def answered(called: Mapping[str, Any]) -> dict[str, Any]:
+    """What the service answers to a request at that time, a refusal too."""
     pack = shipped_pack()
     service = pack.service_for(HOOK)
     assert service is not None
     prepared = Prepared.of(pack, zone=UTC, key=KEY.encode())
-    whole: dict[str, Any] = json.loads(encode(evaluate(prepared, service, encode(request()), NOW, Profile()).body))
+    try:
+        said = evaluate(prepared, service, encode(called), NOW, Profile()).body
+    except Fault as fault:
+        said = fault.outcome()
+    whole: dict[str, Any] = json.loads(encode(said))
     return whole
 
 
@@ -108,13 +114,19 @@ def written(value: Any, indent: str = "") -> str:
 
 
 def page(text: str) -> str:
-    """The page with the three as they are now.
+    """The page with the four as they are now.
 
     Raises:
         ValueError: one of them has no place in it.
     """
-    answered = answer()
-    shown = {"request": request(), "answer": answered, "feedback": feedback(answered["cards"][0])}
+    called = request()
+    answer = answered(called)
+    shown = {
+        "request": called,
+        "answer": answer,
+        "feedback": feedback(answer["cards"][0]),
+        "error": answered(called | {"context": {k: v for k, v in called["context"].items() if k != "userId"}}),
+    }
     for name, value in shown.items():
         place = re.compile(rf"(<!-- {name}: make calls -->\n).*?(<!-- end -->)", re.S)
         text, found = place.subn(

@@ -35,7 +35,7 @@ def differences(part: Any, whole: Any, path: str = "") -> list[str]:
     return [] if part == whole else [f"{path}: {part!r} is shown, {whole!r} is so"]
 
 
-def test_the_page_shows_the_three_as_they_are_now():
+def test_the_page_shows_the_four_as_they_are_now():
     """Otherwise: make calls."""
     text = shown_calls.PAGE.read_text(encoding="utf-8")
     assert shown_calls.page(text) == text
