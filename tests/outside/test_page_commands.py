@@ -35,7 +35,6 @@ NOT_RUN = {
     "CDS_SERVICE_DEFAULT_PROFILE=sandbox": "it serves until it is ended, and the sandbox is elsewhere",
     ".venv/bin/cds-service replay\n": "tests/outside/test_command.py replays all",
     ".venv/bin/cds-service serve": "it serves until it is ended; the fixture below starts it",
-    ".venv/bin/cds-service export review": "what it writes is looked at where the review sheets are tested",
     "CDS_SERVICE_CARDS=hospital/cards": "it serves until it is ended; test_own_the_content.py takes it up",
     ".venv/bin/cds-service check --site site.toml": "the second line serves until it is ended",
 }
@@ -44,7 +43,7 @@ NOT_YET = {"fire", "token"}
 VERB = re.compile(r"cds-service ([a-z]+)")
 KNOWN = set(main.list_commands(click.Context(main)))
 TRY, INTEGRATE, OWN = "docs/try.md", "docs/integrating.md", "docs/own-the-content.md"
-ON_THE_COPY = '"copy" "check" "impact" "replay" "lock" "keep"'  # blocks of OWN, in order
+ON_THE_COPY = '"copy" "check" "impact" "replay" "review" "lock" "keep"'  # blocks of OWN, in order
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +160,7 @@ def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):
                         file.unlink()
     assert "content holds" in said["check"] and "content holds" in said["lock"]
     assert " 0 different" in said["replay"]
+    assert "### S12" in (folder / "review.txt").read_text(encoding="utf-8")
     assert "<html" in (folder / "impact.html").read_text(encoding="utf-8")
     assert next(folder.glob("hospital-*/cards/lock.json"))
 
