@@ -15,7 +15,8 @@ PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
-	soak measured mutants examples clients format statements clinical hazards conformance settings lock audit pin-images sbom help
+	soak measured mutants examples clients format statements clinical hazards conformance settings calls pictures screenshots docs \
+	lock audit pin-images sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -116,6 +117,19 @@ conformance: install-dev ## run the tests of CDS Hooks requirements and write do
 
 settings: install-dev ## the tables of settings and of prefetch in deploy/README.md
 	@$(BIN)/python -m tests.outside.deploy.pages
+
+calls: install-dev ## the request, its answer and the feedback that docs/integrating.md shows
+	@$(BIN)/python -m tests.http.shown_calls
+
+pictures: install ## the pictures in docs/pictures
+	@$(BIN)/python docs/site/pictures.py
+
+screenshots: install-dev ## the pictures of the console in docs (needs Chromium)
+	@$(BIN)/python docs/site/screenshots.py
+
+docs: install-dev ## the documentation as a site in build/site, every link and anchor checked; read it without a network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "build/site/index.html"
 
 lock: $(BIN)/python ## the lock files after a change of pyproject.toml; what is pinned stays
 	$(BIN)/python -m venv build/uv

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -13,21 +12,14 @@ import pytest
 
 from tests.support.places import ROOT
 from tests.support.servers import PostgreSQL, Service, postgresql_programs, status_of
+from tests.support.shown_commands import block
 
 PAGE = ROOT / "deploy/README.md"
 HOOK = "/cds-services/vitamin-b12-order-select"
 
 
-def commands(name, places):
-    """The lines of a block of the page, with the paths and addresses of this test."""
-    block = re.search(rf"```sh {name}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)[1]
-    for said, ours in places.items():
-        block = block.replace(said, ours)
-    return block.strip().splitlines()
-
-
 def run(name, places, **environment):
-    for line in commands(name, places):
+    for line in block(PAGE, name, places).splitlines():
         done = subprocess.run(
             shlex.split(line), capture_output=True, text=True, timeout=60, env=os.environ | environment
         )

@@ -30,7 +30,7 @@ def test_every_query_to_copy_is_that_of_discovery(templates_by_hook):
 def test_every_file_that_is_named_is_there():
     text = pages.PAGE.read_text(encoding="utf-8")
     folder = pages.PAGE.parent
-    table = text.partition("## ")[0]
+    table = text.partition("## What is here\n")[2].partition("\n## ")[0]
     named = re.findall(r"`([\w./-]+)`", table) + re.findall(r"\]\((\.\./[\w./]+)\)", text)
     named += [f"../{path}" for path in re.findall(r"`(tests/[\w./]+)`", text)]
     assert len(named) > 8

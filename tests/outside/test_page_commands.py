@@ -1,0 +1,174 @@
+"""The commands that the pages show, run as they are written, beside a copy of the content and a running service.
+
+A block with a name is run here; one without a name is among ``NOT_RUN``, with the reason. Only the address of the
+service is another: the tests of a machine share its ports.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from cds_service.cli import main
+from tests.support.places import ROOT
+from tests.support.servers import free_port, wait_until_answers
+from tests.support.shown_commands import block, blocks
+
+PAGES = [
+    "README.md",
+    "docs/try.md",
+    "docs/integrating.md",
+    "docs/own-the-content.md",
+    "docs/faq.md",
+    "docs/upgrading.md",
+]
+SHOWN = "http://127.0.0.1:8080"
+# By their beginning: why they are not run here.
+NOT_RUN = {
+    "git clone REPOSITORY": "there is no address yet; tests/outside/test_floor.py runs make run in a clone",
+    "CDS_SERVICE_DEFAULT_PROFILE=sandbox": "it serves until it is ended, and the sandbox is elsewhere",
+    ".venv/bin/cds-service replay\n": "tests/outside/test_command.py replays all",
+    ".venv/bin/cds-service serve": "it serves until it is ended; the fixture below starts it",
+    "CDS_SERVICE_CARDS=hospital/cards": "it serves until it is ended; test_own_the_content.py takes it up",
+    ".venv/bin/cds-service check --site site.toml": "the second line serves until it is ended",
+}
+# Verbs that pages show already and that are being made.
+NOT_YET = {"fire", "token"}
+VERB = re.compile(r"cds-service ([a-z]+)")
+KNOWN = set(main.list_commands(click.Context(main)))
+TRY, INTEGRATE, OWN = "docs/try.md", "docs/integrating.md", "docs/own-the-content.md"
+ON_THE_COPY = '"copy" "check" "impact" "replay" "review" "lock" "keep"'  # blocks of OWN, in order
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a reader has it: the content, the fixtures, and the command where ``make install`` puts it."""
+    made = tmp_path_factory.mktemp("checkout")
+    for name in ("cards", "fixtures"):
+        shutil.copytree(ROOT / name, made / name)
+    command = made / ".venv/bin/cds-service"
+    command.parent.mkdir(parents=True)
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m cds_service "$@"\n')
+    command.chmod(0o755)
+    return made
+
+
+@pytest.fixture
+def service(folder: Path):
+    """Starts the service in the folder with the given settings, and gives its address."""
+    started = []
+
+    def start(**settings: str) -> str:
+        port = free_port()
+        command = [".venv/bin/cds-service", "serve", "--port", str(port)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        started.append(subprocess.Popen(command, cwd=folder, env=environment() | settings, **quiet))
+        url = f"http://127.0.0.1:{port}"
+        wait_until_answers(f"{url}/readyz", started[-1])
+        return url
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(20)
+
+
+def environment() -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("CDS_SERVICE_")}
+    return own | {"PYTHONPATH": str(ROOT)}
+
+
+def verbs(text: str) -> set[str]:
+    """The verbs of ``cds-service`` in commands."""
+    return set(VERB.findall(text))
+
+
+def typed(folder: Path, page: str, name: str, url: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs a block, at the service at ``url`` if there is one; all of its commands must succeed, also before a pipe."""
+    text = block(ROOT / page, name, {SHOWN: url, "cds-service fire": f"cds-service fire --url {url}"} if url else {})
+    if coming := verbs(text) - KNOWN:
+        pytest.skip(f"cds-service has no {', '.join(coming)} yet")
+    command = ["bash", "-euo", "pipefail", "-c", text]
+    env = environment() | settings
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_every_block_is_run_here_or_has_a_reason_why_not():
+    run = set(re.findall(r'typed\(folder, (?:\w+), "([\w-]+)"', Path(__file__).read_text(encoding="utf-8")))
+    run |= set(re.findall(r'"([\w-]+)"', ON_THE_COPY))
+    shown = {}
+    for page in PAGES:
+        for name, text in blocks(ROOT / page):
+            if name:
+                shown[name] = page
+            else:
+                assert any(text.startswith(begin) for begin in NOT_RUN), f"{page}: {text}"
+    assert run == set(shown)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_verb_that_a_page_shows_is_one(page):
+    named = verbs((ROOT / page).read_text(encoding="utf-8"))
+    assert named - KNOWN - NOT_YET == set()
+
+
+def test_a_request_is_made_sent_and_explained(folder, service):
+    answer = json.loads(typed(folder, TRY, "sample", service()).stdout)
+    assert [card["indicator"] for card in answer["cards"]] == ["critical"]
+    assert "TransfusionFirst" in typed(folder, TRY, "explain").stdout
+
+
+def test_samples_are_fired_and_their_cards_printed(folder, service):
+    assert "critical" in typed(folder, TRY, "fire", service()).stdout.lower()
+
+
+def test_what_is_not_understood_is_listed_with_the_lines_that_map_it(folder):
+    for name in ("requests", "export"):
+        shutil.copytree(ROOT / "fixtures/captured/plain-2.0", folder / name, dirs_exist_ok=True)
+    assert "understood" in typed(folder, INTEGRATE, "coverage").stdout
+
+
+def test_a_token_is_made_trusted_and_sent(folder, service):
+    entry = typed(folder, INTEGRATE, "token-entry").stderr.partition("\n\n")[2]
+    clients = folder / "build/trial/clients.toml"
+    clients.write_text(entry, encoding="utf-8")
+    url = service(CDS_SERVICE_CLIENTS=str(clients))
+    assert "critical" in typed(folder, INTEGRATE, "token-fire", url).stdout.lower()
+    assert json.loads(typed(folder, INTEGRATE, "token-curl", url, CDS_SERVICE_CLIENTS=str(clients)).stdout)["cards"]
+
+
+def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):
+    """Without a change, so that each step says that all is well, and with few scenarios, so that none takes long.
+
+    The change itself is made in tests/content/test_own_the_content.py.
+    """
+    said = {}
+    for name in re.findall(r'"([\w-]+)"', ON_THE_COPY):
+        said[name] = typed(folder, OWN, name).stdout
+        if name == "copy":
+            for kind, kept in (("scenarios", "platelets-and-im.yaml"), ("courses", "falling-platelets.yaml")):
+                for file in (folder / "hospital/fixtures" / kind).glob("*.yaml"):
+                    if file.name != kept:
+                        file.unlink()
+    assert "content holds" in said["check"] and "content holds" in said["lock"]
+    assert " 0 different" in said["replay"]
+    assert "### S12" in (folder / "review.txt").read_text(encoding="utf-8")
+    assert "<html" in (folder / "impact.html").read_text(encoding="utf-8")
+    assert next(folder.glob("hospital-*/cards/lock.json"))
+
+
+def test_files_of_settings_that_a_page_shows_hold(folder):
+    """The rule that is withdrawn is one of the content."""
+    text = (ROOT / OWN).read_text(encoding="utf-8")
+    (topic,) = re.findall(r"^```toml\n\[rules\.off\.(\w+)\]", text, re.M)
+    decision = "imPlatelets"
+    rules = (ROOT / f"cards/vitamin-b12/decisions/{decision}/table.yaml").read_text(encoding="utf-8")
+    assert f"- id: {topic.removeprefix(decision)}\n" in rules
