@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from cds_service.commands.common import say, settings_of_environment
+from cds_service.commands.common import progress, say, settings_of_environment
 from cds_service.content.proof.versions import update_lock
 from cds_service.prove import fixtures_beside, prove
 
@@ -37,6 +37,7 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
         fixtures=fixtures_beside(cards),
         zone=ZoneInfo(settings.time_zone),
         to_lock=update,
+        each=lambda scenarios: progress(scenarios, "check"),
     )
     problems = list(proof.problems)
     if update and not problems:
@@ -47,6 +48,6 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
         for problem in problems:
             say(problem)
         if not problems:
-            say("the content holds" + ("" if proof.reviewed else "; it has not been reviewed by a clinician"))
+            say("The content holds" + ("." if proof.reviewed else "; it has not been reviewed by a clinician."))
     if problems:
         sys.exit(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cds_service import __version__
-from cds_service.commands.common import load, prepared_content, say, settings_of_environment
+from cds_service.commands.common import load, prepared_content, progress, say, settings_of_environment
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
 from cds_service.replay.clinical import as_page
@@ -66,10 +66,10 @@ def _for_people(form: str, cards: Path | None, out: Path | None) -> None:
         say(_made(form, cards))
         return
     page = out / _PAGES[form]
+    before = page.read_text(encoding="utf-8")
     try:
-        before = page.read_text(encoding="utf-8")
         page.write_text(written_into(before, form, _made(form, cards)), encoding="utf-8")
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise click.ClickException(f"{page}: {error}") from None
     say(page)
 
@@ -77,7 +77,8 @@ def _for_people(form: str, cards: Path | None, out: Path | None) -> None:
 def _made(form: str, cards: Path | None) -> str:
     """The table of statements, or the page of what is done about each; every scenario is fired for it."""
     prepared = prepared_content(cards)
-    shown_by = scenarios_by_rule(prepared, read_scenarios(packaged("fixtures")))
+    scenarios = list(read_scenarios(packaged("fixtures")))
+    shown_by = scenarios_by_rule(prepared, progress(scenarios, "export"))
     if form == "statements":
         return as_table(statement_rows(prepared.pack, shown_by))
     return as_page(prepared.pack, shown_by)

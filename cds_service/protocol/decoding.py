@@ -14,6 +14,8 @@ from cds_service.protocol.faults import MOST_ISSUES, Fault
 
 _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
+_BROKEN = re.compile(r"^JSON is malformed: (.+) \(byte (\d+)\)$")
+_HALF_A_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -22,21 +24,23 @@ def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) ->
     """What ``decoder`` reads from ``body``, which is at the path ``prefix`` of the request.
 
     Raises:
-        Fault: 400, with the path of what is wrong and without any value of the request.
+        Fault: 400, with the path of what is wrong and without any value of the request. Of a whole body that is no
+            JSON it names line and column.
     """
     if body[:3] == codecs.BOM_UTF8:
         body = body[3:]  # RFC 8259, 8.1: a reader may pass over it (Z53)
     try:
         body.decode("utf-8")
         return decoder.decode(body)
-    except UnicodeDecodeError:
-        raise Fault(400, "invalid", "the body is not UTF-8", prefix) from None
+    except UnicodeDecodeError as error:
+        raise Fault(400, "invalid", _broken("the body is not UTF-8", "", body, error.start, prefix), prefix) from None
     except RecursionError:
         raise Fault(400, "too-costly", "the JSON is nested too deeply", prefix) from None
     except msgspec.ValidationError as error:
         raise Fault(400, "structure", *_text_and_path(str(error), prefix)) from None
-    except msgspec.DecodeError:
-        raise Fault(400, "invalid", "the body is not JSON", prefix) from None
+    except msgspec.DecodeError as error:
+        text = _broken("the body is not JSON", *_why_and_where(str(error), body), prefix)
+        raise Fault(400, "invalid", text, prefix) from None
 
 
 def decode_naming_all(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str, faults: list[Fault]) -> Any:
@@ -98,6 +102,24 @@ def _list(kind: Any, items: list[msgspec.Raw], path: str, faults: list[Fault]) -
             break
         read.append(_part(kind, bytes(item), f"{path}[{index}]", faults))
     return read
+
+
+def _why_and_where(message: str, body: bytes) -> tuple[str, bytes, int]:
+    """What is wrong with a text that is no JSON, the text, and at which of its bytes."""
+    if broken := _BROKEN.match(message):
+        return broken[1], body, int(broken[2])
+    if half := _HALF_A_PAIR.search(body):
+        return "half of a surrogate pair", body, half.start()
+    return "it ends too early", body, len(body)
+
+
+def _broken(what: str, why: str, body: bytes, at: int, prefix: str) -> str:
+    """A sentence on a text that breaks at a byte. A part of the body, which has a path, does not know its lines."""
+    if prefix:
+        return ": ".join(filter(None, [what, why]))
+    line = body.count(b"\n", 0, at) + 1
+    column = len(body[:at].rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+    return ": ".join(filter(None, [what, f"line {line}, column {column}", why]))
 
 
 def _text_and_path(message: str, prefix: str) -> tuple[str, str]:

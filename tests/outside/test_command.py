@@ -90,29 +90,18 @@ def test_replay_of_a_scenario_that_fails_exits_one_and_says_why(tmp_path):
     )
     done = run("replay", str(story))
     assert done.exit_code == 1
-    assert "wrong/silent: unexpected card imPlateletsTransfusionFirst" in done.stdout
+    assert f"FAIL  {story}:5: wrong/silent: unexpected card imPlateletsTransfusionFirst" in done.stdout.splitlines()
 
 
 def test_explain_names_facts_rules_and_near_misses(tmp_path):
     request = tmp_path / "request.json"
     request.write_text(run("sample").stdout)
-    done = run("explain", str(request))
+    done = run("explain", str(request), "--all")
     assert done.exit_code == 0
     assert "platelets = 22  [Observation/kwame-mensah-platelets-1: 22 10*9/L" in done.stdout
     assert "imPlatelets: TransfusionFirst" in done.stdout
     assert "not ThinNeedle: platelets is 22, not [25..50]" in done.stdout
     assert json.loads(run("explain", str(request), "--format", "json").stdout)["cards"]
-
-
-def test_explain_of_a_request_that_is_wrong_names_every_path(tmp_path):
-    request = tmp_path / "request.json"
-    request.write_text('{"hook": "order-select", "hookInstance": ""}')
-    done = run("explain", str(request))
-    assert done.exit_code == 1
-    assert done.stderr.splitlines() == [
-        "400 context: a required member is missing",
-        "400 hookInstance: expected a non-empty string",
-    ]
 
 
 def test_a_public_host_is_refused_unless_insecure_is_said():
@@ -121,7 +110,7 @@ def test_a_public_host_is_refused_unless_insecure_is_said():
     assert "--insecure" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["serve", "replay", "sample", "explain", "check", "report"])
+@pytest.mark.parametrize("verb", main.list_commands(None))
 def test_every_verb_has_help_with_an_example(verb):
     done = run(verb, "--help")
     assert done.exit_code == 0
