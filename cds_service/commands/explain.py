@@ -30,9 +30,10 @@ def explain(request_file: Any, now: datetime | None, everything: bool, form: str
     name = getattr(request_file, "name", "<stdin>")
     name = "standard input" if name == "<stdin>" else name
     body = request_file.read()
+    prepared = prepared_content(None)
     try:
         parsed_json(decoded(body, name), name)
-        explanation = explain_request(prepared_content(None), body, now or datetime.now(UTC))
+        explanation = explain_request(prepared, body, now or datetime.now(UTC))
     except FileError as error:
         raise click.ClickException(str(error)) from None
     except Fault as fault:

@@ -22,7 +22,13 @@ _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
 @click.command()
 @click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements", "clinical"]))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
-@click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
+@click.option(
+    "--content",
+    "--cards",
+    "cards",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of content to export.",
+)
 def export(form: str, out: Path | None, cards: Path | None) -> None:
     """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
     OpenAPI 3.1; or, for people, the table of statements with their rules and scenarios (--out names the folder whose

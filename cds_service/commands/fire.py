@@ -9,7 +9,7 @@ from typing import TextIO
 import click
 
 from cds_service.commands.card_text import cards_as_text
-from cds_service.commands.common import UrlArgument, WrongUseError, number, say, scenario_named
+from cds_service.commands.common import UrlArgument, WrongUseError, number, say, scenario_named, settings_of_environment
 from cds_service.replay.connections import UnreachableError
 from cds_service.replay.run import against
 from cds_service.replay.scenarios import SAMPLE
@@ -36,6 +36,7 @@ def fire(scenario: str, url: str, token_file: TextIO | None, form: str) -> None:
 
     Example: cds-service token | cds-service fire --token-from -
     """
+    settings_of_environment()  # none is needed, but one that is misspelt is told by every command (Z83)
     token = _token(token_file) if token_file is not None else ""
     chosen = scenario_named(scenario)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from collections.abc import Mapping
 from types import NoneType, UnionType
@@ -16,6 +17,7 @@ _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 _BROKEN = re.compile(r"^JSON is malformed: (.+) \(byte (\d+)\)$")
 _HALF_A_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
+_LARGE_BYTES = 1_000_000
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -33,14 +35,14 @@ def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) ->
         body.decode("utf-8")
         return decoder.decode(body)
     except UnicodeDecodeError as error:
-        raise Fault(400, "invalid", _broken("the body is not UTF-8", "", body, error.start, prefix), prefix) from None
+        text = "the body is not UTF-8" + ("" if prefix else f": {_place(body, error.start)}")
+        raise Fault(400, "invalid", text, prefix) from None
     except RecursionError:
         raise Fault(400, "too-costly", "the JSON is nested too deeply", prefix) from None
     except msgspec.ValidationError as error:
         raise Fault(400, "structure", *_text_and_path(str(error), prefix)) from None
     except msgspec.DecodeError as error:
-        text = _broken("the body is not JSON", *_why_and_where(str(error), body), prefix)
-        raise Fault(400, "invalid", text, prefix) from None
+        raise Fault(400, "invalid", _not_json(str(error), body, prefix), prefix) from None
 
 
 def decode_naming_all(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str, faults: list[Fault]) -> Any:
@@ -104,22 +106,39 @@ def _list(kind: Any, items: list[msgspec.Raw], path: str, faults: list[Fault]) -
     return read
 
 
-def _why_and_where(message: str, body: bytes) -> tuple[str, bytes, int]:
-    """What is wrong with a text that is no JSON, the text, and at which of its bytes."""
-    if broken := _BROKEN.match(message):
-        return broken[1], body, int(broken[2])
-    if half := _HALF_A_PAIR.search(body):
-        return "half of a surrogate pair", body, half.start()
-    return "it ends too early", body, len(body)
+def syntax_words(error: json.JSONDecodeError) -> str:
+    """What is wrong with a text that is no JSON, in a few words that repeat nothing of it."""
+    words = error.msg.removesuffix(" at").removesuffix(" starting")
+    return words[:1].lower() + words[1:]
 
 
-def _broken(what: str, why: str, body: bytes, at: int, prefix: str) -> str:
-    """A sentence on a text that breaks at a byte. A part of the body, which has a path, does not know its lines."""
-    if prefix:
-        return ": ".join(filter(None, [what, why]))
+def _not_json(message: str, body: bytes, prefix: str) -> str:
+    """A sentence on a body that is no JSON, of which msgspec said ``message``.
+
+    The byte that msgspec names is sometimes one of the next; a body that is not large is read again by a reader that
+    names the very place.
+    """
+    what = "the body is not JSON"
+    broken = _BROKEN.match(message)
+    if not prefix and len(body) <= _LARGE_BYTES:
+        try:
+            json.loads(body.decode("utf-8"))
+        except json.JSONDecodeError as error:
+            return f"{what}: line {error.lineno}, column {error.colno}: {syntax_words(error)}"
+        except (ValueError, RecursionError):
+            pass
+    if broken is None:
+        half = _HALF_A_PAIR.search(body)
+        why, at = ("half of a surrogate pair", half.start()) if half else ("it ends too early", len(body))
+        return f"{what}: {why}" if prefix else f"{what}: {_place(body, at)}: {why}"
+    return f"{what}: {broken[1]}" if prefix else f"{what}: near {_place(body, int(broken[2]))}: {broken[1]}"
+
+
+def _place(body: bytes, at: int) -> str:
+    """Line and column, from 1, of a byte of a body; of a part of a body nobody knows them."""
     line = body.count(b"\n", 0, at) + 1
     column = len(body[:at].rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
-    return ": ".join(filter(None, [what, f"line {line}, column {column}", why]))
+    return f"line {line}, column {column}"
 
 
 def _text_and_path(message: str, prefix: str) -> tuple[str, str]:

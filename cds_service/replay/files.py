@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from yaml.reader import ReaderError
 
+from cds_service.protocol.decoding import syntax_words
+
 if TYPE_CHECKING:
     from yaml import SafeLoader as _Loader
 else:
@@ -82,8 +84,9 @@ def parsed_json(text: str, name: str, first_line: int = 1) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        why = error.msg[:1].lower() + error.msg[1:]
-        raise FileError(name, f"this is not JSON: {why}", error.lineno + first_line - 1, error.colno) from None
+        raise FileError(
+            name, f"this is not JSON: {syntax_words(error)}", error.lineno + first_line - 1, error.colno
+        ) from None
     except RecursionError:
         raise FileError(name, "the JSON is nested too deeply", first_line) from None
 
