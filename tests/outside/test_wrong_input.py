@@ -51,7 +51,6 @@ FILES = {
     "client.toml": '[clients.a]\nissuer = "https://a.example"\n',
     "short.toml": "[nonsense]\na = 1\n",
     "not.sqlite3": "this is no database\n" * 100,
-    "page/README.md": "without marks",
     "test-client.private.jwk.json": '{"kty": "EC",\n "crv": }',
     "other-key/test-client.private.jwk.json": '{"kty": "oct", "k": "AAAA"}',
 }
@@ -65,6 +64,8 @@ def given(tmp_path_factory):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     (folder / "empty").mkdir()
+    (folder / "page").mkdir()
+    (folder / "page" / "README.md").write_text("without marks")
     for name, content in (
         ("broken-pack", b"id: x\nservices: {,}\n"),
         ("latin-pack", b"id: \xe4\n"),
@@ -200,8 +201,8 @@ FAILED = [
     (["export", "dmn", "--cards", "DIR/empty"], "empty:1: schema: expected one folder"),
     (["export", "dmn", "--out", "/proc/none"], "/proc/none: there is no such file or folder; check its name"),
     (["export", "openapi", "--out", "/proc/none"], "/proc/none: there is no such file or folder"),
-    (["export", "clinical", "--out", "DIR/empty"], "empty/clinical.md: there is no such file or folder"),
-    (["export", "statements", "--out", "DIR/page"], "page/README.md: no place for it"),
+    (["export", "clinical", "--out", "DIR/empty"], "empty/", ": there is no such file or folder"),
+    (["export", "statements", "--out", "DIR/page"], "page/", ": no place for it"),
     (["serve", "--host", "no.such.host.invalid", "--insecure"], "no.such.host.invalid cannot be listened on"),
 ]
 OF_THE_ENVIRONMENT = [
