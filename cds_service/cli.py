@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
 from importlib import import_module
-from io import StringIO
 from typing import Any
 
 import click
 
 from cds_service import __version__
 
-_VERBS = ("check", "coverage", "explain", "export", "impact", "replay", "report", "sample", "serve")
+_VERBS = (
+    "check",
+    "coverage",
+    "explain",
+    "export",
+    "fire",
+    "impact",
+    "replay",
+    "report",
+    "sample",
+    "serve",
+    "token",
+)
 
 
 class _Verbs(click.Group):
@@ -25,17 +40,58 @@ class _Verbs(click.Group):
         command: click.Command = getattr(import_module(f"cds_service.commands.{cmd_name}"), cmd_name)
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs a verb; ``say`` tells why one fails, because the message may quote names and words of others."""
-        try:
-            return super().invoke(ctx)
-        except click.ClickException as error:
-            from cds_service.commands.common import say
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Runs a verb; whatever it cannot do is one sentence, which may quote names and words of others.
 
-            said = StringIO()
-            error.show(said)
-            say(said.getvalue(), err=True, nl=False)
-            ctx.exit(error.exit_code)
+        Who reads the output and has enough of it (``| head``) is told nothing.
+        """
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        try:
+            status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            _end(_told(error), error.exit_code)
+        except click.Abort:
+            _end("Stopped before it was done.", 1)
+        except OSError as error:
+            from cds_service.commands.common import system_words
+
+            _end(f"Error: {system_words(error)}", 1)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _told(error: click.ClickException) -> str:
+    """The message of an error; where the command was written in a wrong way, with where to read how it is written."""
+    message = error.format_message()
+    if isinstance(error, click.UsageError):
+        message = " ".join(message.split())
+        is_value = isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)
+        if error.ctx is not None and not is_value:
+            message = f"{message.rstrip('.')}. See {error.ctx.command_path} --help"
+    return f"Error: {message}"
+
+
+def _end(message: str, status: int) -> None:
+    """Tells why the command ends, and ends it."""
+    from cds_service.commands.common import say
+
+    with contextlib.suppress(OSError):  # nobody can be told
+        say(message, err=True)
+    try:
+        sys.stdout.flush()
+    except OSError:  # what could not be written would be tried again at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

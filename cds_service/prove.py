@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from pathlib import Path
@@ -26,7 +26,9 @@ from cds_service.content.proof.hazard_rows import problems_of_evidence, without_
 from cds_service.content.proof.versions import lock_problems, version_problems
 from cds_service.content.reviews import ReviewState
 from cds_service.content.site import Site, read_site
+from cds_service.replay.files import FileError
 from cds_service.replay.run import in_process
+from cds_service.replay.scenario import Scenario
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
@@ -64,14 +66,20 @@ class ContentProof:
 
 
 def prove(
-    cards: Path, *, site: Path | None, fixtures: Path | None, zone: tzinfo, to_lock: bool = False
+    cards: Path,
+    *,
+    site: Path | None,
+    fixtures: Path | None,
+    zone: tzinfo,
+    to_lock: bool = False,
+    each: Callable[[Iterable[Scenario]], Iterable[Scenario]] = iter,
 ) -> ContentProof:
     """The proof of a ``cards`` folder under the overlay in the file ``site``; problems sort by file and line.
 
     If nothing else is wrong, the scenarios in the folder ``fixtures``, those of courses too, are answered in the time
     zone ``zone``. They are of the content as it stands, not of one site, so that an overlay leaves them out.
     ``to_lock`` asks whether the content may be locked instead of whether it is; then the scenarios are answered
-    whatever the overlay.
+    whatever the overlay. Who wants to know how far the proof is passes on the scenarios by ``each``.
     """
     try:
         overlay = read_site(site)
@@ -88,7 +96,10 @@ def prove(
         ]
     )
     if not problems and fixtures is not None and (to_lock or not overlay.digest):
-        problems = list(_scenarios_that_differ(plain, fixtures, zone))
+        try:
+            problems = list(_scenarios_that_differ(plain, each(list(read_scenarios(fixtures))), zone))
+        except FileError as error:
+            problems = [Problem(Path(error.name), error.line or 1, "fixture", error.text)]
     return ContentProof(tuple(problems), cards, pack, overlay)
 
 
@@ -154,15 +165,13 @@ def _missing_evidence(pack: Pack, cards: Path, fixtures: Path | None) -> Iterato
     yield from problems_of_evidence(pack, cards / pack.id, scenarios, root if is_project else None)
 
 
-def _scenarios_that_differ(pack: Pack, fixtures: Path, zone: tzinfo) -> Iterator[Problem]:
+def _scenarios_that_differ(pack: Pack, scenarios: Iterable[Scenario], zone: tzinfo) -> Iterator[Problem]:
     """Every difference between what a scenario expects and what it is answered."""
     fire = in_process(Prepared.of(pack, zone=zone, key=_KEY))
-    for scenario in read_scenarios(fixtures):
+    for scenario in scenarios:
         case = scenario.name.rpartition("/")[2]
         for difference in fire(scenario).differences:
-            lines = scenario.path.read_text(encoding="utf-8").splitlines()
-            line = next((number for number, text in enumerate(lines, 1) if text.strip() == f"- name: {case}"), 1)
-            yield Problem(scenario.path, line, "fixture", f"{case}: {difference}")
+            yield Problem(scenario.path, scenario.line, "fixture", f"{case}: {difference}")
 
 
 if __name__ == "__main__":

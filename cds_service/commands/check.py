@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from cds_service.commands.common import say, settings_of_environment
+from cds_service.commands.common import progress, say, settings_of_environment
 from cds_service.content.proof.versions import update_lock
 from cds_service.prove import ContentProof, fixtures_beside, prove
 
@@ -41,6 +41,7 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
         fixtures=fixtures_beside(cards),
         zone=zone,
         to_lock=update,
+        each=lambda scenarios: progress(scenarios, "check"),
     )
     problems = list(proof.problems)
     if update and not problems:
@@ -51,7 +52,7 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str) ->
         for problem in problems:
             say(problem)
         if not problems:
-            say("; ".join(filter(None, ["the content holds", _review(proof, today)])))
+            say("; ".join(filter(None, ["The content holds", _review(proof, today)])) + ".")
     for remark in proof.remarks(today):
         say(f"note: {remark}", err=form == "json")
     if problems:

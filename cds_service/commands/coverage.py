@@ -9,9 +9,10 @@ from pathlib import Path
 
 import click
 
-from cds_service.commands.common import TimeArgument, prepared_content, say
+from cds_service.commands.common import TimeArgument, WrongUseError, prepared_content, progress, say
 from cds_service.packaged import packaged
-from cds_service.replay.coverage import as_json, as_text, cover, proposed
+from cds_service.replay.coverage import as_json, as_text, cover, files_in, proposed
+from cds_service.replay.files import FileError
 
 
 @click.command()
@@ -22,17 +23,17 @@ def coverage(paths: tuple[Path, ...], now: datetime | None, form: str) -> None:
     """Show which codes, units, routes and schedules in data are understood, and which are not.
 
     PATH is a captured request, a recording, a scenario, FHIR resources in JSON or NDJSON, or a folder of these. With
-    what is not understood come the lines of site.toml that would map it; --format site prints these alone. The exit
-    code is 1 if a file could not be read.
+    what is not understood come the lines of site.toml that would map it; --format site prints these alone. A file that
+    cannot be read is named, with the line where it breaks, and the exit status is 1.
 
     Example: cds-service coverage recordings/ export/*.ndjson
     """
     prepared = prepared_content(None, b"coverage makes no cards to keep")
     try:
-        covered = cover(prepared, packaged("fixtures"), paths, now or datetime.now(UTC))
-    except (ValueError, OSError) as error:
-        say(str(error), err=True)
-        sys.exit(1)
+        files = files_in(paths)
+    except FileError as error:
+        raise WrongUseError(str(error)) from None
+    covered = cover(prepared, packaged("fixtures"), progress(files, "coverage"), now or datetime.now(UTC))
     if form == "json":
         say(json.dumps(as_json(covered, prepared.pack), indent=2, ensure_ascii=False))
     elif form == "site":
@@ -40,5 +41,6 @@ def coverage(paths: tuple[Path, ...], now: datetime | None, form: str) -> None:
     else:
         say("\n".join(as_text(covered, prepared.pack)))
     if covered.not_read:
-        say("\n".join(covered.not_read), err=True)
+        if form != "text":  # which has them
+            say("\n".join(f"Not read: {text}" for text in covered.not_read), err=True)
         sys.exit(1)

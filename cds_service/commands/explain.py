@@ -3,66 +3,187 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from cds_service.commands.common import TimeArgument, prepared_content, say
+from cds_service.commands.card_text import cards_as_text, indented
+from cds_service.commands.common import TimeArgument, number, prepared_content, say
 from cds_service.judge.explanation import explain as explain_request
 from cds_service.protocol.faults import Fault
+from cds_service.replay.files import FileError, decoded, parsed_json
 
 
 @click.command()
 @click.argument("request_file", metavar="REQUEST.json", type=click.File("rb"))
 @click.option("--now", type=TimeArgument(), help="Explain as if it were this time.")
+@click.option("--all", "everything", is_flag=True, help="Show every fact, every definition and every rule too.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def explain(request_file: Any, now: datetime | None, form: str) -> None:
-    """Show the facts read for a request, the rules that fired, and why the near ones did not.
+def explain(request_file: Any, now: datetime | None, everything: bool, form: str) -> None:
+    """Show the cards that a request gets, or why it gets none, and what decided that. REQUEST.json is a file, or - for
+    standard input.
 
     Example: cds-service sample > request.json; cds-service explain request.json
     """
+    name = getattr(request_file, "name", "<stdin>")
+    name = "standard input" if name == "<stdin>" else name
+    body = request_file.read()
+    prepared = prepared_content(None)
     try:
-        explanation = explain_request(prepared_content(None), request_file.read(), now or datetime.now(UTC))
+        parsed_json(decoded(body, name), name)
+        explanation = explain_request(prepared, body, now or datetime.now(UTC))
+    except FileError as error:
+        raise click.ClickException(str(error)) from None
     except Fault as fault:
-        for one in fault.every():
-            say(f"{one.status} {one.path}: {one.text}", err=True)
-        sys.exit(1)
-    say(json.dumps(explanation, indent=2, ensure_ascii=False) if form == "json" else _as_text(explanation))
+        told = [": ".join(filter(None, [name, one.path, one.text])) for one in fault.every()]
+        raise click.ClickException("\n".join(told)) from None
+    if form == "json":
+        say(json.dumps(explanation, indent=2, ensure_ascii=False))
+    else:
+        more = _everything(explanation) if everything else ["--all shows every fact, every definition and every rule."]
+        say("\n".join([*_as_text(explanation), "", *more]))
 
 
-def _as_text(explanation: dict[str, Any]) -> str:
-    lines = [f"{explanation['service']} at {explanation['now']}", "", "drafts"]
-    lines += [f"  {d['draft']}: {d['drug'] or '-'}: recognised {d['recognised']}" for d in explanation["drafts"]]
-    lines += [] if explanation["drafts"] else ["  none of a medication"]
-    lines += ["", "not understood"] + [f"  {line}" for item in explanation["not-understood"] for line in _missed(item)]
-    lines += [] if explanation["not-understood"] else ["  nothing"]
+def _as_text(explanation: Mapping[str, Any]) -> Iterator[str]:
+    """The cards, or why there is none; the orders that were not judged; what decided."""
+    moment = datetime.fromisoformat(explanation["now"])
+    yield f"{explanation['content']}, {explanation['service']}, as of {moment:%Y-%m-%d %H:%M %Z}"
+    yield ""
+    yield from cards_as_text(explanation["cards"])
+    for draft in explanation["not-judged"]:
+        yield ""
+        yield from _not_judged(draft)
+    if not explanation["cards"]:
+        if not explanation["orders"] and not explanation["not-judged"]:
+            yield from ("", "The request holds no draft order.")
+        for order in explanation["orders"]:
+            yield ""
+            yield from _silence(order)
+    else:
+        for order in explanation["orders"]:
+            yield from _spoken(order)
+    told = {draft["draft"] for draft in explanation["not-judged"] if "sent" in draft}
+    others = [item for item in explanation["not-understood"] if item["reference"] not in told]
+    if others:
+        yield ""
+        verb = "was" if len(others) == 1 else "were"
+        yield (
+            f"{number(len(others), 'thing')} that {verb} sent {verb} not understood; --all lists them, and cds-service "
+            "coverage proposes lines for site.toml."
+        )
+
+
+def _named(order: Mapping[str, Any], reference: str) -> str:
+    """An order for people: its drug, and which of the request it is; the patient alone where there is no order."""
+    drug, reference = order["drug"], order[reference]
+    return " ".join(filter(None, [drug, f"({reference})" if drug else reference])) or "The patient"
+
+
+def _not_judged(draft: Mapping[str, str]) -> Iterator[str]:
+    yield from indented(f"{_named(draft, 'draft')} is not judged. {draft['because']}")
+    if "sent" in draft:
+        yield f"  It was sent {'as ' + draft['sent'] if draft['sent'] else 'without a code'}."
+    if "site.toml" in draft:
+        yield "  These lines of site.toml would map it, once each question mark is replaced:"
+        yield from (f"    {line}".rstrip() for line in draft["site.toml"].splitlines())
+
+
+def _silence(order: Mapping[str, Any]) -> Iterator[str]:
+    """Why an order got no card: first what found it right, then what spoke and is not shown, then what ruled it out."""
+    silence: Mapping[str, list[Mapping[str, Any]]] = {kind: [] for kind in _KINDS}
+    for entry in order["silence"]:
+        silence[entry["kind"]].append(entry)
+    yield f"{_named(order, 'order')} was judged, and nothing is to be said of it:"
+    for entry in silence["in line"]:
+        yield from indented(f"- {entry['title']}: in line with {entry['statement']}, “{entry['quote']}”.", "  ")
+        yield from _because(entry)
+    for entry in silence["not shown"]:
+        text = (
+            f"- {entry['title']}: {entry['rule']} is {_article(entry['indicator'])}, and of this decision the service"
+        )
+        yield from indented(f"{text} shows nothing below {_article(entry['shown-from'])}.", "  ")
+        yield from _because(entry)
+    for entry in silence["withdrawn"]:
+        text = f"- {entry['title']}: {entry['rule']} speaks, but the site has switched it off"
+        yield from indented(f"{text} since {entry['date']}: {entry['reason']}", "  ")
+        yield from _because(entry)
+    for entry in silence["noted"]:
+        yield from indented(f"- {entry['title']}: {entry['rule']} is a line on other cards, and there is none.", "  ")
+        yield from _because(entry)
+    for entry in silence["shadow"]:
+        yield from indented(f"- {entry['title']}: {entry['rule']} speaks, but is only counted (shadow).", "  ")
+        yield from _because(entry)
+    for entry in silence["ruled out"]:
+        yield f"  - {entry['title']}: nothing to say ({entry['rule']})."
+        yield from _because(entry)
+    if titles := [entry["title"] for entry in silence["nothing found"]]:
+        yield from indented(f"- Looked at, and nothing found that speaks: {'; '.join(titles)}.", "  ")
+    if not order["silence"]:
+        yield "  - No decision of this service applies to it."
+
+
+_KINDS = ("in line", "not shown", "withdrawn", "noted", "shadow", "ruled out", "nothing found")
+
+
+def _article(indicator: str) -> str:
+    return f"an {indicator}" if indicator == "info" else f"a {indicator}"
+
+
+def _spoken(order: Mapping[str, Any]) -> Iterator[str]:
+    """The rules that spoke of an order, each with what it asked for and found."""
+    spoken = [
+        (decision, rule)
+        for decision in order["decisions"]
+        for rule in decision["fired"]
+        if not rule["silent"] and "shown-from" not in rule and "withdrawn" not in rule
+    ]
+    if spoken:
+        yield ""
+        yield f"What decided on {_named(order, 'order')}"
+    for decision, rule in spoken:
+        basis = f", rests on {rule['statement']}" if rule["statement"] else ""
+        yield f"  - {decision['title']}: {rule['rule']}{basis}"
+        yield from _because({"because": rule["tested"]})
+
+
+def _because(entry: Mapping[str, Any]) -> Iterator[str]:
+    for tested in entry["because"]:
+        behind = "; ".join(f"{fact['label']}: {_value(fact)}" for fact in tested.get("behind", []))
+        yield from indented(f"{tested['label']}: {_value(tested)}" + (f", from {behind}" if behind else ""), "      ")
+
+
+def _value(found: Mapping[str, Any]) -> str:
+    read = f" ({', '.join(found['read-from'])})" if "read-from" in found else ""
+    return f"{found['value']}{read}"
+
+
+def _everything(explanation: Mapping[str, Any]) -> Iterator[str]:
+    yield "Drafts"
+    yield from (f"  {d['draft']}: {d['drug'] or '-'}: recognised {d['recognised']}" for d in explanation["drafts"])
+    if not explanation["drafts"]:
+        yield "  none of a medication"
+    yield from ("", "Not understood")
+    yield from (f"  {line}" for item in explanation["not-understood"] for line in _missed(item))
+    if not explanation["not-understood"]:
+        yield "  nothing"
     for order in explanation["orders"]:
-        lines += ["", f"{order['order']}: {order['drug']}", "  facts"]
+        yield from ("", _named(order, "order"), "  Facts")
         for name, fact in order["facts"].items():
-            read = "; ".join(
-                f"{r['reference']}: {r['said']}{' ' + r['date'] if 'date' in r else ''}"
-                for r in fact.get("read-from", [])
-            )
-            why = " ".join(filter(None, [fact.get("reason", ""), ", ".join(fact.get("missing", []))]))
-            lines.append(
-                f"    {name} = {fact['value']}" + (f"  [{read}]" if read else "") + (f"  ({why})" if why else "")
-            )
-        for number, step in enumerate(order["steps"], 1):
-            lines.append(f"    step {number}: " + ", ".join(f"{n} = {f['value']}" for n, f in step.items()))
-        lines.append("  definitions")
-        lines += [f"    {name} = {value}" for name, value in order["definitions"].items()]
-        lines.append("  decisions")
+            yield f"    {name} = {fact['value']}{_read(fact)}"
+        for step_number, step in enumerate(order["steps"], 1):
+            yield f"    step {step_number}: " + ", ".join(f"{n} = {f['value']}" for n, f in step.items())
+        yield "  Definitions"
+        yield from (f"    {name} = {value}" for name, value in order["definitions"].items())
+        yield "  Decisions"
         for decision in order["decisions"]:
             for rule in decision["fired"]:
-                lines.append(f"    {decision['decision']}: {rule['rule']}{_unseen(decision, rule)}")
-            lines += [f"      not {near['rule']}: {'; '.join(near['because'])}" for near in decision["near"]]
-    lines += ["", "cards"] + [f"  {card['indicator']}: {card['summary']}" for card in explanation["cards"]]
-    return "\n".join(lines if explanation["cards"] else [*lines, "  none"])
+                yield f"    {decision['decision']}: {rule['rule']}{_unseen(decision, rule)}"
+            yield from (f"      not {near['rule']}: {'; '.join(near['because'])}" for near in decision["near"])
 
 
-def _unseen(decision: dict[str, Any], rule: dict[str, Any]) -> str:
+def _unseen(decision: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
     """Why nobody sees what a rule found, in brackets."""
     if rule["silent"]:
         return " (silent)"
@@ -73,7 +194,16 @@ def _unseen(decision: dict[str, Any], rule: dict[str, Any]) -> str:
     return ""
 
 
-def _missed(item: dict[str, str]) -> list[str]:
+def _read(fact: Mapping[str, Any]) -> str:
+    """What a fact was read from, and why it has no value if it has none."""
+    read = "; ".join(
+        f"{r['reference']}: {r['said']}{' ' + r['date'] if 'date' in r else ''}" for r in fact.get("read-from", [])
+    )
+    why = " ".join(filter(None, [fact.get("reason", ""), ", ".join(fact.get("missing", []))]))
+    return (f"  [{read}]" if read else "") + (f"  ({why})" if why else "")
+
+
+def _missed(item: Mapping[str, str]) -> list[str]:
     """One thing that was not understood, in words, and the lines of ``site.toml`` that would map it."""
     code = "|".join(filter(None, [item.get("system"), item.get("code")]))
     words = f'"{item["said"]}"' if "said" in item else ""

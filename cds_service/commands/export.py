@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cds_service import __version__
-from cds_service.commands.common import load, prepared_content, say, settings_of_environment
+from cds_service.commands.common import load, prepared_content, progress, say, settings_of_environment
 from cds_service.content.model import Pack
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
@@ -23,7 +23,13 @@ _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
 @click.command()
 @click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements", "clinical", "hazards"]))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
-@click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to export.")
+@click.option(
+    "--content",
+    "--cards",
+    "cards",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of content to export.",
+)
 def export(form: str, out: Path | None, cards: Path | None) -> None:
     """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
     OpenAPI 3.1; or, for people, the table of statements with their rules and scenarios (--out names the folder whose
@@ -83,10 +89,10 @@ def _for_people(form: str, cards: Path | None, out: Path | None) -> None:
         say(_made(form, cards))
         return
     page = out / _PAGES[form]
+    before = page.read_text(encoding="utf-8")
     try:
-        before = page.read_text(encoding="utf-8")
         page.write_text(written_into(before, form, _made(form, cards)), encoding="utf-8")
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise click.ClickException(f"{page}: {error}") from None
     say(page)
 
@@ -94,7 +100,8 @@ def _for_people(form: str, cards: Path | None, out: Path | None) -> None:
 def _made(form: str, cards: Path | None) -> str:
     """The table of statements, or the page of what is done about each; every scenario is fired for it."""
     prepared = prepared_content(cards)
-    shown_by = scenarios_by_rule(prepared, read_scenarios(packaged("fixtures")))
+    scenarios = list(read_scenarios(packaged("fixtures")))
+    shown_by = scenarios_by_rule(prepared, progress(scenarios, "export"))
     if form == "statements":
         return as_table(statement_rows(prepared.pack, shown_by))
     return as_page(prepared.pack, shown_by)

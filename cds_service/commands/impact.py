@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from datetime import datetime
 from pathlib import Path
 
 import click
 
-from cds_service.commands.common import TimeArgument, prepared_content, say
+from cds_service.commands.common import TimeArgument, WrongUseError, number, prepared_content, progress, say
 from cds_service.packaged import packaged
 from cds_service.replay.cases import read_cases
+from cds_service.replay.files import FileError
 from cds_service.replay.impact import KINDS, ChangedAnswer, Impact, as_data, impact_of
 from cds_service.replay.revisions import RevisionError, materialised
 
 _KEY = b"the same key for both"
 _PROBLEMS = 5
-_MANY = 200  # more cases than these take over two seconds
 
 
 @click.command()
@@ -36,23 +35,21 @@ def impact(old: str, new: str, paths: tuple[Path, ...], now: datetime | None, fo
     """
     try:
         cases = list(read_cases(packaged("fixtures"), paths, now))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    except FileError as error:
+        raise WrongUseError(str(error)) from None
     with tempfile.TemporaryDirectory() as folder:
         contents = []
         for which, name in (("old", old), ("new", new)):
             try:
                 contents.append(prepared_content(materialised(name, Path(folder, which)), key=_KEY))
             except RevisionError as error:
-                raise click.UsageError(str(error)) from None
+                raise WrongUseError(str(error)) from None
             except click.ClickException as error:
                 problems = error.message.splitlines()
                 more = [f"and {len(problems) - _PROBLEMS} more"] if len(problems) > _PROBLEMS else []
                 first = f"{name} is no content that this version can use:"
                 raise click.ClickException("\n".join([first, *problems[:_PROBLEMS], *more])) from None
-        hidden = not sys.stderr.isatty() or len(cases) < _MANY
-        with click.progressbar(cases, file=sys.stderr, label="impact", hidden=hidden) as bar:
-            result = impact_of(contents[0], contents[1], bar)
+        result = impact_of(contents[0], contents[1], progress(cases, "impact"))
     if form == "html":
         from cds_service.console.reports import impact_page
 
@@ -65,13 +62,15 @@ def _as_text(impact: Impact) -> str:
     lines = [f"{name}: {old or 'not there'} -> {new or 'not there'}" for name, (old, new) in impact.versions.items()]
     same = impact.requests - len(impact.changes)
     lines.append(
-        f"{impact.requests} requests for {impact.patients} patients: {same} answered as before, "
-        f"{len(impact.changes)} otherwise ({impact.changed_patients} patients)"
+        f"{number(impact.requests, 'request')} for {number(impact.patients, 'patient')}: {same} answered as before, "
+        f"{len(impact.changes)} otherwise ({number(impact.changed_patients, 'patient')})"
     )
-    lines += [f"  {count} get {KINDS[kind]}" for kind, count in impact.kinds.items() if count]
+    lines += [
+        f"  {count} get{'s' if count == 1 else ''} {KINDS[kind]}" for kind, count in impact.kinds.items() if count
+    ]
     moved = [rule for rule in impact.rules if rule.old != rule.new]
     if moved:
-        lines += ["", "rules that speak more or less often"]
+        lines += ["", "Rules that speak more or less often"]
         lines += [f"  {rule.topic} ({rule.indicator}): {rule.old} -> {rule.new}" for rule in moved]
     reworded: dict[tuple[str, ...], list[ChangedAnswer]] = {}
     for change in impact.changes:
@@ -88,6 +87,7 @@ def _as_text(impact: Impact) -> str:
             if not result.fault and not result.cards:
                 lines.append(f"  {sign} no card")
     for rules, changes in reworded.items():
-        lines += ["", f"{', '.join(rules)}: other words only, {len(changes)} times, as at {changes[0].name}"]
+        times = number(len(changes), "time")
+        lines += ["", f"{', '.join(rules)}: other words only, {times}, as at {changes[0].name}"]
         lines += [f"  {line}" for line in changes[0].words]
     return "\n".join(lines)

@@ -11,61 +11,84 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import click
-import requests
 
-from cds_service.commands.common import TimeArgument, prepared_content, say
+from cds_service.commands.card_text import cards_as_text
+from cds_service.commands.common import (
+    TimeArgument,
+    UrlArgument,
+    WrongUseError,
+    number,
+    prepared_content,
+    progress,
+    say,
+)
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
 from cds_service.replay.cases import at, read_cases
+from cds_service.replay.connections import UnreachableError
 from cds_service.replay.fhir_server import LoadedServer
-from cds_service.replay.run import ReplayResult, against, in_process, no_answer
+from cds_service.replay.files import FileError
+from cds_service.replay.run import ReplayResult, against, in_process
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MANY = 200  # more cases than these take over two seconds
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--against", "url", help="Base URL of a live service; default is in process.")
-@click.option("--fhir-server", "fhir", help="Base URL of a FHIR server to load each patient onto, instead of prefetch.")
+@click.option("--against", "url", type=UrlArgument(), help="Base URL of a live service; default is in process.")
+@click.option(
+    "--fhir-server",
+    "fhir",
+    type=UrlArgument(),
+    help="Base URL of a FHIR server to load each patient onto, instead of prefetch.",
+)
 @click.option("--now", type=TimeArgument(), help="Fire as if it were this time.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "junit", "html"]), default="text", show_default=True
 )
-@click.option("--cards", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Content to replay with.")
+@click.option("--cards", "shows_cards", is_flag=True, help="Show the cards of each as people read them.")
+@click.option(
+    "--content", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of content to replay with."
+)
 def replay(
-    paths: tuple[Path, ...], url: str | None, fhir: str | None, now: datetime | None, form: str, cards: Path | None
+    paths: tuple[Path, ...],
+    url: str | None,
+    fhir: str | None,
+    now: datetime | None,
+    form: str,
+    shows_cards: bool,
+    content: Path | None,
 ) -> None:
-    """Fire scenarios, courses, captured requests or recordings and show what differs from what is expected of them. A
-    FHIR server to load patients onto must be one for tests: resources of their ids are overwritten and deleted.
+    """Fire scenarios, courses, captured requests or recordings and show what differs from what is expected of them,
+    each with its file and line. A FHIR server to load patients onto must be one for tests: resources of their ids are
+    overwritten and deleted.
 
     Example: cds-service replay --against http://127.0.0.1:8080
     """
+    if shows_cards and form != "text":
+        raise WrongUseError(f"--cards is for text; --format {form} has the cards already")
     try:
         cases = list(read_cases(packaged("fixtures"), paths, now))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    except FileError as error:
+        raise WrongUseError(str(error)) from None
     if now is not None and not url:
         cases = [at(case, now) for case in cases]
-    prepared = prepared_content(cards)
+    prepared = prepared_content(content)
     server = LoadedServer(fhir) if fhir else None
     results, left = [], list[str]()
     try:
         if server is not None:
             server.reach()
         fire = against(url, now, server) if url else in_process(prepared, server)
-        hidden = not sys.stderr.isatty() or (len(cases) < _MANY and not fhir)
-        with click.progressbar(cases, file=sys.stderr, label="replay", hidden=hidden) as bar:
-            for case in bar:
-                results.append(fire(case))
-    except requests.RequestException as error:
-        raise click.ClickException(no_answer(error)) from None
+        results += [fire(case) for case in progress(cases, "replay")]
+    except UnreachableError as error:
+        raise click.ClickException(str(error)) from None
     finally:
         if server is not None:
             left = server.close()
         if left:
-            say(f"could not be deleted, and is left on the FHIR server: {', '.join(left)}", err=True)
-    say(_formatted(form, results, prepared))
+            say(f"Could not be deleted, and is left on the FHIR server: {', '.join(left)}", err=True)
+    say(_as_text(results, shows_cards=shows_cards) if form == "text" else _formatted(form, results, prepared))
     if left or any(result.differences for result in results):
         sys.exit(1)
 
@@ -75,18 +98,23 @@ def _formatted(form: str, results: Sequence[ReplayResult], prepared: Prepared) -
         from cds_service.console.reports import replay_page
 
         return replay_page(results, prepared)
-    return {"text": _as_text, "json": _as_json, "junit": _as_junit}[form](results)
+    return _as_json(results) if form == "json" else _as_junit(results)
 
 
-def _as_text(results: Sequence[ReplayResult]) -> str:
+def _as_text(results: Sequence[ReplayResult], *, shows_cards: bool) -> str:
+    """A line for each that was skipped, has nothing to compare with, or differs; the cards of all if asked for."""
     lines = []
     for result in results:
         if result.skipped:
-            lines.append(f"skip  {result.name}: {result.skipped}")
-        if not result.is_expected:
+            lines.append(f"skip  {result.where}: {result.name}: {result.skipped}")
+        elif shows_cards:
+            lines.append(f"show  {result.where}: {result.name}: {number(len(result.cards), 'card')}")
+            lines += [f"      {line}".rstrip() for line in cards_as_text(result.cards)]
+            lines += [f"      {result.fault}"] if result.fault else []
+        elif not result.is_expected:
             cards = "; ".join(f"{card['indicator']}: {card['summary']}" for card in result.cards)
-            lines.append(f"tell  {result.name}: {result.fault or cards or 'no card'}")
-        lines += [f"FAIL  {result.name}: {difference}" for difference in result.differences]
+            lines.append(f"tell  {result.where}: {result.name}: {result.fault or cards or 'no card'}")
+        lines += [f"FAIL  {result.where}: {result.name}: {difference}" for difference in result.differences]
     failed = sum(bool(result.differences) for result in results)
     skipped = sum(bool(result.skipped) for result in results)
     not_compared = sum(not result.is_expected for result in results)
@@ -100,7 +128,7 @@ def _as_text(results: Sequence[ReplayResult]) -> str:
 def _as_json(results: Sequence[ReplayResult]) -> str:
     return json.dumps(
         [
-            {"scenario": r.name, "differences": r.differences, "skipped": r.skipped, "cards": r.cards}
+            {"scenario": r.name, "where": r.where, "differences": r.differences, "skipped": r.skipped, "cards": r.cards}
             | ({"fault": r.fault} if r.fault else {})
             for r in results
         ],
@@ -119,7 +147,9 @@ def _as_junit(results: Sequence[ReplayResult]) -> str:
     )
     for result in results:
         story, _, name = _xml(result.name).partition("/")
-        case = ElementTree.SubElement(suite, "testcase", classname=story, name=name)
+        file, _, line = _xml(result.where).rpartition(":")
+        place = {"file": file, "line": line} if line.isdigit() else {"file": _xml(result.where)}
+        case = ElementTree.SubElement(suite, "testcase", {"classname": story, "name": name, **place})
         if result.skipped:
             ElementTree.SubElement(case, "skipped", message=result.skipped)
         if result.differences:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
-from cds_service.commands.common import TimeArgument, open_store, say, settings_of_environment
+from cds_service.commands.common import TimeArgument, number, open_store, say, settings_of_environment
 from cds_service.content.load import load_pack
 from cds_service.store.acceptance import Report, Share
 from cds_service.store.database import StoreDown
@@ -29,7 +29,9 @@ def report(since: datetime | None, form: str) -> None:
     try:
         figures = store.report(since)
     except StoreDown as error:
-        raise click.ClickException(f"{store.where} cannot be read: {error}") from None
+        raise click.ClickException(
+            f"The store {store.where} cannot be read: {error}; CDS_SERVICE_STORE names it"
+        ) from None
     finally:
         store.close()
     if form == "text" and (note := _review()):
@@ -54,18 +56,19 @@ def _as_text(figures: Report, where: str) -> str:
     since = f"since {figures.since:%Y-%m-%d %H:%M} UTC" if figures.since else "from the beginning"
     lines = [f"{where}, {since}", ""]
     names = [f"{rule.decision} {rule.rule} {rule.version}" for rule in figures.rules]
-    width = max(map(len, names), default=0)
+    width = max(map(len, [*names, "Rule and content version"]))
     if names:
-        lines.append(f"{'rule and content version':{width}}  {'shown':>7}  {'answered':>8}  accepted")
+        lines.append(f"{'Rule and content version':{width}}  {'shown':>7}  {'answered':>8}  accepted")
     for name, rule in zip(names, figures.rules, strict=True):
         lines.append(f"{name:{width}}  {rule.shown:>7}  {rule.accepted.of:>8}  {_share(rule.accepted)}")
         for reason in rule.reasons:
             words = " ".join((reason.display or reason.code or "no reason given").split())
             lines.append(f"{'':{width}}    overridden: {words}, {_share(reason.share)}")
     if not names:
-        lines.append("no card was shown and no feedback came")
+        lines.append("No card was shown, and no feedback came.")
     if figures.unmatched:
-        lines += ["", f"{figures.unmatched} cards with feedback are not known to be ours"]
+        known = "is" if figures.unmatched == 1 else "are"
+        lines += ["", f"{number(figures.unmatched, 'card')} with feedback {known} not known to be ours."]
     lines += [
         "",
         f"A running service writes its counts every {FLUSH_SECONDS:.0f} seconds: the latest cards may be missing.",

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from cds_service.commands.common import open_store, say, settings_of_environment
+from cds_service.commands.common import WrongUseError, open_store, say, settings_of_environment
 from cds_service.net.ports import claim_port
 from cds_service.service.gate import clients_of
 from cds_service.service.served import begin
@@ -30,8 +30,8 @@ _HEADER_BYTES = 65_536
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, help="Port to listen on.")
-@click.option("--workers", default=1, show_default=True, help="Worker processes.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port to listen on.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
 @click.option("--insecure", is_flag=True, help="Listen on a non-loopback host although nobody is authenticated.")
 @click.option(
     "--record",
@@ -53,7 +53,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     settings = settings.model_copy(update={"loopback": loopback, "insecure": insecure or settings.insecure})
     settings = _with_recordings(settings, record, deidentify)
     if not loopback and not settings.insecure and settings.clients is None:
-        raise click.UsageError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
+        raise WrongUseError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
     claimed = _claim(host, port)
     store = open_store(settings)  # its tables are brought up to date before the port is opened
     store.close()
@@ -66,24 +66,25 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     except ProblemsError as error:
         raise click.ClickException(str(error)) from None
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise WrongUseError(str(error)) from None
     if store.problem:
-        say(f"the store cannot be used, feedback will be refused: {store.problem}", err=True)
+        say(f"The store {store.where} cannot be used, so feedback is refused: {store.problem}", err=True)
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
     for problem in filter(None, (begun.content_problem, begun.site_problem)):
-        say(f"refused, the last good one is served: {problem}", err=True)
+        say(f"Refused, the last good one is served: {problem}", err=True)
     _pass_to_workers(settings, workers)
     review = served.prepared.standing(datetime.now(UTC)).note
     notes = [review] if served.prepared.shown else ["unreviewed content runs as shadow: no cards are shown"]
     told = "; ".join(filter(None, [f"{pack.title} {pack.version}", *notes]))
     say(f"CDS Hooks on http://{host}:{port}/cds-services ({told})")
-    say(f"may call: {clients.summary() if clients else 'anybody who reaches it; no clients are configured'}")
-    for kind, names in (("decisions", served.off), ("rules", served.rules_off)):
+    say(f"May call: {clients.summary() if clients else 'anybody who reaches it; no clients are configured'}")
+    for kind, names in (("Decisions", served.off), ("Rules", served.rules_off)):
         if names:
             say(f"{kind} that the site has switched off: {', '.join(names)}", err=True)
     for warning in clients.warnings() if clients else ():
         say(warning, err=True)
-    say(f"feedback is kept in {store.where}")
+    if not store.problem:
+        say(f"Feedback is kept in {store.where}")
     _warn_of_recordings(settings)
     server = Granian("cds_service.service.app:front", factory=True, **granian_settings(host, port, workers))
     with claimed:
@@ -101,9 +102,14 @@ def _claim(host: str, port: int) -> AbstractContextManager[object]:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise click.ClickException(
-                f"port {port} of {host} is taken: another program listens there; choose another with --port"
+                f"Port {port} of {host} is taken: another program listens there; choose another with --port"
             ) from None
-        raise click.ClickException(f"port {port} of {host} cannot be listened on: {error.strerror}") from None
+        way_out = (
+            "choose another with --port" if error.errno == errno.EACCES else "name one of this machine with --host"
+        )
+        raise click.ClickException(
+            f"Port {port} of {host or 'no host'} cannot be listened on: {error.strerror}; {way_out}"
+        ) from None
 
 
 def _pass_to_workers(settings: Settings, workers: int) -> None:
@@ -123,21 +129,21 @@ def _with_recordings(settings: Settings, record: Path | None, deidentify: bool) 
     """The settings with what the command line says about recordings; it cannot undo what the environment protects.
 
     Raises:
-        UsageError: the folder is not named or cannot be made, or requests that come from other machines would be
+        WrongUseError: the folder is not named or cannot be made, or requests that come from other machines would be
             recorded without being de-identified.
     """
     folder = record or settings.record
     deidentified = deidentify or settings.record_deidentified
     if folder is None:
         if deidentify:
-            raise click.UsageError("--deidentify is about recordings; name their folder with --record")
+            raise WrongUseError("--deidentify is about recordings; name their folder with --record")
         return settings
     if not settings.loopback and not deidentified:
-        raise click.UsageError("where others than this machine call, requests are recorded only with --deidentify")
+        raise WrongUseError("where others than this machine call, requests are recorded only with --deidentify")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise click.UsageError(f"{folder} cannot be used for recordings: {error.strerror}") from None
+        raise WrongUseError(f"{folder} cannot be used for recordings: {error.strerror}") from None
     return settings.model_copy(update={"record": folder.absolute(), "record_deidentified": deidentified})
 
 

@@ -212,6 +212,12 @@ class Values:
                 self._collect(name, self._facts.order, facts)
         return facts
 
+    def behind(self, name: str) -> dict[str, Fact]:
+        """The facts that an input of a card or note rests on: those behind a definition, or the fact itself."""
+        facts: dict[str, Fact] = {}
+        self._collect(name, self._facts.order, facts)
+        return facts
+
     def _collect(self, name: str, known: Mapping[str, Fact], facts: dict[str, Fact]) -> None:
         """Adds to ``facts`` an input that is a fact of ``known``, or the facts behind one that is a definition.
 

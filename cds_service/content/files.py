@@ -50,13 +50,24 @@ def read_yaml(path: Path, kind: str, *, is_proven: bool = False) -> Any:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
     except OSError as error:
         raise ProblemsError([Problem(path, 1, "schema", str(error.strerror))]) from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ProblemsError([Problem(path, line, "schema", str(error.problem))]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ProblemsError([Problem(path, line, "schema", "this is not UTF-8")]) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ProblemsError([_syntax_problem(path, error)]) from None
     if not is_proven and not (validator := schema(kind)).is_valid(data):
         faults = sorted(validator.iter_errors(data), key=lambda fault: [str(step) for step in fault.absolute_path])
         raise ProblemsError(_schema_problem(path, fault) for fault in faults)
     return data
+
+
+def _syntax_problem(path: Path, error: Exception) -> Problem:
+    """What is wrong with a file that is not YAML, or in which a value is none, such as a 30 February."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    if mark is not None and isinstance(error, yaml.MarkedYAMLError):
+        why = ", ".join(filter(None, [error.context, error.problem]))
+        return Problem(path, mark.line + 1, "schema", f"this is not YAML (column {mark.column + 1}): {why}")
+    return Problem(path, 1, "schema", f"this is not YAML: {' '.join(str(error).split())}")
 
 
 def _schema_problem(path: Path, fault: ValidationError) -> Problem:
@@ -85,7 +96,7 @@ def line_of(path: Path, place: Iterable[str | int]) -> int:
     """The line on which the element at ``place`` begins; where it is not written, the nearest element around it."""
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError):
         return 1
     for step in place:
         if isinstance(node, yaml.MappingNode):
@@ -104,8 +115,8 @@ def repeated_keys(path: Path) -> Iterator[Problem]:
     """Keys that stand twice in one mapping of a file, which YAML would silently merge."""
     try:
         top = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except yaml.YAMLError:
-        return
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return  # which is said where it is read
     pending = [top] if top is not None else []
     while pending:
         node = pending.pop()

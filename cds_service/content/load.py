@@ -27,6 +27,7 @@ def load_pack(cards: Path, site: Site | None = None, *, is_proven: bool = False)
     folders = sorted(path.parent for path in cards.glob("*/pack.yaml"))
     if len(folders) != 1:
         text = f"expected one folder with a pack.yaml, found {len(folders)}"
+        text = text if cards.is_dir() else "there is no such folder"
         raise ProblemsError([Problem(cards, 1, "schema", text)])
     site = site or Site()
     pack_files = overlaid(_read_all(folders[0], is_proven=is_proven), site)

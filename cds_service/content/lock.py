@@ -42,7 +42,7 @@ def read_lock(path: Path) -> Lock:
         data = json.loads(path.read_text(encoding="utf-8"))
         findings = {(entry["topic"], entry["version"]): int(number) for number, entry in data["findings"].items()}
         return Lock(dict(data["versions"]), dict(data["digests"]), findings)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ProblemsError([Problem(path, 1, "lock", "this is not a whole lock; is it still being copied?")]) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,11 +15,12 @@ from cds_service.content.render import in_words, plain
 from cds_service.content.site_lines import as_toml, site_lines
 from cds_service.judge.evaluate import Answer, evaluate
 from cds_service.judge.orders import JudgedOrder
+from cds_service.judge.silence import not_judged, number_of, silent_because, tests_of, value_of
 from cds_service.judge.told_history import as_data, history_of
 from cds_service.judge.understanding import NotUnderstood, drafts_read, not_understood
 from cds_service.protocol.envelope import read_hook
 from cds_service.protocol.faults import Fault
-from cds_service.vocabulary.facts import Exact, Fact, Interval, State
+from cds_service.vocabulary.facts import Exact, Fact, Interval
 
 
 def explain(prepared: Prepared, body: bytes, now: datetime) -> dict[str, Any]:
@@ -36,25 +37,37 @@ def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetim
     """The reasoning behind an answer that ``evaluate`` gave at ``now``, as JSON.
 
     Its members are ``service``, ``now``, ``drafts`` (how the drug of each was recognised), ``orders`` (facts, steps of
-    the dosage, definitions and decisions of each), ``cards``, ``history`` (``told_history.as_data``), ``results`` and
-    ``not-understood`` (what was sent and not understood, with the lines of ``site.toml`` that would map it, Z54).
+    the dosage, definitions and decisions of each), ``cards``, ``history`` (``told_history.as_data``), ``results``,
+    ``not-understood`` (what was sent and not understood, with the lines of ``site.toml`` that would map it, Z54),
+    ``not-judged`` (drafts that no decision was put to) and ``content``. Each order tells in ``silence`` why decisions
+    say nothing of it.
     """
+    missed = [
+        _not_understood(prepared.pack, item)
+        for item in not_understood(prepared.pack, answer.reading, prepared.searches[service.id])
+    ]
     return {
+        "content": f"{prepared.pack.title} {prepared.pack.version}",
         "service": service.id,
         "now": now.isoformat(),
         "drafts": drafts_read(prepared.pack, answer.request),
         "orders": [_order(prepared, service, judged) for judged in answer.judged],
-        "cards": [
-            {key: card[key] for key in ("indicator", "summary")} | {"topic": card["source"]["topic"]["code"]}
-            for card in answer.body["cards"]
-        ],
+        "cards": [_card(card) for card in answer.body["cards"]],
         "history": as_data(history_of(prepared, service, answer).events),
         "results": [] if answer.chart is None else results_of(prepared.pack, service.decisions, answer.chart),
-        "not-understood": [
-            _not_understood(prepared.pack, item)
-            for item in not_understood(prepared.pack, answer.reading, prepared.searches[service.id])
-        ],
+        "not-understood": missed,
+        "not-judged": not_judged(prepared.pack, answer.request, missed),
     }
+
+
+def _card(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A card without what only programs read."""
+    suggestions = [
+        {"label": suggestion["label"]} | ({"isRecommended": True} if suggestion.get("isRecommended") else {})
+        for suggestion in card.get("suggestions", [])
+    ]
+    words = {key: card[key] for key in ("indicator", "summary", "detail")}
+    return words | {"topic": card["source"]["topic"]["code"], "suggestions": suggestions}
 
 
 def _not_understood(pack: Pack, item: NotUnderstood) -> dict[str, Any]:
@@ -88,7 +101,7 @@ def results_of(pack: Pack, decisions: Iterable[str], chart: Chart) -> list[dict[
                 "fact": name,
                 "label": declared.label,
                 "unit": declared.analyte.canonical,
-                "limits": [_number(limit) for limit in limits_of(pack, name)],
+                "limits": [number_of(limit) for limit in limits_of(pack, name)],
                 "results": [_point(pack, point) for point in points],
             }
         )
@@ -151,11 +164,12 @@ def _order(prepared: Prepared, service: Service, judged: JudgedOrder) -> dict[st
         "definitions": {
             name: values[name].value or str(values[name].state) for name in needed if name in pack.decisions
         },
-        "decisions": [_decision(judged, service, pack.decisions[name]) for name in service.decisions],
+        "decisions": [_decision(pack, judged, service, pack.decisions[name]) for name in service.decisions],
+        "silence": silent_because(pack, service, judged),
     }
 
 
-def _decision(judged: JudgedOrder, service: Service, decision: Decision) -> dict[str, Any]:
+def _decision(pack: Pack, judged: JudgedOrder, service: Service, decision: Decision) -> dict[str, Any]:
     values = judged.decided.values
     fired = values.rules(decision, judged.facts.order)
     near = [
@@ -165,18 +179,20 @@ def _decision(judged: JudgedOrder, service: Service, decision: Decision) -> dict
     ]
     return {
         "decision": decision.id,
+        "title": decision.title,
         "version": decision.version,
         "status": decision.status,
-        "fired": [_fired(service, decision, rule) for rule in fired],
+        "fired": [_fired(pack, judged, service, decision, rule) for rule in fired],
         "near": near,
     }
 
 
-def _fired(service: Service, decision: Decision, rule: Rule) -> dict[str, Any]:
-    """A rule that fired; ``shown-from`` where the service shows only what is more severe (Z63), and ``withdrawn`` where
-    the site does not show it (Z31).
+def _fired(pack: Pack, judged: JudgedOrder, service: Service, decision: Decision, rule: Rule) -> dict[str, Any]:
+    """A rule that fired and what it ``tested``; ``shown-from`` where the service shows only what is graver (Z63), and
+    ``withdrawn`` where the site does not show it (Z31).
     """
     fired: dict[str, Any] = {"rule": rule.id, "silent": rule.then.silent, "statement": rule.statement}
+    fired["tested"] = tests_of(pack, judged, decision, rule)
     if rule.withdrawn is not None:
         fired["withdrawn"] = {"reason": plain(rule.withdrawn.reason), "date": rule.withdrawn.date}
     is_shown = service.shows(decision.id, rule.then.indicator)
@@ -189,13 +205,13 @@ def _missed(judged: JudgedOrder, decision: Decision, rule: Rule) -> list[str]:
     for name, cell in zip(decision.inputs, rule.cells, strict=True):
         fact = judged.decided.values[name]
         if cell is not None and not cell.matches(fact):
-            missed.append(f"{name} is {_value(fact)}, not {cell.source}")
+            missed.append(f"{name} is {value_of(fact)}, not {cell.source}")
     return missed
 
 
 def _fact(pack: Pack, name: str, fact: Fact) -> dict[str, Any]:
     declared = pack.facts[name]
-    entry: dict[str, Any] = {"label": declared.label, "state": str(fact.state), "value": _value(fact)}
+    entry: dict[str, Any] = {"label": declared.label, "state": str(fact.state), "value": value_of(fact)}
     unit = declared.analyte.canonical if declared.analyte is not None else declared.unit
     if unit and isinstance(fact.value, Interval):
         entry["unit"] = unit
@@ -212,20 +228,3 @@ def _fact(pack: Pack, name: str, fact: Fact) -> dict[str, Any]:
     if fact.missing:
         entry["missing"] = list(fact.missing)
     return entry
-
-
-def _value(fact: Fact) -> str:
-    """The value of a fact in words, or its state if it has none."""
-    if fact.state is not State.VALUE:
-        return str(fact.state)
-    if isinstance(fact.value, Interval):
-        low, high = fact.value.low, fact.value.high
-        return _number(low) if fact.value.is_point else f"{_number(low)} to {_number(high)}"
-    return str(fact.value)
-
-
-def _number(value: Exact | None) -> str:
-    """A number for people, to six digits; ``any`` for an end of a range that has no limit."""
-    if value is None:
-        return "any"
-    return str(value.numerator) if value.denominator == 1 else f"{float(value):g}"

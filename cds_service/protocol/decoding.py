@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from collections.abc import Mapping
 from types import NoneType, UnionType
@@ -14,6 +15,9 @@ from cds_service.protocol.faults import MOST_ISSUES, Fault
 
 _PLACE = re.compile(r" - at `\$?\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
+_BROKEN = re.compile(r"^JSON is malformed: (.+) \(byte (\d+)\)$")
+_HALF_A_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
+_LARGE_BYTES = 1_000_000
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -22,21 +26,23 @@ def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) ->
     """What ``decoder`` reads from ``body``, which is at the path ``prefix`` of the request.
 
     Raises:
-        Fault: 400, with the path of what is wrong and without any value of the request.
+        Fault: 400, with the path of what is wrong and without any value of the request. Of a whole body that is no
+            JSON it names line and column.
     """
     if body[:3] == codecs.BOM_UTF8:
         body = body[3:]  # RFC 8259, 8.1: a reader may pass over it (Z53)
     try:
         body.decode("utf-8")
         return decoder.decode(body)
-    except UnicodeDecodeError:
-        raise Fault(400, "invalid", "the body is not UTF-8", prefix) from None
+    except UnicodeDecodeError as error:
+        text = "the body is not UTF-8" + ("" if prefix else f": {_place(body, error.start)}")
+        raise Fault(400, "invalid", text, prefix) from None
     except RecursionError:
         raise Fault(400, "too-costly", "the JSON is nested too deeply", prefix) from None
     except msgspec.ValidationError as error:
         raise Fault(400, "structure", *_text_and_path(str(error), prefix)) from None
-    except msgspec.DecodeError:
-        raise Fault(400, "invalid", "the body is not JSON", prefix) from None
+    except msgspec.DecodeError as error:
+        raise Fault(400, "invalid", _not_json(str(error), body, prefix), prefix) from None
 
 
 def decode_naming_all(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str, faults: list[Fault]) -> Any:
@@ -98,6 +104,41 @@ def _list(kind: Any, items: list[msgspec.Raw], path: str, faults: list[Fault]) -
             break
         read.append(_part(kind, bytes(item), f"{path}[{index}]", faults))
     return read
+
+
+def syntax_words(error: json.JSONDecodeError) -> str:
+    """What is wrong with a text that is no JSON, in a few words that repeat nothing of it."""
+    words = error.msg.removesuffix(" at").removesuffix(" starting")
+    return words[:1].lower() + words[1:]
+
+
+def _not_json(message: str, body: bytes, prefix: str) -> str:
+    """A sentence on a body that is no JSON, of which msgspec said ``message``.
+
+    The byte that msgspec names is sometimes one of the next; a body that is not large is read again by a reader that
+    names the very place.
+    """
+    what = "the body is not JSON"
+    broken = _BROKEN.match(message)
+    if not prefix and len(body) <= _LARGE_BYTES:
+        try:
+            json.loads(body.decode("utf-8"))
+        except json.JSONDecodeError as error:
+            return f"{what}: line {error.lineno}, column {error.colno}: {syntax_words(error)}"
+        except (ValueError, RecursionError):
+            pass
+    if broken is None:
+        half = _HALF_A_PAIR.search(body)
+        why, at = ("half of a surrogate pair", half.start()) if half else ("it ends too early", len(body))
+        return f"{what}: {why}" if prefix else f"{what}: {_place(body, at)}: {why}"
+    return f"{what}: {broken[1]}" if prefix else f"{what}: near {_place(body, int(broken[2]))}: {broken[1]}"
+
+
+def _place(body: bytes, at: int) -> str:
+    """Line and column, from 1, of a byte of a body; of a part of a body nobody knows them."""
+    line = body.count(b"\n", 0, at) + 1
+    column = len(body[:at].rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+    return f"line {line}, column {column}"
 
 
 def _text_and_path(message: str, prefix: str) -> tuple[str, str]:

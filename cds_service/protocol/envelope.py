@@ -247,7 +247,7 @@ def _wrong_values(call: Any, hook: str) -> list[Fault]:
             text = f"expected at most {_MOST_DRAFTS} selected orders"
             faults.append(Fault(400, "too-costly", text, "context.selections"))
     if call.fhirAuthorization is not None and call.fhirServer in (None, ""):
-        faults.append(Fault(400, "required", "fhirAuthorization needs a fhirServer", "fhirServer"))
+        faults.append(Fault(400, "required", "a fhirAuthorization needs a fhirServer", "fhirServer"))
     return faults
 
 

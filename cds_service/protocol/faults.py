@@ -33,7 +33,7 @@ class Fault(Exception):
         """
         issues = [issue(fault.code, fault.text, fault.path) for fault in self.every()]
         if len(issues) > MOST_ISSUES:
-            rest = {"severity": "information", "code": "informational", "details": {"text": "there are more faults"}}
+            rest = {"severity": "information", "code": "informational", "details": {"text": "There are more faults"}}
             issues[MOST_ISSUES - 1 :] = [rest]
         return operation_outcome(*issues)
 
@@ -51,8 +51,8 @@ def refuse(faults: Sequence[Fault]) -> None:
 
 
 def issue(code: str, text: str, path: str = "") -> dict[str, Any]:
-    """One error of an OperationOutcome; ``path`` also stands in ``expression``."""
-    error: dict[str, Any] = {"severity": "error", "code": code, "details": {"text": text}}
+    """One error of an OperationOutcome: the text as a sentence; ``path`` stands before it, and in ``expression``."""
+    error: dict[str, Any] = {"severity": "error", "code": code, "details": {"text": text[:1].upper() + text[1:]}}
     if path:
         error["diagnostics"] = f"{path}: {text}"
         error["expression"] = [path]

@@ -7,16 +7,14 @@ folder above its own (see ``fixtures/captured``). A recording is a captured requ
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
 from cds_service.protocol.profiles import NAMES
+from cds_service.replay.files import FileError, read_json, read_yaml
 from cds_service.replay.scenario import Scenario, moved
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.replay.short_forms import FILE as SHORT_FORMS
@@ -34,6 +32,8 @@ class Case(Protocol):
     def hook(self) -> str: ...
     @property
     def now(self) -> datetime: ...
+    @property
+    def where(self) -> str: ...
     @property
     def why(self) -> str: ...
     @property
@@ -56,7 +56,7 @@ class Case(Protocol):
 class Captured:
     """A request as a client sent it. ``preference_item`` stands for every item of the client's preference list.
 
-    ``expect`` is ``None`` if nothing says what the answer must be.
+    ``expect`` is ``None`` if nothing says what the answer must be. ``where`` is the file.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Captured:
     profile: str = "2.0"
     preference_item: Mapping[str, str] = field(default_factory=dict)
     expect: Any = None
+    where: str = ""
     why: str = ""
     in_process_only: bool = False
 
@@ -92,7 +93,8 @@ def read_cases(fixtures: Path, paths: Iterable[Path], now: datetime | None = Non
     captured requests that do not say one; without it that is the present.
 
     Raises:
-        ValueError: a file holds neither, or there is no such file in a folder.
+        FileError: a file holds neither, or there is no such file in a folder.
+        OSError: a file cannot be read.
     """
     paths = list(paths)
     if not paths:
@@ -101,16 +103,14 @@ def read_cases(fixtures: Path, paths: Iterable[Path], now: datetime | None = Non
         if not path.is_dir():
             files = [path]
         elif not (files := [p for p in sorted(path.rglob("*")) if _is_case(p)]):
-            raise ValueError(
-                f"{path}: there are no scenarios or courses (.yaml) and no captured requests (.json) in it"
-            )
+            raise FileError(path, "there are no scenarios or courses (.yaml) and no captured requests (.json) in it")
         for file in files:
             if file.suffix == ".json":
                 captured = _captured(file, now or datetime.now(UTC))
                 if captured is not None:
                     yield captured
                 elif file is path:
-                    raise ValueError(f"{file}: not a request to a CDS service: it names no hook")
+                    raise FileError(file, "not a request to a CDS service: it names no hook")
             else:
                 yield from read_scenarios(fixtures, [file])
 
@@ -121,10 +121,7 @@ def _is_case(path: Path) -> bool:
 
 def _captured(file: Path, now: datetime) -> Captured | None:
     """The request in a file; ``None`` if it is JSON of another kind, such as captured feedback."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
+    content = read_json(file)
     if not isinstance(content, dict):
         return None
     expected = _expected_beside(file)
@@ -134,14 +131,14 @@ def _captured(file: Path, now: datetime) -> Captured | None:
     if not isinstance(hook, str):
         return None
     try:
-        moment = datetime.fromisoformat(content["now"]) if is_recording else expected.get("now", now)
+        moment = datetime.fromisoformat(content["now"]) if is_recording else expected.now or now
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{file}: a recording must say the time it was made at, as now") from None
-    client = expected.get("clients", {}).get(file.parent.name, {})
+        raise FileError(file, "a recording must say the time it was made at, as now") from None
+    client = expected.client
     profile = (content if is_recording else client).get("profile", "2.0")
     if profile not in NAMES:
-        raise ValueError(f"{file}: its profile is none of {', '.join(NAMES)}")
+        raise FileError(file, f"its profile is none of {', '.join(NAMES)}")
     return Captured(
         name=f"{file.parent.name}/{file.stem}",
         hook=hook,
@@ -149,17 +146,32 @@ def _captured(file: Path, now: datetime) -> Captured | None:
         body=body,
         profile=profile,
         preference_item=client.get("preference-item", {}),
-        expect=client.get("calls", {}).get(file.stem),
+        expect=expected.answer,
+        where=str(file),
     )
 
 
-def _expected_beside(file: Path) -> Mapping[str, Any]:
-    """What ``expected.yaml`` in the folder above that of ``file`` holds; nothing if there is none."""
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What ``expected.yaml`` says of one file: the time of all, its client, and the answer to it."""
+
+    now: Any = None
+    client: Mapping[str, Any] = field(default_factory=dict)
+    answer: Any = None
+
+
+def _expected_beside(file: Path) -> _Expected:
+    """What ``expected.yaml`` in the folder above that of ``file`` says of it; nothing if there is none.
+
+    Raises:
+        FileError: it is not YAML, or not of that form.
+    """
     beside = file.resolve().parent.parent / EXPECTED
     if not beside.is_file():
-        return {}
+        return _Expected()
+    tree = read_yaml(beside).tree or {}
     try:
-        expected = yaml.safe_load(beside.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{beside}: {error}") from None
-    return expected if isinstance(expected, dict) else {}
+        client = tree.get("clients", {}).get(file.parent.name, {})
+        return _Expected(tree.get("now"), client, client.get("calls", {}).get(file.stem))
+    except AttributeError:
+        raise FileError(beside, "clients, each client and its calls are written as names and values") from None

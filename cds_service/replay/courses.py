@@ -6,7 +6,6 @@ above it and is dated up to it, so that whatever takes scenarios takes courses.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +13,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cds_service.replay.course_record import RECORDED, Moment, Record, change, only, record_moment, reference, sign
+from cds_service.replay.files import FileError, read_json, read_yaml
 from cds_service.replay.scenario import Scenario, dated, merged
 from cds_service.replay.short_forms import DOSE_KEYS, iso, short_forms
 
@@ -31,7 +29,7 @@ _AS_DRAFTED = "draft"
 _DRAFTED_FROM = ("file", "order", "renews")
 
 
-_SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "draft-change": ((dict,), "names and values"),
     "with": ((dict,), "names and values"),
     "prefetch": ((dict,), "names and values"),
@@ -67,50 +65,52 @@ def read_courses(fixtures: Path) -> list[Course]:
     """Every course of ``fixtures/courses``; none if there is no such folder.
 
     Raises:
-        ValueError: a course cannot be read; the message says the file, the moment and what is wrong.
+        FileError: a course cannot be read; the message says the file, the line, the moment and what is wrong.
     """
     courses = []
     for file in sorted((fixtures / "courses").glob("*.yaml")):
-        try:
-            tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ValueError(f"{file}: {' '.join(str(error).split())}") from None
-        courses.append(course_of(fixtures, file, tree))
+        written = read_yaml(file)
+        courses.append(course_of(fixtures, file, written.tree, written.lines_of("moments")))
     return courses
 
 
-def course_of(fixtures: Path, file: Path, tree: Any) -> Course:
+def course_of(fixtures: Path, file: Path, tree: Any, lines: Sequence[int] = ()) -> Course:
     """The course that a file holds as ``tree``; patients, drafts and short forms are those of ``fixtures``.
 
+    ``lines`` are those on which its moments begin, if they are known.
+
     Raises:
-        ValueError: as ``read_courses``.
+        FileError: as ``read_courses``.
     """
-    where = "head"
+    line, where = 0, "head"
     try:
-        writer = _Writer(fixtures, file, _mapping(iso(tree), "a course"))
+        writer = _Writer(fixtures, file, _mapping(iso(tree), "a course"), lines)
         for number, said in enumerate(writer.moments, 1):
-            where = f"moment {number}"
+            line, where = (lines[number - 1] if lines else 0), f"moment {number}"
             said = _with_on(_mapping(said, "a moment"))
             where = str(said.get("name") or f"{where} (on {said.get('on', '?')})")
-            _checked(said)
+            check_shapes(said, SHAPES)
             writer.take(number, said)
-        where = "moments"
+        line, where = 0, "moments"
         return writer.course()
+    except FileError:
+        raise
     except FileNotFoundError as error:
-        raise ValueError(f"{file}: {where}: not there: {error.filename}") from None
+        raise FileError(file, f"{where}: not there: {error.filename}", line) from None
     except (AttributeError, KeyError, TypeError) as error:  # of a shape that no sentence foresees
-        raise ValueError(f"{file}: {where}: cannot be read as it is written: {error}") from None
+        raise FileError(file, f"{where}: cannot be read as it is written: {error}", line) from None
     except ValueError as error:
-        raise ValueError(f"{file}: {where}: {error}") from None
+        raise FileError(file, f"{where}: {error}", line) from None
 
 
 class _Writer:
     """Goes through a course from the first moment to the last."""
 
-    def __init__(self, fixtures: Path, file: Path, head: Mapping[str, Any]) -> None:
+    def __init__(self, fixtures: Path, file: Path, head: Mapping[str, Any], lines: Sequence[int]) -> None:
         only(head, _HEAD, "the head of a course")
         self._fixtures = fixtures
         self._file = file
+        self._lines = lines
         self._title = str(_needed(head, "course"))
         self._statements = tuple(head.get("statements", ()))
         self._begins = _day(_needed(head, "begins"), None)
@@ -122,7 +122,7 @@ class _Writer:
             raise ValueError("a course has either a patient, a file of patients/, or a person")
         if "patient" in head:
             patient = str(head["patient"])
-            bundle = json.loads((fixtures / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
+            bundle = read_json(fixtures / "patients" / f"{patient}.json")
             resources = [entry["resource"] for entry in bundle["entry"]]
         else:
             values = _person(_mapping(head["person"], "a person"))
@@ -204,6 +204,7 @@ class _Writer:
             expect=_expected(said),
             why=str(said.get("why", "")),
             statements=tuple(said.get("statements", self._statements)),
+            line=self._lines[moment.index - 1] if self._lines else 1,
         )
         self._scenarios.append(scenario)
         self._accept(moment, said, scenario)
@@ -253,8 +254,7 @@ class _Writer:
             renewal = self._record.forms.plain("renewal", {"day": moment.stamp(), "order": reference(order)})
             draft = {**order, **renewal, "id": f"draft-{number}"}
         else:
-            path = self._fixtures / "drafts" / f"{item['file']}.json"
-            draft = json.loads(path.read_text(encoding="utf-8"))
+            draft = read_json(self._fixtures / "drafts" / f"{item['file']}.json")
             draft |= {"id": f"draft-{number}", "subject": {"reference": f"Patient/{self._record.patient}"}}
             draft["authoredOn"] = moment.stamp()
         if "dosage" in item:
@@ -322,9 +322,13 @@ def _with_on(said: Mapping[Any, Any]) -> Mapping[str, Any]:
     return {("on" if key is True else key): value for key, value in said.items() if value is not None}
 
 
-def _checked(said: Mapping[str, Any]) -> None:
-    """Refuses a value of another shape than its key has."""
-    for key, (kinds, what) in _SHAPES.items():
+def check_shapes(said: Mapping[str, Any], shapes: Mapping[str, tuple[tuple[type, ...], str]]) -> None:
+    """Refuses a value of another shape than its key has.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for key, (kinds, what) in shapes.items():
         if key in said and not isinstance(said[key], kinds):
             raise ValueError(f"{key} is written as {what}, not as {type(said[key]).__name__}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from cds_service.fhir.tree import pairs, words
 from cds_service.judge.understanding import NotUnderstood, not_understood, read_call, understood
 from cds_service.protocol.faults import Fault
 from cds_service.replay.cases import NO_CASES
+from cds_service.replay.files import FileError, parsed_json, read_text
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.vocabulary.accounting import Aside, Kind
 from cds_service.vocabulary.facts import Reason
@@ -54,7 +55,7 @@ class Coverage:
     """How often each spelling was met, and where first: the file. ``site_lines`` would map it, where a site can.
 
     ``requests`` and ``resources`` count what was read; ``refused`` are requests that cannot be read, by reason, and
-    ``not_read`` the files that are no JSON, each with the reason.
+    ``not_read`` the files that cannot be, each with the place and the reason.
     """
 
     requests: int = 0
@@ -80,28 +81,39 @@ class Coverage:
         return spelling not in self.site_lines, spelling in self.by_name, kind, -times, spelling
 
 
-def cover(prepared: Prepared, fixtures: Path, paths: Sequence[Path], now: datetime) -> Coverage:
-    """What of the files and folders is understood by the content, and what is not.
-
-    ``now`` is the time at which resources and captured requests are read; a recording says its own.
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """The files that are named, and those in the folders that are.
 
     Raises:
-        ValueError: there is nothing to read in a folder.
+        FileError: there is nothing to read in a folder.
     """
-    coverage = Coverage()
-    by_patient: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    found: list[Path] = []
     for path in paths:
         files = [path] if not path.is_dir() else [file for file in sorted(path.rglob("*")) if file.suffix in _SUFFIXES]
         if not files:
-            raise ValueError(f"{path}: there is neither JSON nor NDJSON nor YAML in it")
-        for file in files:
-            try:
-                requests = list(_requests_in(prepared.pack, fixtures, file, now, by_patient))
-            except ValueError as error:  # no JSON, no UTF-8, or no scenario
-                coverage.not_read.append(f"{file}: {error}")
-                continue
-            for body, moment in requests:
-                _read_request(coverage, prepared, body, moment, str(file))
+            raise FileError(path, "there is neither JSON nor NDJSON nor YAML in it")
+        found += files
+    return found
+
+
+def cover(prepared: Prepared, fixtures: Path, files: Iterable[Path], now: datetime) -> Coverage:
+    """What of the files is understood by the content, and what is not.
+
+    ``now`` is the time at which resources and captured requests are read; a recording says its own.
+    """
+    coverage = Coverage()
+    by_patient: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for file in files:
+        try:
+            requests = list(_requests_in(prepared.pack, fixtures, file, now, by_patient))
+        except FileError as error:  # no JSON, no UTF-8, or no scenario
+            coverage.not_read.append(str(error))
+            continue
+        except OSError as error:
+            coverage.not_read.append(f"{file}: {error.strerror}")
+            continue
+        for body, moment in requests:
+            _read_request(coverage, prepared, body, moment, str(file))
     for patient, resources in by_patient.items():
         coverage.resources += len(resources)
         for body in _as_requests(coverage, prepared, patient, resources):
@@ -122,9 +134,11 @@ def _requests_in(
             for scenario in read_scenarios(fixtures, [file]):
                 yield encode(scenario.request(templates[scenario.hook])), scenario.now
         return
-    text = file.read_text(encoding="utf-8-sig")
-    parts = [line for line in text.splitlines() if line.strip()] if file.suffix == ".ndjson" else [text]
-    for content in [json.loads(part) for part in parts]:
+    text = read_text(file)
+    parts = [(1, text)]
+    if file.suffix == ".ndjson":
+        parts = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    for content in [parsed_json(part, str(file), number) for number, part in parts]:
         if not isinstance(content, dict):
             continue
         body = content.get("request", content)
@@ -233,7 +247,7 @@ def _read_request(coverage: Coverage, prepared: Prepared, body: bytes, now: date
     try:
         reading = read_call(prepared, service, body, now)
     except Fault as fault:
-        _refused(coverage, f"{fault.status} {fault.path}", file)
+        _refused(coverage, f"{fault.path or 'the request'}: {fault.text}", file)
         return
     searches = [search for key, search in pack.searches.items() if key in reading.request.prefetch]
     for item in not_understood(pack, reading, searches):
@@ -299,7 +313,7 @@ def as_text(coverage: Coverage, pack: Pack) -> Iterator[str]:
     yield f"{pack.id} {pack.version}, read on {_number(coverage.requests, 'request')} and " + _number(
         coverage.resources, "resource"
     )
-    yield from (f"  not read: {text}" for text in coverage.not_read)
+    yield from (f"  Not read: {text}" for text in coverage.not_read)
     for reason, times in coverage.refused.most_common():
         yield f"  {times} refused: {reason}, first in {coverage.first_in[reason]}"
     missed, known = coverage.rows(is_understood=False), coverage.rows(is_understood=True)

@@ -6,25 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 
+from cds_service.replay.connections import TIMEOUT_SECONDS, UnreachableError, no_answer, steady_session
 from cds_service.vocabulary.json_text import encode
 
-_TIMEOUT_SECONDS = 10.0
 _FHIR = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
 _GONE = (404, 410)
-
-
-def steady_session() -> requests.Session:
-    """A session that meets broken connections: a call is sent again once if that does no harm (Z89).
-
-    That is where nothing was sent yet, and else where the method is idempotent (RFC 9110, 9.2.2), so never for a POST
-    that may have arrived.
-    """
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=1))
-    return session
 
 
 class LoadedServer:
@@ -39,9 +26,12 @@ class LoadedServer:
         """Asks for the capabilities of the server, whatever it answers.
 
         Raises:
-            requests.RequestException: the server does not answer.
+            UnreachableError: the server does not answer.
         """
-        self._session.get(f"{self.base}/metadata", headers=_FHIR, timeout=_TIMEOUT_SECONDS)
+        try:
+            self._session.get(f"{self.base}/metadata", headers=_FHIR, timeout=TIMEOUT_SECONDS)
+        except requests.RequestException as error:
+            raise UnreachableError(no_answer(error)) from None
 
     def load(self, record: Sequence[Mapping[str, Any]]) -> str:
         """Puts every resource of a record onto the server.
@@ -58,7 +48,7 @@ class LoadedServer:
             name = f"{resource['resourceType']}/{resource['id']}"
             self._loaded.append(name)  # it may have arrived although no answer came
             answer = self._session.put(
-                f"{self.base}/{name}", data=encode(resource), headers=_FHIR, timeout=_TIMEOUT_SECONDS
+                f"{self.base}/{name}", data=encode(resource), headers=_FHIR, timeout=TIMEOUT_SECONDS
             )
             if not answer.ok:
                 return f"{name}: {answer.status_code}"
@@ -74,7 +64,7 @@ class LoadedServer:
 
     def _is_deleted(self, name: str) -> bool:
         try:
-            answer = self._session.delete(f"{self.base}/{name}", timeout=_TIMEOUT_SECONDS)
+            answer = self._session.delete(f"{self.base}/{name}", timeout=TIMEOUT_SECONDS)
         except requests.RequestException:
             return False
         return answer.ok or answer.status_code in _GONE

@@ -20,13 +20,13 @@ from cds_service.protocol.faults import Fault
 from cds_service.protocol.headers import REPLAY
 from cds_service.protocol.profiles import Profile
 from cds_service.replay.cases import Case
+from cds_service.replay.connections import TIMEOUT_SECONDS, discovered, no_answer, steady_session
 from cds_service.replay.expectations import differences, without_offers
-from cds_service.replay.fhir_server import LoadedServer, steady_session
+from cds_service.replay.fhir_server import LoadedServer
 from cds_service.replay.scenario import DEFAULT_NOW as SCENARIOS_NOW
 from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.json_text import encode
 
-_TIMEOUT_SECONDS = 10.0
 DEFAULT_NOW = datetime.fromisoformat(SCENARIOS_NOW)
 _FETCH = FetchLimits(seconds=10)  # a replay shows whether the cards are right, not whether the server is quick
 
@@ -36,7 +36,8 @@ class ReplayResult:
     """What became of one case: ``differences`` from what was expected. ``is_expected`` is false if none was expected.
 
     ``request`` is what was sent at ``now``, ``cards`` what came back, ``fault`` status and words of an answer that was
-    not cards, ``skipped`` why the case was not fired, ``why`` the case's own reason to exist.
+    not cards, ``skipped`` why the case was not fired, ``why`` the case's own reason to exist, ``where`` its file, with
+    the line if it is one of several there.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ReplayResult:
     now: datetime = DEFAULT_NOW
     request: Mapping[str, Any] = field(default_factory=dict)
     profile: str = "2.0"
+    where: str = ""
 
 
 Fire = Callable[[Case], ReplayResult]
@@ -66,12 +68,12 @@ def in_process(prepared: Prepared, server: LoadedServer | None = None) -> Fire:
     def fire(case: Case) -> ReplayResult:
         service = prepared.pack.service_for(case.hook)
         if service is None:
-            return ReplayResult(case.name, [f"no service answers {case.hook}"])
+            return ReplayResult(case.name, [f"no service answers {case.hook}"], where=case.where)
         request = case.request(templates[service.id])
         if server is not None:
             skipped = _load(server, case, request, None)
             if skipped:
-                return ReplayResult(case.name, [], skipped=skipped)
+                return ReplayResult(case.name, [], skipped=skipped, where=case.where)
         try:
             profile = profile_of(case, prepared.pack)
             fetch = fhir.within_budget(allowed) if server else None
@@ -84,38 +86,39 @@ def in_process(prepared: Prepared, server: LoadedServer | None = None) -> Fire:
     return _surviving(fire)
 
 
-def against(url: str, now: datetime | None = None, server: LoadedServer | None = None) -> Fire:
+def against(url: str, now: datetime | None = None, server: LoadedServer | None = None, token: str = "") -> Fire:
     """What fires a case, moved to today or to ``now``, at a live service; discovery says what to prefetch.
 
     With ``server`` nothing is prefetched: the patient of each scenario is loaded onto it, and requests name it. Each
     call says that it is a replay, so that a service which anybody may call does not count its cards as shown (Z85).
+    ``token`` is sent with each, if there is one; a service takes it for one call and its retries (Z28).
 
     Raises:
-        requests.RequestException: discovery cannot be read.
+        UnreachableError: discovery cannot be read.
     """
     session = steady_session()
+    if token:
+        session.headers["Authorization"] = f"Bearer {token}"
     base = url.rstrip("/").removesuffix("/cds-services") + "/cds-services"
-    reply = session.get(base, timeout=_TIMEOUT_SECONDS)
-    reply.raise_for_status()
-    services = {service["hook"]: service for service in reply.json()["services"]}
+    services = discovered(session, base)
     today = now or datetime.now(UTC)
 
     def fire(case: Case) -> ReplayResult:
         if case.in_process_only:
-            return ReplayResult(case.name, [], skipped="calendar-sensitive, in process only")
+            return ReplayResult(case.name, [], skipped="calendar-sensitive, in process only", where=case.where)
         service = services.get(case.hook)
         if service is None:
-            return ReplayResult(case.name, [f"the service does not answer {case.hook}"])
+            return ReplayResult(case.name, [f"the service does not answer {case.hook}"], where=case.where)
         request = case.request(service.get("prefetch", {}), today)
         if server is not None:
             skipped = _load(server, case, request, today)
             if skipped:
-                return ReplayResult(case.name, [], skipped=skipped)
+                return ReplayResult(case.name, [], skipped=skipped, where=case.where)
         answer = session.post(
             f"{base}/{service['id']}",
             data=encode(request),
             headers={"Content-Type": "application/json", REPLAY: "true"},
-            timeout=_TIMEOUT_SECONDS,
+            timeout=TIMEOUT_SECONDS,
         )
         expect = without_offers(case.expected(today))  # the service decides which profile this client has
         return _result(case, request, today, expect, answer.status_code, _body(answer))
@@ -130,15 +133,9 @@ def _surviving(fire: Fire) -> Fire:
         try:
             return fire(case)
         except requests.RequestException as error:
-            return ReplayResult(case.name, [no_answer(error)], why=case.why)
+            return ReplayResult(case.name, [no_answer(error)], why=case.why, fault=no_answer(error), where=case.where)
 
     return fire_or_fail
-
-
-def no_answer(error: requests.RequestException) -> str:
-    """What failed, in words: where, and how."""
-    where = error.request.url if error.request is not None else "a server"
-    return f"{where} does not answer: {type(error).__name__}"
 
 
 def profile_of(case: Case, pack: Pack) -> Profile:
@@ -189,4 +186,5 @@ def _result(
         now=now,
         request=request,
         profile=case.profile,
+        where=case.where,
     )

@@ -25,7 +25,7 @@ _DATE = re.compile(r"^\d{4}-\d\d-\d\d(T\S*)?$")
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One case of one story. ``name`` is ``story/case``, ``path`` the story's file.
+    """One case of one story. ``name`` is ``story/case``, ``path`` the story's file and ``line`` where it stands in it.
 
     ``resources`` are the patient's; ``without`` names prefetch keys that are left out (``all`` for every key), and
     ``prefetch`` holds answers to keys that are not those of the resources. ``expect`` is a list of cards, or
@@ -48,6 +48,12 @@ class Scenario:
     statements: tuple[str, ...] = field(default=())
     profile: str = "2.0"
     preference_item: Mapping[str, str] = field(default_factory=dict)
+    line: int = 1
+
+    @property
+    def where(self) -> str:
+        """Its file and line."""
+        return f"{self.path}:{self.line}"
 
     def record(self, today: datetime | None = None) -> list[Mapping[str, Any]]:
         """The resources of the patient; their dates are moved to ``today`` if that is given."""

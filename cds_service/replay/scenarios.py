@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from cds_service.replay.courses import course_of
+from cds_service.replay.courses import SHAPES, check_shapes, course_of
+from cds_service.replay.files import FileError, parsed_json, read_json, read_text, read_yaml
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario, dated, merged
 
 # The scenario for those who have not chosen one. Its patient is far from every threshold, so that one may be moved.
 SAMPLE = "platelets-and-im/sample"
 _COURSES = "courses"
+_SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    **SHAPES,
+    "patient": ((str,), "a name"),
+    "draft": ((str, list), "a name or a list"),
+    "record": ((list,), "a list"),
+    "remove": ((list,), "a list"),
+    "add": ((list,), "a list"),
+    "change": ((dict,), "names and values"),
+}
 
 
 def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scenario]:
@@ -24,29 +32,24 @@ def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scena
     Patients and drafts are read from folders beside that of the file, if they are there, otherwise from ``fixtures``.
 
     Raises:
-        ValueError: a file holds no scenarios, or names a patient or draft that is not there.
+        FileError: a file holds no scenarios, or names a patient or draft that is not there.
+        OSError: a file cannot be read.
     """
     files: list[Path] = []
     for path in list(paths) or [fixtures / "scenarios", *(path for path in [fixtures / _COURSES] if path.is_dir())]:
         files.extend(sorted(path.glob("*.yaml")) if path.is_dir() else [path])
     for file in files:
-        try:
-            story = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ValueError(f"{file}: {error}") from None
+        written = read_yaml(file)
+        story = written.tree
         beside = file.resolve().parent.parent
         home = beside if (beside / "patients").is_dir() else fixtures
         if isinstance(story, dict) and "course" in story:
-            yield from course_of(home, file, story).scenarios
+            yield from course_of(home, file, story, written.lines_of("moments")).scenarios
             continue
         if not isinstance(story, dict) or not isinstance(story.get("cases"), list):
-            raise ValueError(f"{file}: not a story of scenarios: it has no list of cases")
-        for case in story["cases"]:
-            try:
-                yield _scenario(home, file, story, case)
-            except (FileNotFoundError, KeyError) as error:
-                missing = error.filename if isinstance(error, FileNotFoundError) else error
-                raise ValueError(f"{file}: {case.get('name', '?')}: not there: {missing}") from None
+            raise FileError(file, "not a story of scenarios: it has no list of cases", 1)
+        for line, case in zip(written.lines_of("cases"), story["cases"], strict=True):
+            yield replace(_read(home, file, line, story, case), line=line)
 
 
 def is_of_course(scenario: Scenario) -> bool:
@@ -54,17 +57,59 @@ def is_of_course(scenario: Scenario) -> bool:
     return scenario.path.parent.name == _COURSES
 
 
+def _read(home: Path, file: Path, line: int, story: Mapping[str, Any], case: Any) -> Scenario:
+    """The scenario that a case of a story is.
+
+    Raises:
+        FileError: it cannot be read as it is written.
+    """
+    if not isinstance(case, dict):
+        raise FileError(file, "a case is names and values, such as name, why and expect", line)
+    name = case.get("name", "a case without a name")
+    try:
+        check_shapes({**story, **case}, _SHAPES)
+        scenario = _scenario(home, file, story, case)
+        _check(scenario.expect)
+        return scenario
+    except FileError:
+        raise
+    except FileNotFoundError as error:
+        raise FileError(file, f"{name}: not there: {error.filename}", line) from None
+    except KeyError as error:
+        raise FileError(file, f"{name}: not there: {error}", line) from None
+    except ValueError as error:
+        raise FileError(file, f"{name}: {error}", line) from None
+    except (AttributeError, IndexError, TypeError) as error:  # of a shape that no sentence foresees
+        raise FileError(file, f"{name}: cannot be read as it is written: {error}", line) from None
+
+
+def _check(expect: Any) -> None:
+    """Refuses what no answer can be compared with.
+
+    Raises:
+        ValueError: it is neither a list of cards nor an error.
+    """
+    if isinstance(expect, dict) and isinstance(expect.get("status"), int):
+        return
+    cards = expect if isinstance(expect, list) else [None]
+    if not all(isinstance(card, dict) and {"topic", "indicator"} <= card.keys() for card in cards):
+        raise ValueError("expect is a list of cards, each with topic and indicator, or an error with its status")
+
+
 def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mapping[str, Any]) -> Scenario:
     def setting(key: str, default: Any = None) -> Any:
         return case.get(key, story.get(key, default))
 
-    now = datetime.fromisoformat(setting("now", DEFAULT_NOW))
+    try:
+        now = datetime.fromisoformat(setting("now", DEFAULT_NOW))
+    except (TypeError, ValueError):
+        raise ValueError(f"now is a time such as {DEFAULT_NOW}, not {setting('now')!r}") from None
     patient = setting("patient")
-    bundle = json.loads((fixtures / "patients" / f"{patient}.json").read_text(encoding="utf-8"))
+    bundle = read_json(fixtures / "patients" / f"{patient}.json")
     resources = {f"{r['resourceType']}/{r['id']}": r for r in (entry["resource"] for entry in bundle["entry"])}
     for name in setting("record", []):
-        entry = (fixtures / "records" / f"{name}.json").read_text(encoding="utf-8").replace("{{patientId}}", patient)
-        added = dated(json.loads(entry), now)
+        record = fixtures / "records" / f"{name}.json"
+        added = dated(parsed_json(read_text(record).replace("{{patientId}}", patient), str(record)), now)
         resources[f"{added['resourceType']}/{added['id']}"] = added
     for reference in case.get("remove", []):
         del resources[reference]
@@ -75,11 +120,13 @@ def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mappin
     names = setting("draft", [])
     drafts = []
     for index, name in enumerate([names] if isinstance(names, str) else names):
-        draft = json.loads((fixtures / "drafts" / f"{name}.json").read_text(encoding="utf-8"))
+        draft = read_json(fixtures / "drafts" / f"{name}.json")
         draft["id"] = f"draft-{index + 1}"
         draft["subject"] = {"reference": f"Patient/{patient}"}
         drafts.append(merged(draft, dated(case.get("draft-change", {}), now)) if index == 0 else draft)
     selected = case.get("select") or range(1, len(drafts) + 1)
+    if not all(isinstance(number, int) and 1 <= number <= len(drafts) for number in selected):
+        raise ValueError(f"select names drafts by number, 1 to {len(drafts)}")
     without = setting("without", [])
     return Scenario(
         name=f"{file.stem}/{case['name']}",

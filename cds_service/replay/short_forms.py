@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from cds_service.replay.files import read_yaml
 
 FILE = "short-forms.yaml"
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
@@ -119,11 +119,7 @@ def short_forms(fixtures: Path) -> ShortForms:
 
 @cache
 def _read(file: Path, _: int) -> ShortForms:
-    try:
-        words = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{file}: {' '.join(str(error).split())}") from None
-    return ShortForms(iso(words))
+    return ShortForms(iso(read_yaml(file).tree))
 
 
 def iso(tree: Any) -> Any:

@@ -33,7 +33,7 @@ def read_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise ValueError("the store is no database URL, such as sqlite:////var/lib/cds/store.sqlite3") from None
     if url.drivername == "sqlite" and url.database and url.database != ":memory:":
         return url

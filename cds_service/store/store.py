@@ -110,7 +110,7 @@ class Store:
         try:
             with reading(self._engine) as connection:
                 return read_report(connection, since)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             raise StoreDown(describe_error(error)) from None
 
     def acceptance(self, since: datetime, max_comments: int) -> tuple[Report, list[RuleDay], list[Comment]]:
@@ -127,7 +127,7 @@ class Store:
                     read_days(connection, since),
                     read_comments(connection, max_comments),
                 )
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             raise StoreDown(describe_error(error)) from None
 
     def close(self) -> None:

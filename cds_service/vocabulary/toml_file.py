@@ -29,10 +29,13 @@ def read_toml(path: Path, kind: str, validator: Draft202012Validator) -> tuple[d
         text = source.decode("utf-8")
         data = _with_days_as_text(tomllib.loads(text))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8"
+        reason = getattr(error, "strerror", None) or "this is not UTF-8"
         raise ProblemsError([Problem(path, 1, kind, reason)]) from None
     except tomllib.TOMLDecodeError as error:
-        raise ProblemsError([Problem(path, _line_of_syntax_error(error, text), kind, str(error))]) from None
+        why = f"this is not TOML: {str(error)[:1].lower()}{str(error)[1:]}"
+        raise ProblemsError([Problem(path, _line_of_syntax_error(error, text), kind, why)]) from None
+    except RecursionError:
+        raise ProblemsError([Problem(path, 1, kind, "the TOML is nested too deeply")]) from None
     problems = [
         Problem(
             path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from xml.etree import ElementTree
@@ -56,6 +57,82 @@ def test_junit_is_xml_whatever_a_request_says(recording):
     assert "<&>" in failure.attrib["message"]
 
 
+STORY = """story: one
+statements: [S12]
+patient: kwame-mensah
+draft: hydroxocobalamin-im-three-weekly
+cases:
+  - name: right
+    why: as it is
+    expect: [{topic: imPlateletsTransfusionFirst, indicator: critical}]
+
+  - name: wrong
+    why: on purpose
+    expect: []
+"""
+COURSE = """course: two
+patient: kwame-mensah
+begins: 2026-10-01
+moments:
+  - {on: 0, problem: pernicious anaemia}
+  # the same drug
+  - name: wrong
+    on: 2026-11-23
+    hook: order-select
+    draft: hydroxocobalamin-im-three-weekly
+    expect: []
+"""
+
+
+@pytest.fixture
+def different(tmp_path):
+    """A story and a course, each with one scenario that differs."""
+    files = (tmp_path / "one.yaml", tmp_path / "two.yaml")
+    for file, text in zip(files, (STORY, COURSE), strict=True):
+        file.write_text(text, encoding="utf-8")
+    return files
+
+
+def test_what_differs_is_named_with_its_file_and_line(different):
+    told = run(*different)
+    assert told.exit_code == 1
+    failed = [line for line in told.stdout.splitlines() if line.startswith("FAIL  ")]
+    assert failed[0].startswith(f"FAIL  {different[0]}:10: one/wrong: ")
+    assert failed[1].startswith(f"FAIL  {different[1]}:7: two/wrong: ")
+    results = json.loads(run(*different, "--format", "json").stdout)
+    assert [(r["scenario"], r["where"]) for r in results] == [
+        ("one/right", f"{different[0]}:6"),
+        ("one/wrong", f"{different[0]}:10"),
+        ("two/wrong", f"{different[1]}:7"),
+    ]
+    suite = ElementTree.fromstring(run(*different, "--format", "junit").stdout)  # noqa: S314
+    assert [(case.attrib["file"], case.attrib["line"]) for case in suite.iter("testcase")] == [
+        (str(different[0]), "6"),
+        (str(different[0]), "10"),
+        (str(different[1]), "7"),
+    ]
+
+
+def test_every_scenario_of_ours_knows_the_line_of_its_name(scenarios):
+    """Read a second time in another way."""
+    texts = {path: path.read_text(encoding="utf-8").splitlines() for path in {s.path for s in scenarios}}
+    for scenario in scenarios:
+        name = scenario.name.partition("/")[2]
+        begin = texts[scenario.path][scenario.line - 1 :]
+        own = begin[: next((n for n, line in enumerate(begin[1:], 1) if re.match(r" *- ", line) and n > 0), None)]
+        assert re.search(rf"\bname: *[\"']?{re.escape(name)}\b", "\n".join(own)), (scenario.path, scenario.line)
+
+
+def test_cards_are_shown_as_people_read_them(different):
+    told = run(different[0], "--cards")
+    lines = told.stdout.splitlines()
+    assert lines[0] == f"show  {different[0]}:6: one/right: 1 card"
+    assert lines[1].startswith("      CRITICAL: Platelets 22 ")
+    assert any(line.startswith(f"FAIL  {different[0]}:10: ") for line in lines)
+    assert lines[-1] == "1 as expected, 1 different, 0 skipped"
+    assert "**" not in told.stdout
+
+
 class Gateway(BaseHTTPRequestHandler):
     """Discovery as it should be; every call is answered by something in between that speaks HTML or a list."""
 
@@ -100,5 +177,7 @@ def test_an_answer_that_no_service_gives_is_told_of_the_case_it_came_for(recordi
         gateway.shutdown()
         gateway.server_close()
     assert told.exit_code == 1, told.exception
-    assert f"tell  {recording().parent.name}/recording: {status}: not an answer of a CDS service" in told.stdout
+    file = recording()
+    name = f"{file.parent.name}/recording"
+    assert f"tell  {file}: {name}: {status}: not an answer of a CDS service" in told.stdout
     assert f"platelets-and-im/sample: expected cards, got status {status}" in told.stdout

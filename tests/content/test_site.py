@@ -371,7 +371,7 @@ def test_a_sound_overlay_passes_the_check(tmp_path):
     path = tmp_path / "site.toml"
     path.write_text(CODES, encoding="utf-8")
     checked = CliRunner().invoke(main, ["check", "--site", str(path)])
-    assert (checked.exit_code, checked.output.startswith("the content holds")) == (0, True), checked.output
+    assert (checked.exit_code, checked.output.startswith("The content holds")) == (0, True), checked.output
 
 
 def test_the_example_passes_the_check():

@@ -122,7 +122,7 @@ def test_an_expired_review_is_said_and_takes_no_card_away(request_body, reviewed
         assert said in client.get(page).text
     checked = CliRunner().invoke(main, ["check", str(cards)])
     assert checked.exit_code == 0
-    assert f"the content holds; {said}" in checked.output
+    assert f"The content holds; {said}" in checked.output
     assert re.search(rf"pack\.yaml:\d+: review: {said}", checked.output)
     reported = CliRunner().invoke(main, ["report"], env={"CDS_SERVICE_CARDS": str(cards)})
     assert f"vitamin-b12 9.0.0: {said}" in reported.output

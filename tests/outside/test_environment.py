@@ -58,6 +58,8 @@ COMMANDS = [
     ["check"],
     ["export", "openapi"],
     ["explain", "pyproject.toml"],
+    ["fire"],
+    ["token"],
     ["coverage", "fixtures"],
 ]
 

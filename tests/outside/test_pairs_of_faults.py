@@ -109,7 +109,7 @@ def test_what_is_broken_when_a_worker_dies_and_when_the_service_starts_again(ser
     service.start()
     service.wait_for_workers(2)
     assert_the_old_goes_on(service, before, places)
-    assert "refused, the last good one is served" in (folder / "log").read_text()
+    assert "Refused, the last good one is served" in (folder / "log").read_text()
 
 
 def test_clients_that_cannot_be_read_when_a_worker_dies(service, folder):

@@ -32,7 +32,7 @@ def assert_refused(port, store, *more):
         second.kill()
     assert second.returncode not in (0, None)
     assert said == "" and why.count("\n") == 1
-    assert f"port {port} of " in why and "is taken" in why
+    assert f"Port {port} of " in why and "is taken" in why
     assert not store.exists()
 
 

@@ -21,8 +21,10 @@ ORDINARY = {0, 1, 2}
 # one is right, the failing test says which line to add.
 ELSEWHERE = {
     ("chart/dosage.py", 60): "characters of a dose as shown",
+    ("commands/card_text.py", 100): "characters of a line",
     ("commands/serve.py", 10): "seconds to stop in",
     ("commands/serve.py", 10_000): "milliseconds for the head of a request",
+    ("commands/token.py", 300): "seconds that a token is valid",
     ("console/acceptance_page.py", 7): "days of a report",
     ("console/acceptance_page.py", 50): "comments shown",
     ("console/acceptance_page.py", 365): "days of a report",
@@ -70,6 +72,7 @@ ELSEWHERE = {
     ("net/fhir_client.py", 3): "failures, and seconds, until a server is left alone",
     ("net/servers.py", 4): "segments of a path",
     ("prove.py", 300): "seconds of a proof",
+    ("protocol/decoding.py", 1_000_000): "bytes of a body that is read again where it is not JSON",
     ("protocol/encodings.py", 4): "bytes of a size in gzip",
     ("protocol/faults.py", 20): "issues of one answer",
     ("protocol/feedback.py", 1_000_000): "bytes of a body",
@@ -91,8 +94,8 @@ ELSEWHERE = {
     ("recording/recorder.py", 10): "the place in the order of finalizers",
     ("recording/recorder.py", 100): "calls waiting, and between two counts",
     ("recording/recorder.py", 500): "recordings that are held",
+    ("replay/connections.py", 10): "seconds of a timeout",
     ("replay/course_record.py", 10): "characters of a date",
-    ("replay/fhir_server.py", 10): "seconds of a timeout",
     ("replay/run.py", 10): "seconds of a timeout",
     ("replay/statements.py", 3): "examples shown",
     ("service/app.py", 3): "an exit status",

@@ -7,6 +7,11 @@ import json
 from io import BytesIO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cds_service.protocol.envelope import read_hook
+from cds_service.protocol.faults import Fault
 
 PATIENT, DRAFT = "amara-okafor", "hydroxocobalamin-100-im"
 
@@ -51,6 +56,57 @@ def body(request_for):
 )
 def test_J_04_J_05_what_is_no_json_object_is_refused(post, assert_outcome, text):
     assert_outcome(post(text), 400)
+
+
+def said(answer):
+    (issue,) = answer.json["issue"]
+    return issue["details"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (b"", "line 1, column 1: "),
+        (b'{\n  "hook": "order-select",\n  "context": {,}\n}', "line 3, column 15: "),
+        (b'{"hook": "order-select"', "line 1, column 24: "),
+        (b'{"hook": "order-select"}\n}', "line 2, column 1: "),
+        ('{"ä": "ü", "hook" 1}'.encode(), "line 1, column 19: "),
+        (b'{"hook":\r\n tru}', "line 2, column 2: "),
+        (b'{"a": "x",\n "b": "\\ud800"}', "line 2, column 8: half of a surrogate pair"),
+        (b"\xef\xbb\xbf{\n@}", "line 2, column 1: "),
+    ],
+)
+def test_what_is_no_json_is_told_with_line_and_column(post, text, place):
+    """In words of ours, without a letter of the body, which may be of a patient."""
+    assert said(post(text)).startswith(f"The body is not JSON: {place}")
+
+
+def test_what_is_not_utf_8_is_told_with_line_and_column(post):
+    assert said(post(b'{"hook":\n  "\xe4"}')) == "The body is not UTF-8: line 2, column 4"
+
+
+@given(st.data())
+def test_wherever_a_body_breaks_that_place_is_told(data):
+    """An @ stands in no JSON outside of a string."""
+    tree = {"hook": "order-select", "ü": [1, {"x": 'ä " {'}, None], "y": {}}
+    text = json.dumps(tree, indent=1, ensure_ascii=False)
+    outside, places = True, []
+    for at, sign in enumerate(text):
+        if sign == '"' and text[at - 1] != "\\":
+            outside = not outside
+        elif outside and text[at] in " \n" and text[at - 1] in "{[,: \n":
+            places.append(at)
+    at = data.draw(st.sampled_from(places))
+    before = text[:at].split("\n")
+    with pytest.raises(Fault) as broken:
+        read_hook(f"{text[:at]}@{text[at:]}".encode())
+    assert broken.value.text.startswith(f"the body is not JSON: line {len(before)}, column {len(before[-1]) + 1}: ")
+
+
+def test_every_error_is_a_sentence(post, body):
+    for wrong in (b"", b"{}", b"[]", json.dumps(body | {"hookInstance": ""}).encode()):
+        for issue in post(wrong).json["issue"]:
+            assert issue["details"]["text"][0].isupper()
 
 
 BAD_VALUES = [

@@ -95,10 +95,8 @@ def _names_a_place(fault: Fault, body: bytes) -> None:
     outcome = json.loads(encode(fault.outcome()))
     assert outcome["resourceType"] == "OperationOutcome"
     if not fault.path:
-        assert fault.text in (
-            "the body is not JSON",
-            "the body is not UTF-8",
-            "the JSON is nested too deeply",
+        assert fault.text.startswith(
+            ("the body is not JSON: ", "the body is not UTF-8: ", "the JSON is nested too deeply")
         ) or not body.lstrip().startswith(b"{"), fault.text
 
 

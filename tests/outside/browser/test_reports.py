@@ -58,7 +58,7 @@ def serious(page, axe):
 
 
 def test_a_replay_shows_what_differs_first_with_its_card_and_its_results(opened, axe, stricter):
-    page = opened("replay", STORY, packaged("fixtures") / "captured" / "epic", "--cards", stricter)
+    page = opened("replay", STORY, packaged("fixtures") / "captured" / "epic", "--content", stricter)
     first = page.locator("details.case").first
     expect(first).to_have_attribute("open", "")
     expect(first).to_contain_text("missing card imPlateletsThinNeedle")

@@ -61,7 +61,7 @@ def test_the_drill_withdraws_a_rule_and_puts_it_back(tmp_path, typed):
         assert TOPIC in typed("withdraw-see", service)
         new.write_text(site.read_text() + block("withdraw-lines"))
         proof = typed("withdraw-check", service)
-        assert "the content holds" in proof
+        assert "The content holds" in proof
         assert f"switched off, {TOPIC} is missing as a control of HAZ-01" in proof
         typed("withdraw-place", service)
         eventually(lambda: off(typed("withdraw-gone", service)) == [TOPIC])

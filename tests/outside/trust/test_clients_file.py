@@ -64,7 +64,7 @@ def test_the_schema_knows_the_algorithms_and_profiles_of_the_code():
         ("fhir-budget-ms = -1", 6, "-1 is less than the minimum of 0"),
         ("fhir-budget-ms = 1.5", 6, "is not of type 'integer'"),
         ("profile = 2.0.0", 6, "(at line 6, column"),
-        ("tenants = [", 6, "Invalid value"),
+        ("tenants = [", 6, "this is not TOML: invalid value"),
     ],
 )
 def test_faults_are_named_with_file_and_line(clients_file, text, line, message):

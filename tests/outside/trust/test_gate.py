@@ -201,7 +201,7 @@ def raw_call(port, body, *authorizations):
 
 def test_a_real_server_lets_its_client_in_and_says_at_the_start_who_that_is(live, maker, body):
     port, start_text = live
-    assert f"may call: ehr ({ISSUER}, profile 2.0)" in start_text
+    assert f"May call: ehr ({ISSUER}, profile 2.0)" in start_text
     assert raw_call(port, body, maker.bearer()) == 200
     assert raw_call(port, body) == 401
     assert raw_call(port, body, "Bearer a.b.c") == 401
