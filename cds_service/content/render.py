@@ -122,14 +122,17 @@ class Speech:
         """The finding's own paragraph, in Markdown."""
         return self._fill(finding.decision.texts[finding.then.text].detail, finding, inert)
 
-    def side_by_side(self, finding: Finding, ordered: str) -> list[str]:
-        """What is ordered and what the source gives, in Markdown; empty if the finding is not about that (Z77)."""
+    def side_by_side(self, finding: Finding, ordered: Callable[[], str]) -> list[str]:
+        """What is ordered and what the source gives, in Markdown; empty if the finding is not about that (Z77).
+
+        ``ordered`` says the first in words; it is asked only for a card that shows it.
+        """
         text, words = finding.decision.texts[finding.then.text], self._pack.words
         if not text.source:
             return []
         templates = {match[1].partition(".")[2] for match in PLACEHOLDER.finditer(text.source)}
         is_own = any(self._pack.templates[name].basis == "hospital" for name in templates & self._pack.templates.keys())
-        order = self._fill(text.ordered, finding, inert) if text.ordered else escaped(ordered)
+        order = self._fill(text.ordered, finding, inert) if text.ordered else escaped(ordered())
         gives = words["hospital-gives" if is_own else "source-gives"]
         return [
             fill(words["ordered"], {"order": order}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cds_service.chart.drug import recognise_drug
@@ -135,7 +136,7 @@ def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str]) -> s
     finding, further = first.finding, first.further
     words, speech = call.prepared.pack.words, call.speech(first.judged)
     message = speech.detail(finding)
-    side_by_side = speech.side_by_side(finding, _ordered(call, alike))
+    side_by_side = speech.side_by_side(finding, partial(_ordered, call, alike))
     if others and not side_by_side:
         message += " " + fill(words["also-orders"], {"orders": escaped(_ordered(call, others))})
     noted = [f"{words['also']}: {speech.summary_in_detail(other)}" for other in further]

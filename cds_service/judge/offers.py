@@ -149,9 +149,10 @@ def tried(call: HookCall, judged: JudgedOrder, candidate: Candidate) -> Trial:
     proposal = propose(call, judged, suggestion, candidate.uuid)
     if not proposal.actions:
         return Trial(candidate)
+    if suggestion.kind == "add" and not orders_medication(pack, suggestion):
+        return Trial(candidate, proposal.actions)  # a test changes nothing of what is drafted
     after = judged_after(call, proposal)
-    is_a_test = suggestion.kind == "add" and not orders_medication(pack, suggestion)
-    raised = newly_raised(call.judged_orders, after, judged, candidate.finding, is_a_test=is_a_test)
+    raised = newly_raised(call.judged_orders, after, judged, candidate.finding)
     if raised is not None:
         if not raised[1].is_shown:  # it is kept back all the same; what is withdrawn is not said in this way either
             return Trial(candidate, withheld=fill(pack.words["withheld-unsaid"], {"label": label}))
@@ -186,18 +187,12 @@ def judged_after(call: HookCall, proposal: Proposal) -> list[JudgedOrder]:
 
 
 def newly_raised(
-    before: Sequence[JudgedOrder],
-    after: Sequence[JudgedOrder],
-    own: JudgedOrder,
-    finding: Finding,
-    *,
-    is_a_test: bool = False,
+    before: Sequence[JudgedOrder], after: Sequence[JudgedOrder], own: JudgedOrder, finding: Finding
 ) -> tuple[JudgedOrder, Finding] | None:
     """The first thing that stands against an accepted suggestion of ``finding`` on the order ``own`` (Z1).
 
     That is any critical and whatever is as severe as the finding, if it is new; on the order itself also a critical
-    that was there before, and the finding, if it is still there. What was said of another draft stays said of it, and
-    so does what was said of the order itself where a test is ordered beside it.
+    that was there before, and the finding, if it is still there. What was said of another draft stays said of it.
     """
     known = {(judged.order.key, other.topic) for judged in before for other in judged.decided.cards}
     limit = INDICATORS.index(finding.then.indicator)
@@ -208,7 +203,7 @@ def newly_raised(
                 continue
             severity = INDICATORS.index(raised.then.indicator)
             is_new = (judged.order.key, raised.topic) not in known
-            is_left = is_own and not is_a_test and (severity == 0 or raised.topic == finding.topic)
+            is_left = is_own and (severity == 0 or raised.topic == finding.topic)
             if severity <= limit and (is_new or is_left):
                 return judged, raised
     return None

@@ -64,7 +64,7 @@ draft: hydroxocobalamin-im-three-weekly
 cases:
   - name: right
     why: as it is
-    expect: [{topic: imPlateletsTransfusionFirst, indicator: critical}]
+    expect: [{topic: imPlateletsTransfusionFirst, indicator: critical, suggestions: [Order a platelet count]}]
 
   - name: wrong
     why: on purpose

@@ -235,6 +235,7 @@ class _Prepared:
     hook = property(lambda self: self.scenario.hook)
     now = property(lambda self: self.scenario.now)
     why = property(lambda self: self.scenario.why)
+    where = property(lambda self: self.scenario.where)
     profile = property(lambda self: self.scenario.profile)
     preference_item = property(lambda self: self.scenario.preference_item)
 
