@@ -82,5 +82,5 @@ def test_what_is_off_is_said_at_the_start(tmp_path):
     with Service(f"sqlite:///{tmp_path}/store.sqlite3", log, CDS_SERVICE_SITE=str(site)):
         pass
     said = log.read_text().splitlines()
-    assert "decisions that the site has switched off: monthlyMaintenance" in said
-    assert f"rules that the site has switched off: {TOPIC}" in said
+    assert "Decisions that the site has switched off: monthlyMaintenance" in said
+    assert f"Rules that the site has switched off: {TOPIC}" in said
