@@ -26,7 +26,7 @@ from cds_service.content.proof.hazard_rows import problems_of_evidence, without_
 from cds_service.content.proof.versions import lock_problems, version_problems
 from cds_service.content.reviews import ReviewState
 from cds_service.content.site import Site, read_site
-from cds_service.replay.files import FileError
+from cds_service.replay.input_files import FileError
 from cds_service.replay.run import in_process
 from cds_service.replay.scenario import Scenario
 from cds_service.replay.scenarios import read_scenarios
@@ -159,7 +159,10 @@ def _repeated_keys(cards: Path) -> Iterator[Problem]:
 
 def _missing_evidence(pack: Pack, cards: Path, fixtures: Path | None) -> Iterator[Problem]:
     """Evidence of the hazard log that is not there. Tests are looked for where the content stands in its project."""
-    scenarios = {scenario.name for scenario in read_scenarios(fixtures)} if fixtures is not None else None
+    try:
+        scenarios = {scenario.name for scenario in read_scenarios(fixtures)} if fixtures is not None else None
+    except FileError:  # it is told where the scenarios are answered
+        scenarios = None
     root = cards.resolve().parent
     is_project = (root / "tests").is_dir()
     yield from problems_of_evidence(pack, cards / pack.id, scenarios, root if is_project else None)

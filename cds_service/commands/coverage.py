@@ -12,7 +12,7 @@ import click
 from cds_service.commands.common import TimeArgument, WrongUseError, prepared_content, progress, say
 from cds_service.packaged import packaged
 from cds_service.replay.coverage import as_json, as_text, cover, files_in, proposed
-from cds_service.replay.files import FileError
+from cds_service.replay.input_files import FileError
 
 
 @click.command()

@@ -13,7 +13,7 @@ from cds_service.commands.card_text import cards_as_text, indented
 from cds_service.commands.common import TimeArgument, number, prepared_content, say
 from cds_service.judge.explanation import explain as explain_request
 from cds_service.protocol.faults import Fault
-from cds_service.replay.files import FileError, decoded, parsed_json
+from cds_service.replay.input_files import FileError, decoded, parsed_json
 
 
 @click.command()

@@ -10,9 +10,9 @@ import click
 
 from cds_service.commands.card_text import cards_as_text
 from cds_service.commands.common import UrlArgument, WrongUseError, number, say, scenario_named, settings_of_environment
-from cds_service.replay.connections import UnreachableError
 from cds_service.replay.run import against
 from cds_service.replay.scenarios import SAMPLE
+from cds_service.replay.sessions import UnreachableError
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LONGEST_TOKEN = 65_536

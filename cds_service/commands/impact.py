@@ -12,8 +12,8 @@ import click
 from cds_service.commands.common import TimeArgument, WrongUseError, number, prepared_content, progress, say
 from cds_service.packaged import packaged
 from cds_service.replay.cases import read_cases
-from cds_service.replay.files import FileError
 from cds_service.replay.impact import KINDS, ChangedAnswer, Impact, as_data, impact_of
+from cds_service.replay.input_files import FileError
 from cds_service.replay.revisions import RevisionError, materialised
 
 _KEY = b"the same key for both"

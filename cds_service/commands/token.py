@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cds_service.commands.common import UrlArgument, WrongUseError, load, say, settings_of_environment
-from cds_service.replay.files import FileError, read_json
+from cds_service.replay.input_files import FileError, read_json
 from cds_service.settings import Settings
 from cds_service.vocabulary.problems import ProblemsError
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cds_service.protocol.profiles import NAMES
-from cds_service.replay.files import FileError, read_json, read_yaml
+from cds_service.replay.input_files import FileError, read_json, read_yaml
 from cds_service.replay.scenario import Scenario, moved
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.replay.short_forms import FILE as SHORT_FORMS

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.replay.course_record import RECORDED, Moment, Record, change, only, record_moment, reference, sign
-from cds_service.replay.files import FileError, read_json, read_yaml
+from cds_service.replay.input_files import FileError, read_json, read_yaml
 from cds_service.replay.scenario import Scenario, dated, merged
 from cds_service.replay.short_forms import DOSE_KEYS, iso, short_forms
 

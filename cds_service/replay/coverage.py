@@ -28,7 +28,7 @@ from cds_service.fhir.tree import pairs, words
 from cds_service.judge.understanding import NotUnderstood, not_understood, read_call, understood
 from cds_service.protocol.faults import Fault
 from cds_service.replay.cases import NO_CASES
-from cds_service.replay.files import FileError, parsed_json, read_text
+from cds_service.replay.input_files import FileError, parsed_json, read_text
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.vocabulary.accounting import Aside, Kind
 from cds_service.vocabulary.facts import Reason

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from cds_service.replay.connections import TIMEOUT_SECONDS, UnreachableError, no_answer, steady_session
+from cds_service.replay.sessions import TIMEOUT_SECONDS, UnreachableError, no_answer, steady_session
 from cds_service.vocabulary.json_text import encode
 
 _FHIR = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}

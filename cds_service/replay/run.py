@@ -20,11 +20,11 @@ from cds_service.protocol.faults import Fault
 from cds_service.protocol.headers import REPLAY
 from cds_service.protocol.profiles import Profile
 from cds_service.replay.cases import Case
-from cds_service.replay.connections import TIMEOUT_SECONDS, discovered, no_answer, steady_session
 from cds_service.replay.expectations import differences, without_offers
 from cds_service.replay.fhir_server import LoadedServer
 from cds_service.replay.scenario import DEFAULT_NOW as SCENARIOS_NOW
 from cds_service.replay.scenario import Scenario
+from cds_service.replay.sessions import TIMEOUT_SECONDS, discovered, no_answer, steady_session
 from cds_service.vocabulary.json_text import encode
 
 DEFAULT_NOW = datetime.fromisoformat(SCENARIOS_NOW)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.replay.courses import SHAPES, check_shapes, course_of
-from cds_service.replay.files import FileError, parsed_json, read_json, read_text, read_yaml
+from cds_service.replay.input_files import FileError, parsed_json, read_json, read_text, read_yaml
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario, dated, merged
 
 # The scenario for those who have not chosen one. Its patient is far from every threshold, so that one may be moved.

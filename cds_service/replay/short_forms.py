@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cds_service.replay.files import read_yaml
+from cds_service.replay.input_files import read_yaml
 
 FILE = "short-forms.yaml"
 _PLACE = re.compile(r"\{\{(\w+)\}\}")

@@ -156,7 +156,9 @@ def test_no_reason_of_silence_is_guessed(prepared, scenarios):
             rules = {d["decision"]: {r["rule"]: r for r in d["fired"]} for d in order["decisions"]}
             for entry in order["silence"]:
                 rule = rules[entry["decision"]][entry["rule"]]
-                assert rule["silent"] or "shown-from" in rule
+                is_note = prepared.pack.decisions[entry["decision"]].kind == "note"
+                assert (entry["kind"] == "noted") is is_note
+                assert rule["silent"] or "shown-from" in rule or is_note
                 assert "." not in entry["rule"]  # a card that does not apply is no reason
 
 

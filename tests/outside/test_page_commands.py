@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from cds_service.cli import main
 from tests.support.places import ROOT
@@ -39,7 +40,6 @@ NOT_RUN = {
     ".venv/bin/cds-service check --site site.toml": "the second line serves until it is ended",
 }
 # Verbs that pages show already and that are being made.
-NOT_YET = {"fire", "token"}
 VERB = re.compile(r"cds-service ([a-z]+)")
 KNOWN = set(main.list_commands(click.Context(main)))
 TRY, INTEGRATE, OWN = "docs/try.md", "docs/integrating.md", "docs/own-the-content.md"
@@ -117,7 +117,7 @@ def test_every_block_is_run_here_or_has_a_reason_why_not():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_verb_that_a_page_shows_is_one(page):
     named = verbs((ROOT / page).read_text(encoding="utf-8"))
-    assert named - KNOWN - NOT_YET == set()
+    assert named <= KNOWN
 
 
 def test_a_request_is_made_sent_and_explained(folder, service):
@@ -158,6 +158,11 @@ def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):
                 for file in (folder / "hospital/fixtures" / kind).glob("*.yaml"):
                     if file.name != kept:
                         file.unlink()
+            log = folder / "hospital/cards/vitamin-b12/hazards.yaml"  # its evidence is among what is left out
+            hazards = yaml.safe_load(log.read_text(encoding="utf-8"))
+            for hazard in hazards["hazards"].values():
+                hazard["evidence"] = {"scenarios": ["platelets-and-im/sample"]}
+            log.write_text(yaml.safe_dump(hazards, allow_unicode=True), encoding="utf-8")
     assert "content holds" in said["check"] and "content holds" in said["lock"]
     assert " 0 different" in said["replay"]
     assert "### S12" in (folder / "review.txt").read_text(encoding="utf-8")

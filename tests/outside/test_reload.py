@@ -42,9 +42,12 @@ def edit(cards, *changes, path=TABLE):
         assert before in text
         text = text.replace(before, after)
     (cards / path).write_text(text, encoding="utf-8")
+    sources = cards / "examplol/sources.yaml"  # what is called the source's word has to be
+    text = sources.read_text(encoding="utf-8").replace("numbers: [17]", "numbers: [17, 20]")
+    sources.write_text(text.replace("numbers: [17, 23]", "numbers: [17, 20, 23]"), encoding="utf-8")
 
 
-HIGHER = [("version: 1.0.1", "version: 1.1.0"), ("'< 17'", "'< 20'"), ("'[17..23]'", "'[20..23]'")]
+HIGHER = [("version: 1.1.0", "version: 1.2.0"), ("'< 17'", "'< 20'"), ("'[17..23]'", "'[20..23]'")]
 
 
 def publish(cards, version="9.9.9"):
@@ -95,7 +98,7 @@ def test_edits_that_are_not_published_are_left_alone(cards, serve):
 def test_content_with_a_gap_is_refused_with_its_place_and_the_old_goes_on(cards, serve):
     client = serve()
     before = content(client)
-    edit(cards, ("version: 1.0.1", "version: 1.1.0"), ("'< 17'", "'< 16'"))
+    edit(cards, ("version: 1.1.0", "version: 1.2.0"), ("'< 17'", "'< 16'"))
     (cards / "lock.json").write_text((cards / "lock.json").read_text() + "\n")
     eventually(lambda: content(client)["problem"] != "")
     assert TABLE in content(client)["problem"]
@@ -117,7 +120,7 @@ def test_what_was_refused_half_copied_is_tried_again(cards, serve):
     publish(finished)
     shutil.copy(finished / "lock.json", cards / "lock.json")
     eventually(lambda: content(client)["problem"] != "")
-    for name in (TABLE, "examplol/pack.yaml"):
+    for name in (TABLE, "examplol/pack.yaml", "examplol/sources.yaml"):
         shutil.copy(finished / name, cards / name)
     eventually(lambda: content(client)["problem"] == "")
 
@@ -163,7 +166,7 @@ def test_every_answer_meanwhile_is_that_of_one_content(cards, serve):
             while not stop.is_set():
                 answer = mine.post(f"/cds-services/{service['id']}", data=body, content_type="application/json")
                 (card,) = answer.json["cards"]
-                answers.add((", below 17" in card["detail"], "levelAndNeedle 1.0.1" in card["detail"]))
+                answers.add((", below 17" in card["detail"], "levelAndNeedle 1.1.0" in card["detail"]))
 
     threads = [threading.Thread(target=fire) for _ in range(3)]
     for thread in threads:
