@@ -14,7 +14,6 @@ from pathlib import Path
 
 import click
 import pytest
-import yaml
 
 from cds_service.cli import main
 from tests.support.places import ROOT
@@ -153,16 +152,6 @@ def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):
     said = {}
     for name in re.findall(r'"([\w-]+)"', ON_THE_COPY):
         said[name] = typed(folder, OWN, name).stdout
-        if name == "copy":
-            for kind, kept in (("scenarios", "platelets-and-im.yaml"), ("courses", "falling-platelets.yaml")):
-                for file in (folder / "hospital/fixtures" / kind).glob("*.yaml"):
-                    if file.name != kept:
-                        file.unlink()
-            log = folder / "hospital/cards/vitamin-b12/hazards.yaml"  # its evidence is among what is left out
-            hazards = yaml.safe_load(log.read_text(encoding="utf-8"))
-            for hazard in hazards["hazards"].values():
-                hazard["evidence"] = {"scenarios": ["platelets-and-im/sample"]}
-            log.write_text(yaml.safe_dump(hazards, allow_unicode=True), encoding="utf-8")
     assert "content holds" in said["check"] and "content holds" in said["lock"]
     assert " 0 different" in said["replay"]
     assert "### S12" in (folder / "review.txt").read_text(encoding="utf-8")
