@@ -145,7 +145,7 @@ def test_a_token_is_made_trusted_and_sent(folder, service):
 
 
 def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):
-    """Without a change, so that each step says that all is well, and with few scenarios, so that none takes long.
+    """Without a change, so that each step says that all is well.
 
     The change itself is made in tests/content/test_own_the_content.py.
     """
