@@ -155,7 +155,8 @@ def test_every_card_on_a_dose_or_interval_shows_what_is_ordered_beside_what_the_
 def test_every_critical_card_on_an_order_that_may_be_changed_has_a_way_out(answers):
     for name, fired in answers.items():
         for card in fired.cards:
-            if card["indicator"] == "critical" and not card.get("suggestions"):
+            is_count_drafted = '"ServiceRequest"' in json.dumps(fired.request["context"].get("draftOrders"))
+            if card["indicator"] == "critical" and not card.get("suggestions") and not is_count_drafted:
                 assert re.search(r"No suggestion is made|Not offered|No B12 order is suggested", card["detail"]), name
 
 

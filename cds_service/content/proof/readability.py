@@ -28,7 +28,7 @@ _SOURCE_SAYS = re.compile(r"\bsource(?:'s)?\b(?! (?:does not|is silent|says noth
 _LIMIT = re.compile(r"\{limit\.([^}]+)\}")
 _WORD = re.compile(r"\S*\w\S*")
 _ACTED = "action-completed"  # HL7's code for what was done already, by which clinicians say that they have acted
-_ORDINARY_DAY, _ORDINARY_INTERVAL, _ORDINARY_LENGTH = "26 Nov", "every 2 months", "for 2 weeks"
+_ORDINARY_DAY, _ORDINARY_INTERVAL = "26 Nov", "every 2 months"
 
 
 def problems_of_wording(pack: Pack, folder: Path, regimens: Mapping[str, TemplateWords]) -> Iterator[Problem]:
