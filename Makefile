@@ -14,7 +14,7 @@ PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of processes; where bytecode is not kept, each of them compiles the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all bench fuzz hostile \
+.PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all content-mutants bench fuzz hostile \
 	soak measured mutants examples clients format statements clinical hazards conformance settings calls pictures screenshots docs \
 	lock audit pin-images sbom help
 .DELETE_ON_ERROR:
@@ -70,7 +70,10 @@ test-outside: install-dev ## the tests with real neighbours: FHIR server, stores
 test-load: install-dev ## short runs of the fuzzers, the hostile calls, the soak and the benchmarks
 	@$(BIN)/python -m pytest $(PARALLEL) tests/load
 
-test-all: test hostile fuzz soak examples clients ## every test, then the long runs, one after another; by hand before a release
+test-all: test content-mutants hostile fuzz soak examples clients ## every test, then the long runs, one after another; by hand before a release
+
+content-mutants: install-dev ## every small wrong change of the content, and whether something notices; make test tries one in four
+	@EVERY_MUTANT=1 $(BIN)/python -m pytest tests/content/test_mutants.py
 
 bench: install-dev ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)
 	$(BIN)/python -m tests.load.bench.table --keep $(BENCH)
