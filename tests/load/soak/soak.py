@@ -248,7 +248,7 @@ class Load:
             label = f"{kind} {'without FHIR' if degraded else status or 'no connection'}"
             seen = -1 if degraded else status
             explained = phase.explains(kind, seen)
-            if not explained and self.phase is not phase and self.phase.explains(kind, seen):
+            if (not explained or late) and self.phase is not phase and self.phase.explains(kind, seen):
                 phase, explained, late = self.phase, True, False  # under way when the next fault began
             # Under full load a FHIR call may be too late at any time: an answer without it is no fault.
             if degraded and not (explained and not late):
