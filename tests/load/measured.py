@@ -150,7 +150,9 @@ def page(text: str, kept: Path = KEPT) -> str:
         path = kept / f"{name}.json"
         if path.exists():
             whole = json.loads(path.read_text(encoding="utf-8"))
-            inside = f"{of_what(whole)} {made(whole['figures'])}"
+            told = made(whole["figures"])
+            between = "\n\n" if told.startswith("|") else " "  # a table begins a paragraph
+            inside = f"{of_what(whole)}{between}{told}"
             place = re.compile(rf"(<!-- {name}: make measured -->\n).*?(<!-- end -->)", re.S)
             text = place.sub(lambda match, inside=inside: f"{match[1]}{inside}\n{match[2]}", text)
     return text
