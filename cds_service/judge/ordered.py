@@ -19,7 +19,7 @@ _MOST_STEPS = 8  # more would not be shown
 
 
 def order_in_words(pack: Pack, order: Order) -> str:
-    """``hydroxocobalamin 1000 mcg IM weekly``; what is not stated is said.
+    """A draft as ``DRUG 1000 mcg IM weekly``; what is not stated is said.
 
     A drug of which the pack orders one itself has that name, any other the one that the order gives it.
     """
