@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from pathlib import Path
@@ -87,19 +87,17 @@ def prove(
         plain = load_pack(cards) if to_lock and overlay.digest else pack
     except ProblemsError as error:
         return ContentProof(tuple(sorted([*error.problems, *_repeated_keys(cards)])), cards)
+    scenarios, unreadable = _read(fixtures)
     problems = sorted(
         [
             *_repeated_keys(cards),
             *(version_problems(cards, pack) if to_lock else lock_problems(cards, pack)),
             *problems_within(pack, cards / pack.id),
-            *_missing_evidence(pack, cards, fixtures),
+            *_missing_evidence(pack, cards, scenarios),
         ]
     )
-    if not problems and fixtures is not None and (to_lock or not overlay.digest):
-        try:
-            problems = list(_scenarios_that_differ(plain, each(list(read_scenarios(fixtures))), zone))
-        except FileError as error:
-            problems = [Problem(Path(error.name), error.line or 1, "fixture", error.text)]
+    if not problems and (to_lock or not overlay.digest):
+        problems = unreadable or list(_scenarios_that_differ(plain, each(scenarios or []), zone))
     return ContentProof(tuple(problems), cards, pack, overlay)
 
 
@@ -157,15 +155,22 @@ def _repeated_keys(cards: Path) -> Iterator[Problem]:
             yield from repeated_keys(path)
 
 
-def _missing_evidence(pack: Pack, cards: Path, fixtures: Path | None) -> Iterator[Problem]:
-    """Evidence of the hazard log that is not there. Tests are looked for where the content stands in its project."""
+def _read(fixtures: Path | None) -> tuple[list[Scenario] | None, list[Problem]]:
+    """The scenarios, ``None`` where there are none to read, and why they cannot be read."""
+    if fixtures is None:
+        return None, []
     try:
-        scenarios = {scenario.name for scenario in read_scenarios(fixtures)} if fixtures is not None else None
-    except FileError:  # it is told where the scenarios are answered
-        scenarios = None
+        return list(read_scenarios(fixtures)), []
+    except FileError as error:
+        return None, [Problem(Path(error.name), error.line or 1, "fixture", error.text)]
+
+
+def _missing_evidence(pack: Pack, cards: Path, scenarios: Sequence[Scenario] | None) -> Iterator[Problem]:
+    """Evidence of the hazard log that is not there. Tests are looked for where the content stands in its project."""
+    names = {scenario.name for scenario in scenarios} if scenarios is not None else None
     root = cards.resolve().parent
     is_project = (root / "tests").is_dir()
-    yield from problems_of_evidence(pack, cards / pack.id, scenarios, root if is_project else None)
+    yield from problems_of_evidence(pack, cards / pack.id, names, root if is_project else None)
 
 
 def _scenarios_that_differ(pack: Pack, scenarios: Iterable[Scenario], zone: tzinfo) -> Iterator[Problem]:

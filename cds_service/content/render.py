@@ -275,8 +275,15 @@ def in_words(pack: Pack, reason: Reason, clean: Callable[[str], str] = plain) ->
 
 
 def limits(pack: Pack, finding: Finding, name: str) -> str:
-    """The thresholds of an input that decided, with the unit: of the rule's own cell, or of the whole column if that
-    names none.
+    """The thresholds of an input that decided, in words with the unit: ``25-50 ×10⁹/L``."""
+    numbers = limit_numbers(pack, finding, name)
+    declared = pack.facts.get(name if name in finding.decision.inputs else name.partition(".")[2])
+    unit = declared.unit_written if declared is not None and declared.analyte is not None else ""
+    return f"{'-'.join(map(str, numbers))} {unit}".strip()
+
+
+def limit_numbers(pack: Pack, finding: Finding, name: str) -> list[Exact]:
+    """The thresholds of an input that decided: of the rule's own cell, or of the whole column if that names none.
 
     ``definition.fact`` names an input of another table: the thresholds are those of its rules with the value that the
     finding's rule asks for, if that is an input of it.
@@ -290,10 +297,7 @@ def limits(pack: Pack, finding: Finding, name: str) -> str:
         cell = finding.rule.cells[asked] if asked is not None else None
         rules = [rule for rule in decision.rules if cell is None or cell.matches(Fact.of(rule.then.value))]
     index = decision.inputs.index(name)
-    numbers = _numbers(rules, index) or _numbers(decision.rules, index)
-    declared = pack.facts.get(name)
-    unit = declared.unit_written if declared is not None and declared.analyte is not None else ""
-    return f"{'-'.join(map(str, numbers))} {unit}".strip()
+    return _numbers(rules, index) or _numbers(decision.rules, index)
 
 
 def _numbers(rules: Sequence[Rule], index: int) -> list[Exact]:

@@ -12,10 +12,10 @@ from pathlib import Path
 from cds_service.content.decide import Finding
 from cds_service.content.files import problem_at, texts_path
 from cds_service.content.model import PLACEHOLDER, CardText, Decision, Pack, Rule, TemplateWords
-from cds_service.content.render import limits
+from cds_service.content.render import limit_numbers, limits
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration
-from cds_service.vocabulary.facts import Exact, Fact, exact
+from cds_service.vocabulary.facts import Exact, Fact
 from cds_service.vocabulary.problems import Problem
 
 _LONGEST_SUMMARY = 100  # characters
@@ -98,7 +98,7 @@ def _of_card(
         whole = message + _words(said.text(f"{text.ordered or said.order} {text.source}")) if text.source else message
         if whole > _MOST_WORDS_BEFORE_EVIDENCE:
             yield f"{whole} of at most {_MOST_WORDS_BEFORE_EVIDENCE} words stand before the evidence"
-        for name in _limits_left_out(pack, said, text, rule, decision):
+        for name in _limits_left_out(pack, text, rule, decision):
             yield f"the limit of {name!r}, which decides, is not named"
     if any(rule.basis != "source" for rule in rules):
         if "{whose}" not in text.detail:
@@ -116,12 +116,14 @@ def _facts_named(pack: Pack, text: CardText) -> set[str]:
     return {name.removesuffix(".sent") for name in names} & pack.facts.keys()
 
 
-def _limits_left_out(pack: Pack, said: _Ordinary, text: CardText, rule: Rule, decision: Decision) -> Iterator[str]:
+def _limits_left_out(pack: Pack, text: CardText, rule: Rule, decision: Decision) -> Iterator[str]:
     """The results of a laboratory that a number of the rule decided on, and whose limit the text does not name.
 
     A number decides directly, or in a rule of a definition without which the value asked for might not be there.
     """
-    named = {number for match in _LIMIT.findall(" ".join(text.parts)) for number in said.numbers_of(match)}
+    finding = Finding(decision, rule, {})
+    shown = _LIMIT.findall(" ".join(text.parts))
+    named = {number for name in shown for number in limit_numbers(pack, finding, name)}
     for place, cell in rule.tests:
         name = decision.inputs[place]
         if name in pack.facts:
@@ -167,10 +169,6 @@ class _Ordinary:
 
     def text(self, text: str) -> str:
         return " ".join(PLACEHOLDER.sub(lambda match: self._value(match[1]), text).split())
-
-    def numbers_of(self, limit: str) -> set[Exact]:
-        """The numbers that ``{limit.x}`` becomes, for ``x``."""
-        return {exact(number) for number in limits(self._pack, self._finding, limit).split(" ")[0].split("-") if number}
 
     def _value(self, name: str) -> str:
         pack = self._pack
