@@ -52,7 +52,7 @@ check: install-dev ## formatting, lint, types, the walls between the rooms, the 
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/cds-service check
 
-test: install-dev ## every test, in one run; what a test needs and is missing, such as PostgreSQL, is named
+test: install-dev ## every test, in one run, the longest with a part of their cases; what is missing, such as PostgreSQL, is named
 	@$(BIN)/python -m pytest $(PARALLEL)
 
 test-unit: install-dev ## the tests of single functions, some seconds
@@ -70,10 +70,11 @@ test-outside: install-dev ## the tests with real neighbours: FHIR server, stores
 test-load: install-dev ## short runs of the fuzzers, the hostile calls, the soak and the benchmarks
 	@$(BIN)/python -m pytest $(PARALLEL) tests/load
 
-test-all: test content-mutants hostile fuzz soak examples clients ## every test, then the long runs, one after another; by hand before a release
+test-all: export EVERY_CASE := 1
+test-all: test hostile fuzz soak examples clients ## every test with every case, then the long runs, one after another; by hand before a release
 
-content-mutants: install-dev ## every small wrong change of the content, and whether something notices; make test tries one in four
-	@EVERY_MUTANT=1 $(BIN)/python -m pytest tests/content/test_mutants.py
+content-mutants: install-dev ## every small wrong change of the content, and whether something notices; make test tries one in twelve
+	@EVERY_CASE=1 $(BIN)/python -m pytest tests/content/test_mutants.py
 
 bench: install-dev ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)
 	$(BIN)/python -m tests.load.bench.table --keep $(BENCH)

@@ -1,4 +1,7 @@
-"""With nothing prefetched and a real FHIR R4 server on, every scenario gives the cards it gives with prefetch."""
+"""With nothing prefetched and a real FHIR R4 server on, a scenario gives the cards it gives with prefetch.
+
+``make test`` takes one scenario in four.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess
 from cds_service.vocabulary.json_text import encode
 from tests.support.faults import assert_none
+from tests.support.sample import EVERY_CASE, sampled
 from tests.support.scenarios import by_name, fire, request_of
 
 NOT_FOUND = "a search by patient does not find what does not name the patient by the reference that is searched for"
@@ -42,6 +46,9 @@ DIFFER = {
     "platelets-and-im/fiftyPointZero": NUMBERS,
     "patient-view/homocysteineTenPointZero": NUMBERS,
 }
+
+
+ONE_IN = 4
 
 
 def is_alike(scenario: Scenario) -> bool:
@@ -144,7 +151,7 @@ def test_PF_12_a_scenario_without_prefetch_gives_the_same_cards(
     stores, fetch = Stores(loader, fhir_stores), Remembering(client)
     faults: dict[str, list[str]] = {}
     patients: set[str] = set()
-    for scenario in filter(is_alike, scenarios):
+    for scenario in sampled(list(filter(is_alike, scenarios)), ONE_IN):
         base = stores.base_of(scenario)
         hooks = {scenario.hook: scenario}
         if scenario.patient not in patients:
@@ -157,8 +164,8 @@ def test_PF_12_a_scenario_without_prefetch_gives_the_same_cards(
             fetched = fire(prepared, request | {"fhirServer": base}, scenario.now, fetch=fetch.for_record(scenario))
             same = (fetched.status, fetched.body) == (prefetched.status, prefetched.body)
             faults[f"{scenario.name} by {hook}"] = [] if same else [fetched.body, f"instead of {prefetched.body}"]
-    assert len(stores) > 200
-    assert len(fetch) > 300
+    assert len(stores) > (200 if EVERY_CASE else 60)
+    assert len(fetch) > (300 if EVERY_CASE else 100)
     assert_none(faults, len(faults))
 
 
