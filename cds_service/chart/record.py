@@ -451,4 +451,4 @@ def _read(raw: bytes, resource: str) -> msgspec.Struct | None:
 def _outcome(issues: list[_Issue] | None) -> Results:
     """An OperationOutcome says that a query failed, or, as a mere warning, that it found nothing (PF-22)."""
     failed = not issues or any(issue.severity in _FAILURES or not issue.severity for issue in issues)
-    return Results(Sent.FAILED, (), False) if failed else Results(Sent.READ)
+    return Results(Sent.FAILED, (), False, why="queryFailed") if failed else Results(Sent.READ)

@@ -81,7 +81,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     for kind, names in (("Decisions", served.off), ("Rules", served.rules_off)):
         if names:
             say(f"{kind} that the site has switched off: {', '.join(names)}", err=True)
-    for warning in clients.warnings() if clients else ():
+    for warning in clients.warnings(port) if clients else ():
         say(warning, err=True)
     if not store.problem:
         say(f"Feedback is kept in {store.where}")

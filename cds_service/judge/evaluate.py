@@ -22,7 +22,7 @@ from cds_service.judge.orders import JudgedOrder, judge
 from cds_service.judge.relevance import bystanders, draft_nodes, relevant_orders
 from cds_service.judge.understanding import NotUnderstood, Reading, not_understood, told_on_cards
 from cds_service.protocol.envelope import HookRequest, decode_request
-from cds_service.protocol.faults import Fault
+from cds_service.protocol.faults import Fault, refuse
 from cds_service.protocol.profiles import COMMON, Profile
 from cds_service.vocabulary.fetched import Fetch, FhirAccess
 
@@ -134,18 +134,18 @@ def refuse_for_missing_data(pack: Pack, judged_orders: Sequence[JudgedOrder]) ->
     """Refuses a call if a safety decision is open for want of a prefetch key, and nothing else was found (Z21, ERR-05).
 
     Raises:
-        Fault: 412, naming the keys and why they could not be read.
+        Fault: 412, with one issue for each key that was missing, and why it could not be read.
     """
     shown = [f for judged in judged_orders for f in judged.decided.cards if f.is_shown]
-    missing: dict[str, None] = {}
-    reasons: dict[str, None] = {}
+    missing: dict[str, dict[str, None]] = {}  # the reasons, once each, by the key
     for finding in shown:
         if finding.then.not_checked and finding.decision.safety:
             for fact in finding.used.values():
-                missing.update(dict.fromkeys(fact.missing))
-                if fact.missing and fact.reason is not None:
-                    reasons[pack.reasons[fact.reason.key]] = None
+                for key in fact.missing:
+                    missing.setdefault(key, {}).update({pack.reasons[fact.reason.key]: None} if fact.reason else {})
     if missing and not any(not f.then.not_checked and not f.then.not_covered for f in shown):
-        keys = ", ".join(f"prefetch.{key}" for key in missing)
-        message = f"the order cannot be judged without {keys}: {' '.join(reasons)}"
-        raise Fault(412, "processing", message, keys.partition(",")[0])
+        refuse([_missing(f"prefetch.{key}", reasons) for key, reasons in missing.items()])
+
+
+def _missing(path: str, reasons: Iterable[str]) -> Fault:
+    return Fault(412, "processing", f"the order cannot be judged without {path}: {' '.join(reasons)}", path)

@@ -192,8 +192,10 @@ class Gate:
         reason, claims = getattr(error, "reason", ""), getattr(error, "claims", {})
         self._on_refusal(reason)
         names = [name for name in ("iss", "tenant", "jti") if isinstance(claims.get(name), str)]
-        quoted = ", ".join(f"{name} {json.dumps(claims[name][:_LONGEST_LOGGED])}" for name in names)
-        self._refusals.warn(f"a call was refused: {reason}" + (f" ({quoted})" if quoted else ""))
+        told = [f"{name} {json.dumps(claims[name][:_LONGEST_LOGGED])}" for name in names]
+        if expected := getattr(error, "expected", ""):
+            told.append(expected)
+        self._refusals.warn(f"a call was refused: {reason}" + (f" ({', '.join(told)})" if told else ""))
         raise Fault(401, "login", "a valid token of a client that may call is needed")
 
 

@@ -101,11 +101,18 @@ class Clients:
         """Who may call, in one line, for the deployer."""
         return ", ".join(f"{client.name} ({client.issuer}, profile {client.profile})" for client in self.clients)
 
-    def warnings(self) -> Iterator[str]:
-        """Sentences that warn the deployer at the start."""
+    def warnings(self, port: int) -> Iterator[str]:
+        """Sentences that warn the deployer of a service on ``port`` at its start."""
         for client in self.clients:
             if client.issuer == SANDBOX_ISSUER:
                 yield f"the private key of {client.name} is public ({SANDBOX_ISSUER}): for demonstrations only"
+            calls = [urlsplit(url) for url in client.base_urls]
+            others = [url.geturl() for url in calls if is_loopback_host(url.hostname or "") and url.port != port]
+            if others and len(others) == len(calls):
+                yield (
+                    f"{client.name} calls {', '.join(others)} by its base-urls, and this service listens on port "
+                    f"{port}: unless something in between passes the calls on, its tokens are refused for their aud"
+                )
 
     def refuse_unknown(self, services: Collection[str], templates: Collection[str]) -> None:
         """Refuses ids of services and names of order templates that the content does not have.

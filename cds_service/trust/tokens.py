@@ -13,17 +13,18 @@ from joserfc.util import urlsafe_b64decode
 
 MAX_TOKEN_CHARACTERS = 8192  # tokens of real clients have fewer than 1,500
 _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+) *")
+_SCHEME = re.compile(r"(?i:bearer)(?: |$)")
 
 
 class RefusedError(Exception):
     """A call that is refused.
 
     ``reason`` is one of a few fixed words, for logs and metrics but never for the answer (SEC-16). ``claims`` is what
-    the token claims, unverified.
+    the token claims, unverified. ``expected`` says what a claim must be, for the log, and holds nothing of the token.
     """
 
-    def __init__(self, reason: str, claims: Mapping[str, Any] | None = None) -> None:
-        self.reason, self.claims = reason, claims or {}
+    def __init__(self, reason: str, claims: Mapping[str, Any] | None = None, expected: str = "") -> None:
+        self.reason, self.claims, self.expected = reason, claims or {}, expected
         super().__init__(reason)
 
 
@@ -42,7 +43,7 @@ def bearer_token(authorization: str | None) -> str:
     Two such headers reach us joined by a comma, which is not the form of one token, so they are refused.
 
     Raises:
-        RefusedError: there is no token, or the header is too long.
+        RefusedError: there is no token, it has not the form of one, or the header is too long.
     """
     if not authorization:
         raise RefusedError("no token")
@@ -50,7 +51,7 @@ def bearer_token(authorization: str | None) -> str:
         raise RefusedError("too long")
     match = _BEARER.fullmatch(authorization)
     if match is None:
-        raise RefusedError("no bearer token")
+        raise RefusedError("malformed" if _SCHEME.match(authorization) else "no bearer token")
     return match[1]
 
 

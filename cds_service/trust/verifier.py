@@ -129,7 +129,7 @@ class Verifier:
         try:
             return self._admit(token, path, digest, remembered[1] if remembered else None)
         except RefusedError as error:
-            raise RefusedError(error.reason, token.claims) from None
+            raise RefusedError(error.reason, token.claims, error.expected) from None
 
     def _admit(self, token: Token, path: str, digest: bytes, verified_with: Key | None) -> Admission:
         """Checks everything but replays. ``verified_with`` is the key that verified the same token before, if any."""
@@ -232,7 +232,9 @@ def _check_audience(audience: Any, client: Client, path: str) -> None:
     paths = (path, path.removesuffix(_FEEDBACK))
     accepted = {base + below for base in client.base_urls for below in paths} | client.audiences
     if not any(isinstance(url, str) and (url in accepted or url.removesuffix("/") in accepted) for url in audiences):
-        raise RefusedError("audience")
+        raise RefusedError(
+            "audience", expected=f"aud must be {' or '.join(sorted(base + path for base in client.base_urls))}"
+        )
 
 
 def _seconds(value: Any) -> float:

@@ -142,6 +142,8 @@ def test_a_token_is_made_trusted_and_sent(folder, service):
     url = service(CDS_SERVICE_CLIENTS=str(clients))
     assert "critical" in typed(folder, INTEGRATE, "token-fire", url).stdout.lower()
     assert json.loads(typed(folder, INTEGRATE, "token-curl", url, CDS_SERVICE_CLIENTS=str(clients)).stdout)["cards"]
+    report = typed(folder, INTEGRATE, "token-feedback", url, CDS_SERVICE_CLIENTS=str(clients)).stdout
+    assert "TransfusionFirst" in report and "overridden" in report
 
 
 def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):

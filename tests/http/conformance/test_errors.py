@@ -61,9 +61,22 @@ def test_ERR_05_412_names_every_missing_key(post, assert_outcome, request_for):
     needed = {"conditions", "medicationRequests", "medicationAdministrations", "procedures"}
     for sent in (set(), {"procedures"}, {"medicationRequests", "procedures"}):
         body = request_for(PATIENT, "folic-acid-5mg-oral", without=["all"], prefetch=dict.fromkeys(sent))
-        said = assert_outcome(post(body), 412)["issue"][0]
-        for text in (said["diagnostics"], said["details"]["text"]):
-            assert set(re.findall(r"prefetch\.(\w+)", text)) == needed - sent
+        issues = assert_outcome(post(body), 412)["issue"]
+        assert sorted(issue["expression"] for issue in issues) == sorted([f"prefetch.{key}"] for key in needed - sent)
+        for issue in issues:
+            for text in (issue["diagnostics"], issue["details"]["text"]):
+                assert set(re.findall(r"prefetch\.\w+", text)) == set(issue["expression"])
+
+
+def test_ERR_05_412_says_whether_a_key_was_not_sent_or_its_query_failed(post, assert_outcome, request_for):
+    failed = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "timeout"}]}
+    for sent, said in (
+        ({}, "The EHR did not send it."),
+        ({"platelets": failed}, "The EHR says that it could not read it."),
+    ):
+        body = request_for(PATIENT, DRAFT, without=["all"], prefetch=sent)
+        (issue,) = assert_outcome(post(body), 412)["issue"]
+        assert issue["details"]["text"].endswith(f"without prefetch.platelets: {said}")
 
 
 def test_ERR_02_ERR_04_a_defect_is_500_without_data(monkeypatch, caplog, post, assert_outcome, request_for):

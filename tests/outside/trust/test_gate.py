@@ -149,8 +149,26 @@ def test_who_may_call_in_words(clients_file):
     )
     clients = read_clients(clients_file(text), "3.0")
     assert clients.summary() == f"ehr ({ISSUER}, profile 3.0), demo (https://sandbox.cds-hooks.org, profile sandbox)"
-    (warning,) = clients.warnings()
+    (warning,) = clients.warnings(8080)
     assert "the private key of demo is public" in warning
+
+
+@pytest.mark.parametrize(
+    ("base_urls", "warned"),
+    [
+        ('"http://127.0.0.1:8080"', True),
+        ('"http://localhost:8080", "http://127.0.0.1:9"', True),
+        ('"http://127.0.0.1:8093"', False),
+        ('"http://127.0.0.1:8080", "http://127.0.0.1:8093"', False),
+        ('"https://cds.example", "http://127.0.0.1:8080"', False),
+    ],
+)
+def test_a_client_that_calls_another_port_of_this_machine_is_warned_of(tmp_path, base_urls, warned):
+    path = tmp_path / "clients.toml"
+    path.write_text(f'[clients.ehr]\nissuer = "{ISSUER}"\njwks-url = "https://x.example/"\nbase-urls = [{base_urls}]\n')
+    said = list(read_clients(path).warnings(8093))
+    assert len(said) == warned
+    assert all("ehr" in warning and "8093" in warning and "8080" in warning for warning in said)
 
 
 def test_the_parts_that_check_tokens_are_not_imported_without_clients():

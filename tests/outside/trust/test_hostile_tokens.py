@@ -224,6 +224,29 @@ def test_SEC_16_the_log_says_who_and_why(service, maker, body, caplog):
     assert MARKER not in caplog.text and token not in caplog.text
 
 
+def test_SEC_16_the_log_says_which_audience_is_right_and_not_which_was_sent(service, maker, body, caplog):
+    with caplog.at_level(logging.DEBUG):
+        service.post(SERVICE, json=body, headers={"Authorization": maker.bearer(aud=f"https://{MARKER}.example")})
+    (record,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert record.startswith("a call was refused: audience")
+    assert record.endswith(f"aud must be {BASE}{SERVICE})")
+    assert MARKER not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("Bearer abc", "malformed"),
+        ("bearer", "malformed"),
+        ("Basic dTpw", "no bearer token"),
+        ("Bearerx a.b.c", "no bearer token"),
+    ],
+)
+def test_what_is_no_token_is_called_what_it_is(service, body, header, reason):
+    service.post(SERVICE, json=body, headers={"Authorization": header})
+    assert f'cds_service_refusals_total{{reason="{reason}"}} 1.0' in service.get("/metrics").text
+
+
 def test_refusals_are_counted_by_reason(service, maker, body):
     service.post(SERVICE, json=body)
     service.post(SERVICE, json=body, headers={"Authorization": maker.bearer(aud="x")})

@@ -66,5 +66,5 @@ def test_a_client_whose_private_key_is_public_is_warned_of(clients_file, tmp_pat
     text = clients_file().read_text().replace('issuer = "', f'issuer = "{SANDBOX_ISSUER}"\n#')
     path = tmp_path / "sandbox.toml"
     path.write_text(text)
-    (warning,) = read_clients(path).warnings()
+    (warning,) = read_clients(path).warnings(8080)
     assert "private key" in warning and "demonstrations only" in warning
