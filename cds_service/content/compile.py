@@ -58,6 +58,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
             for key, entry in sources["settlements"].items()
         },
         source_label=sources["label"],
+        unreviewed_label=sources.get("label-unreviewed", sources["label"]),
         words=pack_files.words["words"],
         reasons=pack_files.words["reasons"],
         routes=pack_files.words["routes"],

@@ -2,13 +2,15 @@
 
 The lock holds id, version and digest of every decision, one digest of all other files of the pack, and one number for
 each rule of each decision version, which is given once and never again (Z18). A change without a new version fails
-``check``.
+``check``. Who has reviewed the content or accepted its hazard log has a digest of its own: that is signed after the
+content is locked as well as before, and a signature makes no new version.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,18 +18,23 @@ from typing import Any
 
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
+# What is signed, at the top of a file: a key with what is indented below it.
+_SIGNED = re.compile(rb"^(?:review|sign-off):.*(?:\n(?:[ \t].*)?(?=\n|\Z))*\n?", re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class Lock:
     """What the file holds.
 
     ``versions`` and ``digests`` go by ``decision:<id>`` and ``pack:<id>``. ``findings`` maps (topic code, decision
-    version) to the number that uuids carry.
+    version) to the number that uuids carry. ``signed`` is the digest of
+    all reviews.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     findings: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    signed: str = ""
 
 
 def read_lock(path: Path) -> Lock:
@@ -41,7 +48,7 @@ def read_lock(path: Path) -> Lock:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         findings = {(entry["topic"], entry["version"]): int(number) for number, entry in data["findings"].items()}
-        return Lock(dict(data["versions"]), dict(data["digests"]), findings)
+        return Lock(dict(data["versions"]), dict(data["digests"]), findings, str(data.get("signed", "")))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ProblemsError([Problem(path, 1, "lock", "this is not a whole lock; is it still being copied?")]) from None
 
@@ -49,6 +56,7 @@ def read_lock(path: Path) -> Lock:
 def write_lock(path: Path, lock: Lock) -> None:
     """Writes the lock as JSON in a fixed order, so that two versions of it can be compared line by line."""
     data: dict[str, Any] = {
+        "signed": lock.signed,
         "versions": dict(sorted(lock.versions.items())),
         "digests": dict(sorted(lock.digests.items())),
         "findings": {
@@ -60,10 +68,20 @@ def write_lock(path: Path, lock: Lock) -> None:
 
 
 def digest(paths: list[Path]) -> str:
-    """SHA-256 over the bytes of files, each with its name."""
+    """SHA-256 over the bytes of files, each with its name, without what is signed in them."""
+    return _digest({path.name: _SIGNED.sub(b"", path.read_bytes()) for path in sorted(paths)})
+
+
+def digest_of_signatures(pack_folder: Path) -> str:
+    """SHA-256 over what is signed in the files of a pack, each with its path."""
+    found = {path: _SIGNED.findall(path.read_bytes()) for path in sorted(pack_folder.rglob("*.yaml"))}
+    return _digest({str(path.relative_to(pack_folder)): b"".join(signed) for path, signed in found.items() if signed})
+
+
+def _digest(texts: Mapping[str, bytes]) -> str:
     total = hashlib.sha256()
-    for path in sorted(paths):
-        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for name, text in texts.items():
+        total.update(name.encode() + b"\0" + text + b"\0")
     return total.hexdigest()
 
 
@@ -91,4 +109,7 @@ def is_locked(cards: Path) -> bool:
         ProblemsError: the lock cannot be read.
     """
     folders = [path.parent for path in cards.glob("*/pack.yaml")]
-    return len(folders) == 1 and folder_digests(folders[0]) == read_lock(cards / "lock.json").digests
+    if len(folders) != 1:
+        return False
+    lock = read_lock(cards / "lock.json")
+    return folder_digests(folders[0]) == lock.digests and digest_of_signatures(folders[0]) == lock.signed

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.hazard_log import HazardLog
-from cds_service.content.reviews import Review, Standing, standing
+from cds_service.content.reviews import Review, ReviewState, Standing, standing
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.facts import Exact
@@ -250,6 +250,7 @@ class Pack:
     ``readers`` are the facts that are read from each search, by its key, and ``of_kind`` the facts of each kind.
     ``routes`` are the values of the route ordered in words, ``months`` the names of the months.
     ``intended_use`` is one sentence for whoever calls the services, ``hazards`` the hazard log, if the pack has one.
+    ``source_label`` names the source, ``unreviewed_label`` while no review of the content is recorded.
     """
 
     id: str
@@ -268,6 +269,7 @@ class Pack:
     statements: Mapping[str, Statement]
     settlements: Mapping[str, Settlement]
     source_label: str
+    unreviewed_label: str
     words: Mapping[str, str]
     reasons: Mapping[str, str]
     routes: Mapping[str, str]
@@ -289,6 +291,10 @@ class Pack:
     def standing(self, today: date) -> Standing:
         """What comes of the review of the whole pack on a day of the hospital's calendar (Z15)."""
         return standing(self.review, self.version, today)
+
+    def label(self, standing: Standing) -> str:
+        """What the source is called where a review stands so (Z15)."""
+        return self.unreviewed_label if standing.state is ReviewState.NONE else self.source_label
 
     def service_for(self, hook: str) -> Service | None:
         """The service that answers a hook; ``None`` if this content answers it with nothing."""

@@ -274,6 +274,10 @@ def in_words(pack: Pack, reason: Reason, clean: Callable[[str], str] = plain) ->
     return fill(pack.reasons[reason.key], {key: clean(value) for key, value in reason.values.items()})
 
 
+# The placeholder of a limit, with the name of the fact.
+LIMIT = re.compile(r"\{limit\.([^}]+)\}")
+
+
 def limits(pack: Pack, finding: Finding, name: str) -> str:
     """The thresholds of an input that decided, in words with the unit: ``25-50 ×10⁹/L``."""
     numbers = limit_numbers(pack, finding, name)

@@ -90,7 +90,10 @@ def as_document(pack: Pack) -> str:
 def _sign_off(pack: Pack, log: HazardLog) -> str:
     signed = log.sign_off
     if signed is None or signed.version != pack.version:
-        return f"**Nobody has accepted this log for version {pack.version}.**"
+        return (
+            f"**Nobody has accepted this log for version {pack.version}: no clinician and no clinical safety officer "
+            "has signed it.**"
+        )
     names = [f"{one.person} ({one.role}, {one.date})" for one in (signed.authored, signed.checked)]
     return f"Authored by {names[0]}, checked by {names[1]}; the next review is due by {signed.next_review}."
 

@@ -181,7 +181,8 @@ def _citation(pack: Pack, statement_id: str, basis: str) -> Resource:
     quote = f'{statement.place}: "{statement.quote}"'
     words = pack.words.get(f"basis-{basis}", "")
     citation = f"{quote} ({words})" if words else quote
-    return {"type": "citation", "label": statement.id, "display": pack.source_label, "citation": citation}
+    display = pack.source_label if pack.is_reviewed else pack.unreviewed_label
+    return {"type": "citation", "label": statement.id, "display": display, "citation": citation}
 
 
 # --- order templates --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from cds_service.chart.order import NO_ORDER
 from cds_service.chart.progress import today_of
 from cds_service.content.decide import Defect, Finding
 from cds_service.content.render import by_precedence, escaped, fill, harmless, plain
-from cds_service.content.reviews import ReviewState, better
+from cds_service.content.reviews import ReviewState, Standing, better
 from cds_service.judge.call import HookCall
 from cds_service.judge.offers import Offer, offer_of_all
 from cds_service.judge.ordered import order_in_words
@@ -107,7 +107,7 @@ def card_of(call: HookCall, alike: Sequence[Lead], offer: Offer) -> dict[str, An
         "detail": _detail(call, alike, offer.withheld),
         "indicator": finding.then.indicator,
         "source": {
-            "label": pack.source_label,
+            "label": pack.label(_standing(call, finding)),
             "topic": {"system": pack.topic_system, "code": finding.topic, "display": decision.title},
         },
     }
@@ -198,6 +198,11 @@ def _read(call: HookCall, alike: Sequence[Lead]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def _standing(call: HookCall, finding: Finding) -> Standing:
+    today = today_of(call.chart)
+    return better(call.prepared.pack.standing(today), finding.decision.standing(today))
+
+
 def _version(call: HookCall, finding: Finding) -> str:
     """The line that says which version of whose content spoke, and whether a review of it counts (Z15)."""
     pack, decision = call.prepared.pack, finding.decision
@@ -212,8 +217,7 @@ def _version(call: HookCall, finding: Finding) -> str:
     )
     if pack.site_digest:
         version += " " + fill(pack.words["site"], {"digest": pack.site_digest})
-    today = today_of(call.chart)
-    standing = better(pack.standing(today), decision.standing(today))
+    standing = _standing(call, finding)
     match standing.state:
         case ReviewState.NONE:
             return f"{version} {pack.words['not-reviewed']}"

@@ -177,7 +177,7 @@ def test_where_only_the_content_was_installed_tests_are_not_looked_for(project, 
 
 def test_nobody_has_accepted_the_log_as_shipped(pack):
     assert pack.hazards.sign_off is None
-    assert f"**Nobody has accepted this log for version {pack.version}.**" in as_document(pack)
+    assert f"**Nobody has accepted this log for version {pack.version}: no clinician" in as_document(pack)
     assert {hazard.owner for hazard in pack.hazards.hazards.values()} == {""}
     assert {hazard.status for hazard in pack.hazards.hazards.values()} == {"open"}
 
@@ -187,7 +187,14 @@ def test_who_has_accepted_it_is_said_for_that_version_only(project):
     accepted = " ".join(as_document(load_pack(project / "cards")).split())
     assert "Authored by register 1 (Pharmacist, 2026-11-20), checked by register 2 (Haematologist" in accepted
     edit(project, "pack.yaml", "\nversion: 2.1.0", "\nversion: 2.1.1")
-    assert "Nobody has accepted this log for version 2.1.1." in as_document(load_pack(project / "cards"))
+    assert "Nobody has accepted this log for version 2.1.1:" in as_document(load_pack(project / "cards"))
+
+
+def test_a_log_that_is_signed_has_an_owner_for_every_hazard(project, names):
+    edit(project, LOG, SIGN_OFF, review("2.1.0").replace("review:", "sign-off:", 1))
+    told = problems(project, names)
+    assert len(told) == len(load_pack(project / "cards").hazards.hazards)
+    assert "the log is signed and nobody owns HAZ-01" in str(told)
 
 
 def test_the_page_of_hazards_is_the_one_that_is_made(pack):

@@ -108,6 +108,18 @@ def test_the_limit_of_the_hospital_decides_and_no_card_says_that_it_is_the_sourc
     assert "(the source says so)" not in str(card["detail"])
 
 
+@pytest.mark.parametrize("rule", ["TransfusionUnlessNotCovered", "RangeLow"], ids=["decides by it", "shows it"])
+def test_a_limit_of_the_hospital_is_called_nobody_elses(hospital, tmp_path, rule):
+    cards = Path(shutil.copytree(hospital / "cards", tmp_path / "cards"))
+    table = cards / "vitamin-b12/decisions/imPlatelets/table.yaml"
+    text = table.read_text(encoding="utf-8")
+    table.write_text(edited(text, rule, "basis: hospital", "basis: reading"), encoding="utf-8")
+    told = [line for line in CliRunner().invoke(main, ["check", str(cards)]).output.splitlines() if ": basis: " in line]
+    (line,) = told
+    assert line.startswith(str(table))
+    assert f"{rule} decides by 30 or shows it, which is this hospital's own limit elsewhere" in line
+
+
 def test_the_rule_that_the_page_reads_aloud_is_that_of_the_table():
     (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
     (shown,) = yaml.safe_load(text)

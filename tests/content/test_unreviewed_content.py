@@ -21,7 +21,7 @@ from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
 from tests.support.keys import KEY
-from tests.support.reviews import review, with_review
+from tests.support.reviews import EMPTY, review, with_review
 
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 YESTERDAY = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()  # in every time zone
@@ -77,9 +77,56 @@ def test_a_recorded_review_shows_the_content_and_ends_the_notice(request_body, r
     (card,) = client.post(ORDER_SELECT, json=request_body).json["cards"]
     assert "has not been reviewed" not in card["detail"]
     assert "review" not in card["detail"].lower()
+    assert card["source"]["label"] == "Dr.Oracle article (AI-written)"
     content = client.get("/readyz").json["content"]
     assert content["reviewed"] is True
     assert content["review"] == {"state": "current", "next-review": "2999-01-01"}
+
+
+def test_a_review_needs_no_new_version_and_is_taken_up_when_it_is_locked(request_body, cards):
+    """Who signs needs to know what is signed: the version that is locked."""
+    assert update_lock(cards) == []
+    before = client_of(cards).get("/readyz").json["content"]
+    pack = cards / "vitamin-b12/pack.yaml"
+    pack.write_text(pack.read_text().replace(EMPTY, review(before["version"])))
+    done = CliRunner().invoke(main, ["check", str(cards)])
+    assert "a review or the sign-off of the hazards is not locked" in done.output
+    assert update_lock(cards) == []
+    client = client_of(cards)
+    after = client.get("/readyz").json["content"]
+    assert (before["version"], before["reviewed"]) == (after["version"], False)
+    assert after["reviewed"] is True
+    assert client.post(ORDER_SELECT, json=request_body).json["cards"]
+
+
+@pytest.mark.parametrize("changed", ["title: x", "# a comment"])
+def test_beside_a_review_any_other_change_needs_a_new_version(cards, changed):
+    assert update_lock(cards) == []
+    pack = cards / "vitamin-b12/pack.yaml"
+    version = load_pack(cards).version
+    text = pack.read_text().replace(EMPTY, review(version))
+    pack.write_text(re.sub("^title: .*$", changed, text, flags=re.M) if "title" in changed else f"{text}{changed}\n")
+    (problem,) = update_lock(cards)
+    assert f"vitamin-b12 changed without a new version (still {version})" in problem.text
+
+
+@pytest.mark.parametrize("file", ["pack.yaml", "decisions/imPlatelets/table.yaml", "hazards.yaml"])
+def test_a_review_that_the_version_has_left_behind_is_not_lost_unnoticed(cards, file):
+    path = cards / "vitamin-b12" / file
+    text = path.read_text()
+    if file == "hazards.yaml":
+        text = text.replace(
+            EMPTY.replace("review:", "sign-off:", 1), review("1.0.0").replace("review:", "sign-off:", 1)
+        )
+    elif file == "pack.yaml":
+        text = text.replace(EMPTY, review("1.0.0"))
+    else:
+        text += review("1.0.0")
+    path.write_text(text)
+    done = CliRunner().invoke(main, ["check", str(cards), "--update-lock"])
+    assert done.exit_code == 1
+    (line,) = [line for line in done.output.splitlines() if "counts for no other" in line]
+    assert line.startswith(str(path)) and "it is of 1.0.0" in line
 
 
 def test_a_review_of_an_older_version_does_not_count(request_body, reviewed):

@@ -46,6 +46,7 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
         yield from problems_of_paragraphs(pack, folder)
     yield from problems_of_hazards(pack, folder)
     yield from _of_statuses(pack)
+    yield from _of_reviews(pack, folder)
     yield from _of_services(pack, folder)
 
 
@@ -140,6 +141,18 @@ def _of_statuses(pack: Pack) -> Iterator[Problem]:
             if needed is not None and needed.status != "active":
                 text = f"{name} is {needed.status} and {decision.id} reads it"
                 yield problem_at(decision.path, ("inputs",), "status", text)
+
+
+def _of_reviews(pack: Pack, folder: Path) -> Iterator[Problem]:
+    """A review of another version than it stands beside counts for nothing, which nobody would notice (Z15)."""
+    signed = [(folder / "pack.yaml", "review", pack.review, pack.version)]
+    signed += [(decision.path, "review", decision.review, decision.version) for decision in pack.decisions.values()]
+    if pack.hazards is not None:
+        signed.append((folder / "hazards.yaml", "sign-off", pack.hazards.sign_off, pack.version))
+    for path, member, review, version in signed:
+        if review is not None and review.version != version:
+            what = f"it is of {review.version} and counts for no other: have {version} reviewed, or leave it empty"
+            yield problem_at(path, (member, "version"), "review", what)
 
 
 def _of_services(pack: Pack, folder: Path) -> Iterator[Problem]:

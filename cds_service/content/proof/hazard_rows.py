@@ -28,8 +28,15 @@ def problems_of_hazards(pack: Pack, folder: Path) -> Iterator[Problem]:
     yield from _without_a_row(pack, log)
     if log is None:
         return
-    for place, text in (*_of_matrix(log.matrix), *_of_framework(log), *_of_rows(pack, log)):
+    for place, text in (*_of_matrix(log.matrix), *_of_framework(log), *_of_rows(pack, log), *_of_owners(log)):
         yield problem_at(folder / FILE, place, _KIND, text)
+
+
+def _of_owners(log: HazardLog) -> Iterator[tuple[Place, str]]:
+    if log.sign_off is not None:
+        for hazard in log.hazards.values():
+            if not hazard.owner.strip():
+                yield ("hazards", hazard.id, "owner"), f"the log is signed and nobody owns {hazard.id}"
 
 
 def problems_of_evidence(

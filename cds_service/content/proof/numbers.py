@@ -1,4 +1,6 @@
-"""What calls itself the source's word, a rule or an order, has no number that the source does not say (Z78)."""
+"""Whose a number is (Z78): what calls itself the source's word, a rule or an order, has no number that the source does
+not say, and a number that is the hospital's own is nobody else's.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cds_service.content.decide import Finding
 from cds_service.content.files import problem_at
-from cds_service.content.model import Pack
+from cds_service.content.model import Decision, Pack, Rule
+from cds_service.content.render import LIMIT, limit_numbers
 from cds_service.vocabulary.facts import Exact, exact
 from cds_service.vocabulary.problems import Problem
 
@@ -25,6 +29,7 @@ def problems_of_numbers(pack: Pack, folder: Path) -> Iterator[Problem]:
             for number in sorted(numbers - statement.numbers):
                 what = f"{rule.id} is called the source's word, and {statement.id} does not say {number}"
                 yield problem_at(decision.path, ("rules", rule.index), "basis", f"{what} (numbers in sources.yaml)")
+    yield from _of_the_hospital(pack)
     for template in pack.templates.values():
         statement = pack.statements.get(template.statement)
         if template.basis != "source" or statement is None:
@@ -33,6 +38,35 @@ def problems_of_numbers(pack: Pack, folder: Path) -> Iterator[Problem]:
             what = f"the dosage is called the source's word, and {statement.id} does not say {number}"
             path = folder / "orders" / f"{template.id}.yaml"
             yield problem_at(path, ("resource", "dosageInstruction"), "basis", f"{what} (numbers in sources.yaml)")
+
+
+def _of_the_hospital(pack: Pack) -> Iterator[Problem]:
+    """Rules that are not the hospital's, and decide by or show a limit that other rules say is the hospital's own."""
+    own: dict[str, set[Exact]] = {}
+    for decision in pack.decisions.values():
+        for rule in decision.rules:
+            if rule.basis == "hospital":
+                statement = pack.statements.get(rule.statement)
+                said = statement.numbers if statement is not None else frozenset()
+                for place, cell in rule.tests:
+                    own.setdefault(decision.inputs[place], set()).update(set(cell.numbers()) - said - {_ONCE})
+    for decision in pack.decisions.values():
+        for rule in decision.rules:
+            if rule.basis == "hospital" or rule.is_added or not rule.basis:
+                continue
+            limits = [numbers & own.get(fact, set()) for fact, numbers in _limits_of(pack, decision, rule)]
+            for number in sorted(set().union(*limits)):
+                what = f"{rule.id} decides by {number} or shows it, which is this hospital's own limit elsewhere"
+                yield problem_at(decision.path, ("rules", rule.index), "basis", f"{what}: its basis is hospital")
+
+
+def _limits_of(pack: Pack, decision: Decision, rule: Rule) -> Iterator[tuple[str, set[Exact]]]:
+    """The numbers of facts that a rule decides by, and those that its text shows as limits."""
+    for place, cell in rule.tests:
+        yield decision.inputs[place], set(cell.numbers())
+    text = decision.texts.get(rule.then.text)
+    for name in LIMIT.findall(" ".join(text.parts)) if text is not None else ():
+        yield name.rpartition(".")[2], set(limit_numbers(pack, Finding(decision, rule, {}), name))
 
 
 def _numbers_of(tree: Any, name: str = "") -> Iterator[Exact]:

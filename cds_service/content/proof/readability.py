@@ -12,7 +12,7 @@ from pathlib import Path
 from cds_service.content.decide import Finding
 from cds_service.content.files import problem_at, texts_path
 from cds_service.content.model import PLACEHOLDER, CardText, Decision, Pack, Rule, TemplateWords
-from cds_service.content.render import limit_numbers, limits
+from cds_service.content.render import LIMIT, limit_numbers, limits
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Exact, Fact
@@ -25,7 +25,6 @@ _ID = re.compile(r"\b[SZCL]\d{1,2}\b|\b[A-Z][A-Za-z]+/[\w.-]+\b|\(\d{5,}\)")
 _TWICE = re.compile(r"([.,;:?!])\s*[.,;:?!]|\s[.,;:?!](?=\s|$)")
 # What the source says, as against what it does not.
 _SOURCE_SAYS = re.compile(r"\bsource(?:'s)?\b(?! (?:does not|is silent|says nothing|names no))", re.IGNORECASE)
-_LIMIT = re.compile(r"\{limit\.([^}]+)\}")
 _WORD = re.compile(r"\S*\w\S*")
 _ACTED = "action-completed"  # HL7's code for what was done already, by which clinicians say that they have acted
 _ORDINARY_DAY, _ORDINARY_INTERVAL = "26 Nov", "every 2 months"
@@ -122,7 +121,7 @@ def _limits_left_out(pack: Pack, text: CardText, rule: Rule, decision: Decision)
     A number decides directly, or in a rule of a definition without which the value asked for might not be there.
     """
     finding = Finding(decision, rule, {})
-    shown = _LIMIT.findall(" ".join(text.parts))
+    shown = LIMIT.findall(" ".join(text.parts))
     named = {number for name in shown for number in limit_numbers(pack, finding, name)}
     for place, cell in rule.tests:
         name = decision.inputs[place]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cds_service.content.files import problem_at
 from cds_service.content.load import load_pack
-from cds_service.content.lock import Lock, folder_digests, read_lock, write_lock
+from cds_service.content.lock import Lock, digest_of_signatures, folder_digests, read_lock, write_lock
 from cds_service.content.model import Pack
 from cds_service.vocabulary.problems import Problem
 
@@ -20,6 +20,8 @@ def lock_problems(cards: Path, pack: Pack) -> Iterator[Problem]:
     for name, version in _versions(pack).items():
         if lock.versions.get(name) != version:
             yield Problem(path, 1, "lock", f"{name} {version} is not locked; run check --update-lock")
+    if lock.versions and lock.signed != digest_of_signatures(cards / pack.id):
+        yield Problem(path, 1, "lock", "a review or the sign-off of the hazards is not locked; run check --update-lock")
 
 
 def version_problems(cards: Path, pack: Pack) -> Iterator[Problem]:
@@ -40,7 +42,7 @@ def update_lock(cards: Path) -> list[Problem]:
     """Writes digests and finding numbers after a new version; returns what stands in the way, if anything does.
 
     A decision whose files changed while its version did not is refused, and so is a pack of changed decisions that
-    kept its own version.
+    kept its own version. Reviews need no new version.
 
     Raises:
         ProblemsError: the content cannot be loaded.
@@ -58,7 +60,8 @@ def update_lock(cards: Path) -> list[Problem]:
                 if not rule.then.silent and key not in numbers:
                     numbers[key] = following
                     following += 1
-    write_lock(path, Lock(_versions(pack), folder_digests(cards / pack.id), numbers))
+    folder = cards / pack.id
+    write_lock(path, Lock(_versions(pack), folder_digests(folder), numbers, digest_of_signatures(folder)))
     return []
 
 
