@@ -1,4 +1,7 @@
-"""Any JSON anywhere in a request: never a 500, and every answer with cards keeps to the schema (REQ-15, RSP-01)."""
+"""Any JSON anywhere in a request: never a 500, and every answer with cards keeps to the schema (REQ-15, RSP-01).
+
+``make test`` takes one node in three.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.faults import assert_none
+from tests.support.sample import sampled
 
 BASES = [
     ("kwame-mensah", ("hydroxocobalamin-im-monthly",)),
@@ -142,6 +146,7 @@ def bases(request_for):
 @pytest.mark.parametrize("number", range(len(BASES)), ids=[patient for patient, _ in BASES])
 def test_REQ_15_every_node_replaced_by_every_type_is_never_500(post, bases, check, number):
     body, every = bases[number]
+    every = sampled(every, 3)
     faults = {}
     for path in every:
         for value, text in zip(FIXED, with_instead(body, path, FIXED), strict=True):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tests.support.faults import assert_none
+from tests.support.sample import sampled
 
 PAIRS = [
     ("kwame-mensah", "hydroxocobalamin-im-three-weekly"),
@@ -142,10 +143,10 @@ def test_RSP_12_the_unit_of_a_critical_count_is_spelled_by_the_content(post, car
 
 @pytest.mark.parametrize("pair", range(len(PAIRS)), ids=lambda pair: "-".join(PAIRS[pair]))
 def test_RSP_12_no_string_of_a_request_acts_wherever_it_stands(post, bodies, pair):
-    """Every string of the request in its turn, with each hostile text in its turn."""
+    """Every string of the request in its turn, with each hostile text in its turn; ``make test`` takes one in three."""
     body, faults = bodies[pair], {}
-    every = sorted(places(body), key=str)
-    assert len(every) > 100
+    every = sampled(sorted(places(body), key=str), 3)
+    assert len(every) > 40
     for number, path in enumerate(every):
         for text in (HOSTILE[number % len(HOSTILE)], HOSTILE[(number * 7 + 3) % len(HOSTILE)]):
             faults[f"{path} {text!r}"] = acts(post(planted(body, path, text)))

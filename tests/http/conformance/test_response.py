@@ -15,6 +15,7 @@ from fhir.resources.R4B.servicerequest import ServiceRequest
 from cds_service.content.render import shortened
 from cds_service.packaged import packaged
 from tests.support.faults import assert_none
+from tests.support.sample import EVERY_CASE, sampled
 from tests.support.scenarios import by_name, fire, request_of
 
 PATIENTS = sorted(path.stem for path in (packaged("fixtures") / "patients").glob("*.json"))
@@ -28,13 +29,14 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
 def answers(post, request_for, cards_of):
     """``(request, cards)`` of every patient, with every draft when it is selected; each answer keeps to the schema.
 
-    At signing every patient has every third draft, and every draft a third of the patients.
+    At signing every patient has every third draft, and every draft a third of the patients. ``make test`` takes one
+    call in three.
     """
     calls = [("order-select", patient, (draft,)) for patient in PATIENTS for draft in DRAFTS]
     calls += [("order-sign", patient, (draft,)) for n, patient in enumerate(PATIENTS) for draft in DRAFTS[n % 3 :: 3]]
     calls += [("patient-view", patient, ()) for patient in PATIENTS]
     found = []
-    for hook, patient, drafts in calls:
+    for hook, patient, drafts in sampled(calls, 3):
         body = request_for(patient, *drafts, hook=hook)
         found.append((body, cards_of(post(body, path=f"/cds-services/vitamin-b12-{hook}"))))
     return found
@@ -49,11 +51,11 @@ def all_actions(answers):
 
 
 def test_RSP_01_every_patient_with_every_draft_is_answered_by_the_schema(answers):
-    assert len(answers) > len(PATIENTS) * (1 + len(DRAFTS) * 4 / 3) - 100
+    assert len(answers) > (len(PATIENTS) * (1 + len(DRAFTS) * 4 / 3) - 100) / (1 if EVERY_CASE else 3)
     with_cards = Counter(body["hook"] for body, cards in answers if cards)
-    assert with_cards["order-select"] > 100
-    assert with_cards["order-sign"] > 100
-    assert with_cards["patient-view"] > 3
+    assert with_cards["order-select"] > 30
+    assert with_cards["order-sign"] > 30
+    assert with_cards["patient-view"] > 0
 
 
 def test_RSP_02_nothing_to_say_is_an_empty_array(post, request_for):

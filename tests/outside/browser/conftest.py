@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.npm import needed
 from tests.support.places import NODE
+from tests.support.sample import EVERY_CASE
 from tests.support.servers import free_port, wait_until_answers
 
 
@@ -50,7 +54,24 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(params=[(1280, "light"), (390, "light"), (1280, "dark")], ids=["wide", "narrow", "dark"])
+SCREENS = {f"{scheme}{width}": (width, scheme) for width in (390, 1024, 1440) for scheme in ("light", "dark")}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the screens that a test is run on, ``make test`` takes one, another for each test."""
+    on_screens: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        parts = re.split(r"[\[\]-]", item.nodeid)
+        if Path(__file__).parent in item.path.parents and (screens := SCREENS.keys() & parts):
+            on_screens.setdefault("-".join(part for part in parts if part not in screens), []).append(item)
+    taken = {name: zlib.crc32(name.encode()) % len(same) for name, same in on_screens.items()}
+    left_out = {id(item) for name, same in on_screens.items() for n, item in enumerate(same) if n != taken[name]}
+    if left_out and not EVERY_CASE:
+        config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
+        items[:] = [item for item in items if id(item) not in left_out]
+
+
+@pytest.fixture(params=SCREENS.values(), ids=SCREENS)
 def page(request: pytest.FixtureRequest, browser: Browser, console: str) -> Iterator[Page]:
     """A page that fails its test if it asks anything of another server, or writes an error into its console."""
     width, scheme = request.param

@@ -17,7 +17,7 @@ def site(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=[(1440, "light"), (390, "dark")], ids=["wide", "narrow"])
+@pytest.fixture(params=[(1440, "light"), (390, "dark")], ids=["light1440", "dark390"])
 def opened(request, browser):
     """A page that fails its test if it asks for anything but files, or an error is written into its console."""
     width, scheme = request.param

@@ -24,6 +24,7 @@ from cds_service.content.needs import templates_of
 from tests.support.collector import Collector
 from tests.support.fhir_stub import Stub, bundle, saying
 from tests.support.planting import BORN, DIGITS, PERSON, WORD, finds, planted
+from tests.support.sample import EVERY_CASE, sampled
 from tests.support.servers import Service
 from tests.support.trust_parts import BASE, ISSUER, Maker, b64, public
 
@@ -147,7 +148,11 @@ FREE_WORDS = [
 
 
 def test_no_scenario_leaves_anything_of_a_patient_behind(tmp_path, pack, scenarios):
-    """Every scenario: as it is, with its drugs' names planted, or with its codes planted, in turn."""
+    """Scenarios as they are, with their drugs' names planted, or with their codes planted, in turn.
+
+    ``make test`` takes one in four.
+    """
+    scenarios = sampled(scenarios, 4)
     services = {service.hook: service for service in pack.services.values()}
     asked = {hook: templates_of(pack, service) for hook, service in services.items()}
     today = scenarios[0].now
@@ -156,7 +161,7 @@ def test_no_scenario_leaves_anything_of_a_patient_behind(tmp_path, pack, scenari
             body = scenario.request(asked[scenario.hook], today)
             answer = service.send(planted(body, **kinds), f"/cds-services/{services[scenario.hook].id}")
             assert answer.status_code in (200, 400, 412, 422)
-        assert service.cards > 250, "they were judged at all"
+        assert service.cards > (250 if EVERY_CASE else 60), "they were judged at all"
         assert service.statuses() >= {412, 422}
         written = service.assert_nothing_out("state/store.sqlite3")
     calls = written["log"].count(b'"event":"call"')
