@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Place = tuple[str | int, ...]
 """Where an element of a TOML or YAML file stands: the keys and indices that lead to it from the top."""
+_NO_DATE = re.compile(r"=\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
 
 
 def read_toml(path: Path, kind: str, validator: Draft202012Validator) -> tuple[dict[str, Any], bytes]:
@@ -33,7 +34,10 @@ def read_toml(path: Path, kind: str, validator: Draft202012Validator) -> tuple[d
         raise ProblemsError([Problem(path, 1, kind, reason)]) from None
     except tomllib.TOMLDecodeError as error:
         why = f"this is not TOML: {str(error)[:1].lower()}{str(error)[1:]}"
-        raise ProblemsError([Problem(path, _line_of_syntax_error(error, text), kind, why)]) from None
+        line = _line_of_syntax_error(error, text)
+        if _NO_DATE.search("".join(text.splitlines()[line - 1 : line])):
+            why += "; a date is written as 2026-11-29, without quotation marks"
+        raise ProblemsError([Problem(path, line, kind, why)]) from None
     except RecursionError:
         raise ProblemsError([Problem(path, 1, kind, "the TOML is nested too deeply")]) from None
     problems = [

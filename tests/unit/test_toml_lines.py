@@ -2,6 +2,8 @@
 
 import pytest
 
+from cds_service.content.site import read_site
+from cds_service.vocabulary.problems import ProblemsError
 from cds_service.vocabulary.toml_file import line_of
 
 TEXT = '''\
@@ -71,3 +73,13 @@ def test_an_element_is_found_where_it_is_written(tmp_path, place, line, newline)
 
 def test_a_file_that_is_gone_has_its_first_line(tmp_path):
     assert line_of(tmp_path / "none.toml", ["clients"]) == 1
+
+
+@pytest.mark.parametrize("written", ["29.11.2026", "2026/11/29", "29-11-2026", "2026-13-01"])
+def test_a_date_that_is_written_otherwise_is_told_how_it_is_written(tmp_path, written):
+    path = tmp_path / "site.toml"
+    path.write_text(f'[rules.off.someTopic]\nreason = "x"\ndate = {written}\n')
+    with pytest.raises(ProblemsError) as caught:
+        read_site(path)
+    assert str(caught.value).startswith(f"{path}:3: site: this is not TOML")
+    assert str(caught.value).endswith("a date is written as 2026-11-29, without quotation marks")

@@ -167,5 +167,8 @@ def _word(fact: Fact) -> str:
         return str(fact.state)
     value = fact.value
     if isinstance(value, Interval):
-        return f"{value.low}" if value.is_point else f"{value.low}..{value.high}"
+        if value.is_point:
+            return f"{value.low}"
+        ends = [f"{word} {end}" for word, end in (("from", value.low), ("up to", value.high)) if end is not None]
+        return " ".join(ends) or "any number"
     return f'"{value}"'
