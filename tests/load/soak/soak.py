@@ -257,7 +257,14 @@ class Load:
                 phase.explained[label] += 1
                 phase.last_bad_at = max(phase.last_bad_at, now)
             else:
-                phase.unexplained[label] += 1
+                phase.unexplained[f"{label} {_told_by(said)}".strip()] += 1
+
+
+def _told_by(said: bytes) -> str:
+    """What an error says of itself."""
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        return repr(json.loads(said)["issue"][0]["details"]["text"])
+    return ""
 
 
 def memory_of(service: Service) -> int:
