@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -12,16 +13,20 @@ from cds_service.commands.common import load, prepared_content, progress, say, s
 from cds_service.content.model import Pack
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
+from cds_service.prove import fixtures_beside
 from cds_service.replay.clinical import as_page
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.replay.statements import as_table, scenarios_by_rule, statement_rows, written_into
 from cds_service.service.served import services_of
+from cds_service.vocabulary.problems import ProblemsError
 
 _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
 
 
 @click.command()
-@click.argument("form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements", "clinical", "hazards"]))
+@click.argument(
+    "form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements", "clinical", "hazards", "review"])
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
 @click.option(
     "--content",
@@ -33,8 +38,9 @@ _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
 def export(form: str, out: Path | None, cards: Path | None) -> None:
     """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
     OpenAPI 3.1; or, for people, the table of statements with their rules and scenarios (--out names the folder whose
-    README.md carries it), what is done about each statement (the folder whose clinical.md carries it), and the hazard
-    log (with --out as hazards.md to read and hazards.csv for a spreadsheet).
+    README.md carries it), what is done about each statement (the folder whose clinical.md carries it), the hazard
+    log (with --out as hazards.md to read and hazards.csv for a spreadsheet), and the review sheets, one for each
+    decision, to be signed (with --out as pages to print, with an index.html).
 
     Example: cds-service export dmn --out exported
     """
@@ -45,6 +51,9 @@ def export(form: str, out: Path | None, cards: Path | None) -> None:
         return
     if form == "openapi":
         _openapi(cards, out)
+        return
+    if form == "review":
+        _review(cards, out)
         return
     pack = load(cards or settings_of_environment().cards)
     if form == "hazards":
@@ -80,6 +89,31 @@ def _hazards(pack: Pack, out: Path | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name, text in (("hazards.md", as_document(pack)), ("hazards.csv", as_csv(pack))):
         (out / name).write_text(text, encoding="utf-8", newline="")
+        say(out / name)
+
+
+def _review(cards: Path | None, out: Path | None) -> None:
+    """Prints the review sheets, or writes them as pages. Example cards are of the scenarios beside the content."""
+    from cds_service.console.review_pages import files_of, sheets_of
+    from cds_service.export.review_sheet import as_markdown, identities
+
+    folder = cards or settings_of_environment().cards
+    prepared = prepared_content(cards)
+    fixtures = fixtures_beside(folder) or packaged("fixtures")
+    decisions = progress(prepared.pack.decisions.values(), "export")
+    try:
+        known = identities(folder, prepared.pack)
+        sheets = list(
+            sheets_of(prepared, known, decisions, read_scenarios(fixtures), prepared.today(datetime.now(UTC)))
+        )
+    except ProblemsError as error:
+        raise click.ClickException(str(error)) from None
+    if out is None:
+        say("\n\n".join(map(as_markdown, sheets)), nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files_of(prepared, sheets).items():
+        (out / name).write_text(text, encoding="utf-8")
         say(out / name)
 
 

@@ -1,21 +1,28 @@
-"""The pages that show the content as a person reads it: its sources, its decision tables, its value sets."""
+"""The pages that show the content as a person reads it: its index, tables, map, review sheets and value sets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
-from flask import Blueprint, abort, render_template
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
 
-from cds_service.console.decision_table import columns_of, proof_of, rows_of
-from cds_service.content.model import Pack
+from cds_service.console.content_index import index_of
+from cds_service.console.decision_table import FiredHere, fired_here, proof_of, shown_table
+from cds_service.console.firing import FiredScenarios, answer_to
+from cds_service.console.review_pages import WORDS, sheets_of
+from cds_service.console.table_map import Lit, lit_by, map_of
+from cds_service.content.model import Decision, Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.reviews import better
-from cds_service.replay.scenarios import read_scenarios
+from cds_service.export.review_sheet import locked_identities
+from cds_service.judge.evaluate import Answer
+from cds_service.protocol.faults import Fault
+from cds_service.vocabulary.problems import ProblemsError
 
 
 class ContentPages:
@@ -27,41 +34,82 @@ class ContentPages:
     def __init__(self, content: Callable[[], Prepared], cards: Path, fixtures: Path) -> None:
         self._content = content
         self._cards = cards
-        self._fixtures = fixtures
+        self._scenarios = FiredScenarios(content, fixtures)
 
     def register(self, pages: Blueprint) -> None:
         """Adds the pages to ``pages``; the endpoint of each has the name of its method."""
         pages.get("/content")(self.content)
+        pages.get("/content/map")(self.map)
         pages.get("/content/decisions/<name>")(self.decision)
+        pages.get("/content/decisions/<name>/review")(self.review)
+        pages.get("/content/decisions/<name>/try/<rule>")(self.try_rule)
         pages.get("/content/value-sets/<name>")(self.value_set)
+        pages.url_defaults(_with_scenario)
 
     def content(self) -> str:
-        """Everything that the content holds: decisions, statements and settlements with their rules, value sets."""
-        pack = self._content().pack
-        rules: dict[str, list[tuple[str, str]]] = {}
-        for decision in pack.decisions.values():
-            for rule in decision.rules:
-                for cited in {rule.statement, *rule.settles} - {""}:
-                    rules.setdefault(cited, []).append((decision.id, rule.id))
-        return render_template("content.html", pack=pack, rules=rules)
+        """Everything that the content holds: decisions, statements and settlements with their rules, value sets.
 
-    def decision(self, name: str) -> str:
-        """One decision: its table, the cards and scenarios of its rules, and the proof that the table is complete."""
+        ``q`` leaves only what has all its words.
+        """
         prepared = self._content()
-        pack, today = prepared.pack, prepared.today(datetime.now(UTC))
-        decision = pack.decisions.get(name)
-        if decision is None:
+        asked = request.args.get("q", "").strip()
+        index = index_of(prepared.pack, prepared.today(datetime.now(UTC)), asked)
+        return render_template("content.html", asked=asked, index=index)
+
+    def map(self) -> tuple[str, int]:
+        """Which decision feeds which; of one ``decision`` alone, and with the way of one ``scenario`` lit."""
+        prepared = self._content()
+        name, about = request.args.get("scenario", ""), request.args.get("decision", "")
+        if about and about not in prepared.pack.decisions:
             abort(404)
-        return render_template(
-            "decision.html",
-            pack=pack,
-            decision=decision,
-            review=better(pack.standing(today), decision.standing(today)),
-            columns=columns_of(pack, decision),
-            rows=rows_of(pack, decision, self._scenarios_by_topic),
-            proof=proof_of(pack, decision),
-            used_by=[d.id for d in pack.decisions.values() if name in d.inputs],
+        answer, problem, status = self._fired(prepared, name)
+        lit = lit_by(prepared.pack, answer) if answer is not None else Lit()
+        decision = prepared.pack.decisions.get(about)
+        picture = map_of(prepared.pack, lit, about)
+        page = render_template(
+            "map.html", picture=picture, decision=decision, scenario=name, lit=lit, problem=problem, answer=answer
         )
+        return page, status
+
+    def decision(self, name: str) -> tuple[str, int]:
+        """One decision: its table, the cards and scenarios of its rules, and the proof that the table is complete.
+
+        ``scenario`` is fired, and the rules that fired are lit with what was read in the heads; ``fired`` lights one.
+        """
+        prepared = self._content()
+        decision = _decision(prepared.pack, name)
+        scenario = request.args.get("scenario", "")
+        answer, problem, status = self._fired(prepared, scenario)
+        here = fired_here(prepared.pack, decision, answer) if answer is not None else None
+        if answer is not None and here is None:
+            problem = "Nothing asked for this decision in that request."
+        here = here or FiredHere(rules=frozenset(filter(None, [request.args.get("fired")])))
+        page = self._page(prepared, decision, here, scenario=scenario if answer is not None else "", problem=problem)
+        return page, status
+
+    def try_rule(self, name: str, rule: str) -> Response | tuple[str, int]:
+        """Leads to a scenario in which a rule fires."""
+        prepared = self._content()
+        decision = _decision(prepared.pack, name)
+        if rule not in {known.id for known in decision.rules}:
+            abort(404)
+        scenario = self._scenarios.first(name, rule)
+        if scenario:
+            return redirect(url_for("console.try_it", scenario=scenario))
+        here = FiredHere(rules=frozenset([rule]))
+        return self._page(prepared, decision, here, problem="No invented patient fires this rule."), 404
+
+    def review(self, name: str) -> str:
+        """The review sheet of one decision, made to be printed on one page."""
+        prepared = self._content()
+        decision = _decision(prepared.pack, name)
+        scenarios, day = self._scenarios.all().values(), prepared.today(datetime.now(UTC))
+        try:
+            known = locked_identities(self._cards, prepared.pack)
+        except (OSError, ProblemsError):
+            abort(503, "The lock of the content cannot be read just now.")
+        (sheet,) = sheets_of(prepared, known, [decision], scenarios, day)
+        return render_template("review_page.html", sheet=sheet, **WORDS)
 
     def value_set(self, name: str) -> str:
         """One value set: its codes, and where each of them was verified."""
@@ -71,17 +119,52 @@ class ContentPages:
         facts = [f for f in pack.facts.values() if any(vs.id == name for vs in f.value_sets.values())]
         return render_template("value_set.html", written=_as_written(self._cards, pack, name), facts=facts)
 
-    @cached_property
-    def _scenarios_by_topic(self) -> dict[str, list[str]]:
-        """The names of the scenarios that expect a card, by the card's topic."""
-        names: dict[str, list[str]] = {}
-        for scenario in read_scenarios(self._fixtures):
-            for card in scenario.expect if isinstance(scenario.expect, list) else ():
-                names.setdefault(card["topic"], []).append(scenario.name)
-        return names
+    def _page(
+        self, prepared: Prepared, decision: Decision, here: FiredHere, *, scenario: str = "", problem: str = ""
+    ) -> str:
+        pack, today = prepared.pack, prepared.today(datetime.now(UTC))
+        return render_template(
+            "decision.html",
+            pack=pack,
+            decision=decision,
+            review=better(pack.standing(today), decision.standing(today)),
+            table=shown_table(pack, prepared.regimens, decision, self._scenarios.by_topic, here.rules),
+            here=here,
+            scenario=scenario,
+            problem=problem,
+            proof=proof_of(pack, decision),
+            used_by=[other for other in pack.decisions.values() if decision.id in other.inputs],
+        )
+
+    def _fired(self, prepared: Prepared, name: str) -> tuple[Answer | None, str, int]:
+        """What the scenario of this name is answered, or why there is nothing to show and with which status."""
+        if not name:
+            return None, "", 200
+        scenario = self._scenarios.all().get(name)
+        if scenario is None:
+            return None, "There is no such scenario.", 404
+        answer = answer_to(prepared, scenario)
+        if answer is None:
+            return None, f"No service of this content answers the hook {scenario.hook}.", 404
+        if isinstance(answer, Fault):
+            return None, f"The request was refused: {answer.text}.", 200
+        return answer, "", 200
 
 
-def _as_written(cards: Path, pack: Pack, name: str) -> dict[str, Any]:
+def _with_scenario(endpoint: str, values: dict[str, Any]) -> None:
+    """Links from an answer to a table take its scenario along, so that what fired is lit there."""
+    if endpoint == "console.decision" and request.endpoint == "console.try_it" and "scenario" in request.args:
+        values.setdefault("scenario", request.args["scenario"])
+
+
+def _decision(pack: Pack, name: str) -> Decision:
+    decision = pack.decisions.get(name)
+    if decision is None:
+        abort(404)
+    return decision
+
+
+def _as_written(cards: Path, pack: Pack, name: str) -> Mapping[str, Any]:
     """The file of a value set, which says where each code was verified; ``local`` holds the site's own codes."""
     file = cards / pack.id / "value-sets" / f"{name}.yaml"
     written: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -1,51 +1,79 @@
-"""A decision table as a person reads it: its columns, its rules, and the proof that every case falls to a rule."""
+"""A decision table as a page shows it: its rules in words, one request in it, and the proof that it is complete."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from markupsafe import Markup, escape
 
-from cds_service.content.model import PLACEHOLDER, Decision, Pack, Rule, Withdrawal
+from cds_service.content.model import Decision, Pack, TemplateWords
 from cds_service.content.proof.cells import rules_by_cell
+from cds_service.content.table_words import (
+    CellWords,
+    Guard,
+    InputWords,
+    Piece,
+    RuleWords,
+    fact_in_words,
+    input_in_words,
+    probe_in_words,
+    table_in_words,
+)
+from cds_service.judge.evaluate import Answer
 
 _MOST_CELLS = 1500
-_PIECES = re.compile(f"({PLACEHOLDER.pattern.replace('(', '(?:', 1)})")
-
-
-@dataclass(frozen=True, slots=True)
-class ShownColumn:
-    """One input of a table: its name, its words and unit. ``decision`` is the decision it comes from, if any."""
-
-    name: str
-    label: str
-    unit: str
-    decision: str
+_BASES: Mapping[str, str] = {"source": "the source", "reading": "our reading", "hospital": "this hospital"}
 
 
 @dataclass(frozen=True, slots=True)
 class ShownRule:
-    """One rule. ``says`` is its output in words, ``preview`` its card with the placeholders marked, as HTML.
+    """One rule. ``kind`` is its severity, ``silent``, or ``""`` for a value or a note; ``then`` and ``detail`` are
+    HTML.
 
-    ``withdrawn`` says why the site does not show it, ``None`` if it does.
+    ``number`` is its place in the table from 1 on, ``basis`` whose word it is, in words; ``scenarios`` are those that
+    expect its card, and ``is_lit`` tells that it fired in the request that is looked at.
     """
 
-    id: str
-    cells: tuple[str, ...]
-    indicator: str
-    says: Markup
-    is_silent: bool
-    preview: Markup
+    words: RuleWords
+    number: int
+    kind: str
+    then: Markup
+    detail: Markup
+    cells: tuple[tuple[InputWords, CellWords], ...]
     suggestions: tuple[str, ...]
-    statement: str
     quote: str
+    place: str
     basis: str
-    settles: tuple[str, ...]
     scenarios: tuple[str, ...]
-    withdrawn: Withdrawal | None
+    is_lit: bool
+
+    @property
+    def id(self) -> str:
+        return self.words.rule.id
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTable:
+    """A table: the guards of all rules, the inputs on which they differ, the rules."""
+
+    guards: tuple[Guard, ...]
+    columns: tuple[InputWords, ...]
+    rules: tuple[ShownRule, ...]
+    is_silent_otherwise: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FiredHere:
+    """What one request made of a table: the ``rules`` that fired, and what each input was, in words, by its name.
+
+    ``order`` is the order that it was asked of, ``""`` where a chart was opened.
+    """
+
+    rules: frozenset[str] = frozenset()
+    order: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +89,7 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Every cell of a table: ``words`` are the values of its last input, ``count`` is the number of cells."""
+    """Every cell of a table: ``words`` are the values of its last input ``last``, ``count`` is the number of cells."""
 
     last: str
     words: tuple[str, ...]
@@ -69,57 +97,57 @@ class Proof:
     count: int
 
 
-def columns_of(pack: Pack, decision: Decision) -> list[ShownColumn]:
-    """The inputs of a table."""
-    columns = []
-    for name in decision.inputs:
-        fact = pack.facts.get(name)
-        if fact is None:
-            columns.append(ShownColumn(name, pack.decisions[name].title, "", name))
-        else:
-            unit = fact.analyte.canonical if fact.analyte is not None else fact.unit
-            columns.append(ShownColumn(name, fact.label, unit, ""))
-    return columns
+def shown_table(
+    pack: Pack,
+    regimens: Mapping[str, TemplateWords],
+    decision: Decision,
+    scenarios: Mapping[str, Sequence[str]],
+    lit: frozenset[str] = frozenset(),
+) -> ShownTable:
+    """A table in words. ``scenarios`` maps topics to the scenarios that expect their card, ``lit`` names the rules that
+    fired in the request that is looked at.
+    """
+    table = table_in_words(pack, regimens, decision)
+    rules = []
+    for number, words in enumerate(table.rules, 1):
+        rule, then = words.rule, words.rule.then
+        statement = pack.statements.get(rule.statement)
+        text = decision.texts.get(then.text)
+        rules.append(
+            ShownRule(
+                words=words,
+                number=number,
+                kind="silent" if then.silent else words.severity,
+                then=marked(words.then),
+                detail=marked(words.detail),
+                cells=tuple(zip(table.columns, words.cells, strict=True)),
+                suggestions=tuple(text.labels[suggestion.id] for suggestion in then.suggestions) if text else (),
+                quote=statement.quote if statement else "",
+                place=statement.place if statement else "",
+                basis=_BASES.get(rule.basis, ""),
+                scenarios=tuple(scenarios.get(decision.id + rule.id, ())),
+                is_lit=rule.id in lit,
+            )
+        )
+    return ShownTable(table.guards, table.columns, tuple(rules), table.is_silent_otherwise)
 
 
-def rows_of(pack: Pack, decision: Decision, scenarios: Mapping[str, Sequence[str]]) -> list[ShownRule]:
-    """The rules of a table; ``scenarios`` maps topics to the scenarios that expect their card."""
-    return [_row(pack, decision, rule, scenarios) for rule in decision.rules]
-
-
-def _row(pack: Pack, decision: Decision, rule: Rule, scenarios: Mapping[str, Sequence[str]]) -> ShownRule:
-    then = rule.then
-    text = decision.texts.get(then.text)
-    says = then.value or ("silent" if then.silent else "")
-    statement = pack.statements.get(rule.statement)
-    return ShownRule(
-        id=rule.id,
-        cells=tuple("-" if cell is None else cell.source for cell in rule.cells),
-        indicator=then.indicator,
-        says=_marked_line(says or (text.summary or text.detail if text else "")),
-        is_silent=then.silent,
-        preview=_marked(f"{text.summary}\n{text.detail}" if text else says),
-        suggestions=tuple(text.labels[suggestion.id] for suggestion in then.suggestions) if text else (),
-        statement=rule.statement,
-        quote=statement.quote if statement else "",
-        basis=rule.basis,
-        settles=rule.settles,
-        scenarios=tuple(scenarios.get(decision.id + rule.id, ())),
-        withdrawn=rule.withdrawn,
-    )
-
-
-def _marked(text: str) -> Markup:
-    """Text as HTML paragraphs, its placeholders as ``var`` elements."""
-    return Markup().join(Markup("<p>{}</p>").format(_marked_line(line)) for line in text.strip().splitlines())
-
-
-def _marked_line(text: str) -> Markup:
-    pieces = _PIECES.split(text)
+def marked(pieces: Sequence[Piece]) -> Markup:
+    """A text as HTML, with ``var`` around the names of what a patient's value takes the place of."""
     return Markup().join(
-        Markup("<var>{}</var>").format(piece[1:-1]) if PLACEHOLDER.fullmatch(piece) else escape(piece)
-        for piece in pieces
+        Markup("<var>{}</var>").format(piece.text) if piece.is_open else escape(piece.text) for piece in pieces
     )
+
+
+def fired_here(pack: Pack, decision: Decision, answer: Answer) -> FiredHere | None:
+    """What an answer's first order made of a table on which some rule fired; ``None`` if nothing asked for it."""
+    for judged in answer.judged:
+        values = judged.decided.values
+        rules = {**values.fired(), **judged.decided.fired}.get(decision.id, ())
+        if rules:
+            said = {name: fact_in_words(pack, name, values[name]) for name in decision.inputs}
+            return FiredHere(frozenset(rule.id for rule in rules), judged.order.name, said)
+    return None
 
 
 def proof_of(pack: Pack, decision: Decision) -> Proof | None:
@@ -127,11 +155,15 @@ def proof_of(pack: Pack, decision: Decision) -> Proof | None:
     covered = rules_by_cell(pack, decision, _MOST_CELLS)
     if covered is None or not covered.axes:
         return None
-    *others, (last, words) = covered.axes
+    axes = [
+        (input_in_words(pack, name).label, tuple(probe_in_words(pack, name, word) for word in words))
+        for name, words in covered.axes
+    ]
+    *others, (last, words) = axes
     strips = []
     for number, combination in enumerate(product(*(axis for _, axis in others))):
         cells = covered.cells[number * len(words) : (number + 1) * len(words)]
-        label = ", ".join(f"{name} {word}" for (name, _), word in zip(others, combination, strict=True))
+        label = "; ".join(f"{name}: {word}" for (name, _), word in zip(others, combination, strict=True))
         named = [decision.rules[index].id if index >= 0 else "" for index in cells]
         strips.append(Strip(label, tuple(zip(words, cells, named, strict=True))))
     return Proof(last, words, tuple(strips), len(covered.cells))

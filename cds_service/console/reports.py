@@ -41,7 +41,7 @@ def replay_page(results: Sequence[ReplayResult], prepared: Prepared) -> str:
     for case in cases:
         stories.setdefault(case.result.name.partition("/")[0], []).append(case)
     failed = [case for case in cases if case.result.differences]
-    return _render("replay.html", prepared, stories=stories, failed=failed)
+    return page_of("replay.html", prepared, stories=stories, failed=failed)
 
 
 def impact_page(impact: Impact, prepared: Prepared, old: str, new: str) -> str:
@@ -53,7 +53,7 @@ def impact_page(impact: Impact, prepared: Prepared, old: str, new: str) -> str:
                 (change, _cards(change.old, prepared), _cards(change.new, prepared))
             )
     words = [change for change in impact.changes if change.kinds == ("words",)]
-    return _render(
+    return page_of(
         "impact.html",
         prepared,
         impact=impact,
@@ -95,7 +95,8 @@ def _templates() -> Environment:
     return Environment(loader=places, autoescape=True, undefined=StrictUndefined)
 
 
-def _render(name: str, prepared: Prepared, **values: Any) -> str:
+def page_of(name: str, prepared: Prepared, **values: Any) -> str:
+    """The page that a template makes of ``values``, with everything in it that it needs."""
     review = prepared.standing(datetime.now(UTC))
     template = _templates().get_template(name)
     return template.render(version=__version__, pack=prepared.pack, review=review, **values)

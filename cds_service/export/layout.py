@@ -6,11 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 170, 55
-_STEP = 240  # from box to box in the fullest line; arrows from the next line pass through the gap
-_LINE, _DOWN = 120, 260  # from line to line within a row; from row to row
-_MOST = 16  # boxes in one line
-_LEFT, _TOP = 40, 120  # room for the title that viewers lay over the corner
 _SWEEPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """How far boxes of ``width`` stand apart, in pixels: ``step`` from box to box in the fullest line, ``line`` from
+    line to line within a row, ``down`` from row to row. ``most`` is how many boxes make one line.
+    """
+
+    width: int
+    step: int
+    line: int
+    down: int
+    most: int
+    left: int
+    top: int
+
+
+# Arrows from the next line pass through the gaps; viewers lay a title over the upper left corner.
+OF_DMN = Spacing(width=WIDTH, step=240, line=120, down=260, most=16, left=40, top=120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +36,7 @@ class Box:
     y: int
 
 
-def lay_out(needs: Mapping[str, Sequence[str]]) -> dict[str, Box]:
+def lay_out(needs: Mapping[str, Sequence[str]], spacing: Spacing = OF_DMN) -> dict[str, Box]:
     """A place for every node; ``needs`` maps each to the nodes that it requires.
 
     Nodes that no other requires make the upper row. Within a row a node stands near its neighbours. A row of many nodes
@@ -46,14 +61,15 @@ def lay_out(needs: Mapping[str, Sequence[str]]) -> dict[str, Box]:
         for row in rows if sweep % 2 else reversed(rows):
             row.sort(key=lambda name: _mean([place[other] for other in neighbours[name]], place[name]))
             place |= {name: _share(index, row) for index, name in enumerate(row)}
-    lines = [-(-len(row) // _MOST) for row in rows]
-    breadth = _STEP * max((-(-len(row) // count) for row, count in zip(rows, lines, strict=True)), default=0)
+    lines = [-(-len(row) // spacing.most) for row in rows]
+    breadth = spacing.step * max((-(-len(row) // count) for row, count in zip(rows, lines, strict=True)), default=0)
     boxes = {}
-    top = _TOP
+    top = spacing.top
     for row, count in zip(rows, lines, strict=True):
         for index, name in enumerate(row):
-            boxes[name] = Box(_LEFT + int(place[name] * breadth - WIDTH / 2), top + index % count * _LINE)
-        top += (count - 1) * _LINE + _DOWN
+            left = spacing.left + int(place[name] * breadth - spacing.width / 2)
+            boxes[name] = Box(left, top + index % count * spacing.line)
+        top += (count - 1) * spacing.line + spacing.down
     return boxes
 
 

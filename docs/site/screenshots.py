@@ -19,7 +19,10 @@ from playwright.sync_api import sync_playwright
 
 FOLDER = Path(__file__).resolve().parents[1]
 # The page of the console, and how high its picture is, in pixels.
-PICTURES = {"try.png": ("/", 1040), "table.png": ("/content/decisions/imPlatelets", 850)}
+PICTURES = {
+    "try.png": ("/", 1040),
+    "table.png": ("/content/decisions/imPlatelets?scenario=platelets-and-im/sample", 1040),
+}
 _WIDTH = 960
 _SECONDS = 60
 

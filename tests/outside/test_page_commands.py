@@ -156,7 +156,7 @@ def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):
         said[name] = typed(folder, OWN, name).stdout
     assert "content holds" in said["check"] and "content holds" in said["lock"]
     assert " 0 different" in said["replay"]
-    assert "### S12" in (folder / "review.txt").read_text(encoding="utf-8")
+    assert "A signature is for" in (folder / "review/imPlatelets.html").read_text(encoding="utf-8")
     assert "<html" in (folder / "impact.html").read_text(encoding="utf-8")
     assert next(folder.glob("hospital-*/cards/lock.json"))
 

@@ -128,12 +128,12 @@ def test_the_keyboard_reaches_everything(page):
 
 def test_a_table_is_read_like_a_table_and_leads_to_its_scenarios(page):
     page.goto("/content")
-    page.get_by_role("link", name="Platelets and IM injection").click()
+    page.get_by_role("heading", name="Platelets and IM injection").get_by_role("link").click()
     row = page.get_by_role("row").filter(has_text="ThinNeedle").first
-    expect(row).to_contain_text("[25..50]")
+    expect(row).to_contain_text("25 to 50 ×10⁹/L")
     expect(row).to_contain_text("S11")
+    page.locator("details.critical > summary").first.click()
     preview = page.get_by_role("article", name="critical TransfusionFirst", exact=True)
-    preview.locator("summary").click()
     preview.get_by_role("link", name="platelets-and-im/sample").click()
     expect(page.get_by_role("article")).to_contain_text(CRITICAL)
 

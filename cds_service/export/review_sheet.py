@@ -1,0 +1,257 @@
+"""Review sheets: all that two people need to see before they sign for one decision (Z15), and what they sign for.
+
+A signature is for one decision as its files are: id, version and digest. What the decision reads stands on the sheet
+with its own version, because it is not signed with it. The digest leaves reviews out: to record one changes it not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from html import unescape
+from pathlib import Path
+
+from cds_service.content.hazard_log import Hazard
+from cds_service.content.lock import Lock, folder_digests, read_lock
+from cds_service.content.model import Decision, Pack, Settlement, Statement
+from cds_service.content.needs import reads
+from cds_service.content.prepared import Prepared
+from cds_service.content.reviews import Review, better
+from cds_service.content.table_words import RuleWords, TableWords, as_text, table_in_words
+from cds_service.judge.evaluate import evaluate
+from cds_service.protocol.faults import Fault
+from cds_service.vocabulary.json_text import encode
+
+BASES: Mapping[str, str] = {"source": "source", "reading": "our reading", "hospital": "this hospital"}
+ROLES = ("Written by", "Checked by")
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")  # a backslash before punctuation (CommonMark 2.4)
+_SHORT = 16  # digits of a digest that a person can compare
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a signature is for. ``digest`` is the SHA-256 of its files, ``""`` where it is not known; ``is_locked``
+    tells whether the lock names this version with this digest.
+    """
+
+    id: str
+    version: str
+    digest: str
+    is_locked: bool
+
+    @property
+    def short(self) -> str:
+        """The beginning of the digest, in groups of four."""
+        return " ".join(self.digest[place : place + 4] for place in range(0, _SHORT, 4))
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A card that an invented patient is shown: its rule, the scenario, its summary, and in ``message`` the lines
+    before the evidence, as plain text. ``suggestions`` are the labels of what it offers.
+    """
+
+    rule: str
+    scenario: str
+    indicator: str
+    summary: str
+    message: tuple[str, ...]
+    suggestions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One review sheet. ``pack`` is the identity of everything that is no decision, ``rests_on`` are the identities of
+    the definitions that are read, ``review`` is the review that is recorded, of the decision or of the whole pack, and
+    ``standing`` what comes of it on ``day``, ``""`` if nothing is wanting.
+    """
+
+    title: str
+    decision: Decision
+    identity: Identity
+    pack: Identity
+    table: TableWords
+    statements: tuple[Statement, ...]
+    settlements: tuple[Settlement, ...]
+    examples: tuple[Example, ...]
+    hazards: tuple[Hazard, ...]
+    rests_on: tuple[Identity, ...]
+    source: str
+    review: Review | None
+    standing: str
+    day: date
+
+
+def identities(cards: Path, pack: Pack) -> dict[str, Identity]:
+    """What the files in ``cards``, which ``pack`` was read from, are: by ``decision:<id>`` and ``pack:<id>``.
+
+    Raises:
+        ProblemsError: the lock cannot be read.
+    """
+    return _identities(pack, read_lock(cards / "lock.json"), folder_digests(cards / pack.id))
+
+
+def locked_identities(cards: Path, pack: Pack) -> dict[str, Identity]:
+    """What a pack that is served is, whatever became of the files in ``cards`` since: as the lock knows its versions.
+
+    Raises:
+        ProblemsError: the lock cannot be read.
+    """
+    lock, versions = read_lock(cards / "lock.json"), _versions(pack)
+    same = {name: digest for name, digest in lock.digests.items() if lock.versions.get(name) == versions.get(name)}
+    return _identities(pack, lock, same)
+
+
+def _identities(pack: Pack, lock: Lock, digests: Mapping[str, str]) -> dict[str, Identity]:
+    return {
+        name: Identity(
+            name.partition(":")[2],
+            version,
+            digests.get(name, ""),
+            name in digests and lock.versions.get(name) == version and lock.digests.get(name) == digests[name],
+        )
+        for name, version in _versions(pack).items()
+    }
+
+
+def _versions(pack: Pack) -> dict[str, str]:
+    versions = {f"decision:{decision.id}": decision.version for decision in pack.decisions.values()}
+    return {**versions, f"pack:{pack.id}": pack.version}
+
+
+def sheet(
+    prepared: Prepared, known: Mapping[str, Identity], decision: Decision, examples: Iterable[Example], day: date
+) -> Sheet:
+    """The sheet of one decision as of ``day``; ``known`` are the ``identities`` of its pack."""
+    pack = prepared.pack
+    cited = {rule.statement for rule in decision.rules}
+    settled = {settlement for rule in decision.rules for settlement in rule.settles}
+    review = decision.review if decision.is_reviewed else pack.review if pack.is_reviewed else None
+    return Sheet(
+        title=pack.title,
+        decision=decision,
+        identity=known[f"decision:{decision.id}"],
+        pack=known[f"pack:{pack.id}"],
+        table=table_in_words(pack, prepared.regimens, decision),
+        statements=tuple(one for one in pack.statements.values() if one.id in cited),
+        settlements=tuple(one for one in pack.settlements.values() if one.id in settled),
+        examples=tuple(examples),
+        hazards=tuple(_hazards(pack, decision)),
+        rests_on=tuple(
+            known[f"decision:{name}"] for name in sorted(reads(pack, [decision.id])) if name in pack.decisions
+        ),
+        source=pack.source_label,
+        review=review,
+        standing=better(pack.standing(day), decision.standing(day)).note,
+        day=day,
+    )
+
+
+def example(
+    prepared: Prepared, decision: Decision, rule: str, scenario: str, request: Mapping[str, object], now: datetime
+) -> Example | None:
+    """The card of a rule that a request gets at ``now``; ``None`` if it gets none."""
+    hook = next((service for service in prepared.pack.services.values() if service.hook == request["hook"]), None)
+    if hook is None:
+        return None
+    try:
+        body = json.loads(encode(evaluate(prepared, hook, encode(request), now).body))
+    except Fault:
+        return None
+    topic = decision.id + rule
+    card = next((card for card in body["cards"] if card["source"]["topic"]["code"] == topic), None)
+    if card is None:
+        return None
+    words = prepared.pack.words
+    heads = (words["read"], words["noted"], words["rests"])
+    parts = card["detail"].split("\n\n")
+    end = next((place for place, part in enumerate(parts) if part.startswith(heads)), len(parts))
+    labels = tuple(suggestion["label"] for suggestion in card.get("suggestions", ()))
+    lines = [_plain(line) for part in parts[:end] for line in part.splitlines()]
+    return Example(rule, scenario, card["indicator"], card["summary"], tuple(lines), labels)
+
+
+def _plain(line: str) -> str:
+    """A line of Markdown as text: without the marks that keep text of the chart from doing anything."""
+    return unescape(_ESCAPE.sub(r"\1", line.removeprefix("- ")))
+
+
+def _hazards(pack: Pack, decision: Decision) -> Iterator[Hazard]:
+    """The hazards of which the decision, or a rule of it, is a control, or of which it has a known gap."""
+    topics = {decision.id + rule.id for rule in decision.rules}
+    for hazard in pack.hazards.hazards.values() if pack.hazards is not None else ():
+        if decision.id in (*hazard.decisions, *hazard.gaps) or not topics.isdisjoint(hazard.rules):
+            yield hazard
+
+
+def signed(review: Review) -> Sequence[str]:
+    """Who signed, as role, person and day."""
+    return [f"{one.person}, {one.role}, {one.date}" for one in (review.authored, review.checked)]
+
+
+def as_markdown(one: Sheet) -> str:
+    """A sheet as Markdown, which reads well as plain text too."""
+    return "\n".join(_lines(one)) + "\n"
+
+
+def _lines(one: Sheet) -> Iterator[str]:
+    decision = one.decision
+    yield from (f"# {decision.title}", "", decision.question)
+    if decision.why:
+        yield from ("", decision.why)
+    yield from ("", f"Signed for: {_named(one.identity)}", f"In the pack: {_named(one.pack)}")
+    yield f"Review: {one.standing or 'current'}"
+    yield from ("", "## The table", "")
+    for guard in one.table.guards:
+        yield f"- All rules ask: {guard.input.label}: {guard.cell.words}."
+    if one.table.is_silent_otherwise:
+        yield "- Where that does not hold, nothing is said."
+    yield from ("", "| rule | then | when | rests on |", "|---|---|---|---|")
+    for rule in one.table.rules:
+        yield f"| {' | '.join(cell.replace('|', '/') for cell in _row(one, rule))} |"
+    if one.statements:
+        yield from ("", f"## What the source says ({one.source})", "")
+        for statement in one.statements:
+            yield f"- {statement.id}, {statement.place}: “{statement.quote}”"
+    if one.examples:
+        yield from ("", "## Example cards", "")
+        for shown in one.examples:
+            yield f"- {shown.indicator}, {shown.rule} ({shown.scenario}): {shown.summary}"
+            yield from (f"  {line}" for line in shown.message)
+            yield from (f"  Offers: {label}" for label in shown.suggestions)
+    yield from ("", "## Known gaps", "")
+    yield from (f"- {gap}" for gap in decision.known_gaps)
+    for settlement in one.settlements:
+        yield f"- {settlement.id}: {settlement.clash}. Settled: {settlement.settlement}."
+    if not decision.known_gaps and not one.settlements:
+        yield "None is recorded."
+    yield from ("", "## Hazards", "")
+    yield from (f"- {hazard.id}: {hazard.hazard} ({hazard.status})" for hazard in one.hazards)
+    if not one.hazards:
+        yield "The hazard log names none."
+    if one.rests_on:
+        yield from ("", "## Read by it, and not signed with it", "")
+        yield ", ".join(f"{other.id} {other.version}" for other in one.rests_on)
+    yield from ("", "## Signatures", "")
+    for role, who in zip(ROLES, signed(one.review) if one.review else ("", ""), strict=True):
+        yield f"{role}: {who or '____________________  role ____________________  date __________'}"
+    yield from (
+        "Next review by: " + (str(one.review.next_review) if one.review else "__________"),
+        f"Printed {one.day}.",
+    )
+
+
+def _row(one: Sheet, words: RuleWords) -> Sequence[str]:
+    then = f"**{words.severity}** {as_text(words.then)}" if words.severity else as_text(words.then)
+    asked = [f"{column.label}: {cell.words}" for column, cell in one.table.asked(words)]
+    rule = words.rule
+    rests = ", ".join(filter(None, [rule.statement, BASES.get(rule.basis, ""), *rule.settles]))
+    return f"`{rule.id}`", then, "; ".join(asked) or "in every other case", rests
+
+
+def _named(one: Identity) -> str:
+    state = "locked" if one.is_locked else "not locked"
+    return f"{one.id} {one.version}, sha256 {one.digest} ({state})"

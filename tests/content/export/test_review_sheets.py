@@ -1,0 +1,143 @@
+"""``cds-service export review``: what two people see before they sign for a decision, and what they sign for."""
+
+import json
+import re
+import shutil
+from html import unescape
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service.cli import main
+from cds_service.content.load import load_pack
+from tests.support.places import ROOT, SECOND_PACK
+from tests.support.reviews import EMPTY, review
+from tests.support.scenarios import by_name
+
+PLACES = {"shipped": ROOT / "cards", "second": SECOND_PACK / "cards"}
+PACKS = {name: load_pack(cards, is_proven=True) for name, cards in PLACES.items()}
+
+
+def run(*arguments):
+    done = CliRunner().invoke(main, ["export", "review", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The sheets of both packs as files, by pack and name."""
+    folder = tmp_path_factory.mktemp("sheets")
+    said = {name: run("--content", cards, "--out", folder / name) for name, cards in PLACES.items()}
+    files = {name: {path.name: path.read_text(encoding="utf-8") for path in (folder / name).iterdir()} for name in said}
+    for name, lines in said.items():
+        assert sorted(lines.splitlines()) == sorted(str(folder / name / file) for file in files[name])
+    return files
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the content of the second pack, with its examples beside it, and the file of one of its decisions."""
+    shutil.copytree(SECOND_PACK / "fixtures", tmp_path / "fixtures")
+    cards = shutil.copytree(SECOND_PACK / "cards", tmp_path / "cards")
+    return cards, cards / "examplol" / "decisions" / "levelAndNeedle" / "table.yaml"
+
+
+@pytest.mark.parametrize("which", PLACES)
+def test_each_decision_is_a_file_and_the_index_leads_to_it(written, which):
+    pack, files = PACKS[which], written[which]
+    assert set(files) == {"index.html", *(f"{name}.html" for name in pack.decisions)}
+    assert re.findall(r'href="(\w+)\.html"', files["index.html"]) == list(pack.decisions)
+
+
+@pytest.mark.parametrize("which", PLACES)
+def test_a_sheet_loads_nothing_and_keeps_its_own_style(written, which):
+    for name, text in written[which].items():
+        assert "default-src 'none'" in text, name
+        assert not re.search(r"<(script|link|img|iframe)\b|url\(|@import|\ssrc=", text), name
+        assert set(re.findall(r'href="([^"#]+)"', text)) <= set(written[which]), name
+        assert "@page { size: A4" in text
+
+
+@pytest.mark.parametrize("which", PLACES)
+def test_a_sheet_says_the_version_and_the_digest_that_the_lock_has(written, which):
+    lock = json.loads((PLACES[which] / "lock.json").read_text(encoding="utf-8"))
+    for name, decision in PACKS[which].decisions.items():
+        text = written[which][f"{name}.html"]
+        assert f"<strong>{name} {decision.version}</strong>" in text
+        assert lock["digests"][f"decision:{name}"] in text
+        assert "not locked" not in text
+    assert lock["digests"][f"pack:{PACKS[which].id}"] in written[which]["index.html"]
+
+
+def test_a_change_is_signed_for_as_it_stands_and_said_not_to_be_locked(copy):
+    cards, table = copy
+    before = re.search(r"Signed for: levelAndNeedle.*", run("--content", cards))[0]
+    assert before.endswith("(locked)")
+    table.write_text(table.read_text(encoding="utf-8") + "# seen\n", encoding="utf-8")
+    after = re.search(r"Signed for: levelAndNeedle.*", run("--content", cards))[0]
+    assert after.endswith("(not locked)")
+    digests = [re.search(r"sha256 ([0-9a-f]{64})", line)[1] for line in (before, after)]
+    assert digests[0] != digests[1]
+
+
+def test_an_example_is_the_card_that_its_scenario_expects(written):
+    """By scenario and rule: summary, indicator, and no line of the evidence or of what is below it."""
+    pack, seen = PACKS["shipped"], 0
+    for name in pack.decisions:
+        for block in re.findall(r'<div class="example (\w+)">(.*?)</div>', written["shipped"][f"{name}.html"], re.S):
+            indicator, text = block[0], unescape(block[1])
+            rule, scenario = re.search(r'<p class="of"><code>(\w+), ([^<]+)</code>', text).groups()
+            assert {"topic": name + rule, "indicator": indicator}.items() <= next(
+                card for card in by_name(scenario).expect if card["topic"] == name + rule
+            ).items()
+            assert pack.words["read"] not in text
+            assert pack.words["rests"] not in text
+            seen += 1
+    speaking = {
+        (decision.id, rule.then.text)
+        for decision in pack.decisions.values()
+        if decision.kind == "card" and decision.status == "active"
+        for rule in decision.rules
+        if not rule.then.silent
+    }
+    assert seen >= 0.9 * len(speaking)
+
+
+def test_a_sheet_names_gaps_hazards_and_what_it_reads(written):
+    pack = PACKS["shipped"]
+    text = unescape(written["shipped"]["imPlatelets.html"])
+    assert all(gap in text for gap in pack.decisions["imPlatelets"].known_gaps)
+    assert f"<strong>C5</strong>: {pack.settlements['C5'].clash}" in text
+    naming = {
+        hazard.id
+        for hazard in pack.hazards.hazards.values()
+        if "imPlatelets" in (*hazard.decisions, *hazard.gaps)
+        or any(rule.startswith("imPlatelets") for rule in hazard.rules)
+    }
+    assert naming
+    assert set(re.findall(r"<strong>(HAZ-\d+)</strong>", text)) == naming
+    assert f"administration\N{NO-BREAK SPACE}{pack.decisions['administration'].version}" in text
+
+
+def test_a_review_that_is_recorded_fills_in_who_signed(copy):
+    cards, _ = copy
+    head = cards / "examplol" / "pack.yaml"
+    text = head.read_text(encoding="utf-8")
+    version = re.search(r"^version: (\S+)", text, re.M)[1]
+    assert EMPTY in text
+    head.write_text(text.replace(EMPTY, review(version)), encoding="utf-8")
+    sheets = run("--content", cards)
+    assert "Written by: register 1, Pharmacist, 2026-11-20" in sheets
+    assert "Checked by: register 2, Haematologist, 2026-11-23" in sheets
+    assert "Next review by: 2999-01-01" in sheets
+    assert "not reviewed by a clinician" not in sheets
+
+
+def test_without_a_folder_the_sheets_are_one_text_that_reads_well():
+    text = run()
+    pack = PACKS["shipped"]
+    assert re.findall(r"^# (.*)$", text, re.M) == [decision.title for decision in pack.decisions.values()]
+    assert len(re.findall(r"^Printed \d{4}-\d\d-\d\d\.$", text, re.M)) == len(pack.decisions)
+    assert "below 25 ×10⁹/L" in text
+    assert not re.search(r"&\w+;|\\[*_]", text)

@@ -1,0 +1,314 @@
+"""The pages of the content: tables in words, the map of them, the index and the review sheets, of both packs."""
+
+import json
+import re
+import shutil
+from datetime import UTC
+from html import unescape
+
+import pytest
+from markupsafe import escape
+
+from cds_service.console.decision_table import fired_here
+from cds_service.console.firing import FiredScenarios, answer_to
+from cds_service.content.load import load_pack
+from cds_service.content.prepared import Prepared
+from cds_service.content.table_words import AS_ABOVE, cell_in_words, table_in_words
+from cds_service.content.unary import parse_cell
+from cds_service.replay.statements import rules_fired
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
+from tests.support.keys import KEY
+from tests.support.places import ROOT, SECOND_PACK
+from tests.support.scenarios import by_name, scenarios
+from tests.support.shipped import shipped_pack
+
+CARDS = {"shipped": ROOT / "cards", "second": SECOND_PACK / "cards"}
+PACKS = {"shipped": shipped_pack(), "second": load_pack(CARDS["second"], is_proven=True)}
+DECISIONS = [(which, name) for which, pack in PACKS.items() for name in pack.decisions]
+SAMPLE = "platelets-and-im/sample"
+HEAD = re.compile(r'<th scope="col" role="columnheader"[^>]*>(.*?)</th>', re.S)
+ROW = re.compile(r'<tr role="row" id="([^"]+)" class="([^"]*)"(.*?)>(.*?)</tr>', re.S)
+
+
+@pytest.fixture(scope="module")
+def web():
+    """A service of each pack."""
+    return {name: create_app(Settings(cards=CARDS[name], loopback=True, key=KEY)).test_client() for name in CARDS}
+
+
+def prepared_of(which):
+    return Prepared.of(PACKS[which], zone=UTC, key=KEY.encode())
+
+
+def in_words(html):
+    """What a person reads of a piece of a page: the ids in small code are left out."""
+    text = re.sub(r"<code>.*?</code>", "", html, flags=re.S)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def lit(page):
+    """The ids of the rules that are lit on a page."""
+    return {found[1] for found in ROW.finditer(page) if "aria-current" in found[3]}
+
+
+# --- a table in words -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("which", "name"), DECISIONS)
+def test_every_table_is_a_page_whose_heads_are_labels_and_whose_cells_name_no_id(web, which, name):
+    answer = web[which].get(f"/content/decisions/{name}")
+    assert answer.status_code == 200
+    pack, decision = PACKS[which], PACKS[which].decisions[name]
+    labels = {
+        one: pack.decisions[one].title if one in pack.decisions else pack.facts[one].label for one in decision.inputs
+    }
+    heads = [in_words(head) for head in HEAD.findall(answer.text)]
+    assert heads[:2] == ["#", "Then"]
+    assert heads[-1] == "Rests on"
+    for head in heads[2:-1]:
+        assert any(head.startswith(label) for label in labels.values()), head
+        assert head not in decision.inputs or head in labels.values()
+    written = [rule for rule in decision.rules if not rule.is_added]
+    rows = ROW.findall(answer.text)
+    assert [row[0] for row in rows] == [rule.id for rule in written]
+    camel = {value for other in pack.decisions.values() for value in other.values if re.search("[a-z][A-Z]", value)}
+    for row in rows:
+        assert not camel & set(in_words(row[3]).replace(",", " ").split())
+
+
+@pytest.mark.parametrize(("which", "name"), DECISIONS)
+def test_whatever_a_rule_asks_is_said_in_its_row_or_above_the_table(which, name):
+    pack, decision = PACKS[which], PACKS[which].decisions[name]
+    table = table_in_words(pack, prepared_of(which).regimens, decision)
+    above = {guard.input.name: guard.cell for guard in table.guards}
+    for words in table.rules:
+        said = {column.name: cell for column, cell in table.asked(words)}
+        for place, cell in words.rule.tests:
+            asked = decision.inputs[place]
+            assert asked in said or above[asked].written == cell.source
+            if asked in said and said[asked].words == AS_ABOVE:
+                guard = parse_cell(above[asked].written)
+                assert (guard.strings, guard.states) == (cell.strings, cell.states)
+    assert table.is_silent_otherwise == any(rule.is_added for rule in decision.rules)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "words"),
+    [
+        ("platelets", "< 25", "below 25 ×10⁹/L"),
+        ("platelets", "[25..50]", "25 to 50 ×10⁹/L"),
+        ("platelets", "(25..50)", "above 25 to below 50 ×10⁹/L"),
+        ("platelets", "<= 50, unusable", "at most 50 ×10⁹/L or not usable"),
+        ("platelets", "undecidable", "a range across a limit"),
+        ("dosage.dose", ">= 1000000", "at least 1,000,000 mcg"),
+        ("dosage.daily-dose", "> 0.5", "above 0.5 mcg a day"),
+        ("dosage.interval", "1", "1 day"),
+        ("dosage.interval", "[1..2]", "1 to 2 days"),
+        ("order.route", '"nasal", "oral", absent', "by nose, by mouth or none found"),
+        ("order.agent", '"folic-acid"', "folic acid"),
+        ("order.form", 'not("nasal")', "injection, oral or sublingual"),
+        ("order.agent", 'not("combination", "excluded")', "other than combination or excluded"),
+        ("administration", '"ifIntoMuscle", "notStated"', "if given IM or by a route that is not stated"),
+        ("regimenFit", '"alternateDaysUnderSkin"', "alternate days under skin"),
+        ("doseUnit", '"silent"', "says nothing"),
+        ("nasalStep", '"weekly then other"', "weekly then other"),
+    ],
+)
+def test_a_cell_is_said_in_words_with_the_units_and_values_that_people_write(name, cell, words):
+    assert cell_in_words(PACKS["shipped"], name, parse_cell(cell)).words == words
+
+
+def test_a_guard_that_all_rules_repeat_is_said_once_above_the_table(web):
+    page = web["shipped"].get("/content/decisions/loadingRegimen").text
+    above, _, table = page.partition('<table class="rules"')
+    assert "Whether dose and interval are judged</a>: <strong" in above
+    assert "regimenJudged" not in table.partition("</table>")[0]
+    assert "this table says nothing" in above
+
+
+def test_the_exact_cell_stands_in_the_title_and_the_basis_and_quotation_in_the_row(web):
+    page = web["shipped"].get("/content/decisions/imPlatelets").text
+    (row,) = (found[4] for found in ROW.finditer(page) if found[1] == "ThinNeedle")
+    assert 'title="[25..50]">25 to 50 ×10⁹/L' in unescape(row)
+    statement = PACKS["shipped"].statements["S11"]
+    assert "S11" in row
+    assert "the source" in row
+    assert str(escape(statement.quote)) in row
+
+
+@pytest.mark.parametrize("kind", ["critical", "warning", "info"])
+def test_a_severity_is_a_word_wherever_it_is_a_colour(web, kind):
+    page = web["shipped"].get("/content/decisions/imPlatelets").text
+    rows = [found for found in ROW.finditer(page) if kind in found[2].split()]
+    assert rows
+    assert all(f">{kind}</span>" in found[4] for found in rows)
+
+
+# --- one request in a table -------------------------------------------------------------------------------------------
+
+
+def test_the_rule_that_fired_is_lit_and_the_heads_say_what_was_read(web):
+    page = web["shipped"].get("/content/decisions/imPlatelets", query_string={"scenario": SAMPLE}).text
+    assert lit(page) == {"TransfusionFirst"}
+    heads = " ".join(in_words(head) for head in HEAD.findall(page))
+    assert "22 ×10⁹/L (2026-11-21)" in heads
+    assert 'href="#TransfusionFirst"' in page
+
+
+@pytest.mark.parametrize("scenario", scenarios()[::190], ids=lambda scenario: scenario.name)
+def test_what_is_lit_is_what_fires_in_every_table(scenario):
+    """Each table has an answer of its own: to ask for all its inputs makes more definitions known."""
+    prepared = prepared_of("shipped")
+    fired = rules_fired(prepared, scenario)
+    for decision in prepared.pack.decisions.values():
+        answer = answer_to(prepared, scenario)
+        here = fired_here(prepared.pack, decision, answer)
+        of_table = {name.partition(".")[2] for name in fired if name.startswith(f"{decision.id}.")}
+        assert (here is None) == (not of_table)
+        if here is not None:
+            assert here.rules <= of_table
+            assert set(here.values) == set(decision.inputs)
+            assert all(here.values.values())
+
+
+def test_an_answer_leads_to_its_tables_with_what_fired_lit(web):
+    page = web["shipped"].get("/", query_string={"scenario": SAMPLE}).text
+    links = re.findall(r'href="(/content/decisions/imPlatelets[^"]*)"', page)
+    assert links
+    assert lit(web["shipped"].get(unescape(links[0])).text) == {"TransfusionFirst"}
+
+
+def test_a_rule_that_is_named_is_lit_without_firing_anything(web):
+    page = web["shipped"].get("/content/decisions/imPlatelets?fired=ThinNeedle").text
+    assert lit(page) == {"ThinNeedle"}
+    assert lit(web["shipped"].get("/content/decisions/imPlatelets?fired=None").text) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/content/decisions/imPlatelets?scenario=none/such", 404, "There is no such scenario."),
+        ("/content/map?scenario=none/such", 404, "There is no such scenario."),
+        ("/content/decisions/imPlatelets/try/None", 404, "<h1>"),
+        ("/content/decisions/none/try/None", 404, "<h1>"),
+        ("/content/decisions/none/review", 404, "<h1>"),
+        ("/content/map?decision=none", 404, "<h1>"),
+        ("/content/decisions/doseDue?scenario=platelets-and-im/sample", 200, "Nothing asked for this decision"),
+    ],
+)
+def test_what_is_not_there_is_a_page_that_says_so(web, path, status, said):
+    answer = web["shipped"].get(path)
+    assert answer.status_code == status
+    assert said in answer.text
+
+
+def test_a_request_that_is_refused_is_said_on_its_page(web):
+    refused = next(one for one in scenarios() if isinstance(one.expect, dict) and one.expect["status"] == 412)
+    for path in ("/content/map", "/content/decisions/imPlatelets"):
+        answer = web["shipped"].get(path, query_string={"scenario": refused.name})
+        assert answer.status_code == 200
+        assert "The request was refused:" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [("imPlatelets", "ThinNeedle"), ("imPlatelets", "Above"), ("administration", "Muscle"), ("doseSize", "TooHigh")],
+)
+def test_try_leads_to_a_request_that_fires_the_rule(web, name, rule):
+    answer = web["shipped"].get(f"/content/decisions/{name}/try/{rule}")
+    assert answer.status_code == 302
+    scenario = answer.location.partition("scenario=")[2].replace("%2F", "/")
+    assert f"{name}.{rule}" in rules_fired(prepared_of("shipped"), by_name(scenario))
+
+
+def test_a_rule_that_no_scenario_fires_has_none_to_try():
+    prepared = prepared_of("second")
+    fired = FiredScenarios(lambda: prepared, SECOND_PACK / "fixtures")
+    for decision, rule in (("levelAndNeedle", "Below"), ("howGiven", "Needle")):
+        assert f"{decision}.{rule}" in rules_fired(prepared, fired.all()[fired.first(decision, rule)])
+    retired = prepared.pack.decisions["oldAdvice"]
+    assert fired.first(retired.id, retired.rules[0].id) == ""
+
+
+# --- index and map ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", PACKS)
+def test_the_index_leads_to_every_decision_once_and_to_the_map(web, which):
+    page = web[which].get("/content").text
+    for name in PACKS[which].decisions:
+        assert len(re.findall(rf'<h4><a href="/content/decisions/{name}"', page)) == 1
+    assert 'href="/content/map"' in page
+    assert page.count("not reviewed by a clinician") > len(PACKS[which].decisions)
+
+
+def test_a_search_leaves_what_has_all_its_words(web):
+    page = web["shipped"].get("/content", query_string={"q": "Transfusion  NEEDLE"}).text
+    assert re.findall(r"<h4><a href=\"/content/decisions/(\w+)\"", page) == ["imPlatelets", "plateletsUnderTreatment"]
+    nothing = web["shipped"].get("/content", query_string={"q": '"><b>zebra'})
+    assert nothing.status_code == 200
+    assert "Nothing has all the words" in nothing.text
+    assert "<b>zebra" not in nothing.text
+
+
+@pytest.mark.parametrize("which", PACKS)
+def test_the_map_leads_to_every_table_and_its_list_says_the_same(web, which):
+    page = web[which].get("/content/map").text
+    picture, _, as_list = page.partition("The same as a list")
+    for name, decision in PACKS[which].decisions.items():
+        assert picture.count(f'<a href="/content/decisions/{name}" aria-label="{escape(decision.title)}, ') == 1
+        assert f'<a href="/content/decisions/{name}">{escape(decision.title)}</a>' in as_list
+    edges = sum(len(decision.inputs) for decision in PACKS[which].decisions.values())
+    assert picture.count('class="edge"') == edges
+
+
+def test_the_way_of_a_request_is_lit_on_the_map_from_the_card_to_the_facts(web):
+    page = web["shipped"].get("/content/map", query_string={"scenario": SAMPLE}).text
+    titles = set(re.findall(r'<g class="node [a-z]+ lit"><title>(.*?)</title>', page))
+    assert {"Platelets and IM injection", "How the order is given", "Platelet count", "Route ordered"} <= titles
+    assert "Oral B12" not in titles
+    assert page.count('class="edge lit"') >= len(titles) - 1
+
+
+def test_the_map_of_one_decision_holds_what_it_reads_and_what_reads_it(web):
+    page = web["shipped"].get("/content/map?decision=plateletDoubt").text
+    names = set(re.findall(r'<a href="/content/decisions/(\w+)" aria-label', page))
+    assert names == {"plateletDoubt", "imPlatelets", "plateletsUnderTreatment"}
+
+
+# --- review sheets ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("which", "name"), DECISIONS)
+def test_every_decision_has_a_sheet_that_says_what_is_signed(web, which, name):
+    answer = web[which].get(f"/content/decisions/{name}/review")
+    assert answer.status_code == 200
+    decision = PACKS[which].decisions[name]
+    lock = json.loads((CARDS[which] / "lock.json").read_text(encoding="utf-8"))
+    assert (
+        f"<strong>{name} {decision.version}</strong>, sha256 <code>{lock['digests'][f'decision:{name}']}" in answer.text
+    )
+    assert "not locked" not in answer.text
+    for said in (decision.question, *decision.known_gaps):
+        assert str(escape(said)) in answer.text
+    assert all(role in answer.text for role in ("Written by", "Checked by", "Signature", "Next review by"))
+
+
+def test_a_sheet_is_of_what_is_served_and_says_so_if_the_folder_has_moved_on(tmp_path):
+    """The files may change under a service: what it shows is then not what they hold."""
+    cards = shutil.copytree(CARDS["second"], tmp_path / "cards")
+    web = create_app(Settings(cards=cards, loopback=True, key=KEY, state=tmp_path / "state")).test_client()
+    path, lock = "/content/decisions/howGiven/review", cards / "lock.json"
+    held = json.loads(lock.read_text(encoding="utf-8"))
+    digest = held["digests"]["decision:howGiven"]
+    table = cards / "examplol/decisions/howGiven/table.yaml"
+    table.write_text(table.read_text(encoding="utf-8") + "# seen\n", encoding="utf-8")
+    assert digest in web.get(path).text
+    held["versions"]["decision:howGiven"] = "99.0.0"
+    lock.write_text(json.dumps(held), encoding="utf-8")
+    later = web.get(path).text
+    assert digest not in later
+    assert "Do not sign this" in later
+    lock.write_text("{", encoding="utf-8")
+    assert web.get(path).status_code == 503
