@@ -1,4 +1,4 @@
-"""The stories that show a content to those who see it for the first time: a few scenarios, each with a title."""
+"""The stories that show a content to those who see it for the first time: a few scenarios, with titles."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from cds_service.replay.input_files import FileError, read_yaml
 from cds_service.replay.scenario import Scenario
 
 FILE = "stories.yaml"
-_KEYS = {"scenario", "title"}
+_KEYS = {"scenario", "title", "shows"}
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A scenario that is told first, and its ``title`` for people."""
+    """A scenario that is told first, its ``title`` for people, and in a sentence what it ``shows``."""
 
     title: str
+    shows: str
     scenario: Scenario
 
 
@@ -40,11 +41,11 @@ def read_stories(fixtures: Path, scenarios: Mapping[str, Scenario]) -> list[Stor
     stories: list[Story] = []
     for line, entry in zip(written.lines_of("stories"), entries, strict=True):
         if not isinstance(entry, dict) or entry.keys() != _KEYS or not all(isinstance(v, str) for v in entry.values()):
-            raise FileError(file, "a story has a scenario and a title, and both are text", line)
+            raise FileError(file, "a story has a scenario, a title and what it shows, and all are text", line)
         scenario = scenarios.get(entry["scenario"])
         if scenario is None:
             raise FileError(file, f"there is no scenario {entry['scenario']!r}", line)
         if any(scenario is told.scenario for told in stories):
             raise FileError(file, f"the scenario {scenario.name!r} is told twice", line)
-        stories.append(Story(entry["title"], scenario))
+        stories.append(Story(entry["title"], entry["shows"], scenario))
     return stories

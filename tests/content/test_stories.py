@@ -1,5 +1,7 @@
 """The stories that the console begins with: each is there, shows what it shows, and a wrong file is a clear error."""
 
+import re
+
 import pytest
 
 from cds_service.packaged import packaged
@@ -42,12 +44,12 @@ def test_content_without_stories_has_none(tmp_path, by_name):
     [
         ("stories: []", 1, "there is at least one"),
         ("- scenario: a", 1, "not a list of stories"),
-        ("stories:\n  - kidney/normal", 2, "a scenario and a title"),
-        ("stories:\n  - {scenario: kidney/normal}", 2, "a scenario and a title"),
-        ("stories:\n  - {scenario: kidney/normal, title: 22}", 2, "a scenario and a title"),
-        ("stories:\n  - {scenario: kidney/none, title: A}", 2, "there is no scenario 'kidney/none'"),
+        ("stories:\n  - kidney/normal", 2, "a scenario, a title and what"),
+        ("stories:\n  - {scenario: kidney/normal}", 2, "a scenario, a title and what"),
+        ("stories:\n  - {scenario: kidney/normal, title: 22, shows: b}", 2, "a scenario, a title and what"),
+        ("stories:\n  - {scenario: kidney/none, title: A, shows: b}", 2, "there is no scenario 'kidney/none'"),
         (
-            "stories:\n  - {scenario: kidney/normal, title: A}\n  - {scenario: kidney/normal, title: B}",
+            "stories:\n" + "  - {scenario: kidney/normal, title: A, shows: b}\n" * 2,
             3,
             "is told twice",
         ),
@@ -59,6 +61,11 @@ def test_a_file_that_is_no_list_of_stories_is_named_with_its_line(tmp_path, by_n
     with pytest.raises(FileError, match=said) as raised:
         read_stories(tmp_path, by_name)
     assert raised.value.line == line
+
+
+def test_what_a_story_shows_is_a_sentence_without_ids(stories):
+    for story in stories:
+        assert story.shows.endswith(".") and not re.search(r"\b[A-Z]\d|[a-z][A-Z]", story.shows.replace("eGFR", ""))
 
 
 @pytest.mark.parametrize(
