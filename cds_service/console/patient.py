@@ -9,7 +9,7 @@ from typing import Any
 
 from cds_service.chart.conditions import clinical_status
 from cds_service.chart.readers import patient_facts
-from cds_service.chart.record import Chart
+from cds_service.chart.record import Chart, Sent
 from cds_service.chart.statuses import PAST
 from cds_service.console.plain_words import day_in_words, sent_day_in_words, strings_in, value_in_words
 from cds_service.content.model import Service
@@ -18,9 +18,12 @@ from cds_service.content.prepared import Prepared
 from cds_service.content.render import plain
 from cds_service.fhir.lenient import Condition
 from cds_service.fhir.tree import node, nodes, text
+from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.facts import Facts, State
 
 _NOT_SO = frozenset(["refuted", "entered-in-error"])
+_PROBLEM = "Condition"
+_OF_RESULTS = ("observation", "flag")
 _MOST_PROBLEMS = 8
 _NO_NAME = "A patient without a name"
 
@@ -37,13 +40,19 @@ class KeyResult:
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """The head of a chart. ``about`` is age, sex and date of birth in words; ``more`` counts problems left out."""
+    """The head of a chart. ``about`` is age, sex and date of birth in words; ``more`` counts problems left out.
+
+    Where problems were ``not_read``, nobody knows whether there are any; ``missing`` are the labels of results of which
+    the same holds.
+    """
 
     name: str
     about: tuple[str, ...]
     problems: tuple[str, ...]
     more: int
+    not_read: bool
     results: tuple[KeyResult, ...]
+    missing: tuple[str, ...]
 
 
 def banner_of(
@@ -64,17 +73,20 @@ def banner_of(
     patient = next(_patients(request), {})
     if born := text(patient, "birthDate"):
         about.append(f"born {plain(born)}")
-    problems = list(dict.fromkeys(_problems(prepared, service, chart)))
+    lists = [search for search in prepared.searches[service.id] if search.resource == _PROBLEM]
+    problems = list(dict.fromkeys(_problems(lists, chart)))
     shown = {result["reference"] for series in results for result in series["results"]}
     return Banner(
         name=_name(patient) or _NO_NAME,
         about=tuple(about),
         problems=tuple(problems[:_MOST_PROBLEMS]),
         more=max(0, len(problems) - _MOST_PROBLEMS),
+        not_read=any(chart.results(search).sent is not Sent.READ for search in lists),
         results=(
             *_flagged(prepared, service, facts, shown, now),
             *(_newest(prepared, series, now) for series in results),
         ),
+        missing=tuple(_missing(prepared, service, chart)),
     )
 
 
@@ -96,20 +108,16 @@ def _name(patient: Mapping[str, Any]) -> str:
     return ""
 
 
-def _problems(prepared: Prepared, service: Service, chart: Chart) -> Iterator[str]:
+def _problems(lists: Sequence[Search], chart: Chart) -> Iterator[str]:
     """The problems that are neither over nor denied."""
-    for search in prepared.searches[service.id]:
-        if search.resource != "Condition":
+    for resource in (resource for search in lists for resource in chart.results(search).resources):
+        if not isinstance(resource, Condition) or resource.has_abated() or clinical_status(resource) in PAST:
             continue
-        for resource in chart.results(search).resources:
-            if not isinstance(resource, Condition) or resource.has_abated() or clinical_status(resource) in PAST:
-                continue
-            verification = resource.verificationStatus
-            stated = verification if isinstance(verification, str) else verification and verification.pairs()
-            codes = {stated} if isinstance(stated, str) else {code for _, code in stated or ()}
-            said = plain(resource.code.words()) if resource.code is not None else ""
-            if said and codes.isdisjoint(_NOT_SO):
-                yield said
+        verification = resource.verificationStatus
+        stated = [("", verification)] if isinstance(verification, str) else verification.pairs() if verification else []
+        said = plain(resource.code.words()) if resource.code is not None else ""
+        if said and _NOT_SO.isdisjoint(code for _, code in stated):
+            yield said
 
 
 def _flagged(
@@ -126,6 +134,16 @@ def _flagged(
                 value = f"{evidence.display}, {value_in_words(pack, name, str(facts[name].value))}"
                 day = sent_day_in_words(pack, evidence.date, prepared.today(now))
                 yield KeyResult(declared.label, value, day)
+
+
+def _missing(prepared: Prepared, service: Service, chart: Chart) -> Iterator[str]:
+    """The results that the decisions look for and that were not sent, or could not be read at all."""
+    for name in reads(prepared.pack, service.decisions):
+        declared = prepared.pack.facts.get(name)
+        if declared is None or declared.kind not in _OF_RESULTS or declared.element:
+            continue
+        if any(chart.results(search).sent is not Sent.READ for search in declared.searches):
+            yield declared.label
 
 
 def _newest(prepared: Prepared, series: Mapping[str, Any], now: datetime) -> KeyResult:
