@@ -21,6 +21,7 @@ _A_YEAR = timedelta(days=366)
 # How many months are shown, by the least days between two doses.
 _MONTHS = ((_WEEK * 8, 12, "twelve"), (_WEEK * 4, 6, "six"), (0, 3, "three"))
 _MOST_DOSES = 400
+_LAST_YEAR = 9990  # no doses are reckoned beyond it: the calendar ends with the year 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def dosed_steps(
     until: date | None = None,
     most: int = _MOST_DOSES,
 ) -> list[DosedStep] | None:
-    """The steps of a MedicationRequest; ``None`` if its schedule does not say the days of doses.
+    """The steps of a MedicationRequest; ``None`` if its schedule does not say the days of doses, or begins near the end
+    of the calendar.
 
     A step begins on its own first day, or else when the one before it ends; the first one on ``start``. What has no
     end is followed up to ``until``, or else for a year; of each step ``most`` doses are reckoned. ``zone`` and
@@ -91,12 +93,13 @@ def dosed_steps(
     begin = start
     for number, step in enumerate(dosages_of(json.loads(encode(order), parse_float=Decimal)), 1):
         schedule = read_schedule(step, zone, own_words)
-        dates = dose_dates(schedule, begin)
+        first = schedule.first or begin
+        dates = dose_dates(schedule, begin) if first.year <= _LAST_YEAR else None
         if dates is None:
             return None
         end = end_of(schedule, begin)
-        last = end or until or (schedule.first or begin) + _A_YEAR
-        days = tuple(day for day in islice(dates, most) if day < last)
+        last = end or until or first + _A_YEAR
+        days = tuple(day for day in islice(dates, most) if day < last and day.year <= _LAST_YEAR)
         interval = float(schedule.rhythm.interval.low or 0) if isinstance(schedule.rhythm, Rhythm) else math.inf
         steps.append(DosedStep(number, days, end, schedule.is_range, interval))
         begin = last

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from cds_service.chart.order import read_order
 from cds_service.console.calendar import Calendar, DosedStep, calendar_of, dosed_steps
-from cds_service.console.plain_words import day_in_words
+from cds_service.console.plain_words import day_in_words, sent_day_in_words
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import plain
 from cds_service.fhir.tree import Node, node, text, words
@@ -27,6 +29,7 @@ _COLUMNS: tuple[tuple[str, Callable[[OrderedStep], str]], ...] = (
     ("As written", lambda step: step.written),
 )
 _NOT_STATED = "not stated"
+_DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _ALWAYS = ("Dose", "Route", "How often")  # said of a drug also where they are missing
 _ENDED = ("completed", "cancelled", "stopped", "entered-in-error", "on-hold")
 
@@ -72,7 +75,7 @@ def order_in_columns(
     steps = steps_in_words(pack, order)
     lines: dict[str, tuple[str, ...]] = {}
     for label, value_of in _COLUMNS:
-        values = [value_of(step) for step in steps]
+        values = [_DAY.sub(partial(_day, prepared, now), value_of(step)) for step in steps]
         if any(values) or (label in _ALWAYS and not any(step.written for step in steps)):
             lines[label] = _said(values)
     today = prepared.today(now)
@@ -102,6 +105,10 @@ def compared(ordered: OrderInWords, suggested: OrderInWords) -> list[ComparedLin
         if before or after:
             lines.append(ComparedLine(label, before, after))
     return lines
+
+
+def _day(prepared: Prepared, now: datetime, match: re.Match[str]) -> str:
+    return sent_day_in_words(prepared.pack, match[0], prepared.today(now))
 
 
 def _said(values: Sequence[str]) -> tuple[str, ...]:

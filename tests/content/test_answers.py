@@ -69,6 +69,6 @@ def test_what_an_action_says_has_words_for_the_parts_of_an_order_and_no_paths_of
         for suggestion in fired.suggestions
         for action in suggestion["actions"]
     }
-    assert any("Changed in the draft: the drug, the dosage." in text for text in said)
     paths = re.compile(r"\b[a-z]{3,}[A-Z]\w*|\b[a-z]+\.[a-z]+[A-Z]")
     assert {text: name for text, name in said.items() if paths.search(text)} == {}
+    assert any("Changed in the draft: the drug, the dosage." in text for text in said)

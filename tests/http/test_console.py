@@ -228,6 +228,19 @@ def test_what_has_no_days_has_no_calendar(repeat):
     assert calendar_of(order(repeat), date(2026, 1, 1), UTC, {}) is None
 
 
+@pytest.mark.parametrize(
+    "repeat",
+    [
+        {"boundsPeriod": {"start": "9999-12-01", "end": "9999-12-31"}},
+        {"boundsPeriod": {"start": "9999-06-01"}},
+        {"boundsPeriod": {"start": "9990-06-01", "end": "9999-12-31"}},
+    ],
+)
+def test_days_at_the_end_of_the_calendar_are_no_fault(repeat):
+    found = calendar_of(order({"period": 1, "periodUnit": "d"} | repeat), date(2026, 1, 1), UTC, {})
+    assert found is None or found.months
+
+
 def test_the_list_of_courses_leads_to_each(client):
     page = client.get("/courses").text
     for course in COURSES:

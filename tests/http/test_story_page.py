@@ -2,13 +2,14 @@
 
 import json
 import re
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from html import unescape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cds_service.console.answer import shown_answer
 from cds_service.console.plain_words import cell_in_words, day_in_words, number_in_words, unit_in_words
 from cds_service.console.story_list import expected, found, reason_of, tiles_of
 from cds_service.content.prepared import Prepared
@@ -340,3 +341,49 @@ def test_content_without_stories_begins_with_the_first_scenarios(pack):
     prepared = Prepared.of(pack, zone=UTC, key=b"a key for tests")
     tiles = tiles_of(prepared, [], SCENARIOS.values())
     assert [tile.name for tile in tiles] == list(SCENARIOS)[:8]
+
+
+numbers_sent = st.sampled_from([0, 1, 3, -1, 1e-9, 0.5, 1_000_000_000, 10**30, "3", None, [], {}])
+days_sent = st.sampled_from(
+    ["2026-11-23", "9999-12-31", "9999-12-01", "9999-06-01", "0001-01-01", "1900", "2026-13-45", "", 5, None]
+)
+units_sent = st.sampled_from(["h", "d", "wk", "mo", "a", "s", "x", None, 1])
+repeats = st.fixed_dictionaries(
+    {},
+    optional={
+        "frequency": numbers_sent,
+        "period": numbers_sent,
+        "periodMax": numbers_sent,
+        "periodUnit": units_sent,
+        "count": numbers_sent,
+        "boundsDuration": st.fixed_dictionaries({"value": numbers_sent, "code": units_sent}),
+        "boundsPeriod": st.fixed_dictionaries({}, optional={"start": days_sent, "end": days_sent}),
+        "dayOfWeek": st.sampled_from([["mon"], "mon", [1], None]),
+    },
+)
+drafts_sent = st.fixed_dictionaries(
+    {
+        "resourceType": st.sampled_from(["MedicationRequest", "ServiceRequest", "Medication", "", 5]),
+        "dosageInstruction": st.lists(
+            st.fixed_dictionaries({}, optional={"timing": st.builds(lambda repeat: {"repeat": repeat}, repeats)}),
+            max_size=3,
+        ),
+    },
+    optional={
+        "id": st.sampled_from(["a", 5, None]),
+        "status": st.sampled_from(["draft", "stopped", 5]),
+        "code": st.sampled_from([{"text": "A test"}, [], "x"]),
+        "medicationCodeableConcept": st.sampled_from([{"text": "Hydroxocobalamin"}, {"text": "Other"}, [], None]),
+    },
+)
+_calls = next(iter(SCENARIOS.values())).request({})
+
+
+@settings(max_examples=150, deadline=None)
+@given(draft=drafts_sent)
+def test_any_draft_is_shown_or_refused_and_never_a_fault_of_the_page(prepared, draft):
+    """What is not judged is shown too, so that its schedule is read where nothing else reads it."""
+    body = json.loads(json.dumps(_calls))
+    body["context"]["draftOrders"]["entry"] = [{"resource": draft}]
+    answer = shown_answer(prepared, json.dumps(body).encode(), datetime.fromisoformat(NOW), "2.0")
+    assert answer.fault is None or answer.advice
