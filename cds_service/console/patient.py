@@ -149,7 +149,7 @@ def _missing(prepared: Prepared, service: Service, chart: Chart) -> Iterator[str
 def _newest(prepared: Prepared, series: Mapping[str, Any], now: datetime) -> KeyResult:
     newest = series["results"][-1]
     day = datetime.fromisoformat(newest["at"]).astimezone(prepared.zone).date()
-    value = newest["said"] or "no value"
+    value = ", ".join(filter(None, [newest["said"] or "no value", newest.get("flag")]))
     return KeyResult(
         series["label"], value, day_in_words(prepared.pack, day, prepared.today(now)), newest.get("because", "")
     )

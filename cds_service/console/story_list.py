@@ -65,22 +65,25 @@ def tiles_of(prepared: Prepared, stories: Iterable[Story], scenarios: Iterable[S
     return tiles
 
 
-def found(scenarios: Iterable[Scenario], pack: Pack, query: str) -> Found:
+def found(scenarios: Iterable[Scenario], stories: Iterable[Story], pack: Pack, query: str) -> Found:
     """The scenarios that hold every word of ``query`` in their title, their reason, the title of their file, or the
     title of a card that they expect; all of them for no words. Those of a file whose title holds them come first.
+
+    Those that are told as ``stories`` have the title and the words of the story.
     """
     words = _folded(query).split()
-    titles = {
+    told = {story.scenario.name: story for story in stories}
+    cards = {
         f"{decision.id}{rule.id}": decision.title
         for decision in pack.decisions.values()
         if decision.kind == "card"
         for rule in decision.rules
     }
-    matching = [scenario for scenario in scenarios if _holds(scenario, titles, words)]
-    matching.sort(key=lambda scenario: not all(word in _folded(scenario.story) for word in words))
+    choices = [(_choice(scenario, told.get(scenario.name)), scenario) for scenario in scenarios]
+    matching = [(choice, scenario) for choice, scenario in choices if _holds(choice, scenario, cards, words)]
+    matching.sort(key=lambda one: not all(word in _folded(one[1].story) for word in words))
     by_story: dict[str, list[Choice]] = {}
-    for scenario in matching[:_MOST_FOUND]:
-        choice = Choice(scenario.title, reason_of(scenario), scenario.name, expected(scenario))
+    for choice, scenario in matching[:_MOST_FOUND]:
         by_story.setdefault(scenario.story or scenario.name.partition("/")[0], []).append(choice)
     return Found(by_story, len(matching), max(0, len(matching) - _MOST_FOUND))
 
@@ -112,12 +115,18 @@ def _severities(cards: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(word for word in INDICATORS if word in indicators) or (NO_CARD,)
 
 
-def _holds(scenario: Scenario, titles: Mapping[str, str], words: Sequence[str]) -> bool:
+def _choice(scenario: Scenario, story: Story | None) -> Choice:
+    title, why = (story.title, story.shows) if story is not None else (scenario.title, reason_of(scenario))
+    return Choice(title, why, scenario.name, expected(scenario))
+
+
+def _holds(choice: Choice, scenario: Scenario, cards: Mapping[str, str], words: Sequence[str]) -> bool:
+    """Whether every word stands in what is said of a scenario; ``cards`` are the titles of cards by their topics."""
     if not words:
         return True
-    cards = scenario.expect if isinstance(scenario.expect, list) else []
-    said = [scenario.title, scenario.why, scenario.story, scenario.name, *expected(scenario)]
-    text = _folded(" ".join([*said, *(titles.get(card["topic"], "") for card in cards)]))
+    expect = scenario.expect if isinstance(scenario.expect, list) else []
+    said = [choice.title, choice.why, scenario.title, scenario.why, scenario.story, scenario.name, *choice.severities]
+    text = _folded(" ".join([*said, *(cards.get(card["topic"], "") for card in expect)]))
     return all(word in text for word in words)
 
 

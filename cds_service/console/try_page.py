@@ -132,7 +132,7 @@ class TryPage:
         return self._choices_by_version[pack.version]
 
     def _found(self, query: str) -> Found:
-        return found(self._scenarios.values(), self._content().pack, query)
+        return found(self._scenarios.values(), self._stories, self._content().pack, query)
 
     def _tiles(self) -> list[Tile]:
         """The tiles for the content that is served now, fired once for it."""

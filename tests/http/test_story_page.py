@@ -78,18 +78,21 @@ def test_a_search_lists_scenarios_by_group_with_the_severity_that_they_expect(cl
 
 def test_a_search_looks_for_every_word_in_title_reason_group_and_card_title_in_either_spelling(pack):
     def names(query):
-        return {c.name for choices in found(SCENARIOS.values(), pack, query).by_story.values() for c in choices}
+        return {
+            c.name for choices in found(SCENARIOS.values(), STORIES, pack, query).by_story.values() for c in choices
+        }
 
     assert "folate-first/leucovorin" in names("leucovorin")  # a title
     assert names("RESCUE is not judged") == {"folate-first/leucovorin"}  # a reason
     assert names("pernicious anemia stepped life") == names("Pernicious ANAEMIA stepped life") != set()  # a group
     card = next(d.title for d in pack.decisions.values() if d.id == "ivCyanocobalamin")
     assert "iv-cyanocobalamin/push" in names(f"{card} push")
+    assert STORIES[0].scenario.name in names(STORIES[0].title)  # the title of a story
     assert names("zzz") == set()
 
 
 def test_a_search_is_bounded_and_says_how_many_more_there_are(client, pack):
-    everything = found(SCENARIOS.values(), pack, "")
+    everything = found(SCENARIOS.values(), STORIES, pack, "")
     shown = sum(len(choices) for choices in everything.by_story.values())
     assert (shown, everything.number, everything.more) == (50, len(SCENARIOS), len(SCENARIOS) - 50)
     assert f"And {len(SCENARIOS) - 50:,} more" in client.get("/?q=").text
