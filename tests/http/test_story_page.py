@@ -110,8 +110,7 @@ def test_the_words_of_a_search_stay_text(client):
 
 def test_the_first_page_has_no_list_of_all_names(client):
     page = client.get("/").text
-    assert page.count("<option") < 200
-    assert len(page) < 120_000
+    assert len(set(re.findall(r"scenario=([\w/-]+)", page))) == len(STORIES)
 
 
 def test_the_reason_of_a_scenario_has_no_references_to_decisions():
@@ -135,7 +134,7 @@ def test_a_story_shows_the_patient_and_the_order_before_the_card(client):
     told = part(page, "story")
     assert "Kwame Mensah 64 years male born 1962-06-30" in told
     assert "Problems Vitamin B12 deficiency" in told
-    assert "Platelet count 22 ×10⁹/L 21 Nov" in told
+    assert re.search(r"Platelet count 22 ×10⁹/L(, low)? 21 Nov", told)
     assert "Ordered hydroxocobalamin Dose 1000 mcg Route IM How often 3 times a week How long for 2 weeks" in told
     assert "Doses 6 doses, 23 Nov to 4 Dec" in told
     assert "not sent" not in told
