@@ -81,11 +81,12 @@ def test_a_suggestion_stands_beside_the_order_with_its_days(page):
 
 def test_a_search_leads_to_a_scenario(page):
     page.goto("/")
-    page.get_by_role("searchbox").fill("woman of 72")
+    page.get_by_role("searchbox").fill("SEX unknown agree")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("heading", name="1 scenario for")).to_be_visible()
-    page.get_by_role("link", name="Creatinine only").click()
-    expect(page.get_by_role("region", name="The patient")).to_contain_text("Gloria Washington")
+    page.get_by_role("link", name="Sex unknown agree").click()
+    expect(page.get_by_role("heading", level=2, name="Sex unknown agree")).to_be_visible()
+    expect(page.get_by_role("region", name="The patient")).to_contain_text("72 years")
 
 
 def test_silence_says_why(page):
