@@ -81,7 +81,7 @@ def test_a_suggestion_stands_beside_the_order_with_its_days(page):
 
 def test_a_search_leads_to_a_scenario(page):
     page.goto("/")
-    page.get_by_role("searchbox").fill("SEX unknown agree")
+    page.get_by_role("searchbox").fill("SEX unknown agree both")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("heading", name="1 scenario for")).to_be_visible()
     page.get_by_role("link", name="Sex unknown agree").click()
