@@ -30,6 +30,7 @@ from cds_service.replay.input_files import FileError
 from cds_service.replay.run import in_process
 from cds_service.replay.scenario import Scenario
 from cds_service.replay.scenarios import read_scenarios
+from cds_service.replay.stories import read_stories
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
 _KEY = b"no uuid is looked at"
@@ -160,7 +161,9 @@ def _read(fixtures: Path | None) -> tuple[list[Scenario] | None, list[Problem]]:
     if fixtures is None:
         return None, []
     try:
-        return list(read_scenarios(fixtures)), []
+        scenarios = list(read_scenarios(fixtures))
+        read_stories(fixtures, {scenario.name: scenario for scenario in scenarios})
+        return scenarios, []
     except FileError as error:
         return None, [Problem(Path(error.name), error.line or 1, "fixture", error.text)]
 

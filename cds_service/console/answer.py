@@ -1,4 +1,4 @@
-"""The answer to one request as a page shows it: cards, the reasoning behind them, plots of results, the history."""
+"""The answer to one request as a page shows it: patient, order, cards, the reasoning behind them, results, history."""
 
 from __future__ import annotations
 
@@ -8,50 +8,102 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from cds_service.chart.record import Chart
 from cds_service.console.card import ShownCard, shown_card
-from cds_service.console.changes import drafts_of
+from cds_service.console.changes import draft_resources, drafts_of
+from cds_service.console.patient import Banner, banner_of
 from cds_service.console.plots import Plot, plot_of
 from cds_service.console.record_events import answered_history
+from cds_service.console.story_order import OrderInWords, order_in_columns
 from cds_service.console.timeline import Timeline
+from cds_service.console.why import Why, why_of
+from cds_service.content.model import Service
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
-from cds_service.judge.explanation import asked_service, reasoning
+from cds_service.judge.explanation import asked_service, reasoning, results_of
+from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
 from cds_service.vocabulary.json_text import encode
 
+_NO_DRAFTS = "patient-view"
+_DRUG = "Medication"  # what orders refer to, and no order
+_MOST_DRAFTS = 20  # in words
+_CORRECT = "Correct the request as JSON, below, and fire it again."
+_ADVICE = {
+    412: "Add what is missing to the prefetch of the request as JSON, below, and fire it again.",
+    422: "Send the data of the patient whom the request names, and fire it again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRequest:
+    """What was asked: the ``patient``, and each draft in words; none where the chart is only opened."""
+
+    patient: Banner
+    orders: tuple[OrderInWords, ...]
+    opens_chart: bool
+
 
 @dataclass(frozen=True, slots=True)
 class ShownAnswer:
-    """What became of a request: ``fault`` if it was refused, otherwise cards, plots and ``reasoning``.
+    """What became of a request: ``fault`` if it was refused, otherwise cards, plots and the reasoning.
 
-    ``reasoning`` is what ``explain`` says about the request, ``text`` the body of the answer as JSON, ``timeline`` the
-    history that was read for it.
+    ``asked`` is the request for people, ``None`` if it could not be read. ``reasoning`` is what ``explain`` says about
+    it, ``why`` the same for people, ``text`` the body of the answer as JSON, ``timeline`` the history that was read.
     """
 
     fault: Fault | None = None
+    asked: ShownRequest | None = None
     cards: tuple[ShownCard, ...] = ()
     reasoning: Mapping[str, Any] = field(default_factory=dict)
+    why: tuple[Why, ...] = ()
     plots: tuple[Plot, ...] = ()
     timeline: Timeline | None = None
     text: str = ""
 
+    @property
+    def advice(self) -> str:
+        """What to do about a refusal; ``""`` where there is none."""
+        return _ADVICE.get(self.fault.status, _CORRECT) if self.fault is not None else ""
+
 
 def shown_answer(prepared: Prepared, body: bytes, now: datetime, profile: str) -> ShownAnswer:
     """The answer to the request in ``body`` at ``now``, for a client of this profile. The request is not kept."""
+    asked = None
     try:
         service = asked_service(prepared, body)
+        request = decode_request(body, service.hook)
+        sent: Mapping[str, Any] = json.loads(body)
+        asked = _asked(prepared, service, request, sent, now)
         answer = evaluate(prepared, service, body, now, Profile(profile))
     except Fault as fault:
-        return ShownAnswer(fault=fault, text=json.dumps(fault.outcome(), indent=2))
+        return ShownAnswer(fault=fault, asked=asked, text=json.dumps(fault.outcome(), indent=2))
     response: Mapping[str, Any] = json.loads(encode(answer.body))
-    drafts = drafts_of(json.loads(body))
+    drafts = drafts_of(sent)
     reasons = reasoning(prepared, service, answer, now)
     plots = [plot_of(results, now) for results in reasons["results"]]
     return ShownAnswer(
+        asked=asked,
         cards=tuple(shown_card(card, drafts, now, prepared) for card in response["cards"]),
         reasoning=reasons,
+        why=why_of(prepared.pack, service, answer, reasons),
         plots=tuple(plot for plot in plots if plot is not None),
         timeline=answered_history(prepared, service, answer, reasons["results"], now),
         text=json.dumps(response, indent=2, ensure_ascii=False),
+    )
+
+
+def _asked(
+    prepared: Prepared, service: Service, request: HookRequest, sent: Mapping[str, Any], now: datetime
+) -> ShownRequest:
+    """The request for people; a record is read here also where no draft is judged, and so nothing else reads it."""
+    chart = Chart(request.patient_id, request.prefetch, now, prepared.zone)
+    results = results_of(prepared.pack, service.decisions, chart)
+    drafts = drafts_of(sent)
+    written = [draft for draft in draft_resources(sent) if draft.get("resourceType") != _DRUG][:_MOST_DRAFTS]
+    return ShownRequest(
+        banner_of(prepared, service, sent, chart, results, now),
+        tuple(order_in_columns(draft, drafts, now, prepared) for draft in written),
+        request.hook == _NO_DRAFTS,
     )

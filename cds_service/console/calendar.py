@@ -18,27 +18,44 @@ from cds_service.vocabulary.json_text import encode
 
 _WEEK = 7
 _A_YEAR = timedelta(days=366)
+# How many months are shown, by the least days between two doses.
+_MONTHS = ((_WEEK * 8, 12, "twelve"), (_WEEK * 4, 6, "six"), (0, 3, "three"))
 _MOST_DOSES = 400
+_LAST_YEAR = 9990  # no doses are reckoned beyond it: the calendar ends with the year 9999
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day of a calendar: its ``number`` in the month, and the number of the order's step that has a dose on it.
+
+    Steps count from 1, and 0 is a day without a dose. ``is_first`` marks the day from which the calendar reckons.
+    """
+
+    number: int
+    step: int
+    is_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """One month as a calendar prints it: weeks of seven days from Monday on, ``None`` for days of other months.
-
-    A day is its number in the month and the number of the order's step that has a dose on it; steps count from 1, and 0
-    is a day without a dose.
-    """
+    """One month as a calendar prints it: weeks of seven days from Monday on, ``None`` for days of other months."""
 
     name: str
-    weeks: tuple[tuple[tuple[int, int] | None, ...], ...]
+    weeks: tuple[tuple[Day | None, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Months with the days of doses. ``notes`` say what the picture cannot show: ranges, and steps without an end."""
+    """The months that have doses. ``notes`` say what the picture cannot show: ranges, and steps without an end."""
 
     months: tuple[Month, ...]
     notes: tuple[str, ...]
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The numbers of the steps whose doses are shown."""
+        days = (day for month in self.months for week in month.weeks for day in week if day is not None)
+        return tuple(sorted({day.step for day in days if day.step}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +82,8 @@ def dosed_steps(
     until: date | None = None,
     most: int = _MOST_DOSES,
 ) -> list[DosedStep] | None:
-    """The steps of a MedicationRequest; ``None`` if its schedule does not say the days of doses.
+    """The steps of a MedicationRequest; ``None`` if its schedule does not say the days of doses, or begins near the end
+    of the calendar.
 
     A step begins on its own first day, or else when the one before it ends; the first one on ``start``. What has no
     end is followed up to ``until``, or else for a year; of each step ``most`` doses are reckoned. ``zone`` and
@@ -75,12 +93,13 @@ def dosed_steps(
     begin = start
     for number, step in enumerate(dosages_of(json.loads(encode(order), parse_float=Decimal)), 1):
         schedule = read_schedule(step, zone, own_words)
-        dates = dose_dates(schedule, begin)
+        first = schedule.first or begin
+        dates = dose_dates(schedule, begin) if first.year <= _LAST_YEAR else None
         if dates is None:
             return None
         end = end_of(schedule, begin)
-        last = end or until or (schedule.first or begin) + _A_YEAR
-        days = tuple(day for day in islice(dates, most) if day < last)
+        last = end or until or first + _A_YEAR
+        days = tuple(day for day in islice(dates, most) if day < last and day.year <= _LAST_YEAR)
         interval = float(schedule.rhythm.interval.low or 0) if isinstance(schedule.rhythm, Rhythm) else math.inf
         steps.append(DosedStep(number, days, end, schedule.is_range, interval))
         begin = last
@@ -98,16 +117,21 @@ def calendar_of(order: Mapping[str, Any], start: date, zone: tzinfo, own_words: 
     days: dict[date, int] = {}
     notes: list[str] = []
     for step in steps:
+        name = f"Step {step.number}" if len(steps) > 1 else "The order"
         if step.is_range:
-            notes.append(f"Step {step.number} leaves a range; the picture shows its nearest end.")
-        if step.end is None:
-            notes.append(f"Step {step.number} has no end.")
+            notes.append(f"{name} leaves a range; the picture shows its nearest end.")
         for day in step.days:
             days.setdefault(day, step.number)
     if not days:
         return None
-    count = 12 if min(step.interval for step in steps) >= _WEEK * 4 else 3
-    return Calendar(tuple(_months(days, _first_shown(days, start), count)), tuple(notes))
+    interval = min(step.interval for step in steps)
+    count, many = next((count, many) for least, count, many in _MONTHS if interval >= least)
+    months = tuple(_months(days, _first_shown(days, start), count, start))
+    endless = [step.number for step in steps if step.end is None]
+    if endless:
+        which = f"Step {endless[-1]}" if len(steps) > 1 else "The order"
+        notes.append(f"{which} has no end; the picture shows its first {many} months.")
+    return Calendar(months, tuple(notes))
 
 
 def _first_shown(days: Mapping[date, int], start: date) -> date:
@@ -115,17 +139,19 @@ def _first_shown(days: Mapping[date, int], start: date) -> date:
     return min((day for day in days if day >= start), default=min(days))
 
 
-def _months(days: Mapping[date, int], start: date, count: int) -> Iterator[Month]:
-    year, month = start.year, start.month
+def _months(days: Mapping[date, int], first_shown: date, count: int, start: date) -> Iterator[Month]:
+    """Those of ``count`` months that have doses."""
+    year, month = first_shown.year, first_shown.month
     for _ in range(count):
         first = date(year, month, 1)
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-        length = (date(year, month, 1) - first).days
-        cells: list[tuple[int, int] | None] = [None] * first.weekday()
-        cells += [(n + 1, days.get(first + timedelta(days=n), 0)) for n in range(length)]
-        cells += [None] * (-len(cells) % 7)
-        yield Month(f"{first:%B %Y}", _weeks(cells))
+        in_month = [first + timedelta(days=n) for n in range((date(year, month, 1) - first).days)]
+        if any(day in days for day in in_month):
+            cells: list[Day | None] = [None] * first.weekday()
+            cells += [Day(day.day, days.get(day, 0), day == start) for day in in_month]
+            cells += [None] * (-len(cells) % _WEEK)
+            yield Month(f"{first:%B %Y}", _weeks(cells))
 
 
-def _weeks(cells: Sequence[tuple[int, int] | None]) -> tuple[tuple[tuple[int, int] | None, ...], ...]:
-    return tuple(tuple(cells[n : n + 7]) for n in range(0, len(cells), 7))
+def _weeks(cells: Sequence[Day | None]) -> tuple[tuple[Day | None, ...], ...]:
+    return tuple(tuple(cells[n : n + _WEEK]) for n in range(0, len(cells), _WEEK))

@@ -1,4 +1,4 @@
-"""A card as a page shows it: its words as HTML, its suggestions as changes of FHIR and as days in a calendar."""
+"""A card as an EHR shows it: its words as HTML, what they rest on apart, its suggestions beside what is ordered."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from cds_service.console.calendar import Calendar, calendar_of
-from cds_service.console.changes import ResourceChange, change_of
+from cds_service.console.calendar import Calendar
+from cds_service.console.changes import ResourceChange, change_of, draft_of
+from cds_service.console.story_order import ComparedLine, OrderInWords, compared, order_in_columns
+from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -19,21 +21,42 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownChange:
+    """One action of a suggestion: what is ``ordered`` and ``suggested``, where there are both line by line, and the
+    change of FHIR.
+
+    A new order has nothing ``ordered``, a removal nothing ``suggested``.
+    """
+
+    fhir: ResourceChange
+    ordered: OrderInWords | None
+    suggested: OrderInWords | None
+    lines: tuple[ComparedLine, ...]
+
+    @property
+    def calendar(self) -> Calendar | None:
+        """The days of doses of the order that it leaves."""
+        return self.suggested.calendar if self.suggested is not None else None
+
+
+@dataclass(frozen=True, slots=True)
 class ShownSuggestion:
-    """One suggestion: what it would change, and the days of the order that it would leave."""
+    """One suggestion and what it would change."""
 
     label: str
     recommended: bool
-    changes: tuple[ResourceChange, ...]
-    calendar: Calendar | None
+    changes: tuple[ShownChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ShownCard:
-    """One card of an answer. ``detail`` is HTML, ``topic`` the code of its topic, ``reasons`` those to override it."""
+    """One card of an answer. ``detail`` is what a clinician reads first, ``evidence`` what it was read from and rests
+    on; both are HTML. ``topic`` is the code of its topic, ``reasons`` are those to override it.
+    """
 
     summary: str
     detail: Markup
+    evidence: Markup
     indicator: str
     source: str
     topic: str
@@ -49,9 +72,11 @@ def shown_card(
 
     The days of doses are read as the content in ``prepared`` reads schedules, in its time zone.
     """
+    detail, evidence = _parts(prepared.pack, card["detail"])
     return ShownCard(
         summary=card["summary"],
-        detail=_html(card["detail"]),
+        detail=_html(detail),
+        evidence=_html(evidence),
         indicator=card["indicator"],
         source=card["source"]["label"],
         topic=card["source"]["topic"]["code"],
@@ -61,24 +86,33 @@ def shown_card(
     )
 
 
+def _parts(pack: Pack, detail: str) -> tuple[str, str]:
+    """The blocks of a detail that are its message, and those that are evidence: what was read, what it rests on, and
+    the line on the content, which is last.
+    """
+    *blocks, last = detail.split("\n\n")
+    headings = (pack.words["read"], pack.words["rests"])
+    message = [block for block in blocks if not block.startswith(headings)]
+    evidence = [block for block in blocks if block.startswith(headings)]
+    return "\n\n".join(message), "\n\n".join([*evidence, last])
+
+
 def _suggestion(
     suggestion: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime, prepared: Prepared
 ) -> ShownSuggestion:
     actions: Sequence[Mapping[str, Any]] = suggestion["actions"]
-    orders = [action["resource"] for action in actions if "resource" in action]
-    today = now.astimezone(prepared.zone).date()
-    own_words: Mapping[str, str] = next((fact.schedules for fact in prepared.pack.facts.values() if fact.schedules), {})
-    calendars = [
-        calendar_of(order, today, prepared.zone, own_words)
-        for order in orders
-        if order["resourceType"] == "MedicationRequest"
-    ]
-    return ShownSuggestion(
-        suggestion["label"],
-        bool(suggestion.get("isRecommended")),
-        tuple(change_of(action, drafts) for action in actions),
-        next((calendar for calendar in calendars if calendar is not None), None),
-    )
+    changes = tuple(_change(action, drafts, now, prepared) for action in actions)
+    return ShownSuggestion(suggestion["label"], bool(suggestion.get("isRecommended")), changes)
+
+
+def _change(
+    action: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime, prepared: Prepared
+) -> ShownChange:
+    before, after = draft_of(action, drafts), action.get("resource")
+    ordered = order_in_columns(before, drafts, now, prepared) if before is not None else None
+    suggested = order_in_columns(after, drafts, now, prepared) if after is not None else None
+    lines = compared(ordered, suggested) if ordered is not None and suggested is not None else []
+    return ShownChange(change_of(action, drafts), ordered, suggested, tuple(lines))
 
 
 def _html(markdown: str) -> Markup:

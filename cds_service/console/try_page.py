@@ -1,4 +1,7 @@
-"""The page on which a request is tried: a scenario, a filled-in form, or a body of JSON. Nothing of it is kept."""
+"""The first page: a story, a scenario that a search found, a filled-in form, or a body of JSON, and its answer.
+
+Nothing of it is kept.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,17 @@ from flask import Blueprint, Response, abort, render_template, request
 
 from cds_service.console.answer import shown_answer
 from cds_service.console.form import Choices, Entered, FormError, choices_of, scenario_of
+from cds_service.console.story_list import Found, Tile, found, reason_of, stories_of, tiles_of
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario
-from cds_service.replay.scenarios import SAMPLE, read_scenarios
+from cds_service.replay.scenarios import is_of_course, read_scenarios
+from cds_service.replay.stories import Story, read_stories
 
 _HOOKS = ("order-select", "order-sign", "patient-view")
 _MOST_BYTES = 2_000_000
+_LONGEST_QUERY = 200  # characters
 _YEARS = range(1900, 2201)  # look-backs from a time near the ends of the calendar lead out of it
 _BLANK: Mapping[str, Any] = {
     "entered": Entered(),
@@ -31,6 +37,8 @@ _BLANK: Mapping[str, Any] = {
     "profile": "2.0",
     "problem": "",
     "answer": None,
+    "query": None,
+    "found": None,
 }
 
 
@@ -41,6 +49,7 @@ class TryPage:
         self._content = content
         self._fixtures = fixtures
         self._choices_by_version: dict[str, Choices] = {}
+        self._tiles_of: tuple[Prepared, list[Tile]] | None = None
 
     def register(self, pages: Blueprint) -> None:
         """Adds the page to ``pages``; the endpoints have the names of the methods."""
@@ -48,7 +57,7 @@ class TryPage:
         pages.post("/")(self.try_json)
 
     def try_it(self) -> Response:
-        """Fires the scenario that is asked for, or what was entered into the form."""
+        """Looks for scenarios, fires the one that is asked for, or what was entered into the form."""
         profile = request.args.get("profile", "2.0")
         if profile not in PROFILES:
             abort(404)
@@ -59,9 +68,12 @@ class TryPage:
             except FormError as error:
                 return self._page(400, entered=entered, problem=str(error), profile=profile)
             return self._fire(scenario, profile, entered=entered)
-        chosen = self._scenarios.get(request.args.get("scenario", SAMPLE))
+        if "q" in request.args and "scenario" not in request.args:
+            query = request.args["q"][:_LONGEST_QUERY].strip()
+            return self._page(query=query, found=self._found(query), profile=profile)
+        chosen = self._scenarios.get(request.args.get("scenario", self._first))
         if chosen is None:
-            return self._page(404, problem="There is no such scenario.")
+            return self._page(404, problem="There is no such scenario. Choose a story, or search for another.")
         return self._fire(chosen, profile, chosen=chosen)
 
     def try_json(self) -> Response:
@@ -96,13 +108,17 @@ class TryPage:
 
     def _page(self, status: int = 200, **fields: Any) -> Response:
         """The page; ``fields`` are those that are not blank."""
-        stories: dict[str, list[Scenario]] = {}
-        for scenario in self._scenarios.values():
-            stories.setdefault(scenario.name.partition("/")[0], []).append(scenario)
+        chosen: Scenario | None = fields.get("chosen")
+        told = next((story for story in self._stories if story.scenario is chosen), None)
         text = render_template(
             "try.html",
             **{**_BLANK, **fields},
-            stories=stories,
+            tiles=self._tiles(),
+            stories=self._numbers,
+            scenarios=len(self._scenarios),
+            title=told.title if told else chosen.title if chosen else "",
+            why=told.shows if told else reason_of(chosen) if chosen else "",
+            course=chosen.path.stem if chosen and is_of_course(chosen) else "",
             choices=self._choices(),
             profiles=PROFILES,
             hooks=_HOOKS,
@@ -114,6 +130,29 @@ class TryPage:
         if pack.version not in self._choices_by_version:
             self._choices_by_version[pack.version] = choices_of(pack, self._fixtures)
         return self._choices_by_version[pack.version]
+
+    def _found(self, query: str) -> Found:
+        return found(self._scenarios.values(), self._stories, self._content().pack, query)
+
+    def _tiles(self) -> list[Tile]:
+        """The tiles for the content that is served now, fired once for it."""
+        prepared = self._content()
+        if self._tiles_of is None or self._tiles_of[0] is not prepared:
+            self._tiles_of = prepared, tiles_of(prepared, self._stories, self._scenarios.values())
+        return self._tiles_of[1]
+
+    @property
+    def _first(self) -> str:
+        """The name of the scenario for those who have not chosen one."""
+        return self._stories[0].scenario.name if self._stories else next(iter(self._scenarios), "")
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return stories_of(self._scenarios.values())
+
+    @cached_property
+    def _stories(self) -> list[Story]:
+        return read_stories(self._fixtures, self._scenarios)
 
     @cached_property
     def _scenarios(self) -> dict[str, Scenario]:

@@ -61,6 +61,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         unreviewed_label=sources.get("label-unreviewed", sources["label"]),
         words=pack_files.words["words"],
         reasons=pack_files.words["reasons"],
+        elements=pack_files.words["elements"],
         routes=pack_files.words["routes"],
         months=tuple(pack_files.words["months"]),
         names=dict(head["names"]),

@@ -248,7 +248,8 @@ class Pack:
     """A whole content pack, read only.
 
     ``readers`` are the facts that are read from each search, by its key, and ``of_kind`` the facts of each kind.
-    ``routes`` are the values of the route ordered in words, ``months`` the names of the months.
+    ``elements`` are the parts of an order in words, ``other`` among them; ``routes`` the values of the route ordered,
+    ``months`` the names of the months.
     ``intended_use`` is one sentence for whoever calls the services, ``hazards`` the hazard log, if the pack has one.
     ``source_label`` names the source, ``unreviewed_label`` while no review of the content is recorded.
     """
@@ -272,6 +273,7 @@ class Pack:
     unreviewed_label: str
     words: Mapping[str, str]
     reasons: Mapping[str, str]
+    elements: Mapping[str, str]
     routes: Mapping[str, str]
     months: tuple[str, ...]
     names: Mapping[str, str]

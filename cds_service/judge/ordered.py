@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 from cds_service.chart.dosage import dose_in_words
@@ -10,7 +11,7 @@ from cds_service.chart.order import Order, named_routes
 from cds_service.content.model import Pack
 from cds_service.content.render import plain
 from cds_service.fhir.tree import Node, node, text, words
-from cds_service.fhir.wording import dosages_in_words, schedule_in_words
+from cds_service.fhir.wording import dosages_in_words, length_in_words, schedule_in_words, timing_in_words
 from cds_service.vocabulary.declarations import FactDeclaration
 
 _LONGEST_DRUG = 60  # characters
@@ -18,12 +19,46 @@ _LONGEST = 200
 _MOST_STEPS = 8  # more would not be shown
 
 
+@dataclass(frozen=True, slots=True)
+class OrderedStep:
+    """One step of a dosage: dose, route, how often and how long, each in words, and ``""`` where it is not stated.
+
+    ``written`` is the text of the step where it says more than these do, or all there is.
+    """
+
+    dose: str
+    route: str
+    how_often: str
+    how_long: str
+    written: str = ""
+
+
+def drug_in_words(pack: Pack, order: Order) -> str:
+    """The drug of an order: as the pack calls it, if it orders one itself, otherwise as the order does."""
+    return _drug(pack, order) or plain(order.name, _LONGEST_DRUG) or pack.words["order"]
+
+
+def steps_in_words(pack: Pack, order: Order) -> list[OrderedStep]:
+    """The steps of an order's dosage, in sequence."""
+    return [_step(pack, order, dosage) for dosage in order.dosages()[:_MOST_STEPS] if dosage]
+
+
+def _step(pack: Pack, order: Order, dosage: Node) -> OrderedStep:
+    timing, written = node(dosage, "timing"), plain(text(dosage, "text"), _LONGEST)
+    dose, route = plain(_dose(pack, order, dosage)), plain(_route(pack, dosage))
+    how_often, how_long = plain(timing_in_words(timing)), plain(length_in_words(node(timing, "repeat")))
+    if any((dose, how_often, how_long)):  # what the text says beyond the structure, as texts made of it end
+        structure = dosages_in_words([dosage])
+        written = written.removeprefix(structure).strip() if structure and written.startswith(structure) else ""
+    return OrderedStep(dose, route, how_often, how_long, written)
+
+
 def order_in_words(pack: Pack, order: Order) -> str:
     """A draft as ``DRUG 1000 mcg IM weekly``; what is not stated is said.
 
     A drug of which the pack orders one itself has that name, any other the one that the order gives it.
     """
-    name = _drug(pack, order) or plain(order.name, _LONGEST_DRUG) or pack.words["order"]
+    name = drug_in_words(pack, order)
     dosages = [dosage for dosage in order.dosages()[:_MOST_STEPS] if dosage]
     if not dosages:
         return name

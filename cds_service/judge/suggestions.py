@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -67,13 +68,13 @@ def _of_one_draft(call: HookCall, order: Order, suggestion: Suggestion, identity
     if problem and suggestion.kind != "replace":
         return Proposal([], call.drafts, selected)
     if problem:
-        description += " " + fill(words["created-instead"], {"why": problem})
+        description += " " + fill(words["created-instead"], {"why": _elements(call, [problem])})
         return _creating(_new_order(call, suggestion, identity), description, without_order, selected_without_order)
-    changes = ", ".join(revision.changed)
-    dropped = ", ".join(revision.dropped) or words["nothing"]
-    description += " " + fill(words["kept"], {"changes": changes, "dropped": dropped})
+    description += " " + fill(words["changed"], {"changes": _elements(call, revision.changed)})
+    if revision.dropped:
+        description += " " + fill(words["dropped"], {"dropped": _elements(call, revision.dropped)})
     if revision.repaired:
-        description += " " + fill(words["repaired"], {"repairs": ", ".join(revision.repaired)})
+        description += " " + fill(words["repaired"], {"repairs": _elements(call, revision.repaired)})
     action = {"type": "update", "description": description, "resource": revision.resource}
     return Proposal([action], {**call.drafts, order.key: revision.resource}, selected)
 
@@ -116,6 +117,17 @@ def removal(
     action = _deletion(call, order)
     action["description"] += " " + fill(words["take-also"], {"label": labels})
     return {"label": _removal_label(call, judged, order), "uuid": uuid, "actions": [action]}
+
+
+def _elements(call: HookCall, paths: Sequence[str]) -> str:
+    """Elements of an order for people, each by the longest part of its path that the content has words for."""
+    names = call.prepared.pack.elements
+    in_words = []
+    for path in paths:
+        parts = re.sub(r"\[[^]]*\]", "", path).split(".")
+        beginnings = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        in_words.append(next((names[part] for part in beginnings if part in names), names["other"]))
+    return ", ".join(dict.fromkeys(in_words))
 
 
 def _name(call: HookCall, order: Order) -> str:

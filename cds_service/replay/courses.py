@@ -205,6 +205,7 @@ class _Writer:
             why=str(said.get("why", "")),
             statements=tuple(said.get("statements", self._statements)),
             line=self._lines[moment.index - 1] if self._lines else 1,
+            story=self._title,
         )
         self._scenarios.append(scenario)
         self._accept(moment, said, scenario)

@@ -20,12 +20,14 @@ from cds_service.fhir.codes import canonical
 
 DEFAULT_NOW = "2026-11-23T12:00:00Z"
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
+_WORD = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+(?![a-z])\d*|[A-Z]|\d+")  # of a name in camel case
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d(T\S*)?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One case of one story. ``name`` is ``story/case``, ``path`` the story's file and ``line`` where it stands in it.
+    """One case of one story. ``name`` is ``story/case``, ``path`` the story's file and ``line`` where it stands in it,
+    ``story`` the title of that file.
 
     ``resources`` are the patient's; ``without`` names prefetch keys that are left out (``all`` for every key), and
     ``prefetch`` holds answers to keys that are not those of the resources. ``expect`` is a list of cards, or
@@ -49,6 +51,19 @@ class Scenario:
     profile: str = "2.0"
     preference_item: Mapping[str, str] = field(default_factory=dict)
     line: int = 1
+    story: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name without that of its file, for people: ``dailyForAWeek`` as ``Daily for a week``."""
+        words = _WORD.findall(self.name.rpartition("/")[2])
+        first, *others = words or [self.name]
+        return " ".join(
+            [
+                first[:1].upper() + first[1:],
+                *(word if len(word) > 1 and word.isupper() else word.lower() for word in others),
+            ]
+        )
 
     @property
     def where(self) -> str:

@@ -17,6 +17,7 @@ SAMPLE = "platelets-and-im/sample"
 _COURSES = "courses"
 _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     **SHAPES,
+    "story": ((str,), "a title"),
     "patient": ((str,), "a name"),
     "draft": ((str, list), "a name or a list"),
     "record": ((list,), "a list"),
@@ -143,4 +144,5 @@ def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mappin
         expect=case["expect"],
         why=case.get("why", ""),
         statements=tuple(story.get("statements", ())),
+        story=story.get("story", ""),
     )

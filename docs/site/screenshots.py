@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 FOLDER = Path(__file__).resolve().parents[1]
 # The page of the console, and how high its picture is, in pixels.
 PICTURES = {
-    "try.png": ("/", 1040),
+    "try.png": ("/", 1310),
     "table.png": ("/content/decisions/imPlatelets?scenario=platelets-and-im/sample", 1040),
 }
 _WIDTH = 960

@@ -60,3 +60,15 @@ def test_a_case_is_varied_by_hook_and_by_each_prefetch_key():
     assert set(made["order-select without x"][1]["prefetch"]) == {"patient"}
     assert "selections" in made["order-select"][1]["context"]
     assert not {"selections", "draftOrders"} & made["patient-view"][1]["context"].keys()
+
+
+def test_what_an_action_says_has_words_for_the_parts_of_an_order_and_no_paths_of_fhir(answers):
+    said = {
+        action["description"]: name
+        for name, fired in answers.items()
+        for suggestion in fired.suggestions
+        for action in suggestion["actions"]
+    }
+    paths = re.compile(r"\b[a-z]{3,}[A-Z]\w*|\b[a-z]+\.[a-z]+[A-Z]")
+    assert {text: name for text, name in said.items() if paths.search(text)} == {}
+    assert any("Changed in the draft: the drug, the dosage." in text for text in said)

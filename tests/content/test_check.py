@@ -297,6 +297,14 @@ def test_a_child_is_asked_about_the_site_and_the_scenarios_too(cards, tmp_path):
     assert {(problem.path, problem.kind) for problem in problems} == {(path, "fixture")}
 
 
+def test_a_story_without_its_scenario_is_a_finding_with_its_line(cards, tmp_path):
+    shutil.copytree(packaged("fixtures"), tmp_path / "fixtures")
+    path = tmp_path / "fixtures" / "stories.yaml"
+    path.write_text("stories:\n  - {scenario: kidney/gone, title: A, shows: B.}\n", encoding="utf-8")
+    (problem,) = prove_in_child(cards, site=None, fixtures=tmp_path / "fixtures", zone="UTC")
+    assert (problem.path, problem.line, problem.text) == (path, 2, "there is no scenario 'kidney/gone'")
+
+
 def test_a_child_that_fails_proves_nothing(cards, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert prove_in_child(cards, site=None, fixtures=None, zone="UTC") == (Problem(cards, 1, "proof", "ended with 1"),)

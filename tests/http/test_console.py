@@ -153,7 +153,11 @@ def order(*repeats):
 
 def days(calendar):
     return [
-        (m.name, day) for m in calendar.months for week in m.weeks for cell in week if cell for day in [cell] if day[1]
+        (month.name, day.number, day.step)
+        for month in calendar.months
+        for week in month.weeks
+        for day in week
+        if day is not None and day.step
     ]
 
 
@@ -162,7 +166,7 @@ def test_a_calendar_has_the_doses_of_each_step_in_turn():
     daily = {"frequency": 1, "period": 1, "periodUnit": "d"} | bounds
     alternate = {"frequency": 1, "period": 2, "periodUnit": "d", "count": 3}
     found = calendar_of(order(daily, alternate), date(2026, 11, 25), UTC, {})
-    assert [(name, *day) for name, day in days(found)] == [
+    assert days(found) == [
         *(("November 2026", day, 1) for day in range(25, 31)),
         ("December 2026", 1, 1),
         ("December 2026", 2, 2),
@@ -176,31 +180,41 @@ def test_a_calendar_of_long_intervals_shows_a_year_and_says_what_it_leaves_out()
     found = calendar_of(
         order({"frequency": 1, "period": 2, "periodMax": 3, "periodUnit": "mo"}), date(2026, 1, 31), UTC, {}
     )
-    assert len(found.months) == 12
+    assert [month.name for month in found.months] == [
+        f"{month} 2026" for month in ("January", "March", "May", "July", "September", "November")
+    ]  # the months between have no dose
     assert len(days(found)) == 6
     assert found.notes == (
-        "Step 1 leaves a range; the picture shows its nearest end.",
-        "Step 1 has no end.",
+        "The order leaves a range; the picture shows its nearest end.",
+        "The order has no end; the picture shows its first twelve months.",
     )
+
+
+def test_a_calendar_ends_with_its_last_dose_and_marks_today():
+    bounds = {"boundsDuration": {"value": 7, "code": "d"}}
+    found = calendar_of(order({"frequency": 1, "period": 1, "periodUnit": "d"} | bounds), date(2026, 11, 2), UTC, {})
+    assert [month.name for month in found.months] == ["November 2026"]
+    firsts = [day.number for week in found.months[0].weeks for day in week if day is not None and day.is_first]
+    assert firsts == [2]
 
 
 def test_a_calendar_has_the_dates_that_the_schedule_says():
     monthly = calendar_of(order({"frequency": 1, "period": 1, "periodUnit": "mo"}), date(2026, 1, 31), UTC, {})
-    assert [day for _, (day, _) in days(monthly)][:4] == [31, 28, 31, 30]
+    assert [day for _, day, _ in days(monthly)][:4] == [31, 28, 31, 30]
     weekdays = {"dayOfWeek": ["mon", "wed", "fri"], "boundsDuration": {"value": 2, "code": "wk"}}
     for month in calendar_of(order(weekdays), date(2026, 11, 25), UTC, {}).months:
-        on = [index for week in month.weeks for index, cell in enumerate(week) if cell and cell[1]]
+        on = [index for week in month.weeks for index, cell in enumerate(week) if cell and cell.step]
         assert set(on) <= {0, 2, 4}
     period = {"boundsPeriod": {"start": "2027-02-01", "end": "2027-02-05"}, "period": 2, "periodUnit": "d"}
     bounded = calendar_of(order(period), date(2026, 11, 25), UTC, {})
-    assert [(name, day) for name, (day, _) in days(bounded)] == [("February 2027", day) for day in (1, 3, 5)]
+    assert [(name, day) for name, day, _ in days(bounded)] == [("February 2027", day) for day in (1, 3, 5)]
     assert bounded.notes == ()
 
 
 def test_a_calendar_takes_the_words_of_the_hospital():
     own = {"dosageInstruction": [{"timing": {"code": {"text": "b12 load"}}}]}
     assert calendar_of(own, date(2026, 11, 23), UTC, {}) is None
-    assert [day for _, (day, _) in days(calendar_of(own, date(2026, 11, 23), UTC, {"b12 load": "3 per wk"}))][:3] == [
+    assert [day for _, day, _ in days(calendar_of(own, date(2026, 11, 23), UTC, {"b12 load": "3 per wk"}))][:3] == [
         23,
         25,
         27,
@@ -212,6 +226,19 @@ def test_a_calendar_takes_the_words_of_the_hospital():
 )
 def test_what_has_no_days_has_no_calendar(repeat):
     assert calendar_of(order(repeat), date(2026, 1, 1), UTC, {}) is None
+
+
+@pytest.mark.parametrize(
+    "repeat",
+    [
+        {"boundsPeriod": {"start": "9999-12-01", "end": "9999-12-31"}},
+        {"boundsPeriod": {"start": "9999-06-01"}},
+        {"boundsPeriod": {"start": "9990-06-01", "end": "9999-12-31"}},
+    ],
+)
+def test_days_at_the_end_of_the_calendar_are_no_fault(repeat):
+    found = calendar_of(order({"period": 1, "periodUnit": "d"} | repeat), date(2026, 1, 1), UTC, {})
+    assert found is None or found.months
 
 
 def test_the_list_of_courses_leads_to_each(client):

@@ -45,7 +45,8 @@ def problems_of_wording(pack: Pack, folder: Path, regimens: Mapping[str, Templat
             yield from (
                 problem_at(path, ("phrases", key), "wording", what) for what in _of_words(pack, machine, phrase)
             )
-    for part, texts in (("words", pack.words), ("reasons", pack.reasons), ("routes", pack.routes)):
+    spoken = {"words": pack.words, "reasons": pack.reasons, "elements": pack.elements, "routes": pack.routes}
+    for part, texts in spoken.items():
         for key, said in texts.items():
             if key != "also-rests-on":  # it stands where statements are cited
                 path = folder / "words.en.yaml"

@@ -1,0 +1,230 @@
+"""Why a request was answered as it was, for people: which decisions spoke, what would change it, why others kept quiet.
+
+``judge.explanation`` says the same as data, with the ids that programs need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cds_service.console.plain_words import cell_in_words, fact_in_words, label_of, name_in_words
+from cds_service.content.model import Decision, Pack, Rule, Service
+from cds_service.content.render import plain
+from cds_service.judge.evaluate import Answer
+from cds_service.judge.orders import JudgedOrder
+from cds_service.vocabulary.facts import Fact, State
+
+_SILENCE: Mapping[str, str] = {
+    "in line": "As the source has it",
+    "not shown": "Found, and not shown by this service",
+    "withdrawn": "Found, and switched off at this site",
+    "noted": "Would be a line on another card, and there is none",
+    "shadow": "Found, and only counted while it is on trial",
+    "ruled out": "Looked at, and nothing to say",
+}
+_RULED_OUT = "ruled out"
+_NOTHING_FOUND = "nothing found"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a rule asked for and found, or would have to find: a label, the value, and the facts behind a conclusion."""
+
+    label: str
+    value: str
+    behind: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A rule that would have spoken if one thing were otherwise: what it ``asked`` for, and the ``value`` there is.
+
+    ``is_state`` is true of one that asks for something not to be known, or not to be usable.
+    """
+
+    rule: str
+    name: str
+    label: str
+    value: str
+    asked: str
+    is_state: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One decision: its id and title, the rules that fired with what they asked for, and the nearest others.
+
+    ``spoke`` is whether one of its rules says something; ``statement`` is what the first of these rests on.
+    """
+
+    decision: str
+    title: str
+    spoke: bool
+    rules: tuple[str, ...]
+    statement: str
+    quote: str
+    asked: tuple[Asked, ...]
+    near: tuple[Near, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One fact: its label and id, its value for people, why it has none, and what it was read from."""
+
+    label: str
+    name: str
+    state: str
+    value: str
+    because: str
+    missing: tuple[str, ...]
+    sources: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Why a decision says nothing of an order: in a few words, with the quotation or the facts that it rests on.
+
+    ``matters`` tells what was found from what was only ruled out.
+    """
+
+    kind: str
+    matters: bool
+    decision: str
+    title: str
+    quote: str
+    because: tuple[Asked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The reasoning on one order. ``concluded`` are the definitions by id with title and value in words.
+
+    ``quiet`` says why decisions kept silent, ``nothing_found`` are the titles of those that looked and found nothing,
+    ``absent`` the labels of facts that were looked for and are not there.
+    """
+
+    drug: str
+    spoke: tuple[Heard, ...]
+    silent: tuple[Heard, ...]
+    concluded: tuple[tuple[str, str, str], ...]
+    facts: tuple[Read, ...]
+    absent: tuple[str, ...]
+    quiet: tuple[Quiet, ...]
+    nothing_found: tuple[str, ...]
+
+
+def why_of(pack: Pack, service: Service, answer: Answer, reasoning: Mapping[str, Any]) -> tuple[Why, ...]:
+    """The reasoning behind ``answer`` on each of its orders; ``reasoning`` is what ``explanation.reasoning`` says."""
+    return tuple(
+        _why(pack, service, judged, told) for judged, told in zip(answer.judged, reasoning["orders"], strict=True)
+    )
+
+
+def _why(pack: Pack, service: Service, judged: JudgedOrder, told: Mapping[str, Any]) -> Why:
+    heard = [_heard(pack, judged, service, decision) for decision in told["decisions"]]
+    facts = list(_facts(pack, judged, told))
+    values = judged.decided.values
+    return Why(
+        drug=told["drug"],
+        spoke=tuple(one for one in heard if one.spoke),
+        silent=tuple(one for one in heard if not one.spoke),
+        concluded=tuple(
+            (name, label_of(pack, name), fact_in_words(pack, name, values[name])) for name in told["definitions"]
+        ),
+        facts=tuple(fact for fact in facts if fact.state != State.ABSENT),
+        absent=tuple(dict.fromkeys(fact.label for fact in facts if fact.state == State.ABSENT)),
+        quiet=tuple(_quiet(pack, judged, entry) for entry in told["silence"] if entry["kind"] in _SILENCE),
+        nothing_found=tuple(entry["title"] for entry in told["silence"] if entry["kind"] == _NOTHING_FOUND),
+    )
+
+
+def _heard(pack: Pack, judged: JudgedOrder, service: Service, told: Mapping[str, Any]) -> Heard:
+    decision = pack.decisions[told["decision"]]
+    rules = {rule.id: rule for rule in decision.rules}
+    fired = [rules[one["rule"]] for one in told["fired"]]
+    speaking = [rule for rule in fired if not rule.then.silent]
+    statement = next((rule.statement for rule in speaking if rule.statement), "")
+    near = [_near(pack, judged, decision, rules[one["rule"]]) for one in told["near"]]
+    near.sort(key=lambda one: one.is_state)  # what may be found comes before what may not be known
+    return Heard(
+        decision=decision.id,
+        title=decision.title,
+        spoke=bool(speaking),
+        rules=tuple(name_in_words(rule.id) for rule in speaking or fired if not rule.is_added),
+        statement=statement,
+        quote=pack.statements[statement].quote if statement else "",
+        asked=tuple(asked for rule in speaking for asked in _asked(pack, judged, decision, rule)),
+        near=tuple(near),
+    )
+
+
+def _asked(pack: Pack, judged: JudgedOrder, decision: Decision, rule: Rule) -> Iterator[Asked]:
+    """What a rule asked of an order and found, but for the cards to which it gives way."""
+    values = judged.decided.values
+    for place, _ in rule.tests:
+        name = decision.inputs[place]
+        other = pack.decisions.get(name)
+        if other is not None and other.kind == "card":
+            continue
+        behind: Mapping[str, Fact] = values.behind(name) if other is not None else {}
+        yield Asked(
+            label_of(pack, name),
+            fact_in_words(pack, name, values[name]),
+            tuple(
+                f"{label_of(pack, fact)}: {fact_in_words(pack, fact, value)}"
+                for fact, value in behind.items()
+                if value.state is not State.ABSENT
+            ),
+        )
+
+
+def _near(pack: Pack, judged: JudgedOrder, decision: Decision, rule: Rule) -> Near:
+    """A rule of which one cell did not match."""
+    values = judged.decided.values
+    name, cell = next(
+        (name, cell)
+        for name, cell in zip(decision.inputs, rule.cells, strict=True)
+        if cell is not None and not cell.matches(values[name])
+    )
+    return Near(
+        rule=rule.id,
+        name=name_in_words(rule.id),
+        label=label_of(pack, name),
+        value=fact_in_words(pack, name, values[name]),
+        asked=cell_in_words(pack, name, cell),
+        is_state=not (cell.intervals or cell.strings or cell.excluded),
+    )
+
+
+def _facts(pack: Pack, judged: JudgedOrder, told: Mapping[str, Any]) -> Iterator[Read]:
+    """The facts of the order, then those of each step of its dosage."""
+    values = judged.decided.values
+    for name, fact in told["facts"].items():
+        yield _read(fact["label"], name, fact, fact_in_words(pack, name, values[name]))
+    steps = zip(told["steps"], judged.facts.dosages, strict=True)
+    for number, (step, read) in enumerate(steps, 1):
+        for name, fact in step.items():
+            label = f"{fact['label']}, step {number}" if len(told["steps"]) > 1 else fact["label"]
+            yield _read(label, name, fact, fact_in_words(pack, name, read[name]))
+
+
+def _read(label: str, name: str, fact: Mapping[str, Any], value: str) -> Read:
+    sources: Sequence[Mapping[str, Any]] = fact.get("read-from", [])
+    missing = tuple(fact.get("missing", []))
+    return Read(label, name, fact["state"], value, fact.get("because", ""), missing, tuple(sources))
+
+
+def _quiet(pack: Pack, judged: JudgedOrder, entry: Mapping[str, Any]) -> Quiet:
+    values = judged.decided.values
+    kind = _SILENCE[entry["kind"]]
+    if entry["kind"] == "withdrawn":
+        kind = f"{kind} since {entry['date']}: {plain(entry['reason'])}"
+    elif entry["kind"] == "not shown":
+        kind = f"{kind}, which shows nothing below {entry['shown-from']} of it"
+    because = tuple(
+        Asked(tested["label"], fact_in_words(pack, tested["input"], values[tested["input"]]))
+        for tested in entry["because"]
+    )
+    return Quiet(kind, entry["kind"] != _RULED_OUT, entry["decision"], entry["title"], entry.get("quote", ""), because)

@@ -1,0 +1,95 @@
+"""The first page as a story in a real browser: tiles, search, suggestion beside order, folds."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+LOADING = "/?scenario=loading-regimen/dailyForAWeek"
+STATES = [
+    "/",
+    LOADING,
+    "/?scenario=pernicious-anaemia-for-life/tabletsAtStart",
+    "/?scenario=loading-regimen/threeWeekly",
+]
+STATES += ["/?scenario=folate-first/problemsNotSent", "/?scenario=stopping/endDate&profile=epic", "/?q=", "/?q=zzz"]
+
+
+def fold(page, name):
+    return page.locator("summary").filter(has=page.get_by_role("heading", name=name))
+
+
+@pytest.mark.parametrize("path", STATES)
+def test_everything_unfolded_is_open_to_everybody_and_fits_the_screen(page, axe, path):
+    page.goto(path)
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run().then(told => told.violations.map(v => [v.impact, v.id, v.nodes[0].html]))")
+    assert [violation for violation in found if violation[0] in ("serious", "critical")] == []
+
+
+def test_the_first_page_tells_a_story_with_its_reasons_and_results(page):
+    page.goto("/")
+    expect(page.get_by_role("region", name="The patient")).to_contain_text("Kwame Mensah")
+    expect(page.get_by_role("region", name="The order")).to_contain_text("3 times a week")
+    expect(page.get_by_role("article")).to_contain_text("Platelets 22 ×10⁹/L (21 Nov), IM injection ordered")
+    evidence = page.get_by_text("Read from the record:", exact=True)
+    expect(evidence).to_be_hidden()
+    page.get_by_text("What was read, and what this rests on").click()
+    expect(evidence).to_be_visible()
+    fold(page, "Results over time").click()
+    expect(page.get_by_role("img", name="Platelet count: 118")).to_be_visible()
+    fold(page, "Why, and what would change it").click()
+    expect(page.get_by_text("were it 25 to 50 ×10⁹/L")).to_be_visible()
+    page.get_by_text("The facts, and where they were read").click()
+    row = page.get_by_role("row").filter(has_text="Platelet count platelets").first
+    expect(row).to_contain_text("22 ×10⁹/L")
+    expect(row).to_contain_text("Observation/kwame-mensah-platelets-1")
+
+
+def test_a_tile_leads_to_its_story(page):
+    page.goto("/")
+    tile = page.get_by_role("link", name="Loading ordered daily for a week info")
+    tile.click()
+    expect(page.get_by_role("heading", level=2, name="Loading ordered daily for a week")).to_be_visible()
+    expect(page.get_by_role("link", name="Loading ordered daily for a week info")).to_have_attribute(
+        "aria-current", "true"
+    )
+
+
+def test_a_suggestion_stands_beside_the_order_with_its_days(page):
+    page.goto(LOADING)
+    table = page.get_by_role("table", name="What is ordered beside what is suggested").first
+    expect(table).to_be_visible()
+    row = table.get_by_role("row").filter(has=page.get_by_role("rowheader", name="How often"))
+    expect(row.get_by_role("cell")).to_have_text(["daily", re.compile("3 times a week")])
+    first = page.locator(".choices > details[open]")
+    expect(first).to_have_count(1)
+    assert first.locator("td.dose").count() == 6  # three a week for two weeks
+    expect(first.locator("td.today")).to_have_count(1)
+    heights = first.locator(".month tbody tr").evaluate_all("rows => rows.map(row => row.offsetHeight)")
+    assert len(set(heights)) == 1
+    change = first.get_by_label("Change of the order")
+    expect(change).to_be_hidden()
+    first.get_by_text("The change as FHIR").click()
+    expect(change).to_contain_text('"code": "309594"')
+    expect(change.locator(".added").first).to_be_visible()
+
+
+def test_a_search_leads_to_a_scenario(page):
+    page.goto("/")
+    page.get_by_role("searchbox").fill("SEX unknown agree both")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("heading", name="1 scenario for")).to_be_visible()
+    page.get_by_role("link", name="Sex unknown agree").click()
+    expect(page.get_by_role("heading", level=2, name="Sex unknown agree")).to_be_visible()
+    expect(page.get_by_role("region", name="The patient")).to_contain_text("72 years")
+
+
+def test_silence_says_why(page):
+    page.goto("/?scenario=loading-regimen/threeWeekly")
+    expect(page.get_by_role("heading", name="No card")).to_be_visible()
+    expect(page.locator(".silence")).to_contain_text("As the source has it: Loading regimen")
