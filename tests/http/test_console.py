@@ -249,7 +249,7 @@ def test_an_answer_shows_the_history_and_a_moment_leads_back_to_its_course(clien
     page = client.get("/?scenario=falling-platelets/renewalAtTwentyOne").text
     assert 'href="/courses/falling-platelets"' in page
     history = page[page.index('id="history"') : page.index('id="results"')]
-    for lane in ("Problems", "Orders", "Doses ordered", "Doses given", "Platelet count, 10*9/L"):
+    for lane in ("Problems", "Orders", "Doses ordered", "Doses given", "Platelet count, ×10⁹/L"):
         assert f"<title>{lane}</title>" in history
     assert history.count('class="stroke"') == 11 + 1  # the doses given by then, and the legend
     assert "MedicationAdministration/bernard-okoth-dose-11" in history
