@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, abort, render_template, request
 
 from cds_service.console.answer import shown_answer
-from cds_service.console.form import Choices, Entered, FormError, choices_of, scenario_of
+from cds_service.console.form import Choices, Entered, choices_of, entered_of
+from cds_service.console.form_request import scenario_of
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario
 from cds_service.replay.scenarios import SAMPLE, read_scenarios
 
-_HOOKS = ("order-select", "order-sign", "patient-view")
 _MOST_BYTES = 2_000_000
 _YEARS = range(1900, 2201)  # look-backs from a time near the ends of the calendar lead out of it
 _BLANK: Mapping[str, Any] = {
@@ -53,11 +53,10 @@ class TryPage:
         if profile not in PROFILES:
             abort(404)
         if request.args.get("by") == "form":
-            entered = _entered(request.args, self._choices())
-            try:
-                scenario = scenario_of(self._choices(), entered, self._fixtures)
-            except FormError as error:
-                return self._page(400, entered=entered, problem=str(error), profile=profile)
+            entered = entered_of(request.args, self._choices())
+            if entered.faults:
+                return self._page(400, entered=entered, profile=profile)
+            scenario = scenario_of(self._choices(), entered, self._fixtures)
             return self._fire(scenario, profile, entered=entered)
         chosen = self._scenarios.get(request.args.get("scenario", SAMPLE))
         if chosen is None:
@@ -105,7 +104,6 @@ class TryPage:
             stories=stories,
             choices=self._choices(),
             profiles=PROFILES,
-            hooks=_HOOKS,
         )
         return Response(text, status=status)
 
@@ -118,18 +116,6 @@ class TryPage:
     @cached_property
     def _scenarios(self) -> dict[str, Scenario]:
         return {scenario.name: scenario for scenario in read_scenarios(self._fixtures)}
-
-
-def _entered(sent: Mapping[str, str], choices: Choices) -> Entered:
-    hook = sent.get("hook", "order-select")
-    return Entered(
-        hook=hook if hook in _HOOKS else "order-select",
-        **{name: sent.get(name, "").strip() for name in ("patient", "draft", "route", "dose", "unit")},
-        results={
-            name: (sent.get(f"result-{name}", "").strip(), sent.get(f"unit-{name}", "").strip())
-            for name in choices.results
-        },
-    )
 
 
 def _is_same_origin() -> bool:

@@ -68,7 +68,8 @@ def test_a_page_may_load_nothing_from_elsewhere_and_nothing_is_written_into_it(c
     assert not re.search(
         r"<script|<style|\son\w+=|\sstyle=|https?://(?!www.w3.org|loinc|snomed|unitsofmeasure)", answer.text
     ) or ("value-sets" in path or path == "/")
-    assert not re.search(r"<script|<style|\sonclick=|\sstyle=", answer.text)
+    own = re.sub(r'<script src="/console/[a-z0-9.-]+" defer></script>', "", answer.text)
+    assert not re.search(r"<script|<style|\sonclick=|\sstyle=", own)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def without_order_sign(tmp_path_factory):
     "query",
     [
         {"scenario": "order-sign/belowTwentyFive"},
-        {"by": "form", "hook": "order-sign", "patient": "kwame-mensah", "draft": "atorvastatin"},
+        {"by": "form", "hook": "order-sign"},
     ],
     ids=["scenario", "form"],
 )
