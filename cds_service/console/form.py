@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import yaml
 from cds_service.console.bands import Band, bands_of, ends_of
 from cds_service.content.model import Pack
 from cds_service.content.prepared import template_words
+from cds_service.fhir.time_units import DAYS
 from cds_service.fhir.wording import schedule_in_words
 from cds_service.judge.explanation import series_label
 from cds_service.replay.scenario import DEFAULT_NOW
@@ -37,10 +39,8 @@ _HOOKS = {
 _PROBLEMS = {AS_RECORDED: "As recorded", NONE: "None on record"}
 _TREATMENTS = {AS_RECORDED: "As recorded", NONE: "None", AS_ORDERED: "As ordered here, already under way"}
 _NOT_STATED = {UNSTATED: "Not stated"}
-_DAYS = {"s": 1 / 86400, "min": 1 / 1440, "h": 1 / 24, "d": 1, "wk": 7, "mo": 30.4, "a": 365}
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 _MOST_WEEKS = 520
-_FINEST = 20  # a slider up to fewer than so many has steps of less than one
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class ResultField:
 
     @property
     def step(self) -> float:
-        """The step of that slider."""
-        return 1 if self.most >= _FINEST else self.most / 100
+        """The step of that slider: some hundreds of them lead from its one end to the other."""
+        return float(10.0 ** (floor(log10(self.most)) - 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ def _rhythms(pack: Pack, fixtures: Path) -> Iterator[tuple[str, Sequence[Mapping
 def _sparseness(timings: Sequence[Mapping[str, Any]]) -> tuple[int, float, str]:
     """The order of rhythms: those of one step first, and the more often before the less often."""
     repeat = timings[0]["repeat"]
-    days = repeat["period"] * _DAYS[repeat["periodUnit"]] / repeat.get("frequency", 1)
+    days = repeat["period"] * float(DAYS[repeat["periodUnit"]][0]) / repeat.get("frequency", 1)
     return len(timings), days, json.dumps(repeat)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from math import ceil, floor, log10
+from math import ceil, floor, inf, log10
 from typing import Any
 
 from cds_service.console.bands import Band, bands_of, ends_of, range_in_words
@@ -19,10 +19,10 @@ from cds_service.vocabulary.declarations import Analyte
 from cds_service.vocabulary.facts import Fact
 
 WIDTH, HEIGHT = 460, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 22, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 22, 34
 _MOST_NUMBERED = 8
-_LINE, _LETTER = 13.0, 7.0  # pixels of a line and of a letter
-_DATE = 84.0  # pixels from one date to the next
+_LINE, _LETTER = 16.0, 8.0  # pixels of a line and of a letter on a narrow screen
+_DATE = 80.0  # pixels from one date to the next
 _DAYS_OF_MONTH = 30.4
 _BEFORE = timedelta(days=90)  # how long before the first result doses are still shown
 _DOSES = ("dose", "due", "doses")
@@ -76,7 +76,7 @@ class DoseMark:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ValueRow:
     """One result as a line of the table under the picture."""
 
     day: str
@@ -104,7 +104,7 @@ class Plot:
     today: float
     doses: tuple[DoseMark, ...]
     meanings: tuple[tuple[str, str, str], ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ValueRow, ...]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = _LEFT
@@ -163,7 +163,7 @@ def plot_of(
     limits = [limit / factor for limit in ends_of(bands)]
     highest = (max([*values, *(limit for limit in limits if limit <= 3 * max(values))]) or 1.0) * 1.12
     given = [event for event in doses if event.first is not None]
-    scale = _Scale([result.when.date() for result in results], [e.first for e in given if e.first], now.date())
+    scale = _TimeAxis([result.when.date() for result in results], [e.first for e in given if e.first], now.date())
 
     def up(value: float) -> float:
         return round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * min(value, highest) / highest, 1)
@@ -185,7 +185,9 @@ def plot_of(
             for band in bands
             if band.indicator
         ),
-        rows=tuple(Row(f"{result.when:%Y-%m-%d}", result.said or "no value", result.note) for result in results[::-1]),
+        rows=tuple(
+            ValueRow(f"{result.when:%Y-%m-%d}", result.said or "no value", result.note) for result in results[::-1]
+        ),
     )
 
 
@@ -232,7 +234,7 @@ def _in_unit(band: Band, factor: float) -> Band:
     return Band(low, high, band.indicator, band.words)
 
 
-class _Scale:
+class _TimeAxis:
     """Days as pixels: from the first result, or doses shortly before it, to today. Later days are at the edge."""
 
     def __init__(self, results: Sequence[date], doses: Sequence[date], today: date) -> None:
@@ -276,15 +278,15 @@ def _month(day: date, months: Sequence[str]) -> str:
     return months[day.month - 1] if months else f"{day:%b}"
 
 
-def _dots(results: Sequence[_Result], factor: float, scale: _Scale, up: Callable[[float], float]) -> Iterator[Dot]:
+def _dots(results: Sequence[_Result], factor: float, scale: _TimeAxis, up: Callable[[float], float]) -> Iterator[Dot]:
     """The dots in order of time; a number is left out where it would lie on the one before."""
     numbered = sum(result.value is not None for result in results) <= _MOST_NUMBERED
-    last_x, last_y = -1000.0, 0.0
+    last_x, last_y = -inf, 0.0
     for result in results:
         x, value = scale.at(result.when.date()), result.value
         y = up(0.0 if value is None else value / factor)
         text = rounded(value / factor) if value is not None and numbered else ""
-        if text and x - last_x < _LETTER * len(text) + 6 and abs(y - last_y) < _LINE:
+        if text and x - last_x < _LETTER * (len(text) + 1) and abs(y - last_y) < _LINE:
             text = ""
         if text:
             last_x, last_y = x, y
@@ -301,15 +303,15 @@ def _shades(bands: Sequence[Band], factor: float, highest: float, up: Callable[[
 
 def _ticks(highest: float, limits: Sequence[Line], up: Callable[[float], float]) -> Iterator[Line]:
     """Round numbers on the axis, where no limit stands."""
-    power = 10.0 ** floor(log10(highest / 4))
-    step = next(power * n for n in (1, 2, 5, 10) if highest / (power * n) <= 5)
+    power = 10.0 ** floor(log10(highest))
+    step = next(power * n for n in (0.2, 0.5, 1, 2) if highest <= power * n * 5)
     for number in range(int(highest / step) + 1):
         at = up(number * step)
         if all(abs(at - limit.at) >= _LINE for limit in limits):
             yield Line(at, rounded(number * step))
 
 
-def _doses(events: Iterable[TimelineEvent], scale: _Scale) -> Iterator[DoseMark]:
+def _doses(events: Iterable[TimelineEvent], scale: _TimeAxis) -> Iterator[DoseMark]:
     for event in events:
         first, last = event.first, event.last or event.first
         if first is None or last is None or not (scale.shows(first) or scale.shows(last)):

@@ -22,6 +22,7 @@ from tests.support.scenarios import by_name, request_of
 PATHS = ["/", "/content", "/content/decisions/imPlatelets", "/content/value-sets/platelet-count", "/acceptance"]
 PATHS += ["/courses", "/courses/falling-platelets"]
 COURSES = read_courses(packaged("fixtures"))
+OWN_SCRIPT = re.compile(r'<script src="/console/[a-z0-9.-]+" defer></script>')
 
 
 def service(**settings):
@@ -68,8 +69,7 @@ def test_a_page_may_load_nothing_from_elsewhere_and_nothing_is_written_into_it(c
     assert not re.search(
         r"<script|<style|\son\w+=|\sstyle=|https?://(?!www.w3.org|loinc|snomed|unitsofmeasure)", answer.text
     ) or ("value-sets" in path or path == "/")
-    own = re.sub(r'<script src="/console/[a-z0-9.-]+" defer></script>', "", answer.text)
-    assert not re.search(r"<script|<style|\sonclick=|\sstyle=", own)
+    assert not re.search(r"<script|<style|\sonclick=|\sstyle=", OWN_SCRIPT.sub("", answer.text))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_hostile_and_undated_entries_are_said_as_text(client, request_for):
     ]
     problem = {"resourceType": "Condition", "id": "p", "code": {"text": hostile}, "recordedDate": "2026-01-01"}
     page = page_of(client, request_for, medicationRequests=orders, conditions=[problem])
-    assert "<script" not in page and "<img" not in page and '"><b>' not in page
+    assert "<script" not in OWN_SCRIPT.sub("", page) and "<img" not in page and '"><b>' not in page
     history = page[page.index('id="history"') :]
     assert "The date could not be read." in history
     assert "&lt;script&gt;" in history
