@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+expect.set_options(timeout=30_000)  # a busy machine answers late
+
 FORM = "/?by=form"
 BELOW, WITHIN = "consider platelet transfusion", "thin 25-27G needle"
 LOADING = "differs from loading"
