@@ -1,7 +1,8 @@
-// What the form needs beside htmx: sliders next to their number fields, marks of invalid fields, a short address.
+// What the form needs beside htmx: sliders next to their number fields, a short address, folds.
 "use strict";
 const form = document.getElementById("decide");
 const news = document.getElementById("news");
+const answer = document.getElementById("answer");
 
 for (const slider of form.querySelectorAll("input[type=range]")) {
   const field = document.getElementById(slider.dataset.field);
@@ -33,7 +34,15 @@ form.addEventListener("htmx:configRequest", (event) => {
     if (name.startsWith("unit-") && !sent.has(name.replace("unit-", "result-"))) sent.delete(name);
   }
 });
+// What was unfolded in the answer stays unfolded in the next one.
+let unfolded = [];
+document.body.addEventListener("htmx:beforeSwap", () => {
+  unfolded = [...answer.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
+});
 document.body.addEventListener("htmx:afterSettle", () => {
+  for (const summary of answer.querySelectorAll("details > summary")) {
+    if (unfolded.includes(summary.textContent)) summary.parentElement.open = true;
+  }
   for (const fault of form.querySelectorAll(".fault")) {
     const field = document.getElementById(fault.id.replace("fault-", ""));
     if (fault.textContent) field.setAttribute("aria-invalid", "true");
@@ -42,6 +51,6 @@ document.body.addEventListener("htmx:afterSettle", () => {
 });
 // A card of other values must not stay where no answer came.
 form.addEventListener("htmx:sendError", () => {
-  document.getElementById("answer").replaceChildren();
+  answer.replaceChildren();
   news.textContent = "The service did not answer, so no card is shown.";
 });

@@ -29,11 +29,16 @@ def answer(page: Page):
     return page.locator("#answer")
 
 
+def news(page: Page):
+    """What is said of the answer, aloud too."""
+    return page.get_by_role("status").and_(page.locator("#news"))
+
+
 def test_it_begins_with_an_order_that_gets_a_card_with_a_suggestion(page):
     page.goto("/")
     page.get_by_text("A case of your own").click()
     page.get_by_role("button", name="Show the card").click()
-    expect(page.get_by_role("status")).to_contain_text(LOADING)
+    expect(news(page)).to_contain_text(LOADING)
     expect(answer(page).get_by_role("article").first).to_contain_text("Order hydroxocobalamin 1000 mcg IM")
 
 
@@ -44,7 +49,7 @@ def test_a_slider_that_crosses_the_limits_changes_the_card(page):
     for number, words in (("51", LOADING), ("50", WITHIN), ("25", WITHIN), ("24", BELOW), ("51", LOADING)):
         slider.fill(number)
         expect(field).to_have_value(number)
-        expect(page.get_by_role("status")).to_contain_text(words)
+        expect(news(page)).to_contain_text(words)
         expect(answer(page).get_by_role("article").first).to_contain_text(words)
         expect(slider).to_have_attribute("aria-valuetext", f"{number} ×10⁹/L")
     assert "result-platelets=51" in page.url
@@ -55,10 +60,18 @@ def test_a_slider_is_moved_by_the_keyboard_and_keeps_the_focus(page):
     slider = page.get_by_role("slider", name="Platelet count, slider")
     slider.focus()
     page.keyboard.press("ArrowLeft")
-    expect(page.get_by_role("status")).to_contain_text(BELOW)
+    expect(news(page)).to_contain_text(BELOW)
     expect(slider).to_be_focused()
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("status")).to_contain_text(WITHIN)
+    expect(news(page)).to_contain_text(WITHIN)
+
+
+def test_what_is_unfolded_in_the_answer_stays_so(page):
+    page.goto(FORM)
+    answer(page).get_by_text("The answer as JSON").click()
+    page.get_by_role("slider", name="Platelet count, slider").fill("24")
+    expect(news(page)).to_contain_text(BELOW)
+    expect(answer(page).locator("details[open] pre").last).to_contain_text("imPlateletsTransfusionFirst")
 
 
 def test_the_same_by_the_button_without_script(without_script):
@@ -76,7 +89,7 @@ def test_a_number_in_another_unit_is_judged_in_that_unit_and_leaves_the_slider_a
     page.goto(FORM)
     page.get_by_label("Unit of Platelet count").select_option(label="/µL")
     page.get_by_label("Platelet count", exact=True).fill("24000")
-    expect(page.get_by_role("status")).to_contain_text(BELOW)
+    expect(news(page)).to_contain_text(BELOW)
     expect(page.get_by_role("slider", name="Platelet count, slider")).to_have_value("60")
 
 
@@ -84,11 +97,11 @@ def test_treatment_so_far_and_diagnosis_change_what_is_said(page):
     page.goto(FORM)
     page.get_by_label("Under treatment for how many weeks").fill("20")
     page.get_by_label("Treatment so far").select_option(label="As ordered here, already under way")
-    expect(page.get_by_role("status")).to_contain_text("more often than maintenance")
+    expect(news(page)).to_contain_text("more often than maintenance")
     expect(answer(page).get_by_text("Doses given").first).to_be_attached()
     page.get_by_label("Treatment so far").select_option(label="None")
     page.get_by_label("Diagnosis").select_option(label="Inborn error of cobalamin")
-    expect(page.get_by_role("status")).to_have_text("No card.")
+    expect(news(page)).to_have_text("No card.")
 
 
 def test_a_fault_is_said_at_its_field_and_what_was_entered_stays(page):
@@ -104,7 +117,7 @@ def test_a_fault_is_said_at_its_field_and_what_was_entered_stays(page):
     page.reload()
     expect(page.get_by_label("Dose", exact=True)).to_have_value("much")
     page.get_by_label("Dose", exact=True).fill("1000")
-    expect(page.get_by_role("status")).to_contain_text(LOADING)
+    expect(news(page)).to_contain_text(LOADING)
     expect(page.get_by_label("Dose", exact=True)).not_to_have_attribute("aria-invalid", "true")
 
 
@@ -126,7 +139,7 @@ def test_where_no_answer_comes_no_card_stays(browser, console):
     page.goto(FORM)
     page.route("**/?by=form**", lambda route: route.abort())
     page.get_by_role("slider", name="Platelet count, slider").fill("24")
-    expect(page.get_by_role("status")).to_contain_text("The service did not answer")
+    expect(news(page)).to_contain_text("The service did not answer")
     expect(answer(page).get_by_role("article")).to_have_count(0)
     page.close()
 
