@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -64,6 +66,18 @@ def test_a_slider_is_moved_by_the_keyboard_and_keeps_the_focus(page):
     expect(slider).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(news(page)).to_contain_text(WITHIN)
+
+
+def test_the_request_as_json_is_that_of_the_card(page):
+    page.goto(FORM)
+    page.get_by_role("slider", name="Platelet count, slider").fill("24")
+    expect(news(page)).to_contain_text(BELOW)
+    body = json.loads(page.get_by_label("Body of the call").input_value())
+    (order,) = body["context"]["draftOrders"]["entry"]
+    assert order["resource"]["medicationCodeableConcept"]["text"] == "Hydroxocobalamin, injection"
+    sent = [each for key in body["prefetch"].values() if key for each in key.get("entry", [])]
+    (count,) = [each["resource"] for each in sent if each["resource"]["id"] == "form-platelets"]
+    assert count["valueQuantity"]["value"] == 24
 
 
 def test_what_is_unfolded_in_the_answer_stays_so(page):
