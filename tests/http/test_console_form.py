@@ -1,8 +1,6 @@
 """The form over HTTP: every choice is answered, and what was entered is what the service reads."""
 
-import os
 import re
-import tarfile
 from dataclasses import replace
 from functools import cache
 
@@ -17,8 +15,7 @@ from cds_service.packaged import packaged
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.keys import KEY
-from tests.support.npm import UnavailableError, tarball
-from tests.support.places import ROOT, SECOND_PACK
+from tests.support.places import SECOND_PACK
 from tests.support.shipped import shipped_pack
 
 FIXTURES = packaged("fixtures")
@@ -227,27 +224,6 @@ def test_the_choices_are_those_of_the_content():
 def test_the_page_of_another_pack_offers_nothing_of_this_one(second):
     form = second.get("/?by=form").text.partition('id="decide"')[2].partition("</form>")[0]
     assert "Examplite" in form and not re.search(r"cobal|platelet|b12", form, re.I)
-
-
-# --- what is shipped ----------------------------------------------------------------------------------------------
-
-
-def test_the_library_is_the_one_that_npm_serves(tmp_path):
-    """Its name has its version; beside it stands its license."""
-    static = ROOT / "cds_service" / "console" / "static"
-    (script,) = static.glob("htmx-*.min.js")
-    version = script.name.removeprefix("htmx-").removesuffix(".min.js")
-    integrity = "sha512-Thx/WtpeOQqSrqBCw/A1cwGJGg4UrVa3+sW0GmrM3p4gJgO89ecH4qtbnyzDDWFvBTqjnIMCgELTNt636dtamA=="
-    try:
-        package = tarball("htmx.org", version, integrity, tmp_path)
-    except UnavailableError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    with tarfile.open(package) as archive:
-        assert archive.extractfile("package/dist/htmx.min.js").read() == script.read_bytes()
-        license_text = archive.extractfile("package/LICENSE").read()
-    assert license_text == (static / f"htmx-{version}.LICENSE").read_bytes()
 
 
 def test_the_policy_lets_a_page_ask_this_service_and_the_library_runs_no_text_as_code(client):
