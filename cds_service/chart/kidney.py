@@ -45,6 +45,24 @@ def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact
     return Fact.of(Interval(min(values), max(values)), computed, *creatinine.evidence)
 
 
+def creatinine_at(declaration: FactDeclaration, gfr: float, age_fact: Fact, sex_fact: Fact) -> float | None:
+    """The creatinine in mg/dL at which ``estimated_gfr`` comes to ``gfr`` for a person; no rule reads it.
+
+    ``None`` if age or sex is not known, or the age is under the declared least age.
+    """
+    constants = {name: float(value) for name, value in declaration.constants.items()}
+    years = age_fact.value if age_fact.state is State.VALUE else None
+    if not isinstance(years, Interval) or years.low is None or years.low < constants["least-age"]:
+        return None
+    if sex_fact.state is not State.VALUE:
+        return None
+    sex = cast(str, sex_fact.value)
+    at_kappa = constants["factor"] * constants["age-base"] ** float(years.low)
+    at_kappa *= constants["female-factor"] if sex == "female" else 1.0
+    exponent = constants["exponent"] if gfr <= at_kappa else constants[f"alpha-{sex}"]
+    return float(constants[f"kappa-{sex}"] * (gfr / at_kappa) ** (1 / exponent))
+
+
 def newer(_: FactDeclaration, reported: Fact, computed: Fact) -> Fact:
     """The newer of two facts by the date of their evidence; the reported one on the same day (Z11)."""
     if reported.state is not State.VALUE or computed.state is not State.VALUE:

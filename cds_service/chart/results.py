@@ -329,12 +329,14 @@ class Point:
     """One result in time.
 
     ``value`` is in the analyte's canonical unit; it is ``None`` where ``flaw`` says why the result cannot be used.
+    ``is_low`` is set where the laboratory calls it low (D1).
     """
 
     when: datetime
     value: Interval | None
     evidence: Evidence
     flaw: Reason | None = None
+    is_low: bool = False
 
 
 def history(declaration: FactDeclaration, chart: Chart) -> list[Point]:
@@ -347,5 +349,7 @@ def history(declaration: FactDeclaration, chart: Chart) -> list[Point]:
             continue
         value = _flaw(declaration, result, chart) or amount_of(declaration, result.observation)
         usable, flaw = (None, value) if isinstance(value, Reason) else (value, None)
-        points.append(Point(result.span.start, usable, result.evidence, flaw))
+        has_flags = "interpretation" in declaration.value_sets
+        is_low = usable is not None and has_flags and _verdict(declaration, result.observation) == "low"
+        points.append(Point(result.span.start, usable, result.evidence, flaw, is_low))
     return points[::-1]

@@ -12,7 +12,7 @@ from cds_service.chart.record import Chart
 from cds_service.console.card import ShownCard, shown_card
 from cds_service.console.changes import draft_resources, drafts_of
 from cds_service.console.patient import Banner, banner_of
-from cds_service.console.plots import Plot, plot_of
+from cds_service.console.plots import Plot, plots_of
 from cds_service.console.record_events import answered_history
 from cds_service.console.story_order import OrderInWords, order_in_columns
 from cds_service.console.timeline import Timeline
@@ -82,13 +82,12 @@ def shown_answer(prepared: Prepared, body: bytes, now: datetime, profile: str) -
     response: Mapping[str, Any] = json.loads(encode(answer.body))
     drafts = drafts_of(sent)
     reasons = reasoning(prepared, service, answer, now)
-    plots = [plot_of(results, now) for results in reasons["results"]]
     return ShownAnswer(
         asked=asked,
         cards=tuple(shown_card(card, drafts, now, prepared) for card in response["cards"]),
         reasoning=reasons,
         why=why_of(prepared.pack, service, answer, reasons),
-        plots=tuple(plot for plot in plots if plot is not None),
+        plots=plots_of(prepared, service, answer, reasons["results"], now),
         timeline=answered_history(prepared, service, answer, reasons["results"], now),
         text=json.dumps(response, indent=2, ensure_ascii=False),
     )

@@ -1,21 +1,39 @@
-"""Laboratory results over time as a picture."""
+"""Laboratory results over time as a picture: bands between the limits of the tables, doses on the axis, and a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from math import ceil, floor, inf, log10
 from typing import Any
 
-WIDTH, HEIGHT = 640, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 24, 28
+from cds_service.console.bands import Band, bands_of, ends_of, range_in_words
+from cds_service.console.record_events import MOST_TOLD, record_events
+from cds_service.console.timeline import TimelineEvent
+from cds_service.content.model import Pack, Service
+from cds_service.content.prepared import Prepared
+from cds_service.judge.evaluate import Answer
+from cds_service.judge.told_history import history_of
+from cds_service.vocabulary.declarations import Analyte
+from cds_service.vocabulary.facts import Fact
+
+WIDTH, HEIGHT = 460, 210
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 22, 34
 _MOST_NUMBERED = 8
+_LINE, _LETTER = 16.0, 8.0  # pixels of a line and of a letter on a narrow screen
+_DATE = 80.0  # pixels from one date to the next
+_DAYS_OF_MONTH = 30.4
+_BEFORE = timedelta(days=90)  # how long before the first result doses are still shown
+_DOSES = ("dose", "due", "doses")
+_STEPS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600)  # months between dates on the axis
+_FEW_DAYS = 45
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
     """One result: its place in pixels, and its words. A result that is not ``usable`` has no value: it stands at the
-    foot and the line leaves it out.
+    foot and the line leaves it out. ``is_low`` where the laboratory calls it low.
 
     ``value`` is written beside the dot; it is empty where there are too many dots to read it.
     """
@@ -25,66 +43,280 @@ class Dot:
     words: str
     usable: bool
     value: str
+    is_low: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A threshold of the tables, or a tick of an axis; ``at`` is its place in pixels."""
+    """A limit of the tables, or a tick of an axis; ``at`` is its place in pixels."""
 
     at: float
     label: str
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
-    """Everything that a template needs to draw one fact's results, in pixels of ``WIDTH`` x ``HEIGHT``."""
+class Shade:
+    """A band of the picture from ``top`` on, ``height`` pixels high, with the indicator of the card it leads to."""
 
+    top: float
+    height: float
+    indicator: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoseMark:
+    """A dose on the time axis, or a period of doses that is ``width`` wide; ``kind`` is one of ``dose``, ``due`` and
+    ``doses``.
+    """
+
+    x: float
+    width: float
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRow:
+    """One result as a line of the table under the picture."""
+
+    day: str
+    said: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Everything that a template needs to draw one fact's results, in pixels of ``WIDTH`` x ``HEIGHT``.
+
+    ``unit`` is written for people. ``meanings`` say of each band that leads to a card its indicator, where it is and
+    what the tables make of it. ``rows`` have the same results, the newest first.
+    """
+
+    fact: str
     label: str
     unit: str
     dots: tuple[Dot, ...]
     path: str
+    shades: tuple[Shade, ...]
     limits: tuple[Line, ...]
+    values: tuple[Line, ...]
     dates: tuple[Line, ...]
+    today: float
+    doses: tuple[DoseMark, ...]
+    meanings: tuple[tuple[str, str, str], ...]
+    rows: tuple[ValueRow, ...]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = _LEFT
     right: int = WIDTH - _RIGHT
+    top: int = _TOP
     bottom: int = HEIGHT - _BOTTOM
 
 
-def plot_of(fact: Mapping[str, Any], now: datetime) -> Plot | None:
-    """The picture of one fact in the ``results`` of ``explain``; ``None`` if no result of it has a value."""
-    results = [(datetime.fromisoformat(r["at"]), r.get("low", r.get("high")), r["said"]) for r in fact["results"]]
-    values = [value for _, value, _ in results if value is not None]
-    if not values:
-        return None
-    limits = [float(limit) for limit in fact["limits"]]
-    highest = max([*values, *(limit for limit in limits if limit <= 3 * max(values))]) * 1.12 or 1.0
-    first, last = min(when for when, _, _ in results), max(now, *(when for when, _, _ in results))
-    seconds = (last - first).total_seconds() or 1.0
+def plots_of(
+    prepared: Prepared, service: Service, answer: Answer, results: Iterable[Mapping[str, Any]], now: datetime
+) -> tuple[Plot, ...]:
+    """The pictures of the ``results`` of ``explain`` behind an answer of ``service`` at ``now``."""
+    if answer.chart is None:
+        return ()
+    pack, local = prepared.pack, now.astimezone(prepared.zone)
+    past = history_of(prepared, service, answer, MOST_TOLD)
+    events, _ = record_events(prepared, prepared.searches[service.id], answer.chart, past, local.date())
+    doses = [event for event in events if event.kind in _DOSES]
+    known = answer.judged[0].facts.order if answer.judged else None
+    plots = (
+        plot_of(series, local, _analyte(pack, series), _bands(pack, service, series, known), doses, pack.months)
+        for series in results
+    )
+    return tuple(plot for plot in plots if plot is not None)
 
-    def across(when: datetime) -> float:
-        return round(_LEFT + (WIDTH - _LEFT - _RIGHT) * (when - first).total_seconds() / seconds, 1)
+
+def _analyte(pack: Pack, series: Mapping[str, Any]) -> Analyte | None:
+    return pack.facts[series["fact"]].analyte
+
+
+def _bands(
+    pack: Pack, service: Service, series: Mapping[str, Any], known: Mapping[str, Fact] | None
+) -> tuple[Band, ...]:
+    return bands_of(pack, service.decisions, series["fact"], known)
+
+
+def plot_of(
+    series: Mapping[str, Any],
+    now: datetime,
+    analyte: Analyte | None = None,
+    bands: Sequence[Band] = (),
+    doses: Sequence[TimelineEvent] = (),
+    months: Sequence[str] = (),
+) -> Plot | None:
+    """The picture of one fact in the ``results`` of ``explain``; ``None`` if no result of it has a value.
+
+    Days are those of the time zone of ``now``. ``bands`` are in the canonical unit, as the results are; the picture is
+    in the unit in which the newest result is written. ``doses`` are what the history tells of doses, ``months`` the
+    names of the months.
+    """
+    results = [_Result.of(each, now) for each in series["results"]]
+    if all(result.value is None for result in results):
+        return None
+    unit, factor = _unit(series, analyte, results)
+    values = [result.value / factor for result in results if result.value is not None]
+    limits = [limit / factor for limit in ends_of(bands)]
+    highest = (max([*values, *(limit for limit in limits if limit <= 3 * max(values))]) or 1.0) * 1.12
+    given = [event for event in doses if event.first is not None]
+    scale = _TimeAxis([result.when.date() for result in results], [e.first for e in given if e.first], now.date())
 
     def up(value: float) -> float:
-        return round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * value / highest, 1)
+        return round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * min(value, highest) / highest, 1)
 
-    dots = tuple(
-        Dot(
-            across(when),
-            up(value if value is not None else 0.0),
-            f"{words}, {when:%Y-%m-%d}",
-            value is not None,
-            f"{value:g}" if value is not None and len(values) <= _MOST_NUMBERED else "",
-        )
-        for when, value, words in results
-    )
-    path = " ".join(f"{dot.x},{dot.y}" for dot in dots if dot.usable)
     return Plot(
-        fact["label"],
-        fact["unit"],
-        dots,
-        path,
-        tuple(Line(up(limit), f"{limit:g}") for limit in limits if limit <= highest),
-        (Line(_LEFT, f"{first:%Y-%m-%d}"), Line(WIDTH - _RIGHT, f"{last:%Y-%m-%d}")),
+        fact=series["fact"],
+        label=series["label"],
+        unit=unit,
+        dots=(dots := tuple(_dots(results, factor, scale, up))),
+        path=" ".join(f"{dot.x},{dot.y}" for dot in dots if dot.usable),
+        shades=tuple(_shades(bands, factor, highest, up)),
+        limits=(lines := tuple(Line(up(limit), rounded(limit)) for limit in limits if limit <= highest)),
+        values=tuple(_ticks(highest, lines, up)),
+        dates=tuple(scale.dates(months)),
+        today=scale.at(now.date()),
+        doses=tuple(_doses(given, scale)),
+        meanings=tuple(
+            (band.indicator, range_in_words(_in_unit(band, factor), unit, rounded), band.words)
+            for band in bands
+            if band.indicator
+        ),
+        rows=tuple(
+            ValueRow(f"{result.when:%Y-%m-%d}", result.said or "no value", result.note) for result in results[::-1]
+        ),
     )
+
+
+def rounded(value: float) -> str:
+    """A number for people, to three digits; whole numbers keep all of theirs."""
+    if value == 0:
+        return "0"
+    return f"{round(value, max(0, 2 - floor(log10(abs(value))))):.10g}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """One of the results of ``explain``; ``value`` is its low end, or its high end if it has only that."""
+
+    when: datetime
+    value: float | None
+    said: str
+    note: str
+    is_low: bool
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any], now: datetime) -> _Result:
+        when = datetime.fromisoformat(result["at"]).astimezone(now.tzinfo)
+        is_low = result.get("flag") == "low"
+        note = "The laboratory calls it low." if is_low else result.get("because", "")
+        return cls(when, result.get("low", result.get("high")), result["said"], note, is_low)
+
+
+def _unit(series: Mapping[str, Any], analyte: Analyte | None, results: Sequence[_Result]) -> tuple[str, float]:
+    """The unit of the picture for people, and its factor to the canonical one.
+
+    It is the canonical unit, but that of the newest result for an analyte whose values stay as they are sent (Z76).
+    """
+    if analyte is not None and analyte.written_as_sent:
+        for result in reversed(results):
+            for code, written in analyte.written.items():
+                if result.value is not None and result.said.endswith(f" {written}"):
+                    return written, float(analyte.factors[code])
+    return series["written"], 1.0
+
+
+def _in_unit(band: Band, factor: float) -> Band:
+    low, high = (None if end is None else end / factor for end in (band.low, band.high))
+    return Band(low, high, band.indicator, band.words)
+
+
+class _TimeAxis:
+    """Days as pixels: from the first result, or doses shortly before it, to today. Later days are at the edge."""
+
+    def __init__(self, results: Sequence[date], doses: Sequence[date], today: date) -> None:
+        first = min(today, *results)
+        self._first = min([first, *(day for day in doses if day < first and first - day <= _BEFORE)])
+        self._last = max(today, self._first + timedelta(days=1))
+        self._days = (self._last - self._first).days
+
+    def shows(self, day: date) -> bool:
+        """Whether a day is in the picture."""
+        return self._first <= day <= self._last
+
+    def at(self, day: date) -> float:
+        """The pixel of a day; a day beyond the picture is at its edge."""
+        days = min(max((day - self._first).days, 0), self._days)
+        return round(_LEFT + (WIDTH - _LEFT - _RIGHT) * days / self._days, 1)
+
+    def dates(self, months: Sequence[str]) -> Iterator[Line]:
+        """The first days of some of the months or years; some of the days where the picture is short."""
+        days = list(self._firsts_of_months())
+        if self._days <= _FEW_DAYS or len(days) < 2:
+            step = ceil(self._days * _DATE / (WIDTH - _LEFT - _RIGHT))
+            days = [self._first + timedelta(days=n) for n in range(0, self._days + 1, step)]
+            yield from (Line(self.at(day), f"{day.day} {_month(day, months)}") for day in days)
+            return
+        month = (WIDTH - _LEFT - _RIGHT) * _DAYS_OF_MONTH / self._days
+        step = next(n for n in _STEPS if month * n >= _DATE or n == _STEPS[-1])
+        for day in days:
+            if (day.month - 1 + 12 * day.year) % step == 0:
+                yield Line(self.at(day), str(day.year) if step >= 12 else f"{_month(day, months)} {day.year}")
+
+    def _firsts_of_months(self) -> Iterator[date]:
+        year, month = self._first.year, self._first.month
+        while (day := date(year, month, 1)) <= self._last:
+            if day >= self._first:
+                yield day
+            year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+
+
+def _month(day: date, months: Sequence[str]) -> str:
+    return months[day.month - 1] if months else f"{day:%b}"
+
+
+def _dots(results: Sequence[_Result], factor: float, scale: _TimeAxis, up: Callable[[float], float]) -> Iterator[Dot]:
+    """The dots in order of time; a number is left out where it would lie on the one before."""
+    numbered = sum(result.value is not None for result in results) <= _MOST_NUMBERED
+    last_x, last_y = -inf, 0.0
+    for result in results:
+        x, value = scale.at(result.when.date()), result.value
+        y = up(0.0 if value is None else value / factor)
+        text = rounded(value / factor) if value is not None and numbered else ""
+        if text and x - last_x < _LETTER * (len(text) + 1) and abs(y - last_y) < _LINE:
+            text = ""
+        if text:
+            last_x, last_y = x, y
+        words = f"{result.said or 'no value'}, {result.when:%Y-%m-%d}" + (", flagged low" if result.is_low else "")
+        yield Dot(x, y, words, value is not None, text, result.is_low)
+
+
+def _shades(bands: Sequence[Band], factor: float, highest: float, up: Callable[[float], float]) -> Iterator[Shade]:
+    for band in (_in_unit(band, factor) for band in bands):
+        low, high = band.low or 0.0, highest if band.high is None else min(band.high, highest)
+        if band.indicator and low < highest:
+            yield Shade(up(high), round(up(low) - up(high), 1), band.indicator)
+
+
+def _ticks(highest: float, limits: Sequence[Line], up: Callable[[float], float]) -> Iterator[Line]:
+    """Round numbers on the axis, where no limit stands."""
+    power = 10.0 ** floor(log10(highest))
+    step = next(power * n for n in (0.2, 0.5, 1, 2) if highest <= power * n * 5)
+    for number in range(int(highest / step) + 1):
+        at = up(number * step)
+        if all(abs(at - limit.at) >= _LINE for limit in limits):
+            yield Line(at, rounded(number * step))
+
+
+def _doses(events: Iterable[TimelineEvent], scale: _TimeAxis) -> Iterator[DoseMark]:
+    for event in events:
+        first, last = event.first, event.last or event.first
+        if first is None or last is None or not (scale.shows(first) or scale.shows(last)):
+            continue
+        x = scale.at(first)
+        days = f"{first} to {last}" if event.kind == "doses" else f"{first}"
+        said = {"dose": "dose given", "due": "dose ordered", "doses": "doses ordered"}[event.kind]
+        yield DoseMark(x, round(scale.at(last) - x, 1), event.kind, f"{days}: {said}, {event.label}")

@@ -93,7 +93,7 @@ def record_events(
 def result_events(prepared: Prepared, results: Iterable[Mapping[str, Any]]) -> Iterator[TimelineEvent]:
     """The results of ``explain``, each in the lane of its fact; one that cannot be used says why, and has no number."""
     for series in results:
-        lane = f"{series['label']}, {series['unit']}"
+        lane = f"{series['label']}, {series['written']}"
         for result in series["results"]:
             day = datetime.fromisoformat(result["at"]).astimezone(prepared.zone).date()
             label = result["said"] or "no value"

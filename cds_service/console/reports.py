@@ -76,10 +76,8 @@ def _plots(result: ReplayResult, prepared: Prepared) -> tuple[Plot, ...]:
     answer = shown_answer(prepared, encode(result.request), result.now, result.profile)
     if answer.fault is not None:
         return ()
-    pack = prepared.pack
-    facts = reads(pack, list(_decisions_that_spoke(answer.reasoning)))
-    labels = {fact.label for name, fact in pack.facts.items() if name in facts}
-    return tuple(plot for plot in answer.plots if plot.label in labels)
+    facts = reads(prepared.pack, list(_decisions_that_spoke(answer.reasoning)))
+    return tuple(plot for plot in answer.plots if plot.fact in facts)
 
 
 def _decisions_that_spoke(reasoning: Mapping[str, Any]) -> Iterator[str]:

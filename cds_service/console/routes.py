@@ -20,7 +20,7 @@ from cds_service.store.store import Store
 
 # Everything is loaded from this service, no script or style stands in a page, and no other page may frame it.
 _POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 _HEADERS = {

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, abort, render_template, request
 
 from cds_service.console.answer import shown_answer
-from cds_service.console.form import Choices, Entered, FormError, choices_of, scenario_of
+from cds_service.console.form import Choices, Entered, choices_of, entered_of
+from cds_service.console.form_request import scenario_of
 from cds_service.console.story_list import Found, Tile, found, reason_of, stories_of, tiles_of
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
@@ -25,7 +26,6 @@ from cds_service.replay.scenario import DEFAULT_NOW, Scenario
 from cds_service.replay.scenarios import is_of_course, read_scenarios
 from cds_service.replay.stories import Story, read_stories
 
-_HOOKS = ("order-select", "order-sign", "patient-view")
 _MOST_BYTES = 2_000_000
 _LONGEST_QUERY = 200  # characters
 _YEARS = range(1900, 2201)  # look-backs from a time near the ends of the calendar lead out of it
@@ -62,11 +62,10 @@ class TryPage:
         if profile not in PROFILES:
             abort(404)
         if request.args.get("by") == "form":
-            entered = _entered(request.args, self._choices())
-            try:
-                scenario = scenario_of(self._choices(), entered, self._fixtures)
-            except FormError as error:
-                return self._page(400, entered=entered, problem=str(error), profile=profile)
+            entered = entered_of(request.args, self._choices())
+            if entered.faults:
+                return self._page(400, entered=entered, profile=profile)
+            scenario = scenario_of(self._choices(), entered, self._fixtures)
             return self._fire(scenario, profile, entered=entered)
         if "q" in request.args and "scenario" not in request.args:
             query = request.args["q"][:_LONGEST_QUERY].strip()
@@ -121,7 +120,6 @@ class TryPage:
             course=chosen.path.stem if chosen and is_of_course(chosen) else "",
             choices=self._choices(),
             profiles=PROFILES,
-            hooks=_HOOKS,
         )
         return Response(text, status=status)
 
@@ -157,18 +155,6 @@ class TryPage:
     @cached_property
     def _scenarios(self) -> dict[str, Scenario]:
         return {scenario.name: scenario for scenario in read_scenarios(self._fixtures)}
-
-
-def _entered(sent: Mapping[str, str], choices: Choices) -> Entered:
-    hook = sent.get("hook", "order-select")
-    return Entered(
-        hook=hook if hook in _HOOKS else "order-select",
-        **{name: sent.get(name, "").strip() for name in ("patient", "draft", "route", "dose", "unit")},
-        results={
-            name: (sent.get(f"result-{name}", "").strip(), sent.get(f"unit-{name}", "").strip())
-            for name in choices.results
-        },
-    )
 
 
 def _is_same_origin() -> bool:

@@ -20,7 +20,10 @@ from cds_service.judge.told_history import as_data, history_of
 from cds_service.judge.understanding import NotUnderstood, drafts_read, not_understood
 from cds_service.protocol.envelope import read_hook
 from cds_service.protocol.faults import Fault
+from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Exact, Fact, Interval
+
+_OF_RESULTS = ("observation", "flag")  # kinds of facts that are read from laboratory results
 
 
 def explain(prepared: Prepared, body: bytes, now: datetime) -> dict[str, Any]:
@@ -87,11 +90,15 @@ def _not_understood(pack: Pack, item: NotUnderstood) -> dict[str, Any]:
 
 
 def results_of(pack: Pack, decisions: Iterable[str], chart: Chart) -> list[dict[str, Any]]:
-    """The laboratory results of a chart that decisions may read, by fact, with the thresholds of the tables."""
+    """The laboratory results of a chart that decisions may read, by fact, with the thresholds of the tables.
+
+    ``unit`` is that of the numbers as UCUM has it, ``written`` the same for people. A fact that is the flag of the
+    laboratory has the label of its analyte, because all results of that are listed.
+    """
     series = []
     for name in reads(pack, decisions):
         declared = pack.facts.get(name)
-        if declared is None or declared.analyte is None or declared.kind != "observation" or declared.element:
+        if declared is None or declared.analyte is None or declared.kind not in _OF_RESULTS or declared.element:
             continue
         points = history(declared, chart)
         if not points:
@@ -99,13 +106,19 @@ def results_of(pack: Pack, decisions: Iterable[str], chart: Chart) -> list[dict[
         series.append(
             {
                 "fact": name,
-                "label": declared.label,
+                "label": series_label(declared),
                 "unit": declared.analyte.canonical,
+                "written": declared.unit_written,
                 "limits": [number_of(limit) for limit in limits_of(pack, name)],
                 "results": [_point(pack, point) for point in points],
             }
         )
     return series
+
+
+def series_label(declared: FactDeclaration) -> str:
+    """What the results of a fact are called: its label, or that of what is measured if the fact is only the flag."""
+    return declared.label if declared.kind != "flag" else next(iter(declared.value_sets.values())).title
 
 
 def limits_of(pack: Pack, name: str) -> list[Exact]:
@@ -131,6 +144,7 @@ def _point(pack: Pack, point: Point) -> dict[str, Any]:
     if point.value is not None:
         ends = {"low": point.value.low, "high": point.value.high}
         entry |= {end: float(value) for end, value in ends.items() if value is not None}
+        entry |= {"flag": "low"} if point.is_low else {}
     elif point.flaw is not None:
         entry |= {"flaw": point.flaw.key, "because": in_words(pack, point.flaw)}
     return entry

@@ -150,9 +150,9 @@ def test_other_entries_have_their_lanes(prepared):
         "Doses given",
         "Dispensed",
         "Stated",
-        "Platelet count, 10*9/L",
+        "Platelet count, ×10⁹/L",
     }
-    stated_, result, dose = found["Stated"], found["Platelet count, 10*9/L"], found["Doses given"]
+    stated_, result, dose = found["Stated"], found["Platelet count, ×10⁹/L"], found["Doses given"]
     assert (stated_.first, stated_.last) == (date(2020, 1, 1), date(2024, 12, 31))
     assert (result.value, result.label, result.first) == (21.5, "21.5 ×10⁹/L", date(2026, 11, 1))
     assert dose.source == "MedicationAdministration/one, Procedure/two"

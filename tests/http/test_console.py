@@ -22,6 +22,7 @@ from tests.support.scenarios import by_name, request_of
 PATHS = ["/", "/content", "/content/decisions/imPlatelets", "/content/value-sets/platelet-count", "/acceptance"]
 PATHS += ["/courses", "/courses/falling-platelets"]
 COURSES = read_courses(packaged("fixtures"))
+OWN_SCRIPT = re.compile(r'<script src="/console/[a-z0-9.-]+" defer></script>')
 
 
 def service(**settings):
@@ -68,7 +69,7 @@ def test_a_page_may_load_nothing_from_elsewhere_and_nothing_is_written_into_it(c
     assert not re.search(
         r"<script|<style|\son\w+=|\sstyle=|https?://(?!www.w3.org|loinc|snomed|unitsofmeasure)", answer.text
     ) or ("value-sets" in path or path == "/")
-    assert not re.search(r"<script|<style|\sonclick=|\sstyle=", answer.text)
+    assert not re.search(r"<script|<style|\sonclick=|\sstyle=", OWN_SCRIPT.sub("", answer.text))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def without_order_sign(tmp_path_factory):
     "query",
     [
         {"scenario": "order-sign/belowTwentyFive"},
-        {"by": "form", "hook": "order-sign", "patient": "kwame-mensah", "draft": "atorvastatin"},
+        {"by": "form", "hook": "order-sign"},
     ],
     ids=["scenario", "form"],
 )
@@ -276,7 +277,7 @@ def test_an_answer_shows_the_history_and_a_moment_leads_back_to_its_course(clien
     page = client.get("/?scenario=falling-platelets/renewalAtTwentyOne").text
     assert 'href="/courses/falling-platelets"' in page
     history = page[page.index('id="history"') : page.index('id="results"')]
-    for lane in ("Problems", "Orders", "Doses ordered", "Doses given", "Platelet count, 10*9/L"):
+    for lane in ("Problems", "Orders", "Doses ordered", "Doses given", "Platelet count, ×10⁹/L"):
         assert f"<title>{lane}</title>" in history
     assert history.count('class="stroke"') == 11 + 1  # the doses given by then, and the legend
     assert "MedicationAdministration/bernard-okoth-dose-11" in history
@@ -317,7 +318,7 @@ def test_hostile_and_undated_entries_are_said_as_text(client, request_for):
     ]
     problem = {"resourceType": "Condition", "id": "p", "code": {"text": hostile}, "recordedDate": "2026-01-01"}
     page = page_of(client, request_for, medicationRequests=orders, conditions=[problem])
-    assert "<script" not in page and "<img" not in page and '"><b>' not in page
+    assert "<script" not in OWN_SCRIPT.sub("", page) and "<img" not in page and '"><b>' not in page
     history = page[page.index('id="history"') :]
     assert "The date could not be read." in history
     assert "&lt;script&gt;" in history

@@ -57,22 +57,6 @@ def test_pages_are_open_to_everybody_and_fit_the_screen(page, axe, shoot, path):
     assert [violation for violation in found if violation[0] in ("serious", "critical")] == []
 
 
-def test_the_form_changes_what_is_asked(page):
-    page.goto("/")
-    page.get_by_text("A form").click()
-    page.get_by_label("Patient", exact=True).select_option("amara-okafor")
-    page.get_by_label("Order", exact=True).select_option("hydroxocobalamin-im-three-weekly")
-    page.get_by_label("Platelet count", exact=True).fill("24.9")
-    page.locator("form").filter(has=page.get_by_label("Route")).get_by_role("button", name="Fire").click()
-    expect(page.get_by_role("article")).to_contain_text("Platelets 24.9 ×10⁹/L")
-    expect(page.get_by_label("Platelet count", exact=True)).to_have_value("24.9")
-
-
-def test_a_field_that_is_no_number_is_named(page):
-    page.goto("/?by=form&patient=amara-okafor&draft=hydroxocobalamin-im-three-weekly&dose=much")
-    expect(page.get_by_role("alert")).to_have_text("The dose: 'much' is not a number.")
-
-
 def test_a_request_can_be_edited_and_what_is_wrong_is_named(page):
     page.goto("/?scenario=platelets-and-im/sample")
     page.get_by_text("The request as JSON").click()

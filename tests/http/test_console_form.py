@@ -1,0 +1,232 @@
+"""The form over HTTP: every choice is answered, and what was entered is what the service reads."""
+
+import re
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cds_service.console.form import AS_ORDERED, AS_RECORDED, LOW, NONE, UNSTATED, choices_of, entered_of
+from cds_service.console.form_request import scenario_of
+from cds_service.content.load import load_pack
+from cds_service.packaged import packaged
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
+from tests.support.keys import KEY
+from tests.support.places import SECOND_PACK
+from tests.support.shipped import shipped_pack
+
+FIXTURES = packaged("fixtures")
+NEWS = re.compile(r'id="news"[^>]*>([^<]*)<')
+
+
+@cache
+def choices():
+    return choices_of(shipped_pack(), FIXTURES)
+
+
+@cache
+def second_choices():
+    return choices_of(load_pack(SECOND_PACK / "cards"), SECOND_PACK / "fixtures")
+
+
+@pytest.fixture(scope="module")
+def second():
+    """The console of a pack about another drug; its patients and drafts are those that are shipped."""
+    return create_app(Settings(cards=SECOND_PACK / "cards", loopback=True, key=KEY)).test_client()
+
+
+def news(client, **fields):
+    """The status of the page and what it says of the answer."""
+    answer = client.get("/", query_string={"by": "form", **fields})
+    return answer.status_code, NEWS.search(answer.text)[1].replace("&#39;", "'").replace("&lt;", "<")
+
+
+def resources(**fields):
+    """The record that a form makes, and its order."""
+    scenario = scenario_of(choices(), entered_of(fields, choices()), FIXTURES)
+    return scenario.resources, scenario.drafts[0]
+
+
+def of_kind(kind, **fields):
+    return [each for each in resources(**fields)[0] if each["resourceType"] == kind]
+
+
+def forms(offered):
+    """Forms of closed choices alone, with numbers that can be entered."""
+    amounts = st.one_of(st.just(""), st.integers(0, 3000).map(str), st.floats(0, 500).map("{:.3f}".format))
+    closed = {
+        name: st.sampled_from(sorted(getattr(offered, attribute)))
+        for name, attribute in [
+            ("hook", "hooks"),
+            ("patient", "patients"),
+            ("drug", "drugs"),
+            ("rhythm", "rhythms"),
+            ("route", "routes"),
+            ("unit", "units"),
+            ("problem", "problems"),
+            ("treatment", "treatments"),
+        ]
+    }
+    for name, result in offered.results.items():
+        closed |= {f"result-{name}": amounts, f"unit-{name}": st.sampled_from(sorted(result.units))}
+        flags = ["", LOW] if result.flag else [""]
+        closed[f"flag-{name}"] = st.sampled_from(flags)
+    return st.fixed_dictionaries({**closed, "dose": amounts, "weeks": st.integers(1, 520).map(str)})
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_every_choice_of_the_form_is_answered(client, data):
+    fields = data.draw(forms(choices()))
+    for name in choices().results:
+        if fields[f"flag-{name}"] and not fields[f"result-{name}"]:
+            fields[f"flag-{name}"] = ""
+    assert client.get("/", query_string={"by": "form", **fields}).status_code == 200
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_every_choice_of_the_form_of_another_pack_is_answered(second, data):
+    fields = data.draw(forms(choices_of(load_pack(SECOND_PACK / "cards"), FIXTURES)))
+    assert second.get("/", query_string={"by": "form", **fields}).status_code == 200
+
+
+def test_each_choice_of_each_list_is_answered_once(client):
+    """What hypothesis may leave out: each drug, rhythm, route, unit, problem and treatment."""
+    for name, offered in [
+        ("drug", choices().drugs),
+        ("rhythm", choices().rhythms),
+        ("route", choices().routes),
+        ("unit", choices().units),
+        ("problem", choices().problems),
+        ("treatment", choices().treatments),
+    ]:
+        for value in offered:
+            assert news(client, **{name: value, "weeks": "12"})[0] == 200, (name, value)
+
+
+HOSTILE = ["-1", "1e5", "nan", "inf", "1,000", "24,9", "1_000", "１２", "<b>", "9" * 20, "1.", ".5", "\x00", "0x10"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("field", ["dose", "result-platelets", "weeks"])
+def test_what_is_no_number_is_said_at_its_field_and_kept(client, field, text):
+    """A comma is refused and not guessed: 1,000 is a thousand in one country and one in another."""
+    answer = client.get("/", query_string={"by": "form", field: text, "patient": "amara-okafor"})
+    assert answer.status_code == 400
+    assert re.search(rf'id="fault-{field}">Enter a [^<]+<', answer.text)
+    assert 'aria-invalid="true"' in answer.text
+    assert "<b>" not in answer.text.partition('id="decide"')[2].partition("</form>")[0]
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["hook", "patient", "drug", "rhythm", "route", "unit", "problem", "treatment", "unit-platelets", "flag-b12-flag"],
+)
+def test_what_is_not_among_the_choices_is_said_at_its_field(client, field):
+    answer = client.get("/", query_string={"by": "form", field: "../none", "weeks": "3"})
+    assert answer.status_code == 400
+    assert f'id="fault-{field}">Choose one of the list.<' in answer.text
+
+
+def test_a_treatment_needs_its_weeks_and_a_flag_its_number(client):
+    assert news(client, treatment=AS_ORDERED)[0] == 400
+    assert news(client, treatment=AS_ORDERED, weeks="12")[0] == 200
+    assert news(client, treatment=NONE)[0] == 200
+    assert news(client, **{"flag-b12-flag": LOW})[0] == 400
+    assert news(client, **{"flag-b12-flag": LOW, "result-b12-flag": "90"})[0] == 200
+
+
+def test_it_begins_with_an_order_that_gets_a_card_with_a_suggestion(client):
+    page = client.get("/?by=form").text
+    assert re.search(r'id="news"[^>]*>1 card. Info: Start with 1000 mcg weekly', page)
+    assert "Order hydroxocobalamin 1000 mcg IM 3 times a week for 2 weeks" in page
+
+
+def test_platelets_decide_at_the_limits_of_the_tables(client):
+    said = {number: news(client, **{"result-platelets": number})[1] for number in ("24.9", "25", "50", "50.1")}
+    assert "consider platelet transfusion first" in said["24.9"]
+    assert "thin 25-27G needle" in said["25"] and "thin 25-27G needle" in said["50"]
+    assert said["50.1"] == news(client)[1]
+
+
+def test_a_slider_has_the_limits_of_the_tables_and_no_result_has_one_without():
+    sliders = {name: list(result.limits) for name, result in choices().results.items() if result.bands}
+    assert sliders == {"platelets": [25.0, 50.0], "reported-egfr": [60.0], "homocysteine": [10.0]}
+    assert {name: result.most for name, result in choices().results.items() if result.bands}["platelets"] == 100
+    assert {"b12-flag", "creatinine"} <= choices().results.keys()
+
+
+def test_units_are_written_for_people():
+    assert "×10⁹/L" in choices().results["platelets"].units.values()
+    assert choices().results["reported-egfr"].units == {"mL/min/{1.73_m2}": "mL/min/1.73 m²"}
+    assert choices().units["ug"] == "mcg" and "tablet" in choices().units
+
+
+def test_the_diagnosis_that_is_chosen_is_the_only_problem():
+    assert len(of_kind("Condition", problem=AS_RECORDED)) == 3
+    assert of_kind("Condition", problem=NONE) == []
+    (only,) = of_kind("Condition", problem="pernicious-anaemia")
+    assert only["code"]["text"].startswith("Pernicious anemia")
+
+
+def test_treatment_is_an_order_and_its_doses_before_today():
+    weekly = {"treatment": AS_ORDERED, "weeks": "4"}
+    (order,) = [each for each in of_kind("MedicationRequest", **weekly) if each["id"] == "form-treatment"]
+    assert (order["status"], order["authoredOn"]) == ("active", "2026-10-26")
+    given_on = [each["effectiveDateTime"] for each in of_kind("MedicationAdministration", **weekly)]
+    assert given_on == ["2026-10-26", "2026-11-02", "2026-11-09", "2026-11-16"]
+    loading = {"treatment": "hydroxocobalaminThreeWeekly", "weeks": "10"}
+    (order,) = [each for each in of_kind("MedicationRequest", **loading) if each["id"] == "form-treatment"]
+    assert order["status"] == "completed"
+    assert len(of_kind("MedicationAdministration", **loading)) == 6
+
+
+@pytest.mark.parametrize("path", sorted((FIXTURES / "patients").glob("*.json")), ids=lambda path: path.stem)
+def test_no_treatment_takes_the_drugs_of_the_content_away_and_nothing_else(path):
+    before = resources(patient=path.stem, treatment=AS_RECORDED)[0]
+    after = resources(patient=path.stem, treatment=NONE)[0]
+    taken = [each for each in before if each not in after]
+    assert not any(re.search("cobal|B12|folic", str(each.get("medicationCodeableConcept"))) for each in after)
+    for each in taken:
+        assert re.search("cobal|b.?12|folic", str(each), re.I), each
+
+
+def test_what_is_not_stated_is_not_in_the_order():
+    _, order = resources(rhythm=UNSTATED, route=UNSTATED, dose="")
+    assert order["dosageInstruction"] == [{"sequence": 1}]
+    _, order = resources(unit="tablet", dose="2")
+    assert order["dosageInstruction"][0]["doseAndRate"] == [{"doseQuantity": {"value": 2, "unit": "tablet"}}]
+
+
+def test_an_order_without_a_dose_is_said_to_be_without(client):
+    """An empty dose is entered: it is no absence that the beginning fills."""
+    assert news(client, dose="")[1] != news(client)[1]
+
+
+def test_the_choices_are_those_of_the_content():
+    other = second_choices()
+    assert other.drugs == {
+        "examplol-injection": "Examplol, injection",
+        "examplol-oral": "Examplol, oral",
+        "sampline-injection": "Sampline, injection",
+        "sampline-oral": "Sampline, oral",
+    }
+    assert list(other.results["level"].limits) == [17.0, 23.0]
+    assert other.problems.keys() == {AS_RECORDED, NONE, "examplosis"}
+    assert other.routes == {UNSTATED: "Not stated", "needle": "By needle", "mouth": "By mouth"}
+    assert other.beginning == replace(other.beginning, patient="ada-sample", drug="examplol-injection")
+
+
+def test_the_page_of_another_pack_offers_nothing_of_this_one(second):
+    form = second.get("/?by=form").text.partition('id="decide"')[2].partition("</form>")[0]
+    assert "Examplite" in form and not re.search(r"cobal|platelet|b12", form, re.I)
+
+
+def test_the_policy_lets_a_page_ask_this_service_and_the_library_runs_no_text_as_code(client):
+    answer = client.get("/?by=form")
+    assert "connect-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert '"allowEval": false' in answer.text and '"includeIndicatorStyles": false' in answer.text
