@@ -18,7 +18,6 @@ from cds_service.content.table_words import (
     RuleWords,
     fact_in_words,
     input_in_words,
-    probe_in_words,
     table_in_words,
 )
 from cds_service.judge.evaluate import Answer
@@ -156,8 +155,8 @@ def proof_of(pack: Pack, decision: Decision) -> Proof | None:
     if covered is None or not covered.axes:
         return None
     axes = [
-        (input_in_words(pack, name).label, tuple(probe_in_words(pack, name, word) for word in words))
-        for name, words in covered.axes
+        (input_in_words(pack, name).label, tuple(fact_in_words(pack, name, sample) for sample in samples))
+        for name, samples in covered.axes
     ]
     *others, (last, words) = axes
     strips = []

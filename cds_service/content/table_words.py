@@ -17,7 +17,7 @@ from cds_service.content.model import PLACEHOLDER, Decision, Pack, Rule, Templat
 from cds_service.content.render import limits
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration
-from cds_service.vocabulary.facts import Exact, Fact, Interval, State, exact
+from cds_service.vocabulary.facts import Exact, Fact, Interval, State
 
 _STATES: Mapping[State, str] = {
     State.ABSENT: "none found",
@@ -334,15 +334,6 @@ def _phrase(
         )
     else:
         yield Piece(pack.decisions[name].title, is_open=True)
-
-
-def probe_in_words(pack: Pack, name: str, probe: str) -> str:
-    """A sample value of the proof (``proof.cells``) in words."""
-    if probe.startswith('"'):
-        return value_in_words(pack, name, probe[1:-1])
-    if probe in tuple(State):
-        return _STATES[State(probe)]
-    return " to ".join(_number(exact(end)) if end != "None" else "any" for end in probe.split(".."))
 
 
 def as_text(pieces: Sequence[Piece]) -> str:

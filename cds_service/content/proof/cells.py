@@ -71,11 +71,11 @@ def _representative(atom: Interval) -> Interval:
 class RulesByCell:
     """Every class of every input, and the rule that each cell of their product falls to.
 
-    ``axes`` are the inputs with a word for each of their classes. ``cells`` are the index of the first rule that is hit
+    ``axes`` are the inputs with a sample of each of their classes. ``cells`` are the index of the first rule that is hit
     (-1 for none) in the order of ``itertools.product`` over the axes.
     """
 
-    axes: tuple[tuple[str, tuple[str, ...]], ...]
+    axes: tuple[tuple[str, tuple[Fact, ...]], ...]
     cells: tuple[int, ...]
 
 
@@ -88,8 +88,8 @@ def rules_by_cell(pack: Pack, decision: Decision, most: int) -> RulesByCell | No
     for cell in product(*axes):
         hits = _hits(decision, cell)
         cells.append((hits & -hits).bit_length() - 1)
-    words = [tuple(_word(fact) for _, fact in axis) for axis in axes]
-    return RulesByCell(tuple(zip(decision.inputs, words, strict=True)), tuple(cells))
+    samples = [tuple(fact for _, fact in axis) for axis in axes]
+    return RulesByCell(tuple(zip(decision.inputs, samples, strict=True)), tuple(cells))
 
 
 def classes_of(pack: Pack, decision: Decision, number: int) -> list[tuple[int, Fact]]:
