@@ -35,7 +35,7 @@ def test_nothing_found_is_read_like_null(searches, shape):
 @pytest.mark.parametrize("shape", FAILED)
 def test_an_error_of_the_clients_own_query_is_a_failure(searches, shape):
     for search in searches.values():
-        assert read(search, FAILED[shape]) == Results(Sent.FAILED, complete=False)
+        assert read(search, FAILED[shape]) == Results(Sent.FAILED, complete=False, why="queryFailed")
 
 
 @pytest.mark.parametrize("shape", MALFORMED)

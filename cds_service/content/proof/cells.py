@@ -71,8 +71,8 @@ def _representative(atom: Interval) -> Interval:
 class RulesByCell:
     """Every class of every input, and the rule that each cell of their product falls to.
 
-    ``axes`` are the inputs with a sample of each of their classes. ``cells`` are the index of the first rule that is hit
-    (-1 for none) in the order of ``itertools.product`` over the axes.
+    ``axes`` are the inputs with a sample of each of their classes. ``cells`` are the index of the first rule that is
+    hit (-1 for none) in the order of ``itertools.product`` over the axes.
     """
 
     axes: tuple[tuple[str, tuple[Fact, ...]], ...]
