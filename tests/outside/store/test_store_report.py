@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from cds_service.cli import main
 from cds_service.packaged import packaged
+from cds_service.store.database import open_engine, read_url
 from cds_service.store.entries import Origin
 from cds_service.store.intervals import wilson
 from cds_service.store.store import Store
+from cds_service.store.tables import metadata
 from tests.outside.store.test_store_feedback import NOW, OURS, entry
 from tests.support.servers import Service, status_of
 
@@ -108,24 +110,73 @@ def test_Z85_counts_of_the_same_process_are_written_before_they_are_read(store_u
     store.close()
 
 
+def test_calls_are_counted_by_service_and_version_and_what_was_not_understood_by_kind_and_system(store_url):
+    store = Store(store_url)
+    for version in ("2.0.0", "2.1.0", "2.1.0"):
+        store.count_call("a-service", version, [("code", "SNOMED CT"), ("code", "SNOMED CT"), ("unit", "none")])
+    store.count_call("b-service", "2.1.0")
+    store.count("a-service", "oneDecision", "FirstRule", "1.0.0", "warning")
+    store.count("a-service", "oneDecision", "FirstRule", "1.0.0", "info")
+    store.close()
+    store = Store(store_url)
+    report = store.report()
+    assert [(c.service, c.version, c.times) for c in report.calls] == [
+        ("a-service", "2.0.0", 1),
+        ("a-service", "2.1.0", 2),
+        ("b-service", "2.1.0", 1),
+    ]
+    (rule,) = report.rules
+    assert (rule.shown, rule.indicators, rule.at) == (2, {"info": 1, "warning": 1}, {"a-service": 2})
+    found = [(day.kind, day.system, day.times) for day in report.not_understood]
+    assert found == [("code", "SNOMED CT", 6), ("unit", "none", 3)]
+    days, calls = store.not_understood(datetime.now(UTC) - timedelta(days=1))
+    assert (days, calls) == (report.not_understood, report.calls)
+    assert store.not_understood(datetime.now(UTC) + timedelta(days=2)) == ([], [])
+    store.close()
+
+
+def test_cards_of_the_days_before_calls_were_counted_are_not_reckoned_per_call(store_url):
+    """A store that was in use before calls were counted: on the first day only a part of the calls was counted."""
+    store = Store(store_url)
+    today = datetime.now(UTC).date()
+    cards = [("shown", {"day": today - timedelta(days=ago), "times": 10 ** (4 - ago)}) for ago in (4, 3, 2, 1, 0)]
+    calls = [("call", {"day": today - timedelta(days=ago), "times": 100}) for ago in (3, 2, 1, 0)]
+    rest = {
+        "shown": {"service": "a", "decision": "d", "rule": "R", "version": "1", "indicator": "info"},
+        "call": {"service": "a", "version": "2"},
+    }
+    engine = open_engine(read_url(store_url))
+    with engine.begin() as connection:
+        for name, row in cards + calls:
+            connection.execute(metadata.tables[name].insert(), {**rest[name], **row})
+    engine.dispose()
+    report = store.report()
+    assert (report.rules[0].shown, report.rules[0].at) == (11111, {"a": 11100})
+    assert ([call.times for call in report.calls], report.calls_from) == ([300], today - timedelta(days=2))
+    latest = store.report(datetime.now(UTC) - timedelta(days=1))
+    assert (latest.rules[0].shown, latest.rules[0].at, latest.calls[0].times) == (11000, {"a": 11000}, 200)
+    store.close()
+
+
 def test_Z85_a_replay_against_a_live_service_is_not_in_the_report(tmp_path, request_for):
     url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
     story = packaged("fixtures") / "scenarios" / "oral.yaml"
 
     def report():
         store = Store(url)
-        rules = store.report().rules
+        told = store.report()
         store.close()
-        return {rule.rule: rule.shown for rule in rules}
+        calls = {call.service: call.times for call in told.calls}
+        return {rule.rule: rule.shown for rule in told.rules}, calls, [day.kind for day in told.not_understood]
 
     with Service(url, tmp_path / "log") as service:
         done = CliRunner().invoke(main, ["replay", str(story), "--against", service.base])
         assert done.exit_code == 0, done.output
-    assert report() == {}
+    assert report() == ({}, {}, [])
     with Service(url, tmp_path / "log") as service:
         body = json.dumps(request_for("kwame-mensah", "hydroxocobalamin-im-three-weekly")).encode()
         assert status_of(f"{service.base}/cds-services/vitamin-b12-order-select", body)[0] == 200
-    assert report() == {"TransfusionFirst": 1}
+    assert report() == ({"TransfusionFirst": 1}, {"vitamin-b12-order-select": 1}, [])
 
 
 def test_the_command_says_when_there_is_nothing_to_read(tmp_path):
