@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response
 from werkzeug.exceptions import HTTPException
 
 from cds_service import __version__
 from cds_service.console.acceptance_page import AcceptancePage
 from cds_service.console.content_pages import ContentPages
 from cds_service.console.courses_page import CoursesPage
+from cds_service.console.not_understood_page import NotUnderstoodPage
+from cds_service.console.problem_page import problem
 from cds_service.console.try_page import TryPage
 from cds_service.content.prepared import Prepared
 from cds_service.store.store import Store
@@ -35,6 +37,7 @@ _PAGES = (
     ("console.courses", "Courses"),
     ("console.content", "Content"),
     ("console.acceptance", "Acceptance"),
+    ("console.not_understood", "Not understood"),
 )
 
 
@@ -50,7 +53,8 @@ def console(content: Callable[[], Prepared], store: Store, cards: Path, fixtures
     TryPage(content, fixtures).register(pages)
     CoursesPage(content, fixtures).register(pages)
     ContentPages(content, cards, fixtures).register(pages)
-    AcceptancePage(store).register(pages)
+    AcceptancePage(content, store).register(pages)
+    NotUnderstoodPage(content, store).register(pages)
 
     @pages.app_context_processor
     def everywhere() -> dict[str, Any]:
@@ -58,13 +62,9 @@ def console(content: Callable[[], Prepared], store: Store, cards: Path, fixtures
         review = prepared.standing(datetime.now(UTC))
         return {"pages": _PAGES, "pack": prepared.pack, "review": review, "version": __version__}
 
-    pages.register_error_handler(HTTPException, _problem)
+    pages.register_error_handler(HTTPException, lambda error: problem(error, content().pack))
     pages.after_request(_with_headers)
     return pages
-
-
-def _problem(error: HTTPException) -> tuple[str, int]:
-    return render_template("problem.html", title=error.name), error.code or 500
 
 
 def _with_headers(response: Response) -> Response:

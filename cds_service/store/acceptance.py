@@ -74,7 +74,7 @@ class Report:
     """The figures from ``since`` (``None``: from the beginning) to ``made_at``.
 
     ``unmatched`` counts cards with feedback whose uuid is not ours. ``calls`` are those of the days on which every call
-    was counted; ``calls_from`` is the first of them, ``None`` if there is none.
+    was counted, of which ``calls_from`` is the first; ``None`` if there is none.
     """
 
     since: datetime | None
@@ -150,6 +150,8 @@ def read_report(connection: Connection, since: datetime | None) -> Report:
     unmatched = 0
 
     calls_from = first_whole_day(connection)
+    if calls_from is not None and since is not None:
+        calls_from = max(calls_from, since.astimezone(UTC).date())
     with_calls = shown.c.day >= calls_from if calls_from is not None else false()
     keys = (shown.c.decision, shown.c.rule, shown.c.version, shown.c.indicator, shown.c.service)
     per_call = func.sum(case((with_calls, shown.c.times), else_=0))
@@ -191,7 +193,7 @@ def read_report(connection: Connection, since: datetime | None) -> Report:
         datetime.now(UTC),
         [_rule_report(rule, of_rule) for rule, of_rule in sorted(sums.items(), key=itemgetter(0))],
         unmatched,
-        read_calls(connection, since),
+        read_calls(connection, calls_from) if calls_from is not None else [],
         calls_from,
         read_not_understood(connection, since),
     )

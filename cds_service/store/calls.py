@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -42,15 +43,19 @@ def first_whole_day(connection: Connection) -> date | None:
     return first + timedelta(days=1) if earlier is not None and earlier < first else first
 
 
-def read_calls(connection: Connection, since: datetime | None) -> list[CallCount]:
-    """The calls from ``since`` on, of the days on which every call was counted."""
-    first = first_whole_day(connection)
-    if first is None:
-        return []
-    begin = first if since is None else max(first, since.astimezone(UTC).date())
-    rows = select(call.c.service, call.c.version, func.sum(call.c.times)).where(call.c.day >= begin)
+def read_calls(connection: Connection, begin: date | None) -> list[CallCount]:
+    """The calls that were counted from the day ``begin`` on, or from the beginning."""
+    rows = select(call.c.service, call.c.version, func.sum(call.c.times))
+    if begin is not None:
+        rows = rows.where(call.c.day >= begin)
     rows = rows.group_by(call.c.service, call.c.version).order_by(call.c.service, call.c.version)
     return [CallCount(service, version, int(times)) for service, version, times in connection.execute(rows)]
+
+
+def per_100(cards: Mapping[str, int], calls: Mapping[str, int]) -> float | None:
+    """Cards for every 100 calls of the services at which they were shown, both by service; ``None`` without calls."""
+    of = sum(calls.get(service, 0) for service in cards)
+    return 100 * sum(cards.values()) / of if of else None
 
 
 def read_not_understood(connection: Connection, since: datetime | None) -> list[NotUnderstoodDay]:

@@ -151,7 +151,7 @@ class Store:
         self._write_counts()
         try:
             with reading(self._engine) as connection:
-                return read_not_understood(connection, since), read_calls(connection, since)
+                return read_not_understood(connection, since), read_calls(connection, since.astimezone(UTC).date())
         except (SQLAlchemyError, OSError) as error:
             raise StoreDown(describe_error(error)) from None
 

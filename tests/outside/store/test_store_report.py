@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -90,14 +91,49 @@ def test_the_command_prints_it_for_people_and_programs(filled, store_url):
     text = run()
     assert text.returncode == 0, text.stderr
     assert "oneDecision FirstRule 1.0.0" in text.stdout and "2 of 5 = 40% (12% to 77%)" in text.stdout
-    assert "Patient refuses, 2 of 3" in text.stdout and "no reason given" in text.stdout
+    assert "Patient refuses, 2 of 3" in text.stdout and "No reason given" in text.stdout
     assert "2 cards with feedback are not known to be ours" in text.stdout
     assert "the latest cards may be missing" in text.stdout
     printed = json.loads(run("--format", "json").stdout)
     assert printed["rules"][0]["accepted"] == {"count": 2, "of": 5, "low": 0.1176, "high": 0.7693}
-    assert msgspec.to_builtins(filled.report())["rules"] == printed["rules"]
+    for kept, told in zip(msgspec.to_builtins(filled.report())["rules"], printed["rules"], strict=True):
+        words = {name: told.pop(name) for name in ("title", "says")}
+        assert words["title"] == told["decision"] and told["rule"] in words["says"]
+        assert [reason.pop("words") for reason in told["reasons"]] == [
+            reason["display"] or "No reason given" for reason in told["reasons"]
+        ]
+        assert told == kept
     assert json.loads(run("--format", "json", "--since", "2100-01-01").stdout)["rules"] == []
     assert run("--since", "never").returncode == 2
+
+
+def test_the_command_says_rules_and_reasons_in_the_words_of_the_content(store_url, pack):
+    """Of the present version in the content's words; what an older version was answered with, as it was sent (Z80)."""
+    decision = pack.decisions["imPlatelets"]
+    store = Store(store_url)
+    sent = {"reason_code": "action-completed", "reason_display": "Platelets were given"}
+    for card, version in (("a", decision.version), ("b", "1.0.0")):
+        origin = Origin(1, "imPlatelets", "TransfusionFirst", version)
+        store.add([entry(card, "overridden", origin=origin, suggestions=(), **sent)])
+        store.count("a-service", "imPlatelets", "TransfusionFirst", version, "critical")
+    for _ in range(50):
+        store.count_call("a-service", pack.version, [("drug", "none")])
+    store.close()
+
+    def run(*arguments):
+        done = CliRunner().invoke(main, ["report", *arguments], env={"CDS_SERVICE_STORE": store_url})
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    text, data = run(), json.loads(run("--format", "json"))
+    title = f"{decision.title}: Platelets …, IM injection ordered or if given IM: consider platelet transfusion first."
+    assert text.count(title) == 1 and f"{title} (4.0 for every 100 calls)\n" in text
+    assert "50 calls answered since" in text and re.search(r"drug +50 +without a system 50\n", text)
+    own = "I have acted on it: platelets are given, or a newer count is higher"
+    assert [rule["reasons"][0]["words"] for rule in data["rules"]] == ["Platelets were given", own]
+    assert text.count(own) == 1 and "action-completed" not in text
+    assert [(rule["title"], rule["says"]) for rule in data["rules"]] == [tuple(title.split(": ", 1))] * 2
+    assert data["calls"] == [{"service": "a-service", "version": pack.version, "times": 50}]
 
 
 def test_Z85_counts_of_the_same_process_are_written_before_they_are_read(store_url):
