@@ -6,7 +6,7 @@ Only counts are known. What was sent is neither kept nor shown, for it may hold 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,7 +15,6 @@ from flask import Blueprint, Response, render_template
 from cds_service.console.acceptance import Trend, trend_of
 from cds_service.console.acceptance_page import SPANS, span_asked_for
 from cds_service.console.problem_page import store_problem
-from cds_service.content.prepared import Prepared
 from cds_service.store.calls import NotUnderstoodDay
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
@@ -102,8 +101,7 @@ class KindRow:
 class NotUnderstoodPage:
     """The page over the counts of ``store``."""
 
-    def __init__(self, content: Callable[[], Prepared], store: Store) -> None:
-        self._content = content
+    def __init__(self, store: Store) -> None:
         self._store = store
 
     def register(self, pages: Blueprint) -> None:
