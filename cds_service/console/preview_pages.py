@@ -15,7 +15,7 @@ from flask import Blueprint, Flask, Response, abort, render_template, request, u
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError
 
-from cds_service.console.comparison import MOST_SHOWN, Comparison, Contents
+from cds_service.console.comparison import Comparison, Contents
 from cds_service.console.preview import Preview, PreviewContent
 from cds_service.console.problem_page import problem
 from cds_service.console.reports import impact_parts
@@ -79,7 +79,6 @@ class PreviewPages:
             is_under_way=comparison is not None and outcome is None,
             is_stale=comparison is not None and comparison.about != self._about(preview),
             seconds=round(time.monotonic() - comparison.began) if comparison is not None else 0,
-            most_shown=MOST_SHOWN,
             **parts,
         )
 

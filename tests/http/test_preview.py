@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -285,7 +287,7 @@ def test_there_is_one_comparison_at_a_time(client):
     for _ in range(3):
         assert client.post("/preview/compare").status_code == 303
     ours = [file.parent for file in Path("/proc").glob("[0-9]*/stat") if _parent(file) == os.getpid()]
-    children = [child for child in ours if b"cds_service.console.comparison" in _bytes(child / "cmdline")]
+    children = [child for child in ours if b"cds_service.console.comparing" in _bytes(child / "cmdline")]
     assert len(children) <= 1
 
 
@@ -294,6 +296,20 @@ def _bytes(file: Path) -> bytes:
         return file.read_bytes()
     except OSError:
         return b""
+
+
+def test_Z27_a_service_with_a_preview_does_not_load_what_a_proof_needs(folder, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from cds_service.service.app import create_app;"
+        "from cds_service.settings import Settings; cards = Path(sys.argv[1]);"
+        "app = create_app(Settings(loopback=True, cards=Path(sys.argv[2]), preview=cards, state=Path(sys.argv[3])));"
+        "page = app.test_client().get('/preview/pages/content').status_code;"
+        "print(page, [name for name in ('fhir', 'cds_service.prove') if name in sys.modules])"
+    )
+    arguments = [str(folder / "cards"), str(SECOND_PACK / "cards"), str(tmp_path)]
+    environment = os.environ | {"CDS_SERVICE_STORE": f"sqlite:///{tmp_path / 'store.sqlite3'}"}
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment)
+    assert done.stdout == "200 []\n", done.stderr
 
 
 def _parent(file: Path) -> int:
