@@ -72,6 +72,7 @@ class PreviewPages:
             banner=BANNER,
             changes_url=url_for("preview.changes"),
             released_url=url_for("console.try_it"),
+            proof_words=self._proof_words(preview),
             preview=preview,
             folder=self._content.cards,
             looks=[(f"{_PAGES}/", "Try"), (f"{_PAGES}/courses", "Courses"), (f"{_PAGES}/content", "Content")],
@@ -100,12 +101,14 @@ class PreviewPages:
         if preview.prepared is None:
             return Response(self.changes(), status=409)
         if self._console is None or self._console[0] is not preview:
-            self._console = preview, self._console_of(preview.prepared)
+            self._console = preview, self.console_of(preview)
         environ = request.environ | {"SCRIPT_NAME": _PAGES, "PATH_INFO": f"/{page}"}
         return cast("Response", Response.from_app(self._console[1], environ, buffered=True))
 
-    def _console_of(self, prepared: Prepared) -> Flask:
+    def console_of(self, preview: Preview) -> Flask:
         """The console over one state of the preview, as an application of its own: what it keeps is of that state."""
+        prepared = preview.prepared
+        assert prepared is not None  # noqa: S101  (of a broken one nothing is shown)
         app = Flask("cds_service.preview", static_folder=None)
         app.url_map.strict_slashes = False
         pages = console(
@@ -121,6 +124,7 @@ class PreviewPages:
                 "banner": BANNER,
                 "changes_url": self._outside.build("preview.changes"),
                 "released_url": self._outside.build("console.try_it"),
+                "proof_words": self._proof_words(preview),
             }
 
         @app.errorhandler(HTTPException)
@@ -153,6 +157,16 @@ class PreviewPages:
             return self._outside.build(endpoint, values)
         except BuildError:
             raise error from None
+
+    def _proof_words(self, preview: Preview) -> str:
+        """Whether this state of the preview is proved: where it is not, a missing card may be a gap in it."""
+        comparison = self._comparison
+        outcome = comparison.outcome if comparison is not None and comparison.about == self._about(preview) else None
+        if outcome is None or outcome.failure:
+            return "It is not proved: where no card is shown, it may have a gap."
+        if outcome.problems:
+            return "Its proof failed: where no card is shown, it may have a gap."
+        return "It is proved."
 
     def _about(self, preview: Preview) -> object:
         """What a comparison is of: states of both contents."""

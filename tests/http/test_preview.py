@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
+from cds_service.console.preview import PreviewContent
 from cds_service.console.preview_pages import BANNER
 from cds_service.service.app import create_app
 from cds_service.settings import Settings, SettingsError
@@ -234,6 +236,27 @@ def test_whatever_stands_in_the_folder_is_never_500(client, folder, spoil):
         assert answer.status_code in (200, 409) and "cannot be shown yet" in answer.text, path
 
 
+def test_a_page_that_the_content_breaks_is_a_page_and_no_defect_of_the_service(folder, tmp_path, caplog):
+    """A file is taken away after the content was read and before a page looks for it."""
+    app = served(folder, tmp_path)
+    pages = app.view_functions["preview.shown"].__self__
+    shown = pages.console_of(PreviewContent(folder / "cards", None, "UTC").now()).test_client()
+    assert shown.get("/content/value-sets/examplite").status_code == 200
+    (folder / "cards/examplol/value-sets/examplite.yaml").unlink()
+    answer = shown.get("/content/value-sets/examplite")
+    assert answer.status_code == 500 and "The preview failed" in answer.text and BANNER in answer.text
+    assert "a page of the preview failed: FileNotFoundError" in caplog.text and str(folder) not in caplog.text
+    assert "cds_service_defects_total 0.0" in app.test_client().get("/metrics").text
+
+
+def test_where_the_preview_is_not_proved_its_pages_say_that_a_missing_card_may_be_a_gap(client, folder):
+    gap = [("way: [needle, mixed]", "way: mixed"), ("{id: NotSaid, then", "{id: NotSaid, when: {way: absent}, then")]
+    edit(folder, *gap, path="cards/examplol/decisions/howGiven/table.yaml")
+    assert "It is not proved: where no card is shown, it may have a gap." in client.get("/preview/pages/content").text
+    compared(client)
+    assert "Its proof failed: where no card is shown, it may have a gap." in client.get("/preview/pages/content").text
+
+
 def test_a_changed_file_is_read_again_when_a_page_is_asked_for(client, folder):
     path = "/preview/pages/content/decisions/levelAndNeedle"
     assert MARK in client.get(path).text
@@ -248,6 +271,11 @@ def compared(client):
     """The page once a comparison is done."""
     assert client.post("/preview/compare").status_code == 303
     assert "Under way for" in client.get("/preview").text
+    return ended(client)
+
+
+def ended(client):
+    """The page once the comparison that is under way has ended."""
     for _ in range(3000):
         page = client.get("/preview").text
         if "Under way for" not in page:
@@ -283,12 +311,24 @@ def test_a_comparison_is_begun_by_our_own_page_only(client):
     assert "Under way" not in client.get("/preview").text
 
 
+def test_a_comparison_whose_process_is_killed_says_so_and_can_be_begun_again(client):
+    assert client.post("/preview/compare").status_code == 303
+    while not (children := comparing()):
+        assert "Under way" in client.get("/preview").text
+    os.kill(children[0], signal.SIGKILL)
+    page = ended(client)
+    assert "Its process ended with status -9 and said nothing." in page and "Prove it and compare again" in page
+    assert client.get("/readyz").status_code == 200
+
+
 def test_there_is_one_comparison_at_a_time(client):
     for _ in range(3):
         assert client.post("/preview/compare").status_code == 303
-    ours = [file.parent for file in Path("/proc").glob("[0-9]*/stat") if _parent(file) == os.getpid()]
-    children = [child for child in ours if b"cds_service.console.comparing" in _bytes(child / "cmdline")]
+    children = comparing()
     assert len(children) <= 1
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+    ended(client)
 
 
 def _bytes(file: Path) -> bytes:
@@ -310,6 +350,12 @@ def test_Z27_a_service_with_a_preview_does_not_load_what_a_proof_needs(folder, t
     environment = os.environ | {"CDS_SERVICE_STORE": f"sqlite:///{tmp_path / 'store.sqlite3'}"}
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment)
     assert done.stdout == "200 []\n", done.stderr
+
+
+def comparing() -> list[int]:
+    """The processes that compare for this one."""
+    ours = [file.parent for file in Path("/proc").glob("[0-9]*/stat") if _parent(file) == os.getpid()]
+    return [int(child.name) for child in ours if b"cds_service.console.comparing" in _bytes(child / "cmdline")]
 
 
 def _parent(file: Path) -> int:
