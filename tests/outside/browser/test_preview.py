@@ -102,7 +102,8 @@ def test_a_broken_file_is_named_with_its_line(opened, folder):
     try:
         page = opened("/preview")
         expect(page.get_by_role("heading", name="This content cannot be shown yet")).to_be_visible()
-        expect(page.get_by_text(re.compile(r"table\.yaml:\d+"))).to_be_visible()
+        broken = page.get_by_role("region", name="This content cannot be shown yet")
+        expect(broken.get_by_text(re.compile(r"table\.yaml:\d+"))).to_be_visible()
         assert page.goto("/preview/pages/content").status == 409
         opened.check()
     finally:
