@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     console: Literal["auto", "on", "off"] = Field(
         default="auto", description="the pages at /; auto shows them on loopback only, and not where clients are named"
     )
+    preview: Path | None = Field(
+        default=None,
+        description="set by serve --preview: folder of content that need not be locked; the console alone shows it, at "
+        "/preview",
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="how the log on stderr is written; auto is text on a terminal, else json"
     )
@@ -180,6 +185,17 @@ class Settings(BaseSettings):
             raise ValueError(f"it has less than {_KEY_BYTES} bytes; make one with: openssl rand -hex 32")
         return value
 
+    @property
+    def console_problem(self) -> str:
+        """Why the console is off, ``""`` if it is on."""
+        if self.console == "on":
+            return ""
+        if self.console == "off":
+            return "CDS_SERVICE_CONSOLE is off"
+        if self.clients is not None:
+            return "clients are named with CDS_SERVICE_CLIENTS, so that a proxy may stand before this service"
+        return "" if self.loopback else "other machines can reach this service"
+
     def uuid_key(self) -> bytes | None:
         """The key as 32 bytes, whatever its length from there on; ``None`` if it is not set."""
         return hashlib.sha256(self.key.encode()).digest() if self.key else None
@@ -206,6 +222,19 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError("; ".join(map(_told, error.errors()))) from None
+
+
+def refuse_hidden_preview(settings: Settings) -> None:
+    """Refuses a preview that nobody would see.
+
+    Raises:
+        SettingsError: there is a preview, and the console, which alone shows it, is off.
+    """
+    if settings.preview is not None and settings.console_problem:
+        raise SettingsError(
+            "a preview (serve --preview, CDS_SERVICE_PREVIEW) is shown in the console only, and the console is off: "
+            f"{settings.console_problem}; serve on 127.0.0.1 without clients, or set CDS_SERVICE_CONSOLE=on"
+        )
 
 
 def kubernetes_names(environment: Mapping[str, str]) -> list[str]:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -11,17 +16,24 @@ import msgspec
 
 from cds_service.commands.common import TimeArgument, number, open_store, say, settings_of_environment
 from cds_service.content.load import load_pack
-from cds_service.store.acceptance import Report, Share
+from cds_service.content.model import Pack, TemplateWords
+from cds_service.content.prepared import template_words
+from cds_service.content.rule_words import RuleWords, reason_words, rule_words
+from cds_service.store.acceptance import ReasonShare, Report, RuleReport, Share
+from cds_service.store.calls import per_100
 from cds_service.store.database import StoreDown
 from cds_service.store.store import FLUSH_SECONDS
 from cds_service.vocabulary.problems import ProblemsError
+
+_SYSTEMS = {"none": "without a system", "other": "other systems"}
 
 
 @click.command()
 @click.option("--since", type=TimeArgument(), help="Only what came since then.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def report(since: datetime | None, form: str) -> None:
-    """Show what became of the cards: acceptance and reasons of overrides, per rule and content version.
+    """Show what became of the cards: acceptance and reasons of overrides, per rule and content version; and what calls
+    sent that was not understood.
 
     Example: cds-service report --since 2026-11-01
     """
@@ -34,46 +46,125 @@ def report(since: datetime | None, form: str) -> None:
         ) from None
     finally:
         store.close()
-    if form == "text" and (note := _review()):
+    content = _Content.present()
+    if form == "json":
+        say(json.dumps(content.as_data(figures), indent=2, ensure_ascii=False))
+        return
+    if note := content.review():
         say(f"{note}\n")
-    as_json = form == "json"
-    say(json.dumps(msgspec.to_builtins(figures), indent=2) if as_json else _as_text(figures, store.where))
+    say(_as_text(figures, store.where, content))
 
 
-def _review() -> str:
-    """What is wanting of the review of the content that is served now; nothing of content that cannot be read."""
-    settings = settings_of_environment()
-    try:
-        pack = load_pack(settings.cards, is_proven=True)
-    except ProblemsError:
-        return ""
-    note = pack.standing(datetime.now(ZoneInfo(settings.time_zone)).date()).note
-    return f"{pack.id} {pack.version}: {note}" if note else ""
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The content that is served now, whose words are used; ``pack`` is ``None`` if it cannot be read."""
+
+    pack: Pack | None
+    regimens: Mapping[str, TemplateWords]
+
+    @classmethod
+    def present(cls) -> _Content:
+        try:
+            pack = load_pack(settings_of_environment().cards, is_proven=True)
+        except ProblemsError:
+            return cls(None, {})
+        return cls(pack, template_words(pack))
+
+    def review(self) -> str:
+        """What is wanting of the review of the content, if it can be read."""
+        if self.pack is None:
+            return ""
+        today = datetime.now(ZoneInfo(settings_of_environment().time_zone)).date()
+        note = self.pack.standing(today).note
+        return f"{self.pack.id} {self.pack.version}: {note}" if note else ""
+
+    def words(self, rule: RuleReport) -> RuleWords:
+        if self.pack is None:
+            return RuleWords(rule.decision, rule.rule)
+        return rule_words(self.pack, self.regimens, rule.decision, rule.rule)
+
+    def reason(self, rule: RuleReport, reason: ReasonShare) -> str:
+        if self.pack is None:
+            return " ".join((reason.display or reason.code or "No reason given").split())
+        return reason_words(self.pack, rule.decision, rule.rule, rule.version, reason.code, reason.display)
+
+    def as_data(self, figures: Report) -> dict[str, Any]:
+        """The report as ``json.dumps`` takes it, with the words of each rule and reason beside their ids."""
+        data: dict[str, Any] = msgspec.to_builtins(figures)
+        for rule, told in zip(figures.rules, data["rules"], strict=True):
+            words = self.words(rule)
+            told |= {"title": words.title, "says": words.says}
+            for reason, one in zip(rule.reasons, told["reasons"], strict=True):
+                one["words"] = self.reason(rule, reason)
+        return data
 
 
-def _as_text(figures: Report, where: str) -> str:
+def _as_text(figures: Report, where: str, content: _Content) -> str:
     """A table of rules, under each the reasons of its overrides; every share with its 95 % confidence interval."""
     since = f"since {figures.since:%Y-%m-%d %H:%M} UTC" if figures.since else "from the beginning"
-    lines = [f"{where}, {since}", ""]
+    lines = [f"{where}, {since}", *_calls(figures), ""]
+    calls: Counter[str] = Counter()
+    for call in figures.calls:
+        calls[call.service] += call.times
     names = [f"{rule.decision} {rule.rule} {rule.version}" for rule in figures.rules]
     width = max(map(len, [*names, "Rule and content version"]))
     if names:
         lines.append(f"{'Rule and content version':{width}}  {'shown':>7}  {'answered':>8}  accepted")
-    for name, rule in zip(names, figures.rules, strict=True):
-        lines.append(f"{name:{width}}  {rule.shown:>7}  {rule.accepted.of:>8}  {_share(rule.accepted)}")
-        for reason in rule.reasons:
-            words = " ".join((reason.display or reason.code or "no reason given").split())
-            lines.append(f"{'':{width}}    overridden: {words}, {_share(reason.share)}")
+    for _, versions in groupby(figures.rules, lambda rule: (rule.decision, rule.rule)):
+        together = list(versions)
+        lines.append(content.words(together[0]).whole + _rate(together, calls))
+        for rule in together:
+            name = f"{rule.decision} {rule.rule} {rule.version}"
+            lines.append(f"{name:{width}}  {rule.shown:>7}  {rule.accepted.of:>8}  {_share(rule.accepted)}")
+            lines += [
+                f"{'':{width}}    overridden: {content.reason(rule, reason)}, {_share(reason.share)}"
+                for reason in rule.reasons
+            ]
     if not names:
         lines.append("No card was shown, and no feedback came.")
     if figures.unmatched:
         known = "is" if figures.unmatched == 1 else "are"
         lines += ["", f"{number(figures.unmatched, 'card')} with feedback {known} not known to be ours."]
     lines += [
+        *_not_understood(figures),
         "",
         f"A running service writes its counts every {FLUSH_SECONDS:.0f} seconds: the latest cards may be missing.",
     ]
     return "\n".join(lines)
+
+
+def _calls(figures: Report) -> list[str]:
+    """How many calls were answered, at which services and since when."""
+    by_service: Counter[str] = Counter()
+    for call in figures.calls:
+        by_service[call.service] += call.times
+    if not by_service:
+        return []
+    each = ", ".join(f"{service} {times}" for service, times in by_service.items())
+    return [f"{number(by_service.total(), 'call')} answered since {figures.calls_from}: {each}"]
+
+
+def _rate(versions: Sequence[RuleReport], calls: Mapping[str, int]) -> str:
+    """How many cards of a rule, of all versions, there were for every 100 calls; ``""`` where calls are not counted."""
+    cards: Counter[str] = Counter()
+    for version in versions:
+        cards.update(version.at)
+    rate = per_100(cards, calls)
+    return f" ({rate:.1f} for every 100 calls)" if rate is not None else ""
+
+
+def _not_understood(figures: Report) -> list[str]:
+    """What was sent and not understood, by kind and code system (Z54)."""
+    kinds: dict[str, Counter[str]] = {}
+    for day in figures.not_understood:
+        kinds.setdefault(day.kind, Counter())[day.system] += day.times
+    if not kinds:
+        return []
+    lines = ["", "Sent and not understood; cds-service coverage shows what it is, in recordings:"]
+    for kind, systems in sorted(kinds.items(), key=lambda item: (-item[1].total(), item[0])):
+        told = ", ".join(f"{_SYSTEMS.get(system, system)} {times}" for system, times in systems.most_common())
+        lines.append(f"  {kind:10} {systems.total():>7}  {told}")
+    return lines
 
 
 def _share(share: Share) -> str:

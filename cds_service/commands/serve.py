@@ -18,7 +18,7 @@ from cds_service.commands.common import WrongUseError, open_store, say, settings
 from cds_service.net.ports import claim_port
 from cds_service.service.gate import clients_of
 from cds_service.service.served import begin
-from cds_service.settings import Settings
+from cds_service.settings import Settings, SettingsError, refuse_hidden_preview
 from cds_service.vocabulary.problems import ProblemsError
 
 # A worker that is told to stop while it starts may miss that: it is killed after so many seconds.
@@ -39,7 +39,20 @@ _HEADER_BYTES = 65_536
     help="Keep requests in this folder, for replay. They hold patient data.",
 )
 @click.option("--deidentify", is_flag=True, help="Record without ids, names and dates of patients.")
-def serve(host: str, port: int, workers: int, insecure: bool, record: Path | None, deidentify: bool) -> None:
+@click.option(
+    "--preview",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Show the content in this folder in the console too; it need not be locked, and no client gets it.",
+)
+def serve(
+    host: str,
+    port: int,
+    workers: int,
+    insecure: bool,
+    record: Path | None,
+    deidentify: bool,
+    preview: Path | None,
+) -> None:
     """Serve over HTTP.
 
     Example: cds-service serve --port 8080 --workers 2
@@ -52,6 +65,7 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     settings = settings_of_environment()
     settings = settings.model_copy(update={"loopback": loopback, "insecure": insecure or settings.insecure})
     settings = _with_recordings(settings, record, deidentify)
+    settings = _with_preview(settings, preview, workers)
     if not loopback and not settings.insecure and settings.clients is None:
         raise WrongUseError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
     claimed = _claim(host, port)
@@ -86,6 +100,8 @@ def serve(host: str, port: int, workers: int, insecure: bool, record: Path | Non
     if not store.problem:
         say(f"Feedback is kept in {store.where}")
     _warn_of_recordings(settings)
+    if settings.preview is not None:
+        say(f"Preview of {settings.preview}, for this console only: http://{host}:{port}/preview")
     server = Granian("cds_service.service.app:front", factory=True, **granian_settings(host, port, workers))
     with claimed:
         server.serve()
@@ -119,6 +135,8 @@ def _pass_to_workers(settings: Settings, workers: int) -> None:
     if settings.record is not None:
         os.environ["CDS_SERVICE_RECORD"] = str(settings.record)
         os.environ["CDS_SERVICE_RECORD_DEIDENTIFIED"] = "1" if settings.record_deidentified else "0"
+    if settings.preview is not None:
+        os.environ["CDS_SERVICE_PREVIEW"] = str(settings.preview)
     if workers > 1:
         # A token that was used at one worker must count as used at all of them (SEC-14).
         os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")
@@ -145,6 +163,22 @@ def _with_recordings(settings: Settings, record: Path | None, deidentify: bool) 
     except OSError as error:
         raise WrongUseError(f"{folder} cannot be used for recordings: {error.strerror}") from None
     return settings.model_copy(update={"record": folder.absolute(), "record_deidentified": deidentified})
+
+
+def _with_preview(settings: Settings, folder: Path | None, workers: int) -> Settings:
+    """The settings with the folder of the preview that the command line names.
+
+    Raises:
+        WrongUseError: the console is off, or several workers would each know of another state of the preview.
+    """
+    settings = settings.model_copy(update={"preview": folder.absolute()}) if folder is not None else settings
+    try:
+        refuse_hidden_preview(settings)
+    except SettingsError as error:
+        raise WrongUseError(str(error)) from None
+    if settings.preview is not None and workers > 1:
+        raise WrongUseError("a preview is for one person at one worker; leave out --workers or --preview")
+    return settings
 
 
 def _warn_of_recordings(settings: Settings) -> None:

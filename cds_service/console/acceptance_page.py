@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from flask import Blueprint, Response, abort, render_template, request
 
+from cds_service.console.acceptance import SORTS, RuleRow, rows_of, sorted_rows
+from cds_service.console.problem_page import store_problem
+from cds_service.content.prepared import Prepared
+from cds_service.content.rule_words import rule_words
+from cds_service.store.acceptance import Comment, Report, Share
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
 
-_SPANS = (7, 30, 90, 365)  # days
+SPANS = (7, 30, 90, 365)  # days
 _COMMENTS = 50
+_ORDERS = {"asc": "ascending", "desc": "descending"}
+_IN_WORDS = ("rule", "reason")  # the columns that begin with A; of the others the largest is looked for first
 
 
 class AcceptancePage:
-    """The page over the figures of ``store``."""
+    """The page over the figures of ``store``, in the words of the content that ``content`` gives."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, content: Callable[[], Prepared], store: Store) -> None:
+        self._content = content
         self._store = store
 
     def register(self, pages: Blueprint) -> None:
@@ -25,26 +33,116 @@ class AcceptancePage:
         pages.get("/acceptance")(self.acceptance)
 
     def acceptance(self) -> Response:
-        """The figures of the last days; how many days is asked for by ``days``, one of a few numbers."""
-        span = request.args.get("days", "30")
-        if span not in map(str, _SPANS):
+        """The figures of the last days, sorted.
+
+        How many days is asked for by ``days``, one of a few numbers; ``sort`` names a column, and ``order`` says
+        ``asc`` or ``desc``.
+        """
+        span, sort = span_asked_for(), request.args.get("sort", "shown")
+        order = request.args.get("order", _first_order(sort))
+        if sort not in SORTS or order not in _ORDERS:
             abort(404)
-        since = datetime.now(UTC) - timedelta(days=int(span))
+        now = datetime.now(UTC)
+        since = now - timedelta(days=span)
         try:
             report, days, comments = self._store.acceptance(since, _COMMENTS)
         except StoreDown:
-            return Response(render_template("problem.html", title="The store cannot be reached"), status=503)
-        by_rule: dict[tuple[str, str, str], list[Any]] = {}
-        for day in days:
-            by_rule.setdefault((day.decision, day.rule, day.version), []).append(day)
+            return store_problem(self._store)
+        prepared = self._content()
+        rows = sorted_rows(rows_of(report, days, prepared, since.date(), now.date()), sort, descending=order == "desc")
         page = render_template(
             "acceptance.html",
+            rows=rows,
+            summary=_summary(report, rows, span),
+            columns=[(name, heading, _next_order(name, sort, order)) for name, (heading, _) in SORTS.items()],
+            sort=sort,
+            order=order,
+            sorted_how=_ORDERS[order],
             report=report,
-            days=by_rule,
-            highest=max((day.shown for day in days), default=1) or 1,
-            first=since.date(),
-            span=int(span),
-            spans=_SPANS,
-            comments=comments,
+            span=span,
+            spans=SPANS,
+            comments=[(comment, _rule_of(prepared, comment)) for comment in comments],
         )
         return Response(page)
+
+
+def span_asked_for() -> int:
+    """The number of days that the present request asks for; a request for another number than there is ends in 404."""
+    span = request.args.get("days", "30")
+    if span not in map(str, SPANS):
+        abort(404)
+    return int(span)
+
+
+def counted(count: int, thing: str) -> str:
+    """``1 card``, ``1,204 cards``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """``54 %``."""
+    return f"{100 * share:.0f} %"
+
+
+def _first_order(sort: str) -> str:
+    return "asc" if sort in _IN_WORDS else "desc"
+
+
+def _next_order(column: str, sort: str, order: str) -> str:
+    """The order in which a click on a heading sorts: the other one, if its column is sorted by already."""
+    if column != sort:
+        return _first_order(column)
+    return "asc" if order == "desc" else "desc"
+
+
+def _rule_of(prepared: Prepared, comment: Comment) -> str:
+    if not comment.decision:
+        return "a card that is not known to be ours"
+    return rule_words(prepared.pack, prepared.regimens, comment.decision, comment.rule).whole
+
+
+def _summary(report: Report, rows: Sequence[RuleRow], span: int) -> list[str]:
+    """What the table comes to, in sentences."""
+    shown = sum(row.shown for row in rows)
+    answered = Share.out_of(sum(row.accepted.count for row in rows), sum(row.accepted.of for row in rows))
+    sentences = [f"In the last {span} days {counted(shown, 'card')} of {counted(len(rows), 'rule')} were shown"]
+    if shown == 1:
+        sentences = [f"In the last {span} days 1 card was shown"]
+    calls = sum(call.times for call in report.calls)
+    if calls:
+        cards = sum(count for rule in report.rules for count in rule.at.values())
+        sentences[0] += f": {100 * cards / calls:.1f} for every 100 of {counted(calls, 'call')}"
+        if report.calls_from and report.since and report.calls_from > report.since.date():
+            sentences[0] += f" (calls are counted since {report.calls_from})"
+    sentences[0] += "."
+    if answered.of:
+        sentences.append(
+            f"{answered.of:,} of them {'was' if answered.of == 1 else 'were'} answered: {answered.count:,} accepted, "
+            f"which is {percent(answered.count / answered.of)} (95 % interval {percent(answered.low)} to "
+            f"{percent(answered.high)}), and {answered.of - answered.count:,} overridden."
+        )
+    elif shown:
+        sentences.append("None of them was answered.")
+    sentences += _extremes(rows)
+    return sentences
+
+
+def _extremes(rows: Sequence[RuleRow]) -> list[str]:
+    """Which rule spoke most, and which was overridden most."""
+    spoke = max(rows, key=lambda row: row.shown, default=None)
+    refused = max(rows, key=lambda row: row.overridden, default=None)
+    if spoke is None or refused is None or not spoke.shown:
+        return []
+    times = counted(spoke.shown, "time")
+    if not refused.overridden:
+        return [f"Most often shown: {_quoted(spoke)}, {times}."]
+    if spoke is refused:
+        return [f"Most often shown ({times}) and most often overridden ({refused.overridden:,}): {_quoted(spoke)}."]
+    return [
+        f"Most often shown: {_quoted(spoke)}, {times}.",
+        f"Most often overridden: {_quoted(refused)}, {counted(refused.overridden, 'time')}.",
+    ]
+
+
+def _quoted(row: RuleRow) -> str:
+    return f"\u201c{row.words.whole.rstrip('.')}\u201d"

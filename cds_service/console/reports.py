@@ -17,6 +17,8 @@ from cds_service.console.changes import drafts_of
 from cds_service.console.plots import Plot
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
+from cds_service.content.rule_words import rule_words
+from cds_service.fhir.tree import node, nodes, text
 from cds_service.replay.impact import KINDS, ChangedAnswer, Impact
 from cds_service.replay.run import ReplayResult
 from cds_service.vocabulary.json_text import encode
@@ -46,23 +48,62 @@ def replay_page(results: Sequence[ReplayResult], prepared: Prepared) -> str:
 
 def impact_page(impact: Impact, prepared: Prepared, old: str, new: str) -> str:
     """What changes for whom as a page; ``prepared`` is the new content, ``old`` and ``new`` are the names of both."""
-    by_patient: dict[str, list[tuple[ChangedAnswer, tuple[ShownCard, ...], tuple[ShownCard, ...]]]] = {}
+    return page_of("impact.html", prepared, **impact_parts(impact, prepared), old=old, new=new)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChange:
+    """One request that is answered otherwise, with its cards before and after."""
+
+    change: ChangedAnswer
+    before: tuple[ShownCard, ...]
+    after: tuple[ShownCard, ...]
+
+
+def impact_parts(impact: Impact, prepared: Prepared) -> dict[str, Any]:
+    """What the template ``_impact.html`` shows of an impact, in the words of the new content ``prepared``.
+
+    Changes whose requests did not come with them are listed by their names alone.
+    """
+    by_patient: dict[str, list[ShownChange]] = {}
+    names: dict[str, str] = {}
+    unshown: list[ChangedAnswer] = []
     for change in impact.changes:
-        if change.kinds != ("words",):
-            by_patient.setdefault(change.patient, []).append(
-                (change, _cards(change.old, prepared), _cards(change.new, prepared))
-            )
-    words = [change for change in impact.changes if change.kinds == ("words",)]
-    return page_of(
-        "impact.html",
-        prepared,
-        impact=impact,
-        kinds=KINDS,
-        by_patient=by_patient,
-        words=words,
-        old=old,
-        new=new,
-    )
+        if change.kinds == ("words",):
+            continue
+        if not (change.new.request or change.old.request):
+            unshown.append(change)
+            continue
+        shown = ShownChange(change, _cards(change.old, prepared), _cards(change.new, prepared))
+        by_patient.setdefault(change.patient, []).append(shown)
+        if name := _patient_name(change.new.request or change.old.request):
+            names[change.patient] = name
+    pack = prepared.pack
+    rules = {
+        decision.id + rule.id: rule_words(pack, prepared.regimens, decision.id, rule.id)
+        for decision in pack.decisions.values()
+        for rule in decision.rules
+    }
+    return {
+        "impact": impact,
+        "kinds": KINDS,
+        "by_patient": by_patient,
+        "names": names,
+        "unshown": unshown,
+        "reworded": [change for change in impact.changes if change.kinds == ("words",)],
+        "rules": rules,
+        "titles": {pack.id: pack.title} | {decision.id: decision.title for decision in pack.decisions.values()},
+    }
+
+
+def _patient_name(request: Mapping[str, Any]) -> str:
+    """The name of the patient as it was prefetched, ``""`` if it was not."""
+    patient = node(node(request, "prefetch"), "patient")
+    for name in nodes(patient, "name"):
+        given = name.get("given")
+        given = [part for part in given if isinstance(part, str)] if isinstance(given, list) else []
+        return text(name, "text") or " ".join(filter(None, [*given, text(name, "family")]))
+    return ""
 
 
 def _cards(result: ReplayResult, prepared: Prepared) -> tuple[ShownCard, ...]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response
 from werkzeug.exceptions import HTTPException
 
 from cds_service import __version__
 from cds_service.console.acceptance_page import AcceptancePage
 from cds_service.console.content_pages import ContentPages
 from cds_service.console.courses_page import CoursesPage
+from cds_service.console.not_understood_page import NotUnderstoodPage
+from cds_service.console.problem_page import problem
 from cds_service.console.try_page import TryPage
 from cds_service.content.prepared import Prepared
 from cds_service.store.store import Store
@@ -34,15 +36,22 @@ _PAGES = (
     ("console.try_it", "Try"),
     ("console.courses", "Courses"),
     ("console.content", "Content"),
-    ("console.acceptance", "Acceptance"),
 )
+_COUNTS = (("console.acceptance", "Acceptance"), ("console.not_understood", "Not understood"))
 
 
-def console(content: Callable[[], Prepared], store: Store, cards: Path, fixtures: Path) -> Blueprint:
-    """The console of a service.
+def console(
+    content: Callable[[], Prepared],
+    cards: Path,
+    fixtures: Path,
+    store: Store | None,
+    links: Sequence[tuple[str, str]] = (),
+) -> Blueprint:
+    """The pages over the content that ``content`` gives, each under the name of the method that answers.
 
-    ``content`` gives the content that is served now, ``cards`` is the folder of its files, and ``fixtures`` the folder
-    of the patients, drafts, scenarios and courses to choose from.
+    ``cards`` is the folder of the content's files, ``fixtures`` that of the patients, drafts, scenarios and courses to
+    choose from. Without ``store`` there are no pages about what was counted. ``links`` are the endpoints and names of
+    further pages, in front of the others.
     """
     pages = Blueprint(
         "console", __name__, template_folder="templates", static_folder="static", static_url_path="/console"
@@ -50,23 +59,23 @@ def console(content: Callable[[], Prepared], store: Store, cards: Path, fixtures
     TryPage(content, fixtures).register(pages)
     CoursesPage(content, fixtures).register(pages)
     ContentPages(content, cards, fixtures).register(pages)
-    AcceptancePage(store).register(pages)
+    if store is not None:
+        AcceptancePage(content, store).register(pages)
+        NotUnderstoodPage(store).register(pages)
+    shown = [*links, *_PAGES, *(_COUNTS if store is not None else ())]
 
     @pages.app_context_processor
     def everywhere() -> dict[str, Any]:
         prepared = content()
         review = prepared.standing(datetime.now(UTC))
-        return {"pages": _PAGES, "pack": prepared.pack, "review": review, "version": __version__}
+        return {"pages": shown, "pack": prepared.pack, "review": review, "version": __version__}
 
-    pages.register_error_handler(HTTPException, _problem)
-    pages.after_request(_with_headers)
+    pages.register_error_handler(HTTPException, lambda error: problem(error, content().pack))
+    pages.after_request(with_headers)
     return pages
 
 
-def _problem(error: HTTPException) -> tuple[str, int]:
-    return render_template("problem.html", title=error.name), error.code or 500
-
-
-def _with_headers(response: Response) -> Response:
+def with_headers(response: Response) -> Response:
+    """Forbids a page whatever it does not need."""
     response.headers.update(_HEADERS)
     return response

@@ -77,7 +77,7 @@ class TryPage:
 
     def try_json(self) -> Response:
         """Fires the body that was sent, as of the time that was sent."""
-        if not _is_same_origin():
+        if not is_same_origin():
             abort(403)
         request.max_content_length = request.max_form_memory_size = _MOST_BYTES
         text, now, profile = (request.form.get(name, "") for name in ("request", "now", "profile"))
@@ -157,7 +157,7 @@ class TryPage:
         return {scenario.name: scenario for scenario in read_scenarios(self._fixtures)}
 
 
-def _is_same_origin() -> bool:
+def is_same_origin() -> bool:
     """Whether a form was sent by a page of this console; other pages must not make a browser fire requests."""
     origin = request.headers.get("Origin")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):

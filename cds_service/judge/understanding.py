@@ -19,7 +19,7 @@ from cds_service.content.decide import OrderFacts
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import plain
-from cds_service.fhir.codes import speaks_in
+from cds_service.fhir.codes import name_of, speaks_in
 from cds_service.fhir.treatments import MedicationRequest, references_in
 from cds_service.fhir.tree import node, nodes, pairs, text, words
 from cds_service.judge.relevance import draft_nodes, is_judged, relevant_orders
@@ -46,6 +46,12 @@ class NotUnderstood:
     def bears(self) -> bool:
         """Whether it may concern the patient: what is over, not final or of somebody else was understood."""
         return self.aside.kind not in (Kind.STATUS, Kind.SUBJECT) or self.aside.reason.key in _BEARING
+
+    @property
+    def counted_as(self) -> tuple[str, str]:
+        """Kind and code system, as they are counted: one that no table has is ``other``, none is ``none`` (Z54)."""
+        system = self.aside.system
+        return str(self.aside.kind), (name_of(system) or "other") if system else "none"
 
 
 _PLAN = "planNotCounted"

@@ -29,7 +29,14 @@ from cds_service.service.metrics import Metrics
 from cds_service.service.operations import OperationRoutes
 from cds_service.service.processor_time import ProcessorTime
 from cds_service.service.served import ServedContent
-from cds_service.settings import Settings, SettingsError, kubernetes_names, read_settings, traces_are_wanted
+from cds_service.settings import (
+    Settings,
+    SettingsError,
+    kubernetes_names,
+    read_settings,
+    refuse_hidden_preview,
+    traces_are_wanted,
+)
 from cds_service.store.store import Store
 
 if TYPE_CHECKING:
@@ -48,14 +55,15 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
     Raises:
         ProblemsError: the content cannot be used or is not the locked one, or the file of clients cannot be used; every
             problem with file and line.
-        ValueError: a configured FHIR server cannot be one, or the store's URL is not a URL of a database. A store that
-            is only down does not stop the start.
+        ValueError: a configured FHIR server cannot be one, the store's URL is not a URL of a database, or there is a
+            preview and no console. A store that is only down does not stop the start.
     """
     return _joined(settings or read_settings(), Metrics(), log)[0]
 
 
 def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, Gate]:
     """The application, and what finds out who calls it."""
+    refuse_hidden_preview(settings)
     store = Store(settings.store, settings.uuid_key())
     content = ServedContent(settings, store.key)
     metrics.set_content(content.status())
@@ -74,10 +82,8 @@ def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, 
     HookRoutes(settings, content, store, gate, calls, metrics, fhir, fhir_servers, processor_time).register(app)
     authenticated, open_discovery = gate.clients is not None, settings.open_discovery
     OperationRoutes(content, store, metrics, authenticated, open_discovery).register(app)
-    if settings.console == "on" or (settings.console == "auto" and settings.loopback and gate.clients is None):
-        from cds_service.console.routes import console
-
-        app.register_blueprint(console(lambda: content.now().prepared, store, settings.cards, packaged("fixtures")))
+    if not settings.console_problem:
+        _add_console(app, settings, content, store)
     _record(app, settings, content, metrics)
     _surround(app, gate, calls)
     answer_errors(app, calls.count_defect)
@@ -90,6 +96,23 @@ def _empty_app(max_body_bytes: int) -> Flask:
     app.url_map.merge_slashes = False  # a redirect would lose the body (REQ-11)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     return app
+
+
+def _add_console(app: Flask, settings: Settings, content: ServedContent, store: Store) -> None:
+    """The pages for people, with those of the preview if there is one."""
+    from cds_service.console.routes import console
+
+    links: list[tuple[str, str]] = []
+    if settings.preview is not None:
+        from cds_service.console.preview_pages import PreviewPages
+
+        preview = PreviewPages(
+            settings.preview, settings.site, settings.time_zone, content.released, packaged("fixtures")
+        )
+        preview.register(app)
+        links = [preview.LINK]
+    pages = console(lambda: content.now().prepared, settings.cards, packaged("fixtures"), store, links)
+    app.register_blueprint(pages)
 
 
 def _traces(services: Mapping[str, Service]) -> Traces | None:
@@ -197,9 +220,11 @@ def _settings_of_server() -> Settings:
     """The settings of the environment, if they say who may call.
 
     Raises:
-        SettingsError: they cannot be used; or no clients are configured, and no setting says that anybody may call.
+        SettingsError: they cannot be used; or no clients are configured, and no setting says that anybody may call; or
+            there is a preview and no console.
     """
     settings = read_settings()
+    refuse_hidden_preview(settings)
     if settings.clients is None and not settings.loopback and not settings.insecure:
         raise SettingsError(
             "no clients are configured: set CDS_SERVICE_CLIENTS to a clients.toml, or say who can reach this "

@@ -82,6 +82,8 @@ class HookRoutes:
         self.calls.answered(answer, served.prepared.pack.version)
         if not is_replay:
             self.metrics.count_findings(service, answer)
+            asides = [item.counted_as for item in answer.not_understood]
+            self.store.count_call(service.id, served.prepared.pack.version, asides)
             for shown in served.attribution.shown(answer.body["cards"]):
                 self.store.count(service.id, *shown)
         return Response(encode(answer.body), mimetype="application/json")

@@ -18,7 +18,6 @@ from prometheus_client.values import ValueClass
 
 from cds_service.content.model import Service
 from cds_service.content.reviews import ReviewState
-from cds_service.fhir.codes import name_of
 from cds_service.judge.evaluate import Answer
 from cds_service.judge.understanding import NotUnderstood
 from cds_service.service.served import ServedStatus
@@ -144,8 +143,7 @@ class Metrics:
     def count_not_understood(self, items: Iterable[NotUnderstood]) -> None:
         """What one call sent and nothing understood; a system that is in no table is ``other``, no system ``none``."""
         for item in items:
-            system = item.aside.system
-            self._not_understood.labels(item.aside.kind, (name_of(system) or "other") if system else "none").inc()
+            self._not_understood.labels(*item.counted_as).inc()
 
     def count_refusal(self, reason: str) -> None:
         """One call was not let in; ``reason`` is one of few fixed words."""

@@ -219,6 +219,10 @@ class ServedContent:
                 threading.Thread(target=self._read, args=[is_due], name="content", daemon=True).start()
         return self._served
 
+    def released(self) -> tuple[Prepared, Path]:
+        """The content that is served now, and the folder that it was read from."""
+        return self._served.prepared, self._content
+
     def status(self) -> ServedStatus:
         """What is served, in few words."""
         served = self._served

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from operator import itemgetter
 
-from sqlalchemy import Connection, Subquery, func, select
+from sqlalchemy import Connection, Subquery, case, false, func, select
 
+from cds_service.store.calls import CallCount, NotUnderstoodDay, first_whole_day, read_calls, read_not_understood
 from cds_service.store.intervals import wilson
 from cds_service.store.tables import accepted_suggestion, feedback, shown
 
@@ -51,7 +53,8 @@ class RuleReport:
     """The figures of one rule of one content version.
 
     ``shown`` counts the answers with its card. ``accepted`` is out of the cards with feedback. ``suggestions_accepted``
-    counts its suggestions, also those that stood on the card of another rule.
+    counts its suggestions, also those that stood on the card of another rule. ``indicators`` counts its cards by
+    indicator, ``at`` by service those of the days on which calls were counted too.
     """
 
     decision: str
@@ -62,19 +65,25 @@ class RuleReport:
     overridden: int
     suggestions_accepted: int
     reasons: list[ReasonShare]
+    indicators: dict[str, int] = field(default_factory=dict)
+    at: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """The figures from ``since`` (``None``: from the beginning) to ``made_at``.
 
-    ``unmatched`` counts cards with feedback whose uuid is not ours.
+    ``unmatched`` counts cards with feedback whose uuid is not ours. ``calls`` are those of the days on which every call
+    was counted, of which ``calls_from`` is the first; ``None`` if there is none.
     """
 
     since: datetime | None
     made_at: datetime
     rules: list[RuleReport]
     unmatched: int
+    calls: list[CallCount] = field(default_factory=list)
+    calls_from: date | None = None
+    not_understood: list[NotUnderstoodDay] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,8 @@ class _Sums:
     accepted: int = 0
     overridden: int = 0
     suggestions: int = 0
+    indicators: dict[str, int] = field(default_factory=dict)
+    at: dict[str, int] = field(default_factory=dict)
     reasons: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
 
 
@@ -138,11 +149,21 @@ def read_report(connection: Connection, since: datetime | None) -> Report:
     sums: dict[_RuleName, _Sums] = {}
     unmatched = 0
 
-    counted = select(shown.c.decision, shown.c.rule, shown.c.version, func.sum(shown.c.times))
+    calls_from = first_whole_day(connection)
+    if calls_from is not None and since is not None:
+        calls_from = max(calls_from, since.astimezone(UTC).date())
+    with_calls = shown.c.day >= calls_from if calls_from is not None else false()
+    keys = (shown.c.decision, shown.c.rule, shown.c.version, shown.c.indicator, shown.c.service)
+    per_call = func.sum(case((with_calls, shown.c.times), else_=0))
+    counted = select(*keys, func.sum(shown.c.times), per_call).group_by(*keys)
     if since is not None:
         counted = counted.where(shown.c.day >= since.astimezone(UTC).date())
-    for *rule, times in connection.execute(counted.group_by(shown.c.decision, shown.c.rule, shown.c.version)):
-        sums.setdefault(_rule_name(rule), _Sums()).shown = int(times)
+    for *rule, indicator, service, times, times_with_calls in connection.execute(counted):
+        of_rule = sums.setdefault(_rule_name(rule), _Sums())
+        of_rule.shown += int(times)
+        of_rule.indicators[indicator] = of_rule.indicators.get(indicator, 0) + int(times)
+        if times_with_calls:
+            of_rule.at[service] = of_rule.at.get(service, 0) + int(times_with_calls)
 
     kinds = (last.c.decision, last.c.rule, last.c.version, last.c.outcome, last.c.reason_system, last.c.reason_code)
     outcomes = select(*kinds, func.max(last.c.reason_display), func.count()).where(last.c.place == 1).group_by(*kinds)
@@ -168,7 +189,13 @@ def read_report(connection: Connection, since: datetime | None) -> Report:
         sums.setdefault(_rule_name(rule), _Sums()).suggestions = times
 
     return Report(
-        since, datetime.now(UTC), [_rule_report(rule, of_rule) for rule, of_rule in sorted(sums.items())], unmatched
+        since,
+        datetime.now(UTC),
+        [_rule_report(rule, of_rule) for rule, of_rule in sorted(sums.items(), key=itemgetter(0))],
+        unmatched,
+        read_calls(connection, calls_from) if calls_from is not None else [],
+        calls_from,
+        read_not_understood(connection, since),
     )
 
 
@@ -197,4 +224,6 @@ def _rule_report(rule: _RuleName, sums: _Sums) -> RuleReport:
             ReasonShare(system, code, display, Share.out_of(times, sums.overridden))
             for (system, code), (display, times) in reasons
         ],
+        indicators=dict(sorted(sums.indicators.items())),
+        at=dict(sorted(sums.at.items())),
     )

@@ -10,20 +10,21 @@ import atexit
 import contextlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import UTC, datetime
 from multiprocessing.util import Finalize
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from cds_service.store.acceptance import Comment, Report, RuleDay, read_comments, read_days, read_report
+from cds_service.store.calls import CallCount, NotUnderstoodDay, read_calls, read_not_understood
 from cds_service.store.database import StoreDown, describe_error, file_of, is_stale, open_engine, read_url, reading
 from cds_service.store.entries import Entry
 from cds_service.store.kept_feedback import probe, save_feedback
 from cds_service.store.migrate import bring_up_to_date
 from cds_service.store.own_thread import OwnThread
-from cds_service.store.tally import Tally, save_counts
+from cds_service.store.tally import CallOfDay, CardOfDay, NotUnderstoodOfDay, Tally, save_counts
 from cds_service.store.uuid_keys import known_keys, make_key, remember_key
 
 _log = logging.getLogger("cds_service")
@@ -88,7 +89,18 @@ class Store:
 
     def count(self, service: str, decision: str, rule: str, version: str, indicator: str) -> None:
         """Counts one card that is shown now; the count is written with the next batch."""
-        self._tally.add(service, decision, rule, version, indicator)
+        self._tally.add([CardOfDay(datetime.now(UTC).date(), service, decision, rule, version, indicator)])
+        self._thread.start()
+
+    def count_call(self, service: str, version: str, not_understood: Iterable[tuple[str, str]] = ()) -> None:
+        """Counts one call that is answered now by the content of this version.
+
+        ``not_understood`` is what it sent that nothing understood: kind and code system of each (Z54). It is written
+        like the cards.
+        """
+        day = datetime.now(UTC).date()
+        asides = [NotUnderstoodOfDay(day, kind, system) for kind, system in not_understood]
+        self._tally.add([CallOfDay(day, service, version), *asides])
         self._thread.start()
 
     def reachable(self) -> bool:
@@ -127,6 +139,19 @@ class Store:
                     read_days(connection, since),
                     read_comments(connection, max_comments),
                 )
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreDown(describe_error(error)) from None
+
+    def not_understood(self, since: datetime) -> tuple[list[NotUnderstoodDay], list[CallCount]]:
+        """What was sent from ``since`` on and not understood, day by day, and how many calls were counted.
+
+        Raises:
+            StoreDown: the database cannot be read.
+        """
+        self._write_counts()
+        try:
+            with reading(self._engine) as connection:
+                return read_not_understood(connection, since), read_calls(connection, since.astimezone(UTC).date())
         except (SQLAlchemyError, OSError) as error:
             raise StoreDown(describe_error(error)) from None
 

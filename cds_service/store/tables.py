@@ -23,7 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = MetaData()
 
@@ -90,6 +90,26 @@ shown = Table(
     Column("rule", Text, primary_key=True),
     Column("version", Text, primary_key=True),
     Column("indicator", Text, primary_key=True),
+    Column("times", BigInteger, nullable=False),
+)
+
+# How many calls of each service were answered, with cards or without. It is what cards are reckoned per.
+call = Table(
+    "call",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("version", Text, primary_key=True),  # of the whole content
+    Column("times", BigInteger, nullable=False),
+)
+
+# How often something was sent and not understood: never what was sent (Z54).
+not_understood = Table(
+    "not_understood",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("system", Text, primary_key=True),  # the name of a known code system, "other" or "none"
     Column("times", BigInteger, nullable=False),
 )
 

@@ -1,20 +1,22 @@
-"""Counts how often the card of each rule was shown: gathered in memory and written in batches."""
+"""Counts of calls, of cards and of what was not understood: gathered in memory and written in batches."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from datetime import UTC, date, datetime
-from typing import NamedTuple
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
 
-from sqlalchemy import Connection
+import msgspec
+from sqlalchemy import Connection, Table
 
-from cds_service.store.tables import shown
+from cds_service.store.tables import call, not_understood, shown
 from cds_service.store.upsert import insert_or_add
 
 
-class CardOfDay(NamedTuple):
-    """What is counted: the card of one rule of one content version, by service and indicator, on one day (UTC)."""
+class CardOfDay(msgspec.Struct, frozen=True):
+    """One card of one rule of one version of its decision, by service and indicator, on one day (UTC)."""
 
     day: date
     service: str
@@ -24,34 +26,57 @@ class CardOfDay(NamedTuple):
     indicator: str
 
 
+class CallOfDay(msgspec.Struct, frozen=True):
+    """One call that a service answered with the content of this version, on one day (UTC)."""
+
+    day: date
+    service: str
+    version: str
+
+
+class NotUnderstoodOfDay(msgspec.Struct, frozen=True):
+    """One thing that was sent and not understood, by its kind and its code system, on one day (UTC) (Z54)."""
+
+    day: date
+    kind: str
+    system: str
+
+
+Counted = CardOfDay | CallOfDay | NotUnderstoodOfDay
+_TABLES: dict[type[Any], Table] = {CardOfDay: shown, CallOfDay: call, NotUnderstoodOfDay: not_understood}
+
+
 class Tally:
     """Counts that are not written yet. It may be used from many threads; to add costs about a microsecond."""
 
     def __init__(self) -> None:
-        self._counts: Counter[CardOfDay] = Counter()
+        self._counts: Counter[Counted] = Counter()
         self._adding = threading.Lock()
 
     def __bool__(self) -> bool:
         return bool(self._counts)
 
-    def add(self, service: str, decision: str, rule: str, version: str, indicator: str) -> None:
-        """Counts one card that is shown now."""
-        card = CardOfDay(datetime.now(UTC).date(), service, decision, rule, version, indicator)
+    def add(self, counted: Iterable[Counted]) -> None:
+        """Counts each of these once."""
         with self._adding:
-            self._counts[card] += 1
+            for each in counted:
+                self._counts[each] += 1
 
-    def take(self) -> Counter[CardOfDay]:
+    def take(self) -> Counter[Counted]:
         """Returns the counts gathered so far and begins anew with none."""
         with self._adding:
             taken, self._counts = self._counts, Counter()
         return taken
 
-    def put_back(self, counts: Counter[CardOfDay]) -> None:
+    def put_back(self, counts: Counter[Counted]) -> None:
         """Adds counts that could not be written, so that they are written the next time."""
         with self._adding:
             self._counts.update(counts)
 
 
-def save_counts(connection: Connection, counts: Counter[CardOfDay]) -> None:
+def save_counts(connection: Connection, counts: Counter[Counted]) -> None:
     """Adds counts to those that this process and others have written; the caller commits."""
-    insert_or_add(connection, shown, [card._asdict() | {"times": times} for card, times in counts.items()], "times")
+    for kind, table in _TABLES.items():
+        rows = [msgspec.structs.asdict(c) | {"times": times} for c, times in counts.items() if type(c) is kind]
+        if rows:
+            insert_or_add(connection, table, rows, "times")

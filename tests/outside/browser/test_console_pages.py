@@ -114,9 +114,9 @@ def test_acceptance_shows_what_became_of_cards(page, console, request_for, shoot
     }
     assert requests.post(f"{service}/feedback", json={"feedback": [entry]}, timeout=10).status_code == 200
     page.goto("/acceptance?days=7")
-    rule = page.get_by_role("article").filter(has_text="imPlatelets TransfusionFirst")
-    expect(rule).to_contain_text(re.compile(r"0 of \d, 0 %"))
-    expect(rule).to_contain_text(card["overrideReasons"][0]["display"])
+    rule = page.get_by_role("row").filter(has_text="imPlatelets TransfusionFirst")
+    expect(rule.locator("td.accepted")).to_contain_text("0 %")
+    expect(rule.locator("td.reason")).to_contain_text(card["overrideReasons"][0]["display"])
     expect(page.get_by_text("<i>transfused</i> this morning").first).to_be_visible()
     shoot("acceptance-with-feedback")
 

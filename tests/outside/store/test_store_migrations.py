@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
 
 from cds_service.store import migrate, tables
 from cds_service.store.database import StoreDown, open_engine, read_url
@@ -30,6 +33,22 @@ def test_from_empty_to_exactly_the_tables_of_the_code_and_again_to_no_change(eng
             assert migrate.revision(connection) == tables.REVISION
             differences = compare_metadata(MigrationContext.configure(connection), tables.metadata)
             assert differences == []
+
+
+def test_what_was_kept_before_is_there_after_the_upgrade(engine, store_url):
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(migrate._SCRIPTS))
+        command.upgrade(config, "0001")
+    with engine.begin() as connection:
+        assert migrate.revision(connection) == "0001" and not inspect(connection).has_table("call")
+        row = {"day": date(2026, 1, 1), "service": "s", "decision": "d", "rule": "R", "version": "1.0.0"}
+        connection.execute(tables.shown.insert(), {**row, "indicator": "info", "times": 7})
+    store = Store(store_url)
+    assert [(rule.rule, rule.shown, rule.at) for rule in store.report().rules] == [("R", 7, {})]
+    store.count_call("s", "2.0.0", [("code", "other")])
+    assert [day.times for day in store.report().not_understood] == [1]
+    store.close()
 
 
 def test_the_revision_of_the_code_is_the_last_of_the_scripts():

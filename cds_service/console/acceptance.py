@@ -1,0 +1,183 @@
+"""The figures of the acceptance page: the versions of each rule together, in words, sorted, with their trend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+from cds_service.content.model import INDICATORS
+from cds_service.content.prepared import Prepared
+from cds_service.content.rule_words import RuleWords, reason_words, rule_words
+from cds_service.store.acceptance import Report, RuleDay, RuleReport, Share
+from cds_service.store.calls import per_100
+
+_MOST_POINTS = 100
+_WIDTH, _HEIGHT = 100, 20  # of a trend, in its own units
+_DAYS_OF_A_WEEK = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason for overriding in the clinician's words, out of all overrides of the rule."""
+
+    words: str
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """How often something happened in each of equal spans of ``days`` days, the oldest first."""
+
+    days: int
+    counts: tuple[int, ...]
+
+    @property
+    def points(self) -> str:
+        """The counts as the points of an SVG polyline, in a box of 100 by 20; a line of half a unit stays inside."""
+        highest = max([*self.counts, 1])
+        step = _WIDTH / max(len(self.counts) - 1, 1)
+        room = _HEIGHT - 2
+        return " ".join(
+            f"{step * place:.1f},{_HEIGHT - 1 - room * count / highest:.1f}" for place, count in enumerate(self.counts)
+        )
+
+    @property
+    def words(self) -> str:
+        """What the picture shows, for those who do not see it."""
+        span = "day" if self.days == 1 else f"{self.days} days"
+        return f"{self.counts[-1]} in the last {span}, {max(self.counts)} at most"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """One rule with the figures of all its versions together, and of each in ``versions``.
+
+    ``per_100`` is the number of its cards for 100 calls of the hooks at which it spoke; ``None`` where calls were not
+    counted.
+    """
+
+    decision: str
+    rule: str
+    words: RuleWords
+    indicator: str
+    indicators: Mapping[str, int]
+    shown: int
+    accepted: Share
+    overridden: int
+    suggestions_accepted: int
+    reasons: tuple[Reason, ...]
+    per_100: float | None
+    versions: tuple[RuleReport, ...]
+    days: tuple[RuleDay, ...]
+    trend: Trend
+
+
+SORTS: Mapping[str, tuple[str, Callable[[RuleRow], object]]] = {
+    "rule": ("Rule", lambda row: row.words.whole.casefold()),
+    "severity": ("Severity", lambda row: -INDICATORS.index(row.indicator) if row.indicator in INDICATORS else None),
+    "shown": ("Shown", lambda row: row.shown),
+    "per-100": ("Per 100 calls", lambda row: row.per_100),
+    "answered": ("Answered", lambda row: row.accepted.of),
+    "accepted": ("Accepted", lambda row: row.accepted.count / row.accepted.of if row.accepted.of else None),
+    "overridden": ("Overridden", lambda row: row.overridden),
+    "reason": ("Top reason", lambda row: row.reasons[0].words.casefold() if row.reasons else None),
+}
+"""What the table may be sorted by: the heading, and the value of a row. Rows without a value come last."""
+
+
+def rows_of(report: Report, days: Sequence[RuleDay], prepared: Prepared, first: date, last: date) -> list[RuleRow]:
+    """A row for each rule, the versions of its decision together; the trend is from ``first`` to ``last``."""
+    of_days: dict[tuple[str, str], list[RuleDay]] = {}
+    for day in days:
+        of_days.setdefault((day.decision, day.rule), []).append(day)
+    calls: Counter[str] = Counter()
+    for call in report.calls:
+        calls[call.service] += call.times
+    by_rule = groupby(report.rules, lambda rule: (rule.decision, rule.rule))
+    return [
+        _row(prepared, list(versions), together_by_day(of_days.get(name, [])), calls, first, last)
+        for name, versions in by_rule
+    ]
+
+
+def sorted_rows(rows: Sequence[RuleRow], sort: str, *, descending: bool) -> list[RuleRow]:
+    """The rows by one of ``SORTS``; rows without a value last, whichever way, and equal ones by their words."""
+    value = SORTS[sort][1]
+    in_words = sorted(rows, key=lambda row: row.words.whole.casefold())
+    with_value = [row for row in in_words if value(row) is not None]
+    return [
+        *sorted(with_value, key=value, reverse=descending),  # type: ignore[arg-type]  # all of one kind
+        *(row for row in in_words if value(row) is None),
+    ]
+
+
+def together_by_day(days: Sequence[RuleDay]) -> list[RuleDay]:
+    """One entry for each day, whatever the versions."""
+    together: dict[date, RuleDay] = {}
+    for day in days:
+        so_far = together.get(day.day)
+        counts = (day.shown, day.accepted, day.overridden)
+        if so_far is not None:
+            counts = (so_far.shown + day.shown, so_far.accepted + day.accepted, so_far.overridden + day.overridden)
+        together[day.day] = RuleDay(day.day, day.decision, day.rule, "", *counts)
+    return [together[day] for day in sorted(together)]
+
+
+def trend_of(counts: Mapping[date, int], first: date, last: date) -> Trend:
+    """The counts of days in spans short enough to be seen and few enough to be drawn; the last span ends today."""
+    whole = (last - first).days + 1
+    span = 1 if whole <= _MOST_POINTS else _DAYS_OF_A_WEEK
+    spans = [0] * max(whole // span, 1)
+    for day, count in counts.items():
+        ago = (last - day).days // span
+        if 0 <= ago < len(spans):
+            spans[-1 - ago] += count
+    return Trend(span, tuple(spans))
+
+
+def _row(
+    prepared: Prepared,
+    versions: Sequence[RuleReport],
+    days: Sequence[RuleDay],
+    calls: Mapping[str, int],
+    first: date,
+    last: date,
+) -> RuleRow:
+    decision, rule = versions[0].decision, versions[0].rule
+    words = rule_words(prepared.pack, prepared.regimens, decision, rule)
+    indicators: Counter[str] = Counter()
+    at: Counter[str] = Counter()
+    for version in versions:
+        indicators.update(version.indicators)
+        at.update(version.at)
+    accepted, overridden = sum(v.accepted.count for v in versions), sum(v.overridden for v in versions)
+    return RuleRow(
+        decision=decision,
+        rule=rule,
+        words=words,
+        indicator=words.indicator or next((name for name, _ in indicators.most_common(1)), ""),
+        indicators=indicators,
+        shown=sum(version.shown for version in versions),
+        accepted=Share.out_of(accepted, accepted + overridden),
+        overridden=overridden,
+        suggestions_accepted=sum(version.suggestions_accepted for version in versions),
+        reasons=_reasons(prepared, versions, overridden),
+        per_100=per_100(at, calls),
+        versions=tuple(versions),
+        days=tuple(days),
+        trend=trend_of({day.day: day.shown for day in days}, first, last),
+    )
+
+
+def _reasons(prepared: Prepared, versions: Sequence[RuleReport], overridden: int) -> tuple[Reason, ...]:
+    """The reasons of all versions, the most frequent first; what was said in the same words is one reason."""
+    times: Counter[str] = Counter()
+    for version in versions:
+        for reason in version.reasons:
+            name = (version.decision, version.rule, version.version)
+            times[reason_words(prepared.pack, *name, reason.code, reason.display)] += reason.share.count
+    ranked = sorted(times.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Reason(words, Share.out_of(count, overridden)) for words, count in ranked)

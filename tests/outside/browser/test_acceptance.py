@@ -1,0 +1,134 @@
+"""The acceptance page and that of what was not understood in a real browser: sorted by links, folded, on any screen."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from cds_service.store.database import open_engine, read_url
+from cds_service.store.entries import Entry, Origin
+from cds_service.store.store import Store
+from cds_service.store.tables import metadata
+from tests.support.servers import Service
+from tests.support.shipped import shipped_pack
+
+TALLEST = 1900  # pixels of a page with sixty rules on a wide screen, which is about two screens
+WIDE = 1280
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("acceptance")
+
+
+@pytest.fixture(scope="module")
+def console(folder):
+    """In place of the one that all share: a service whose store is filled by these tests."""
+    with Service(f"sqlite:///{folder / 'store.sqlite3'}", folder / "log") as service:
+        yield service.base
+
+
+@pytest.fixture(scope="module")
+def filled(console, folder):
+    """Sixty rules of the content with figures of thirty days, in the store of the running service."""
+    url = f"sqlite:///{folder / 'store.sqlite3'}"
+    pack = shipped_pack()
+    rules = [(d, r) for d in pack.decisions.values() if d.kind == "card" for r in d.rules if r.then.text][:60]
+    today = datetime.now(UTC)
+    service = next(iter(pack.services))
+    shown, entries = [], []
+    for number, (decision, rule) in enumerate(rules):
+        row = {"service": service, "decision": decision.id, "rule": rule.id, "indicator": rule.then.indicator}
+        for ago in range(0, 30, 1 + number % 7):
+            day = (today - timedelta(days=ago)).date()
+            shown.append({**row, "day": day, "version": decision.version, "times": 1 + (number + ago) % 5})
+        for card in range(number % 9):
+            reasons = decision.texts[rule.then.text].override_reasons
+            entries.append(
+                Entry(
+                    received_at=today - timedelta(days=card),
+                    service=service,
+                    client="",
+                    card=f"{decision.id}{rule.id}{card}",
+                    outcome="overridden" if card % 3 else "accepted",
+                    outcome_at=today,
+                    origin=Origin(1, decision.id, rule.id, decision.version),
+                    reason_code=reasons[card % len(reasons)]["code"] if reasons and card % 3 else "",
+                )
+            )
+    days = [(today - timedelta(days=ago)).date() for ago in range(31)]
+    calls = [{"day": day, "service": service, "version": pack.version, "times": 40} for day in days]
+    asides = [{"day": day, "kind": kind, "system": "other", "times": 3} for day in days for kind in ("drug", "unit")]
+    engine = open_engine(read_url(url))
+    with engine.begin() as connection:
+        for table, rows in (("shown", shown), ("call", calls), ("not_understood", asides)):
+            connection.execute(metadata.tables[table].insert(), rows)
+    engine.dispose()
+    store = Store(url)
+    store.add(entries)
+    store.close()
+    return rules
+
+
+def serious(page, axe):
+    page.evaluate(axe)
+    found = page.evaluate("axe.run().then(told => told.violations.map(v => [v.impact, v.id, v.nodes[0].html]))")
+    return [violation for violation in found if violation[0] in ("serious", "critical")]
+
+
+def fits(page):
+    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_sixty_rules_are_one_table_of_about_two_screens(page, axe, filled):
+    page.goto("/acceptance")
+    expect(page.locator("table.acceptance > tbody > tr")).to_have_count(len(filled))
+    assert fits(page) and serious(page, axe) == []
+    if page.viewport_size["width"] == WIDE:
+        table = page.locator("table.acceptance")
+        assert table.bounding_box()["height"] <= TALLEST
+
+
+def test_a_heading_sorts_and_sorts_the_other_way_round(page, filled):
+    page.goto("/acceptance")
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("Shown")
+    page.get_by_role("link", name="Overridden").click()
+    heading = page.locator("th.overridden")
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    counts = [int(text) for text in page.locator("tbody td.overridden").all_inner_texts() if text.isdigit()]
+    if counts:  # on a narrow screen each figure has its name beside it
+        assert counts == sorted(counts, reverse=True)
+    page.get_by_role("link", name="Overridden").click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    page.get_by_role("link", name="90 days").click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+
+
+def test_a_rule_is_unfolded_by_the_keyboard_into_its_reasons_versions_and_days(page, axe, filled):
+    page.goto("/acceptance?sort=overridden")
+    row = page.locator("table.acceptance > tbody > tr").first
+    row.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(row.get_by_text("Why it was overridden:")).to_be_visible()
+    expect(row.get_by_role("table", name="By version of the decision")).to_be_visible()
+    expect(row.get_by_role("region", name=re.compile("by day"))).to_be_visible()
+    assert fits(page) and serious(page, axe) == []
+
+
+def test_what_was_not_understood_says_what_to_do(page, axe, filled):
+    page.goto("/not-understood")
+    expect(page.get_by_role("row").filter(has_text="Drug")).to_contain_text("Map it in site.toml")
+    page.locator("details summary").first.click()
+    expect(page.get_by_role("region", name=re.compile("by day")).first).to_be_visible()
+    assert fits(page) and serious(page, axe) == []
+
+
+def test_a_page_that_is_not_there_leads_on(page, axe):
+    page.goto("/content/decisions/imPlatelet")
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+    assert fits(page) and serious(page, axe) == []
+    page.get_by_role("main").get_by_role("link", name="Platelets and IM injection").click()
+    expect(page).to_have_url(re.compile("/content/decisions/imPlatelets$"))
