@@ -130,6 +130,7 @@ def sheet(
     cited = {rule.statement for rule in decision.rules}
     settled = {settlement for rule in decision.rules for settlement in rule.settles}
     review = decision.review if decision.is_reviewed else pack.review if pack.is_reviewed else None
+    standing = better(pack.standing(day), decision.standing(day))
     return Sheet(
         title=pack.title,
         decision=decision,
@@ -143,9 +144,9 @@ def sheet(
         rests_on=tuple(
             known[f"decision:{name}"] for name in sorted(reads(pack, [decision.id])) if name in pack.decisions
         ),
-        source=pack.source_label,
+        source=pack.label(standing),
         review=review,
-        standing=better(pack.standing(day), decision.standing(day)).note,
+        standing=standing.note,
         day=day,
     )
 
