@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = "alive"  # the endpoint that never waits for a thread
 # While the keys of a client are being read, so many other callers wait for that, without a thread, for so long.
-_MOST_WAITING, _KEYS_SECONDS, _ASK_AGAIN_SECONDS = 32, 2.0, 0.1
+_MOST_WAITING, _KEYS_SECONDS, _ASK_AGAIN_SECONDS = 256, 2.0, 0.1
+_START_SECONDS = 1.0  # so long a worker waits for the keys of clients before it answers
 
 
 class Front:
@@ -51,6 +52,10 @@ class Front:
         }
         self._large_calls = ThreadLane("large calls", threads=1)
         self._pages = ThreadLane("pages", threads=2)
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Before a worker answers: after one died, all of its callers come at once, and none should be put off."""
+        self._gate.read_ahead(_START_SECONDS)
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Answers one request."""

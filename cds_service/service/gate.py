@@ -88,6 +88,12 @@ class Gate:
         except (RefusedError, KeySetBusyError) as refused:
             return refused
 
+    def read_ahead(self, seconds: float) -> None:
+        """Reads the keys of all clients before anybody calls, in the process that answers; waits so long at most."""
+        if self._verifier is not None:
+            self._is_first = False
+            self._verifier.read_ahead(seconds)
+
     def is_named_by(self, host: str) -> bool:
         """Whether a call with this ``Host`` may be meant for this service (Z83)."""
         return self._for_any_host or is_loopback_authority(host)

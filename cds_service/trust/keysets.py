@@ -115,9 +115,14 @@ class KeySet:
             raise KeySetBusyError
         return key
 
-    def read_ahead(self) -> None:
-        """Starts reading the set if it is due, so that the first callers need not wait for it."""
-        self._refresh()
+    def read_ahead(self, seconds: float = 0.0) -> None:
+        """Starts reading the set if it is due, so that the first callers need not wait for it.
+
+        Waits for the end of the reading, for so many seconds at most.
+        """
+        reading = self._refresh()
+        if reading is not None and seconds > 0:
+            reading.wait(seconds)
 
     def _wait_for(self, reading: threading.Event, seconds: float) -> bool:
         """Waits for the end of a reading, unless another thread waits; whether it did."""

@@ -109,10 +109,13 @@ class Verifier:
         self._remembered: OrderedDict[bytes, tuple[Token, Key]] = OrderedDict()
         self.verified = self.remembered = 0
 
-    def read_ahead(self) -> None:
-        """Starts reading every key set, so that the first callers need not wait."""
+    def read_ahead(self, seconds: float = 0.0) -> None:
+        """Starts reading every key set, so that the first callers need not wait; waits so long for all of them."""
         for key_set in self._key_sets.values():
             key_set.read_ahead()
+        ends = time.monotonic() + seconds
+        for key_set in self._key_sets.values() if seconds > 0 else ():
+            key_set.read_ahead(ends - time.monotonic())
 
     def verify(self, authorization: str | None, path: str) -> Admission:
         """Verifies the token in an ``Authorization`` header, sent with a call of ``path`` below our base URL.

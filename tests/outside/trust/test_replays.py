@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import requests
@@ -104,6 +106,28 @@ def test_SEC_14_a_token_is_no_good_for_another_call_after_its_worker_was_killed(
         other = body | {"hookInstance": str(uuid4())}
         assert requests.post(service.base + SERVICE, json=other, headers=headers, timeout=20).status_code == 401
         assert requests.post(service.base + SERVICE, json=body, headers=headers, timeout=20).status_code == 200
+
+
+def test_after_a_worker_was_killed_all_of_its_callers_are_let_in_though_its_keys_must_be_read_anew(
+    tmp_path, keys, server, maker, body
+):
+    """They all come at once, and a set of keys takes a while."""
+    path = write_clients(tmp_path / "clients.toml", keys, server)
+    server.mode, server.slow = "slow", 0.7
+    named = {"CDS_SERVICE_CLIENTS": str(path), "CDS_SERVICE_REPLAY_PROTECTION": "0"}
+    headers = {"Authorization": maker.bearer()}
+    with Service(f"sqlite:///{tmp_path}/store.sqlite3", tmp_path / "log", **named) as service:
+        assert requests.post(service.base + SERVICE, json=body, headers=headers, timeout=20).status_code == 200
+        (_, worker) = children(service.process.pid)
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: not is_there(worker))
+        wait_until_answers(f"{service.base}/healthz", service.process)
+
+        def call(_):
+            return requests.post(service.base + SERVICE, json=body, headers=headers, timeout=20).status_code
+
+        with ThreadPoolExecutor(64) as callers:
+            assert Counter(callers.map(call, range(64))) == {200: 64}
 
 
 def test_a_fingerprint_tells_path_and_body_apart():
