@@ -102,12 +102,6 @@ def prove(
     return ContentProof(tuple(problems), cards, pack, overlay)
 
 
-def fixtures_beside(cards: Path) -> Path | None:
-    """The folder ``fixtures`` beside a ``cards`` folder; ``None`` if there is none with scenarios in it."""
-    fixtures = cards.resolve().parent / "fixtures"
-    return fixtures if (fixtures / "scenarios").is_dir() else None
-
-
 def prove_in_child(cards: Path, *, site: Path | None, fixtures: Path | None, zone: str) -> tuple[Problem, ...]:
     """The problems of ``prove``, found in a process of its own; one that fails or takes too long is a problem too.
 

@@ -12,7 +12,8 @@ import click
 
 from cds_service.commands.common import progress, say, settings_of_environment
 from cds_service.content.proof.versions import update_lock
-from cds_service.prove import ContentProof, fixtures_beside, prove
+from cds_service.packaged import fixtures_beside
+from cds_service.prove import ContentProof, prove
 
 
 @click.command()

@@ -11,9 +11,8 @@ import click
 from cds_service import __version__
 from cds_service.commands.common import load, prepared_content, progress, say, settings_of_environment
 from cds_service.content.model import Pack
-from cds_service.packaged import packaged
+from cds_service.packaged import examples_for, packaged
 from cds_service.protocol.openapi import openapi
-from cds_service.prove import fixtures_beside
 from cds_service.replay.clinical import as_page
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.replay.statements import as_table, scenarios_by_rule, statement_rows, written_into
@@ -99,7 +98,7 @@ def _review(cards: Path | None, out: Path | None) -> None:
 
     folder = cards or settings_of_environment().cards
     prepared = prepared_content(cards)
-    fixtures = fixtures_beside(folder) or packaged("fixtures")
+    fixtures = examples_for(folder)
     decisions = progress(prepared.pack.decisions.values(), "export")
     try:
         known = identities(folder, prepared.pack)

@@ -20,7 +20,7 @@ from cds_service.content.model import Pack, TemplateWords
 from cds_service.content.prepared import template_words
 from cds_service.content.rule_words import RuleWords, reason_words, rule_words
 from cds_service.store.acceptance import ReasonShare, Report, RuleReport, Share
-from cds_service.store.calls import per_100
+from cds_service.store.call_counts import per_100
 from cds_service.store.database import StoreDown
 from cds_service.store.store import FLUSH_SECONDS
 from cds_service.vocabulary.problems import ProblemsError

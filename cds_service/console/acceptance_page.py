@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from cds_service.console.acceptance import SORTS, RuleRow, rows_of, sorted_rows
+from cds_service.console.acceptance_rows import SORTS, RuleRow, rows_of, sorted_rows
 from cds_service.console.problem_page import store_problem
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words

@@ -16,12 +16,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from cds_service.console.comparison import Contents, Outcome, Progress
+from cds_service.console.comparison import Compared, Contents, Progress
 from cds_service.content.load import load_pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
-from cds_service.prove import fixtures_beside, prove
+from cds_service.packaged import fixtures_beside
+from cds_service.prove import prove
 from cds_service.replay.cases import Case
 from cds_service.replay.impact import ChangedAnswer, Impact, impact_of
 from cds_service.replay.input_files import FileError
@@ -44,12 +45,12 @@ def _answer() -> None:
     _say(_compared(msgspec.json.decode(sys.stdin.buffer.read(), type=Contents)))
 
 
-def _say(told: Progress | Outcome) -> None:
+def _say(told: Progress | Compared) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
     sys.stdout.buffer.flush()
 
 
-def _compared(contents: Contents) -> Outcome:
+def _compared(contents: Contents) -> Compared:
     preview, zone = Path(contents.preview), ZoneInfo(contents.zone)
     site = Path(contents.site) if contents.site else None
     own = fixtures_beside(preview)
@@ -57,7 +58,7 @@ def _compared(contents: Contents) -> Outcome:
         overlay = read_site(site)
         packs = [load_pack(folder, overlay) for folder in (Path(contents.released), preview)]
     except ProblemsError as error:
-        return Outcome(tuple(map(str, sorted(error.problems))))
+        return Compared(tuple(map(str, sorted(error.problems))))
     proof = prove(
         preview,
         site=site,
@@ -72,9 +73,9 @@ def _compared(contents: Contents) -> Outcome:
     try:
         cases = _cases([Path(contents.fixtures), *([own] if own else [])], old)
     except FileError as error:
-        return Outcome(problems, failure=f"The scenarios cannot be read: {error}")
+        return Compared(problems, failure=f"The scenarios cannot be read: {error}")
     impact = impact_of(old, new, _told("Answering every scenario by both contents", cases))
-    return Outcome(problems, _sent(impact))
+    return Compared(problems, _sent(impact))
 
 
 def _cases(folders: Sequence[Path], prepared: Prepared) -> list[Case]:

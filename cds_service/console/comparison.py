@@ -41,7 +41,7 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
     of: int = 0
 
 
-class Outcome(msgspec.Struct, frozen=True, tag=True):
+class Compared(msgspec.Struct, frozen=True, tag=True):
     """What came of a comparison.
 
     ``problems`` are those that stand in the way of a release, as ``check`` says them. ``impact`` is ``None`` where one
@@ -53,7 +53,7 @@ class Outcome(msgspec.Struct, frozen=True, tag=True):
     failure: str = ""
 
 
-_line = msgspec.json.Decoder(Progress | Outcome)
+_line = msgspec.json.Decoder(Progress | Compared)
 
 
 class Comparison:
@@ -68,18 +68,18 @@ class Comparison:
         self.began = time.monotonic()
         self.seconds = 0.0
         self.progress = Progress("Reading both contents")
-        self.outcome: Outcome | None = None
+        self.outcome: Compared | None = None
         threading.Thread(target=self._follow, args=[contents], name="comparison", daemon=True).start()
 
     def _follow(self, contents: Contents) -> None:
         try:
             outcome = self._outcome_of(contents)
         except (OSError, msgspec.MsgspecError) as error:
-            outcome = Outcome(failure=f"It could not be carried out: {type(error).__name__}.")
+            outcome = Compared(failure=f"It could not be carried out: {type(error).__name__}.")
         self.seconds = time.monotonic() - self.began
         self.outcome = outcome
 
-    def _outcome_of(self, contents: Contents) -> Outcome:
+    def _outcome_of(self, contents: Contents) -> Compared:
         """Starts the child and reads what it says, until it ends."""
         command = [sys.executable, "-m", "cds_service.console.comparing"]
         outcome = None
@@ -99,4 +99,4 @@ class Comparison:
                         outcome = told
             finally:
                 end.cancel()
-        return outcome or Outcome(failure=f"Its process ended with status {child.returncode} and said nothing.")
+        return outcome or Compared(failure=f"Its process ended with status {child.returncode} and said nothing.")

@@ -20,7 +20,7 @@ _GROUPS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedDecision:
     """A decision in the index. ``severities`` are those of its cards, the gravest first, each with its rules' number;
     ``rules`` is how many rules are written, the silent ones among them.
     """
@@ -45,7 +45,7 @@ class Index:
     ``found`` counts everything.
     """
 
-    groups: tuple[tuple[str, str, tuple[Entry, ...]], ...]
+    groups: tuple[tuple[str, str, tuple[ListedDecision, ...]], ...]
     statements: tuple[Cited, ...]
     settlements: tuple[Cited, ...]
     value_sets: tuple[ValueSet, ...]
@@ -59,7 +59,7 @@ class Index:
 def index_of(pack: Pack, today: date, asked: str = "") -> Index:
     """What of a pack has all the words that are ``asked`` for; all of it for ``""``."""
     wanted = asked.casefold().split()
-    entries = [_entry(pack, decision, today) for decision in pack.decisions.values() if _has(_words(decision), wanted)]
+    entries = [_listed(pack, decision, today) for decision in pack.decisions.values() if _has(_words(decision), wanted)]
     grouped = {name: tuple(entry for entry in entries if _group(entry) == name) for name in _GROUPS}
     return Index(
         groups=tuple((name, _GROUPS[name], its) for name, its in grouped.items() if its),
@@ -81,14 +81,16 @@ def index_of(pack: Pack, today: date, asked: str = "") -> Index:
     )
 
 
-def _entry(pack: Pack, decision: Decision, today: date) -> Entry:
+def _listed(pack: Pack, decision: Decision, today: date) -> ListedDecision:
     written = [rule for rule in decision.rules if not rule.is_added]
     counts = {name: sum(rule.then.indicator == name for rule in written) for name in INDICATORS}
     review = better(pack.standing(today), decision.standing(today))
-    return Entry(decision, len(written), tuple((name, count) for name, count in counts.items() if count), review)
+    return ListedDecision(
+        decision, len(written), tuple((name, count) for name, count in counts.items() if count), review
+    )
 
 
-def _group(entry: Entry) -> str:
+def _group(entry: ListedDecision) -> str:
     if entry.decision.kind != "card":
         return entry.decision.kind
     return entry.severities[0][0] if entry.severities else "info"

@@ -74,16 +74,18 @@ class ContentPages:
     def decision(self, name: str) -> tuple[str, int]:
         """One decision: its table, the cards and scenarios of its rules, and the proof that the table is complete.
 
-        ``scenario`` is fired, and the rules that fired are lit with what was read in the heads; ``fired`` lights one.
+        ``scenario`` is fired, and the rules that fired are lit with what was read in the heads. Where there is none, or
+        nothing in it asked for this decision, the rules are lit that ``fired`` names.
         """
         prepared = self._content()
         decision = _decision(prepared.pack, name)
         scenario = request.args.get("scenario", "")
         answer, problem, status = self._fired(prepared, scenario)
         here = fired_here(prepared.pack, decision, answer) if answer is not None else None
-        if answer is not None and here is None:
+        fired = request.args.getlist("fired")
+        if answer is not None and here is None and not fired:
             problem = "Nothing asked for this decision in that request."
-        here = here or FiredHere(rules=frozenset(filter(None, [request.args.get("fired")])))
+        here = here or FiredHere(rules=frozenset(fired))
         page = self._page(prepared, decision, here, scenario=scenario if answer is not None else "", problem=problem)
         return page, status
 
@@ -152,7 +154,7 @@ class ContentPages:
 
 
 def _with_scenario(endpoint: str, values: dict[str, Any]) -> None:
-    """Links from an answer to a table take its scenario along, so that what fired is lit there."""
+    """Links from an answer to a table take its scenario along, so that what was read is shown there too."""
     if endpoint == "console.decision" and request.endpoint == "console.try_it" and "scenario" in request.args:
         values.setdefault("scenario", request.args["scenario"])
 

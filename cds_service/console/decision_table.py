@@ -8,19 +8,14 @@ from itertools import product
 
 from markupsafe import Markup, escape
 
+from cds_service.console.plain_words import fact_in_words
 from cds_service.content.model import Decision, Pack, TemplateWords
 from cds_service.content.proof.cells import rules_by_cell
-from cds_service.content.table_words import (
-    CellWords,
-    Guard,
-    InputWords,
-    Piece,
-    RuleWords,
-    fact_in_words,
-    input_in_words,
-    table_in_words,
-)
+from cds_service.content.rule_words import Piece
+from cds_service.content.table_words import CellWords, Guard, InputWords, RowWords, table_in_words
+from cds_service.content.value_words import label_of
 from cds_service.judge.evaluate import Answer
+from cds_service.vocabulary.facts import Fact
 
 _MOST_CELLS = 1500
 _BASES: Mapping[str, str] = {"source": "the source", "reading": "our reading", "hospital": "this hospital"}
@@ -35,7 +30,7 @@ class ShownRule:
     expect its card, and ``is_lit`` tells that it fired in the request that is looked at.
     """
 
-    words: RuleWords
+    words: RowWords
     number: int
     kind: str
     then: Markup
@@ -144,9 +139,15 @@ def fired_here(pack: Pack, decision: Decision, answer: Answer) -> FiredHere | No
         values = judged.decided.values
         rules = {**values.fired(), **judged.decided.fired}.get(decision.id, ())
         if rules:
-            said = {name: fact_in_words(pack, name, values[name]) for name in decision.inputs}
+            said = {name: _dated(fact_in_words(pack, name, values[name]), values[name]) for name in decision.inputs}
             return FiredHere(frozenset(rule.id for rule in rules), judged.order.name, said)
     return None
+
+
+def _dated(said: str, fact: Fact) -> str:
+    """What was read, with the days of it."""
+    days = dict.fromkeys(item.date for item in fact.evidence[:2] if item.date)
+    return f"{said} ({', '.join(days)})" if days and fact.value is not None else said
 
 
 def proof_of(pack: Pack, decision: Decision) -> Proof | None:
@@ -155,7 +156,7 @@ def proof_of(pack: Pack, decision: Decision) -> Proof | None:
     if covered is None or not covered.axes:
         return None
     axes = [
-        (input_in_words(pack, name).label, tuple(fact_in_words(pack, name, sample) for sample in samples))
+        (label_of(pack, name), tuple(fact_in_words(pack, name, sample) for sample in samples))
         for name, samples in covered.axes
     ]
     *others, (last, words) = axes

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from math import floor, log10
@@ -18,11 +19,14 @@ from typing import Any
 import yaml
 
 from cds_service.console.bands import Band, bands_of, ends_of
+from cds_service.console.patient import name_of
 from cds_service.content.model import Pack
 from cds_service.content.prepared import template_words
 from cds_service.fhir.time_units import DAYS
+from cds_service.fhir.tree import node, nodes, text
 from cds_service.fhir.wording import schedule_in_words
 from cds_service.judge.explanation import series_label
+from cds_service.replay.input_files import read_json
 from cds_service.replay.scenario import DEFAULT_NOW
 from cds_service.vocabulary.declarations import NOT_STATED, Concept, FactDeclaration
 
@@ -228,7 +232,7 @@ def _drug(product: Concept) -> str:
 def _rhythms(pack: Pack, fixtures: Path) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
     """How often and how long the regimens and the drafts have it, in words, with the Timing of each step."""
     orders = [template.resource for template in pack.templates.values()]
-    orders += [json.loads(path.read_text(encoding="utf-8")) for path in sorted((fixtures / "drafts").glob("*.json"))]
+    orders += [read_json(path) for path in sorted((fixtures / "drafts").glob("*.json"))]
     for order in orders:
         steps = order.get("dosageInstruction", [])
         words = [schedule_in_words(step) for step in steps]
@@ -276,14 +280,13 @@ def _sentence(words: str) -> str:
 
 def _patient(path: Path) -> str:
     """A patient's file in words: name, age and gender. What else is known of them, the answer says."""
-    resources = (entry["resource"] for entry in json.loads(path.read_text(encoding="utf-8"))["entry"])
-    patient = next(resource for resource in resources if resource["resourceType"] == "Patient")
-    name = patient["name"][0]
-    words = [f"{' '.join(name.get('given', []))} {name.get('family', '')}".strip()]
-    if len(patient.get("birthDate", "")) == len("YYYY-MM-DD"):
-        born = date.fromisoformat(patient["birthDate"])
-        words.append(str(NOW.year - born.year - ((NOW.month, NOW.day) < (born.month, born.day))))
-    return ", ".join([*words, *filter(None, [patient.get("gender")])])
+    resources = [node(entry, "resource") for entry in nodes(read_json(path), "entry")]
+    patient = next((resource for resource in resources if text(resource, "resourceType") == "Patient"), {})
+    age = ""
+    with suppress(ValueError):  # a date of birth that leaves out the day
+        born = date.fromisoformat(text(patient, "birthDate"))
+        age = str(NOW.year - born.year - ((NOW.month, NOW.day) < (born.month, born.day)))
+    return ", ".join(filter(None, [name_of(patient) or path.stem, age, text(patient, "gender")]))
 
 
 def _beginning(choices: Choices, file: Path) -> Entered:

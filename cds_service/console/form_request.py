@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ from cds_service.console.form import (
     order_fact,
 )
 from cds_service.content.model import Pack
+from cds_service.replay.input_files import read_json
 from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.declarations import Concept, ValueSet
 
@@ -35,7 +35,7 @@ _STATUS = "http://terminology.hl7.org/CodeSystem/condition-"
 
 def scenario_of(choices: Choices, entered: Entered, fixtures: Path) -> Scenario:
     """A form without faults as a scenario without expectations, at the time that the fixtures are written for."""
-    bundle = json.loads((fixtures / "patients" / f"{entered.patient}.json").read_text(encoding="utf-8"))
+    bundle = read_json(fixtures / "patients" / f"{entered.patient}.json")
     draft = _draft(choices, entered)
     resources = [
         entry["resource"] for entry in bundle["entry"] if not _is_replaced(choices, entered, entry["resource"])

@@ -11,13 +11,14 @@ from cds_service.chart.conditions import clinical_status
 from cds_service.chart.readers import patient_facts
 from cds_service.chart.record import Chart, Sent
 from cds_service.chart.statuses import PAST
-from cds_service.console.plain_words import day_in_words, sent_day_in_words, strings_in, value_in_words
+from cds_service.console.plain_words import day_in_words, sent_day_in_words
 from cds_service.content.model import Service
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import plain
+from cds_service.content.value_words import value_in_words
 from cds_service.fhir.lenient import Condition
-from cds_service.fhir.tree import node, nodes, text
+from cds_service.fhir.tree import node, nodes, strings, text
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.facts import Facts, State
 
@@ -77,7 +78,7 @@ def banner_of(
     problems = list(dict.fromkeys(_problems(lists, chart)))
     shown = {result["reference"] for series in results for result in series["results"]}
     return Banner(
-        name=_name(patient) or _NO_NAME,
+        name=name_of(patient) or _NO_NAME,
         about=tuple(about),
         problems=tuple(problems[:_MOST_PROBLEMS]),
         more=max(0, len(problems) - _MOST_PROBLEMS),
@@ -100,9 +101,15 @@ def _patients(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
                 yield resource
 
 
-def _name(patient: Mapping[str, Any]) -> str:
+def prefetched_name(request: Mapping[str, Any]) -> str:
+    """The name of the patient of a call, ``""`` if none was prefetched."""
+    return name_of(next(_patients(request), {}))
+
+
+def name_of(patient: Mapping[str, Any]) -> str:
+    """The first name of a Patient that says anything, on one line; ``""`` if none does."""
     for name in nodes(patient, "name"):
-        given_and_family = " ".join([*strings_in(name, "given"), *strings_in(name, "family")])
+        given_and_family = " ".join([*strings(name, "given"), *strings(name, "family")])
         if said := plain(text(name, "text") or given_and_family):
             return said
     return ""

@@ -22,6 +22,7 @@ from cds_service.console.reports import impact_parts
 from cds_service.console.routes import console, with_headers
 from cds_service.console.try_page import is_same_origin
 from cds_service.content.prepared import Prepared
+from cds_service.packaged import examples_for
 
 BANNER = "Preview of unlocked content: nothing of it reaches a client."
 _PREFIX = "/preview"
@@ -33,8 +34,8 @@ _log = logging.getLogger("cds_service")
 class PreviewPages:
     """The pages over the content in ``cards`` under the overlay in the file ``site``.
 
-    ``released`` gives the content that is served and its folder, ``fixtures`` is the folder of the scenarios, and
-    ``zone`` the name of the hospital's time zone.
+    ``released`` gives the content that is served and its folder, ``fixtures`` is the folder of the scenarios that come
+    with this software, and ``zone`` the name of the hospital's time zone.
     """
 
     LINK = ("preview.changes", "Preview")
@@ -111,9 +112,8 @@ class PreviewPages:
         assert prepared is not None  # noqa: S101  (of a broken one nothing is shown)
         app = Flask("cds_service.preview", static_folder=None)
         app.url_map.strict_slashes = False
-        pages = console(
-            lambda: prepared, self._content.cards, self._fixtures, None, [("preview.changes", "What differs")]
-        )
+        cards = self._content.cards
+        pages = console(lambda: prepared, cards, examples_for(cards), None, [("preview.changes", "What differs")])
         app.register_blueprint(pages)
         app.add_template_filter(self._relative, "relative")
         app.url_build_error_handlers.append(self._outside_url)

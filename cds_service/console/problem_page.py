@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from cds_service.content.model import Pack
 from cds_service.content.render import plain
+from cds_service.replay.input_files import FileError
 from cds_service.store.store import Store
 
 _NOT_FOUND = 404
@@ -52,6 +53,22 @@ def store_problem(store: Store) -> Response:
     response = Response(page, status=503)
     response.headers["Retry-After"] = "10"
     return response
+
+
+def examples_problem(error: FileError) -> tuple[str, int]:
+    """The page instead of one that shows invented patients, whose files cannot be read; status 503."""
+    page = render_template(
+        "problem.html",
+        title="The examples cannot be read",
+        sentences=[
+            f"{error}.",
+            "These pages show the patients in the folder fixtures beside the content. Calls are answered all the same: "
+            "they need no examples.",
+            "cds-service check names everything that is wrong there. Mend it and start the service again.",
+        ],
+        near=[],
+    )
+    return page, 503
 
 
 def _not_found() -> str:

@@ -14,11 +14,11 @@ from cds_service import __version__
 from cds_service.console.answer import shown_answer
 from cds_service.console.card import ShownCard, shown_card
 from cds_service.console.changes import drafts_of
+from cds_service.console.patient import prefetched_name
 from cds_service.console.plots import Plot
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words
-from cds_service.fhir.tree import node, nodes, text
 from cds_service.replay.impact import KINDS, ChangedAnswer, Impact
 from cds_service.replay.run import ReplayResult
 from cds_service.vocabulary.json_text import encode
@@ -52,7 +52,7 @@ def impact_page(impact: Impact, prepared: Prepared, old: str, new: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownChange:
+class BeforeAndAfter:
     """One request that is answered otherwise, with its cards before and after."""
 
     change: ChangedAnswer
@@ -65,7 +65,7 @@ def impact_parts(impact: Impact, prepared: Prepared) -> dict[str, Any]:
 
     Changes whose requests did not come with them are listed by their names alone.
     """
-    by_patient: dict[str, list[ShownChange]] = {}
+    by_patient: dict[str, list[BeforeAndAfter]] = {}
     names: dict[str, str] = {}
     unshown: list[ChangedAnswer] = []
     for change in impact.changes:
@@ -74,9 +74,9 @@ def impact_parts(impact: Impact, prepared: Prepared) -> dict[str, Any]:
         if not (change.new.request or change.old.request):
             unshown.append(change)
             continue
-        shown = ShownChange(change, _cards(change.old, prepared), _cards(change.new, prepared))
+        shown = BeforeAndAfter(change, _cards(change.old, prepared), _cards(change.new, prepared))
         by_patient.setdefault(change.patient, []).append(shown)
-        if name := _patient_name(change.new.request or change.old.request):
+        if name := prefetched_name(change.new.request or change.old.request):
             names[change.patient] = name
     pack = prepared.pack
     rules = {
@@ -94,16 +94,6 @@ def impact_parts(impact: Impact, prepared: Prepared) -> dict[str, Any]:
         "rules": rules,
         "titles": {pack.id: pack.title} | {decision.id: decision.title for decision in pack.decisions.values()},
     }
-
-
-def _patient_name(request: Mapping[str, Any]) -> str:
-    """The name of the patient as it was prefetched, ``""`` if it was not."""
-    patient = node(node(request, "prefetch"), "patient")
-    for name in nodes(patient, "name"):
-        given = name.get("given")
-        given = [part for part in given if isinstance(part, str)] if isinstance(given, list) else []
-        return text(name, "text") or " ".join(filter(None, [*given, text(name, "family")]))
-    return ""
 
 
 def _cards(result: ReplayResult, prepared: Prepared) -> tuple[ShownCard, ...]:

@@ -15,9 +15,10 @@ from cds_service.console.acceptance_page import AcceptancePage
 from cds_service.console.content_pages import ContentPages
 from cds_service.console.courses_page import CoursesPage
 from cds_service.console.not_understood_page import NotUnderstoodPage
-from cds_service.console.problem_page import problem
+from cds_service.console.problem_page import examples_problem, problem
 from cds_service.console.try_page import TryPage
 from cds_service.content.prepared import Prepared
+from cds_service.replay.input_files import FileError
 from cds_service.store.store import Store
 
 # Everything is loaded from this service, no script or style stands in a page, and no other page may frame it.
@@ -71,6 +72,7 @@ def console(
         return {"pages": shown, "pack": prepared.pack, "review": review, "version": __version__}
 
     pages.register_error_handler(HTTPException, lambda error: problem(error, content().pack))
+    pages.register_error_handler(FileError, examples_problem)
     pages.after_request(with_headers)
     return pages
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cds_service.content.model import INDICATORS, Decision, Pack, Rule
-from cds_service.content.table_words import input_in_words
+from cds_service.content.value_words import label_of
 from cds_service.export.layout import Box, Spacing, lay_out
 from cds_service.judge.evaluate import Answer
 
@@ -87,7 +87,7 @@ def map_of(pack: Pack, lit: Lit | None = None, about: str = "") -> Map:
     places = {name: Box(box.x - first, lowest - box.y + _SPACING.top) for name, box in boxes.items()}
     in_order = sorted(needs, key=lambda name: (places[name].y, places[name].x))
     users = _users(needs)
-    labels = {name: input_in_words(pack, name).label for name in needs}
+    labels = {name: label_of(pack, name) for name in needs}
     lines = {name: _lines(label) for name, label in labels.items()}
     nodes = tuple(
         Node(

@@ -70,6 +70,8 @@ class TryPage:
         if "q" in request.args and "scenario" not in request.args:
             query = request.args["q"][:_LONGEST_QUERY].strip()
             return self._page(query=query, found=self._found(query), profile=profile)
+        if not self._scenarios and "scenario" not in request.args:
+            return self._page(profile=profile)
         chosen = self._scenarios.get(request.args.get("scenario", self._first))
         if chosen is None:
             return self._page(404, problem="There is no such scenario. Choose a story, or search for another.")

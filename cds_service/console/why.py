@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.console.plain_words import cell_in_words, fact_in_words, label_of, name_in_words
+from cds_service.console.plain_words import fact_in_words, name_in_words
 from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.render import plain
+from cds_service.content.value_words import cell_in_words, label_of
 from cds_service.judge.evaluate import Answer
 from cds_service.judge.orders import JudgedOrder
 from cds_service.vocabulary.facts import Fact, State
@@ -56,10 +57,12 @@ class Near:
 class Heard:
     """One decision: its id and title, the rules that fired with what they asked for, and the nearest others.
 
-    ``spoke`` is whether one of its rules says something; ``statement`` is what the first of these rests on.
+    ``fired`` are the ids of all rules that fired, ``rules`` the names of those that matter. ``spoke`` is whether one of
+    its rules says something; ``statement`` is what the first of these rests on.
     """
 
     decision: str
+    fired: tuple[str, ...]
     title: str
     spoke: bool
     rules: tuple[str, ...]
@@ -86,20 +89,31 @@ class Read:
 class Quiet:
     """Why a decision says nothing of an order: in a few words, with the quotation or the facts that it rests on.
 
-    ``matters`` tells what was found from what was only ruled out.
+    ``matters`` tells what was found from what was only ruled out; ``fired`` are the ids of the rules that fired.
     """
 
     kind: str
     matters: bool
     decision: str
+    fired: tuple[str, ...]
     title: str
     quote: str
     because: tuple[Asked, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Concluded:
+    """What a definition answered: its id, the ids of the rules that ``fired``, its title, and its value in words."""
+
+    decision: str
+    fired: tuple[str, ...]
+    title: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Why:
-    """The reasoning on one order. ``concluded`` are the definitions by id with title and value in words.
+    """The reasoning on one order. ``concluded`` are the definitions with what they answered.
 
     ``quiet`` says why decisions kept silent, ``nothing_found`` are the titles of those that looked and found nothing,
     ``absent`` the labels of facts that were looked for and are not there.
@@ -108,7 +122,7 @@ class Why:
     drug: str
     spoke: tuple[Heard, ...]
     silent: tuple[Heard, ...]
-    concluded: tuple[tuple[str, str, str], ...]
+    concluded: tuple[Concluded, ...]
     facts: tuple[Read, ...]
     absent: tuple[str, ...]
     quiet: tuple[Quiet, ...]
@@ -131,7 +145,8 @@ def _why(pack: Pack, service: Service, judged: JudgedOrder, told: Mapping[str, A
         spoke=tuple(one for one in heard if one.spoke),
         silent=tuple(one for one in heard if not one.spoke),
         concluded=tuple(
-            (name, label_of(pack, name), fact_in_words(pack, name, values[name])) for name in told["definitions"]
+            Concluded(name, _fired(judged, name), label_of(pack, name), fact_in_words(pack, name, values[name]))
+            for name in told["definitions"]
         ),
         facts=tuple(fact for fact in facts if fact.state != State.ABSENT),
         absent=tuple(dict.fromkeys(fact.label for fact in facts if fact.state == State.ABSENT)),
@@ -150,6 +165,7 @@ def _heard(pack: Pack, judged: JudgedOrder, service: Service, told: Mapping[str,
     near.sort(key=lambda one: one.is_state)  # what may be found comes before what may not be known
     return Heard(
         decision=decision.id,
+        fired=tuple(rule.id for rule in fired),
         title=decision.title,
         spoke=bool(speaking),
         rules=tuple(name_in_words(rule.id) for rule in speaking or fired if not rule.is_added),
@@ -227,4 +243,18 @@ def _quiet(pack: Pack, judged: JudgedOrder, entry: Mapping[str, Any]) -> Quiet:
         Asked(tested["label"], fact_in_words(pack, tested["input"], values[tested["input"]]))
         for tested in entry["because"]
     )
-    return Quiet(kind, entry["kind"] != _RULED_OUT, entry["decision"], entry["title"], entry.get("quote", ""), because)
+    return Quiet(
+        kind=kind,
+        matters=entry["kind"] != _RULED_OUT,
+        decision=entry["decision"],
+        fired=_fired(judged, entry["decision"]),
+        title=entry["title"],
+        quote=entry.get("quote", ""),
+        because=because,
+    )
+
+
+def _fired(judged: JudgedOrder, decision: str) -> tuple[str, ...]:
+    """The ids of the rules of a card, a note or a definition that fired."""
+    fired = {**judged.decided.values.fired(), **judged.decided.fired}
+    return tuple(rule.id for rule in fired.get(decision, ()))

@@ -20,7 +20,8 @@ from cds_service.content.model import Decision, Pack, Settlement, Statement
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
 from cds_service.content.reviews import Review, better
-from cds_service.content.table_words import RuleWords, TableWords, as_text, table_in_words
+from cds_service.content.rule_words import as_text
+from cds_service.content.table_words import RowWords, TableWords, table_in_words
 from cds_service.judge.evaluate import evaluate
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.json_text import encode
@@ -245,7 +246,7 @@ def _lines(one: Sheet) -> Iterator[str]:
     )
 
 
-def _row(one: Sheet, words: RuleWords) -> Sequence[str]:
+def _row(one: Sheet, words: RowWords) -> Sequence[str]:
     then = f"**{words.severity}** {as_text(words.then)}" if words.severity else as_text(words.then)
     asked = [f"{column.label}: {cell.words}" for column, cell in one.table.asked(words)]
     rule = words.rule

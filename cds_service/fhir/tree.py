@@ -35,6 +35,12 @@ def text(parent: Any, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def strings(parent: Any, key: str) -> list[str]:
+    """The strings under ``key`` that are not empty: a list's strings, or a lone string as a list of one."""
+    value = parent.get(key) if isinstance(parent, dict) else None
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str) and item]
+
+
 def number_text(parent: Any, key: str) -> str:
     """The JSON text of the number under ``key``; ``""`` if there is nothing, quotes kept if it is a string."""
     value = parent.get(key) if isinstance(parent, dict) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cds_service.fhir.schedule_words import WHEN
-from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text, words
+from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, strings, text, words
 
 _UNITS = {"s": "second", "min": "minute", "h": "hour", "d": "day", "wk": "week", "mo": "month", "a": "year"}
 _ON_DAYS = frozenset(["dayOfWeek", "when", "timeOfDay"])
@@ -55,9 +55,9 @@ def timing_in_words(timing: Node) -> str:
 
 def _on_days(timing: Node, repeat: Node) -> str:
     """The days of the week, the days that are listed and the times of the day."""
-    days = [*_strings(repeat, "dayOfWeek"), *_strings(timing, "event")[:_MOST_EVENTS]]
-    hours = [WHEN.get(event, event) for event in _strings(repeat, "when")]
-    hours += [f"at {time.removesuffix(':00')}" for time in _strings(repeat, "timeOfDay")]
+    days = [*strings(repeat, "dayOfWeek"), *strings(timing, "event")[:_MOST_EVENTS]]
+    hours = [WHEN.get(event, event) for event in strings(repeat, "when")]
+    hours += [f"at {time.removesuffix(':00')}" for time in strings(repeat, "timeOfDay")]
     return " ".join(filter(None, [f"on {', '.join(days)}" if days else "", " and ".join(hours)]))
 
 
@@ -106,11 +106,6 @@ def _time_unit(quantity: Node, *, is_one: bool = False) -> str:
     if known is None:
         return text(quantity, "unit") or text(quantity, "code")
     return known if is_one else f"{known}s"
-
-
-def _strings(parent: Node, key: str) -> list[str]:
-    value = parent.get(key)
-    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
 
 
 def _span(repeat: Node, low: str, high: str) -> str:

@@ -14,7 +14,7 @@ from flask import Flask, Response, g, request
 
 from cds_service.content.model import Service
 from cds_service.net.fhir_client import FhirClient
-from cds_service.packaged import packaged
+from cds_service.packaged import examples_for, packaged
 from cds_service.protocol.feedback import MAX_BODY_BYTES
 from cds_service.service.caching import keep_from_caches
 from cds_service.service.calls import Calls
@@ -111,7 +111,8 @@ def _add_console(app: Flask, settings: Settings, content: ServedContent, store: 
         )
         preview.register(app)
         links = [preview.LINK]
-    pages = console(lambda: content.now().prepared, settings.cards, packaged("fixtures"), store, links)
+    fixtures = examples_for(settings.cards)
+    pages = console(lambda: content.now().prepared, settings.cards, fixtures, store, links)
     app.register_blueprint(pages)
 
 

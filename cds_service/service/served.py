@@ -30,6 +30,7 @@ from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.content.reviews import ReviewState
 from cds_service.content.site import read_site
+from cds_service.packaged import fixtures_beside
 from cds_service.protocol.discovery import discovery
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.service.attribution import Attribution
@@ -268,7 +269,7 @@ class ServedContent:
         Raises:
             ProblemsError: it is not fit to be served.
         """
-        from cds_service.prove import fixtures_beside, prove_in_child  # what a start need not wait for
+        from cds_service.prove import prove_in_child  # what a start need not wait for
 
         settings = self._settings
         fixtures = fixtures_beside(settings.cards)

@@ -12,7 +12,7 @@ from operator import itemgetter
 
 from sqlalchemy import Connection, Subquery, case, false, func, select
 
-from cds_service.store.calls import CallCount, NotUnderstoodDay, first_whole_day, read_calls, read_not_understood
+from cds_service.store.call_counts import CallCount, NotUnderstoodDay, first_whole_day, read_calls, read_not_understood
 from cds_service.store.intervals import wilson
 from cds_service.store.tables import accepted_suggestion, feedback, shown
 

@@ -18,7 +18,7 @@ from multiprocessing.util import Finalize
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from cds_service.store.acceptance import Comment, Report, RuleDay, read_comments, read_days, read_report
-from cds_service.store.calls import CallCount, NotUnderstoodDay, read_calls, read_not_understood
+from cds_service.store.call_counts import CallCount, NotUnderstoodDay, read_calls, read_not_understood
 from cds_service.store.database import StoreDown, describe_error, file_of, is_stale, open_engine, read_url, reading
 from cds_service.store.entries import Entry
 from cds_service.store.kept_feedback import probe, save_feedback

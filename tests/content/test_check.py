@@ -11,8 +11,8 @@ import pytest
 from cds_service.content.load import load_pack
 from cds_service.content.proof.versions import update_lock
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
-from cds_service.packaged import packaged
-from cds_service.prove import fixtures_beside, prove, prove_in_child
+from cds_service.packaged import fixtures_beside, packaged
+from cds_service.prove import prove, prove_in_child
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.problems import Problem, ProblemsError

@@ -13,8 +13,9 @@ from cds_service.content.model import INDICATORS
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
+from cds_service.packaged import fixtures_beside
 from cds_service.protocol.faults import Fault
-from cds_service.prove import fixtures_beside, prove
+from cds_service.prove import prove
 from cds_service.replay.expectations import differences
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app

@@ -55,7 +55,7 @@ def test_the_page_of_a_card_says_why_there_is_one_and_to_which_it_gives_way(clie
     page = client.get("/content/decisions/nasalRegimen").text
     assert escape(pack.decisions["nasalRegimen"].why) in page
     assert re.search(r'href="[^"]*/content/decisions/neurologicalLoading"', page)
-    assert "speaks" in page
+    assert "no card" in page
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,43 @@ def test_a_hook_that_no_service_answers_is_a_page_that_says_so(without_order_sig
     answer = without_order_sign.get("/", query_string=query)
     assert answer.status_code == 404
     assert "No service of this content answers the hook order-sign." in answer.text
+
+
+@pytest.fixture
+def hospital(tmp_path):
+    """A copy of the second pack with its examples."""
+    return shutil.copytree(SECOND_PACK, tmp_path / "hospital")
+
+
+def test_examples_are_those_beside_the_content_that_is_served(hospital):
+    own = service(loopback=True, cards=hospital / "cards")
+    page = own.get("/").text
+    names = re.findall(r'href="/\?scenario=([^"]+)"', page)
+    assert names
+    assert all((hospital / "fixtures/scenarios" / f"{name.partition('/')[0]}.yaml").is_file() for name in names)
+    assert "Ada Sample" in page and "Kwame Mensah" not in page
+    assert own.get("/", query_string={"scenario": "platelets-and-im/sample"}).status_code == 404
+    assert "scenario=level-and-needle/below" in own.get("/content/decisions/levelAndNeedle").text
+
+
+def test_examples_that_cannot_be_read_are_said_with_their_file_and_calls_go_on(hospital):
+    file = hospital / "fixtures/scenarios/course.yaml"
+    file.write_text("cases: [", encoding="utf-8")
+    own = service(loopback=True, cards=hospital / "cards")
+    for path in ("/", "/content/decisions/howGiven"):
+        answer = own.get(path)
+        assert answer.status_code == 503
+        assert f"{file}:" in answer.text
+    assert own.get("/content").status_code == 200
+    assert own.get("/cds-services").status_code == 200
+
+
+def test_a_folder_of_examples_without_any_is_a_page_to_fill_in(hospital):
+    for file in (hospital / "fixtures").rglob("*.*"):
+        file.unlink()
+    answer = service(loopback=True, cards=hospital / "cards").get("/")
+    assert answer.status_code == 200
+    assert "There is no such scenario" not in answer.text
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"hook": 1}', '{"hook": "order-select"}', "\x00", "ä" * 1000])

@@ -12,9 +12,11 @@ from markupsafe import escape
 from cds_service.console.decision_table import fired_here
 from cds_service.console.firing import FiredScenarios, answer_to
 from cds_service.content.load import load_pack
+from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
-from cds_service.content.table_words import AS_ABOVE, cell_in_words, table_in_words
+from cds_service.content.table_words import AS_ABOVE, table_in_words
 from cds_service.content.unary import parse_cell
+from cds_service.content.value_words import cell_in_words, unit_in_words
 from cds_service.replay.statements import rules_fired
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
@@ -105,18 +107,31 @@ def test_whatever_a_rule_asks_is_said_in_its_row_or_above_the_table(which, name)
         ("dosage.daily-dose", "> 0.5", "above 0.5 mcg a day"),
         ("dosage.interval", "1", "1 day"),
         ("dosage.interval", "[1..2]", "1 to 2 days"),
-        ("order.route", '"nasal", "oral", absent', "by nose, by mouth or none found"),
+        ("platelets", "> 50", "above 50 ×10⁹/L"),
+        ("platelets", "absent, unknown", "none on record or not known"),
+        ("b12-deficiency", '"present", "by-name"', "on record or by name"),
+        ("dosage.days", "<= 93", "at most 93 days"),
+        ("order.route", '"IM"', "IM"),
+        ("order.route", '"nasal", "oral", absent', "by nose, by mouth or none"),
+        ("order.is-cobalamin", '"present"', "yes"),
         ("order.agent", '"folic-acid"', "folic acid"),
         ("order.form", 'not("nasal")', "injection, oral or sublingual"),
         ("order.agent", 'not("combination", "excluded")', "other than combination or excluded"),
         ("administration", '"ifIntoMuscle", "notStated"', "if given IM or by a route that is not stated"),
         ("regimenFit", '"alternateDaysUnderSkin"', "alternate days under skin"),
-        ("doseUnit", '"silent"', "says nothing"),
+        ("doseUnit", '"silent"', "no card"),
         ("nasalStep", '"weekly then other"', "weekly then other"),
+        ("adult", '"no", "unknown"', "no or not known"),
     ],
 )
 def test_a_cell_is_said_in_words_with_the_units_and_values_that_people_write(name, cell, words):
-    assert cell_in_words(PACKS["shipped"], name, parse_cell(cell)).words == words
+    assert cell_in_words(PACKS["shipped"], name, parse_cell(cell)) == words
+
+
+@pytest.mark.parametrize("which", PACKS)
+def test_no_unit_of_a_fact_is_ucum_alone(which):
+    said = {name: unit_in_words(PACKS[which], name) for name in PACKS[which].facts}
+    assert not {unit for unit in said.values() if re.fullmatch(r"d|ug|ug/d|10\*9/L", unit)}
 
 
 def test_a_guard_that_all_rules_repeat_is_said_once_above_the_table(web):
@@ -179,9 +194,36 @@ def test_an_answer_leads_to_its_tables_with_what_fired_lit(web):
     assert lit(web["shipped"].get(unescape(links[0])).text) == {"TransfusionFirst"}
 
 
-def test_a_rule_that_is_named_is_lit_without_firing_anything(web):
-    page = web["shipped"].get("/content/decisions/imPlatelets?fired=ThinNeedle").text
-    assert lit(page) == {"ThinNeedle"}
+def links_to_tables(page):
+    """The links of an answer to tables, with the id of each."""
+    found = re.findall(r'href="(/content/decisions/(\w+)[^"#]*)', page)
+    return {unescape(link): decision for link, decision in found}
+
+
+@pytest.mark.parametrize("name", [SAMPLE, "loading-regimen/threeWeekly", "folate-first/lowPlatelets"])
+def test_an_answer_to_json_leads_to_the_same_rules_as_the_scenario_of_it(web, name):
+    """What was entered stands in no address, so that a link names what fired."""
+    prepared, scenario = prepared_of("shipped"), by_name(name)
+    service = prepared.pack.service_for(scenario.hook)
+    body = json.dumps(scenario.request(templates_of(prepared.pack, service)))
+    form = {"request": body, "now": scenario.now.isoformat(), "profile": "2.0"}
+    page = web["shipped"].post("/", data=form).text
+    links = links_to_tables(page)
+    assert any(lit(web["shipped"].get(link).text) for link in links)
+    by_scenario = links_to_tables(web["shipped"].get("/", query_string={"scenario": name}).text)
+    assert list(by_scenario.values()) == list(links.values())
+    for link, other in zip(links, by_scenario, strict=True):
+        assert lit(web["shipped"].get(link).text) == lit(web["shipped"].get(other).text), link
+
+
+def test_an_answer_to_the_form_leads_to_a_table_with_what_fired_lit(web):
+    links = links_to_tables(web["shipped"].get("/", query_string={"by": "form"}).text)
+    assert any(lit(web["shipped"].get(link).text) for link in links)
+
+
+def test_rules_that_are_named_are_lit_without_firing_anything(web):
+    page = web["shipped"].get("/content/decisions/imPlatelets?fired=ThinNeedle&fired=Above").text
+    assert lit(page) == {"ThinNeedle", "Above"}
     assert lit(web["shipped"].get("/content/decisions/imPlatelets?fired=None").text) == set()
 
 

@@ -186,7 +186,7 @@ def test_every_link_of_a_page_of_the_preview_stays_in_it_or_leads_to_a_page_that
             "/preview/pages/courses",
             "/metrics",
         }:  # the tests above ask for them
-            with client.get(link) as answer:  # a file that is sent is closed
+            with client.get(link, follow_redirects=True) as answer:  # a file that is sent is closed
                 assert answer.status_code == 200, link
 
 

@@ -12,7 +12,7 @@ from cds_service.content.model import INDICATORS
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import RuleWords, reason_words, rule_words
 from cds_service.store.acceptance import Report, RuleDay, RuleReport, Share
-from cds_service.store.calls import per_100
+from cds_service.store.call_counts import per_100
 
 _MOST_POINTS = 100
 _WIDTH, _HEIGHT = 100, 20  # of a trend, in its own units
@@ -20,7 +20,7 @@ _DAYS_OF_A_WEEK = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class RankedReason:
     """A reason for overriding in the clinician's words, out of all overrides of the rule."""
 
     words: str
@@ -68,7 +68,7 @@ class RuleRow:
     accepted: Share
     overridden: int
     suggestions_accepted: int
-    reasons: tuple[Reason, ...]
+    reasons: tuple[RankedReason, ...]
     per_100: float | None
     versions: tuple[RuleReport, ...]
     days: tuple[RuleDay, ...]
@@ -172,7 +172,7 @@ def _row(
     )
 
 
-def _reasons(prepared: Prepared, versions: Sequence[RuleReport], overridden: int) -> tuple[Reason, ...]:
+def _reasons(prepared: Prepared, versions: Sequence[RuleReport], overridden: int) -> tuple[RankedReason, ...]:
     """The reasons of all versions, the most frequent first; what was said in the same words is one reason."""
     times: Counter[str] = Counter()
     for version in versions:
@@ -180,4 +180,4 @@ def _reasons(prepared: Prepared, versions: Sequence[RuleReport], overridden: int
             name = (version.decision, version.rule, version.version)
             times[reason_words(prepared.pack, *name, reason.code, reason.display)] += reason.share.count
     ranked = sorted(times.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(Reason(words, Share.out_of(count, overridden)) for words, count in ranked)
+    return tuple(RankedReason(words, Share.out_of(count, overridden)) for words, count in ranked)
