@@ -180,7 +180,9 @@ def _everything(explanation: Mapping[str, Any]) -> Iterator[str]:
         for decision in order["decisions"]:
             for rule in decision["fired"]:
                 yield f"    {decision['decision']}: {rule['rule']}{_unseen(decision, rule)}"
-            yield from (f"      not {near['rule']}: {'; '.join(near['because'])}" for near in decision["near"])
+            for near in decision["near"]:
+                if "silent" not in near:
+                    yield f"      not {near['rule']}: {'; '.join(near['because'])}"
 
 
 def _unseen(decision: Mapping[str, Any], rule: Mapping[str, Any]) -> str:

@@ -40,9 +40,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A rule that would have spoken if one thing were otherwise: what it ``asked`` for, and the ``value`` there is.
+    """A rule that would have held if one thing were otherwise: what it ``asked`` for, and the ``value`` there is.
 
-    ``is_state`` is true of one that asks for something not to be known, or not to be usable.
+    ``is_state`` is true of one that asks for something not to be known, or not to be usable, ``is_silent`` of one that
+    shows no card.
     """
 
     rule: str
@@ -51,6 +52,7 @@ class Near:
     value: str
     asked: str
     is_state: bool
+    is_silent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,7 @@ def _near(pack: Pack, judged: JudgedOrder, decision: Decision, rule: Rule) -> Ne
         value=fact_in_words(pack, name, values[name]),
         asked=cell_in_words(pack, name, cell),
         is_state=not (cell.intervals or cell.strings or cell.excluded),
+        is_silent=rule.then.silent,
     )
 
 

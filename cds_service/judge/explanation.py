@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -186,18 +186,13 @@ def _order(prepared: Prepared, service: Service, judged: JudgedOrder) -> dict[st
 def _decision(pack: Pack, judged: JudgedOrder, service: Service, decision: Decision) -> dict[str, Any]:
     values = judged.decided.values
     fired = values.rules(decision, judged.facts.order)
-    near = [
-        {"rule": rule.id, "because": missed}
-        for rule in decision.rules
-        if not rule.then.silent and rule not in fired and len(missed := _missed(judged, decision, rule)) == 1
-    ]
     return {
         "decision": decision.id,
         "title": decision.title,
         "version": decision.version,
         "status": decision.status,
         "fired": [_fired(pack, judged, service, decision, rule) for rule in fired],
-        "near": near,
+        "near": list(_near(judged, decision, fired)),
     }
 
 
@@ -213,13 +208,30 @@ def _fired(pack: Pack, judged: JudgedOrder, service: Service, decision: Decision
     return fired if is_shown else fired | {"shown-from": service.least[decision.id]}
 
 
-def _missed(judged: JudgedOrder, decision: Decision, rule: Rule) -> list[str]:
-    """Each cell of a rule that did not match, in words."""
-    missed = []
-    for name, cell in zip(decision.inputs, rule.cells, strict=True):
+def _near(judged: JudgedOrder, decision: Decision, fired: Sequence[Rule]) -> Iterator[dict[str, Any]]:
+    """The rules of which one cell alone did not match, and which would fire if it did.
+
+    Where a card was shown these are the ``silent`` rules too. A rule below one that fired and does not ask for that
+    input is none: the upper one would go on to be the first.
+    """
+    speaks = any(not rule.then.silent for rule in fired)
+    for rule in decision.rules:
+        missed = _missed(judged, decision, rule)
+        if rule in fired or len(missed) != 1 or (rule.then.silent and not speaks):
+            continue
+        ((place, because),) = missed.items()
+        if decision.hit_policy == "FIRST" and any(one.index < rule.index and one.cells[place] is None for one in fired):
+            continue
+        yield {"rule": rule.id, "because": [because]} | ({"silent": True} if rule.then.silent else {})
+
+
+def _missed(judged: JudgedOrder, decision: Decision, rule: Rule) -> dict[int, str]:
+    """Each cell of a rule that did not match, in words by its place."""
+    missed = {}
+    for place, (name, cell) in enumerate(zip(decision.inputs, rule.cells, strict=True)):
         fact = judged.decided.values[name]
         if cell is not None and not cell.matches(fact):
-            missed.append(f"{name} is {value_of(fact)}, not {cell.source}")
+            missed[place] = f"{name} is {value_of(fact)}, not {cell.source}"
     return missed
 
 

@@ -253,6 +253,17 @@ def test_why_names_what_spoke_what_it_found_and_what_would_change_it_in_words(cl
     assert f"What spoke {pack.decisions['imPlatelets'].title} : Transfusion first" in said
     assert "Platelet count: 22 ×10⁹/L" in said
     assert "Platelet count is 22 ×10⁹/L ; were it 25 to 50 ×10⁹/L , Thin needle would hold." in said
+    title = pack.decisions["imPlatelets"].title
+    assert f"Platelet count is 22 ×10⁹/L ; were it above 50 ×10⁹/L , {title} would show no card." in said
+
+
+def test_what_would_change_it_is_nothing_that_an_upper_rule_would_keep_from_being_asked(client, pack):
+    """For an order that is no folic acid the first rule of that table says nothing, however much folate may harm."""
+    first = pack.decisions["folateFirst"].rules[0]
+    assert first.then.silent and pack.decisions["folateFirst"].hit_policy == "FIRST"
+    said = part(story(client, "platelets-and-im/sample"), "why")
+    assert pack.decisions["folateFirst"].title in said
+    assert pack.decisions["folateRisk"].title + " is usual ; were it" not in said
 
 
 @pytest.mark.parametrize("told", STORIES, ids=lambda told: told.scenario.name)
