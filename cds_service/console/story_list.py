@@ -41,11 +41,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search found: choices by the title of their file, how many there are, and how many were left out."""
+    """What a search found: choices by the title of their file, how many there are, and how many were left out.
+
+    ``is_partial`` is true where nothing has all the words: then these have the most of them.
+    """
 
     by_story: Mapping[str, Sequence[Choice]]
     number: int
     more: int
+    is_partial: bool = False
 
 
 def tiles_of(prepared: Prepared, stories: Iterable[Story], scenarios: Iterable[Scenario]) -> list[Tile]:
@@ -68,6 +72,7 @@ def tiles_of(prepared: Prepared, stories: Iterable[Story], scenarios: Iterable[S
 def found(scenarios: Iterable[Scenario], stories: Iterable[Story], pack: Pack, query: str) -> Found:
     """The scenarios that hold every word of ``query`` in their title, their reason, the title of their file, or the
     title of a card that they expect; all of them for no words. Those of a file whose title holds them come first.
+    Where none holds every word, those that hold the most of them.
 
     Those that are told as ``stories`` have the title and the words of the story.
     """
@@ -80,12 +85,14 @@ def found(scenarios: Iterable[Scenario], stories: Iterable[Story], pack: Pack, q
         for rule in decision.rules
     }
     choices = [(_choice(scenario, told.get(scenario.name)), scenario) for scenario in scenarios]
-    matching = [(choice, scenario) for choice, scenario in choices if _holds(choice, scenario, cards, words)]
+    held = [_number_held(choice, scenario, cards, words) for choice, scenario in choices]
+    most = max(held, default=0)
+    matching = [one for one, number in zip(choices, held, strict=True) if number == most and (most or not words)]
     matching.sort(key=lambda one: not all(word in _folded(one[1].story) for word in words))
     by_story: dict[str, list[Choice]] = {}
     for choice, scenario in matching[:_MOST_FOUND]:
         by_story.setdefault(scenario.story or scenario.name.partition("/")[0], []).append(choice)
-    return Found(by_story, len(matching), max(0, len(matching) - _MOST_FOUND))
+    return Found(by_story, len(matching), max(0, len(matching) - _MOST_FOUND), is_partial=0 < most < len(words))
 
 
 def stories_of(scenarios: Iterable[Scenario]) -> dict[str, int]:
@@ -120,14 +127,16 @@ def _choice(scenario: Scenario, story: Story | None) -> Choice:
     return Choice(title, why, scenario.name, expected(scenario))
 
 
-def _holds(choice: Choice, scenario: Scenario, cards: Mapping[str, str], words: Sequence[str]) -> bool:
-    """Whether every word stands in what is said of a scenario; ``cards`` are the titles of cards by their topics."""
+def _number_held(choice: Choice, scenario: Scenario, cards: Mapping[str, str], words: Sequence[str]) -> int:
+    """How many words stand in what is said of a scenario, in the singular or the plural; ``cards`` are the titles of
+    cards by their topics.
+    """
     if not words:
-        return True
+        return 0
     expect = scenario.expect if isinstance(scenario.expect, list) else []
     said = [choice.title, choice.why, scenario.title, scenario.why, scenario.story, scenario.name, *choice.severities]
     text = _folded(" ".join([*said, *(cards.get(card["topic"], "") for card in expect)]))
-    return all(word in text for word in words)
+    return sum(word.removesuffix("s") in text for word in words)
 
 
 def _folded(text: str) -> str:

@@ -94,6 +94,10 @@ def test_a_search_looks_for_every_word_in_title_reason_group_and_card_title_in_e
 
 def test_a_search_is_bounded_and_says_how_many_more_there_are(client, pack):
     everything = found(SCENARIOS.values(), STORIES, pack, "")
+    assert not everything.is_partial
+    assert found(SCENARIOS.values(), STORIES, pack, "zzz yyy").number == 0
+    partial = found(SCENARIOS.values(), STORIES, pack, "treatment that stops zzz")
+    assert partial.is_partial and 0 < partial.number < len(SCENARIOS) / 2
     shown = sum(len(choices) for choices in everything.by_story.values())
     assert (shown, everything.number, everything.more) == (50, len(SCENARIOS), len(SCENARIOS) - 50)
     assert f"And {len(SCENARIOS) - 50:,} more" in client.get("/?q=").text
