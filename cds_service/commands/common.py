@@ -155,11 +155,18 @@ def scenario_named(name: str) -> Scenario:
     """
     from cds_service.replay.scenarios import read_scenarios
 
-    scenarios = {known.name: known for known in read_scenarios(packaged("fixtures"))}
-    if name not in scenarios:
-        near = get_close_matches(name, scenarios, n=5, cutoff=0)
-        raise WrongUseError(f"There is no scenario {name!r}; of {len(scenarios)} the nearest are: {', '.join(near)}")
-    return scenarios[name]
+    fixtures = packaged("fixtures")
+    # The file that a name begins with, before all files: that takes two seconds less.
+    story = name.partition("/")[0]
+    named = [
+        file for folder in ("scenarios", "courses") for file in (fixtures / folder).glob("*.yaml") if file.stem == story
+    ]
+    found = next((known for known in read_scenarios(fixtures, named) if known.name == name), None) if named else None
+    if found is None:
+        names = [known.name for known in read_scenarios(fixtures)]
+        near = get_close_matches(name, names, n=5, cutoff=0)
+        raise WrongUseError(f"There is no scenario {name!r}; of {len(names)} the nearest are: {', '.join(near)}")
+    return found
 
 
 def open_store(settings: Settings) -> Store:
