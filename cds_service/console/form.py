@@ -26,6 +26,7 @@ from cds_service.fhir.time_units import DAYS
 from cds_service.fhir.tree import node, nodes, text
 from cds_service.fhir.wording import schedule_in_words
 from cds_service.judge.explanation import series_label
+from cds_service.replay.cases import FORM
 from cds_service.replay.input_files import read_json
 from cds_service.replay.scenario import DEFAULT_NOW
 from cds_service.vocabulary.declarations import NOT_STATED, Concept, FactDeclaration
@@ -34,7 +35,6 @@ NOW = datetime.fromisoformat(DEFAULT_NOW)
 """When a form asks: the time that patients and drafts are written for."""
 UNSTATED, AS_RECORDED, NONE, AS_ORDERED = "not-stated", "as-recorded", "none", "as-ordered"
 LOW = "low"
-_FILE = "form.yaml"
 _HOOKS = {
     "order-select": "An order is selected",
     "order-sign": "The order is signed",
@@ -168,7 +168,7 @@ def choices_of(pack: Pack, fixtures: Path) -> Choices:
         products=products,
         timings=timings,
     )
-    return replace(choices, beginning=_beginning(choices, fixtures / _FILE))
+    return replace(choices, beginning=_beginning(choices, fixtures / FORM))
 
 
 def entered_of(sent: Mapping[str, str], choices: Choices) -> Entered:

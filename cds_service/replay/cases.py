@@ -18,9 +18,11 @@ from cds_service.replay.input_files import FileError, read_json, read_yaml
 from cds_service.replay.scenario import Scenario, moved
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.replay.short_forms import FILE as SHORT_FORMS
+from cds_service.replay.stories import FILE as STORIES
 
 EXPECTED = "expected.yaml"
-NO_CASES = (EXPECTED, SHORT_FORMS)  # files of YAML among the cases that hold none
+FORM = "form.yaml"  # what the form of the console begins with
+NO_CASES = (EXPECTED, SHORT_FORMS, STORIES, FORM)  # files of YAML among the cases that hold none
 
 
 class Case(Protocol):

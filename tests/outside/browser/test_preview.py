@@ -82,7 +82,7 @@ def test_what_differs_is_compared_on_demand(opened):
 
 def test_the_pages_of_the_preview_show_its_content_under_the_banner_and_lead_back(opened):
     page = opened("/preview/pages/content/decisions/levelAndNeedle")
-    expect(page.get_by_role("main")).to_contain_text("< 20")
+    expect(page.get_by_role("main")).to_contain_text("below 20")
     expect(page.get_by_role("complementary", name="Preview")).to_contain_text(BANNER)
     page.get_by_role("link", name="The released content").click()
     expect(page.get_by_role("complementary", name="Preview")).to_have_count(0)
