@@ -11,8 +11,9 @@ from cds_service.export.columns import feel_names
 from cds_service.export.dmn import dmn
 from cds_service.vocabulary.facts import Interval, State
 from tests.support.factsets import our_rules, random_sets, some_cells, tables
+from tests.support.sample import EVERY_CASE
 
-RANDOM_SETS = 100_000
+RANDOM_SETS = 100_000 if EVERY_CASE else 20_000
 
 
 def carried(fact, column):

@@ -23,9 +23,10 @@ from cds_service.export.fhirpath import cell_condition, lone_condition
 from cds_service.export.plandefinition import as_json, bundle, resources
 from cds_service.vocabulary.facts import Interval, State
 from tests.support.factsets import our_rules, random_sets, some_cells, tables
+from tests.support.sample import EVERY_CASE
 
-RANDOM_SETS = 100_000
-WHOLE_SETS = 1_000  # put to FHIRPath in whole expressions, which is a hundred times as slow
+RANDOM_SETS = 100_000 if EVERY_CASE else 20_000
+WHOLE_SETS = 1_000 if EVERY_CASE else 300  # put to FHIRPath in whole expressions, which is a hundred times as slow
 
 
 def parameter(name, fact):
