@@ -87,7 +87,7 @@ def test_the_pages_of_the_preview_show_its_content_under_the_banner_and_lead_bac
     page.get_by_role("link", name="The released content").click()
     expect(page.get_by_role("complementary", name="Preview")).to_have_count(0)
     page.goto("/content/decisions/levelAndNeedle")
-    expect(page.get_by_role("main")).to_contain_text("< 17")
+    expect(page.get_by_role("main")).to_contain_text("below 17")
 
 
 def test_a_request_is_tried_with_the_preview(opened):
