@@ -85,6 +85,20 @@ def test_what_is_not_utf_8_is_told_with_line_and_column(post):
     assert said(post(b'{"hook":\n  "\xe4"}')) == "The body is not UTF-8: line 2, column 4"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "expecting property name enclosed in double quotes"),
+        ('{"a": 1 2}', "expecting ',' delimiter"),
+        ('{"a": "b', "unterminated string"),
+        ("nul", "expecting value"),
+        ("{} {}", "extra data"),
+    ],
+)
+def test_what_is_wrong_with_a_body_that_is_no_json_is_told_in_these_words(post, text, words):
+    assert said(post(text.encode())).endswith(f": {words}")
+
+
 @given(st.data())
 def test_wherever_a_body_breaks_that_place_is_told(data):
     """An @ stands in no JSON outside of a string."""
