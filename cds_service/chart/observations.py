@@ -377,16 +377,19 @@ def _looked_into(owner: FactDeclaration, result: Result, chart: Chart) -> tuple[
 
 
 def _newest_account(search: Search, declarations: Sequence[FactDeclaration], chart: Chart) -> Account:
-    """The account of the results on which something may rest: of each analyte those down to the newest usable one."""
+    """The account of the results on which something may rest: of each analyte those down to the newest usable one, or
+    all of them where a history is read from them too.
+    """
     results = chart.results(search)
     own = _owned(search, declarations, chart)
     bearing = sorted_out(declarations[0], chart).bearing if len(own) == 1 else _bearing(search, own, chart)
     asides = {result.entry: _code_aside(result.observation) for result in bearing}
     in_part: list[Aside] = []
+    looks_back = any(fact.kind == "history" for fact in declarations)
     for owner, newest_first in own:
         settled = False
         for result in newest_first:
-            if settled and result.span is not None:
+            if settled and result.span is not None and not looks_back:
                 continue
             aside, partly = _looked_into(owner, result, chart)
             if aside is not None:
