@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cds_service.chart.dosage import daily, dose
 from cds_service.chart.drug import recognise_drug
+from cds_service.chart.operators import reckoned
 from cds_service.chart.order import Order
 from cds_service.fhir.schedule import Schedule, read_schedule
 from cds_service.fhir.schedule_facts import days, doses, interval
@@ -46,6 +47,8 @@ def step_facts(
                     readers[name] = partial(_scheduled, _SCHEDULED[declared.element], schedule)
                 case "daily":
                     readers[name] = partial(_daily, declared, weakref.proxy(step))
+                case _:
+                    readers[name] = partial(reckoned, declared, weakref.proxy(step))
     return step
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cds_service.content.compile_operators import operands_of
 from cds_service.content.unary import Cell, parse_cell
 from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, canonical, equal_codes, telling_words
 from cds_service.fhir.medications import name_words
@@ -26,6 +27,7 @@ from cds_service.vocabulary.declarations import (
     ValueSet,
     Way,
 )
+from cds_service.vocabulary.derivations import in_role_order
 from cds_service.vocabulary.facts import exact
 
 _OF_RESULTS = ("observation", "flag")
@@ -272,7 +274,7 @@ def compile_facts(
     """Every fact of ``facts.yaml`` by its name, in the order of the file; ``data`` is the whole of it."""
     facts = data["facts"]
     compiled = {
-        name: compile_fact(name, with_look_back(fact, facts), value_sets, analytes, searches)
+        name: _with_operands(compile_fact(name, with_look_back(fact, facts), value_sets, analytes, searches), facts)
         for name, fact in facts.items()
         if fact["kind"] not in _OF_EVENTS
     }
@@ -285,6 +287,12 @@ def compile_facts(
         if fact["kind"] in _OF_EVENTS or fact.get("element") in _ON_RECORD:
             compiled[name] = compile_fact(name, with_look_back(fact, facts), value_sets, analytes, searches, around)
     return {name: compiled[name] for name in facts}
+
+
+def _with_operands(compiled: FactDeclaration, facts: Mapping[str, Mapping[str, Any]]) -> FactDeclaration:
+    """A fact that an operator derives with its operands; any other as it is."""
+    operands, scale = operands_of(facts[compiled.name], facts)
+    return replace(compiled, operands=operands, scale=scale) if operands else compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,8 +346,10 @@ def compile_fact(
         look_back_days=days_of(look_back) if look_back else None,
         naming=tuple(fact.get("naming", ())),
         statuses=tuple(fact.get("statuses", ())),
-        inputs=fact.get("inputs", {}),
-        constants={key: exact(str(value)) for key, value in fact.get("constants", {}).items()},
+        inputs={role: fact["inputs"][role] for role in in_role_order(fact.get("element", ""), fact.get("inputs", ()))},
+        constants={
+            key: exact(str(value)) for key, value in fact.get("constants", {}).items() if not isinstance(value, dict)
+        },
         counted={
             spelling: per
             for per, texts in fact.get("counted", {}).items()

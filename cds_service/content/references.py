@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.compile_facts import codes_asked_for, search_keys, value_set_names
+from cds_service.content.compile_operators import problems_of_derived
 from cds_service.content.compile_tables import template_of
 from cds_service.content.domains import CARD, Domain, domains_of
 from cds_service.content.expand import inputs_of, rest_of, unary_test
@@ -26,6 +27,7 @@ def problems_between(pack_files: PackFiles) -> Iterator[Problem]:
     yield from _of_facts(pack_files)
     yield from _of_tables(pack_files)
     yield from _circles(pack_files)
+    yield from _circles_of_facts(pack_files)
     yield from _of_reviews(pack_files)
 
 
@@ -102,9 +104,10 @@ def _of_fact(pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches
         for key in search_keys(name, fact):
             if key not in searches:
                 yield f"no search {key!r}"
-    for needed in fact.get("inputs", {}).values():
-        if needed not in pack_files.facts["facts"]:
-            yield f"no fact {needed!r}"
+    unknown = [needed for needed in fact.get("inputs", {}).values() if needed not in pack_files.facts["facts"]]
+    yield from (f"no fact {needed!r}" for needed in unknown)
+    if not unknown:
+        yield from problems_of_derived(fact, pack_files.facts["facts"])
     other = fact.get("look-back-of")
     if other is not None and "look-back" not in pack_files.facts["facts"].get(other, {}):
         yield f"no fact {other!r} with a look-back"
@@ -134,6 +137,8 @@ def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[str]:
     for name in (*fact.get("steps", ()), *fact.get("alike", ())):
         if facts.get(name, {}).get("kind") != "dosage":
             yield f"no fact {name!r} of a dosage"
+        elif any(facts.get(other, {}).get("kind") != "dosage" for other in _behind(name, facts)):
+            yield f"{name!r} is derived from a fact of the patient, which events of the past have not"
     for cell in fact.get("steps", {}).values():
         try:
             parse_cell(cell)
@@ -141,6 +146,18 @@ def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[str]:
             yield str(error)
     if "flagged" in fact and facts.get(fact["flagged"], {}).get("kind") != "flag":
         yield f"no fact {fact['flagged']!r} of a flag"
+
+
+def _behind(name: str, facts: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The facts from which a fact is derived, directly or behind others."""
+    found: set[str] = set()
+    left = [name]
+    while left:
+        for needed in facts.get(left.pop(), {}).get("inputs", {}).values():
+            if needed not in found:
+                found.add(needed)
+                left.append(needed)
+    return found
 
 
 def _of_tables(pack_files: PackFiles) -> Iterator[Problem]:
@@ -280,3 +297,11 @@ def _circles(pack_files: PackFiles) -> Iterator[Problem]:
 
     for name in paths:
         yield from visit(name, ())
+
+
+def _circles_of_facts(pack_files: PackFiles) -> Iterator[Problem]:
+    """Facts that are derived from themselves."""
+    at, facts = _in(pack_files.folder / "facts.yaml"), pack_files.facts["facts"]
+    for name in facts:
+        if name in _behind(name, facts):
+            yield at(("facts", name, "inputs"), f"{name!r} is derived from itself")

@@ -37,7 +37,9 @@ PROBLEMS = "Condition?patient={{context.patientId}}"
 SENSITIVITIES = "AllergyIntolerance?patient={{context.patientId}}"
 PRESCRIPTIONS = "MedicationRequest?patient={{context.patientId}}&status=active"
 LEVELS = "Observation?patient={{context.patientId}}&code=http://loinc.org|2823-3&_sort=-date&_count=5"
-OF_ORDERS = {"person": PERSON, "problems": PROBLEMS, "sensitivities": SENSITIVITIES, "levels": LEVELS}
+WEIGHTS = "Observation?patient={{context.patientId}}&code=http://loinc.org|29463-7&_sort=-date&_count=5"
+OF_SIGNING = {"person": PERSON, "problems": PROBLEMS, "sensitivities": SENSITIVITIES, "levels": LEVELS}
+OF_SELECTING = {**OF_SIGNING, "weights": WEIGHTS}
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +150,8 @@ def test_every_rule_in_use_fires_in_some_scenario(second):
 
 def test_discovery_lists_its_services_with_their_own_prefetch(services):
     assert {service["id"] for service in services.values()} == {"examplol-select", "examplol-sign", "examplol-view"}
-    assert services["order-select"]["prefetch"] == OF_ORDERS
-    assert services["order-sign"]["prefetch"] == OF_ORDERS
+    assert services["order-select"]["prefetch"] == OF_SELECTING
+    assert services["order-sign"]["prefetch"] == OF_SIGNING
     assert services["patient-view"]["prefetch"] == {"prescriptions": PRESCRIPTIONS, "levels": LEVELS}
 
 
