@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from cds_service.fhir.quantities import spell
+from cds_service.fhir.quantities import in_signs, spell
 from cds_service.vocabulary import arithmetic
 from cds_service.vocabulary.declarations import FactDeclaration, Operand
 from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason, State
@@ -99,15 +99,3 @@ def _result(declared: FactDeclaration, total: Interval, evidence: Sequence[Evide
     number = spell(total.low) if total.is_point and total.low is not None else ""
     shown = f"{in_signs(total)} {declared.unit_written}".strip()
     return Evidence(reference, shown, days.pop() if len(days) == 1 else "", number, declared.unit)
-
-
-def in_signs(value: Interval) -> str:
-    """A range of numbers in few signs: ``12``, ``10-12``, ``<5``, ``>=3``; ``-3..5`` where an end is below zero."""
-    low, high = (None if end is None else spell(end) for end in (value.low, value.high))
-    if low is None:
-        return "?" if high is None else f"<{'' if value.high_open else '='}{high}"
-    if high is None:
-        return f">{'' if value.low_open else '='}{low}"
-    if low == high:
-        return low
-    return f"{low}..{high}" if low.startswith("-") else f"{low}-{high}"

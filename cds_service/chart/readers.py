@@ -13,6 +13,7 @@ from cds_service.chart.beside import drafted, ends_in, like_active
 from cds_service.chart.drug import agent, form, in_value_set, recognised_by
 from cds_service.chart.operators import reckoned
 from cds_service.chart.order import NO_ORDER, Order, has_route, reason, route, status
+from cds_service.chart.rate import concentration
 from cds_service.chart.record import Chart
 from cds_service.chart.steps import step_facts
 from cds_service.vocabulary.declarations import FactDeclaration
@@ -43,6 +44,7 @@ _ORDER = {
     "has-route": has_route,
     "reason": reason,
     "status": status,
+    "concentration": concentration,
 }
 _ORDER_ON_RECORD = {"like-active": like_active, "ends-in": ends_in}  # those that need the record, or the day
 

@@ -12,6 +12,7 @@ from cds_service.chart.dosage import daily, dose
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.operators import reckoned
 from cds_service.chart.order import Order
+from cds_service.chart.rate import rate, volume
 from cds_service.fhir.schedule import Schedule, read_schedule
 from cds_service.fhir.schedule_facts import days, doses, interval
 from cds_service.fhir.tree import Node
@@ -19,6 +20,7 @@ from cds_service.vocabulary.declarations import FactDeclaration, Test
 from cds_service.vocabulary.facts import Fact, Facts, Interval, Reason, State
 
 _SCHEDULED: Mapping[str, Callable[[Schedule], Fact]] = {"interval": interval, "doses": doses, "days": days}
+_STATED: Mapping[str, Callable[[FactDeclaration, Node], Fact]] = {"rate": rate, "volume": volume}
 
 
 def step_facts(
@@ -45,6 +47,8 @@ def step_facts(
                 case "interval" | "doses" | "days":
                     schedule = schedule or cache(partial(read_schedule, dosage, zone, declared.schedules))
                     readers[name] = partial(_scheduled, _SCHEDULED[declared.element], schedule)
+                case "rate" | "volume":
+                    readers[name] = partial(_STATED[declared.element], declared, dosage)
                 case "daily":
                     readers[name] = partial(_daily, declared, weakref.proxy(step))
                 case _:

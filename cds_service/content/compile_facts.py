@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cds_service.content.compile_operators import operands_of
+from cds_service.content.compile_operators import is_of_steps_alone, operands_of
 from cds_service.content.unary import Cell, parse_cell
 from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, canonical, equal_codes, telling_words
 from cds_service.fhir.medications import name_words
@@ -280,7 +280,9 @@ def compile_facts(
     }
     around = _Around(
         ways={name: _compile_way(way, value_sets) for name, way in data.get("ways", {}).items()},
-        of_steps={name: fact for name, fact in compiled.items() if fact.kind == "dosage"},
+        of_steps={
+            name: fact for name, fact in compiled.items() if fact.kind == "dosage" and is_of_steps_alone(name, facts)
+        },
         results=compiled,
     )
     for name, fact in facts.items():

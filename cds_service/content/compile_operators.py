@@ -37,6 +37,23 @@ def operands_of(fact: Mapping[str, Any], facts: _Facts) -> tuple[tuple[Operand, 
     return tuple(operands), exact(Fraction(1) / measure(fact["unit"]).factor)
 
 
+def facts_behind(name: str, facts: _Facts) -> set[str]:
+    """The facts from which a fact is derived, directly or behind others."""
+    found: set[str] = set()
+    left = [name]
+    while left:
+        for needed in facts.get(left.pop(), {}).get("inputs", {}).values():
+            if needed not in found:
+                found.add(needed)
+                left.append(needed)
+    return found
+
+
+def is_of_steps_alone(name: str, facts: _Facts) -> bool:
+    """Whether a fact of a dosage is derived from such facts only, if at all: events of the past have no others."""
+    return all(facts.get(other, {}).get("kind") == "dosage" for other in facts_behind(name, facts))
+
+
 def _in_order(fact: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Each role with the name of its fact, or with its constant."""
     given = {**fact.get("inputs", {}), **fact.get("constants", {})}

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.compile_facts import codes_asked_for, search_keys, value_set_names
-from cds_service.content.compile_operators import problems_of_derived
+from cds_service.content.compile_operators import facts_behind, is_of_steps_alone, problems_of_derived
 from cds_service.content.compile_tables import template_of
 from cds_service.content.domains import CARD, Domain, domains_of
 from cds_service.content.expand import inputs_of, rest_of, unary_test
 from cds_service.content.files import TABLE, TEXTS, PackFiles, name_by_path, problem_at
 from cds_service.content.reviews import faults_of
 from cds_service.content.unary import parse_cell
+from cds_service.fhir.ucum import is_volume
 from cds_service.vocabulary.problems import Problem
 
 _Place = tuple[str | int, ...]
@@ -120,12 +121,20 @@ def _of_fact(pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches
         known = set(analyte["units"] if analyte is not None else ())
         for unit in sorted({fact["plausible"]["unit"], *fact["plausible"].get("perhaps", {})} - known):
             yield f"{unit!r} is not among the units of its analyte"
-    if fact.get("element") == "dose":
+    if fact.get("element") in ("dose", "concentration"):
         units = set(analyte["units"] if analyte is not None else ())
         for set_id in value_sets:
             rows = pack_files.value_sets.get(set_id, {}).get("concepts", ())
-            for unit in sorted({row["strength"]["unit"] for row in rows if row.get("strength")} - units):
+            needed = {_unit_of_strength(fact["element"], row["strength"]) for row in rows if row.get("strength")}
+            for unit in sorted(needed - {""} - units):
                 yield f"{set_id} has strengths in {unit!r}, which its analyte has not"
+
+
+def _unit_of_strength(element: str, strength: Mapping[str, Any]) -> str:
+    """The unit in which a fact takes the strength of a product; a concentration only takes one by volume."""
+    if element == "dose":
+        return str(strength["unit"])
+    return f"{strength['unit']}/{strength['per']}" if is_volume(strength["per"]) else ""
 
 
 def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[str]:
@@ -137,7 +146,7 @@ def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[str]:
     for name in (*fact.get("steps", ()), *fact.get("alike", ())):
         if facts.get(name, {}).get("kind") != "dosage":
             yield f"no fact {name!r} of a dosage"
-        elif any(facts.get(other, {}).get("kind") != "dosage" for other in _behind(name, facts)):
+        elif not is_of_steps_alone(name, facts):
             yield f"{name!r} is derived from a fact of the patient, which events of the past have not"
     for cell in fact.get("steps", {}).values():
         try:
@@ -146,18 +155,6 @@ def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[str]:
             yield str(error)
     if "flagged" in fact and facts.get(fact["flagged"], {}).get("kind") != "flag":
         yield f"no fact {fact['flagged']!r} of a flag"
-
-
-def _behind(name: str, facts: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """The facts from which a fact is derived, directly or behind others."""
-    found: set[str] = set()
-    left = [name]
-    while left:
-        for needed in facts.get(left.pop(), {}).get("inputs", {}).values():
-            if needed not in found:
-                found.add(needed)
-                left.append(needed)
-    return found
 
 
 def _of_tables(pack_files: PackFiles) -> Iterator[Problem]:
@@ -303,5 +300,5 @@ def _circles_of_facts(pack_files: PackFiles) -> Iterator[Problem]:
     """Facts that are derived from themselves."""
     at, facts = _in(pack_files.folder / "facts.yaml"), pack_files.facts["facts"]
     for name in facts:
-        if name in _behind(name, facts):
+        if name in facts_behind(name, facts):
             yield at(("facts", name, "inputs"), f"{name!r} is derived from itself")

@@ -104,6 +104,14 @@ def measure(code: str) -> Measure:
     return total
 
 
+def is_volume(code: str) -> bool | None:
+    """Whether a UCUM code is a unit of volume; ``None`` if it is not known."""
+    try:
+        return measure(code).dimensions == {"m": 3}
+    except ValueError:
+        return None
+
+
 def _unit(text: str, code: str) -> Measure:
     """One factor of a code: a number, a power of ten, or a unit with its prefix and its exponent."""
     if power := _POWER_OF_TEN.fullmatch(text):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from cds_service.fhir.quantities import as_range
 from cds_service.fhir.schedule_words import WHEN
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, strings, text, words
 
@@ -37,8 +38,8 @@ def dosages_in_words(
 
 
 def amount_in_words(dosage: Node) -> str:
-    """The dose and the route of a step as they were sent."""
-    return " ".join(filter(None, [dose_in_words(dosage), words(node(dosage, "route"))]))
+    """The dose, the route and the rate of a step as they were sent."""
+    return " ".join(filter(None, [dose_in_words(dosage), words(node(dosage, "route")), rate_in_words(dosage)]))
 
 
 def timing_in_words(timing: Node) -> str:
@@ -63,8 +64,35 @@ def _on_days(timing: Node, repeat: Node) -> str:
 
 def dose_in_words(dosage: Node) -> str:
     """The dose of a step as it was sent, with its unit."""
-    quantity = node(node(dosage, "doseAndRate"), "doseQuantity")
+    return quantity_in_words(node(node(dosage, "doseAndRate"), "doseQuantity"))
+
+
+def quantity_in_words(quantity: Node) -> str:
+    """A number as it was sent, with its unit."""
     return f"{number_text(quantity, 'value')} {text(quantity, 'unit') or text(quantity, 'code')}".strip()
+
+
+def ratio_in_words(ratio: Node) -> str:
+    """A Ratio as it was sent: ``500 mL/4 h``."""
+    return "/".join(quantity_in_words(node(ratio, part)) for part in ("numerator", "denominator"))
+
+
+def rate_as_sent(dosage: Node) -> str:
+    """How fast a step is given, as it was sent: ``10 mL/h``, ``500 mL/4 h``; ``""`` where no rate is stated."""
+    for holder in (node(dosage, "doseAndRate"), dosage):
+        if quantity := node(holder, "rateQuantity"):
+            return quantity_in_words(quantity)
+        if ratio := node(holder, "rateRatio"):
+            return ratio_in_words(ratio)
+        if limits := node(holder, "rateRange"):
+            return as_range([quantity_in_words(node(limits, end)) for end in ("low", "high")])
+    return ""
+
+
+def rate_in_words(dosage: Node) -> str:
+    """How fast a step is given, as it stands behind its dose: ``at 10 mL/h``."""
+    rate = rate_as_sent(dosage)
+    return f"at {rate}" if rate else ""
 
 
 def schedule_in_words(dosage: Node) -> str:

@@ -13,6 +13,7 @@ from cds_service.content.model import INDICATORS
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
+from cds_service.judge.explanation import explain
 from cds_service.packaged import fixtures_beside
 from cds_service.protocol.faults import Fault
 from cds_service.prove import prove
@@ -211,6 +212,27 @@ def test_every_kind_of_action_is_offered(call, request_of):
         for action in suggestion["actions"]
     }
     assert actions == {("update", "MedicationRequest"), ("create", "ServiceRequest"), ("delete", "")}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+def test_every_scenario_is_explained_with_its_derived_facts(second, scenario):
+    body = encode(scenario.request(templates_of(second, second.service_for(scenario.hook))))
+    prepared = Prepared.of(second, zone=ZoneInfo("UTC"), key=b"a key for tests")
+    try:
+        told = explain(prepared, body, scenario.now)
+    except Fault as fault:
+        assert fault.status == scenario.expect["status"]
+        return
+    assert all("shortfall" in order["facts"] for order in told["orders"] if scenario.hook == "order-select")
+
+
+def test_explain_names_the_operands_of_a_derived_fact(second):
+    scenario = next(scenario for scenario in SCENARIOS if scenario.name == "by-weight/much")
+    prepared = Prepared.of(second, zone=ZoneInfo("UTC"), key=b"a key for tests")
+    body = encode(scenario.request(templates_of(second, second.service_for(scenario.hook))))
+    fact = explain(prepared, body, scenario.now)["orders"][0]["facts"]["shortfall"]
+    assert (fact["state"], fact["value"], fact["unit"]) == ("value", "80", "mmol")
+    assert [item["said"] for item in fact["read-from"]] == ["80 mmol", "25 kilos", "16 mmol/L", "14 mmol per litre"]
 
 
 # --- the shadow and the retired --------------------------------------------------------------------------------------

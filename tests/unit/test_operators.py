@@ -4,8 +4,9 @@ from fractions import Fraction
 
 import pytest
 
-from cds_service.chart.operators import in_signs, reckoned
+from cds_service.chart.operators import reckoned
 from cds_service.content.compile_operators import operands_of
+from cds_service.fhir.quantities import in_signs
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason, State
 
