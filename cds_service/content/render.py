@@ -17,6 +17,7 @@ from datetime import date
 
 from cds_service.content.decide import Finding, Values
 from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, Rule, TemplateWords
+from cds_service.fhir.quantities import spell
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Reason, State
 
 LONGEST_SUMMARY = 139
@@ -284,7 +285,7 @@ def limits(pack: Pack, finding: Finding, name: str) -> str:
     numbers = limit_numbers(pack, finding, name)
     declared = pack.facts.get(name if name in finding.decision.inputs else name.partition(".")[2])
     unit = declared.unit_written if declared is not None and declared.analyte is not None else ""
-    return f"{'-'.join(map(str, numbers))} {unit}".strip()
+    return f"{'-'.join(map(spell, numbers))} {unit}".strip()
 
 
 def limit_numbers(pack: Pack, finding: Finding, name: str) -> list[Exact]:

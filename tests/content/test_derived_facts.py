@@ -68,6 +68,12 @@ def test_what_cannot_be_derived_is_refused(problems_with, old, new, expected):
     assert expected in problems_with(old, new)
 
 
+def test_events_of_the_past_have_the_facts_of_a_dosage_that_no_fact_of_the_patient_is_behind():
+    of_steps = load_pack(SECOND_PACK / "cards").facts["prescribed"].of_steps
+    assert {"step.amount", "step.daily", "step.lasts"} <= of_steps.keys()
+    assert of_steps.keys().isdisjoint({"step.share", "step.drug-speed"})
+
+
 def test_constants_without_a_unit_are_numbers(problems_with):
     assert problems_with("constants: {share: {value: 0.2, unit: L/kg}}", "constants: {share: 2}") != ""
     assert problems_with("unit: mmol\n", "unit: mmol.kg/L\n") == ""
