@@ -88,6 +88,14 @@ def test_results_that_were_not_sent_are_unknown_and_name_their_key(pack):
     assert (fact.state, fact.missing) == (State.UNKNOWN, ("levels",))
 
 
+@pytest.mark.parametrize(
+    ("earlier", "days"),
+    [("2026-11-10", Interval.point(10)), ("2026-10", Interval(20, 50)), ("2026-11-10T23:59:59Z", Interval.point(10))],
+)
+def test_the_days_in_between_are_a_range_where_a_date_is_partial(pack, earlier, days):
+    assert facts_of(pack, NEWEST, result(earlier, 27))["level-apart"].value == days
+
+
 @given(values=st.lists(st.integers(0, 90), min_size=2, max_size=4), order=st.randoms())
 def test_a_fall_is_the_last_but_one_less_the_last_whatever_order_they_are_sent_in(pack, values, order):
     results = [result(f"2026-11-{10 + number}", value) for number, value in enumerate(values)]
