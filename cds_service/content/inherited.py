@@ -46,7 +46,7 @@ def units_with(own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def file_of(folder: Path, name: str, place: tuple[str | int, ...]) -> Path:
-    """The file that has what stands at ``place``: the one called ``name`` in a pack's ``folder``, or the framework's."""
+    """The file ``name`` that has what stands at ``place``: the pack's own in its ``folder``, or the framework's."""
     return folder / name if is_written(folder / name, place) else COMMON / name
 
 
