@@ -1,5 +1,6 @@
 """What every pack has from the framework, words and units, and how a pack says single things in another way (Z82)."""
 
+import re
 import shutil
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,7 @@ import yaml
 
 from cds_service.content import inherited
 from cds_service.content.decide import OrderFacts, Values
-from cds_service.content.files import read_yaml, schema
+from cds_service.content.files import read_yaml, repeated_keys, schema
 from cds_service.content.inherited import COMMON, UNITS, WORDS, common_units, common_words, words_with
 from cds_service.content.load import load_pack
 from cds_service.content.render import Speech
@@ -18,6 +19,7 @@ from cds_service.packaged import packaged
 from cds_service.prove import prove
 from cds_service.vocabulary.problems import ProblemsError
 from tests.support.places import SECOND_PACK
+from tests.unit.test_rules_of_the_house import CLINICAL_WORDS
 
 
 @pytest.fixture
@@ -45,6 +47,20 @@ def test_the_words_of_the_framework_are_all_that_a_pack_may_override():
             assert words[name].keys() == section["properties"].keys(), name
     members = schema("words").schema["$defs"]["unit-of-time"]["properties"]
     assert all(unit.keys() == members.keys() for unit in words["units-of-time"].values())
+
+
+def test_nothing_of_the_shipped_pack_is_named_in_the_framework(pack):
+    """What is measured in more than one pack is no pack's own."""
+    codes = [concept for value_set in pack.value_sets.values() for concept in value_set.codes.values()]
+    own = {*pack.statements, *pack.settlements, *pack.decisions, *pack.templates, *pack.names.values()}
+    own |= {concept.agent for concept in codes} - {""} | read_yaml(
+        packaged("cards") / "vitamin-b12" / UNITS, "units"
+    ).keys()
+    words, units = ((COMMON / name).read_text(encoding="utf-8") for name in (WORDS, UNITS))
+    for text in (words, units.partition("\nplatelets:")[2]):
+        assert [name for name in sorted(own) if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)] == []
+    assert CLINICAL_WORDS.findall(words) == []
+    assert [*repeated_keys(COMMON / WORDS), *repeated_keys(COMMON / UNITS)] == []
 
 
 def test_whatever_a_schedule_can_say_has_words():
@@ -177,6 +193,13 @@ def test_statements_and_settlements_have_whatever_ids_the_pack_gives_them(folder
         path.write_text(text, encoding="utf-8")
     assert problems_of(folder) == []
     assert load_pack(folder.parent).rests_also == ("the last page",)
+
+
+def test_a_short_form_that_no_card_shows_is_found(folder):
+    head = (folder / "pack.yaml").read_text(encoding="utf-8")
+    (folder / "pack.yaml").write_text(head.replace("rests-also: [E-8]", "rests-also: []"), encoding="utf-8")
+    (found,) = problems_of(folder)
+    assert (found.path.name, found.kind) == ("sources.yaml", "unused")
 
 
 def test_what_a_card_rests_on_beside_its_own_is_quoted_where_it_has_no_short_form(folder):
