@@ -21,11 +21,12 @@ from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import reason_words, rule_words
 from cds_service.content.table_words import table_in_words
-from cds_service.content.value_words import id_in_words
+from cds_service.content.value_words import id_in_words, interval_in_words, state_in_words
 from cds_service.judge.evaluate import evaluate
 from cds_service.judge.ordered import order_in_words
 from cds_service.protocol.faults import Fault
 from cds_service.replay.scenarios import read_scenarios
+from cds_service.vocabulary.facts import Interval, State
 from cds_service.vocabulary.json_text import encode
 from tests.support.places import SECOND_PACK
 
@@ -172,6 +173,9 @@ def test_no_word_of_a_table_comes_from_python(prepared, known):
         said += [piece.text for rule in table.rules for piece in (*rule.then, *rule.detail)]
         said += [part for guard in table.guards for part in (guard.cell.words, guard.input.unit)]
         said += [column.unit for column in table.columns]
+    ends = [(None, None), (None, 1), (1, None), (1, 1), (1, 2)]
+    said += [interval_in_words(pack, Interval(*both, open_, open_), "") for both in ends for open_ in (False, True)]
+    said += [state_in_words(pack, name, state) for name in pack.facts for state in State if state is not State.VALUE]
     both = (*pack.facts.values(), *pack.decisions.values())
     ids = [id_in_words(value) for one in both for value in one.values] + [fact.unit for fact in pack.facts.values()]
     assert len(said) > 100
