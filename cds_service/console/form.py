@@ -235,9 +235,9 @@ def _rhythms(pack: Pack, fixtures: Path) -> Iterator[tuple[str, Sequence[Mapping
     orders += [read_json(path) for path in sorted((fixtures / "drafts").glob("*.json"))]
     for order in orders:
         steps = order.get("dosageInstruction", [])
-        words = [schedule_in_words(step) for step in steps]
+        words = [schedule_in_words(pack.dosage_words, step) for step in steps]
         if steps and all(words) and all("period" in step["timing"].get("repeat", {}) for step in steps):
-            yield ", then ".join(words), [step["timing"] for step in steps]
+            yield pack.dosage_words.phrases["then"].join(words), [step["timing"] for step in steps]
 
 
 def _sparseness(timings: Sequence[Mapping[str, Any]]) -> tuple[int, float, str]:

@@ -60,7 +60,7 @@ def fact_in_words(pack: Pack, name: str, fact: Fact) -> str:
     value = fact.value
     if isinstance(value, Interval):
         limits = [float(limit) for limit in limits_of(pack, name)]
-        return interval_in_words(value, unit_in_words(pack, name), lambda end: rounded(float(end), limits))
+        return interval_in_words(pack, value, unit_in_words(pack, name), lambda end: rounded(float(end), limits))
     if value is None:
         return state_in_words(pack, name, fact.state)
     said = value_in_words(pack, name, value)

@@ -17,7 +17,7 @@ from cds_service.chart.overview import Overview, ToldEvent
 from cds_service.chart.progress import Stretch
 from cds_service.chart.record import Chart
 from cds_service.console.timeline import Timeline, TimelineEvent, timeline_of
-from cds_service.content.model import Service
+from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import in_words, plain
 from cds_service.fhir.dates import day_of, read_date
@@ -58,7 +58,10 @@ def answered_history(
     past = history_of(prepared, service, answer, MOST_TOLD)
     until = now.astimezone(prepared.zone).date()
     events, left_out = record_events(prepared, prepared.searches[service.id], answer.chart, past, until)
-    events += [*result_events(prepared, results), *draft_events((judged.order for judged in answer.judged), until)]
+    events += [
+        *result_events(prepared, results),
+        *draft_events(prepared.pack, (judged.order for judged in answer.judged), until),
+    ]
     return timeline_of("The history of the patient as it was read", events, until, LANES, left_out)
 
 
@@ -80,9 +83,9 @@ def record_events(
     orders = [event for event in past.events if event.kind in (EventKind.ORDERED, EventKind.STOPPED)]
     with_doses = {id(event) for event in orders[-_MOST_ORDERS:]}
     for event in past.events:
-        events.append(_treatment(event))
+        events.append(_treatment(prepared.pack, event))
         if id(event) in with_doses:
-            events += _due(event, until)
+            events += _due(prepared.pack, event, until)
     for aside in past.set_aside:
         words = aside.words or "an entry"
         flaw = in_words(prepared.pack, aside.reason)
@@ -102,11 +105,11 @@ def result_events(prepared: Prepared, results: Iterable[Mapping[str, Any]]) -> I
             yield TimelineEvent(lane, label, "result", result["reference"], day, value=value)
 
 
-def draft_events(orders: Iterable[Order], until: date) -> Iterator[TimelineEvent]:
+def draft_events(pack: Pack, orders: Iterable[Order], until: date) -> Iterator[TimelineEvent]:
     """The orders that were judged, at the end of the picture."""
     for order in orders:
         if order is not NO_ORDER:
-            label = f"draft: {_with_dosage(order.name, order.dosages())}"
+            label = f"draft: {_with_dosage(pack, order.name, order.dosages())}"
             yield TimelineEvent("Orders", label, "draft", order.reference or order.path, until)
 
 
@@ -131,28 +134,28 @@ def _day(written: str | None, chart: Chart) -> date | None:
     return date.fromisoformat(day_of(span, chart.zone)) if span is not None else None
 
 
-def _treatment(told: ToldEvent) -> TimelineEvent:
+def _treatment(pack: Pack, told: ToldEvent) -> TimelineEvent:
     """What was ordered, given, dispensed, stated or stopped."""
     lane, kind = _OF_KIND[told.kind]
     drug = told.words
     if told.kind in (EventKind.ORDERED, EventKind.STOPPED, EventKind.STATED) and not told.event.under_way:
         drug = f"{drug or _NO_WORDS} ({told.event.status})"
-    label = _with_dosage(drug, told.event.as_order().dosages())
+    label = _with_dosage(pack, drug, told.event.as_order().dosages())
     named = [told.event.reference, *told.one_with[:_MOST_NAMED]]
     more = len(told.one_with) - _MOST_NAMED
     source = plain(", ".join(named) + (f" and {more} more" if more > 0 else ""))
     return TimelineEvent(lane, label, kind, source, told.first, told.last, goes_on=told.goes_on)
 
 
-def _with_dosage(drug: str, dosages: Sequence[Node]) -> str:
+def _with_dosage(pack: Pack, drug: str, dosages: Sequence[Node]) -> str:
     """A drug with its dosage: each step as it is worded, or else in words made of it."""
-    steps = [text(dosage, "text") or dosages_in_words([dosage]) for dosage in dosages[:_MOST_WORDED]]
+    steps = [text(dosage, "text") or dosages_in_words(pack.dosage_words, [dosage]) for dosage in dosages[:_MOST_WORDED]]
     return plain(", ".join(filter(None, [drug or _NO_WORDS, "; ".join(filter(None, steps))])))
 
 
-def _due(told: ToldEvent, until: date) -> Iterator[TimelineEvent]:
+def _due(pack: Pack, told: ToldEvent, until: date) -> Iterator[TimelineEvent]:
     """The days up to ``until`` on which doses of an order fall due; one period if they are too many to tell apart."""
-    label, reference = _with_dosage(told.words, told.event.as_order().dosages()), plain(told.event.reference)
+    label, reference = _with_dosage(pack, told.words, told.event.as_order().dosages()), plain(told.event.reference)
     last = min(told.last or until, until)
     days = [day for step in (*told.before, *told.steps)[:_MOST_STEPS] for day in _days_of(step, last)]
     if len(days) > _MANY_DOSES:

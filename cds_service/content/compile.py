@@ -21,18 +21,20 @@ from cds_service.content.files import PackFiles
 from cds_service.content.hazard_log import compile_hazards
 from cds_service.content.model import Decision, OrderTemplate, Pack, Service, Settlement, Statement
 from cds_service.content.reviews import review_of
+from cds_service.vocabulary.dosage_words import DosageWords, TimeUnit
 from cds_service.vocabulary.facts import exact
 
 
 def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str], int], site_digest: str) -> Pack:
     """The pack; ``finding_numbers`` are those of its lock, by topic and decision version."""
-    head, sources = pack_files.head, pack_files.sources
+    head, sources, words = pack_files.head, pack_files.sources, pack_files.words
+    dosage_words = compile_dosage_words(words)
     drug_names = compile_drug_names(pack_files.value_sets)
     value_sets = {name: compile_value_set(data, drug_names) for name, data in pack_files.value_sets.items()}
     analytes = {name: compile_analyte(data, name) for name, data in pack_files.units.items()}
     searches = compile_searches(pack_files.facts, pack_files.value_sets, value_sets)
     decisions = _decisions(pack_files)
-    facts = compile_facts(pack_files.facts, value_sets, analytes, searches)
+    facts = compile_facts(pack_files.facts, value_sets, analytes, searches, dosage_words)
     return Pack(
         id=head["id"],
         version=head["version"],
@@ -59,17 +61,26 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         },
         source_label=sources["label"],
         unreviewed_label=sources.get("label-unreviewed", sources["label"]),
-        words=pack_files.words["words"],
-        reasons=pack_files.words["reasons"],
-        elements=pack_files.words["elements"],
-        routes=pack_files.words["routes"],
-        months=tuple(pack_files.words["months"]),
+        rests_also=tuple(head.get("rests-also", ())),
+        words=words["words"],
+        reasons=words["reasons"],
+        elements=words["elements"],
+        routes=words["routes"],
+        months=tuple(words["months"]),
+        dosage_words=dosage_words,
+        table_words=words["tables"],
         names=dict(head["names"]),
         findings=finding_numbers,
         value_sets=value_sets,
         site_digest=site_digest,
         hazards=compile_hazards(pack_files.hazards),
     )
+
+
+def compile_dosage_words(words: Mapping[str, Any]) -> DosageWords:
+    """The words that dosages are said with, of those of a whole pack."""
+    units = {code: TimeUnit(**unit) for code, unit in words["units-of-time"].items()}
+    return DosageWords(words["dosages"], units, words["days"], words["when"])
 
 
 def _decisions(pack_files: PackFiles) -> list[Decision]:
@@ -92,7 +103,8 @@ def _service(entry: Mapping[str, Any]) -> Service:
 def _statement(name: str, entry: Mapping[str, Any]) -> Statement:
     does = _on_one_line(entry.get("does", ""))
     numbers = frozenset(exact(str(number)) for number in entry.get("numbers", ()))
-    return Statement(name, entry["place"], entry["quote"], numbers, does, entry.get("no-rule", ""))
+    in_short = _on_one_line(entry.get("in-short", ""))
+    return Statement(name, entry["place"], entry["quote"], numbers, does, entry.get("no-rule", ""), in_short)
 
 
 def _order_template(order: Mapping[str, Any]) -> OrderTemplate:

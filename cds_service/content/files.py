@@ -94,21 +94,34 @@ def problem_at(path: Path, place: Iterable[str | int], kind: str, text: str) -> 
 
 def line_of(path: Path, place: Iterable[str | int]) -> int:
     """The line on which the element at ``place`` begins; where it is not written, the nearest element around it."""
+    node, _ = _found(path, tuple(place))
+    return node.start_mark.line + 1 if node is not None else 1
+
+
+def is_written(path: Path, place: Iterable[str | int]) -> bool:
+    """Whether a file has an element at ``place``; one that cannot be read has none."""
+    whole = tuple(place)
+    node, steps = _found(path, whole)
+    return node is not None and steps == len(whole)
+
+
+def _found(path: Path, place: tuple[str | int, ...]) -> tuple[yaml.Node | None, int]:
+    """The element at ``place``, or the nearest around it, and how many steps lead to it."""
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError):
-        return 1
-    for step in place:
+        return None, 0
+    for number, step in enumerate(place):
         if isinstance(node, yaml.MappingNode):
             pair = next(((key, value) for key, value in node.value if key.value == str(step)), None)
             if pair is None:
-                break
+                return node, number
             node = pair[1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
             node = node.value[step]
         else:
-            break
-    return node.start_mark.line + 1 if node is not None else 1
+            return node, number
+    return node, len(place)
 
 
 def repeated_keys(path: Path) -> Iterator[Problem]:
@@ -154,6 +167,8 @@ def texts_path(path: Path) -> Path | None:
 class PackFiles:
     """The files of one pack as read. Each is of its schema; nothing is yet compared between them.
 
+    ``words`` and ``units`` are those of the framework with the pack's own laid over them, ``own_words`` and
+    ``own_units`` what the pack itself writes.
     ``head`` is ``pack.yaml``; ``hazards`` is empty where there is no hazard log. ``value_sets`` go by the names of
     their files, ``orders`` by their ids, ``tables`` and ``texts`` by the path of the table; a definition without
     words has no texts.
@@ -170,3 +185,5 @@ class PackFiles:
     tables: Mapping[Path, Mapping[str, Any]]
     texts: Mapping[Path, Mapping[str, Any]]
     hazards: Mapping[str, Any] = field(default_factory=dict)
+    own_words: Mapping[str, Any] = field(default_factory=dict)
+    own_units: Mapping[str, Any] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from typing import Any
 from cds_service.content.compile import compile_pack
 from cds_service.content.expand import expanded
 from cds_service.content.files import PackFiles, read_yaml, table_paths, texts_path
+from cds_service.content.inherited import UNITS, WORDS, units_with, words_with
 from cds_service.content.lock import read_lock
 from cds_service.content.model import Pack
 from cds_service.content.overlay import overlaid
@@ -47,19 +48,25 @@ def _read_all(folder: Path, *, is_proven: bool) -> PackFiles:
             problems.extend(error.problems)
             return {}
 
+    def read_own(name: str, kind: str) -> Any:
+        return read(folder / name, kind) if (folder / name).exists() else {}
+
     tables = table_paths(folder)
+    own_words, own_units = read_own(WORDS, "words"), read_own(UNITS, "units")
     pack_files = PackFiles(
         folder=folder,
         head=read(folder / "pack.yaml", "pack"),
         sources=read(folder / "sources.yaml", "sources"),
-        words=read(folder / "words.en.yaml", "words"),
-        units=read(folder / "units.yaml", "units"),
+        words=words_with(own_words),
+        units=units_with(own_units),
         facts=read(folder / "facts.yaml", "facts"),
         value_sets={path.stem: read(path, "value-set") for path in sorted(folder.glob("value-sets/*.yaml"))},
         orders={order.get("id"): order for order in (read(p, "order") for p in sorted(folder.glob("orders/*.yaml")))},
         tables={path: read(path, "table") for path in tables},
-        hazards=read(hazards, "hazards") if (hazards := folder / "hazards.yaml").exists() else {},
+        hazards=read_own("hazards.yaml", "hazards"),
         texts={path: read(words, "text") for path in tables if (words := texts_path(path)) and words.exists()},
+        own_words=own_words,
+        own_units=own_units,
     )
     if problems:
         raise ProblemsError(problems)

@@ -50,6 +50,6 @@ class Prepared:
 def template_words(pack: Pack) -> dict[str, TemplateWords]:
     """Every order template in words, by its id."""
     return {
-        template.id: TemplateWords(template.name, orders_words(dict(template.resource)))
+        template.id: TemplateWords(template.name, orders_words(pack.dosage_words, dict(template.resource)))
         for template in pack.templates.values()
     }

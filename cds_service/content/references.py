@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from cds_service.content.compile_tables import template_of
 from cds_service.content.domains import CARD, Domain, domains_of
 from cds_service.content.expand import inputs_of, rest_of, unary_test
 from cds_service.content.files import TABLE, TEXTS, PackFiles, name_by_path, problem_at
+from cds_service.content.inherited import UNITS, WORDS, at_place, common_units, common_words, texts_in
+from cds_service.content.model import PLACEHOLDER
 from cds_service.content.reviews import faults_of
 from cds_service.content.unary import parse_cell
 from cds_service.vocabulary.problems import Problem
@@ -23,7 +25,12 @@ def problems_between(pack_files: PackFiles) -> Iterator[Problem]:
     """Whatever would keep these files from being compiled."""
     yield from _of_head(pack_files)
     yield from _of_words(pack_files)
+    units = list(_of_units(pack_files))
+    yield from units
+    if units:
+        return  # they would be missed everywhere
     yield from _of_facts(pack_files)
+    yield from _of_orders(pack_files)
     yield from _of_tables(pack_files)
     yield from _circles(pack_files)
     yield from _of_reviews(pack_files)
@@ -52,6 +59,7 @@ def _of_head(pack_files: PackFiles) -> Iterator[Problem]:
         for name in head[member]:
             if name not in pack_files.value_sets:
                 yield at((member,), f"no value set {name!r}")
+    yield from _of_citations(pack_files, at, ("rests-also",), "statements", head.get("rests-also", ()))
     decisions = {table["id"] for table in pack_files.tables.values()}
     for index, service in enumerate(head["services"]):
         for name in service["decisions"]:
@@ -63,20 +71,59 @@ def _of_head(pack_files: PackFiles) -> Iterator[Problem]:
 
 
 def _of_words(pack_files: PackFiles) -> Iterator[Problem]:
-    """Units and routes that have no words for people, and words for none (Z76)."""
-    at = _in(pack_files.folder / "units.yaml")
-    for name, analyte in pack_files.units.items():
-        for unit in sorted(set(analyte["units"]) ^ set(analyte["written"])):
-            what = "is not written for people" if unit in analyte["units"] else "is none of its units"
-            yield at((name, "written"), f"{unit!r} {what}")
+    """Routes that have no words for people, words for none, and placeholders that nothing fills (Z76)."""
+    path = pack_files.folder / WORDS
     routes = {
         route
         for fact in pack_files.facts["facts"].values()
         if (fact["kind"], fact.get("element")) == ("order", "route")
         for route in fact.get("value-sets", {})
     }
+    common, own = common_words(), pack_files.own_words
     for route in sorted(routes - set(pack_files.words["routes"])):
-        yield _in(pack_files.folder / "words.en.yaml")(("routes",), f"the route {route!r} is not written for people")
+        yield _in(path)(("routes",), f"the route {route!r} is not written for people")
+    for route in sorted(set(own.get("routes", ())) - routes - set(common["routes"])):
+        yield _in(path)(("routes", route), f"no fact of facts.yaml has a route {route!r}")
+    for place, text in texts_in(own):
+        known = set(PLACEHOLDER.findall(str(at_place(common, place) or "")))
+        for unknown in sorted(set(PLACEHOLDER.findall(text)) - known):
+            what = f"one of {', '.join(sorted(known))}" if known else "none at all"
+            yield problem_at(path, place, "placeholder", f"nothing fills {unknown!r}; there may stand {what}")
+        if set("{}") & set(PLACEHOLDER.sub("", text)):
+            yield problem_at(path, place, "placeholder", "a brace stands alone; placeholders stand in pairs of them")
+
+
+def _of_units(pack_files: PackFiles) -> Iterator[Problem]:
+    """What is measured without all that is needed, and units that have no words for people, or words for none (Z76)."""
+    at = _in(pack_files.folder / UNITS)
+    for name, analyte in pack_files.units.items():
+        for member in ("canonical", "units", "written"):
+            if member not in analyte:
+                there = ", ".join(common_units())
+                yield at((name,), f"{name!r} needs {member!r}; only what adds to {there} may leave it out")
+        for unit in sorted(set(analyte.get("units", ())) ^ set(analyte.get("written", ()))):
+            what = "is not written for people" if unit in analyte.get("units", ()) else "is none of its units"
+            yield at((name, "written"), f"{unit!r} {what}")
+        if {"canonical", "units"} <= analyte.keys() and analyte["canonical"] not in analyte["units"]:
+            yield at((name, "canonical"), f"{analyte['canonical']!r} is not among the units")
+
+
+def _of_orders(pack_files: PackFiles) -> Iterator[Problem]:
+    """Order templates that rest on a statement that there is not."""
+    for name, order in pack_files.orders.items():
+        at = _in(pack_files.folder / "orders" / f"{name}.yaml")
+        yield from _of_citations(pack_files, at, ("statement",), "statements", [order.get("statement", "")])
+
+
+def _of_citations(
+    pack_files: PackFiles, at: _At, place: _Place, member: str, names: Iterable[str]
+) -> Iterator[Problem]:
+    """Statements or settlements that are named and not in ``sources.yaml``, beside those that are."""
+    known = pack_files.sources[member]
+    for name in filter(None, names):
+        if name not in known:
+            there = f"; there are {', '.join(known)}" if known else ""
+            yield at(place, f"no {member.removesuffix('s')} {name!r} in sources.yaml{there}")
 
 
 def _of_facts(pack_files: PackFiles) -> Iterator[Problem]:
@@ -169,11 +216,9 @@ def _of_table(
             if name not in table.get("inputs", ()) and name not in table.get("applies-when", ()):
                 yield at((*place, "when", name), f"{name!r} is no input of this table")
             yield from _of_cell(at, (*place, "when", name), cell, domains.get(name))
-        if (statement := rule.get("statement", "")) and statement not in pack_files.sources["statements"]:
-            yield at((*place, "statement"), f"no statement {statement!r} in sources.yaml")
-        for name in rule.get("settles", ()):
-            if name not in pack_files.sources["settlements"]:
-                yield at((*place, "settles"), f"no settlement {name!r} in sources.yaml")
+        statements = [rule.get("statement", "")]
+        yield from _of_citations(pack_files, at, (*place, "statement"), "statements", statements)
+        yield from _of_citations(pack_files, at, (*place, "settles"), "settlements", rule.get("settles", ()))
         if not isinstance(rule["then"], str):
             texts = pack_files.texts.get(path, {})
             yield from _of_outcome(pack_files, at, (*place, "then"), rule["then"], texts, domains)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from cds_service.content.inherited import common_units, common_words
 from cds_service.content.load import load_pack
 from cds_service.content.proof.versions import update_lock
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
@@ -116,7 +117,7 @@ WHAT_WAS_NOT_READ = [  # Z75
         ("decisions/imPlatelets/table.yaml", "platelets: unknown", "platelets: unusable", ": gap: "),
         ("decisions/adult.yaml", "'>= 18'", "['>= 18', '< 18']", ": unreachable: rule Child"),
         ("decisions/imPlatelets/table.yaml", "'> 50'", "'> fifty'", "is not a unary test"),
-        ("decisions/imPlatelets/table.yaml", "statement: S11", "statement: S99", "no statement 'S99'"),
+        (PLATELETS, "statement: S11", "statement: S99", "no statement 'S99' in sources.yaml; there are S1, S2, S3"),
         ("decisions/imPlatelets/table.yaml", "statement: S10", "statement: S12", ": uncited: no rule rests on S10"),
         ("decisions/imPlatelets/table.yaml", "text: thinNeedle", "text: thickNeedle", "no text 'thickNeedle'"),
         ("decisions/imPlatelets/table.yaml", "add: plateletCount", "add: plateletGuess", "no order template"),
@@ -132,7 +133,19 @@ WHAT_WAS_NOT_READ = [  # Z75
         ("facts.yaml", "kind: patient, element: sex", "kind: patience, element: sex", ": schema: "),
         ("facts.yaml", "element: agent", "element: agents", "'agents' is not one of"),
         ("facts.yaml", "plausible: {unit: umol/L", "plausible: {unit: mol/L", "'mol/L' is not among the units"),
-        ("units.yaml", "grammar: mass", "grammar: weight", ": schema: "),
+        ("units.yaml", "grammar: amount-per-volume", "grammar: amount-per-weight", ": schema: "),
+        (
+            "pack.yaml",
+            "rests-also: [S23]",
+            "rests-also: [S32]",
+            "no statement 'S32' in sources.yaml; there are S1, S2, ",
+        ),
+        (
+            "orders/plateletCount.yaml",
+            "statement: S12",
+            "statement: S21a",
+            "no statement 'S21a' in sources.yaml; there",
+        ),
         (
             "sources.yaml",
             "no-rule: the short form of S13, which the rules rest on",
@@ -145,12 +158,11 @@ WHAT_WAS_NOT_READ = [  # Z75
             "'>= 310'",
             ": paragraph: S19: the paragraph says 300, which stands neither in",
         ),
-        ("decisions/imPlatelets/table.yaml", "settles: [C5]", "settles: [C99]", "no settlement 'C99'"),
+        (PLATELETS, "settles: [C5]", "settles: [C99]", "no settlement 'C99' in sources.yaml; there are C1, C2"),
         ("decisions/adult.yaml", "status: active", "status: draft", ": status: adult is draft and"),
         ("decisions/monitoringDue/table.yaml", "indicator: info", "indicator: warning", ": indicator: "),
         ("pack.yaml", 'role: ""', "role: Pharmacist", ": review: version is empty; a review is filled in whole"),
         ("pack.yaml", 'date: ""', "date: yesterday", ": review: 'yesterday' is no date of the form YYYY-MM-DD"),
-        ("words.en.yaml", "  also: Also\n", "", ": schema: words: 'also' is a required property"),
         ("pack.yaml", "id: vitamin-b12\n", "id: vitamin-b12\nid: again\n", "stands twice"),
         *IN_THE_FORM_OF_TABLES,
         *WHAT_WAS_NOT_READ,
@@ -269,6 +281,7 @@ def test_the_pack_is_loaded_once_in_a_proof(monkeypatch):
     """Nearly all that a proof waits for besides fhir.resources is YAML."""
     import yaml
 
+    common_words(), common_units()  # which a process reads once
     texts = []
     load = yaml.load
     monkeypatch.setattr(yaml, "load", lambda text, Loader: texts.append(text) or load(text, Loader=Loader))

@@ -14,7 +14,7 @@ from cds_service.console.firing import FiredScenarios, answer_to
 from cds_service.content.load import load_pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
-from cds_service.content.table_words import AS_ABOVE, table_in_words
+from cds_service.content.table_words import table_in_words
 from cds_service.content.unary import parse_cell
 from cds_service.content.value_words import cell_in_words, unit_in_words
 from cds_service.replay.statements import rules_fired
@@ -89,7 +89,7 @@ def test_whatever_a_rule_asks_is_said_in_its_row_or_above_the_table(which, name)
         for place, cell in words.rule.tests:
             asked = decision.inputs[place]
             assert asked in said or above[asked].written == cell.source
-            if asked in said and said[asked].words == AS_ABOVE:
+            if asked in said and said[asked].words == pack.table_words["as-above"]:
                 guard = parse_cell(above[asked].written)
                 assert (guard.strings, guard.states) == (cell.strings, cell.states)
     assert table.is_silent_otherwise == any(rule.is_added for rule in decision.rules)

@@ -13,7 +13,7 @@ from cds_service.vocabulary.problems import Problem
 
 _DIGIT = re.compile(r"\d")
 # What GFM would take for markup other than emphasis: HTML, links, code, tables, headings, quotations, lists.
-_MARKUP = re.compile(r"[`<>\[\]|~\\]|^\s*(#|[-+*]\s|=)|https?:|www\.")
+MARKUP = re.compile(r"[`<>\[\]|~\\]|^\s*(#|[-+*]\s|=)|https?:|www\.")
 _LONGEST_DATE = 11
 _LONGEST_LIMIT = 24
 
@@ -49,7 +49,7 @@ def _problems_of_text(
     if _DIGIT.search(bare):
         stands = "a number stands in the text; it must come from the rule or the patient"
         yield problem_at(path, place, "number", stands)
-    if _MARKUP.search(bare):
+    if MARKUP.search(bare):
         yield problem_at(path, place, "markdown", "only plain text and emphasis may stand in a text")
 
 
