@@ -11,6 +11,7 @@ from typing import Any
 
 from cds_service.content.hazard_log import HazardLog
 from cds_service.content.reviews import Review, ReviewState, Standing, standing
+from cds_service.content.topics import topic_of
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.facts import Exact
@@ -150,6 +151,11 @@ class Decision:
     why: str = ""
     known_gaps: tuple[str, ...] = ()
     review: Review | None = None
+    topic_prefix: str = ""
+
+    def topic(self, rule: str) -> str:
+        """The code of ``source.topic`` of one of its rules."""
+        return topic_of(self.topic_prefix, self.id, rule)
 
     @property
     def is_live(self) -> bool:
@@ -250,6 +256,7 @@ class Pack:
     ``readers`` are the facts that are read from each search, by its key, and ``of_kind`` the facts of each kind.
     ``elements`` are the parts of an order in words, ``other`` among them; ``routes`` the values of the route ordered,
     ``months`` the names of the months.
+    ``sample`` names the scenario for those who have not chosen one, ``""`` where the pack names none.
     ``intended_use`` is one sentence for whoever calls the services, ``hazards`` the hazard log, if the pack has one.
     ``source_label`` names the source, ``unreviewed_label`` while no review of the content is recorded.
     """
@@ -281,6 +288,8 @@ class Pack:
     value_sets: Mapping[str, ValueSet]
     site_digest: str = ""
     intended_use: str = ""
+    topic_prefix: str = ""
+    sample: str = ""
     hazards: HazardLog | None = None
     readers: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
     of_kind: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)

@@ -235,7 +235,7 @@ def test_what_is_let_pass_is_there_and_is_a_threshold(pack):
 
 def test_texts_hold_no_numbers_and_content_is_where_it_is_packaged(pack):
     """Z29; check proves it file by file, this holds that check looks at every text."""
-    assert (packaged("cards") / "lock.json").exists()
+    assert (packaged("cards") / pack.id / "lock.json").exists()
     names = sorted([*pack.names.values(), *pack.statements], key=len, reverse=True)
     faults = {}
     for decision in pack.decisions.values():
