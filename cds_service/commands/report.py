@@ -60,9 +60,10 @@ def report(since: datetime | None, form: str, pack_id: str | None) -> None:
     if form == "json":
         say(json.dumps(_as_data(groups), indent=2, ensure_ascii=False))
         return
-    for number_of_group, (content, figures) in enumerate(groups):
+    for place, (content, figures) in enumerate(groups):
         if len(groups) > 1:
-            say(f"{chr(10) if number_of_group else ''}{content.title}\n")
+            say("\n" if place else "", nl=False)
+            say(f"{content.title}\n")
         if note := content.review():
             say(f"{note}\n")
         say(_as_text(figures, store.where, content))

@@ -14,7 +14,7 @@ LONGEST = 100  # characters (Z90)
 
 
 def prefix_of(head: Mapping[str, Any]) -> str:
-    """What the topic codes of a pack begin with: the ``topic-prefix`` of its ``pack.yaml``, else its id in camelCase."""
+    """What topic codes of a pack begin with: the ``topic-prefix`` of its ``pack.yaml``, or its id in camelCase."""
     if "topic-prefix" in head:
         return str(head["topic-prefix"])
     first, *others = re.findall(r"[A-Za-z0-9]+", head["id"]) or [""]

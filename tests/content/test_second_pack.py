@@ -11,9 +11,9 @@ from fhir.resources.R4B import get_fhir_model_class
 from cds_service.content.load import load_pack
 from cds_service.content.model import INDICATORS
 from cds_service.content.needs import templates_of
+from cds_service.content.packs import own_fixtures
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
-from cds_service.content.packs import own_fixtures
 from cds_service.protocol.faults import Fault
 from cds_service.prove import prove
 from cds_service.replay.expectations import differences
