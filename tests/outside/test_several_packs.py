@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from tests.support.places import ROOT, SECOND_PACK
-from tests.support.servers import Service, free_port
+from tests.support.servers import Service
 
 SECOND = SECOND_PACK / "cards/examplol"
 SERVE = ("-m", "cds_service", "serve", "--port", "{port}")
@@ -67,7 +67,7 @@ def test_a_broken_pack_is_said_on_stderr_and_the_other_is_served(tmp_path):
         told = json.loads(read(f"{made.base}/readyz"))
         assert [(one["id"], one["served"]) for one in told["packs"]] == [("vitamin-b12", True), ("examplol", False)]
     said = log.read_text(encoding="utf-8")
-    assert "Refused, and nothing of examplol is served: " in said and "examplol/facts.yaml:1" in said
+    assert "Refused, and nothing of examplol is served: " in said and "examplol/facts.yaml:" in said
 
 
 # --- commands, without a server --------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def test_a_sample_is_of_the_pack_that_is_named_or_has_it():
 def test_replay_without_paths_replays_every_pack_by_its_own_scenarios():
     told = run("replay", CDS_SERVICE_CARDS=BOTH).stdout
     ours, _, theirs = told.partition("examplol:\n")
-    assert re.match(r"vitamin-b12:\n[5-9]\d\d as expected, 0 different", ours)
+    assert re.match(r"vitamin-b12:\n\d{3,} as expected, 0 different", ours)
     assert re.match(r"\d\d as expected, 0 different", theirs)
 
 
