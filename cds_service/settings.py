@@ -52,7 +52,8 @@ class Settings(BaseSettings):
 
     cards: _Folders = Field(
         default_factory=lambda: (packaged("cards"),),
-        description="folders of content, with the separator of PATH between; each holds packs, or is the folder of one",
+        description="folders of content, with the separator of PATH between; each holds packs, or is the folder of one; "
+        "the word packaged stands for the content that came with this software",
     )
     site: Path | None = Field(
         default=None, description="the hospital's own codes, orderables, look-backs and switches, a site.toml (Z31)"
@@ -177,7 +178,8 @@ class Settings(BaseSettings):
     @classmethod
     def _as_in_path(cls, value: Any) -> Any:
         if isinstance(value, str | Path):
-            value = tuple(filter(None, str(value).split(os.pathsep)))
+            named = filter(None, str(value).split(os.pathsep))
+            value = tuple(packaged("cards") if name == "packaged" else Path(name) for name in named)
         if not value:
             raise ValueError("it names no folder")
         return value

@@ -15,7 +15,7 @@ from cds_service.content.proof.versions import update_lock
 from cds_service.protocol.uuids import key_of_pack, read_uuid
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
-from cds_service.settings import Settings
+from cds_service.settings import Settings, SettingsError, read_settings
 from cds_service.vocabulary.json_text import encode
 from cds_service.vocabulary.problems import ProblemsError
 from tests.support.keys import KEY
@@ -400,3 +400,8 @@ def test_folders_are_written_as_in_path(monkeypatch):
     monkeypatch.setenv("CDS_SERVICE_CARDS", f"{ROOT / 'cards'}{os.pathsep}{SECOND}")
     assert Settings().cards == (ROOT / "cards", SECOND)
     assert Settings(cards=Path("cards")).cards == (Path("cards"),)
+    monkeypatch.setenv("CDS_SERVICE_CARDS", f"packaged{os.pathsep}/etc/packs")
+    assert Settings().cards == (ROOT / "cards", Path("/etc/packs"))
+    monkeypatch.setenv("CDS_SERVICE_CARDS", os.pathsep)
+    with pytest.raises(SettingsError, match="CDS_SERVICE_CARDS cannot be used: it names no folder"):
+        read_settings()
