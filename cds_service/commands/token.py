@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cds_service.commands.common import UrlArgument, WrongUseError, load, say, settings_of_environment
+from cds_service.commands.common import UrlArgument, WrongUseError, say, settings_of_environment
+from cds_service.commands.packs import load, pack_places
 from cds_service.replay.input_files import FileError, read_json
 from cds_service.settings import Settings
 from cds_service.vocabulary.problems import ProblemsError
@@ -115,7 +116,7 @@ def _key_in(file: Path) -> dict[str, Any]:
 
 def _urls(settings: Settings, base: str) -> list[str]:
     """The URLs of discovery and of all services, because a token must name the very URL that is called (SEC-07)."""
-    services = load(settings.cards).services
+    services = [name for folder in pack_places() for name in load(folder).services]
     return [f"{base}/cds-services", *(f"{base}/cds-services/{name}" for name in services)]
 
 

@@ -26,14 +26,14 @@ from cds_service.vocabulary.problems import ProblemsError
 
 
 class ContentPages:
-    """The pages over the content that ``content`` gives, whose files stand in ``cards``.
+    """The pages over the pack that ``content`` gives, whose files stand in ``folder``.
 
     ``fixtures`` is the folder of the scenarios that show what rules do.
     """
 
-    def __init__(self, content: Callable[[], Prepared], cards: Path, fixtures: Path) -> None:
+    def __init__(self, content: Callable[[], Prepared], folder: Path, fixtures: Path) -> None:
         self._content = content
-        self._cards = cards
+        self._folder = folder
         self._scenarios = FiredScenarios(content, fixtures)
 
     def register(self, pages: Blueprint) -> None:
@@ -95,9 +95,9 @@ class ContentPages:
         decision = _decision(prepared.pack, name)
         if rule not in {known.id for known in decision.rules}:
             abort(404)
-        scenario = self._scenarios.first(name, rule)
+        scenario = self._scenarios.first(decision, rule)
         if scenario:
-            return redirect(url_for("console.try_it", scenario=scenario))
+            return redirect(url_for(".try_it", scenario=scenario))
         here = FiredHere(rules=frozenset([rule]))
         return self._page(prepared, decision, here, problem="No invented patient fires this rule."), 404
 
@@ -107,7 +107,7 @@ class ContentPages:
         decision = _decision(prepared.pack, name)
         scenarios, day = self._scenarios.all().values(), prepared.today(datetime.now(UTC))
         try:
-            known = locked_identities(self._cards, prepared.pack)
+            known = locked_identities(self._folder, prepared.pack)
         except (OSError, ProblemsError):
             abort(503, "The lock of the content cannot be read just now.")
         (sheet,) = sheets_of(prepared, known, [decision], scenarios, day)
@@ -119,7 +119,7 @@ class ContentPages:
         if name not in pack.value_sets:
             abort(404)
         facts = [f for f in pack.facts.values() if any(vs.id == name for vs in f.value_sets.values())]
-        return render_template("value_set.html", written=_as_written(self._cards, pack, name), facts=facts)
+        return render_template("value_set.html", written=_as_written(self._folder, pack, name), facts=facts)
 
     def _page(
         self, prepared: Prepared, decision: Decision, here: FiredHere, *, scenario: str = "", problem: str = ""
@@ -155,7 +155,8 @@ class ContentPages:
 
 def _with_scenario(endpoint: str, values: dict[str, Any]) -> None:
     """Links from an answer to a table take its scenario along, so that what was read is shown there too."""
-    if endpoint == "console.decision" and request.endpoint == "console.try_it" and "scenario" in request.args:
+    here = (request.endpoint or "").rpartition(".")[2]
+    if endpoint.endswith(".decision") and here == "try_it" and "scenario" in request.args:
         values.setdefault("scenario", request.args["scenario"])
 
 
@@ -166,8 +167,8 @@ def _decision(pack: Pack, name: str) -> Decision:
     return decision
 
 
-def _as_written(cards: Path, pack: Pack, name: str) -> Mapping[str, Any]:
+def _as_written(folder: Path, pack: Pack, name: str) -> Mapping[str, Any]:
     """The file of a value set, which says where each code was verified; ``local`` holds the site's own codes."""
-    file = cards / pack.id / "value-sets" / f"{name}.yaml"
+    file = folder / "value-sets" / f"{name}.yaml"
     written: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return written | {"local": [concept for concept in pack.value_sets[name].codes.values() if concept.local]}

@@ -102,7 +102,7 @@ def shown_moments(course: Course, prepared: Prepared) -> list[ShownMoment]:
 def _moment(course: Course, scenario: Scenario, result: ReplayResult) -> ShownMoment:
     indicators = {str(card["indicator"]) for card in result.cards}
     severity = next((word for word in _SEVERITIES if word in indicators), "refused" if result.fault else "silence")
-    link = url_for("console.try_it", scenario=scenario.name)
+    link = url_for(".try_it", scenario=scenario.name)
     accepted = course.accepted.get(scenario.name, "")
     return ShownMoment(scenario, result, severity, _in_words(scenario.drafts), accepted, link)
 

@@ -21,6 +21,7 @@ from cds_service.content.files import PackFiles
 from cds_service.content.hazard_log import compile_hazards
 from cds_service.content.model import Decision, OrderTemplate, Pack, Service, Settlement, Statement
 from cds_service.content.reviews import review_of
+from cds_service.content.topics import prefix_of
 from cds_service.vocabulary.dosage_words import DosageWords, TimeUnit
 from cds_service.vocabulary.facts import exact
 
@@ -41,6 +42,8 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         title=head["title"],
         intended_use=_on_one_line(head.get("intended-use", "")),
         topic_system=head["topic-system"],
+        topic_prefix=prefix_of(head),
+        sample=head.get("sample", ""),
         canonical_base=head["canonical-base"],
         review=review_of(head["review"]),
         services={entry["id"]: _service(entry) for entry in head["services"]},
@@ -84,8 +87,8 @@ def compile_dosage_words(words: Mapping[str, Any]) -> DosageWords:
 
 
 def _decisions(pack_files: PackFiles) -> list[Decision]:
-    texts = pack_files.texts
-    return [compile_decision(path, table, texts.get(path, {})) for path, table in pack_files.tables.items()]
+    texts, prefix = pack_files.texts, prefix_of(pack_files.head)
+    return [compile_decision(path, table, texts.get(path, {}), prefix) for path, table in pack_files.tables.items()]
 
 
 def _service(entry: Mapping[str, Any]) -> Service:

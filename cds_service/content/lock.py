@@ -1,4 +1,4 @@
-"""``cards/lock.json``: which content is which.
+"""``lock.json`` in the folder of a pack: which content is which.
 
 The lock holds id, version and digest of every decision, one digest of all other files of the pack, and one number for
 each rule of each decision version, which is given once and never again (Z18). A change without a new version fails
@@ -16,7 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cds_service.content.packs import HEAD, content_files
 from cds_service.vocabulary.problems import Problem, ProblemsError
+
+LOCK = "lock.json"
+DECISIONS = "decisions"
 
 # What is signed, at the top of a file: a key with what is indented below it.
 _SIGNED = re.compile(rb"^(?:review|sign-off):.*(?:\n(?:[ \t].*)?(?=\n|\Z))*\n?", re.MULTILINE)
@@ -74,7 +78,7 @@ def digest(paths: list[Path]) -> str:
 
 def digest_of_signatures(pack_folder: Path) -> str:
     """SHA-256 over what is signed in the files of a pack, each with its path."""
-    found = {path: _SIGNED.findall(path.read_bytes()) for path in sorted(pack_folder.rglob("*.yaml"))}
+    found = {path: _SIGNED.findall(path.read_bytes()) for path in content_files(pack_folder)}
     return _digest({str(path.relative_to(pack_folder)): b"".join(signed) for path, signed in found.items() if signed})
 
 
@@ -87,13 +91,13 @@ def _digest(texts: Mapping[str, bytes]) -> str:
 
 def folder_digests(pack_folder: Path) -> dict[str, str]:
     """A digest for each decision, its folder or its file (``decision:<id>``), and one for all else (``pack:<id>``)."""
-    decisions = pack_folder / "decisions"
+    decisions = pack_folder / DECISIONS
     digests = {
         f"decision:{entry.stem}": digest(_files_of(entry))
         for entry in sorted(decisions.iterdir())
         if entry.is_dir() or entry.suffix == ".yaml"
     }
-    others = [path for path in pack_folder.rglob("*.yaml") if path.is_file() and not path.is_relative_to(decisions)]
+    others = [path for path in content_files(pack_folder) if not path.is_relative_to(decisions)]
     digests[f"pack:{pack_folder.name}"] = digest(others)
     return digests
 
@@ -102,14 +106,13 @@ def _files_of(entry: Path) -> list[Path]:
     return [path for path in entry.iterdir() if path.is_file()] if entry.is_dir() else [entry]
 
 
-def is_locked(cards: Path) -> bool:
-    """Whether every file is the one that ``check --update-lock`` locked; false for a folder without one pack.
+def is_locked(pack_folder: Path) -> bool:
+    """Whether every file of a pack is the one that ``check --update-lock`` locked; false for a folder without a pack.
 
     Raises:
         ProblemsError: the lock cannot be read.
     """
-    folders = [path.parent for path in cards.glob("*/pack.yaml")]
-    if len(folders) != 1:
+    if not (pack_folder / HEAD).is_file() or not (pack_folder / DECISIONS).is_dir():
         return False
-    lock = read_lock(cards / "lock.json")
-    return folder_digests(folders[0]) == lock.digests and digest_of_signatures(folders[0]) == lock.signed
+    lock = read_lock(pack_folder / LOCK)
+    return folder_digests(pack_folder) == lock.digests and digest_of_signatures(pack_folder) == lock.signed

@@ -11,6 +11,7 @@ from typing import Any
 
 from cds_service.content.hazard_log import HazardLog
 from cds_service.content.reviews import Review, ReviewState, Standing, standing
+from cds_service.content.topics import topic_of
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.dosage_words import DosageWords
@@ -151,6 +152,11 @@ class Decision:
     why: str = ""
     known_gaps: tuple[str, ...] = ()
     review: Review | None = None
+    topic_prefix: str = ""
+
+    def topic(self, rule: str) -> str:
+        """The code of ``source.topic`` of one of its rules."""
+        return topic_of(self.topic_prefix, self.id, rule)
 
     @property
     def is_live(self) -> bool:
@@ -255,6 +261,7 @@ class Pack:
     ``words``, ``reasons``, ``elements`` (the parts of an order, ``other`` among them), ``routes`` (the values of the
     route ordered), ``months``, ``dosage_words`` and ``table_words`` are those of the framework with the pack's own laid
     over them; they stand around what the pack says itself.
+    ``sample`` names the scenario for those who have not chosen one, ``""`` where the pack names none.
     ``intended_use`` is one sentence for whoever calls the services, ``hazards`` the hazard log, if the pack has one.
     ``source_label`` names the source, ``unreviewed_label`` while no review of the content is recorded.
     """
@@ -289,6 +296,8 @@ class Pack:
     value_sets: Mapping[str, ValueSet]
     site_digest: str = ""
     intended_use: str = ""
+    topic_prefix: str = ""
+    sample: str = ""
     hazards: HazardLog | None = None
     readers: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
     of_kind: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)

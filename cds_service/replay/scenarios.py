@@ -12,8 +12,6 @@ from cds_service.replay.courses import SHAPES, check_shapes, course_of
 from cds_service.replay.input_files import FileError, parsed_json, read_json, read_text, read_yaml
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario, dated, merged
 
-# The scenario for those who have not chosen one. Its patient is far from every threshold, so that one may be moved.
-SAMPLE = "platelets-and-im/sample"
 _COURSES = "courses"
 _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     **SHAPES,
@@ -28,7 +26,8 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scenario]:
-    """The scenarios of the given files or folders; of all stories and courses of ``fixtures`` if none are given.
+    """The scenarios of the given files or folders; of all stories and courses of ``fixtures`` if none are given, where
+    there may be none.
 
     Patients and drafts are read from folders beside that of the file, if they are there, otherwise from ``fixtures``.
 
@@ -37,7 +36,7 @@ def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scena
         OSError: a file cannot be read.
     """
     files: list[Path] = []
-    for path in list(paths) or [fixtures / "scenarios", *(path for path in [fixtures / _COURSES] if path.is_dir())]:
+    for path in list(paths) or [folder for name in ("scenarios", _COURSES) if (folder := fixtures / name).is_dir()]:
         files.extend(sorted(path.glob("*.yaml")) if path.is_dir() else [path])
     for file in files:
         written = read_yaml(file)

@@ -10,9 +10,10 @@ import pytest
 
 from cds_service.content.inherited import common_units, common_words
 from cds_service.content.load import load_pack
+from cds_service.content.packs import own_fixtures
 from cds_service.content.proof.versions import update_lock
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
-from cds_service.packaged import fixtures_beside, packaged
+from cds_service.packaged import packaged
 from cds_service.prove import prove, prove_in_child
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
@@ -42,7 +43,7 @@ def problems_of(cards):
 
 
 def test_the_content_as_shipped_holds(cards):
-    fixtures = fixtures_beside(packaged("cards"))
+    fixtures = own_fixtures(packaged("cards") / "vitamin-b12")
     assert fixtures is not None
     assert prove(cards, site=None, fixtures=fixtures, zone=ZoneInfo("UTC")).problems == ()
 
@@ -219,11 +220,11 @@ def test_a_paragraph_that_is_missing_or_out_of_step_is_refused(cards, statement,
 def test_changed_content_without_a_new_version_fails_and_cannot_be_locked(cards):
     edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
     assert any("imPlatelets changed without a new version" in problem.text for problem in problems_of(cards))
-    before = (cards / "lock.json").read_bytes()
+    before = (cards / "vitamin-b12/lock.json").read_bytes()
     decision, pack = update_lock(cards)
     assert re.search(r"imPlatelets/table\.yaml:\d+: version: decision:imPlatelets changed without", str(decision))
     assert re.search(r"pack\.yaml:3: version: pack:vitamin-b12 changed without a new version", str(pack))
-    assert (cards / "lock.json").read_bytes() == before
+    assert (cards / "vitamin-b12/lock.json").read_bytes() == before
     raise_versions(cards, "decisions/imPlatelets/table.yaml")
     assert {problem.kind for problem in problems_of(cards)} == {"lock"}
     assert update_lock(cards) == []
@@ -240,7 +241,7 @@ def test_a_decision_and_its_pack_get_new_versions_together(cards, file):
 
 
 def test_a_lock_that_knows_more_than_there_is_says_so(cards):
-    lock = cards / "lock.json"
+    lock = cards / "vitamin-b12/lock.json"
     known = json.loads(lock.read_text())
     known["digests"]["decision:gone"] = "0"
     lock.write_text(json.dumps(known))

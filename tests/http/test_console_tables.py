@@ -327,7 +327,7 @@ def test_every_decision_has_a_sheet_that_says_what_is_signed(web, which, name):
     answer = web[which].get(f"/content/decisions/{name}/review")
     assert answer.status_code == 200
     decision = PACKS[which].decisions[name]
-    lock = json.loads((CARDS[which] / "lock.json").read_text(encoding="utf-8"))
+    lock = json.loads((CARDS[which] / PACKS[which].id / "lock.json").read_text(encoding="utf-8"))
     assert (
         f"<strong>{name} {decision.version}</strong>, sha256 <code>{lock['digests'][f'decision:{name}']}" in answer.text
     )
@@ -341,7 +341,7 @@ def test_a_sheet_is_of_what_is_served_and_says_so_if_the_folder_has_moved_on(tmp
     """The files may change under a service: what it shows is then not what they hold."""
     cards = shutil.copytree(CARDS["second"], tmp_path / "cards")
     web = create_app(Settings(cards=cards, loopback=True, key=KEY, state=tmp_path / "state")).test_client()
-    path, lock = "/content/decisions/howGiven/review", cards / "lock.json"
+    path, lock = "/content/decisions/howGiven/review", cards / "examplol/lock.json"
     held = json.loads(lock.read_text(encoding="utf-8"))
     digest = held["digests"]["decision:howGiven"]
     table = cards / "examplol/decisions/howGiven/table.yaml"

@@ -74,7 +74,7 @@ def given(tmp_path_factory):
         shutil.copytree(packaged("cards"), folder / name)
         (folder / name / "vitamin-b12/pack.yaml").write_bytes(content)
     shutil.copytree(packaged("cards"), folder / "broken-lock")
-    (folder / "broken-lock/lock.json").write_text("[" * 100_000)
+    (folder / "broken-lock/vitamin-b12/lock.json").write_text("[" * 100_000)
     (folder / "beside/fixtures/scenarios").mkdir(parents=True)
     (folder / "beside/fixtures/scenarios/x.yaml").write_text(FILES["word.yaml"])
     shutil.copytree(packaged("cards"), folder / "beside/cards")
@@ -190,11 +190,11 @@ FAILED = [
         "does not answer: nobody listens there",
         "Start the service with: make run",
     ),
-    (["check", "DIR/empty"], "empty:1: schema: expected one folder with a pack.yaml, found 0"),
+    (["check", "DIR/empty"], "empty:1: schema: found no pack"),
     (["check", "DIR/broken-pack"], "broken-pack/vitamin-b12/pack.yaml:2: schema: this is not YAML (column 12): "),
     (["check", "DIR/latin-pack"], "latin-pack/vitamin-b12/pack.yaml:1: schema: this is not UTF-8"),
     (["check", "DIR/control-pack"], "control-pack/vitamin-b12/pack.yaml:1: schema: this is not YAML: "),
-    (["check", "DIR/broken-lock"], "broken-lock/lock.json:1: lock: this is not a whole lock"),
+    (["check", "DIR/broken-lock"], "broken-lock/vitamin-b12/lock.json:1: lock: this is not a whole lock"),
     (["check", "DIR/beside/cards"], "scenarios/x.yaml:6: fixture: a case is names and values"),
     (["check", "--site", "DIR/broken.toml"], "broken.toml:4: site: this is not TOML: ", "line 4, column"),
     (["check", "--site", "DIR/short.toml"], "short.toml:1: site: (top): "),

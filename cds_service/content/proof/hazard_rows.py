@@ -91,7 +91,7 @@ def _switched_off(pack: Pack, site: Site, control: str) -> Iterator[tuple[Place,
 
 def _topics(decision: Decision) -> set[str]:
     """The topic codes of the rules that a table has as it is written."""
-    return {decision.id + rule.id for rule in decision.rules if not rule.is_added}
+    return {decision.topic(rule.id) for rule in decision.rules if not rule.is_added}
 
 
 def _without_a_row(pack: Pack, log: HazardLog | None) -> Iterator[Problem]:
@@ -109,8 +109,8 @@ def _without_a_row(pack: Pack, log: HazardLog | None) -> Iterator[Problem]:
                 text = f"no row of {FILE} names this known gap of {decision.id}: {gap}"
                 yield problem_at(decision.path, ("known-gaps", index), _KIND, text)
         for rule in decision.rules:
-            if rule.then.withhold and decision.id + rule.id not in controls:
-                text = f"no row of {FILE} names {decision.id + rule.id}, which keeps suggestions back"
+            if rule.then.withhold and decision.topic(rule.id) not in controls:
+                text = f"no row of {FILE} names {decision.topic(rule.id)}, which keeps suggestions back"
                 yield problem_at(decision.path, ("rules", rule.index), _KIND, text)
 
 
