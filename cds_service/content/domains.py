@@ -10,8 +10,8 @@ from cds_service.content.files import PackFiles
 from cds_service.vocabulary.facts import State
 
 SPEAKS, SILENT = "speaks", "silent"  # what a card is to one that yields to it
-# Between the answers of a definition to the steps of a dosage. It is a part of the value, as tables and exports have it;
-# what people read between them is a word of the pack (``value_words``).
+# Between the answers of a definition to the steps of a dosage. It is a part of the value, as tables and exports have
+# it; what people read between them is a word of the pack (``value_words``).
 JOINED = " then "
 _PRESENCE = ("condition", "allergy", "procedure", "history", "drafts")
 _PRESENCE_ELEMENTS = ("has-route", "in-value-set", "reason", "like-active")
