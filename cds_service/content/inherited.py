@@ -42,7 +42,8 @@ def units_with(own: Mapping[str, Any]) -> dict[str, Any]:
     are factors to that unit; what names none adds to what the framework has.
     """
     adding = {name: entry for name, entry in own.items() if "canonical" not in entry}
-    return {**_laid_over(common_units(), adding), **{name: own[name] for name in own.keys() - adding.keys()}}
+    whole = {name: entry for name, entry in own.items() if "canonical" in entry}
+    return {**_laid_over(common_units(), adding), **whole}
 
 
 def file_of(folder: Path, name: str, place: tuple[str | int, ...]) -> Path:

@@ -17,6 +17,7 @@ from cds_service.content.reviews import faults_of
 from cds_service.content.unary import parse_cell
 from cds_service.vocabulary.problems import Problem
 
+_OF_UNITS = {"canonical", "units", "written"}  # without which nothing that is measured is whole
 _Place = tuple[str | int, ...]
 _At = Callable[[_Place, str], Problem]
 
@@ -25,10 +26,9 @@ def problems_between(pack_files: PackFiles) -> Iterator[Problem]:
     """Whatever would keep these files from being compiled."""
     yield from _of_head(pack_files)
     yield from _of_words(pack_files)
-    units = list(_of_units(pack_files))
-    yield from units
-    if units:
-        return  # they would be missed everywhere
+    yield from _of_units(pack_files)
+    if not all(analyte.keys() >= _OF_UNITS for analyte in pack_files.units.values()):
+        return  # what is missing would be missed in facts and tables
     yield from _of_facts(pack_files)
     yield from _of_orders(pack_files)
     yield from _of_tables(pack_files)
@@ -97,10 +97,9 @@ def _of_units(pack_files: PackFiles) -> Iterator[Problem]:
     """What is measured without all that is needed, and units that have no words for people, or words for none (Z76)."""
     at = _in(pack_files.folder / UNITS)
     for name, analyte in pack_files.units.items():
-        for member in ("canonical", "units", "written"):
-            if member not in analyte:
-                there = ", ".join(common_units())
-                yield at((name,), f"{name!r} needs {member!r}; only what adds to {there} may leave it out")
+        for member in sorted(_OF_UNITS - analyte.keys()):
+            there = ", ".join(common_units())
+            yield at((name,), f"{name!r} needs {member!r}; only what adds to {there} may leave it out")
         for unit in sorted(set(analyte.get("units", ())) ^ set(analyte.get("written", ()))):
             what = "is not written for people" if unit in analyte.get("units", ()) else "is none of its units"
             yield at((name, "written"), f"{unit!r} {what}")

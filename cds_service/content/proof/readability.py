@@ -107,7 +107,7 @@ class _Machine:
 
 def _for_machines(pack: Pack) -> _Machine:
     cited = [name for name in (*pack.statements, *pack.settlements) if any(sign.isdigit() for sign in name)]
-    ids = "|".join([_ID, *(rf"\b{re.escape(name)}\b" for name in cited)])
+    ids = "|".join([_ID, *(rf"(?<!\w){re.escape(name)}(?!\w)" for name in cited)])
     units = {
         unit
         for fact in pack.facts.values()
