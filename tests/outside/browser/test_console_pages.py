@@ -121,6 +121,22 @@ def test_acceptance_shows_what_became_of_cards(page, console, request_for, shoot
     shoot("acceptance-with-feedback")
 
 
+BROKEN_CODES = """
+() => [...document.querySelectorAll('.wide :is(td, th) code')]
+    .filter(code => /^[\\w]+$/.test(code.textContent) && code.getClientRects().length > 1)
+    .map(code => code.textContent)
+"""
+
+
+@pytest.mark.parametrize("path", ["/content/value-sets/platelet-count", "/?scenario=platelets-and-im/sample"])
+def test_a_code_in_a_table_is_never_broken_over_lines(page, path):
+    page.goto(path)
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert page.evaluate(BROKEN_CODES) == []
+    rows = page.locator(".wide:not(.rules-box) > table > tbody > tr")
+    assert max(rows.evaluate_all("rows => rows.map(row => row.offsetHeight)")) < 200  # no column is squeezed
+
+
 @pytest.mark.parametrize("name", ["stopping-early", "pernicious-anaemia-for-life"])
 def test_the_steps_of_a_course_lie_on_the_screen_and_are_open_to_everybody(page, axe, shoot, name):
     page.goto(f"/courses/{name}")
