@@ -279,37 +279,6 @@ def test_days_at_the_end_of_the_calendar_are_no_fault(repeat):
     assert found is None or found.months
 
 
-def test_the_list_of_courses_leads_to_each(client):
-    page = client.get("/courses").text
-    for course in COURSES:
-        assert f'href="/courses/{course.name}"' in page
-    assert client.get("/courses/none").status_code == 404
-
-
-@pytest.mark.parametrize("course", COURSES, ids=lambda course: course.name)
-def test_a_course_has_a_mark_and_a_line_for_each_moment_that_leads_to_its_answer(client, course):
-    page = client.get(f"/courses/{course.name}").text
-    picture = page[page.index("<svg") : page.index("</svg>")]
-    for scenario in course.scenarios:
-        link = f'href="/?scenario={scenario.name}"'
-        assert (picture.count(link), page.count(link)) == (1, 3)  # the picture, its table, the list of moments
-    assert 'role="group"' in picture and "<title" in picture and "<desc" in picture
-    assert page.count('class="differences"') == 0
-
-
-def test_a_mark_says_its_severity_in_a_word(client):
-    page = client.get("/courses/falling-platelets").text
-    marks = re.findall(r'<a href="[^"]+" aria-label="([^"]+)">', page)
-    assert "2025-05-16: renewalAtTwentyOne, 1 card, critical" in marks
-    assert "2024-11-27: beforeChemotherapy, no card" in marks
-
-
-def test_a_course_of_other_content_says_what_differs(without_order_sign):
-    page = without_order_sign.get("/courses/falling-platelets")
-    assert page.status_code == 200
-    assert "no service answers order-sign" in page.text
-
-
 def test_an_answer_shows_the_history_and_a_moment_leads_back_to_its_course(client):
     page = client.get("/?scenario=falling-platelets/renewalAtTwentyOne").text
     assert 'href="/courses/falling-platelets"' in page

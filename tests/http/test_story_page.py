@@ -69,6 +69,16 @@ def test_a_tile_says_what_the_content_that_is_served_shows(tmp_path):
     assert not any("critical" in tile for tile in tiles)
 
 
+def test_a_result_that_the_service_does_not_ask_for_is_not_called_missing(client):
+    """Before an order is signed the service asks for no homocysteine, though one of its tables would read it."""
+    page = client.get("/", query_string={"scenario": "falling-platelets/renewalAtTwentyOne"}).text
+    banner = page[page.index('class="banner"') : page.index('class="order"')]
+    assert "Platelet count" in banner and "Homocysteine" not in banner
+    page = client.get("/", query_string={"scenario": "bad-data/nothingSentFolate"}).text
+    banner = page[page.index('class="banner"') : page.index('class="order"')]
+    assert "not sent: " in banner and "Platelet count" in banner
+
+
 def test_a_search_lists_scenarios_by_group_with_the_severity_that_they_expect(client):
     page = client.get("/", query_string={"q": "kidney stage"}).text
     assert "Disease coded" in page and 'href="/?scenario=kidney/diseaseCoded"' in page

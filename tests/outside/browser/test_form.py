@@ -44,6 +44,13 @@ def test_it_begins_with_an_order_that_gets_a_card_with_a_suggestion(page):
     expect(answer(page).get_by_role("article").first).to_contain_text("Order hydroxocobalamin 1000 mcg IM")
 
 
+def test_while_there_is_no_news_nothing_lies_over_the_form(page):
+    page.goto("/")
+    page.get_by_text("A case of your own").click()
+    expect(news(page)).to_have_text("")
+    assert news(page).evaluate("line => line.offsetHeight") == 0
+
+
 def test_a_slider_that_crosses_the_limits_changes_the_card(page):
     page.goto(FORM)
     slider, field = page.get_by_role("slider", name="Platelet count, slider"), page.get_by_label("Platelet count").first
