@@ -32,9 +32,9 @@ def without_order_sign(tmp_path_factory):
     shortened = re.sub(r"  - id: examplol-sign\n(?:    .*\n)+", "", text)
     assert shortened != text
     pack.write_text(shortened, encoding="utf-8")
-    lock = json.loads((cards / "lock.json").read_text(encoding="utf-8"))
+    lock = json.loads((cards / "examplol" / "lock.json").read_text(encoding="utf-8"))
     lock["digests"] = folder_digests(pack.parent)
-    (cards / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
+    (cards / "examplol" / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
     return create_app(Settings(key=KEY, loopback=True, cards=cards)).test_client()
 
 
