@@ -40,6 +40,7 @@ class ContentPages:
         """Adds the pages to ``pages``; the endpoint of each has the name of its method."""
         pages.get("/content")(self.content)
         pages.get("/content/map")(self.map)
+        pages.get("/content/review")(self.reviews)
         pages.get("/content/decisions/<name>")(self.decision)
         pages.get("/content/decisions/<name>/review")(self.review)
         pages.get("/content/decisions/<name>/try/<rule>")(self.try_rule)
@@ -55,6 +56,12 @@ class ContentPages:
         asked = request.args.get("q", "").strip()
         index = index_of(prepared.pack, prepared.today(datetime.now(UTC)), asked)
         return render_template("content.html", asked=asked, index=index)
+
+    def reviews(self) -> str:
+        """Whether the content is reviewed, how that is done, where it is signed, and the sheet of each decision."""
+        prepared = self._content()
+        index = index_of(prepared.pack, prepared.today(datetime.now(UTC)))
+        return render_template("reviews.html", index=index, folder=self._cards.name)
 
     def map(self) -> tuple[str, int]:
         """Which decision feeds which; of one ``decision`` alone, and with the way of one ``scenario`` lit."""
