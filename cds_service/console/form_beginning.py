@@ -1,4 +1,4 @@
-"""What the form begins with where a scenario is shown: the scenario's patient and its order, beside all other choices."""
+"""What the form begins with where a scenario is shown: with its patient and its order, beside all choices."""
 
 from __future__ import annotations
 

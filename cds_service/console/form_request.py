@@ -58,7 +58,7 @@ def scenario_of(choices: Choices, entered: Entered, fixtures: Path) -> Scenario:
 
 
 def with_result(scenario: Scenario, result: ResultField, value: str) -> Scenario:
-    """A scenario with another result of an hour ago, a number in its canonical unit, instead of one that was entered."""
+    """A scenario with another result, a number in its canonical unit, instead of one that was entered."""
     new = _observation(result, scenario, value, next(iter(result.units)), is_low=False)
     others = [resource for resource in scenario.resources if resource.get("id") != new["id"]]
     return replace(scenario, resources=[*others, new])

@@ -251,8 +251,8 @@ def _because(pack: Pack, name: str, fact: Fact) -> str:
     number = fact.reason.values["n"]
     is_or_are = "is one" if number == "1" else "are such"
     return (
-        f"Whether {number} of {fact.reason.values['m']} {things} {is_or_are} cannot be told: this content has no code for "
-        f"it in the code system that is used there, and does not know the name."
+        f"Whether {number} of {fact.reason.values['m']} {things} {is_or_are} cannot be told: this content has no code "
+        "for it in the code system that is used there, and does not know the name."
     )
 
 

@@ -292,12 +292,12 @@ numbers = st.floats(min_value=0.001, max_value=1e6, allow_nan=False)
 
 
 def test_medications_of_another_code_system_are_not_said_to_be_unreadable(client):
-    """Amlodipine and paracetamol in SNOMED CT are understood; only whether they are an antifolate cannot be looked up."""
+    """Amlodipine and paracetamol in SNOMED CT are known; only whether they are an antifolate cannot be looked up."""
     why = part(story(client, "platelets-and-im/sample"), "why")
     assert "not fully understood" not in why
     assert (
-        "Whether 2 of 2 medications are such cannot be told: this content has no code for it in the code system that is "
-        "used there, and does not know the name."
+        "Whether 2 of 2 medications are such cannot be told: this content has no code for it in the code system that "
+        "is used there, and does not know the name."
     ) in why
 
 
