@@ -78,10 +78,12 @@ class ContentPages:
         cards = [(title, entries) for name, title, entries in index.groups if name != "definition"]
         listed = [entry.decision for _, entries in cards for entry in entries]
         spoke = [decision.id for decision in listed if decision.id in lit.spoke]
+        is_chosen = bool(about)
         about = about or next(iter([*spoke, *(decision.id for decision in listed)]), "")
         page = render_template(
             "map.html",
             cards=cards,
+            is_chosen=is_chosen,
             decision=prepared.pack.decisions.get(about),
             picture=map_of(prepared.pack, lit, about),
             whole=map_of(prepared.pack, lit),
