@@ -40,6 +40,7 @@ class ContentPages:
         """Adds the pages to ``pages``; the endpoint of each has the name of its method."""
         pages.get("/content")(self.content)
         pages.get("/content/map")(self.map)
+        pages.get("/content/review")(self.reviews)
         pages.get("/content/decisions/<name>")(self.decision)
         pages.get("/content/decisions/<name>/review")(self.review)
         pages.get("/content/decisions/<name>/try/<rule>")(self.try_rule)
@@ -56,18 +57,40 @@ class ContentPages:
         index = index_of(prepared.pack, prepared.today(datetime.now(UTC)), asked)
         return render_template("content.html", asked=asked, index=index)
 
+    def reviews(self) -> str:
+        """Whether the content is reviewed, how that is done, where it is signed, and the sheet of each decision."""
+        prepared = self._content()
+        index = index_of(prepared.pack, prepared.today(datetime.now(UTC)))
+        return render_template("reviews.html", index=index, folder=self._folder.name)
+
     def map(self) -> tuple[str, int]:
-        """Which decision feeds which; of one ``decision`` alone, and with the way of one ``scenario`` lit."""
+        """Which decision feeds which: of one ``decision``, and of all; with the way of one ``scenario`` lit.
+
+        Where no decision is named it is the first card that spoke in the scenario, else the first of the index.
+        """
         prepared = self._content()
         name, about = request.args.get("scenario", ""), request.args.get("decision", "")
         if about and about not in prepared.pack.decisions:
             abort(404)
         answer, problem, status = self._fired(prepared, name)
         lit = lit_by(prepared.pack, answer) if answer is not None else Lit()
-        decision = prepared.pack.decisions.get(about)
-        picture = map_of(prepared.pack, lit, about)
+        index = index_of(prepared.pack, prepared.today(datetime.now(UTC)))
+        cards = [(title, entries) for name, title, entries in index.groups if name != "definition"]
+        listed = [entry.decision for _, entries in cards for entry in entries]
+        spoke = [decision.id for decision in listed if decision.id in lit.spoke]
+        is_chosen = bool(about)
+        about = about or next(iter([*spoke, *(decision.id for decision in listed)]), "")
         page = render_template(
-            "map.html", picture=picture, decision=decision, scenario=name, lit=lit, problem=problem, answer=answer
+            "map.html",
+            cards=cards,
+            is_chosen=is_chosen,
+            decision=prepared.pack.decisions.get(about),
+            picture=map_of(prepared.pack, lit, about),
+            whole=map_of(prepared.pack, lit),
+            scenario=name,
+            lit=lit,
+            problem=problem,
+            answer=answer,
         )
         return page, status
 

@@ -118,8 +118,8 @@ def context(
         except NotServedError:
             return {**common, "head": {"title": folder.name, "told": "not served"}, "pack": None}
         pack, review = prepared.pack, prepared.standing(datetime.now(UTC))
-        told = ", ".join(filter(None, [f"{pack.id} {pack.version}", review.note]))
-        return {**common, "head": {"title": pack.title, "told": told}, "pack": pack, "review": review}
+        head = {"title": pack.title, "told": f"{pack.id} {pack.version}", "reviews": f"{place.name}.reviews"}
+        return {**common, "head": head, "pack": pack, "review": review}
 
     return everywhere
 

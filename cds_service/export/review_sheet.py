@@ -204,8 +204,7 @@ def _lines(one: Sheet) -> Iterator[str]:
     yield from (f"# {decision.title}", "", decision.question)
     if decision.why:
         yield from ("", decision.why)
-    yield from ("", f"Signed for: {_named(one.identity)}", f"In the pack: {_named(one.pack)}")
-    yield f"Review: {one.standing or 'current'}"
+    yield from ("", f"Review: {one.standing or 'current'}")
     yield from ("", "## The table", "")
     for guard in one.table.guards:
         yield f"- All rules ask: {guard.input.label}: {guard.cell.words}."
@@ -238,6 +237,7 @@ def _lines(one: Sheet) -> Iterator[str]:
         yield from ("", "## Read by it, and not signed with it", "")
         yield ", ".join(f"{other.id} {other.version}" for other in one.rests_on)
     yield from ("", "## Signatures", "")
+    yield from (f"Signed for: {_named(one.identity)}", f"In the pack: {_named(one.pack)}", "")
     for role, who in zip(ROLES, signed(one.review) if one.review else ("", ""), strict=True):
         yield f"{role}: {who or '____________________  role ____________________  date __________'}"
     yield from (

@@ -59,7 +59,7 @@ IN_THE_FORM_OF_TABLES = [
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: {or: absent}", ": schema: rules/"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: [[low, none]]", "'low then none' is a sequence"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: {not: absent}", "'absent' is no value of this input"),
-    ("decisions/regimenFit.yaml", "[threeWeekly, maintenance]", "[threeWeekly, never]", "'never' is no value"),
+    ("decisions/regimenFit/table.yaml", "[threeWeekly, maintenance]", "[threeWeekly, never]", "'never' is no value"),
     ("decisions/neurologicalInvolvement.yaml", "then: no,", "then: none recorded,", "'no' is no value of this input"),
     ("facts.yaml", "values: [low, not-low]", "values: [low, absent]", ":66: reference: 'absent' is a state of"),
     (PLATELETS, "applies-when: {orderKind", "applies-when: {orderSort", ":12: reference: no fact or decision 'orderS"),
@@ -154,7 +154,7 @@ WHAT_WAS_NOT_READ = [  # Z75
             ": uncited: no rule rests on S2",
         ),
         (
-            "decisions/ending.yaml",
+            "decisions/ending/table.yaml",
             "'>= 300'",
             "'>= 310'",
             ": paragraph: S19: the paragraph says 300, which stands neither in",

@@ -25,8 +25,11 @@ NO_WORDS = re.compile(
 
 @pytest.fixture(scope="module")
 def without_order_sign(tmp_path_factory):
-    """A service of content that does not answer the hook order-sign: the second pack without that service."""
+    """A service of content that does not answer the hook order-sign, beside courses of another content."""
     cards = shutil.copytree(SECOND_PACK / "cards", tmp_path_factory.mktemp("content") / "cards")
+    fixtures = shutil.copytree(SECOND_PACK / "fixtures", cards.parent / "fixtures")
+    for name in ("courses", "drafts", "patients"):
+        shutil.copytree(packaged("fixtures") / name, fixtures / name, dirs_exist_ok=True)
     pack = cards / "examplol" / "pack.yaml"
     text = pack.read_text(encoding="utf-8")
     shortened = re.sub(r"  - id: examplol-sign\n(?:    .*\n)+", "", text)

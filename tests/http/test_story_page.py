@@ -301,6 +301,16 @@ def test_facts_have_rounded_values_with_their_unit(client):
 numbers = st.floats(min_value=0.001, max_value=1e6, allow_nan=False)
 
 
+def test_medications_of_another_code_system_are_not_said_to_be_unreadable(client):
+    """Amlodipine and paracetamol in SNOMED CT are known; only whether they are an antifolate cannot be looked up."""
+    why = part(story(client, "platelets-and-im/sample"), "why")
+    assert "not fully understood" not in why
+    assert (
+        "Whether 2 of 2 medications are such cannot be told: this content has no code for it in the code system that "
+        "is used there, and does not know the name."
+    ) in why
+
+
 @given(value=numbers, limits=st.lists(st.sampled_from([10, 25, 50, 60, 93, 300]), max_size=4))
 def test_a_rounded_number_stays_on_its_side_of_every_threshold(value, limits):
     value = float(f"{value:.6g}")

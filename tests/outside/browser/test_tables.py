@@ -16,6 +16,8 @@ PAGES = [
     "/content/map",
     f"/content/map?decision=imPlatelets&scenario={SAMPLE}",
     "/content?q=platelet",
+    "/content",
+    "/content/review",
 ]
 
 
@@ -25,6 +27,33 @@ def wide(request, browser, console):
     context = browser.new_context(viewport={"width": request.param, "height": 900}, base_url=console)
     yield context.new_page()
     context.close()
+
+
+CUT = "box => box.checkVisibility() && box.scrollWidth - box.clientWidth >= 2"
+HAS_BAR = "box => box.offsetHeight - box.clientHeight - box.clientTop * 2 > 4"
+
+
+@pytest.mark.parametrize("path", [TABLE, "/content/map", "/content/value-sets/platelet-count", "/content"])
+def test_what_is_wider_than_the_page_says_so_and_has_a_scroll_bar(page, path):
+    page.goto(path)
+    for box in page.locator(".wide").all():
+        hint = box.locator("xpath=preceding-sibling::p[1][@class='goes-on']")
+        if not box.evaluate(CUT):
+            assert hint.count() == 0 or hint.is_hidden()
+            continue
+        expect(hint).to_be_visible()
+        assert box.evaluate(HAS_BAR)
+        expect(box).to_have_class(re.compile(r"\bcut\b"))
+        box.evaluate("box => { box.scrollLeft = box.scrollWidth }")
+        expect(box).not_to_have_class(re.compile(r"\bcut\b"))
+
+
+def test_a_link_of_the_index_unfolds_its_group(page):
+    page.goto("/content")
+    entry = page.get_by_role("link", name="Stopping B12")
+    expect(entry).to_be_hidden()
+    page.get_by_role("navigation", name="On this page").get_by_role("link", name="Cards up to warning").click()
+    expect(entry).to_be_visible()
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -107,7 +136,8 @@ def test_the_map_leads_to_a_table_by_keyboard(page):
 
 def test_the_map_scrolls_in_its_box_and_is_readable(page):
     page.goto("/content/map")
-    box = page.get_by_role("region", name="Map of the tables")
+    page.get_by_text("All tables in one picture").click()
+    box = page.get_by_role("region", name="Map of all tables")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     height = box.locator("text").first.evaluate("text => text.getBoundingClientRect().height")
     assert height >= 11
