@@ -52,8 +52,8 @@ class Settings(BaseSettings):
 
     cards: _Folders = Field(
         default_factory=lambda: (packaged("cards"),),
-        description="folders of content, with the separator of PATH between; each holds packs, or is the folder of one; "
-        "the word packaged stands for the content that came with this software",
+        description="folders of content, with the separator of PATH between; each holds packs, or is the folder of "
+        "one; the word packaged stands for the content that came with this software",
     )
     site: Path | None = Field(
         default=None, description="the hospital's own codes, orderables, look-backs and switches, a site.toml (Z31)"

@@ -16,7 +16,7 @@ from cds_service.replay.courses import read_courses
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.keys import KEY
-from tests.support.places import SECOND_PACK
+from tests.support.places import ROOT, SECOND_PACK
 from tests.support.scenarios import by_name, request_of
 
 PATHS = ["/", "/content", "/content/decisions/imPlatelets", "/content/value-sets/platelet-count", "/acceptance"]
@@ -81,31 +81,29 @@ def test_a_form_of_another_page_is_refused(client, headers):
     assert client.post("/", data=form).status_code == 400
 
 
-@pytest.fixture(scope="module")
-def without_order_sign(tmp_path_factory):
-    """A service of content that does not answer the hook order-sign: the second pack without that service."""
-    cards = shutil.copytree(SECOND_PACK / "cards", tmp_path_factory.mktemp("content") / "cards")
-    pack = cards / "examplol" / "pack.yaml"
-    text = pack.read_text(encoding="utf-8")
-    shortened = re.sub(r"  - id: examplol-sign\n(?:    .*\n)+", "", text)
+def without_order_sign(folder, pack):
+    """A service of a copy of a content folder, which holds this pack, without the pack's service for order-sign."""
+    head = folder / pack / "pack.yaml"
+    text = head.read_text(encoding="utf-8")
+    shortened = re.sub(rf"  - id: {pack}-(order-)?sign\n(?:    .*\n)+", "", text)
     assert shortened != text
-    pack.write_text(shortened, encoding="utf-8")
-    lock = json.loads((cards / "examplol/lock.json").read_text(encoding="utf-8"))
-    lock["digests"] = folder_digests(pack.parent)
-    (cards / "examplol/lock.json").write_text(json.dumps(lock), encoding="utf-8")
-    return service(loopback=True, cards=cards)
+    head.write_text(shortened, encoding="utf-8")
+    lock = json.loads((folder / pack / "lock.json").read_text(encoding="utf-8"))
+    lock["digests"] = folder_digests(folder / pack)
+    (folder / pack / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
+    return service(loopback=True, cards=folder)
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        {"scenario": "order-sign/belowTwentyFive"},
+        {"scenario": "level-and-needle/belowBeforeSigning"},
         {"by": "form", "hook": "order-sign"},
     ],
     ids=["scenario", "form"],
 )
-def test_a_hook_that_no_service_answers_is_a_page_that_says_so(without_order_sign, query):
-    answer = without_order_sign.get("/", query_string=query)
+def test_a_hook_that_no_service_answers_is_a_page_that_says_so(hospital, query):
+    answer = without_order_sign(hospital / "cards", "examplol").get("/", query_string=query)
     assert answer.status_code == 404
     assert "No service of this content answers the hook order-sign." in answer.text
 
@@ -304,8 +302,10 @@ def test_a_mark_says_its_severity_in_a_word(client):
     assert "2024-11-27: beforeChemotherapy, no card" in marks
 
 
-def test_a_course_of_other_content_says_what_differs(without_order_sign):
-    page = without_order_sign.get("/courses/falling-platelets")
+def test_a_course_of_other_content_says_what_differs(tmp_path):
+    """Content of our pack without fixtures of its own is shown by ours."""
+    cards = shutil.copytree(ROOT / "cards", tmp_path / "cards")
+    page = without_order_sign(cards, "vitamin-b12").get("/courses/falling-platelets")
     assert page.status_code == 200
     assert "no service answers order-sign" in page.text
 
