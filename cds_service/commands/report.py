@@ -82,7 +82,7 @@ def _contents(pack_id: str | None) -> list[_Content]:
         try:
             pack = load_pack(folder, is_proven=True)
         except ProblemsError:
-            contents.append(_Content(None, {}, service_ids(folder), folder.name))
+            contents.append(_Content(None, {}, frozenset(service_ids(folder)), folder.name))
         else:
             contents.append(_Content(pack, template_words(pack), frozenset(pack.services), pack.id))
     return contents

@@ -67,13 +67,13 @@ def fixtures_of(folder: Path) -> Path:
     return own_fixtures(folder) or (packaged(FIXTURES) if is_ours else folder / FIXTURES)
 
 
-def service_ids(folder: Path) -> frozenset[str]:
+def service_ids(folder: Path) -> tuple[str, ...]:
     """The ids of the services of a pack, as its ``pack.yaml`` has them; none where it cannot be read."""
     try:
         head = yaml.safe_load((folder / HEAD).read_text(encoding="utf-8"))
-        return frozenset(str(service["id"]) for service in head["services"])
+        return tuple(str(service["id"]) for service in head["services"])
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
-        return frozenset()
+        return ()
 
 
 def content_files(folder: Path) -> Iterator[Path]:

@@ -82,31 +82,29 @@ def test_a_form_of_another_page_is_refused(client, headers):
     assert client.post("/", data=form).status_code == 400
 
 
-@pytest.fixture(scope="module")
-def without_order_sign(tmp_path_factory):
-    """A service of content that does not answer the hook order-sign: the second pack without that service."""
-    cards = shutil.copytree(SECOND_PACK / "cards", tmp_path_factory.mktemp("content") / "cards")
-    pack = cards / "examplol" / "pack.yaml"
-    text = pack.read_text(encoding="utf-8")
-    shortened = re.sub(r"  - id: examplol-sign\n(?:    .*\n)+", "", text)
+def without_order_sign(folder, pack):
+    """A service of a copy of a content folder, which holds this pack, without the pack's service for order-sign."""
+    head = folder / pack / "pack.yaml"
+    text = head.read_text(encoding="utf-8")
+    shortened = re.sub(rf"  - id: {pack}-(order-)?sign\n(?:    .*\n)+", "", text)
     assert shortened != text
-    pack.write_text(shortened, encoding="utf-8")
-    lock = json.loads((cards / "examplol/lock.json").read_text(encoding="utf-8"))
-    lock["digests"] = folder_digests(pack.parent)
-    (cards / "examplol/lock.json").write_text(json.dumps(lock), encoding="utf-8")
-    return service(loopback=True, cards=cards)
+    head.write_text(shortened, encoding="utf-8")
+    lock = json.loads((folder / pack / "lock.json").read_text(encoding="utf-8"))
+    lock["digests"] = folder_digests(folder / pack)
+    (folder / pack / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
+    return service(loopback=True, cards=folder)
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        {"scenario": "order-sign/belowTwentyFive"},
+        {"scenario": "level-and-needle/belowBeforeSigning"},
         {"by": "form", "hook": "order-sign"},
     ],
     ids=["scenario", "form"],
 )
-def test_a_hook_that_no_service_answers_is_a_page_that_says_so(without_order_sign, query):
-    answer = without_order_sign.get("/", query_string=query)
+def test_a_hook_that_no_service_answers_is_a_page_that_says_so(hospital, query):
+    answer = without_order_sign(hospital / "cards", "examplol").get("/", query_string=query)
     assert answer.status_code == 404
     assert "No service of this content answers the hook order-sign." in answer.text
 

@@ -14,7 +14,6 @@ from cds_service.replay.courses import read_courses
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.keys import KEY
-from tests.support.places import SECOND_PACK
 
 COURSES = read_courses(packaged("fixtures"))
 # Names of scenarios, decisions and rules, ids of statements and of resources, and hooks: nothing that a person reads.
@@ -25,19 +24,15 @@ NO_WORDS = re.compile(
 
 @pytest.fixture(scope="module")
 def without_order_sign(tmp_path_factory):
-    """A service of content that does not answer the hook order-sign, beside courses of another content."""
-    cards = shutil.copytree(SECOND_PACK / "cards", tmp_path_factory.mktemp("content") / "cards")
-    fixtures = shutil.copytree(SECOND_PACK / "fixtures", cards.parent / "fixtures")
-    for name in ("courses", "drafts", "patients"):
-        shutil.copytree(packaged("fixtures") / name, fixtures / name, dirs_exist_ok=True)
-    pack = cards / "examplol" / "pack.yaml"
-    text = pack.read_text(encoding="utf-8")
-    shortened = re.sub(r"  - id: examplol-sign\n(?:    .*\n)+", "", text)
+    """A service of a copy of our pack that does not answer the hook order-sign; our courses are shown with it."""
+    cards = shutil.copytree(packaged("cards"), tmp_path_factory.mktemp("content") / "cards")
+    head, lock_file = cards / "vitamin-b12" / "pack.yaml", cards / "vitamin-b12" / "lock.json"
+    text = head.read_text(encoding="utf-8")
+    shortened = re.sub(r"  - id: vitamin-b12-order-sign\n(?:    .*\n)+", "", text)
     assert shortened != text
-    pack.write_text(shortened, encoding="utf-8")
-    lock = json.loads((cards / "examplol" / "lock.json").read_text(encoding="utf-8"))
-    lock["digests"] = folder_digests(pack.parent)
-    (cards / "examplol" / "lock.json").write_text(json.dumps(lock), encoding="utf-8")
+    head.write_text(shortened, encoding="utf-8")
+    lock = json.loads(lock_file.read_text(encoding="utf-8"))
+    lock_file.write_text(json.dumps({**lock, "digests": folder_digests(head.parent)}), encoding="utf-8")
     return create_app(Settings(key=KEY, loopback=True, cards=cards)).test_client()
 
 

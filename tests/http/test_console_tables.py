@@ -305,9 +305,11 @@ def test_a_rule_that_no_scenario_fires_has_none_to_try():
     prepared = prepared_of("second")
     fired = FiredScenarios(lambda: prepared, SECOND_PACK / "fixtures")
     for decision, rule in (("levelAndNeedle", "Below"), ("howGiven", "Needle")):
-        assert f"{decision}.{rule}" in rules_fired(prepared, fired.all()[fired.first(decision, rule)])
+        assert f"{decision}.{rule}" in rules_fired(
+            prepared, fired.all()[fired.first(prepared.pack.decisions[decision], rule)]
+        )
     retired = prepared.pack.decisions["oldAdvice"]
-    assert fired.first(retired.id, retired.rules[0].id) == ""
+    assert fired.first(retired, retired.rules[0].id) == ""
 
 
 # --- index and map ----------------------------------------------------------------------------------------------------

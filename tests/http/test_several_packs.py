@@ -180,6 +180,15 @@ def test_pages_of_a_further_pack_lead_to_its_own_pages_and_those_are_there(both,
         assert both.get(link).status_code in (200, 302, 405), link
 
 
+def test_no_page_names_the_console_of_one_pack():
+    """Links are relative (.content), or every console would lead to the first; only static files are its own."""
+    named = re.compile(r"""url_for\(\s*['"]console\.(\w+)""")
+    pages = [*(ROOT / "cds_service/console").rglob("*.html"), *(ROOT / "cds_service/console").glob("*.py")]
+    found = {(path.name, name) for path in pages for name in named.findall(path.read_text(encoding="utf-8"))}
+    assert {name for _, name in found if name != "static"} == {"try_it"}
+    assert {path for path, name in found if name != "static"} == {"preview_pages.py"}
+
+
 def test_the_head_of_each_page_switches_between_packs(both, alone):
     for path, here in (("/", "Vitamin B12 orders"), ("/packs/examplol/content", "Examplol orders")):
         switch = re.search(r'<nav aria-label="Packs">(.*?)</nav>', both.get(path).text, re.S)[1]
