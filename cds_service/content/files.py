@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from cds_service.content.schema_words import findings_of
+from cds_service.content.yaml_words import syntax_fault
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
 if TYPE_CHECKING:
@@ -47,35 +49,34 @@ def read_yaml(path: Path, kind: str, *, is_proven: bool = False) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
     except OSError as error:
         raise ProblemsError([Problem(path, 1, "schema", str(error.strerror))]) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ProblemsError([Problem(path, line, "schema", "this is not UTF-8")]) from None
+        raise ProblemsError([Problem(path, line, "schema", "this is not UTF-8; save the file as UTF-8")]) from None
+    try:
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ProblemsError([_syntax_problem(path, error)]) from None
+        raise ProblemsError([_syntax_problem(path, text, error)]) from None
     if not is_proven and not (validator := schema(kind)).is_valid(data):
         faults = sorted(validator.iter_errors(data), key=lambda fault: [str(step) for step in fault.absolute_path])
-        raise ProblemsError(_schema_problem(path, fault) for fault in faults)
+        raise ProblemsError(problem for fault in faults for problem in _schema_problems(path, fault, validator.schema))
     return data
 
 
-def _syntax_problem(path: Path, error: Exception) -> Problem:
+def _syntax_problem(path: Path, text: str, error: Exception) -> Problem:
     """What is wrong with a file that is not YAML, or in which a value is none, such as a 30 February."""
-    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    if mark is not None and isinstance(error, yaml.MarkedYAMLError):
-        why = ", ".join(filter(None, [error.context, error.problem]))
-        return Problem(path, mark.line + 1, "schema", f"this is not YAML (column {mark.column + 1}): {why}")
+    fault = syntax_fault(text, error) if isinstance(error, yaml.MarkedYAMLError) else None
+    if fault is not None:
+        return Problem(path, fault.line, "schema", f"this is not YAML (column {fault.column}): {fault.text}")
     return Problem(path, 1, "schema", f"this is not YAML: {' '.join(str(error).split())}")
 
 
-def _schema_problem(path: Path, fault: ValidationError) -> Problem:
+def _schema_problems(path: Path, fault: ValidationError, whole: Any) -> Iterator[Problem]:
     from jsonschema.exceptions import best_match
 
-    cause = best_match([fault]) or fault
-    where = "/".join(map(str, cause.absolute_path)) or "(top)"
-    return problem_at(path, cause.absolute_path, "schema", f"{where}: {cause.message}")
+    for finding in findings_of(best_match([fault]) or fault, whole):
+        yield problem_at(path, finding.place, "schema", finding.text)
 
 
 @cache
@@ -98,17 +99,19 @@ def line_of(path: Path, place: Iterable[str | int]) -> int:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError):
         return 1
+    line = node.start_mark.line if node is not None else 0
     for step in place:
         if isinstance(node, yaml.MappingNode):
             pair = next(((key, value) for key, value in node.value if key.value == str(step)), None)
             if pair is None:
                 break
-            node = pair[1]
+            line, node = pair[0].start_mark.line, pair[1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
             node = node.value[step]
+            line = node.start_mark.line
         else:
             break
-    return node.start_mark.line + 1 if node is not None else 1
+    return line + 1
 
 
 def repeated_keys(path: Path) -> Iterator[Problem]:
