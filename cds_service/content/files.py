@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from cds_service.content.places import schemas_of
 from cds_service.content.schema_words import findings_of
 from cds_service.content.yaml_words import syntax_fault
 from cds_service.vocabulary.problems import Problem, ProblemsError
@@ -84,8 +85,35 @@ def schema(kind: str) -> Draft202012Validator:
     """The validator for one kind of content file."""
     from jsonschema import Draft202012Validator
 
-    text = files("cds_service.content").joinpath("schemas", f"{kind}.json").read_text(encoding="utf-8")
-    return Draft202012Validator(json.loads(text))
+    return Draft202012Validator(schema_data(kind))
+
+
+@cache
+def schema_data(kind: str) -> dict[str, Any]:
+    """The JSON Schema of one kind of content file."""
+    data: dict[str, Any] = json.loads(schema_files()[kind])
+    return data
+
+
+@cache
+def schema_files() -> Mapping[str, str]:
+    """The text of every JSON Schema of the content, by the kind of its files."""
+    folder = files("cds_service.content").joinpath("schemas")
+    found = {file.name.removesuffix(".json"): file.read_text(encoding="utf-8") for file in folder.iterdir()}
+    return dict(sorted(found.items()))
+
+
+def write_schemas(cards: Path) -> list[Path]:
+    """Writes the schemas beside the content in ``cards``, for editors; what stood there is replaced.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    folder = schemas_of(cards)
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, text in schema_files().items():
+        (folder / f"{kind}.json").write_text(text, encoding="utf-8")
+    return [folder / f"{kind}.json" for kind in schema_files()]
 
 
 def problem_at(path: Path, place: Iterable[str | int], kind: str, text: str) -> Problem:

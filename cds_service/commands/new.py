@@ -1,0 +1,94 @@
+"""``cds-service new``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from cds_service.authoring.cards import write_card
+from cds_service.authoring.files import AuthoringError, WrongNameError
+from cds_service.authoring.pack_folder import pack_in
+from cds_service.authoring.packs import write_pack
+from cds_service.commands.common import WrongUseError, say, settings_of_environment
+from cds_service.content.places import fixtures_of
+from cds_service.vocabulary.problems import ProblemsError
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Makes what cannot be written the message of the command."""
+    try:
+        yield
+    except WrongNameError as error:
+        raise WrongUseError(str(error)) from None
+    except (AuthoringError, ProblemsError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@click.group()
+def new() -> None:
+    """Begin a pack or a card: files that pass check, with placeholders for what only you can say.
+
+    Example: cds-service new pack iron
+    """
+
+
+@new.command()
+@click.argument("name")
+@click.option(
+    "--in",
+    "cards",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of content to write into; NAME/cards if none is given.",
+)
+def pack(name: str, cards: Path | None) -> None:
+    """Write a small pack that is whole: a drug, a laboratory value, a definition, a card with its words, an order, a
+    patient with scenarios, and the lock. All of it is invented, and its comments say what to replace. NAME is in small
+    letters with hyphens. Nothing is written over a file that is there.
+
+    Example: cds-service new pack iron
+    """
+    cards = cards or Path(name) / "cards"
+    with refusals():
+        files = write_pack(name, cards)
+    for path in files:
+        say(path)
+    say(
+        f"\nEverything in it is a placeholder. Read {cards / name / 'pack.yaml'} first, and replace file after file;"
+        f"\nthe scenarios in {fixtures_of(cards) / 'scenarios'} show what is answered. After each step:"
+        f"\n  cds-service check {cards}"
+    )
+
+
+@new.command()
+@click.argument("name")
+@click.option(
+    "--content",
+    "--cards",
+    "cards",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of content; that of the settings if none is given.",
+)
+@click.option("--pack", "pack_name", help="The pack that gets the card, where there are several.")
+@click.option("--service", help="The service that shows the card; the first of the pack if none is given.")
+def card(name: str, cards: Path | None, pack_name: str | None, service: str | None) -> None:
+    """Write a card as a draft: a folder with its table and its words, entered in a service of pack.yaml, and the
+    version of the pack raised. NAME is in camelCase. Nobody is shown a draft.
+
+    Example: cds-service new card doseLimit --content iron/cards
+    """
+    folder = cards or settings_of_environment().cards
+    with refusals():
+        written = write_card(pack_in(folder, pack_name), name, service)
+    for path in written.files:
+        say(path)
+    version = written.version
+    say(f"{version.path}:{version.line}: entered last in {written.service}, version {version.new}")
+    say(
+        "\nWrite its question, its rules and its words; its place in pack.yaml is its place in the order of precedence."
+        f"\nIt is a draft: with status: active it is shown. Then, and when all holds with --update-lock:"
+        f"\n  cds-service check {folder}"
+    )

@@ -1,0 +1,69 @@
+"""Where the files of content stand, and which schema each is held against.
+
+A folder of content holds a pack, ``lock.json`` and ``schemas``, the schemas by which editors complete and check. They
+stand beside the pack and not inside the package, so that the same line leads to them from a checkout, from a copy of
+the content that a hospital keeps, and where only the wheel was installed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath
+
+KINDS: Mapping[str, str] = {
+    "pack.yaml": "pack",
+    "sources.yaml": "sources",
+    "facts.yaml": "facts",
+    "value-sets/*.yaml": "value-set",
+    "units.yaml": "units",
+    "orders/*.yaml": "order",
+    "decisions/*.yaml": "table",
+    "decisions/*/table.yaml": "table",
+    "decisions/*/text.en.yaml": "text",
+    "words.en.yaml": "words",
+    "hazards.yaml": "hazards",
+}
+"""The schema of each file of a pack, by how its path in the folder of the pack looks."""
+SCENARIO, SITE = "scenario", "site"
+"""The schemas of files that stand outside of a pack."""
+_MODELINE = "# yaml-language-server: $schema="
+
+
+def files_of(pack_folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every file of a pack that is there, with the name of its schema; sorted as a reader would look for them."""
+    for pattern, kind in KINDS.items():
+        for path in sorted(pack_folder.glob(pattern)):
+            yield path, kind
+
+
+def lock_of(cards: Path) -> Path:
+    """The lock of the content in ``cards``."""
+    return cards / "lock.json"
+
+
+def schemas_of(cards: Path) -> Path:
+    """The folder of schemas for the content in ``cards``."""
+    return cards / "schemas"
+
+
+def fixtures_of(cards: Path) -> Path:
+    """The folder in which the patients, drafts and scenarios of the content in ``cards`` stand."""
+    return cards.parent / "fixtures"
+
+
+def changelog_of(cards: Path) -> Path:
+    """The file in which changes of the content in ``cards`` are told."""
+    return cards.parent / "CHANGELOG.md"
+
+
+def schema_line(file: Path, kind: str, cards: Path) -> str:
+    """The first line of a file, by which an editor finds the schema that it is held against (yaml-language-server)."""
+    return f"{_MODELINE}{Path(os.path.relpath(schemas_of(cards) / f'{kind}.json', file.parent)).as_posix()}"
+
+
+def kind_of(file: Path, pack_folder: Path) -> str:
+    """The schema of a file of a pack; ``""`` for one that has none."""
+    path = PurePath(os.path.relpath(file, pack_folder))
+    parts = len(path.parts)
+    return next((kind for look, kind in KINDS.items() if look.count("/") + 1 == parts and path.match(look)), "")
