@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from cds_service.content.files import problem_at, repeated_keys
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack
+from cds_service.content.places import KINDS, files_without_place, fixtures_of
 from cds_service.content.prepared import Prepared
 from cds_service.content.proof.consistency import problems_within
 from cds_service.content.proof.hazard_rows import problems_of_evidence, without_controls
@@ -87,11 +88,11 @@ def prove(
         pack = load_pack(cards, overlay)
         plain = load_pack(cards) if to_lock and overlay.digest else pack
     except ProblemsError as error:
-        return ContentProof(tuple(sorted([*error.problems, *_repeated_keys(cards)])), cards)
+        return ContentProof(tuple(sorted([*error.problems, *_problems_of_files(cards)])), cards)
     scenarios, unreadable = _read(fixtures)
     problems = sorted(
         [
-            *_repeated_keys(cards),
+            *_problems_of_files(cards),
             *(version_problems(cards, pack) if to_lock else lock_problems(cards, pack)),
             *problems_within(pack, cards / pack.id),
             *_missing_evidence(pack, cards, scenarios),
@@ -144,10 +145,14 @@ def _path(name: str | None) -> Path | None:
     return Path(name) if name is not None else None
 
 
-def _repeated_keys(cards: Path) -> Iterator[Problem]:
+def _problems_of_files(cards: Path) -> Iterator[Problem]:
+    """Keys that stand twice in a file, and files that nothing reads."""
     for head in cards.glob("*/pack.yaml"):
         for path in head.parent.rglob("*.yaml"):
             yield from repeated_keys(path)
+        for path in files_without_place(head.parent, fixtures_of(cards)):
+            text = f"nothing reads this file; it can be called {', '.join(KINDS)}"
+            yield Problem(path, 1, "unread", text)
 
 
 def _read(fixtures: Path | None) -> tuple[list[Scenario] | None, list[Problem]]:

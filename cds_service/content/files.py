@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from yaml.reader import ReaderError
 
 from cds_service.content.places import schemas_of
 from cds_service.content.schema_words import findings_of
@@ -70,6 +71,9 @@ def _syntax_problem(path: Path, text: str, error: Exception) -> Problem:
     fault = syntax_fault(text, error) if isinstance(error, yaml.MarkedYAMLError) else None
     if fault is not None:
         return Problem(path, fault.line, "schema", f"this is not YAML (column {fault.column}): {fault.text}")
+    if isinstance(error, ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return Problem(path, line, "schema", "this is not YAML: a sign stands here that no text has; delete it")
     return Problem(path, 1, "schema", f"this is not YAML: {' '.join(str(error).split())}")
 
 

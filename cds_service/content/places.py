@@ -37,6 +37,16 @@ def files_of(pack_folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, kind
 
 
+def files_without_place(pack_folder: Path, fixtures: Path) -> Iterator[Path]:
+    """The files of YAML in the folder of a pack that nothing reads, such as one with another name than its kind has.
+
+    Those of the folder ``fixtures`` are of another kind, and are left alone.
+    """
+    for path in sorted([*pack_folder.rglob("*.yaml"), *pack_folder.rglob("*.yml")]):
+        if not kind_of(path, pack_folder) and not path.is_relative_to(fixtures):
+            yield path
+
+
 def lock_of(cards: Path) -> Path:
     """The lock of the content in ``cards``."""
     return cards / "lock.json"

@@ -56,7 +56,7 @@ def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scena
             continue
         if not isinstance(story, dict) or not isinstance(story.get("cases"), list):
             raise FileError(file, "not a story of scenarios: it has no list of cases", 1)
-        if text := unknown_key(story, _STORY):
+        if text := _unknown_key(story, _STORY):
             raise FileError(file, text, 1)
         for line, case in zip(written.lines_of("cases"), story["cases"], strict=True):
             yield replace(_read(home, file, line, story, case), line=line)
@@ -78,7 +78,7 @@ def _read(home: Path, file: Path, line: int, story: Mapping[str, Any], case: Any
     name = case.get("name", "a case without a name")
     try:
         check_shapes({**story, **case}, _SHAPES)
-        if text := unknown_key(case, _CASE):
+        if text := _unknown_key(case, _CASE):
             raise ValueError(text)
         scenario = _scenario(home, file, story, case)
         _check(scenario.expect)
@@ -95,7 +95,7 @@ def _read(home: Path, file: Path, line: int, story: Mapping[str, Any], case: Any
         raise FileError(file, f"{name}: cannot be read as it is written: {error}", line) from None
 
 
-def unknown_key(said: Mapping[str, Any], way: tuple[str, ...]) -> str:
+def _unknown_key(said: Mapping[str, Any], way: tuple[str, ...]) -> str:
     """What to say of a key that cannot stand there, such as one that is misspelled; ``""`` if there is none."""
     known = _keys_below(way)
     return next((f"{key!r} is no key here{instead(str(key), known, 'keys')}" for key in said if key not in known), "")
@@ -119,7 +119,7 @@ def _check(expect: Any) -> None:
     if not all(isinstance(card, dict) and {"topic", "indicator"} <= card.keys() for card in cards):
         raise ValueError("expect is a list of cards, each with topic and indicator, or an error with its status")
     for card in cards:
-        if text := unknown_key(card, _CARD):
+        if text := _unknown_key(card, _CARD):
             raise ValueError(f"expect: {text}")
 
 

@@ -635,6 +635,26 @@ def test_a_file_that_is_not_utf_8_says_how_to_save_it(cards):
     assert (problem.path, problem.line, problem.text) == (path, 7, "this is not UTF-8; save the file as UTF-8")
 
 
+def test_a_file_with_a_control_character_says_on_which_line(cards):
+    path = cards / "examplol" / "sources.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("page 2", "page\x002"), encoding="utf-8")
+    (problem,) = prove(cards, site=None, fixtures=None, zone=ZoneInfo("UTC")).problems
+    assert (problem.path, problem.line) == (path, 7)
+    assert problem.text == "this is not YAML: a sign stands here that no text has; delete it"
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("decisions/levelDue/text.en.yaml", "text.yaml"), ("facts.yaml", "fact.yaml"), ("units.yaml", "units.yml")],
+)
+def test_a_file_with_another_name_is_named(cards, name, other):
+    path = cards / "examplol" / name
+    path.rename(path.with_name(other))
+    problems = prove(cards, site=None, fixtures=None, zone=ZoneInfo("UTC")).problems
+    (found,) = [problem for problem in problems if problem.path == path.with_name(other)]
+    assert found.text.startswith("nothing reads this file; it can be called pack.yaml, sources.yaml, facts.yaml")
+
+
 def test_an_empty_file_says_that_nothing_stands_in_it(cards):
     path = cards / "examplol" / "facts.yaml"
     path.write_text("# nothing yet\n", encoding="utf-8")
