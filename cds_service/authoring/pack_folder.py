@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cds_service.authoring.files import WrongNameError
+from cds_service.authoring.new_files import WrongNameError
 from cds_service.content.files import name_by_path, read_yaml, table_paths
 from cds_service.content.nearest import instead
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import yaml
 
-from cds_service.authoring.files import AuthoringError
+from cds_service.authoring.new_files import AuthoringError
 
 
 def with_scalar(text: str, place: Sequence[str | int], value: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cds_service.authoring.pack_folder import PackFolder, pack_in
-from cds_service.authoring.versions import PARTS, Raised, open_changelog, raise_decision, raise_pack
+from cds_service.authoring.raised_versions import PARTS, Raised, open_changelog, raise_decision, raise_pack
 from cds_service.commands.common import say, settings_of_environment
 from cds_service.commands.new import refusals
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from cds_service.authoring.cards import write_card
-from cds_service.authoring.files import AuthoringError, WrongNameError
+from cds_service.authoring.new_card import write_card
+from cds_service.authoring.new_files import AuthoringError, WrongNameError
+from cds_service.authoring.new_pack import write_pack
 from cds_service.authoring.pack_folder import pack_in
-from cds_service.authoring.packs import write_pack
 from cds_service.commands.common import WrongUseError, say, settings_of_environment
 from cds_service.content.places import fixtures_of
 from cds_service.vocabulary.problems import ProblemsError

@@ -15,7 +15,7 @@ import yaml
 from yaml.reader import ReaderError
 
 from cds_service.content.places import schemas_of
-from cds_service.content.schema_words import findings_of
+from cds_service.content.schema_words import refusals_of
 from cds_service.content.yaml_words import syntax_fault
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
@@ -80,8 +80,8 @@ def _syntax_problem(path: Path, text: str, error: Exception) -> Problem:
 def _schema_problems(path: Path, fault: ValidationError, whole: Any) -> Iterator[Problem]:
     from jsonschema.exceptions import best_match
 
-    for finding in findings_of(best_match([fault]) or fault, whole):
-        yield problem_at(path, finding.place, "schema", finding.text)
+    for refusal in refusals_of(best_match([fault]) or fault, whole):
+        yield problem_at(path, refusal.place, "schema", refusal.text)
 
 
 @cache

@@ -41,23 +41,23 @@ class SchemaFault(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Refusal:
     """One thing that is wrong: the keys and indices that lead to it from the top, and a sentence about it."""
 
     place: Place
     text: str
 
 
-def findings_of(fault: SchemaFault, whole: Mapping[str, Any]) -> list[Finding]:
+def refusals_of(fault: SchemaFault, whole: Mapping[str, Any]) -> list[Refusal]:
     """What a fault says in sentences; ``whole`` is the schema of the file. A fault can name several keys at once."""
     place = tuple(fault.absolute_path)
     if fault.validator == "additionalProperties" and isinstance(fault.instance, Mapping):
         known = list(fault.schema.get("properties", {}))
         extra = [key for key in fault.instance if key not in known]
-        return [Finding((*place, str(key)), _unknown_key(str(key), known, place, whole)) for key in extra]
+        return [Refusal((*place, str(key)), _unknown_key(str(key), known, place, whole)) for key in extra]
     where = "/".join(map(str, place))
     said = _sentence(fault, place, whole)
-    return [Finding(place, f"{where}: {said}" if where else said)]
+    return [Refusal(place, f"{where}: {said}" if where else said)]
 
 
 def _unknown_key(key: str, known: Sequence[str], place: Place, whole: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ _QUOTED_FIRST = re.compile(r"""^(["']).*?\1(?!\1)[^\s#,\]}:].*$|^(["']).*?\2\s+[
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SyntaxFault:
     """Where a text stops being YAML (``line`` and ``column`` from 1), and what to do about it."""
 
     line: int
@@ -35,7 +35,7 @@ class Fault:
     text: str
 
 
-def syntax_fault(text: str, error: yaml.MarkedYAMLError) -> Fault | None:
+def syntax_fault(text: str, error: yaml.MarkedYAMLError) -> SyntaxFault | None:
     """The mistake behind an error of the parser; ``None`` if the error says of no place."""
     mark = error.problem_mark
     if mark is None:
@@ -45,9 +45,9 @@ def syntax_fault(text: str, error: yaml.MarkedYAMLError) -> Fault | None:
     place = _Place(rows, mark.line, mark.column, begun.line if begun is not None else mark.line)
     line, said = _said(place, error.problem or "", error.context or "")
     if said:
-        return Fault(line + 1, mark.column + 1 if line == mark.line else 1, said)
+        return SyntaxFault(line + 1, mark.column + 1 if line == mark.line else 1, said)
     said = ", ".join(filter(None, [error.context, error.problem]))
-    return Fault(mark.line + 1, mark.column + 1, said)
+    return SyntaxFault(mark.line + 1, mark.column + 1, said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,5 +137,5 @@ def _flow(value: Any) -> str:
     """A value as YAML on one line, as content writes it: ``yes`` and ``no`` are words and need no quotation marks."""
     if value in ("yes", "no"):
         return str(value)
-    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf"))
     return text.removesuffix("\n...\n").rstrip("\n")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from click.testing import CliRunner
 
-from cds_service.authoring.versions import raised
+from cds_service.authoring.raised_versions import raised
 from cds_service.cli import main
 from cds_service.content.load import load_pack
 from cds_service.content.places import files_of, schema_line

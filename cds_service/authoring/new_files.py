@@ -19,12 +19,12 @@ class WrongNameError(AuthoringError):
 
 
 def template(name: str, words: Mapping[str, str]) -> dict[PurePosixPath, str]:
-    """The files of a folder of templates beside this module, by their paths in it.
+    """The files of a folder of ``templates``, by their paths in it.
 
     In names and texts ``@key@`` becomes the word under this key.
     """
     found: dict[PurePosixPath, str] = {}
-    pending = [(PurePosixPath(), files("cds_service.authoring").joinpath(name))]
+    pending = [(PurePosixPath(), files("cds_service.authoring").joinpath("templates", name))]
     while pending:
         way, folder = pending.pop()
         for entry in sorted(folder.iterdir(), key=_name):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cds_service.authoring.files import WrongNameError
+from cds_service.authoring.new_files import WrongNameError
 from cds_service.authoring.pack_folder import PackFolder
 from cds_service.authoring.yaml_edits import line_at, with_scalar
 from cds_service.content.files import read_yaml

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
-from cds_service.authoring.files import AuthoringError, WrongNameError, template, with_schema_line, write_new
+from cds_service.authoring.new_files import AuthoringError, WrongNameError, template, with_schema_line, write_new
 from cds_service.content.files import write_schemas
 from cds_service.content.places import fixtures_of
 from cds_service.content.proof.versions import update_lock
@@ -37,7 +37,7 @@ def write_pack(name: str, cards: Path) -> list[Path]:
     _refuse_second_pack(name, cards)
     pack_folder = cards / name
     texts: dict[Path, str] = {}
-    for path, text in template("new_pack", {"pack": name, "uuid": str(uuid4())}).items():
+    for path, text in template("new-pack", {"pack": name, "uuid": str(uuid4())}).items():
         home = pack_folder if path.parts[0] == "pack" else fixtures_of(cards)
         target = home.joinpath(*path.parts[1:])
         texts[target] = with_schema_line(target, text, cards, pack_folder)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cds_service.authoring.files import AuthoringError, WrongNameError, template, with_schema_line, write_new
+from cds_service.authoring.new_files import AuthoringError, WrongNameError, template, with_schema_line, write_new
 from cds_service.authoring.pack_folder import PackFolder
-from cds_service.authoring.versions import Raised, raise_pack
+from cds_service.authoring.raised_versions import Raised, raise_pack
 from cds_service.authoring.yaml_edits import with_entry
 from cds_service.content.files import read_yaml
 from cds_service.content.nearest import instead
@@ -51,7 +51,7 @@ def write_card(pack: PackFolder, name: str, service: str | None = None) -> NewCa
     statements: dict[str, Any] = read_yaml(pack.folder / "sources.yaml", "sources")["statements"]
     words = {"card": name, "Title": _title(name), "input": next(iter(facts)), "statement": next(iter(statements))}
     folder = pack.folder / "decisions" / name
-    texts = {folder.joinpath(*path.parts): text for path, text in template("new_card", words).items()}
+    texts = {folder.joinpath(*path.parts): text for path, text in template("new-card", words).items()}
     head = with_entry(pack.head_path.read_text(encoding="utf-8"), ["services", index, "decisions"], name)
     write_new({path: with_schema_line(path, text, pack.cards, pack.folder) for path, text in texts.items()})
     pack.head_path.write_text(head, encoding="utf-8")
