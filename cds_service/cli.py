@@ -14,12 +14,14 @@ import click
 from cds_service import __version__
 
 _VERBS = (
+    "bump",
     "check",
     "coverage",
     "explain",
     "export",
     "fire",
     "impact",
+    "new",
     "replay",
     "report",
     "sample",

@@ -21,6 +21,7 @@ from cds_service.content.files import problem_at, repeated_keys
 from cds_service.content.load import compiled, read_pack
 from cds_service.content.model import Pack
 from cds_service.content.packs import HEAD, content_files, pack_folder
+from cds_service.content.places import KINDS, files_without_place
 from cds_service.content.prepared import Prepared
 from cds_service.content.proof.consistency import problems_within
 from cds_service.content.proof.hazard_rows import problems_of_evidence, without_controls
@@ -97,11 +98,11 @@ def prove(
         pack = compiled(pack_files, overlay)
         plain = compiled(pack_files, Site()) if to_lock and overlay.digest else pack
     except ProblemsError as error:
-        return ContentProof(tuple(sorted([*error.problems, *_repeated_keys(folder)])), folder)
+        return ContentProof(tuple(sorted([*error.problems, *_problems_of_files(folder)])), folder)
     scenarios, unreadable = _read(fixtures)
     problems = sorted(
         [
-            *_repeated_keys(folder),
+            *_problems_of_files(folder),
             *(version_problems(folder, pack) if to_lock else lock_problems(folder, pack)),
             *problems_within(pack, folder),
             *_missing_evidence(pack, folder, scenarios),
@@ -175,9 +176,14 @@ def read_names(folders: Iterable[Path]) -> tuple[dict[str, Names], list[str]]:
     return names, unread
 
 
-def _repeated_keys(folder: Path) -> Iterator[Problem]:
-    for path in content_files(folder) if (folder / HEAD).is_file() else ():
+def _problems_of_files(folder: Path) -> Iterator[Problem]:
+    """Keys that stand twice in a file, and files that nothing reads."""
+    if not (folder / HEAD).is_file():
+        return
+    for path in content_files(folder):
         yield from repeated_keys(path)
+    for path in files_without_place(folder):
+        yield Problem(path, 1, "unread", f"nothing reads this file; it can be called {', '.join(KINDS)}")
 
 
 def _read(fixtures: Path | None) -> tuple[list[Scenario] | None, list[Problem]]:

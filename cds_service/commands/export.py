@@ -11,6 +11,7 @@ import click
 from cds_service import __version__
 from cds_service.commands.common import progress, say, settings_of_environment
 from cds_service.commands.packs import load, one_pack, pack_option, pack_places, prepared_content, refuse_without
+from cds_service.content.files import schema_data, schema_files, write_schemas
 from cds_service.content.model import Pack
 from cds_service.content.packs import fixtures_of
 from cds_service.protocol.openapi import openapi
@@ -25,7 +26,10 @@ _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
 
 @click.command()
 @click.argument(
-    "form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements", "clinical", "hazards", "review"])
+    "form",
+    type=click.Choice(
+        ["dmn", "plandefinition", "openapi", "statements", "clinical", "hazards", "review", "reference", "schemas"]
+    ),
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
 @click.option(
@@ -40,8 +44,10 @@ def export(form: str, out: Path | None, cards: Path | None, pack_id: str | None)
     """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
     OpenAPI 3.1; or, for people, the table of statements with their rules and scenarios (--out names the folder whose
     README.md carries it), what is done about each statement (the folder whose clinical.md carries it), the hazard
-    log (with --out as hazards.md to read and hazards.csv for a spreadsheet), and the review sheets, one for each
-    decision, to be signed (with --out as pages to print, with an index.html).
+    log (with --out as hazards.md to read and hazards.csv for a spreadsheet), the review sheets, one for each
+    decision, to be signed (with --out as pages to print, with an index.html), and the reference of every key that
+    content can have (with --out as content-reference.md). With schemas, the JSON Schemas by which editors complete and
+    check content (--out names the folder of content, which gets a folder schemas).
 
     Example: cds-service export dmn --out exported
     """
@@ -57,7 +63,13 @@ def export(form: str, out: Path | None, cards: Path | None, pack_id: str | None)
     if form == "review":
         _review(folder, out)
         return
+    if form == "schemas":
+        _schemas(out)
+        return
     pack = load(folder)
+    if form == "reference":
+        _reference(folder, out)
+        return
     if form == "hazards":
         _hazards(pack, out)
         return
@@ -92,6 +104,27 @@ def _hazards(pack: Pack, out: Path | None) -> None:
     for name, text in (("hazards.md", as_document(pack)), ("hazards.csv", as_csv(pack))):
         (out / name).write_text(text, encoding="utf-8", newline="")
         say(out / name)
+
+
+def _reference(folder: Path, out: Path | None) -> None:
+    from cds_service.export.content_reference import reference
+
+    text = reference(folder)
+    if out is None:
+        say(text, nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "content-reference.md").write_text(text, encoding="utf-8")
+    say(out / "content-reference.md")
+
+
+def _schemas(out: Path | None) -> None:
+    """Prints all schemas by the kind of their files, or writes them where the lines in content look for them."""
+    if out is None:
+        say(json.dumps({kind: schema_data(kind) for kind in schema_files()}, indent=2))
+        return
+    for path in write_schemas(out):
+        say(path)
 
 
 def _review(folder: Path, out: Path | None) -> None:

@@ -14,6 +14,7 @@ import click
 from cds_service.commands.common import WrongUseError, settings_of_environment
 from cds_service.content.load import load_pack, read_pack
 from cds_service.content.model import Pack
+from cds_service.content.nearest import instead
 from cds_service.content.packs import distinct_folders, fixtures_of, own_fixtures, pack_folder, pack_folders
 from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
@@ -49,7 +50,8 @@ def pack_places(content: Path | None = None, pack_id: str | None = None) -> list
             raise click.ClickException(str(error)) from None
     chosen = [folder for folder in folders if pack_id in (None, folder.resolve().name)]
     if not chosen:
-        raise WrongUseError(f"There is no pack {pack_id!r}, only {_names_of(folders)}")
+        known = [folder.resolve().name for folder in folders]
+        raise WrongUseError(f"There is no pack {pack_id!r}{instead(pack_id or '', known, 'packs')}")
     return chosen
 
 

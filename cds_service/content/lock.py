@@ -3,7 +3,8 @@
 The lock holds id, version and digest of every decision, one digest of all other files of the pack, and one number for
 each rule of each decision version, which is given once and never again (Z18). A change without a new version fails
 ``check``. Who has reviewed the content or accepted its hazard log has a digest of its own: that is signed after the
-content is locked as well as before, and a signature makes no new version.
+content is locked as well as before, and a signature makes no new version. The first line by which an editor finds the
+schema of a file is left out too: it says where something lies and nothing about the content.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ DECISIONS = "decisions"
 
 # What is signed, at the top of a file: a key with what is indented below it.
 _SIGNED = re.compile(rb"^(?:review|sign-off):.*(?:\n(?:[ \t].*)?(?=\n|\Z))*\n?", re.MULTILINE)
+
+_MODELINE = re.compile(rb"\A# yaml-language-server:[^\n]*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,8 @@ def write_lock(path: Path, lock: Lock) -> None:
 
 
 def digest(paths: list[Path]) -> str:
-    """SHA-256 over the bytes of files, each with its name, without what is signed in them."""
-    return _digest({path.name: _SIGNED.sub(b"", path.read_bytes()) for path in sorted(paths)})
+    """SHA-256 over the bytes of files, each with its name, without what is signed in them and the line for editors."""
+    return _digest({path.name: _SIGNED.sub(b"", _MODELINE.sub(b"", path.read_bytes())) for path in sorted(paths)})
 
 
 def digest_of_signatures(pack_folder: Path) -> str:

@@ -43,7 +43,7 @@ def pack_folder(place: Path) -> Path:
         names = ", ".join(folder.name for folder in folders)
         text = f"expected one pack, found {len(folders)}: {names}; name the folder of one"
     else:
-        text = f"found no pack: neither it nor a folder in it has a {HEAD}"
+        text = f"found no pack: neither it nor a folder in it has a {HEAD}; cds-service new pack NAME writes one"
     raise ProblemsError([Problem(place, 1, "schema", text)])
 
 

@@ -51,7 +51,7 @@ def test_the_content_as_shipped_holds(cards):
 PLATELETS, NASAL = "decisions/imPlatelets/table.yaml", "decisions/nasalRegimen/table.yaml"
 LOADING, ADULT = "decisions/neurologicalLoading/table.yaml", "decisions/adult.yaml"
 IN_THE_FORM_OF_TABLES = [
-    (PLATELETS, "'> 50'", "over 50", ":67: reference: 'over 50' is no value of this input; it can be a number, absent"),
+    (PLATELETS, "'> 50'", "over 50", ":68: reference: 'over 50' is no value of this input; it can be a number, absent"),
     (PLATELETS, "'> 50'", "'> 50, absent'", "alternatives stand in a list"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: lower", "'lower' is no value of this input; it can be low,"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: absent", "'absent' is no value of this input"),
@@ -61,8 +61,8 @@ IN_THE_FORM_OF_TABLES = [
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: {not: absent}", "'absent' is no value of this input"),
     ("decisions/regimenFit/table.yaml", "[threeWeekly, maintenance]", "[threeWeekly, never]", "'never' is no value"),
     ("decisions/neurologicalInvolvement.yaml", "then: no,", "then: none recorded,", "'no' is no value of this input"),
-    ("facts.yaml", "values: [low, not-low]", "values: [low, absent]", ":66: reference: 'absent' is a state of"),
-    (PLATELETS, "applies-when: {orderKind", "applies-when: {orderSort", ":12: reference: no fact or decision 'orderS"),
+    ("facts.yaml", "values: [low, not-low]", "values: [low, absent]", ":67: reference: 'absent' is a state of"),
+    (PLATELETS, "applies-when: {orderKind", "applies-when: {orderSort", ":13: reference: no fact or decision 'orderS"),
     (PLATELETS, "applies-when: {", "applies-when: {platelets: '< 25', ", "'platelets' has no list of words"),
     (PLATELETS, "{orderKind: cobalamin,", "{orderKind: {not: none},", "'none' is no value of this input"),
     (
@@ -77,7 +77,7 @@ IN_THE_FORM_OF_TABLES = [
         "decisions/adult.yaml",
         "hit-policy:",
         "applies-when: {patient-sex: male}\nhit-policy:",
-        ":7: reference: a definition has no appl",
+        ":8: reference: a definition has no appl",
     ),
     (
         NASAL,
@@ -85,13 +85,13 @@ IN_THE_FORM_OF_TABLES = [
         "yields-to: [suggestionLimits]",
         "'suggestionLimits' is no card of",
     ),
-    (NASAL, "yields-to: [neurologicalLoading]", "yields-to: [nobody]", ":10: reference: 'nobody' is no card of which"),
+    (NASAL, "yields-to: [neurologicalLoading]", "yields-to: [nobody]", ":11: reference: 'nobody' is no card of which"),
     (NASAL, "inputs: [administration", "inputs: [neurologicalLoading, administration", "is no definition"),
     (LOADING, "inputs:", "yields-to: [nasalRegimen]\ninputs:", "decisions in a circle: "),
     (LOADING, "inputs:", "yields-to: [neurologicalLoading]\ninputs:", "neurologicalLoading > neurologicalLoading"),
     (NASAL, "\nwhy:", "\nknown-why:", ": schema: "),
-    (LOADING, "why: Nerve damage", "# Nerve damage", "'why' is a required property"),
-    (ADULT, "hit-policy:", "why: Because.\nhit-policy:", ":7: reference: a definition has no why"),
+    (LOADING, "why: Nerve damage", "# Nerve damage", "the key 'why' is missing: Why there is such a card"),
+    (ADULT, "hit-policy:", "why: Because.\nhit-policy:", ":8: reference: a definition has no why"),
     (ADULT, "id: adult\n", "id: grownUp\n", "'adult' is not named as the decision 'grownUp'"),
     (PLATELETS, "id: ThinNeedle\n", "id: ThickNeedle\n", ": name: the text 'thinNeedle' of ThickNeedle should be"),
     (PLATELETS, "id: CountOrdered,", "id: countOrdered,", ": name: 'countOrdered' should be in PascalCase"),
@@ -223,7 +223,7 @@ def test_changed_content_without_a_new_version_fails_and_cannot_be_locked(cards)
     before = (cards / "vitamin-b12/lock.json").read_bytes()
     decision, pack = update_lock(cards)
     assert re.search(r"imPlatelets/table\.yaml:\d+: version: decision:imPlatelets changed without", str(decision))
-    assert re.search(r"pack\.yaml:3: version: pack:vitamin-b12 changed without a new version", str(pack))
+    assert re.search(r"pack\.yaml:4: version: pack:vitamin-b12 changed without a new version", str(pack))
     assert (cards / "vitamin-b12/lock.json").read_bytes() == before
     raise_versions(cards, "decisions/imPlatelets/table.yaml")
     assert {problem.kind for problem in problems_of(cards)} == {"lock"}
