@@ -43,7 +43,6 @@ _SHARED = {
     "test": "a word or a number",
     "unit-of-time": "a unit of time",
     "#": "the keys of this file",
-    "#": "the keys of this file",
 }
 # What is written as code in a description would be Markdown otherwise.
 _MARKDOWN = re.compile(r"([\\`*_<>|\[\]])")
