@@ -278,6 +278,11 @@ def test_days_at_the_end_of_the_calendar_are_no_fault(repeat):
     assert found is None or found.months
 
 
+def test_a_value_set_without_codes_says_so_and_has_no_empty_table(client):
+    page = client.get("/content/value-sets/ileal-resection-length").text
+    assert "This set holds no codes" in page and "<th" not in page
+
+
 def test_an_answer_shows_the_history_and_a_moment_leads_back_to_its_course(client):
     page = client.get("/?scenario=falling-platelets/renewalAtTwentyOne").text
     assert 'href="/courses/falling-platelets"' in page

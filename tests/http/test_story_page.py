@@ -357,6 +357,7 @@ def test_an_error_begins_with_a_capital_says_where_and_what_to_do(client, text, 
     assert answer.status_code == 400
     told = part(answer.text, "cards")
     assert said in told and "Correct the request as JSON, below, and fire it again." in told
+    assert "What was entered Nothing of it could be read." in part(answer.text, "story")  # and no heading over nothing
 
 
 def test_content_without_stories_begins_with_the_first_scenarios(pack):
