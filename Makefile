@@ -15,7 +15,7 @@ PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all content-mutants bench fuzz hostile \
-	soak measured mutants examples clients format statements clinical hazards conformance settings calls pictures screenshots docs \
+	soak measured mutants examples clients format statements clinical reference hazards conformance settings calls pictures screenshots docs \
 	lock audit pin-images sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -112,6 +112,10 @@ statements: install ## the table of statements in cards/README.md
 
 clinical: install ## what is done about each statement, in docs/clinical.md
 	@$(BIN)/cds-service export clinical --out docs
+
+reference: install ## every key of the content, in docs/content-reference.md, and the schemas beside it for editors
+	@$(BIN)/cds-service export reference --out docs
+	@$(BIN)/cds-service export schemas --out cards
 
 hazards: install ## the hazard log to read, in docs/hazards.md
 	@$(BIN)/cds-service export hazards > docs/hazards.md

@@ -14,12 +14,14 @@ import click
 from cds_service import __version__
 
 _VERBS = (
+    "bump",
     "check",
     "coverage",
     "explain",
     "export",
     "fire",
     "impact",
+    "new",
     "replay",
     "report",
     "sample",
@@ -97,7 +99,7 @@ def _end(message: str, status: int) -> None:
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cds-service")
 def main() -> None:
-    """CDS Hooks decision support for vitamin B12 orders.
+    """Decision support over CDS Hooks, from packs of decision tables.
 
     Example: cds-service serve
     """

@@ -18,14 +18,17 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from cds_service.content.files import problem_at, repeated_keys
-from cds_service.content.load import load_pack
+from cds_service.content.load import compiled, read_pack
 from cds_service.content.model import Pack
+from cds_service.content.packs import HEAD, content_files, pack_folder
+from cds_service.content.places import KINDS, files_without_place
 from cds_service.content.prepared import Prepared
 from cds_service.content.proof.consistency import problems_within
 from cds_service.content.proof.hazard_rows import problems_of_evidence, without_controls
 from cds_service.content.proof.versions import lock_problems, version_problems
 from cds_service.content.reviews import ReviewState
 from cds_service.content.site import Site, read_site
+from cds_service.content.site_parts import Names, divided, names_of, with_others
 from cds_service.replay.input_files import FileError
 from cds_service.replay.run import in_process
 from cds_service.replay.scenario import Scenario
@@ -41,12 +44,12 @@ _LONGEST_SECONDS = 300
 class ContentProof:
     """What a proof came to. Content without ``problems`` is fit to be served.
 
-    ``pack`` is what was proved, from the folder ``cards`` and under the overlay ``site``; ``None`` if it could not even
-    be loaded.
+    ``pack`` is what was proved, from its ``folder`` and under its part of the overlay, ``site``; ``None`` if it could
+    not even be loaded.
     """
 
     problems: tuple[Problem, ...]
-    cards: Path
+    folder: Path
     pack: Pack | None = None
     site: Site = field(default_factory=Site)
 
@@ -56,7 +59,7 @@ class ContentProof:
         """
         if self.pack is None:
             return []
-        standings = [(self.cards / self.pack.id / "pack.yaml", self.pack.standing(today))]
+        standings = [(self.folder / HEAD, self.pack.standing(today))]
         standings += [(decision.path, decision.standing(today)) for decision in self.pack.decisions.values()]
         expired = [
             problem_at(path, ("review", "next-review"), "review", standing.note)
@@ -67,47 +70,64 @@ class ContentProof:
 
 
 def prove(
-    cards: Path,
+    place: Path,
     *,
     site: Path | None,
     fixtures: Path | None,
     zone: tzinfo,
     to_lock: bool = False,
+    beside: Iterable[Path] = (),
     each: Callable[[Iterable[Scenario]], Iterable[Scenario]] = iter,
 ) -> ContentProof:
-    """The proof of a ``cards`` folder under the overlay in the file ``site``; problems sort by file and line.
+    """The proof of a pack, in its own folder or alone in a content folder, under the overlay in the file ``site``;
+    problems sort by file and line.
 
     If nothing else is wrong, the scenarios in the folder ``fixtures``, those of courses too, are answered in the time
     zone ``zone``. They are of the content as it stands, not of one site, so that an overlay leaves them out.
     ``to_lock`` asks whether the content may be locked instead of whether it is; then the scenarios are answered
-    whatever the overlay. Who wants to know how far the proof is passes on the scenarios by ``each``.
+    whatever the overlay. ``beside`` are the folders of the packs that are served with it: parts of the overlay may be
+    theirs. Who wants to know how far the proof is passes on the scenarios by ``each``.
     """
+    folder = place
     try:
-        overlay = read_site(site)
-        pack = load_pack(cards, overlay)
-        plain = load_pack(cards) if to_lock and overlay.digest else pack
+        folder = pack_folder(place)
+        pack_files, overlay = read_pack(folder), read_site(site)
+        names, unread = read_names(beside) if site is not None else ({}, [])
+        own = pack_files.head["id"]
+        overlay = divided(overlay, with_others(own, names_of(pack_files), names), unread)[own]
+        pack = compiled(pack_files, overlay)
+        plain = compiled(pack_files, Site()) if to_lock and overlay.digest else pack
     except ProblemsError as error:
-        return ContentProof(tuple(sorted([*error.problems, *_repeated_keys(cards)])), cards)
+        return ContentProof(tuple(sorted([*error.problems, *_problems_of_files(folder)])), folder)
     scenarios, unreadable = _read(fixtures)
     problems = sorted(
         [
-            *_repeated_keys(cards),
-            *(version_problems(cards, pack) if to_lock else lock_problems(cards, pack)),
-            *problems_within(pack, cards / pack.id),
-            *_missing_evidence(pack, cards, scenarios),
+            *_problems_of_files(folder),
+            *(version_problems(folder, pack) if to_lock else lock_problems(folder, pack)),
+            *problems_within(pack, folder),
+            *_missing_evidence(pack, folder, scenarios),
+            *_missing_sample(pack, folder, scenarios),
         ]
     )
     if not problems and (to_lock or not overlay.digest):
         problems = unreadable or list(_scenarios_that_differ(plain, each(scenarios or []), zone))
-    return ContentProof(tuple(problems), cards, pack, overlay)
+    return ContentProof(tuple(problems), folder, pack, overlay)
 
 
-def prove_in_child(cards: Path, *, site: Path | None, fixtures: Path | None, zone: str) -> tuple[Problem, ...]:
+def prove_in_child(
+    place: Path, *, site: Path | None, fixtures: Path | None, zone: str, beside: Iterable[Path] = ()
+) -> tuple[Problem, ...]:
     """The problems of ``prove``, found in a process of its own; one that fails or takes too long is a problem too.
 
     ``zone`` is the name of the time zone.
     """
-    asked = {"cards": str(cards), "site": _name(site), "fixtures": _name(fixtures), "zone": zone}
+    asked = {
+        "place": str(place),
+        "site": _name(site),
+        "fixtures": _name(fixtures),
+        "zone": zone,
+        "beside": [str(folder) for folder in beside],
+    }
     try:
         done = subprocess.run(
             [sys.executable, "-m", "cds_service.prove"],
@@ -118,9 +138,9 @@ def prove_in_child(cards: Path, *, site: Path | None, fixtures: Path | None, zon
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return (Problem(cards, 1, "proof", f"took longer than {_LONGEST_SECONDS} seconds"),)
+        return (Problem(place, 1, "proof", f"took longer than {_LONGEST_SECONDS} seconds"),)
     if done.returncode != 0:
-        return (Problem(cards, 1, "proof", f"ended with {done.returncode}"),)
+        return (Problem(place, 1, "proof", f"ended with {done.returncode}"),)
     return tuple(Problem(Path(path), line, kind, text) for path, line, kind, text in json.loads(done.stdout))
 
 
@@ -128,10 +148,11 @@ def _answer() -> None:
     """The child: reads from standard input what to prove, writes the problems to standard output, both as JSON."""
     asked = json.load(sys.stdin)
     proof = prove(
-        Path(asked["cards"]),
+        Path(asked["place"]),
         site=_path(asked["site"]),
         fixtures=_path(asked["fixtures"]),
         zone=ZoneInfo(asked["zone"]),
+        beside=map(Path, asked["beside"]),
     )
     json.dump([[str(problem.path), problem.line, problem.kind, problem.text] for problem in proof.problems], sys.stdout)
 
@@ -144,15 +165,30 @@ def _path(name: str | None) -> Path | None:
     return Path(name) if name is not None else None
 
 
-def _repeated_keys(cards: Path) -> Iterator[Problem]:
-    for head in cards.glob("*/pack.yaml"):
-        for path in head.parent.rglob("*.yaml"):
-            yield from repeated_keys(path)
+def read_names(folders: Iterable[Path]) -> tuple[dict[str, Names], list[str]]:
+    """What the packs in these folders call their things, by pack, and the ids of those that cannot be read."""
+    names, unread = {}, []
+    for folder in folders:
+        try:
+            names[folder.name] = names_of(read_pack(folder))
+        except ProblemsError:
+            unread.append(folder.name)
+    return names, unread
+
+
+def _problems_of_files(folder: Path) -> Iterator[Problem]:
+    """Keys that stand twice in a file, and files that nothing reads."""
+    if not (folder / HEAD).is_file():
+        return
+    for path in content_files(folder):
+        yield from repeated_keys(path)
+    for path in files_without_place(folder):
+        yield Problem(path, 1, "unread", f"nothing reads this file; it can be called {', '.join(KINDS)}")
 
 
 def _read(fixtures: Path | None) -> tuple[list[Scenario] | None, list[Problem]]:
     """The scenarios, ``None`` where there are none to read, and why they cannot be read."""
-    if fixtures is None:
+    if fixtures is None or not fixtures.is_dir():
         return None, []
     try:
         scenarios = list(read_scenarios(fixtures))
@@ -162,12 +198,18 @@ def _read(fixtures: Path | None) -> tuple[list[Scenario] | None, list[Problem]]:
         return None, [Problem(Path(error.name), error.line or 1, "fixture", error.text)]
 
 
-def _missing_evidence(pack: Pack, cards: Path, scenarios: Sequence[Scenario] | None) -> Iterator[Problem]:
+def _missing_sample(pack: Pack, folder: Path, scenarios: Sequence[Scenario] | None) -> Iterator[Problem]:
+    """A sample that is no scenario."""
+    if pack.sample and scenarios is not None and pack.sample not in {scenario.name for scenario in scenarios}:
+        yield problem_at(folder / HEAD, ("sample",), "fixture", f"there is no scenario {pack.sample!r}")
+
+
+def _missing_evidence(pack: Pack, folder: Path, scenarios: Sequence[Scenario] | None) -> Iterator[Problem]:
     """Evidence of the hazard log that is not there. Tests are looked for where the content stands in its project."""
     names = {scenario.name for scenario in scenarios} if scenarios is not None else None
-    root = cards.resolve().parent
+    root = folder.resolve().parent.parent
     is_project = (root / "tests").is_dir()
-    yield from problems_of_evidence(pack, cards / pack.id, names, root if is_project else None)
+    yield from problems_of_evidence(pack, folder, names, root if is_project else None)
 
 
 def _scenarios_that_differ(pack: Pack, scenarios: Iterable[Scenario], zone: tzinfo) -> Iterator[Problem]:

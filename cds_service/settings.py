@@ -26,6 +26,8 @@ _PREFIX = "CDS_SERVICE_"
 _KEY_BYTES = 32
 # A list in an environment variable: with commas between, or JSON.
 _Names = Annotated[tuple[str, ...], NoDecode]
+# Folders as in PATH.
+_Folders = Annotated[tuple[Path, ...], NoDecode]
 # What Kubernetes makes of Services: forms of a name, each with the form of its value.
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _ADDRESS, _NUMBER, _URL = r"[0-9.]+|[0-9a-fA-F:.]+", r"\d+", r"(tcp|udp|sctp)://.+"
@@ -48,7 +50,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX)
 
-    cards: Path = Field(default_factory=lambda: packaged("cards"), description="folder of the content")
+    cards: _Folders = Field(
+        default_factory=lambda: (packaged("cards"),),
+        description="folders of content, with the separator of PATH between; each holds packs, or is the folder of "
+        "one; the word packaged stands for the content that came with this software",
+    )
     site: Path | None = Field(
         default=None, description="the hospital's own codes, orderables, look-backs and switches, a site.toml (Z31)"
     )
@@ -167,6 +173,16 @@ class Settings(BaseSettings):
         if value.lstrip().startswith("["):
             return json.loads(value)
         return tuple(filter(None, (name.strip() for name in value.split(","))))
+
+    @field_validator("cards", mode="before")
+    @classmethod
+    def _as_in_path(cls, value: Any) -> Any:
+        if isinstance(value, str | Path):
+            named = filter(None, str(value).split(os.pathsep))
+            value = tuple(packaged("cards") if name == "packaged" else Path(name) for name in named)
+        if not value:
+            raise ValueError("it names no folder")
+        return value
 
     @field_validator("time_zone")
     @classmethod

@@ -2,7 +2,7 @@
 
 An update edits a deep copy of the draft's own tree, so that every element and extension that it does not touch comes
 back as it was sent (RSP-43, T-06). What the change makes untrue is dropped (Z6), and only a listed set of faults is
-mended (Z24).
+mended (Z24). ``said`` are the words that the text of a changed dosage is made of.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cds_service.chart.order import dosages_of
 from cds_service.fhir import strict
 from cds_service.fhir.tree import Node, node, nodes, text
 from cds_service.fhir.wording import dosages_in_words
+from cds_service.vocabulary.dosage_words import DosageWords
 
 _BOUNDS = ("boundsDuration", "boundsRange", "boundsPeriod", "count", "countMax")
 _AMOUNTS, _RATES = ("doseQuantity", "doseRange"), ("rateQuantity", "rateRatio", "rateRange")
@@ -36,18 +37,20 @@ class Revision:
     problem: str = ""
 
 
-def from_template(template: Mapping[str, Any], patient_id: str, encounter_id: str, identity: str, end: str) -> Node:
+def from_template(
+    said: DosageWords, template: Mapping[str, Any], patient_id: str, encounter_id: str, identity: str, end: str
+) -> Node:
     """A new order: a copy of the template's resource for this patient, with its dosage in words that end in ``end``."""
     resource: Node = copy.deepcopy(dict(template))
     resource["id"] = identity
     resource["subject"] = {"reference": f"Patient/{patient_id}"}
     if encounter_id:
         resource["encounter"] = {"reference": f"Encounter/{encounter_id}"}
-    _set_dosage_texts(resource, end)
+    _set_dosage_texts(said, resource, end)
     return resource
 
 
-def with_regimen(draft: Node, template: Mapping[str, Any], end: str) -> Revision:
+def with_regimen(said: DosageWords, draft: Node, template: Mapping[str, Any], end: str) -> Revision:
     """The draft with the template's drug and dosage (Z6)."""
 
     def change(revised: Node) -> tuple[str, ...]:
@@ -55,13 +58,13 @@ def with_regimen(draft: Node, template: Mapping[str, Any], end: str) -> Revision
         revised.pop("medication", None)
         revised["medicationCodeableConcept"] = copy.deepcopy(template["medicationCodeableConcept"])
         revised["dosageInstruction"] = copy.deepcopy(template["dosageInstruction"])
-        _set_dosage_texts(revised, end)
+        _set_dosage_texts(said, revised, end)
         return ("medication", "dosageInstruction")
 
     return _revise(draft, change)
 
 
-def with_route(draft: Node, route: Mapping[str, str]) -> Revision:
+def with_route(said: DosageWords, draft: Node, route: Mapping[str, str]) -> Revision:
     """The draft by another route: dose and schedule stay, whatever else the old dosage said is dropped (Z6).
 
     ``route`` holds system, code, display and text.
@@ -73,13 +76,13 @@ def with_route(draft: Node, route: Mapping[str, str]) -> Revision:
         for step in steps:
             step["route"] = {"coding": [dict(coding)], "text": route["text"]}
         revised["dosageInstruction"] = steps
-        _set_dosage_texts(revised, "")
+        _set_dosage_texts(said, revised, "")
         return ("dosageInstruction",)
 
     return _revise(draft, change)
 
 
-def with_dosage(draft: Node, template: Mapping[str, Any], end: str, kept: int = 0) -> Revision:
+def with_dosage(said: DosageWords, draft: Node, template: Mapping[str, Any], end: str, kept: int = 0) -> Revision:
     """The draft's own drug with the template's dosage (Z6), after the first ``kept`` steps of its own."""
 
     def change(revised: Node) -> tuple[str, ...]:
@@ -88,13 +91,13 @@ def with_dosage(draft: Node, template: Mapping[str, Any], end: str, kept: int = 
         for number, step in enumerate(steps, 1):
             step["sequence"] = number
         revised["dosageInstruction"] = steps
-        _set_dosage_texts(revised, end)
+        _set_dosage_texts(said, revised, end)
         return ("dosageInstruction",)
 
     return _revise(draft, change)
 
 
-def without_end(draft: Node) -> Revision:
+def without_end(said: DosageWords, draft: Node) -> Revision:
     """The draft without an end: its last step without bounds and count; drug, dose, rate, route and rhythm stay."""
 
     def change(revised: Node) -> tuple[str, ...]:
@@ -103,7 +106,7 @@ def without_end(draft: Node) -> Revision:
         for key in _BOUNDS:
             repeat.pop(key, None)
         revised["dosageInstruction"] = steps
-        _set_dosage_texts(revised, "")
+        _set_dosage_texts(said, revised, "")
         return ("dosageInstruction",)
 
     return _revise(draft, change)
@@ -198,9 +201,9 @@ def _has_modifier(tree: Any) -> bool:
     return isinstance(tree, list) and any(_has_modifier(item) for item in tree)
 
 
-def _set_dosage_texts(resource: Node, end: str) -> None:
+def _set_dosage_texts(said: DosageWords, resource: Node, end: str) -> None:
     """Sets the text of each dosage to what its structure says, followed by ``end``."""
     for dosage in nodes(resource, "dosageInstruction"):
-        in_words = " ".join(filter(None, [dosages_in_words([dosage]), end]))
+        in_words = " ".join(filter(None, [dosages_in_words(said, [dosage]), end]))
         if in_words:
             dosage["text"] = in_words

@@ -16,10 +16,17 @@ from cds_service.chart.rate import rate, volume
 from cds_service.fhir.schedule import Schedule, read_schedule
 from cds_service.fhir.schedule_facts import days, doses, interval
 from cds_service.fhir.tree import Node
+from cds_service.fhir.wording import how_long_in_words, how_often_in_words
 from cds_service.vocabulary.declarations import FactDeclaration, Test
+from cds_service.vocabulary.dosage_words import DosageWords
 from cds_service.vocabulary.facts import Fact, Facts, Interval, Reason, State
 
-_SCHEDULED: Mapping[str, Callable[[Schedule], Fact]] = {"interval": interval, "doses": doses, "days": days}
+# By the element of a fact: what makes it of a schedule and its words, and what makes these words of a step.
+_SCHEDULED: Mapping[str, tuple[Callable[[Schedule, str], Fact], Callable[[DosageWords, Node], str]]] = {
+    "interval": (interval, how_often_in_words),
+    "doses": (doses, how_long_in_words),
+    "days": (days, how_long_in_words),
+}
 _STATED: Mapping[str, Callable[[FactDeclaration, Node], Fact]] = {"rate": rate, "volume": volume}
 
 
@@ -46,7 +53,7 @@ def step_facts(
                     readers[name] = partial(dose, declared, drug, dosage)
                 case "interval" | "doses" | "days":
                     schedule = schedule or cache(partial(read_schedule, dosage, zone, declared.schedules))
-                    readers[name] = partial(_scheduled, _SCHEDULED[declared.element], schedule)
+                    readers[name] = partial(_scheduled, declared, dosage, schedule)
                 case "rate" | "volume":
                     readers[name] = partial(_STATED[declared.element], declared, dosage)
                 case "daily":
@@ -56,8 +63,10 @@ def step_facts(
     return step
 
 
-def _scheduled(reader: Callable[[Schedule], Fact], schedule: Callable[[], Schedule]) -> Fact:
-    return reader(schedule())
+def _scheduled(declared: FactDeclaration, dosage: Node, schedule: Callable[[], Schedule]) -> Fact:
+    assert declared.dosage_words is not None  # noqa: S101  (every fact of a dosage is compiled with them)
+    read, in_words = _SCHEDULED[declared.element]
+    return read(schedule(), in_words(declared.dosage_words, dosage))
 
 
 def _daily(declared: FactDeclaration, step: Facts) -> Fact:

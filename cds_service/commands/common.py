@@ -5,29 +5,18 @@ from __future__ import annotations
 import errno
 import logging
 import re
-import secrets
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import click
 
-from cds_service.content.load import load_pack
-from cds_service.content.model import Pack
-from cds_service.content.prepared import Prepared
-from cds_service.content.site import read_site
-from cds_service.packaged import packaged
 from cds_service.settings import Settings, SettingsError, read_settings
-from cds_service.vocabulary.problems import ProblemsError
 
 if TYPE_CHECKING:
-    from cds_service.replay.scenario import Scenario
     from cds_service.store.store import Store
 
 _T = TypeVar("_T")
@@ -135,40 +124,6 @@ def settings_of_environment() -> Settings:
         raise WrongUseError(str(error)) from None
 
 
-def load(cards: Path) -> Pack:
-    """The content of a folder with the site's overlay.
-
-    Raises:
-        ClickException: it cannot be used; every problem with file and line.
-    """
-    try:
-        return load_pack(cards, read_site(settings_of_environment().site))
-    except ProblemsError as error:
-        raise click.ClickException(str(error)) from None
-
-
-def scenario_named(name: str) -> Scenario:
-    """The scenario of this name among those that come with us.
-
-    Raises:
-        WrongUseError: there is none; with the nearest names.
-    """
-    from cds_service.replay.scenarios import read_scenarios
-
-    fixtures = packaged("fixtures")
-    # The file that a name begins with, before all files: that takes two seconds less.
-    story = name.partition("/")[0]
-    named = [
-        file for folder in ("scenarios", "courses") for file in (fixtures / folder).glob("*.yaml") if file.stem == story
-    ]
-    found = next((known for known in read_scenarios(fixtures, named) if known.name == name), None) if named else None
-    if found is None:
-        names = [known.name for known in read_scenarios(fixtures)]
-        near = get_close_matches(name, names, n=5, cutoff=0)
-        raise WrongUseError(f"There is no scenario {name!r}; of {len(names)} the nearest are: {', '.join(near)}")
-    return found
-
-
 def open_store(settings: Settings) -> Store:
     """The store of the settings, its tables brought up to date. Its ``problem`` is for the command to tell.
 
@@ -185,17 +140,3 @@ def open_store(settings: Settings) -> Store:
         raise WrongUseError(f"CDS_SERVICE_STORE: {error}") from None
     finally:
         log.disabled = was_disabled
-
-
-def prepared_content(cards: Path | None, key: bytes = b"") -> Prepared:
-    """The content in ``cards``, or in the folder of the settings, made ready to answer with.
-
-    ``key`` makes the uuids of its cards; without it the key of the settings does, or else a random one.
-
-    Raises:
-        ClickException: it cannot be used; every problem with file and line.
-    """
-    settings = settings_of_environment()
-    pack = load(cards or settings.cards)
-    key = key or settings.uuid_key() or secrets.token_bytes(32)
-    return Prepared.of(pack, zone=ZoneInfo(settings.time_zone), key=key)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
-from cds_service.commands.common import TimeArgument, WrongUseError, prepared_content, progress, say
-from cds_service.packaged import packaged
+from cds_service.commands.common import TimeArgument, WrongUseError, progress, say
+from cds_service.commands.packs import one_pack, pack_option, prepared_content
+from cds_service.content.packs import fixtures_of
 from cds_service.replay.coverage import as_json, as_text, cover, files_in, proposed
 from cds_service.replay.input_files import FileError
 
@@ -19,7 +20,8 @@ from cds_service.replay.input_files import FileError
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--now", type=TimeArgument(), help="Read the data as if it were this time.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "site"]), default="text", show_default=True)
-def coverage(paths: tuple[Path, ...], now: datetime | None, form: str) -> None:
+@pack_option
+def coverage(paths: tuple[Path, ...], now: datetime | None, form: str, pack_id: str | None) -> None:
     """Show which codes, units, routes and schedules in data are understood, and which are not.
 
     PATH is a captured request, a recording, a scenario, FHIR resources in JSON or NDJSON, or a folder of these. With
@@ -28,12 +30,13 @@ def coverage(paths: tuple[Path, ...], now: datetime | None, form: str) -> None:
 
     Example: cds-service coverage recordings/ export/*.ndjson
     """
-    prepared = prepared_content(None, b"coverage makes no cards to keep")
+    folder = one_pack(None, pack_id)
+    prepared = prepared_content(folder, b"coverage makes no cards to keep")
     try:
         files = files_in(paths)
     except FileError as error:
         raise WrongUseError(str(error)) from None
-    covered = cover(prepared, packaged("fixtures"), progress(files, "coverage"), now or datetime.now(UTC))
+    covered = cover(prepared, fixtures_of(folder), progress(files, "coverage"), now or datetime.now(UTC))
     if form == "json":
         say(json.dumps(as_json(covered, prepared.pack), indent=2, ensure_ascii=False))
     elif form == "site":

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from cds_service.commands.card_text import cards_as_text, indented
-from cds_service.commands.common import TimeArgument, number, prepared_content, say
+from cds_service.commands.common import TimeArgument, number, say
+from cds_service.commands.packs import one_pack, pack_option, prepared_content
 from cds_service.judge.explanation import explain as explain_request
 from cds_service.protocol.faults import Fault
 from cds_service.replay.input_files import FileError, decoded, parsed_json
@@ -21,7 +22,8 @@ from cds_service.replay.input_files import FileError, decoded, parsed_json
 @click.option("--now", type=TimeArgument(), help="Explain as if it were this time.")
 @click.option("--all", "everything", is_flag=True, help="Show every fact, every definition and every rule too.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def explain(request_file: Any, now: datetime | None, everything: bool, form: str) -> None:
+@pack_option
+def explain(request_file: Any, now: datetime | None, everything: bool, form: str, pack_id: str | None) -> None:
     """Show the cards that a request gets, or why it gets none, and what decided that. REQUEST.json is a file, or - for
     standard input.
 
@@ -30,7 +32,7 @@ def explain(request_file: Any, now: datetime | None, everything: bool, form: str
     name = getattr(request_file, "name", "<stdin>")
     name = "standard input" if name == "<stdin>" else name
     body = request_file.read()
-    prepared = prepared_content(None)
+    prepared = prepared_content(one_pack(None, pack_id))
     try:
         parsed_json(decoded(body, name), name)
         explanation = explain_request(prepared, body, now or datetime.now(UTC))

@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from cds_service import __version__
-from cds_service.commands.common import load, prepared_content, progress, say, settings_of_environment
+from cds_service.commands.common import progress, say, settings_of_environment
+from cds_service.commands.packs import load, one_pack, pack_option, pack_places, prepared_content, refuse_without
+from cds_service.content.files import schema_data, schema_files, write_schemas
 from cds_service.content.model import Pack
-from cds_service.packaged import examples_for, packaged
+from cds_service.content.packs import fixtures_of
 from cds_service.protocol.openapi import openapi
 from cds_service.replay.clinical import as_page
 from cds_service.replay.scenarios import read_scenarios
@@ -24,7 +26,10 @@ _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
 
 @click.command()
 @click.argument(
-    "form", type=click.Choice(["dmn", "plandefinition", "openapi", "statements", "clinical", "hazards", "review"])
+    "form",
+    type=click.Choice(
+        ["dmn", "plandefinition", "openapi", "statements", "clinical", "hazards", "review", "reference", "schemas"]
+    ),
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
 @click.option(
@@ -34,27 +39,37 @@ _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of content to export.",
 )
-def export(form: str, out: Path | None, cards: Path | None) -> None:
+@pack_option
+def export(form: str, out: Path | None, cards: Path | None, pack_id: str | None) -> None:
     """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
     OpenAPI 3.1; or, for people, the table of statements with their rules and scenarios (--out names the folder whose
     README.md carries it), what is done about each statement (the folder whose clinical.md carries it), the hazard
-    log (with --out as hazards.md to read and hazards.csv for a spreadsheet), and the review sheets, one for each
-    decision, to be signed (with --out as pages to print, with an index.html).
+    log (with --out as hazards.md to read and hazards.csv for a spreadsheet), the review sheets, one for each
+    decision, to be signed (with --out as pages to print, with an index.html), and the reference of every key that
+    content can have (with --out as content-reference.md). With schemas, the JSON Schemas by which editors complete and
+    check content (--out names the folder of content, which gets a folder schemas).
 
     Example: cds-service export dmn --out exported
     """
     from cds_service.export.forms import printed, write
 
-    if form in _PAGES:
-        _for_people(form, cards, out)
-        return
     if form == "openapi":
-        _openapi(cards, out)
+        _openapi(pack_places(cards, pack_id), out)
+        return
+    folder = one_pack(cards, pack_id)
+    if form in _PAGES:
+        _for_people(form, folder, out)
         return
     if form == "review":
-        _review(cards, out)
+        _review(folder, out)
         return
-    pack = load(cards or settings_of_environment().cards)
+    if form == "schemas":
+        _schemas(out)
+        return
+    pack = load(folder)
+    if form == "reference":
+        _reference(folder, out)
+        return
     if form == "hazards":
         _hazards(pack, out)
         return
@@ -65,9 +80,9 @@ def export(form: str, out: Path | None, cards: Path | None) -> None:
             say(path)
 
 
-def _openapi(cards: Path | None, out: Path | None) -> None:
+def _openapi(folders: list[Path], out: Path | None) -> None:
     settings = settings_of_environment()
-    services = services_of(load(cards or settings.cards))
+    services = [service for folder in folders for service in services_of(load(folder))]
     authenticated, open_discovery = settings.clients is not None, settings.open_discovery
     document = openapi(__version__, services, authenticated=authenticated, open_discovery=open_discovery)
     text = json.dumps(document, indent=2) + "\n"
@@ -91,14 +106,34 @@ def _hazards(pack: Pack, out: Path | None) -> None:
         say(out / name)
 
 
-def _review(cards: Path | None, out: Path | None) -> None:
-    """Prints the review sheets, or writes them as pages. Example cards are of the scenarios beside the content."""
+def _reference(folder: Path, out: Path | None) -> None:
+    from cds_service.export.content_reference import reference
+
+    text = reference(folder)
+    if out is None:
+        say(text, nl=False)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "content-reference.md").write_text(text, encoding="utf-8")
+    say(out / "content-reference.md")
+
+
+def _schemas(out: Path | None) -> None:
+    """Prints all schemas by the kind of their files, or writes them where the lines in content look for them."""
+    if out is None:
+        say(json.dumps({kind: schema_data(kind) for kind in schema_files()}, indent=2))
+        return
+    for path in write_schemas(out):
+        say(path)
+
+
+def _review(folder: Path, out: Path | None) -> None:
+    """Prints the review sheets, or writes them as pages. Example cards are of the pack's scenarios."""
     from cds_service.console.review_pages import files_of, sheets_of
     from cds_service.export.review_sheet import as_markdown, identities
 
-    folder = cards or settings_of_environment().cards
-    prepared = prepared_content(cards)
-    fixtures = examples_for(folder)
+    prepared = prepared_content(folder)
+    fixtures = fixtures_of(folder)
     decisions = progress(prepared.pack.decisions.values(), "export")
     try:
         known = identities(folder, prepared.pack)
@@ -116,24 +151,25 @@ def _review(cards: Path | None, out: Path | None) -> None:
         say(out / name)
 
 
-def _for_people(form: str, cards: Path | None, out: Path | None) -> None:
+def _for_people(form: str, folder: Path, out: Path | None) -> None:
     """Prints what is made for people, or writes it between the marks of its page in the folder ``out``."""
     if out is None:
-        say(_made(form, cards))
+        say(_made(form, folder))
         return
     page = out / _PAGES[form]
     before = page.read_text(encoding="utf-8")
     try:
-        page.write_text(written_into(before, form, _made(form, cards)), encoding="utf-8")
+        page.write_text(written_into(before, form, _made(form, folder)), encoding="utf-8")
     except ValueError as error:
         raise click.ClickException(f"{page}: {error}") from None
     say(page)
 
 
-def _made(form: str, cards: Path | None) -> str:
+def _made(form: str, folder: Path) -> str:
     """The table of statements, or the page of what is done about each; every scenario is fired for it."""
-    prepared = prepared_content(cards)
-    scenarios = list(read_scenarios(packaged("fixtures")))
+    prepared = prepared_content(folder)
+    scenarios = list(read_scenarios(fixtures_of(folder)))
+    refuse_without(folder, scenarios)
     shown_by = scenarios_by_rule(prepared, progress(scenarios, "export"))
     if form == "statements":
         return as_table(statement_rows(prepared.pack, shown_by))

@@ -9,9 +9,10 @@ from typing import TextIO
 import click
 
 from cds_service.commands.card_text import cards_as_text
-from cds_service.commands.common import UrlArgument, WrongUseError, number, say, scenario_named, settings_of_environment
+from cds_service.commands.common import UrlArgument, WrongUseError, number, say, settings_of_environment
+from cds_service.commands.packs import pack_option, scenario_named
+from cds_service.content.packs import service_ids
 from cds_service.replay.run import against
-from cds_service.replay.scenarios import SAMPLE
 from cds_service.replay.sessions import UnreachableError
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -24,23 +25,26 @@ _WHAT_TO_DO = {
 
 
 @click.command()
-@click.argument("scenario", default=SAMPLE)
+@click.argument("scenario", required=False)
+@pack_option
 @click.option(
     "--url", type=UrlArgument(), default="http://127.0.0.1:8080", show_default=True, help="Base URL of the service."
 )
 @click.option("--token-from", "token_file", type=click.File("r"), help="File with a signed token; - is standard input.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def fire(scenario: str, url: str, token_file: TextIO | None, form: str) -> None:
-    """Send a sample to a running service, and print its cards as people read them. SCENARIO is a name such as
-    nasal/oneSpray. A service that anybody may call does not count these cards as shown.
+def fire(scenario: str | None, pack_id: str | None, url: str, token_file: TextIO | None, form: str) -> None:
+    """Send a sample to a running service, and print its cards as people read them. SCENARIO is a story and a case of
+    it, as STORY/CASE; without it the sample that the pack names is sent. A service that anybody may call does not count
+    these cards as shown.
 
     Example: cds-service token | cds-service fire --token-from -
     """
     settings_of_environment()  # none is needed, but one that is misspelt is told by every command (Z83)
     token = _token(token_file) if token_file is not None else ""
-    chosen = scenario_named(scenario)
+    folder, chosen = scenario_named(scenario, pack_id)
+    scenario = chosen.name
     try:
-        result = against(url, token=token)(chosen)
+        result = against(url, token=token, services=service_ids(folder))(chosen)
     except UnreachableError as error:
         raise click.ClickException(". ".join(filter(None, [str(error), _WHAT_TO_DO.get(error.status)]))) from None
     if result.skipped:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from cds_service.commands.common import TimeArgument, WrongUseError, number, prepared_content, progress, say
-from cds_service.packaged import packaged
+from cds_service.commands.common import TimeArgument, WrongUseError, number, progress, say
+from cds_service.commands.packs import fixtures_for, one_pack, pack_option, prepared_content, refuse_without
 from cds_service.replay.cases import read_cases
 from cds_service.replay.impact import KINDS, ChangedAnswer, Impact, as_data, impact_of
 from cds_service.replay.input_files import FileError
@@ -26,29 +26,34 @@ _PROBLEMS = 5
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--now", type=TimeArgument(), help="The time of captured requests that do not say one.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
-def impact(old: str, new: str, paths: tuple[Path, ...], now: datetime | None, form: str) -> None:
+@pack_option
+def impact(old: str, new: str, paths: tuple[Path, ...], now: datetime | None, form: str, pack_id: str | None) -> None:
     """Show which requests get more, fewer or other cards or orders if content NEW replaces OLD. Both are folders or
     revisions of git; PATHS are scenarios, courses, captured requests or recordings, else the scenarios and courses
-    that come with us.
+    of the pack in NEW.
 
     Example: cds-service impact HEAD cards --format html > impact.html
     """
-    try:
-        cases = list(read_cases(packaged("fixtures"), paths, now))
-    except FileError as error:
-        raise WrongUseError(str(error)) from None
     with tempfile.TemporaryDirectory() as folder:
         contents = []
         for which, name in (("old", old), ("new", new)):
             try:
-                contents.append(prepared_content(materialised(name, Path(folder, which)), key=_KEY))
+                place = one_pack(materialised(name, Path(folder, which)), pack_id)
+                contents.append(prepared_content(place, key=_KEY))
             except RevisionError as error:
                 raise WrongUseError(str(error)) from None
+            except WrongUseError as error:
+                raise WrongUseError(f"{name}: {error.message}") from None
             except click.ClickException as error:
                 problems = error.message.splitlines()
                 more = [f"and {len(problems) - _PROBLEMS} more"] if len(problems) > _PROBLEMS else []
                 first = f"{name} is no content that this version can use:"
                 raise click.ClickException("\n".join([first, *problems[:_PROBLEMS], *more])) from None
+        try:
+            cases = list(read_cases(fixtures_for(place), paths, now))
+        except FileError as error:
+            raise WrongUseError(str(error)) from None
+        refuse_without(place, cases)
         result = impact_of(contents[0], contents[1], progress(cases, "impact"))
     if form == "html":
         from cds_service.console.reports import impact_page

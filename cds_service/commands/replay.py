@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,13 +19,19 @@ from cds_service.commands.common import (
     UrlArgument,
     WrongUseError,
     number,
-    prepared_content,
     progress,
     say,
 )
+from cds_service.commands.packs import (
+    fixtures_for,
+    one_pack,
+    pack_option,
+    pack_places,
+    prepared_content,
+    refuse_without,
+)
 from cds_service.content.prepared import Prepared
-from cds_service.packaged import packaged
-from cds_service.replay.cases import at, read_cases
+from cds_service.replay.cases import Case, at, read_cases
 from cds_service.replay.fhir_server import LoadedServer
 from cds_service.replay.input_files import FileError
 from cds_service.replay.run import ReplayResult, against, in_process
@@ -50,6 +57,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 @click.option(
     "--content", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of content to replay with."
 )
+@pack_option
 def replay(
     paths: tuple[Path, ...],
     url: str | None,
@@ -58,8 +66,10 @@ def replay(
     form: str,
     shows_cards: bool,
     content: Path | None,
+    pack_id: str | None,
 ) -> None:
-    """Fire scenarios, courses, captured requests or recordings and show what differs from what is expected of them,
+    """Fire scenarios, courses, captured requests or recordings, without PATHS all scenarios and courses of every pack,
+    and show what differs from what is expected of them,
     each with its file and line. A FHIR server to load patients onto must be one for tests: resources of their ids are
     overwritten and deleted.
 
@@ -67,20 +77,29 @@ def replay(
     """
     if shows_cards and form != "text":
         raise WrongUseError(f"--cards is for text; --format {form} has the cards already")
-    try:
-        cases = list(read_cases(packaged("fixtures"), paths, now))
-    except FileError as error:
-        raise WrongUseError(str(error)) from None
-    if now is not None and not url:
-        cases = [at(case, now) for case in cases]
-    prepared = prepared_content(content)
+    folders = [one_pack(content, pack_id)] if paths or form == "html" else pack_places(content, pack_id)
+    replayed = []
+    for folder in folders:
+        try:
+            cases = list(read_cases(fixtures_for(folder), paths, now))
+        except FileError as error:
+            raise WrongUseError(str(error)) from None
+        if not cases and len(folders) > 1:
+            say(f"The pack {folder.name} has no scenarios", err=True)
+            continue
+        refuse_without(folder, cases)
+        if now is not None and not url:
+            cases = [at(case, now) for case in cases]
+        replayed.append(Replayed(prepared_content(folder), cases))
     server = LoadedServer(fhir) if fhir else None
-    results, left = [], list[str]()
+    left = list[str]()
     try:
         if server is not None:
             server.reach()
-        fire = against(url, now, server) if url else in_process(prepared, server)
-        results += [fire(case) for case in progress(cases, "replay")]
+        for one in replayed:
+            services = one.prepared.pack.services
+            fire = against(url, now, server, services=services) if url else in_process(one.prepared, server)
+            one.results.extend([fire(case) for case in progress(one.cases, "replay")])
     except UnreachableError as error:
         raise click.ClickException(str(error)) from None
     finally:
@@ -88,17 +107,34 @@ def replay(
             left = server.close()
         if left:
             say(f"Could not be deleted, and is left on the FHIR server: {', '.join(left)}", err=True)
-    say(_as_text(results, shows_cards=shows_cards) if form == "text" else _formatted(form, results, prepared))
-    if left or any(result.differences for result in results):
+    if form == "text":
+        for one in replayed:
+            if len(folders) > 1:
+                say(f"{one.prepared.pack.id}:")
+            say(_as_text(one.results, shows_cards=shows_cards))
+    else:
+        say(_formatted(form, replayed, are_several=len(folders) > 1))
+    if left or any(result.differences for one in replayed for result in one.results):
         sys.exit(1)
 
 
-def _formatted(form: str, results: Sequence[ReplayResult], prepared: Prepared) -> str:
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The cases that are fired at one pack, and what became of them."""
+
+    prepared: Prepared
+    cases: Sequence[Case]
+    results: list[ReplayResult] = field(default_factory=list)
+
+
+def _formatted(form: str, replayed: Sequence[Replayed], *, are_several: bool) -> str:
     if form == "html":
         from cds_service.console.reports import replay_page
 
-        return replay_page(results, prepared)
-    return _as_json(results) if form == "json" else _as_junit(results)
+        (one,) = replayed
+        return replay_page(one.results, one.prepared)
+    told = [(one.prepared.pack.id if are_several else "", result) for one in replayed for result in one.results]
+    return _as_json(told) if form == "json" else _as_junit(told)
 
 
 def _as_text(results: Sequence[ReplayResult], *, shows_cards: bool) -> str:
@@ -125,19 +161,22 @@ def _as_text(results: Sequence[ReplayResult], *, shows_cards: bool) -> str:
     return "\n".join(lines)
 
 
-def _as_json(results: Sequence[ReplayResult]) -> str:
+def _as_json(results: Sequence[tuple[str, ReplayResult]]) -> str:
+    """All results, each with its pack where there are several."""
     return json.dumps(
         [
             {"scenario": r.name, "where": r.where, "differences": r.differences, "skipped": r.skipped, "cards": r.cards}
             | ({"fault": r.fault} if r.fault else {})
-            for r in results
+            | ({"pack": pack} if pack else {})
+            for pack, r in results
         ],
         indent=2,
         ensure_ascii=False,
     )
 
 
-def _as_junit(results: Sequence[ReplayResult]) -> str:
+def _as_junit(told: Sequence[tuple[str, ReplayResult]]) -> str:
+    results = [result for _, result in told]
     suite = ElementTree.Element(
         "testsuite",
         name="cds-service replay",
@@ -145,11 +184,13 @@ def _as_junit(results: Sequence[ReplayResult]) -> str:
         failures=str(sum(bool(result.differences) for result in results)),
         skipped=str(sum(bool(result.skipped) for result in results)),
     )
-    for result in results:
+    for pack, result in told:
         story, _, name = _xml(result.name).partition("/")
         file, _, line = _xml(result.where).rpartition(":")
         place = {"file": file, "line": line} if line.isdigit() else {"file": _xml(result.where)}
-        case = ElementTree.SubElement(suite, "testcase", {"classname": story, "name": name, **place})
+        case = ElementTree.SubElement(
+            suite, "testcase", {"classname": f"{pack}.{story}" if pack else story, "name": name, **place}
+        )
         if result.skipped:
             ElementTree.SubElement(case, "skipped", message=result.skipped)
         if result.differences:

@@ -15,8 +15,10 @@ import click
 import msgspec
 
 from cds_service.commands.common import TimeArgument, number, open_store, say, settings_of_environment
+from cds_service.commands.packs import pack_option, pack_places
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack, TemplateWords
+from cds_service.content.packs import service_ids
 from cds_service.content.prepared import template_words
 from cds_service.content.rule_words import RuleWords, reason_words, rule_words
 from cds_service.store.acceptance import ReasonShare, Report, RuleReport, Share
@@ -31,44 +33,78 @@ _SYSTEMS = {"none": "without a system", "other": "other systems"}
 @click.command()
 @click.option("--since", type=TimeArgument(), help="Only what came since then.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def report(since: datetime | None, form: str) -> None:
-    """Show what became of the cards: acceptance and reasons of overrides, per rule and content version; and what calls
-    sent that was not understood.
+@pack_option
+def report(since: datetime | None, form: str, pack_id: str | None) -> None:
+    """Show what became of the cards, pack by pack: acceptance and reasons of overrides, per rule and content version;
+    and
+    what calls sent that was not understood.
 
     Example: cds-service report --since 2026-11-01
     """
     store = open_store(settings_of_environment())
+    contents = _contents(pack_id)
     try:
-        figures = store.report(since)
+        if len(contents) == 1 and pack_id is None:  # all is of the one pack, whatever its services were called
+            groups = [(contents[0], store.report(since))]
+        else:
+            groups = [(content, store.report(since, content.services)) for content in contents]
+            rest = store.services().difference(*(content.services for content in contents))
+            if rest and pack_id is None:
+                groups.append((_Content(None, {}), store.report(since, rest)))
     except StoreDown as error:
         raise click.ClickException(
             f"The store {store.where} cannot be read: {error}; CDS_SERVICE_STORE names it"
         ) from None
     finally:
         store.close()
-    content = _Content.present()
     if form == "json":
-        say(json.dumps(content.as_data(figures), indent=2, ensure_ascii=False))
+        say(json.dumps(_as_data(groups), indent=2, ensure_ascii=False))
         return
-    if note := content.review():
-        say(f"{note}\n")
-    say(_as_text(figures, store.where, content))
+    for place, (content, figures) in enumerate(groups):
+        if len(groups) > 1:
+            say("\n" if place else "", nl=False)
+            say(f"{content.title}\n")
+        if note := content.review():
+            say(f"{note}\n")
+        say(_as_text(figures, store.where, content))
+
+
+def _contents(pack_id: str | None) -> list[_Content]:
+    """The packs that are served now, whose words are used; one without words if none can be read."""
+    contents = []
+    try:
+        folders = pack_places(None, pack_id)
+    except click.ClickException:
+        if pack_id is not None:
+            raise
+        return [_Content(None, {})]
+    for folder in folders:
+        try:
+            pack = load_pack(folder, is_proven=True)
+        except ProblemsError:
+            contents.append(_Content(None, {}, frozenset(service_ids(folder)), folder.name))
+        else:
+            contents.append(_Content(pack, template_words(pack), frozenset(pack.services), pack.id))
+    return contents
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """The content that is served now, whose words are used; ``pack`` is ``None`` if it cannot be read."""
+    """A pack that is served now, whose words are used; ``pack`` is ``None`` if it cannot be read, and ``id`` is ``""``
+    for
+    services of no pack that is there.
+    """
 
     pack: Pack | None
     regimens: Mapping[str, TemplateWords]
+    services: frozenset[str] = frozenset()
+    id: str = ""
 
-    @classmethod
-    def present(cls) -> _Content:
-        try:
-            pack = load_pack(settings_of_environment().cards, is_proven=True)
-        except ProblemsError:
-            return cls(None, {})
-        return cls(pack, template_words(pack))
+    @property
+    def title(self) -> str:
+        if self.pack is not None:
+            return f"{self.pack.title} ({self.id})"
+        return self.id or "Services of no pack that is served now, and counts without a service"
 
     def review(self) -> str:
         """What is wanting of the review of the content, if it can be read."""
@@ -89,14 +125,26 @@ class _Content:
         return reason_words(self.pack, rule.decision, rule.rule, rule.version, reason.code, reason.display)
 
     def as_data(self, figures: Report) -> dict[str, Any]:
-        """The report as ``json.dumps`` takes it, with the words of each rule and reason beside their ids."""
+        """The report as ``json.dumps`` takes it, with the pack and words of each rule and reason beside their ids."""
         data: dict[str, Any] = msgspec.to_builtins(figures)
         for rule, told in zip(figures.rules, data["rules"], strict=True):
             words = self.words(rule)
-            told |= {"title": words.title, "says": words.says}
+            told |= {"pack": self.id, "title": words.title, "says": words.says}
             for reason, one in zip(rule.reasons, told["reasons"], strict=True):
                 one["words"] = self.reason(rule, reason)
+        for aside in data["not_understood"]:
+            aside["pack"] = self.id
         return data
+
+
+def _as_data(groups: Sequence[tuple[_Content, Report]]) -> dict[str, Any]:
+    """The reports of all packs as one, of the same form as that of a single one."""
+    first, *further = [content.as_data(figures) for content, figures in groups]
+    for data in further:
+        for member in ("rules", "calls", "not_understood"):
+            first[member] += data[member]
+        first["unmatched"] += data["unmatched"]
+    return first
 
 
 def _as_text(figures: Report, where: str, content: _Content) -> str:

@@ -7,22 +7,24 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from cds_service.commands.common import load, say, scenario_named, settings_of_environment
+from cds_service.commands.common import say
+from cds_service.commands.packs import load, pack_option, scenario_named
 from cds_service.content.needs import templates_of
-from cds_service.replay.scenarios import SAMPLE
 from cds_service.vocabulary.json_text import encode
 
 
 @click.command()
-@click.argument("scenario", default=SAMPLE)
-def sample(scenario: str) -> None:
-    """Print a hook request that is right today, for curl. SCENARIO is a name such as nasal/oneSpray.
+@click.argument("scenario", required=False)
+@pack_option
+def sample(scenario: str | None, pack_id: str | None) -> None:
+    """Print a hook request that is right today, for curl. SCENARIO is a story and a case of it, as STORY/CASE; without
+    it the sample that the pack names is printed.
 
     Example: cds-service sample | curl -s -H 'Content-Type: application/json' -d @-
-    http://127.0.0.1:8080/cds-services/vitamin-b12-order-select
+    http://127.0.0.1:8080/cds-services/SERVICE
     """
-    chosen = scenario_named(scenario)
-    pack = load(settings_of_environment().cards)
+    folder, chosen = scenario_named(scenario, pack_id)
+    pack = load(folder)
     service = pack.service_for(chosen.hook)
     if service is None:
         raise click.ClickException(f"no service of this content answers {chosen.hook}")

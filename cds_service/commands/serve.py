@@ -17,7 +17,8 @@ import click
 from cds_service.commands.common import WrongUseError, open_store, say, settings_of_environment
 from cds_service.net.ports import claim_port
 from cds_service.service.gate import clients_of
-from cds_service.service.served import begin
+from cds_service.service.served import ServedPack
+from cds_service.service.start import begin
 from cds_service.settings import Settings, SettingsError, refuse_hidden_preview
 from cds_service.vocabulary.problems import ProblemsError
 
@@ -74,8 +75,8 @@ def serve(
     try:
         begun = begin(settings, store.key)
         served = begun.served
-        pack = served.prepared.pack
-        clients = clients_of(settings, pack.services, pack.templates)
+        are_all = all(state.served is not None for state in begun.packs)
+        clients = clients_of(settings, served.services, served.templates, are_all=are_all)
         allowed_servers(settings, clients)
     except ProblemsError as error:
         raise click.ClickException(str(error)) from None
@@ -84,15 +85,19 @@ def serve(
     if store.problem:
         say(f"The store {store.where} cannot be used, so feedback is refused: {store.problem}", err=True)
         os.environ.setdefault("CDS_SERVICE_KEY", secrets.token_hex(32))  # one key for all workers all the same
-    for problem in filter(None, (begun.content_problem, begun.site_problem)):
-        say(f"Refused, the last good one is served: {problem}", err=True)
+    for state in begun.packs:
+        if state.served is None:
+            say(f"Refused, and nothing of {state.id} is served: {state.problem}", err=True)
+        elif state.problems:
+            say(f"Refused, the last good one is served: {state.problem}", err=True)
+    if begun.site_problem:
+        say(f"Refused, the last good one is served: {begun.site_problem}", err=True)
     _pass_to_workers(settings, workers)
-    review = served.prepared.standing(datetime.now(UTC)).note
-    notes = [review] if served.prepared.shown else ["unreviewed content runs as shadow: no cards are shown"]
-    told = "; ".join(filter(None, [f"{pack.title} {pack.version}", *notes]))
-    say(f"CDS Hooks on http://{host}:{port}/cds-services ({told})")
+    say(f"CDS Hooks on http://{host}:{port}/cds-services ({'; '.join(map(_told, served.packs))})")
     say(f"May call: {clients.summary() if clients else 'anybody who reaches it; no clients are configured'}")
-    for kind, names in (("Decisions", served.off), ("Rules", served.rules_off)):
+    off = [name for one in served.packs for name in one.off]
+    rules_off = [topic for one in served.packs for topic in one.rules_off]
+    for kind, names in (("Decisions", off), ("Rules", rules_off)):
         if names:
             say(f"{kind} that the site has switched off: {', '.join(names)}", err=True)
     for warning in clients.warnings(port) if clients else ():
@@ -105,6 +110,13 @@ def serve(
     server = Granian("cds_service.service.app:front", factory=True, **granian_settings(host, port, workers))
     with claimed:
         server.serve()
+
+
+def _told(one: ServedPack) -> str:
+    """A pack that is served, in a few words."""
+    review = one.prepared.standing(datetime.now(UTC)).note
+    note = review if one.prepared.shown else "unreviewed content runs as shadow: no cards are shown"
+    return "; ".join(filter(None, [f"{one.pack.title} {one.pack.version}", note]))
 
 
 def _claim(host: str, port: int) -> AbstractContextManager[object]:

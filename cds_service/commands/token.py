@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cds_service.commands.common import UrlArgument, WrongUseError, load, say, settings_of_environment
+from cds_service.commands.common import UrlArgument, WrongUseError, say, settings_of_environment
+from cds_service.commands.packs import pack_places
+from cds_service.content.packs import service_ids
 from cds_service.replay.input_files import FileError, read_json
 from cds_service.settings import Settings
 from cds_service.vocabulary.problems import ProblemsError
@@ -74,7 +76,7 @@ def token(
         say(
             f"clients.toml has the keys of {name} in {keys}, and not in {set_file}: put the public key there.", err=True
         )
-    claims: dict[str, Any] = {"iss": issuer, "aud": list(audiences) or _urls(settings, base)}
+    claims: dict[str, Any] = {"iss": issuer, "aud": list(audiences) or _urls(base)}
     claims |= {"sub": client.subject} if client and client.subject else {}
     claims |= {"tenant": min(client.tenants)} if client and client.tenants else {}
     say(signed_token(private, claims, int(time.time()), seconds))
@@ -113,9 +115,9 @@ def _key_in(file: Path) -> dict[str, Any]:
     return key if isinstance(key, dict) else {}
 
 
-def _urls(settings: Settings, base: str) -> list[str]:
+def _urls(base: str) -> list[str]:
     """The URLs of discovery and of all services, because a token must name the very URL that is called (SEC-07)."""
-    services = load(settings.cards).services
+    services = [name for folder in pack_places() for name in service_ids(folder)]
     return [f"{base}/cds-services", *(f"{base}/cds-services/{name}" for name in services)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, Response, abort, render_template, request
@@ -22,11 +22,17 @@ _IN_WORDS = ("rule", "reason")  # the columns that begin with A; of the others t
 
 
 class AcceptancePage:
-    """The page over the figures of ``store``, in the words of the content that ``content`` gives."""
+    """The page over the figures of ``store``, in the words of the content that ``content`` gives.
 
-    def __init__(self, content: Callable[[], Prepared], store: Store) -> None:
+    ``services`` gives the ids of the services whose figures are shown, ``None`` for all.
+    """
+
+    def __init__(
+        self, content: Callable[[], Prepared], store: Store, services: Callable[[], Collection[str] | None]
+    ) -> None:
         self._content = content
         self._store = store
+        self._services = services
 
     def register(self, pages: Blueprint) -> None:
         """Adds the page to ``pages``."""
@@ -45,7 +51,7 @@ class AcceptancePage:
         now = datetime.now(UTC)
         since = now - timedelta(days=span)
         try:
-            report, days, comments = self._store.acceptance(since, _COMMENTS)
+            report, days, comments = self._store.acceptance(since, _COMMENTS, self._services())
         except StoreDown:
             return store_problem(self._store)
         prepared = self._content()

@@ -19,10 +19,10 @@ import msgspec
 from cds_service.console.comparison import Compared, Contents, Progress
 from cds_service.content.load import load_pack
 from cds_service.content.needs import templates_of
+from cds_service.content.packs import own_fixtures, pack_folder
 from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
-from cds_service.packaged import fixtures_beside
-from cds_service.prove import prove
+from cds_service.prove import prove, read_names
 from cds_service.replay.cases import Case
 from cds_service.replay.impact import ChangedAnswer, Impact, impact_of
 from cds_service.replay.input_files import FileError
@@ -53,10 +53,14 @@ def _say(told: Progress | Compared) -> None:
 def _compared(contents: Contents) -> Compared:
     preview, zone = Path(contents.preview), ZoneInfo(contents.zone)
     site = Path(contents.site) if contents.site else None
-    own = fixtures_beside(preview)
+    beside = [Path(folder) for folder in contents.beside]
     try:
+        own = own_fixtures(pack_folder(preview))
         overlay = read_site(site)
-        packs = [load_pack(folder, overlay) for folder in (Path(contents.released), preview)]
+        names, unread = read_names(beside) if site else ({}, [])
+        packs = [
+            load_pack(folder, overlay, others=names, unread=unread) for folder in (Path(contents.released), preview)
+        ]
     except ProblemsError as error:
         return Compared(tuple(map(str, sorted(error.problems))))
     proof = prove(
@@ -65,6 +69,7 @@ def _compared(contents: Contents) -> Compared:
         fixtures=own,
         zone=zone,
         to_lock=True,
+        beside=beside,
         each=lambda scenarios: _told("Proving the preview by its own scenarios", list(scenarios)),
     )
     problems = tuple(map(str, proof.problems))

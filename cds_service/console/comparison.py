@@ -22,8 +22,8 @@ LONGEST_SECONDS = 600
 class Contents(msgspec.Struct, frozen=True):
     """What is compared: the folders ``released`` and ``preview``, both under the overlay in the file ``site``.
 
-    ``fixtures`` is the folder of the scenarios that come with this software; those beside ``preview`` are taken too.
-    ``zone`` is the name of the hospital's time zone.
+    ``fixtures`` is the folder of the scenarios of ``released``; those of ``preview`` are taken too.
+    ``zone`` is the name of the hospital's time zone, ``beside`` are the folders of the packs that are served beside.
     """
 
     released: str
@@ -31,6 +31,7 @@ class Contents(msgspec.Struct, frozen=True):
     site: str | None
     fixtures: str
     zone: str
+    beside: list[str] = []
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):

@@ -26,20 +26,21 @@ from cds_service.vocabulary.problems import ProblemsError
 
 
 class ContentPages:
-    """The pages over the content that ``content`` gives, whose files stand in ``cards``.
+    """The pages over the pack that ``content`` gives, whose files stand in ``folder``.
 
     ``fixtures`` is the folder of the scenarios that show what rules do.
     """
 
-    def __init__(self, content: Callable[[], Prepared], cards: Path, fixtures: Path) -> None:
+    def __init__(self, content: Callable[[], Prepared], folder: Path, fixtures: Path) -> None:
         self._content = content
-        self._cards = cards
+        self._folder = folder
         self._scenarios = FiredScenarios(content, fixtures)
 
     def register(self, pages: Blueprint) -> None:
         """Adds the pages to ``pages``; the endpoint of each has the name of its method."""
         pages.get("/content")(self.content)
         pages.get("/content/map")(self.map)
+        pages.get("/content/review")(self.reviews)
         pages.get("/content/decisions/<name>")(self.decision)
         pages.get("/content/decisions/<name>/review")(self.review)
         pages.get("/content/decisions/<name>/try/<rule>")(self.try_rule)
@@ -56,18 +57,40 @@ class ContentPages:
         index = index_of(prepared.pack, prepared.today(datetime.now(UTC)), asked)
         return render_template("content.html", asked=asked, index=index)
 
+    def reviews(self) -> str:
+        """Whether the content is reviewed, how that is done, where it is signed, and the sheet of each decision."""
+        prepared = self._content()
+        index = index_of(prepared.pack, prepared.today(datetime.now(UTC)))
+        return render_template("reviews.html", index=index, folder=self._folder.name)
+
     def map(self) -> tuple[str, int]:
-        """Which decision feeds which; of one ``decision`` alone, and with the way of one ``scenario`` lit."""
+        """Which decision feeds which: of one ``decision``, and of all; with the way of one ``scenario`` lit.
+
+        Where no decision is named it is the first card that spoke in the scenario, else the first of the index.
+        """
         prepared = self._content()
         name, about = request.args.get("scenario", ""), request.args.get("decision", "")
         if about and about not in prepared.pack.decisions:
             abort(404)
         answer, problem, status = self._fired(prepared, name)
         lit = lit_by(prepared.pack, answer) if answer is not None else Lit()
-        decision = prepared.pack.decisions.get(about)
-        picture = map_of(prepared.pack, lit, about)
+        index = index_of(prepared.pack, prepared.today(datetime.now(UTC)))
+        cards = [(title, entries) for name, title, entries in index.groups if name != "definition"]
+        listed = [entry.decision for _, entries in cards for entry in entries]
+        spoke = [decision.id for decision in listed if decision.id in lit.spoke]
+        is_chosen = bool(about)
+        about = about or next(iter([*spoke, *(decision.id for decision in listed)]), "")
         page = render_template(
-            "map.html", picture=picture, decision=decision, scenario=name, lit=lit, problem=problem, answer=answer
+            "map.html",
+            cards=cards,
+            is_chosen=is_chosen,
+            decision=prepared.pack.decisions.get(about),
+            picture=map_of(prepared.pack, lit, about),
+            whole=map_of(prepared.pack, lit),
+            scenario=name,
+            lit=lit,
+            problem=problem,
+            answer=answer,
         )
         return page, status
 
@@ -95,9 +118,9 @@ class ContentPages:
         decision = _decision(prepared.pack, name)
         if rule not in {known.id for known in decision.rules}:
             abort(404)
-        scenario = self._scenarios.first(name, rule)
+        scenario = self._scenarios.first(decision, rule)
         if scenario:
-            return redirect(url_for("console.try_it", scenario=scenario))
+            return redirect(url_for(".try_it", scenario=scenario))
         here = FiredHere(rules=frozenset([rule]))
         return self._page(prepared, decision, here, problem="No invented patient fires this rule."), 404
 
@@ -107,7 +130,7 @@ class ContentPages:
         decision = _decision(prepared.pack, name)
         scenarios, day = self._scenarios.all().values(), prepared.today(datetime.now(UTC))
         try:
-            known = locked_identities(self._cards, prepared.pack)
+            known = locked_identities(self._folder, prepared.pack)
         except (OSError, ProblemsError):
             abort(503, "The lock of the content cannot be read just now.")
         (sheet,) = sheets_of(prepared, known, [decision], scenarios, day)
@@ -119,7 +142,7 @@ class ContentPages:
         if name not in pack.value_sets:
             abort(404)
         facts = [f for f in pack.facts.values() if any(vs.id == name for vs in f.value_sets.values())]
-        return render_template("value_set.html", written=_as_written(self._cards, pack, name), facts=facts)
+        return render_template("value_set.html", written=_as_written(self._folder, pack, name), facts=facts)
 
     def _page(
         self, prepared: Prepared, decision: Decision, here: FiredHere, *, scenario: str = "", problem: str = ""
@@ -155,7 +178,8 @@ class ContentPages:
 
 def _with_scenario(endpoint: str, values: dict[str, Any]) -> None:
     """Links from an answer to a table take its scenario along, so that what was read is shown there too."""
-    if endpoint == "console.decision" and request.endpoint == "console.try_it" and "scenario" in request.args:
+    here = (request.endpoint or "").rpartition(".")[2]
+    if endpoint.endswith(".decision") and here == "try_it" and "scenario" in request.args:
         values.setdefault("scenario", request.args["scenario"])
 
 
@@ -166,8 +190,8 @@ def _decision(pack: Pack, name: str) -> Decision:
     return decision
 
 
-def _as_written(cards: Path, pack: Pack, name: str) -> Mapping[str, Any]:
+def _as_written(folder: Path, pack: Pack, name: str) -> Mapping[str, Any]:
     """The file of a value set, which says where each code was verified; ``local`` holds the site's own codes."""
-    file = cards / pack.id / "value-sets" / f"{name}.yaml"
+    file = folder / "value-sets" / f"{name}.yaml"
     written: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return written | {"local": [concept for concept in pack.value_sets[name].codes.values() if concept.local]}

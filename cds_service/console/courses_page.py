@@ -1,46 +1,38 @@
-"""The pages that show courses: a list of them, and one as a timeline with the cards of its moments."""
+"""The pages that show courses: a list of them, and one as a timeline and as steps, each with its cards."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, time
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from flask import Blueprint, abort, render_template, url_for
 
-from cds_service.chart.overview import overview
-from cds_service.chart.record import Chart
-from cds_service.console.record_events import LANES, MOST_TOLD, record_events, result_events
+from cds_service.console.course_steps import HOOKS, ShownStep, record_of, steps_of
+from cds_service.console.patient import Banner, name_of
+from cds_service.console.plain_words import whole_day_in_words
+from cds_service.console.record_events import LANES
+from cds_service.console.story_list import NO_CARD, expected
 from cds_service.console.timeline import TimelineEvent, timeline_of
+from cds_service.content.model import INDICATORS, Pack, Statement
 from cds_service.content.prepared import Prepared
-from cds_service.fhir.tree import node, nodes, text, words
-from cds_service.judge.explanation import results_of
 from cds_service.replay.courses import Course, read_courses
-from cds_service.replay.run import ReplayResult, in_process
-from cds_service.replay.scenario import Scenario, search
-from cds_service.vocabulary.json_text import encode
 
-_HOOKS = ("patient-view", "order-select", "order-sign")
-_SEVERITIES = ("critical", "warning", "info")
+_PATIENT = "Patient"
 
 
 @dataclass(frozen=True, slots=True)
-class ShownMoment:
-    """One hook of a course: ``severity`` is that of its gravest card, ``silence`` or ``refused``.
+class ListedCourse:
+    """A course in the list: ``severities`` are those of the cards that it expects, the gravest first."""
 
-    ``orders`` are its drafts in words, ``accepted`` what was done with them.
-    """
-
-    scenario: Scenario
-    result: ReplayResult
-    severity: str
-    orders: tuple[str, ...]
-    accepted: str
-    link: str
+    name: str
+    title: str
+    patient: str
+    begins: str
+    ends: str
+    steps: int
+    severities: tuple[str, ...]
 
 
 class CoursesPage:
@@ -56,70 +48,66 @@ class CoursesPage:
         pages.get("/courses/<name>")(self.course)
 
     def courses(self) -> str:
-        """Every course with its days, its hooks and the statements that it shows."""
-        return render_template("courses.html", courses=self._courses.values())
+        """Every course with its patient, its days and the severities of its cards."""
+        pack = self._content().pack
+        return render_template("courses.html", courses=[_listed(pack, course) for course in self._courses.values()])
 
     def course(self, name: str) -> str:
-        """One course as a timeline, and its moments with the cards that the content gives now."""
+        """One course as a timeline, and its steps with the cards that the content gives now."""
         course = self._courses.get(name)
         if course is None:
             abort(404)
         prepared = self._content()
-        moments = shown_moments(course, prepared)
-        events, left_out = _recorded(course, prepared)
+        steps = steps_of(course, prepared)
+        events, left_out = record_of(course, prepared)
         timeline = timeline_of(
             "The course as a timeline",
-            [*(_event(moment) for moment in moments), *events],
+            [*(_event(step) for step in steps), *events],
             course.ends,
-            [*_HOOKS, *LANES],
+            [*HOOKS.values(), *LANES],
             left_out,
         )
-        return render_template("course.html", course=course, moments=moments, timeline=timeline)
+        return render_template(
+            "course.html",
+            course=_listed(prepared.pack, course),
+            patient=_patient_of(steps),
+            steps=steps,
+            timeline=timeline,
+            statements=_statements(prepared.pack, course),
+        )
 
     @cached_property
     def _courses(self) -> dict[str, Course]:
         return {course.name: course for course in read_courses(self._fixtures)}
 
 
-def _recorded(course: Course, prepared: Prepared) -> tuple[list[TimelineEvent], list[str]]:
-    """The whole record of a course as the service reads it on its last day, and what is left out of the picture."""
-    pack = prepared.pack
-    searches = list(pack.searches.values())
-    sent = {each.key: msgspec.Raw(encode(search(each.template, course.record))) for each in searches}
-    last_moment = datetime.combine(course.ends, time.max, prepared.zone)
-    chart = Chart(course.patient, sent, last_moment, prepared.zone)
-    past = overview(pack.readers, searches, chart, MOST_TOLD)
-    events, left_out = record_events(prepared, searches, chart, past, course.ends)
-    return [*events, *result_events(prepared, results_of(pack, pack.decisions, chart))], left_out
+def _listed(pack: Pack, course: Course) -> ListedCourse:
+    patient = next((each for each in course.record if each["resourceType"] == _PATIENT), {})
+    there = {severity for scenario in course.scenarios for severity in expected(scenario)}
+    return ListedCourse(
+        course.name,
+        course.title,
+        name_of(patient),
+        whole_day_in_words(pack, course.begins),
+        whole_day_in_words(pack, course.ends),
+        len(course.scenarios),
+        tuple(word for word in INDICATORS if word in there) or (NO_CARD,),
+    )
 
 
-def shown_moments(course: Course, prepared: Prepared) -> list[ShownMoment]:
-    """The hooks of a course, each answered by the content in ``prepared``."""
-    fire = in_process(prepared)
-    return [_moment(course, scenario, fire(scenario)) for scenario in course.scenarios]
+def _patient_of(steps: list[ShownStep]) -> Banner | None:
+    """The patient at the first step that could be read."""
+    return next((step.answer.asked.patient for step in steps if step.answer.asked is not None), None)
 
 
-def _moment(course: Course, scenario: Scenario, result: ReplayResult) -> ShownMoment:
-    indicators = {str(card["indicator"]) for card in result.cards}
-    severity = next((word for word in _SEVERITIES if word in indicators), "refused" if result.fault else "silence")
-    link = url_for("console.try_it", scenario=scenario.name)
-    accepted = course.accepted.get(scenario.name, "")
-    return ShownMoment(scenario, result, severity, _in_words(scenario.drafts), accepted, link)
+def _statements(pack: Pack, course: Course) -> list[Statement]:
+    """The statements that a course is about and that the content has."""
+    cited = dict.fromkeys(name for scenario in course.scenarios for name in scenario.statements)
+    return [pack.statements[name] for name in cited if name in pack.statements]
 
 
-def _in_words(drafts: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    said = []
-    for draft in drafts:
-        drug = words(node(draft, "medicationCodeableConcept")) or words(node(draft, "code")) or "an order"
-        dosages = "; ".join(filter(None, [text(dosage, "text") for dosage in nodes(draft, "dosageInstruction")]))
-        status = text(draft, "status")
-        said.append(", ".join(filter(None, [drug, dosages, status if status not in ("draft", "active") else ""])))
-    return tuple(said)
-
-
-def _event(moment: ShownMoment) -> TimelineEvent:
-    scenario = moment.scenario
-    name = scenario.name.partition("/")[2]
-    cards = len(moment.result.cards)
-    label = f"{name}, {cards} card{'' if cards == 1 else 's'}" if cards else name
-    return TimelineEvent(scenario.hook, label, moment.severity, scenario.name, scenario.now.date(), link=moment.link)
+def _event(step: ShownStep) -> TimelineEvent:
+    cards = len(step.answer.cards)
+    label = f"{step.title}, {cards} card{'' if cards == 1 else 's'}" if cards else step.title
+    link = url_for(".try_it", scenario=step.scenario.name)
+    return TimelineEvent(HOOKS[step.scenario.hook], label, step.severity, "", step.scenario.now.date(), link=link)

@@ -119,7 +119,7 @@ def shown_table(
                 quote=statement.quote if statement else "",
                 place=statement.place if statement else "",
                 basis=_BASES.get(rule.basis, ""),
-                scenarios=tuple(scenarios.get(decision.id + rule.id, ())),
+                scenarios=tuple(scenarios.get(decision.topic(rule.id), ())),
                 is_lit=rule.id in lit,
             )
         )

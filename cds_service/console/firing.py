@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
+from cds_service.content.model import Decision
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import Answer, evaluate
@@ -46,16 +47,16 @@ class FiredScenarios:
                 self._read = scenarios
             return self._read
 
-    def first(self, decision: str, rule: str) -> str:
+    def first(self, decision: Decision, rule: str) -> str:
         """The name of a scenario in which a rule fires; ``""`` if it fires in none.
 
         One that expects the rule's card is known without firing. For a silent rule, or one of a definition, scenarios
         are fired until one is found; what they fire on the way is remembered for this version of the content.
         """
-        if expected := self.by_topic.get(decision + rule):
+        if expected := self.by_topic.get(decision.topic(rule)):
             return expected[0]
         scenarios, prepared = self.all(), self._content()
-        wanted = f"{decision}.{rule}"
+        wanted = f"{decision.id}.{rule}"
         with self._lock:
             if self._version != prepared.pack.version:
                 self._version, self._waiting, self._first = prepared.pack.version, iter(scenarios.values()), {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -28,12 +28,14 @@ from cds_service.fhir.wording import schedule_in_words
 from cds_service.judge.explanation import series_label
 from cds_service.replay.cases import FORM
 from cds_service.replay.input_files import read_json
-from cds_service.replay.scenario import DEFAULT_NOW
+from cds_service.replay.scenario import DEFAULT_NOW, Scenario
 from cds_service.vocabulary.declarations import NOT_STATED, Concept, FactDeclaration
 
 NOW = datetime.fromisoformat(DEFAULT_NOW)
 """When a form asks: the time that patients and drafts are written for."""
 UNSTATED, AS_RECORDED, NONE, AS_ORDERED = "not-stated", "as-recorded", "none", "as-ordered"
+AS_TOLD = "as-told"
+"""The choice of what the scenario has that the form began with."""
 LOW = "low"
 _HOOKS = {
     "order-select": "An order is selected",
@@ -43,7 +45,8 @@ _HOOKS = {
 _PROBLEMS = {AS_RECORDED: "As recorded", NONE: "None on record"}
 _TREATMENTS = {AS_RECORDED: "As recorded", NONE: "None", AS_ORDERED: "As ordered here, already under way"}
 _NOT_STATED = {UNSTATED: "Not stated"}
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+"""How a number is entered."""
 _MOST_WEEKS = 520
 
 
@@ -103,7 +106,8 @@ class Entered:
 class Choices:
     """What may be chosen, in words by the name that the address has, and ``beginning``, which is chosen at first.
 
-    ``products`` has the concept of each drug, ``timings`` the FHIR Timing of each step of a rhythm.
+    ``products`` has the concept of each drug, ``timings`` the FHIR Timing of each step of a rhythm. ``told`` is the
+    scenario that the form began with, if it began with one.
     """
 
     pack: Pack
@@ -119,6 +123,7 @@ class Choices:
     products: Mapping[str, Concept]
     timings: Mapping[str, Sequence[Mapping[str, Any]]]
     beginning: Entered = field(default_factory=Entered)
+    told: Scenario | None = None
 
     @property
     def field_names(self) -> Sequence[str]:
@@ -152,7 +157,7 @@ def choices_of(pack: Pack, fixtures: Path) -> Choices:
     choices = Choices(
         pack=pack,
         hooks={hook: words for hook, words in _HOOKS.items() if pack.service_for(hook) is not None},
-        patients={path.stem: _patient(path) for path in sorted((fixtures / "patients").glob("*.json"))},
+        patients={path.stem: _patient_of(path) for path in sorted((fixtures / "patients").glob("*.json"))},
         drugs={name: _drug(product) for name, product in products.items()},
         rhythms=_NOT_STATED | {name: _sentence(name) for name in timings},
         routes=_NOT_STATED
@@ -235,9 +240,9 @@ def _rhythms(pack: Pack, fixtures: Path) -> Iterator[tuple[str, Sequence[Mapping
     orders += [read_json(path) for path in sorted((fixtures / "drafts").glob("*.json"))]
     for order in orders:
         steps = order.get("dosageInstruction", [])
-        words = [schedule_in_words(step) for step in steps]
+        words = [schedule_in_words(pack.dosage_words, step) for step in steps]
         if steps and all(words) and all("period" in step["timing"].get("repeat", {}) for step in steps):
-            yield ", then ".join(words), [step["timing"] for step in steps]
+            yield pack.dosage_words.phrases["then"].join(words), [step["timing"] for step in steps]
 
 
 def _sparseness(timings: Sequence[Mapping[str, Any]]) -> tuple[int, float, str]:
@@ -278,15 +283,20 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _patient(path: Path) -> str:
-    """A patient's file in words: name, age and gender. What else is known of them, the answer says."""
+def _patient_of(path: Path) -> str:
+    """The patient of a file in words."""
     resources = [node(entry, "resource") for entry in nodes(read_json(path), "entry")]
+    return patient_in_words(resources, NOW) or path.stem
+
+
+def patient_in_words(resources: Iterable[Mapping[str, Any]], now: datetime) -> str:
+    """The patient among ``resources``: name, age and gender. What else is known of them, the answer says."""
     patient = next((resource for resource in resources if text(resource, "resourceType") == "Patient"), {})
     age = ""
     with suppress(ValueError):  # a date of birth that leaves out the day
         born = date.fromisoformat(text(patient, "birthDate"))
-        age = str(NOW.year - born.year - ((NOW.month, NOW.day) < (born.month, born.day)))
-    return ", ".join(filter(None, [name_of(patient) or path.stem, age, text(patient, "gender")]))
+        age = str(now.year - born.year - ((now.month, now.day) < (born.month, born.day)))
+    return ", ".join(filter(None, [name_of(patient), age, text(patient, "gender")]))
 
 
 def _beginning(choices: Choices, file: Path) -> Entered:
@@ -322,10 +332,10 @@ def _faults(
         if value not in offered:
             yield name, "Choose one of the list."
     for name, value in numbers:
-        if value and not _NUMBER.fullmatch(value):
+        if value and not NUMBER.fullmatch(value):
             yield name, "Enter a number in digits, with a point before decimals, such as 22.5."
     weeks = fields["weeks"]
     if fields["treatment"] not in (AS_RECORDED, NONE) and not weeks:
         yield "weeks", "Enter for how many weeks the treatment has been under way."
-    elif weeks and not (_NUMBER.fullmatch(weeks) and weeks.isdigit() and int(weeks) <= _MOST_WEEKS):
+    elif weeks and not (NUMBER.fullmatch(weeks) and weeks.isdigit() and int(weeks) <= _MOST_WEEKS):
         yield "weeks", f"Enter a whole number of weeks, {_MOST_WEEKS} at the most."

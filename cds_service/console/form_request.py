@@ -1,8 +1,12 @@
-"""From an entered form to a call: the patient's record with what was entered, and the order, as a scenario."""
+"""From an entered form to a call: the patient's record with what was entered, and the order, as a scenario.
+
+What was left as the scenario has it that the form began with is the scenario's to the letter.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ from cds_service.console.calendar import dosed_steps
 from cds_service.console.form import (
     AS_ORDERED,
     AS_RECORDED,
+    AS_TOLD,
     LOW,
     NONE,
     NOW,
@@ -21,6 +26,7 @@ from cds_service.console.form import (
     codes_of,
     order_fact,
 )
+from cds_service.console.form_beginning import told_order
 from cds_service.content.model import Pack
 from cds_service.replay.input_files import read_json
 from cds_service.replay.scenario import Scenario
@@ -30,34 +36,75 @@ _UCUM = "http://unitsofmeasure.org"
 _MEDICATIONS = ("MedicationRequest", "MedicationAdministration", "MedicationDispense", "MedicationStatement")
 _MOST_GIVEN = 60  # doses of a treatment that are recorded as given, the newest
 _MOST_RECKONED = 20_000  # doses of ten years, several a day
+_OF_ORDER = ("drug", "rhythm", "route", "dose", "unit")  # fields of the form
+_DRUG = ("medicationCodeableConcept", "medicationReference", "contained")
 _STATUS = "http://terminology.hl7.org/CodeSystem/condition-"
 
 
 def scenario_of(choices: Choices, entered: Entered, fixtures: Path) -> Scenario:
-    """A form without faults as a scenario without expectations, at the time that the fixtures are written for."""
-    bundle = read_json(fixtures / "patients" / f"{entered.patient}.json")
-    draft = _draft(choices, entered)
-    resources = [
-        entry["resource"] for entry in bundle["entry"] if not _is_replaced(choices, entered, entry["resource"])
-    ]
-    resources += [*_problems(choices, entered), *_treatment(choices, entered, draft)]
+    """A form without faults as a scenario without expectations.
+
+    It is at the time of the scenario whose patient it has, else at the time that the fixtures are written for.
+    """
+    base = _base(choices, entered, fixtures)
+    drafts, selections = _drafts(choices, entered, base)
+    ordered = next((draft for draft in drafts if draft.get("resourceType") == "MedicationRequest"), {})
+    resources = [resource for resource in base.resources if not _is_replaced(choices, entered, resource)]
+    resources += [*_problems(choices, entered, base), *_treatment(choices, entered, ordered, base)]
     for name, (value, unit, flag) in entered.results.items():
         if value:
-            resources.append(_observation(choices.results[name], entered.patient, value, unit, is_low=flag == LOW))
+            resources.append(_observation(choices.results[name], base, value, unit, is_low=flag == LOW))
+    return replace(base, hook=entered.hook, resources=resources, drafts=drafts, selections=selections)
+
+
+def with_result(scenario: Scenario, result: ResultField, value: str) -> Scenario:
+    """A scenario with another result, a number in its canonical unit, instead of one that was entered."""
+    new = _observation(result, scenario, value, next(iter(result.units)), is_low=False)
+    others = [resource for resource in scenario.resources if resource.get("id") != new["id"]]
+    return replace(scenario, resources=[*others, new])
+
+
+def form_id(result: ResultField) -> str:
+    """The id of the Observation that stands for a result that was entered."""
+    return f"form-{result.fact.name}"
+
+
+def _base(choices: Choices, entered: Entered, fixtures: Path) -> Scenario:
+    """The record that was chosen, without an order."""
+    if entered.patient == AS_TOLD and choices.told is not None:
+        return replace(choices.told, expect=None)
+    bundle = read_json(fixtures / "patients" / f"{entered.patient}.json")
     return Scenario(
-        name=f"form/{entered.patient}/{entered.drug}",
+        name=f"form/{entered.patient}",
         path=Path(),
         hook=entered.hook,
         now=NOW,
         patient=entered.patient,
-        resources=resources,
-        drafts=[draft],
-        selections=[f"{draft['resourceType']}/{draft['id']}"],
+        resources=[entry["resource"] for entry in bundle["entry"]],
+        drafts=[],
+        selections=[],
         without=frozenset(),
         prefetch={},
         in_process_only=True,
         expect=None,
     )
+
+
+def _drafts(choices: Choices, entered: Entered, base: Scenario) -> tuple[list[Mapping[str, Any]], Sequence[str]]:
+    """The drafts and which of them are selected: those that were told, as far as they were not changed."""
+    told, first = choices.told, choices.beginning
+    order = told_order(told) if told is not None else None
+    is_as_told = all(getattr(entered, name) == getattr(first, name) for name in _OF_ORDER)
+    if told is not None and is_as_told and (order is not None or entered.hook == told.hook):
+        drafts = list(told.drafts)
+    else:
+        made = _draft(choices, entered, base, order or {})
+        drafts = [made if draft is order else draft for draft in told.drafts] if told is not None and order else [made]
+    if entered.patient != AS_TOLD:
+        drafts = [{**draft, "subject": {"reference": f"Patient/{base.patient}"}} for draft in drafts]
+    if told is not None and order is not None:
+        return drafts, told.selections
+    return drafts, [f"{draft['resourceType']}/{draft['id']}" for draft in drafts]
 
 
 def _is_replaced(choices: Choices, entered: Entered, resource: Mapping[str, Any]) -> bool:
@@ -84,18 +131,21 @@ def _of_history(pack: Pack) -> Iterator[ValueSet]:
             yield from fact.value_sets.values()
 
 
-def _draft(choices: Choices, entered: Entered) -> dict[str, Any]:
-    """The order as it was entered."""
+def _draft(choices: Choices, entered: Entered, base: Scenario, order: Mapping[str, Any]) -> dict[str, Any]:
+    """The order as it was entered; ``order`` is the one that was told, whose drug it keeps if no other was chosen."""
     steps = choices.timings.get(entered.rhythm, [{}])
     dosages = [{"sequence": number, **_dosage(choices, entered, timing)} for number, timing in enumerate(steps, 1)]
+    drug = {name: value for name, value in order.items() if name in _DRUG}
+    if entered.drug != AS_TOLD:
+        drug = {"medicationCodeableConcept": _concept(choices.products[entered.drug], choices.drugs[entered.drug])}
     return {
         "resourceType": "MedicationRequest",
-        "id": "draft-1",
+        "id": order.get("id", "draft-1"),
         "status": "draft",
         "intent": "order",
-        "medicationCodeableConcept": _concept(choices.products[entered.drug], choices.drugs[entered.drug]),
-        "subject": {"reference": f"Patient/{entered.patient}"},
-        "authoredOn": NOW.isoformat(),
+        **drug,
+        "subject": {"reference": f"Patient/{base.patient}"},
+        "authoredOn": base.now.isoformat(),
         "dosageInstruction": dosages,
     }
 
@@ -113,13 +163,13 @@ def _dosage(choices: Choices, entered: Entered, timing: Mapping[str, Any]) -> di
     return dosage
 
 
-def _problems(choices: Choices, entered: Entered) -> Iterator[dict[str, Any]]:
+def _problems(choices: Choices, entered: Entered, base: Scenario) -> Iterator[dict[str, Any]]:
     """The problem that was chosen, as recorded yesterday."""
     if entered.problem in (AS_RECORDED, NONE):
         return
     fact = choices.pack.facts[entered.problem]
     concept = codes_of(fact)[0]
-    yesterday = (NOW - timedelta(days=1)).date().isoformat()
+    yesterday = (base.now - timedelta(days=1)).date().isoformat()
     yield {
         "resourceType": "Condition",
         "id": "form-problem",
@@ -127,20 +177,23 @@ def _problems(choices: Choices, entered: Entered) -> Iterator[dict[str, Any]]:
         "verificationStatus": {"coding": [{"system": f"{_STATUS}ver-status", "code": "confirmed"}]},
         # Where a code is wider than the problem, only its words name that (Z3).
         "code": _concept(concept, f"{concept.display} ({fact.naming[0]})" if fact.naming else concept.display),
-        "subject": {"reference": f"Patient/{entered.patient}"},
+        "subject": {"reference": f"Patient/{base.patient}"},
         "onsetDateTime": yesterday,
         "recordedDate": yesterday,
     }
 
 
-def _treatment(choices: Choices, entered: Entered, draft: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _treatment(
+    choices: Choices, entered: Entered, draft: Mapping[str, Any], base: Scenario
+) -> Iterator[dict[str, Any]]:
     """The order of the treatment so far, and its doses before today as they were given."""
     if entered.treatment in (AS_RECORDED, NONE):
         return
     regimen = draft if entered.treatment == AS_ORDERED else choices.pack.templates[entered.treatment].resource
-    today = NOW.date()
+    today = base.now.date()
     began = today - timedelta(weeks=int(entered.weeks))
-    order = {**regimen, "id": "form-treatment", "subject": draft["subject"], "authoredOn": began.isoformat()}
+    subject = {"reference": f"Patient/{base.patient}"}
+    order = {**regimen, "id": "form-treatment", "subject": subject, "authoredOn": began.isoformat()}
     steps = dosed_steps(order, began, UTC, {}, until=today, most=_MOST_RECKONED) or []
     has_ended = bool(steps) and steps[-1].end is not None and steps[-1].end <= today
     yield order | {"status": "completed" if has_ended else "active"}
@@ -165,23 +218,23 @@ def _given(order: Mapping[str, Any], name: str, day: date, dosage: Mapping[str, 
     }
 
 
-def _observation(result: ResultField, patient: str, value: str, unit: str, *, is_low: bool) -> dict[str, Any]:
+def _observation(result: ResultField, base: Scenario, value: str, unit: str, *, is_low: bool) -> dict[str, Any]:
     """A result of an hour ago."""
     fact = result.fact
     analyte = fact.analyte
-    observation: dict[str, Any] = {
+    made: dict[str, Any] = {
         "resourceType": "Observation",
-        "id": f"form-{fact.name}",
+        "id": form_id(result),
         "status": "final",
         "code": _concept(codes_of(fact)[0], ""),
-        "subject": {"reference": f"Patient/{patient}"},
-        "effectiveDateTime": (NOW - timedelta(hours=1)).isoformat(),
+        "subject": {"reference": f"Patient/{base.patient}"},
+        "effectiveDateTime": (base.now - timedelta(hours=1)).isoformat(),
         "valueQuantity": _quantity(value, unit, analyte.factors if analyte is not None else {}),
     }
     if is_low:
         concept = next(iter(fact.value_sets["interpretation"].codes.values()))
-        observation["interpretation"] = [_concept(concept, "")]
-    return observation
+        made["interpretation"] = [_concept(concept, "")]
+    return made
 
 
 def _concept(concept: Concept, text: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Only counts are known. What was sent is neither kept nor shown, for it may hold 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -99,10 +99,11 @@ class KindRow:
 
 
 class NotUnderstoodPage:
-    """The page over the counts of ``store``."""
+    """The page over the counts of ``store``; ``services`` gives the ids of those that are shown, ``None`` for all."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, services: Callable[[], Collection[str] | None]) -> None:
         self._store = store
+        self._services = services
 
     def register(self, pages: Blueprint) -> None:
         """Adds the page to ``pages``."""
@@ -114,7 +115,7 @@ class NotUnderstoodPage:
         now = datetime.now(UTC)
         since = now - timedelta(days=span)
         try:
-            days, calls = self._store.not_understood(since)
+            days, calls = self._store.not_understood(since, self._services())
         except StoreDown:
             return store_problem(self._store)
         page = render_template(

@@ -144,12 +144,13 @@ def _flagged(
 
 
 def _missing(prepared: Prepared, service: Service, chart: Chart) -> Iterator[str]:
-    """The results that the decisions look for and that were not sent, or could not be read at all."""
+    """The results that the service asks for and that were not sent, or could not be read at all."""
+    asked_for = {search.key for search in prepared.searches[service.id]}
     for name in reads(prepared.pack, service.decisions):
         declared = prepared.pack.facts.get(name)
         if declared is None or declared.kind not in _OF_RESULTS or declared.element:
             continue
-        if any(chart.results(search).sent is not Sent.READ for search in declared.searches):
+        if any(each.key in asked_for and chart.results(each).sent is not Sent.READ for each in declared.searches):
             yield declared.label
 
 

@@ -27,7 +27,15 @@ _DIGITS = range(3, 7)  # a number has as few of these as keep it on its side of 
 
 def day_in_words(pack: Pack, day: date, today: date) -> str:
     """A day as cards write it: ``26 Nov``, with its year where that is not the year of ``today``."""
-    how = "day" if day.year == today.year else "day-and-year"
+    return _day_in(pack, "day", day) if day.year == today.year else whole_day_in_words(pack, day)
+
+
+def whole_day_in_words(pack: Pack, day: date) -> str:
+    """A day with its year, whatever day is today: ``26 Nov 2025``."""
+    return _day_in(pack, "day-and-year", day)
+
+
+def _day_in(pack: Pack, how: str, day: date) -> str:
     return fill(pack.words[how], {"day": str(day.day), "month": pack.months[day.month - 1], "year": str(day.year)})
 
 
@@ -60,7 +68,7 @@ def fact_in_words(pack: Pack, name: str, fact: Fact) -> str:
     value = fact.value
     if isinstance(value, Interval):
         limits = [float(limit) for limit in limits_of(pack, name)]
-        return interval_in_words(value, unit_in_words(pack, name), lambda end: rounded(float(end), limits))
+        return interval_in_words(pack, value, unit_in_words(pack, name), lambda end: rounded(float(end), limits))
     if value is None:
         return state_in_words(pack, name, fact.state)
     said = value_in_words(pack, name, value)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from cds_service.content.load import load_pack
+from cds_service.content.lock import LOCK
 from cds_service.content.prepared import Prepared
 from cds_service.content.site import read_site
+from cds_service.content.site_parts import Names
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
 _Stamp = tuple[tuple[str, int, int], ...]
@@ -29,14 +32,17 @@ class Preview:
 
 
 class PreviewContent:
-    """The content in the folder ``cards`` under the overlay in the file ``site``; it need not be locked.
+    """The pack in the folder ``cards`` or alone in it, under the overlay in the file ``site``; it need not be locked.
 
-    It may be used from many threads. ``zone`` is the name of the hospital's time zone.
+    It may be used from many threads. ``zone`` is the name of the hospital's time zone. ``others`` gives the names of
+    the packs that are served, by their ids.
     """
 
-    def __init__(self, cards: Path, site: Path | None, zone: str) -> None:
+    def __init__(
+        self, cards: Path, site: Path | None, zone: str, others: Callable[[], Mapping[str, Names]] = dict
+    ) -> None:
         self.cards = cards
-        self._site, self._zone = site, ZoneInfo(zone)
+        self._site, self._zone, self._others = site, ZoneInfo(zone), others
         self._key = secrets.token_bytes(32)  # no uuid of a card that is only looked at is taken for a released one's
         self._reading = threading.Lock()
         self._last: Preview | None = None
@@ -51,7 +57,7 @@ class PreviewContent:
 
     def _read(self, stamp: _Stamp) -> Preview:
         try:
-            pack = load_pack(self.cards, read_site(self._site))
+            pack = load_pack(self.cards, read_site(self._site), others=self._others())
             return Preview(stamp, Prepared.of(pack, zone=self._zone, key=self._key))
         except ProblemsError as error:
             return Preview(stamp, problems=tuple(sorted(error.problems)))
@@ -62,7 +68,7 @@ class PreviewContent:
 
     def _stamp(self) -> _Stamp:
         """Name, time and size of every file that the content is read from."""
-        files = [*self.cards.rglob("*.yaml"), self.cards / "lock.json", *([self._site] if self._site else [])]
+        files = [*self.cards.rglob("*.yaml"), *self.cards.rglob(LOCK), *([self._site] if self._site else [])]
         found = []
         for file in files:
             try:

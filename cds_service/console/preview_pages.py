@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,10 +20,11 @@ from cds_service.console.comparison import Comparison, Contents
 from cds_service.console.preview import Preview, PreviewContent
 from cds_service.console.problem_page import problem
 from cds_service.console.reports import impact_parts
-from cds_service.console.routes import console, with_headers
+from cds_service.console.routes import Place, console, context, with_headers
 from cds_service.console.try_page import is_same_origin
+from cds_service.content.packs import fixtures_of, pack_folder, pack_folders
 from cds_service.content.prepared import Prepared
-from cds_service.packaged import examples_for
+from cds_service.content.site_parts import Names
 
 BANNER = "Preview of unlocked content: nothing of it reaches a client."
 _PREFIX = "/preview"
@@ -31,20 +33,37 @@ _METHODS = ["GET", "POST"]
 _log = logging.getLogger("cds_service")
 
 
-class PreviewPages:
-    """The pages over the content in ``cards`` under the overlay in the file ``site``.
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The pack that is served: the ``folder`` that it was read from, the ``fixtures`` that show what it does, and the
+    folders of the packs that are served ``beside`` it.
+    """
 
-    ``released`` gives the content that is served and its folder, ``fixtures`` is the folder of the scenarios that come
-    with this software, and ``zone`` the name of the hospital's time zone.
+    prepared: Prepared
+    folder: Path
+    fixtures: Path
+    beside: Sequence[Path] = ()
+
+
+class PreviewPages:
+    """The pages over the pack in the folder ``cards`` or alone in it, under the overlay in the file ``site``.
+
+    ``released`` gives what is served under an id of a pack; the first pack where nothing is. ``others`` gives the names
+    of all packs that are served, by their ids, and ``zone`` is the name of the hospital's time zone.
     """
 
     LINK = ("preview.changes", "Preview")
 
     def __init__(
-        self, cards: Path, site: Path | None, zone: str, released: Callable[[], tuple[Prepared, Path]], fixtures: Path
+        self,
+        cards: Path,
+        site: Path | None,
+        zone: str,
+        released: Callable[[str], Released],
+        others: Callable[[], Mapping[str, Names]],
     ) -> None:
-        self._content = PreviewContent(cards, site, zone)
-        self._site, self._zone, self._released, self._fixtures = site, zone, released, fixtures
+        self._content = PreviewContent(cards, site, zone, others)
+        self._site, self._zone, self._released_under = site, zone, released
         self._comparison: Comparison | None = None
         self._console: tuple[Preview, Flask] | None = None
 
@@ -55,7 +74,10 @@ class PreviewPages:
         pages.post("/compare")(self.compare)
         pages.add_url_rule("/pages/", "shown", self.shown, methods=_METHODS)
         pages.add_url_rule("/pages/<path:page>", "shown", self.shown, methods=_METHODS)
-        pages.register_error_handler(HTTPException, lambda error: problem(error, self._released()[0].pack))
+        pages.context_processor(
+            context(lambda: self._released().prepared, self._content.cards, Place(), [self.LINK], with_counts=True)
+        )
+        pages.register_error_handler(HTTPException, lambda error: problem(error, self._released().prepared.pack))
         pages.after_request(with_headers)
         pages.app_template_filter("relative")(self._relative)
         self._outside = app.url_map.bind("")
@@ -90,9 +112,15 @@ class PreviewPages:
             abort(403)
         preview, comparison = self._content.now(), self._comparison
         if comparison is None or comparison.outcome is not None:
-            _, folder = self._released()
-            site = str(self._site) if self._site is not None else None
-            contents = Contents(str(folder), str(self._content.cards), site, str(self._fixtures), self._zone)
+            released = self._released()
+            contents = Contents(
+                str(released.folder),
+                str(self._content.cards),
+                str(self._site) if self._site is not None else None,
+                str(released.fixtures),
+                self._zone,
+                [str(folder) for folder in released.beside],
+            )
             self._comparison = Comparison(contents, self._about(preview))
         return Response(status=303, headers={"Location": url_for("preview.changes")})
 
@@ -112,9 +140,9 @@ class PreviewPages:
         assert prepared is not None  # noqa: S101  (of a broken one nothing is shown)
         app = Flask("cds_service.preview", static_folder=None)
         app.url_map.strict_slashes = False
-        cards = self._content.cards
-        pages = console(lambda: prepared, cards, examples_for(cards), None, [("preview.changes", "What differs")])
-        app.register_blueprint(pages)
+        folder, links = pack_folder(self._content.cards), [("preview.changes", "What differs")]
+        app.register_blueprint(console(lambda: prepared, folder, fixtures_of(folder), None, links))
+        app.context_processor(context(lambda: prepared, folder, Place(), links, with_counts=False))
         app.add_template_filter(self._relative, "relative")
         app.url_build_error_handlers.append(self._outside_url)
 
@@ -170,8 +198,12 @@ class PreviewPages:
 
     def _about(self, preview: Preview) -> object:
         """What a comparison is of: states of both contents."""
-        released = self._released()[0].pack
+        released = self._released().prepared.pack
         return preview.stamp, released.version, released.site_digest
+
+    def _released(self) -> Released:
+        folders = pack_folders(self._content.cards)
+        return self._released_under(folders[0].name if folders else "")
 
     def _relative(self, path: object) -> str:
         """A path, or a line that begins with one, without the folder that the preview stands in."""

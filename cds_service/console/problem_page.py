@@ -24,6 +24,26 @@ _SENTENCES = {
 _NEAR = 5
 
 
+class NotServedError(Exception):
+    """A pack is not served now, so that there is nothing to show of it. The message says why."""
+
+
+def not_served(error: NotServedError) -> tuple[str, int]:
+    """The page instead of one of a pack that is not served; status 503."""
+    page = render_template(
+        "problem.html",
+        title="This pack is not served",
+        sentences=[
+            f"{error}.",
+            "Its services are answered as services that are not there. The other packs are served all the same.",
+            "cds-service check names everything that is wrong. Once it is mended and locked, the pack is taken up "
+            "without a restart.",
+        ],
+        near=[],
+    )
+    return page, 503
+
+
 def problem(error: HTTPException, pack: Pack) -> tuple[str, int]:
     """The page for an error that one of our pages ended in, with its status."""
     status = error.code or 500
@@ -62,7 +82,7 @@ def examples_problem(error: FileError) -> tuple[str, int]:
         title="The examples cannot be read",
         sentences=[
             f"{error}.",
-            "These pages show the patients in the folder fixtures beside the content. Calls are answered all the same: "
+            "These pages show the patients in the folder fixtures of the pack. Calls are answered all the same: "
             "they need no examples.",
             "cds-service check names everything that is wrong there. Mend it and start the service again.",
         ],
@@ -92,4 +112,4 @@ def _near(pack: Pack) -> list[tuple[str, str, str]]:
         return []
     by_name = {name.casefold(): name for name in known[page]}
     found = [by_name[name] for name in get_close_matches(asked.casefold(), by_name, n=_NEAR, cutoff=0.5)]
-    return [(f"console.{page}", name, known[page][name].title) for name in found]
+    return [(f".{page}", name, known[page][name].title) for name in found]

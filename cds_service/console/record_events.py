@@ -5,7 +5,7 @@ Whoever has events already needs only ``timeline``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
@@ -17,15 +17,14 @@ from cds_service.chart.overview import Overview, ToldEvent
 from cds_service.chart.progress import Stretch
 from cds_service.chart.record import Chart
 from cds_service.console.timeline import Timeline, TimelineEvent, timeline_of
-from cds_service.content.model import Service
+from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import in_words, plain
 from cds_service.fhir.dates import day_of, read_date
 from cds_service.fhir.dose_dates import dose_dates
 from cds_service.fhir.lenient import Condition, Listed
-from cds_service.fhir.tree import Node, text
-from cds_service.fhir.wording import dosages_in_words
 from cds_service.judge.evaluate import Answer
+from cds_service.judge.ordered import steps_in_words
 from cds_service.judge.told_history import history_of
 from cds_service.vocabulary.declarations import Search
 
@@ -40,8 +39,8 @@ _OF_KIND: Mapping[EventKind, tuple[str, str]] = {
 }
 _MANY_DOSES = 60
 _MOST_ORDERS, _MOST_STEPS = 60, 64  # whose doses are drawn, so that no record takes long
-_MOST_WORDED = 8  # steps of a dosage in words
 MOST_TOLD = 400  # of one treatment
+_LONGEST_LABEL = 200  # characters of a drug with all its steps
 _NO_WORDS = "a drug without words"
 _MOST_NAMED = 5  # resources that tell of the same
 
@@ -58,7 +57,8 @@ def answered_history(
     past = history_of(prepared, service, answer, MOST_TOLD)
     until = now.astimezone(prepared.zone).date()
     events, left_out = record_events(prepared, prepared.searches[service.id], answer.chart, past, until)
-    events += [*result_events(prepared, results), *draft_events((judged.order for judged in answer.judged), until)]
+    drafts = draft_events(prepared.pack, (judged.order for judged in answer.judged), until)
+    events += [*result_events(prepared, results), *drafts]
     return timeline_of("The history of the patient as it was read", events, until, LANES, left_out)
 
 
@@ -80,9 +80,9 @@ def record_events(
     orders = [event for event in past.events if event.kind in (EventKind.ORDERED, EventKind.STOPPED)]
     with_doses = {id(event) for event in orders[-_MOST_ORDERS:]}
     for event in past.events:
-        events.append(_treatment(event))
+        events.append(_treatment(prepared.pack, event))
         if id(event) in with_doses:
-            events += _due(event, until)
+            events += _due(prepared.pack, event, until)
     for aside in past.set_aside:
         words = aside.words or "an entry"
         flaw = in_words(prepared.pack, aside.reason)
@@ -91,22 +91,25 @@ def record_events(
 
 
 def result_events(prepared: Prepared, results: Iterable[Mapping[str, Any]]) -> Iterator[TimelineEvent]:
-    """The results of ``explain``, each in the lane of its fact; one that cannot be used says why, and has no number."""
+    """The results of ``explain`` with their flags, each in the lane of its fact.
+
+    One that cannot be used says why, and has no number.
+    """
     for series in results:
         lane = f"{series['label']}, {series['written']}"
         for result in series["results"]:
             day = datetime.fromisoformat(result["at"]).astimezone(prepared.zone).date()
-            label = result["said"] or "no value"
+            label = ", ".join(filter(None, [result["said"] or "no value", result.get("flag")]))
             label = f"{label}: {result['because']}" if "because" in result else label
             value = result.get("high", result.get("low"))
             yield TimelineEvent(lane, label, "result", result["reference"], day, value=value)
 
 
-def draft_events(orders: Iterable[Order], until: date) -> Iterator[TimelineEvent]:
+def draft_events(pack: Pack, orders: Iterable[Order], until: date) -> Iterator[TimelineEvent]:
     """The orders that were judged, at the end of the picture."""
     for order in orders:
         if order is not NO_ORDER:
-            label = f"draft: {_with_dosage(order.name, order.dosages())}"
+            label = f"draft: {_with_dosage(pack, order.name, order)}"
             yield TimelineEvent("Orders", label, "draft", order.reference or order.path, until)
 
 
@@ -131,28 +134,31 @@ def _day(written: str | None, chart: Chart) -> date | None:
     return date.fromisoformat(day_of(span, chart.zone)) if span is not None else None
 
 
-def _treatment(told: ToldEvent) -> TimelineEvent:
+def _treatment(pack: Pack, told: ToldEvent) -> TimelineEvent:
     """What was ordered, given, dispensed, stated or stopped."""
     lane, kind = _OF_KIND[told.kind]
     drug = told.words
     if told.kind in (EventKind.ORDERED, EventKind.STOPPED, EventKind.STATED) and not told.event.under_way:
         drug = f"{drug or _NO_WORDS} ({told.event.status})"
-    label = _with_dosage(drug, told.event.as_order().dosages())
+    label = _with_dosage(pack, drug, told.event.as_order())
     named = [told.event.reference, *told.one_with[:_MOST_NAMED]]
     more = len(told.one_with) - _MOST_NAMED
     source = plain(", ".join(named) + (f" and {more} more" if more > 0 else ""))
     return TimelineEvent(lane, label, kind, source, told.first, told.last, goes_on=told.goes_on)
 
 
-def _with_dosage(drug: str, dosages: Sequence[Node]) -> str:
-    """A drug with its dosage: each step as it is worded, or else in words made of it."""
-    steps = [text(dosage, "text") or dosages_in_words([dosage]) for dosage in dosages[:_MOST_WORDED]]
-    return plain(", ".join(filter(None, [drug or _NO_WORDS, "; ".join(filter(None, steps))])))
+def _with_dosage(pack: Pack, drug: str, order: Order) -> str:
+    """A drug with the steps of its dosage as they are understood, or as they are worded where they are not."""
+    steps = [
+        " ".join(filter(None, [step.dose, step.route, step.how_often, step.how_long, step.written]))
+        for step in steps_in_words(pack, order)
+    ]
+    return plain(", ".join(filter(None, [drug or _NO_WORDS, "; ".join(filter(None, steps))])), _LONGEST_LABEL)
 
 
-def _due(told: ToldEvent, until: date) -> Iterator[TimelineEvent]:
+def _due(pack: Pack, told: ToldEvent, until: date) -> Iterator[TimelineEvent]:
     """The days up to ``until`` on which doses of an order fall due; one period if they are too many to tell apart."""
-    label, reference = _with_dosage(told.words, told.event.as_order().dosages()), plain(told.event.reference)
+    label, reference = _with_dosage(pack, told.words, told.event.as_order()), plain(told.event.reference)
     last = min(told.last or until, until)
     days = [day for step in (*told.before, *told.steps)[:_MOST_STEPS] for day in _days_of(step, last)]
     if len(days) > _MANY_DOSES:

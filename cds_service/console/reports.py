@@ -80,7 +80,7 @@ def impact_parts(impact: Impact, prepared: Prepared) -> dict[str, Any]:
             names[change.patient] = name
     pack = prepared.pack
     rules = {
-        decision.id + rule.id: rule_words(pack, prepared.regimens, decision.id, rule.id)
+        decision.topic(rule.id): rule_words(pack, prepared.regimens, decision.id, rule.id)
         for decision in pack.decisions.values()
         for rule in decision.rules
     }

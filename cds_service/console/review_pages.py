@@ -38,7 +38,7 @@ def sheets_of(
 
 
 def _example(prepared: Prepared, decision: Decision, rule: str, examples: Mapping[str, Scenario]) -> Example | None:
-    scenario = examples.get(decision.id + rule)
+    scenario = examples.get(decision.topic(rule))
     if scenario is None:
         return None
     service = prepared.pack.service_for(scenario.hook)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from cds_service.console.acceptance_page import AcceptancePage
 from cds_service.console.content_pages import ContentPages
 from cds_service.console.courses_page import CoursesPage
 from cds_service.console.not_understood_page import NotUnderstoodPage
-from cds_service.console.problem_page import examples_problem, problem
+from cds_service.console.problem_page import NotServedError, examples_problem, not_served, problem
 from cds_service.console.try_page import TryPage
 from cds_service.content.prepared import Prepared
 from cds_service.replay.input_files import FileError
@@ -33,48 +34,94 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-_PAGES = (
-    ("console.try_it", "Try"),
-    ("console.courses", "Courses"),
-    ("console.content", "Content"),
-)
-_COUNTS = (("console.acceptance", "Acceptance"), ("console.not_understood", "Not understood"))
+_PAGES = (("try_it", "Try"), ("courses", "Courses"), ("content", "Content"))
+_COUNTS = (("acceptance", "Acceptance"), ("not_understood", "Not understood"))
+FIRST = "console"
+"""The name of the console of the first pack, which has the files that all of them load."""
+
+Links = Sequence[tuple[str, str]]
+"""Endpoints and what they are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the console of a pack stands: the name of its blueprint, and what its paths begin with."""
+
+    name: str = FIRST
+    prefix: str = ""
 
 
 def console(
     content: Callable[[], Prepared],
-    cards: Path,
+    folder: Path,
     fixtures: Path,
     store: Store | None,
-    links: Sequence[tuple[str, str]] = (),
+    links: Links = (),
+    *,
+    place: Place | None = None,
+    services: Callable[[], Collection[str] | None] = lambda: None,
+    packs: Callable[[], Links] = tuple,
 ) -> Blueprint:
-    """The pages over the content that ``content`` gives, each under the name of the method that answers.
+    """The pages over the pack that ``content`` gives, each under the name of the method that answers.
 
-    ``cards`` is the folder of the content's files, ``fixtures`` that of the patients, drafts, scenarios and courses to
-    choose from. Without ``store`` there are no pages about what was counted. ``links`` are the endpoints and names of
-    further pages, in front of the others.
+    ``content`` raises ``NotServedError`` while the pack is not served. ``folder`` is that of the pack's files,
+    ``fixtures`` that of the patients, drafts, scenarios and courses to choose from. Without ``store`` there are no
+    pages about what was counted; ``services`` gives the ids of those that they count, ``None`` for all. ``links`` are
+    the endpoints and names of further pages, in front of the others, ``packs`` gives those of the consoles of all
+    packs.
     """
+    place = place or Place()
     pages = Blueprint(
-        "console", __name__, template_folder="templates", static_folder="static", static_url_path="/console"
+        place.name,
+        __name__,
+        url_prefix=place.prefix or None,
+        template_folder="templates",
+        static_folder="static" if place.name == FIRST else None,
+        static_url_path="/console" if place.name == FIRST else None,
     )
     TryPage(content, fixtures).register(pages)
     CoursesPage(content, fixtures).register(pages)
-    ContentPages(content, cards, fixtures).register(pages)
+    ContentPages(content, folder, fixtures).register(pages)
     if store is not None:
-        AcceptancePage(content, store).register(pages)
-        NotUnderstoodPage(store).register(pages)
-    shown = [*links, *_PAGES, *(_COUNTS if store is not None else ())]
+        AcceptancePage(content, store, services).register(pages)
+        NotUnderstoodPage(store, services).register(pages)
+    pages.context_processor(context(content, folder, place, links, with_counts=store is not None, packs=packs))
 
-    @pages.app_context_processor
-    def everywhere() -> dict[str, Any]:
-        prepared = content()
-        review = prepared.standing(datetime.now(UTC))
-        return {"pages": shown, "pack": prepared.pack, "review": review, "version": __version__}
+    @pages.before_request
+    def served() -> None:
+        content()
 
     pages.register_error_handler(HTTPException, lambda error: problem(error, content().pack))
     pages.register_error_handler(FileError, examples_problem)
+    pages.register_error_handler(NotServedError, not_served)
     pages.after_request(with_headers)
     return pages
+
+
+def context(
+    content: Callable[[], Prepared],
+    folder: Path,
+    place: Place,
+    links: Links,
+    *,
+    with_counts: bool,
+    packs: Callable[[], Links] = tuple,
+) -> Callable[[], dict[str, Any]]:
+    """What the templates of every page of a console are given: its pages, and what its pack is."""
+    ours = [(f"{place.name}.{endpoint}", label) for endpoint, label in (*_PAGES, *(_COUNTS if with_counts else ()))]
+    shown = [*links, *ours]
+
+    def everywhere() -> dict[str, Any]:
+        common = {"pages": shown, "packs": packs(), "version": __version__}
+        try:
+            prepared = content()
+        except NotServedError:
+            return {**common, "head": {"title": folder.name, "told": "not served"}, "pack": None}
+        pack, review = prepared.pack, prepared.standing(datetime.now(UTC))
+        head = {"title": pack.title, "told": f"{pack.id} {pack.version}", "reviews": f"{place.name}.reviews"}
+        return {**common, "head": head, "pack": pack, "review": review}
+
+    return everywhere
 
 
 def with_headers(response: Response) -> Response:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
 from math import isfinite
+from textwrap import wrap
 
 WIDTH = 1080
 _LEFT, _RIGHT, _TOP, _FOOT = 190, 14, 8, 30
@@ -20,6 +21,7 @@ _MARK = 16  # pixels that a mark with a letter takes
 _PAD = 4
 _THINNEST = 3.0  # pixels of the shortest period
 _MOST_MARKS, _MOST_LANES, _MOST_LETTERS = 400, 24, 48
+_LABEL_LETTERS, _LABEL_LINES = 22, 3  # of the label of results, which has the height of their lane
 _LONGEST = timedelta(days=3 * 366)
 _LATEST = date.max - timedelta(days=400)  # beyond it there is no next year
 _MOST_TICKS = 10
@@ -96,9 +98,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One lane: its label, where it begins, how high it is, and what stands in it; ``path`` joins results."""
+    """One lane: its label, where it begins, how high it is, and what stands in it; ``path`` joins results.
+
+    ``lines`` are the label as it is written before the lane, as much of it as there is room for.
+    """
 
     label: str
+    lines: tuple[str, ...]
     top: float
     height: float
     marks: tuple[Mark, ...]
@@ -266,7 +272,7 @@ def _lane(name: str, top: float, events: Sequence[TimelineEvent], scale: _Scale)
             ends.append(0.0)
         ends[row] = end
         marks.append(replace(mark, y=top + _ROW * row + _ROW / 2))
-    return Lane(_short(name), top, _ROW * max(len(ends), 1), tuple(marks))
+    return Lane(name, _lines(name, 1), top, _ROW * max(len(ends), 1), tuple(marks))
 
 
 def _mark(event: TimelineEvent, scale: _Scale) -> tuple[Mark, float, float]:
@@ -317,7 +323,11 @@ def _result_lane(name: str, top: float, events: Sequence[TimelineEvent], scale: 
         if near_end:
             marks[-1] = replace(marks[-1], anchor="end", text_x=float(WIDTH - _RIGHT))
     path = " ".join(f"{mark.x},{mark.y}" for mark in marks if mark.shape == "dot")
-    return Lane(_short(name), top, _RESULT_HEIGHT, tuple(marks), path)
+    return Lane(name, _lines(name, _LABEL_LINES), top, _RESULT_HEIGHT, tuple(marks), path)
+
+
+def _lines(label: str, most: int) -> tuple[str, ...]:
+    return tuple(wrap(label, _LABEL_LETTERS, max_lines=most, placeholder="…"))
 
 
 def _words(event: TimelineEvent) -> str:

@@ -17,7 +17,9 @@ from flask import Blueprint, Response, abort, render_template, request
 
 from cds_service.console.answer import shown_answer
 from cds_service.console.form import Choices, Entered, choices_of, entered_of
+from cds_service.console.form_beginning import begun_with
 from cds_service.console.form_request import scenario_of
+from cds_service.console.outcomes import outcomes_of
 from cds_service.console.story_list import Found, Tile, found, reason_of, stories_of, tiles_of
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
@@ -29,6 +31,7 @@ from cds_service.replay.stories import Story, read_stories
 _MOST_BYTES = 2_000_000
 _LONGEST_QUERY = 200  # characters
 _YEARS = range(1900, 2201)  # look-backs from a time near the ends of the calendar lead out of it
+_NO_SCENARIO = "There is no such scenario. Choose a story, or search for another."
 _BLANK: Mapping[str, Any] = {
     "entered": Entered(),
     "chosen": None,
@@ -37,6 +40,7 @@ _BLANK: Mapping[str, Any] = {
     "profile": "2.0",
     "problem": "",
     "answer": None,
+    "outcomes": (),
     "query": None,
     "found": None,
 }
@@ -62,11 +66,7 @@ class TryPage:
         if profile not in PROFILES:
             abort(404)
         if request.args.get("by") == "form":
-            entered = entered_of(request.args, self._choices())
-            if entered.faults:
-                return self._page(400, entered=entered, profile=profile)
-            scenario = scenario_of(self._choices(), entered, self._fixtures)
-            return self._fire(scenario, profile, entered=entered)
+            return self._decide(profile)
         if "q" in request.args and "scenario" not in request.args:
             query = request.args["q"][:_LONGEST_QUERY].strip()
             return self._page(query=query, found=self._found(query), profile=profile)
@@ -74,8 +74,22 @@ class TryPage:
             return self._page(profile=profile)
         chosen = self._scenarios.get(request.args.get("scenario", self._first))
         if chosen is None:
-            return self._page(404, problem="There is no such scenario. Choose a story, or search for another.")
-        return self._fire(chosen, profile, chosen=chosen)
+            return self._page(404, problem=_NO_SCENARIO)
+        return self._fire(chosen, profile, chosen=chosen, choices=begun_with(self._choices(), chosen))
+
+    def _decide(self, profile: str) -> Response:
+        """Fires what was entered into the form; ``story`` names the scenario that this began with."""
+        choices = self._choices()
+        if "story" in request.args:
+            told = self._scenarios.get(request.args["story"])
+            if told is None:
+                return self._page(404, problem=_NO_SCENARIO)
+            choices = begun_with(choices, told)
+        entered = entered_of(request.args, choices)
+        if entered.faults:
+            return self._page(400, entered=entered, profile=profile, choices=choices)
+        scenario = scenario_of(choices, entered, self._fixtures)
+        return self._fire(scenario, profile, entered=entered, choices=choices)
 
     def try_json(self) -> Response:
         """Fires the body that was sent, as of the time that was sent."""
@@ -105,7 +119,10 @@ class TryPage:
         body = scenario.request(templates_of(prepared.pack, service))
         text = json.dumps(body, indent=2, ensure_ascii=False)
         answer = shown_answer(prepared, text.encode(), scenario.now, profile)
-        return self._page(text=text, now=scenario.now.isoformat(), answer=answer, profile=profile, **fields)
+        outcomes = () if answer.fault else outcomes_of(prepared, fields["choices"], scenario, profile)
+        return self._page(
+            text=text, now=scenario.now.isoformat(), answer=answer, profile=profile, outcomes=outcomes, **fields
+        )
 
     def _page(self, status: int = 200, **fields: Any) -> Response:
         """The page; ``fields`` are those that are not blank."""
@@ -113,15 +130,15 @@ class TryPage:
         told = next((story for story in self._stories if story.scenario is chosen), None)
         text = render_template(
             "try.html",
-            **{**_BLANK, **fields},
+            **{**_BLANK, "choices": self._choices(), **fields},
             tiles=self._tiles(),
             stories=self._numbers,
             scenarios=len(self._scenarios),
             title=told.title if told else chosen.title if chosen else "",
             why=told.shows if told else reason_of(chosen) if chosen else "",
             course=chosen.path.stem if chosen and is_of_course(chosen) else "",
-            choices=self._choices(),
             profiles=PROFILES,
+            case=_case(chosen),
         )
         return Response(text, status=status)
 
@@ -157,6 +174,17 @@ class TryPage:
     @cached_property
     def _scenarios(self) -> dict[str, Scenario]:
         return {scenario.name: scenario for scenario in read_scenarios(self._fixtures)}
+
+
+def _case(chosen: Scenario | None) -> dict[str, str]:
+    """The fields of the form for the case that is shown, from which another result leads to another case."""
+    if chosen is not None:
+        return {
+            "by": "form",
+            "story": chosen.name,
+            **({"profile": request.args["profile"]} if "profile" in request.args else {}),
+        }
+    return request.args.to_dict()
 
 
 def is_same_origin() -> bool:

@@ -25,6 +25,11 @@ _SILENCE: Mapping[str, str] = {
     "shadow": "Found, and only counted while it is on trial",
     "ruled out": "Looked at, and nothing to say",
 }
+# What a fact was looked for among, by the reason that says that some of it could not be told from it (Z41).
+_NOT_TOLD_APART: Mapping[str, str] = {
+    "medicationsNotUnderstood": "medications",
+    "proceduresNotUnderstood": "operations",
+}
 _RULED_OUT = "ruled out"
 _NOTHING_FOUND = "nothing found"
 
@@ -221,18 +226,34 @@ def _facts(pack: Pack, judged: JudgedOrder, told: Mapping[str, Any]) -> Iterator
     """The facts of the order, then those of each step of its dosage."""
     values = judged.decided.values
     for name, fact in told["facts"].items():
-        yield _read(fact["label"], name, fact, fact_in_words(pack, name, values[name]))
+        yield _read(pack, fact["label"], name, fact, values[name])
     steps = zip(told["steps"], judged.facts.dosages, strict=True)
     for number, (step, read) in enumerate(steps, 1):
         for name, fact in step.items():
             label = f"{fact['label']}, step {number}" if len(told["steps"]) > 1 else fact["label"]
-            yield _read(label, name, fact, fact_in_words(pack, name, read[name]))
+            yield _read(pack, label, name, fact, read[name])
 
 
-def _read(label: str, name: str, fact: Mapping[str, Any], value: str) -> Read:
-    sources: Sequence[Mapping[str, Any]] = fact.get("read-from", [])
-    missing = tuple(fact.get("missing", []))
-    return Read(label, name, fact["state"], value, fact.get("because", ""), missing, tuple(sources))
+def _read(pack: Pack, label: str, name: str, told: Mapping[str, Any], fact: Fact) -> Read:
+    sources: Sequence[Mapping[str, Any]] = told.get("read-from", [])
+    missing = tuple(told.get("missing", []))
+    because = _because(pack, name, fact) or told.get("because", "")
+    return Read(label, name, told["state"], fact_in_words(pack, name, fact), because, missing, tuple(sources))
+
+
+def _because(pack: Pack, name: str, fact: Fact) -> str:
+    """Why nobody can tell whether this fact is there, where the entries are known for what they are and only have no
+    code that could be compared; ``""`` for any other reason.
+    """
+    things = _NOT_TOLD_APART.get(fact.reason.key) if fact.reason is not None else None
+    if fact.reason is None or things is None or pack.facts[name].kind != "history":
+        return ""
+    number = fact.reason.values["n"]
+    is_or_are = "is one" if number == "1" else "are such"
+    return (
+        f"Whether {number} of {fact.reason.values['m']} {things} {is_or_are} cannot be told: this content has no code "
+        "for it in the code system that is used there, and does not know the name."
+    )
 
 
 def _quiet(pack: Pack, judged: JudgedOrder, entry: Mapping[str, Any]) -> Quiet:

@@ -21,24 +21,29 @@ from cds_service.content.files import PackFiles
 from cds_service.content.hazard_log import compile_hazards
 from cds_service.content.model import Decision, OrderTemplate, Pack, Service, Settlement, Statement
 from cds_service.content.reviews import review_of
+from cds_service.content.topics import prefix_of
+from cds_service.vocabulary.dosage_words import DosageWords, TimeUnit
 from cds_service.vocabulary.facts import exact
 
 
 def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str], int], site_digest: str) -> Pack:
     """The pack; ``finding_numbers`` are those of its lock, by topic and decision version."""
-    head, sources = pack_files.head, pack_files.sources
+    head, sources, words = pack_files.head, pack_files.sources, pack_files.words
+    dosage_words = compile_dosage_words(words)
     drug_names = compile_drug_names(pack_files.value_sets)
     value_sets = {name: compile_value_set(data, drug_names) for name, data in pack_files.value_sets.items()}
     analytes = {name: compile_analyte(data, name) for name, data in pack_files.units.items()}
     searches = compile_searches(pack_files.facts, pack_files.value_sets, value_sets)
     decisions = _decisions(pack_files)
-    facts = compile_facts(pack_files.facts, value_sets, analytes, searches)
+    facts = compile_facts(pack_files.facts, value_sets, analytes, searches, dosage_words)
     return Pack(
         id=head["id"],
         version=head["version"],
         title=head["title"],
         intended_use=_on_one_line(head.get("intended-use", "")),
         topic_system=head["topic-system"],
+        topic_prefix=prefix_of(head),
+        sample=head.get("sample", ""),
         canonical_base=head["canonical-base"],
         review=review_of(head["review"]),
         services={entry["id"]: _service(entry) for entry in head["services"]},
@@ -59,11 +64,14 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         },
         source_label=sources["label"],
         unreviewed_label=sources.get("label-unreviewed", sources["label"]),
-        words=pack_files.words["words"],
-        reasons=pack_files.words["reasons"],
-        elements=pack_files.words["elements"],
-        routes=pack_files.words["routes"],
-        months=tuple(pack_files.words["months"]),
+        rests_also=tuple(head.get("rests-also", ())),
+        words=words["words"],
+        reasons=words["reasons"],
+        elements=words["elements"],
+        routes=words["routes"],
+        months=tuple(words["months"]),
+        dosage_words=dosage_words,
+        table_words=words["tables"],
         names=dict(head["names"]),
         findings=finding_numbers,
         value_sets=value_sets,
@@ -72,9 +80,15 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
     )
 
 
+def compile_dosage_words(words: Mapping[str, Any]) -> DosageWords:
+    """The words that dosages are said with, of those of a whole pack."""
+    units = {code: TimeUnit(**unit) for code, unit in words["units-of-time"].items()}
+    return DosageWords(words["dosages"], units, words["days"], words["when"])
+
+
 def _decisions(pack_files: PackFiles) -> list[Decision]:
-    texts = pack_files.texts
-    return [compile_decision(path, table, texts.get(path, {})) for path, table in pack_files.tables.items()]
+    texts, prefix = pack_files.texts, prefix_of(pack_files.head)
+    return [compile_decision(path, table, texts.get(path, {}), prefix) for path, table in pack_files.tables.items()]
 
 
 def _service(entry: Mapping[str, Any]) -> Service:
@@ -92,7 +106,8 @@ def _service(entry: Mapping[str, Any]) -> Service:
 def _statement(name: str, entry: Mapping[str, Any]) -> Statement:
     does = _on_one_line(entry.get("does", ""))
     numbers = frozenset(exact(str(number)) for number in entry.get("numbers", ()))
-    return Statement(name, entry["place"], entry["quote"], numbers, does, entry.get("no-rule", ""))
+    in_short = _on_one_line(entry.get("in-short", ""))
+    return Statement(name, entry["place"], entry["quote"], numbers, does, entry.get("no-rule", ""), in_short)
 
 
 def _order_template(order: Mapping[str, Any]) -> OrderTemplate:

@@ -28,6 +28,7 @@ from cds_service.vocabulary.declarations import (
     Way,
 )
 from cds_service.vocabulary.derivations import in_role_order
+from cds_service.vocabulary.dosage_words import DosageWords
 from cds_service.vocabulary.facts import exact
 
 _OF_RESULTS = ("observation", "flag")
@@ -270,15 +271,23 @@ def compile_facts(
     value_sets: Mapping[str, ValueSet],
     analytes: Mapping[str, Analyte],
     searches: Mapping[str, Search],
+    dosage_words: DosageWords,
 ) -> dict[str, FactDeclaration]:
-    """Every fact of ``facts.yaml`` by its name, in the order of the file; ``data`` is the whole of it."""
+    """Every fact of ``facts.yaml`` by its name, in the order of the file; ``data`` is the whole of it.
+
+    ``dosage_words`` are those that facts of a dosage are said with.
+    """
     facts = data["facts"]
+    alone = _Around(dosage_words)
     compiled = {
-        name: _with_operands(compile_fact(name, with_look_back(fact, facts), value_sets, analytes, searches), facts)
+        name: _with_operands(
+            compile_fact(name, with_look_back(fact, facts), value_sets, analytes, searches, alone), facts
+        )
         for name, fact in facts.items()
         if fact["kind"] not in _OF_EVENTS
     }
     around = _Around(
+        dosage_words=dosage_words,
         ways={name: _compile_way(way, value_sets) for name, way in data.get("ways", {}).items()},
         of_steps={
             name: fact for name, fact in compiled.items() if fact.kind == "dosage" and is_of_steps_alone(name, facts)
@@ -299,14 +308,14 @@ def _with_operands(compiled: FactDeclaration, facts: Mapping[str, Mapping[str, A
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What facts about events refer to: the ways, the facts of a dosage, and the facts of results."""
+    """What facts are compiled with: the words of a dosage, and what those about events refer to (the ways, the facts of
+    a dosage, the facts of results).
+    """
 
+    dosage_words: DosageWords
     ways: Mapping[str, Way] = field(default_factory=dict)
     of_steps: Mapping[str, FactDeclaration] = field(default_factory=dict)
     results: Mapping[str, FactDeclaration] = field(default_factory=dict)
-
-
-_ALONE = _Around()
 
 
 def _compile_way(data: Mapping[str, Any], value_sets: Mapping[str, ValueSet]) -> Way:
@@ -329,7 +338,7 @@ def compile_fact(
     value_sets: Mapping[str, ValueSet],
     analytes: Mapping[str, Analyte],
     searches: Mapping[str, Search],
-    around: _Around = _ALONE,
+    around: _Around,
 ) -> FactDeclaration:
     """One fact of ``facts.yaml``; whatever it refers to is there."""
     look_back, plausible = fact.get("look-back"), fact.get("plausible")
@@ -359,6 +368,7 @@ def compile_fact(
             for spelling in (text, text.casefold())
         },
         schedules=fact.get("schedules", {}),
+        dosage_words=around.dosage_words if fact["kind"] == "dosage" else None,
         values=tuple(fact.get("values", ())),
         unit=fact.get("unit", ""),
         doubts_apart=fact.get("doubts-apart", False),

@@ -73,8 +73,8 @@ def _unit_of(element: str, of_role: Any, facts: _Facts) -> str:
     return str(of_role["unit"]) if isinstance(of_role, dict) else "1"
 
 
-def problems_of_derived(fact: Mapping[str, Any], facts: _Facts) -> Iterator[str]:
-    """What is wrong with a fact that is derived from others; those that it names are there."""
+def problems_of_derived(fact: Mapping[str, Any], facts: _Facts) -> Iterator[tuple[str, str]]:
+    """What is wrong with which member of a fact that is derived from others; those that it names are there."""
     element = fact.get("element", "")
     if fact["kind"] not in _DERIVED or element not in {**OPERATORS, **FORMULAS}:
         return
@@ -82,48 +82,49 @@ def problems_of_derived(fact: Mapping[str, Any], facts: _Facts) -> Iterator[str]
     roles = OPERATORS.get(element) or FORMULAS.get(element, ())
     given = [*inputs, *(fact.get("constants", {}) if element in OPERATORS else ())]
     if len(given) != len(set(given)):
-        yield f"{', '.join(sorted({role for role in given if given.count(role) > 1}))} is an input and a constant"
+        twice = sorted({role for role in given if given.count(role) > 1})
+        yield "constants", f"{', '.join(twice)} is an input and a constant"
     elif roles and set(given) != set(roles):
-        yield f"{element} needs {' and '.join(roles)}, and has {' and '.join(given) or 'nothing'}"
+        yield "inputs", f"{element} needs {' and '.join(roles)}, and has {' and '.join(given) or 'nothing'}"
     elif not roles and len(given) < 2:
-        yield f"{element} needs two operands or more"
+        yield "inputs", f"{element} needs two operands or more"
     elif element in OPERATORS:
         yield from _of_operator(fact, facts)
     if fact["kind"] == "derived":
         for name in inputs.values():
             if facts[name]["kind"] in ("order", "dosage", "drafts"):
-                yield f"{name!r} is a fact of an order; what is derived from it is of the kind dosage"
+                yield "inputs", f"{name!r} is a fact of an order; what is derived from it is of the kind dosage"
 
 
-def _of_operator(fact: Mapping[str, Any], facts: _Facts) -> Iterator[str]:
+def _of_operator(fact: Mapping[str, Any], facts: _Facts) -> Iterator[tuple[str, str]]:
     element = fact["element"]
     names = fact.get("inputs", {}).values()
     if not names:
-        yield f"{element} of constants alone is no fact"
+        yield "constants", f"{element} of constants alone is no fact"
     if element == _OF_DATES and fact.get("constants"):
-        yield f"{element} takes facts with days, and no constants"
+        yield "constants", f"{element} takes facts with days, and no constants"
         return
     if "unit" not in fact:
-        yield f"{element} needs a unit"
+        yield "unit", f"{element} needs a unit"
         return
     for name in names:
         other = facts[name]
         if element != _OF_DATES and words_of_fact(other["kind"], other.get("element", ""), other.get("values", ())):
-            yield f"{name!r} has no numbers that {element} could take"
+            yield "inputs", f"{name!r} has no numbers that {element} could take"
             return
         if element == _OF_DATES and other["kind"] in ("patient", "order", "dosage", "drafts"):
-            yield f"{name!r} has no day"
+            yield "inputs", f"{name!r} has no day"
             return
     try:
         own = measure(fact["unit"])
         measures = {role: measure(_unit_of(element, of_role, facts)) for role, of_role in _in_order(fact)}
     except ValueError as error:
-        yield f"it cannot be reckoned with: {error}"
+        yield "unit", f"it cannot be reckoned with: {error}"
         return
     yield from _of_units(element, fact["unit"], own, measures)
 
 
-def _of_units(element: str, unit: str, own: Measure, measures: Mapping[str, Measure]) -> Iterator[str]:
+def _of_units(element: str, unit: str, own: Measure, measures: Mapping[str, Measure]) -> Iterator[tuple[str, str]]:
     """Whether the unit of the result follows from the units of the operands."""
     if element == "product":
         found = Measure(1)
@@ -133,10 +134,10 @@ def _of_units(element: str, unit: str, own: Measure, measures: Mapping[str, Meas
         first, *others = measures.values()
         found = first.over(others[0]) if OPERATORS[element][1:] in (("divisor",), ("weight",)) else first
         if found is first and any(one.dimensions != first.dimensions for one in others):
-            yield f"{element} of what has different kinds of units"
+            yield "inputs", f"{element} of what has different kinds of units"
             return
         if element == "per-kilogram" and others[0].dimensions != _MASS:
-            yield "weight has no unit of mass"
+            yield "inputs", "weight has no unit of mass"
             return
     if found.dimensions != own.dimensions:
-        yield f"{unit!r} is no unit of the {element} of its operands"
+        yield "unit", f"{unit!r} is no unit of the {element} of its operands"

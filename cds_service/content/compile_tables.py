@@ -14,7 +14,7 @@ _WITHHOLD = {"": "", "withheld": "all", "medications withheld": "medications"}
 _OF_TEMPLATES = ("replace", "add", "dosage", "last-dosage")
 
 
-def compile_decision(path: Path, table: Mapping[str, Any], texts: Mapping[str, Any]) -> Decision:
+def compile_decision(path: Path, table: Mapping[str, Any], texts: Mapping[str, Any], topic_prefix: str) -> Decision:
     """The decision in the file at ``path``, its ``table`` in the expanded form.
 
     Whatever it refers to is there, and its cells can be read.
@@ -49,6 +49,7 @@ def compile_decision(path: Path, table: Mapping[str, Any], texts: Mapping[str, A
         values=tuple(dict.fromkeys(rule.then.value for rule in rules if rule.then.value)),
         known_gaps=tuple(table.get("known-gaps", ())),
         review=review_of(table["review"]) if "review" in table else None,
+        topic_prefix=topic_prefix,
     )
 
 

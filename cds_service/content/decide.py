@@ -33,8 +33,8 @@ class Finding:
 
     @property
     def topic(self) -> str:
-        """Decision id and rule id: the code of ``source.topic``."""
-        return self.decision.id + self.rule.id
+        """The code of ``source.topic``."""
+        return self.decision.topic(self.rule.id)
 
     @property
     def then(self) -> Outcome:

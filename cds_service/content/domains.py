@@ -10,7 +10,9 @@ from cds_service.content.files import PackFiles
 from cds_service.vocabulary.facts import State
 
 SPEAKS, SILENT = "speaks", "silent"  # what a card is to one that yields to it
-JOINED = " then "  # between the answers of a definition to the steps of a dosage
+# Between the answers of a definition to the steps of a dosage. It is a part of the value, as tables and exports have
+# it; what people read between them is a word of the pack (``value_words``).
+JOINED = " then "
 _PRESENCE = ("condition", "allergy", "procedure", "history", "drafts")
 _PRESENCE_ELEMENTS = ("has-route", "in-value-set", "reason", "like-active")
 _OF_FACTS = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)

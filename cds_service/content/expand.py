@@ -16,10 +16,11 @@ from typing import Any
 
 from cds_service.content.domains import JOINED, SILENT, SPEAKS, Domain, domains_of
 from cds_service.content.files import PackFiles
+from cds_service.content.nearest import nearest
 from cds_service.content.unary import parse_cell
 from cds_service.vocabulary.facts import Fact
 
-_NUMERIC = re.compile(r"[<>\[\](]|-?\d")  # how a test of numbers begins
+_NUMERIC = re.compile(r"[<>\[\](=≤≥]|-?\d")  # how a test of numbers begins
 
 
 def expanded(pack_files: PackFiles) -> PackFiles:
@@ -123,6 +124,7 @@ def _test(entry: object, domain: Domain) -> str:
         raise ValueError(f"{entry!r} is a number, and this input can be {_choices(domain)}")
     if "," in str(entry):
         raise ValueError(f"{entry!r} is not a unary test; alternatives stand in a list")
+    parse_cell(str(entry))
     return str(entry)
 
 
@@ -133,8 +135,15 @@ def _quoted(entry: object, domain: Domain) -> str:
         raise ValueError(f"{JOINED.join(map(str, words))!r} is a sequence, and this input is never one")
     for word in words:
         if word not in domain.words:
-            raise ValueError(f"{word!r} is no value of this input; it can be {_choices(domain)}")
+            said = f"{word!r} is no value of this input; it can be {_choices(domain)}"
+            raise ValueError(said + _meant(str(word), domain))
     return f'"{JOINED.join(words)}"'
+
+
+def _meant(word: str, domain: Domain) -> str:
+    """What a word that an input can never be may have been meant as."""
+    near = nearest(word, [*domain.words, *map(str, domain.states)])
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _choices(domain: Domain) -> str:

@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from yaml.reader import ReaderError
 
+from cds_service.content.places import schemas_of
+from cds_service.content.schema_words import refusals_of
+from cds_service.content.yaml_words import syntax_fault
 from cds_service.vocabulary.problems import Problem, ProblemsError
 
 if TYPE_CHECKING:
@@ -47,35 +51,37 @@ def read_yaml(path: Path, kind: str, *, is_proven: bool = False) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
     except OSError as error:
         raise ProblemsError([Problem(path, 1, "schema", str(error.strerror))]) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ProblemsError([Problem(path, line, "schema", "this is not UTF-8")]) from None
+        raise ProblemsError([Problem(path, line, "schema", "this is not UTF-8; save the file as UTF-8")]) from None
+    try:
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ProblemsError([_syntax_problem(path, error)]) from None
+        raise ProblemsError([_syntax_problem(path, text, error)]) from None
     if not is_proven and not (validator := schema(kind)).is_valid(data):
         faults = sorted(validator.iter_errors(data), key=lambda fault: [str(step) for step in fault.absolute_path])
-        raise ProblemsError(_schema_problem(path, fault) for fault in faults)
+        raise ProblemsError(problem for fault in faults for problem in _schema_problems(path, fault, validator.schema))
     return data
 
 
-def _syntax_problem(path: Path, error: Exception) -> Problem:
+def _syntax_problem(path: Path, text: str, error: Exception) -> Problem:
     """What is wrong with a file that is not YAML, or in which a value is none, such as a 30 February."""
-    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    if mark is not None and isinstance(error, yaml.MarkedYAMLError):
-        why = ", ".join(filter(None, [error.context, error.problem]))
-        return Problem(path, mark.line + 1, "schema", f"this is not YAML (column {mark.column + 1}): {why}")
+    fault = syntax_fault(text, error) if isinstance(error, yaml.MarkedYAMLError) else None
+    if fault is not None:
+        return Problem(path, fault.line, "schema", f"this is not YAML (column {fault.column}): {fault.text}")
+    if isinstance(error, ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return Problem(path, line, "schema", "this is not YAML: a sign stands here that no text has; delete it")
     return Problem(path, 1, "schema", f"this is not YAML: {' '.join(str(error).split())}")
 
 
-def _schema_problem(path: Path, fault: ValidationError) -> Problem:
+def _schema_problems(path: Path, fault: ValidationError, whole: Any) -> Iterator[Problem]:
     from jsonschema.exceptions import best_match
 
-    cause = best_match([fault]) or fault
-    where = "/".join(map(str, cause.absolute_path)) or "(top)"
-    return problem_at(path, cause.absolute_path, "schema", f"{where}: {cause.message}")
+    for refusal in refusals_of(best_match([fault]) or fault, whole):
+        yield problem_at(path, refusal.place, "schema", refusal.text)
 
 
 @cache
@@ -83,8 +89,35 @@ def schema(kind: str) -> Draft202012Validator:
     """The validator for one kind of content file."""
     from jsonschema import Draft202012Validator
 
-    text = files("cds_service.content").joinpath("schemas", f"{kind}.json").read_text(encoding="utf-8")
-    return Draft202012Validator(json.loads(text))
+    return Draft202012Validator(schema_data(kind))
+
+
+@cache
+def schema_data(kind: str) -> dict[str, Any]:
+    """The JSON Schema of one kind of content file."""
+    data: dict[str, Any] = json.loads(schema_files()[kind])
+    return data
+
+
+@cache
+def schema_files() -> Mapping[str, str]:
+    """The text of every JSON Schema of the content, by the kind of its files."""
+    folder = files("cds_service.content").joinpath("schemas")
+    found = {file.name.removesuffix(".json"): file.read_text(encoding="utf-8") for file in folder.iterdir()}
+    return dict(sorted(found.items()))
+
+
+def write_schemas(content: Path) -> list[Path]:
+    """Writes the schemas beside the packs of a content folder, for editors; what stood there is replaced.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    folder = schemas_of(content)
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, text in schema_files().items():
+        (folder / f"{kind}.json").write_text(text, encoding="utf-8")
+    return [folder / f"{kind}.json" for kind in schema_files()]
 
 
 def problem_at(path: Path, place: Iterable[str | int], kind: str, text: str) -> Problem:
@@ -94,21 +127,39 @@ def problem_at(path: Path, place: Iterable[str | int], kind: str, text: str) -> 
 
 def line_of(path: Path, place: Iterable[str | int]) -> int:
     """The line on which the element at ``place`` begins; where it is not written, the nearest element around it."""
+    line, _ = _found(path, tuple(place))
+    return line
+
+
+def is_written(path: Path, place: Iterable[str | int]) -> bool:
+    """Whether a file has an element at ``place``; one that cannot be read has none."""
+    whole = tuple(place)
+    _, steps = _found(path, whole)
+    return steps == len(whole)
+
+
+def _found(path: Path, place: tuple[str | int, ...]) -> tuple[int, int]:
+    """The line of the element at ``place``, or of the nearest around it, and how many steps of ``place`` lead there.
+
+    An element of a mapping begins with its key. Of a file that cannot be read it is the first line, and no step.
+    """
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError):
-        return 1
-    for step in place:
+        return 1, -1
+    line = node.start_mark.line if node is not None else 0
+    for number, step in enumerate(place):
         if isinstance(node, yaml.MappingNode):
             pair = next(((key, value) for key, value in node.value if key.value == str(step)), None)
             if pair is None:
-                break
-            node = pair[1]
+                return line + 1, number
+            line, node = pair[0].start_mark.line, pair[1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
             node = node.value[step]
+            line = node.start_mark.line
         else:
-            break
-    return node.start_mark.line + 1 if node is not None else 1
+            return line + 1, number
+    return line + 1, len(place)
 
 
 def repeated_keys(path: Path) -> Iterator[Problem]:
@@ -154,6 +205,8 @@ def texts_path(path: Path) -> Path | None:
 class PackFiles:
     """The files of one pack as read. Each is of its schema; nothing is yet compared between them.
 
+    ``words`` and ``units`` are those of the framework with the pack's own laid over them, ``own_words`` and
+    ``own_units`` what the pack itself writes.
     ``head`` is ``pack.yaml``; ``hazards`` is empty where there is no hazard log. ``value_sets`` go by the names of
     their files, ``orders`` by their ids, ``tables`` and ``texts`` by the path of the table; a definition without
     words has no texts.
@@ -170,3 +223,5 @@ class PackFiles:
     tables: Mapping[Path, Mapping[str, Any]]
     texts: Mapping[Path, Mapping[str, Any]]
     hazards: Mapping[str, Any] = field(default_factory=dict)
+    own_words: Mapping[str, Any] = field(default_factory=dict)
+    own_units: Mapping[str, Any] = field(default_factory=dict)

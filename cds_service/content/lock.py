@@ -1,9 +1,10 @@
-"""``cards/lock.json``: which content is which.
+"""``lock.json`` in the folder of a pack: which content is which.
 
 The lock holds id, version and digest of every decision, one digest of all other files of the pack, and one number for
 each rule of each decision version, which is given once and never again (Z18). A change without a new version fails
 ``check``. Who has reviewed the content or accepted its hazard log has a digest of its own: that is signed after the
-content is locked as well as before, and a signature makes no new version.
+content is locked as well as before, and a signature makes no new version. The first line by which an editor finds the
+schema of a file is left out too: it says where something lies and nothing about the content.
 """
 
 from __future__ import annotations
@@ -16,10 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cds_service.content.packs import HEAD, content_files
 from cds_service.vocabulary.problems import Problem, ProblemsError
+
+LOCK = "lock.json"
+DECISIONS = "decisions"
 
 # What is signed, at the top of a file: a key with what is indented below it.
 _SIGNED = re.compile(rb"^(?:review|sign-off):.*(?:\n(?:[ \t].*)?(?=\n|\Z))*\n?", re.MULTILINE)
+
+_MODELINE = re.compile(rb"\A# yaml-language-server:[^\n]*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +75,13 @@ def write_lock(path: Path, lock: Lock) -> None:
 
 
 def digest(paths: list[Path]) -> str:
-    """SHA-256 over the bytes of files, each with its name, without what is signed in them."""
-    return _digest({path.name: _SIGNED.sub(b"", path.read_bytes()) for path in sorted(paths)})
+    """SHA-256 over the bytes of files, each with its name, without what is signed in them and the line for editors."""
+    return _digest({path.name: _SIGNED.sub(b"", _MODELINE.sub(b"", path.read_bytes())) for path in sorted(paths)})
 
 
 def digest_of_signatures(pack_folder: Path) -> str:
     """SHA-256 over what is signed in the files of a pack, each with its path."""
-    found = {path: _SIGNED.findall(path.read_bytes()) for path in sorted(pack_folder.rglob("*.yaml"))}
+    found = {path: _SIGNED.findall(path.read_bytes()) for path in content_files(pack_folder)}
     return _digest({str(path.relative_to(pack_folder)): b"".join(signed) for path, signed in found.items() if signed})
 
 
@@ -87,13 +94,13 @@ def _digest(texts: Mapping[str, bytes]) -> str:
 
 def folder_digests(pack_folder: Path) -> dict[str, str]:
     """A digest for each decision, its folder or its file (``decision:<id>``), and one for all else (``pack:<id>``)."""
-    decisions = pack_folder / "decisions"
+    decisions = pack_folder / DECISIONS
     digests = {
         f"decision:{entry.stem}": digest(_files_of(entry))
         for entry in sorted(decisions.iterdir())
         if entry.is_dir() or entry.suffix == ".yaml"
     }
-    others = [path for path in pack_folder.rglob("*.yaml") if path.is_file() and not path.is_relative_to(decisions)]
+    others = [path for path in content_files(pack_folder) if not path.is_relative_to(decisions)]
     digests[f"pack:{pack_folder.name}"] = digest(others)
     return digests
 
@@ -102,14 +109,13 @@ def _files_of(entry: Path) -> list[Path]:
     return [path for path in entry.iterdir() if path.is_file()] if entry.is_dir() else [entry]
 
 
-def is_locked(cards: Path) -> bool:
-    """Whether every file is the one that ``check --update-lock`` locked; false for a folder without one pack.
+def is_locked(pack_folder: Path) -> bool:
+    """Whether every file of a pack is the one that ``check --update-lock`` locked; false for a folder without a pack.
 
     Raises:
         ProblemsError: the lock cannot be read.
     """
-    folders = [path.parent for path in cards.glob("*/pack.yaml")]
-    if len(folders) != 1:
+    if not (pack_folder / HEAD).is_file() or not (pack_folder / DECISIONS).is_dir():
         return False
-    lock = read_lock(cards / "lock.json")
-    return folder_digests(folders[0]) == lock.digests and digest_of_signatures(folders[0]) == lock.signed
+    lock = read_lock(pack_folder / LOCK)
+    return folder_digests(pack_folder) == lock.digests and digest_of_signatures(pack_folder) == lock.signed

@@ -11,8 +11,10 @@ from typing import Any
 
 from cds_service.content.hazard_log import HazardLog
 from cds_service.content.reviews import Review, ReviewState, Standing, standing
+from cds_service.content.topics import topic_of
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
+from cds_service.vocabulary.dosage_words import DosageWords
 from cds_service.vocabulary.facts import Exact
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z0-9][A-Za-z0-9.-]*)\}")
@@ -150,6 +152,11 @@ class Decision:
     why: str = ""
     known_gaps: tuple[str, ...] = ()
     review: Review | None = None
+    topic_prefix: str = ""
+
+    def topic(self, rule: str) -> str:
+        """The code of ``source.topic`` of one of its rules."""
+        return topic_of(self.topic_prefix, self.id, rule)
 
     @property
     def is_live(self) -> bool:
@@ -172,6 +179,7 @@ class Statement:
 
     ``does`` is a paragraph for people: what is done about it, where it is silent, and what is not done. ``numbers`` are
     those that it says, in digits or in words; a rule that calls itself the source's word has no other (Z78).
+    ``in_short`` says it in one sentence, for cards that rest on it beside their own; ``""`` if they quote it.
     """
 
     id: str
@@ -180,6 +188,7 @@ class Statement:
     numbers: frozenset[Exact] = frozenset()
     does: str = ""
     no_rule: str = ""
+    in_short: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +257,11 @@ class Pack:
     """A whole content pack, read only.
 
     ``readers`` are the facts that are read from each search, by its key, and ``of_kind`` the facts of each kind.
-    ``elements`` are the parts of an order in words, ``other`` among them; ``routes`` the values of the route ordered,
-    ``months`` the names of the months.
+    ``rests_also`` are the statements that every card rests on, but for those on safety.
+    ``words``, ``reasons``, ``elements`` (the parts of an order, ``other`` among them), ``routes`` (the values of the
+    route ordered), ``months``, ``dosage_words`` and ``table_words`` are those of the framework with the pack's own laid
+    over them; they stand around what the pack says itself.
+    ``sample`` names the scenario for those who have not chosen one, ``""`` where the pack names none.
     ``intended_use`` is one sentence for whoever calls the services, ``hazards`` the hazard log, if the pack has one.
     ``source_label`` names the source, ``unreviewed_label`` while no review of the content is recorded.
     """
@@ -269,6 +281,7 @@ class Pack:
     templates: Mapping[str, OrderTemplate]
     statements: Mapping[str, Statement]
     settlements: Mapping[str, Settlement]
+    rests_also: tuple[str, ...]
     source_label: str
     unreviewed_label: str
     words: Mapping[str, str]
@@ -276,11 +289,15 @@ class Pack:
     elements: Mapping[str, str]
     routes: Mapping[str, str]
     months: tuple[str, ...]
+    dosage_words: DosageWords
+    table_words: Mapping[str, str]
     names: Mapping[str, str]
     findings: Mapping[tuple[str, str], int]
     value_sets: Mapping[str, ValueSet]
     site_digest: str = ""
     intended_use: str = ""
+    topic_prefix: str = ""
+    sample: str = ""
     hazards: HazardLog | None = None
     readers: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
     of_kind: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from cds_service.content.compile_facts import compile_analyte, days_of
 from cds_service.content.files import PackFiles, schema
 from cds_service.content.reviews import day_of
 from cds_service.content.site import Site
+from cds_service.content.topics import prefix_of, topic_of
 from cds_service.fhir.codes import canonical, name_of
 from cds_service.fhir.schedule import rhythm_of_form
 from cds_service.fhir.schedule_words import folded_schedule, form_of_code, form_of_text
@@ -35,7 +36,7 @@ def overlaid(pack_files: PackFiles, site: Site) -> PackFiles:
         facts={**pack_files.facts, "facts": _facts_at(pack_files.facts["facts"], site)},
         units={name: _with_spellings(data, site.units.get(name, {})) for name, data in pack_files.units.items()},
         orders={name: _as_ordered(order, site) for name, order in pack_files.orders.items()},
-        tables={path: _table_at(table, site) for path, table in pack_files.tables.items()},
+        tables={path: _table_at(table, site, prefix_of(pack_files.head)) for path, table in pack_files.tables.items()},
     )
 
 
@@ -144,7 +145,12 @@ def _problems_of_schedules(site: Site) -> Iterator[Problem]:
 def _problems_of_rules(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
     """A site withdraws single rules that show something of their own, each with a day that there is."""
     tables = pack_files.tables.values()
-    rules = {table["id"] + rule["id"]: (table["kind"], rule["then"]) for table in tables for rule in table["rules"]}
+    prefix = prefix_of(pack_files.head)
+    rules = {
+        topic_of(prefix, table["id"], rule["id"]): (table["kind"], rule["then"])
+        for table in tables
+        for rule in table["rules"]
+    }
     yield from _unknown(site, ("rules", "off"), site.rules_off, rules)
     for topic, withdrawal in site.rules_off.items():
         place = ("rules", "off", topic)
@@ -160,12 +166,13 @@ def _problems_of_rules(pack_files: PackFiles, site: Site) -> Iterator[Problem]:
             yield site.problem((*place, "date"), f"there is no day {withdrawal.date}")
 
 
-def _table_at(table: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
+def _table_at(table: Mapping[str, Any], site: Site, prefix: str) -> Mapping[str, Any]:
     """A table with what the site has switched off marked in it."""
     status = "off" if table["id"] in site.off else table["status"]
+    topics = [topic_of(prefix, table["id"], rule["id"]) for rule in table["rules"]]
     rules = [
-        {**rule, "withdrawn": site.rules_off[topic]} if (topic := table["id"] + rule["id"]) in site.rules_off else rule
-        for rule in table["rules"]
+        {**rule, "withdrawn": site.rules_off[topic]} if topic in site.rules_off else rule
+        for topic, rule in zip(topics, table["rules"], strict=True)
     ]
     return {**table, "status": status, "rules": rules}
 

@@ -10,6 +10,7 @@ from cds_service.content.model import Pack, TemplateWords
 from cds_service.content.needs import searches_of, urgent_keys
 from cds_service.content.reviews import Standing
 from cds_service.fhir.wording import orders_words
+from cds_service.protocol.uuids import key_of_pack
 from cds_service.vocabulary.declarations import Search
 
 
@@ -17,10 +18,10 @@ from cds_service.vocabulary.declarations import Search
 class Prepared:
     """A pack and the settings that answers depend on.
 
-    ``zone`` is the hospital's time zone, ``key`` makes uuids (Z18). ``shown`` is false where unreviewed content runs
-    as shadow: it is evaluated and counted, and its cards are shown to nobody (Z15). ``regimens`` are the order
-    templates in words by their id, ``searches`` what each service reads by the service's id, and ``urgent`` the keys of
-    those that are fetched first (Z88).
+    ``zone`` is the hospital's time zone, ``key``, the pack's own, makes uuids (Z18). ``shown`` is false where
+    unreviewed content runs as shadow: it is evaluated and counted, and its cards are shown to nobody (Z15).
+    ``regimens`` are the order templates in words by their id, ``searches`` what each service reads by the service's id,
+    and ``urgent`` the keys of those that are fetched first (Z88).
     """
 
     pack: Pack
@@ -41,15 +42,15 @@ class Prepared:
 
     @classmethod
     def of(cls, pack: Pack, *, zone: tzinfo, key: bytes, shown: bool = True) -> Prepared:
-        """``pack`` made ready."""
+        """``pack`` made ready. ``key`` is that of the service, from which the key of the pack is made."""
         searches = {service.id: tuple(searches_of(pack, service).values()) for service in pack.services.values()}
         urgent = {service.id: urgent_keys(pack, service) for service in pack.services.values()}
-        return cls(pack, zone, key, shown, template_words(pack), searches, urgent)
+        return cls(pack, zone, key_of_pack(key, pack.topic_prefix), shown, template_words(pack), searches, urgent)
 
 
 def template_words(pack: Pack) -> dict[str, TemplateWords]:
     """Every order template in words, by its id."""
     return {
-        template.id: TemplateWords(template.name, orders_words(dict(template.resource)))
+        template.id: TemplateWords(template.name, orders_words(pack.dosage_words, dict(template.resource)))
         for template in pack.templates.values()
     }

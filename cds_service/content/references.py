@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,15 @@ from cds_service.content.compile_tables import template_of
 from cds_service.content.domains import CARD, Domain, domains_of
 from cds_service.content.expand import inputs_of, rest_of, unary_test
 from cds_service.content.files import TABLE, TEXTS, PackFiles, name_by_path, problem_at
+from cds_service.content.inherited import UNITS, WORDS, at_place, common_units, common_words, texts_in
+from cds_service.content.model import PLACEHOLDER
+from cds_service.content.nearest import instead
 from cds_service.content.reviews import faults_of
 from cds_service.content.unary import parse_cell
 from cds_service.fhir.ucum import is_volume
 from cds_service.vocabulary.problems import Problem
 
+_OF_UNITS = {"canonical", "units", "written"}  # without which nothing that is measured is whole
 _Place = tuple[str | int, ...]
 _At = Callable[[_Place, str], Problem]
 
@@ -25,7 +29,11 @@ def problems_between(pack_files: PackFiles) -> Iterator[Problem]:
     """Whatever would keep these files from being compiled."""
     yield from _of_head(pack_files)
     yield from _of_words(pack_files)
+    yield from _of_units(pack_files)
+    if not all(analyte.keys() >= _OF_UNITS for analyte in pack_files.units.values()):
+        return  # what is missing would be missed in facts and tables
     yield from _of_facts(pack_files)
+    yield from _of_orders(pack_files)
     yield from _of_tables(pack_files)
     yield from _circles(pack_files)
     yield from _circles_of_facts(pack_files)
@@ -35,6 +43,11 @@ def problems_between(pack_files: PackFiles) -> Iterator[Problem]:
 def _in(path: Path) -> _At:
     """What makes problems of one file, by place and text."""
     return lambda place, text: problem_at(path, place, "reference", text)
+
+
+def _no(kind: str, name: str, known: Collection[str], where: str = "") -> str:
+    """That there is no such thing of a kind, with the names that may have been meant."""
+    return f"no {kind} {name!r}{f' {where}' if where else ''}{instead(name, known, f'{kind}s')}"
 
 
 def _of_reviews(pack_files: PackFiles) -> Iterator[Problem]:
@@ -50,36 +63,76 @@ def _of_reviews(pack_files: PackFiles) -> Iterator[Problem]:
 def _of_head(pack_files: PackFiles) -> Iterator[Problem]:
     head, at = pack_files.head, _in(pack_files.folder / "pack.yaml")
     if head["id"] != pack_files.folder.name:
-        yield at(("id",), f"the folder is not named as the pack {head['id']!r}")
+        text = f"the folder is not named as the pack {head['id']!r}; it is called {pack_files.folder.name!r}"
+        yield at(("id",), text)
     for member in ("relevant", "excluded"):
         for name in head[member]:
             if name not in pack_files.value_sets:
-                yield at((member,), f"no value set {name!r}")
+                yield at((member,), _no("value set", name, pack_files.value_sets))
+    yield from _of_citations(pack_files, at, ("rests-also",), "statements", head.get("rests-also", ()))
     decisions = {table["id"] for table in pack_files.tables.values()}
     for index, service in enumerate(head["services"]):
         for name in service["decisions"]:
             if name not in decisions:
-                yield at(("services", index, "decisions"), f"no decision {name!r}")
+                yield at(("services", index, "decisions"), _no("decision", name, decisions))
         for name in service.get("least", {}):
             if name not in service["decisions"]:
-                yield at(("services", index, "least", name), f"{service['id']} does not show {name!r}")
+                text = f"{service['id']} does not show {name!r}{instead(name, service['decisions'], 'decisions')}"
+                yield at(("services", index, "least", name), text)
 
 
 def _of_words(pack_files: PackFiles) -> Iterator[Problem]:
-    """Units and routes that have no words for people, and words for none (Z76)."""
-    at = _in(pack_files.folder / "units.yaml")
-    for name, analyte in pack_files.units.items():
-        for unit in sorted(set(analyte["units"]) ^ set(analyte["written"])):
-            what = "is not written for people" if unit in analyte["units"] else "is none of its units"
-            yield at((name, "written"), f"{unit!r} {what}")
+    """Routes that have no words for people, words for none, and placeholders that nothing fills (Z76)."""
+    path = pack_files.folder / WORDS
     routes = {
         route
         for fact in pack_files.facts["facts"].values()
         if (fact["kind"], fact.get("element")) == ("order", "route")
         for route in fact.get("value-sets", {})
     }
+    common, own = common_words(), pack_files.own_words
     for route in sorted(routes - set(pack_files.words["routes"])):
-        yield _in(pack_files.folder / "words.en.yaml")(("routes",), f"the route {route!r} is not written for people")
+        yield _in(path)(("routes",), f"the route {route!r} is not written for people")
+    for route in sorted(set(own.get("routes", ())) - routes - set(common["routes"])):
+        yield _in(path)(("routes", route), f"no fact of facts.yaml has a route {route!r}")
+    for place, text in texts_in(own):
+        known = set(PLACEHOLDER.findall(str(at_place(common, place) or "")))
+        for unknown in sorted(set(PLACEHOLDER.findall(text)) - known):
+            what = f"one of {', '.join(sorted(known))}" if known else "none at all"
+            yield problem_at(path, place, "placeholder", f"nothing fills {unknown!r}; there may stand {what}")
+        if set("{}") & set(PLACEHOLDER.sub("", text)):
+            yield problem_at(path, place, "placeholder", "a brace stands alone; placeholders stand in pairs of them")
+
+
+def _of_units(pack_files: PackFiles) -> Iterator[Problem]:
+    """What is measured without all that is needed, and units that have no words for people, or words for none (Z76)."""
+    at = _in(pack_files.folder / UNITS)
+    for name, analyte in pack_files.units.items():
+        for member in sorted(_OF_UNITS - analyte.keys()):
+            there = ", ".join(common_units())
+            yield at((name,), f"{name!r} needs {member!r}; only what adds to {there} may leave it out")
+        for unit in sorted(set(analyte.get("units", ())) ^ set(analyte.get("written", ()))):
+            what = "is not written for people" if unit in analyte.get("units", ()) else "is none of its units"
+            yield at((name, "written"), f"{unit!r} {what}")
+        if {"canonical", "units"} <= analyte.keys() and analyte["canonical"] not in analyte["units"]:
+            yield at((name, "canonical"), f"{analyte['canonical']!r} is not among the units")
+
+
+def _of_orders(pack_files: PackFiles) -> Iterator[Problem]:
+    """Order templates that rest on a statement that there is not."""
+    for name, order in pack_files.orders.items():
+        at = _in(pack_files.folder / "orders" / f"{name}.yaml")
+        yield from _of_citations(pack_files, at, ("statement",), "statements", [order.get("statement", "")])
+
+
+def _of_citations(
+    pack_files: PackFiles, at: _At, place: _Place, member: str, names: Iterable[str]
+) -> Iterator[Problem]:
+    """Statements or settlements that are named and not in ``sources.yaml``, beside those that are."""
+    known = pack_files.sources[member]
+    for name in filter(None, names):
+        if name not in known:
+            yield at(place, _no(member.removesuffix("s"), name, known, "in sources.yaml"))
 
 
 def _of_facts(pack_files: PackFiles) -> Iterator[Problem]:
@@ -88,46 +141,53 @@ def _of_facts(pack_files: PackFiles) -> Iterator[Problem]:
     for way, data in pack_files.facts.get("ways", {}).items():
         for set_id in data.get("routes", ()):
             if set_id not in pack_files.value_sets:
-                yield at(("ways", way), f"no value set {set_id!r}")
+                yield at(("ways", way), _no("value set", set_id, pack_files.value_sets))
     result_searches = codes_asked_for(facts, pack_files.value_sets)
     searches = {*pack_files.facts["searches"], *result_searches}
     for name, fact in facts.items():
-        for text in (*_of_fact(pack_files, name, fact, searches), *_of_events(pack_files, fact)):
-            yield at(("facts", name), text)
+        for member, text in (*_of_fact(pack_files, name, fact, searches), *_of_events(pack_files, fact)):
+            yield at(("facts", name, member), text)
 
 
-def _of_fact(pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches: Container[str]) -> Iterator[str]:
+def _of_fact(
+    pack_files: PackFiles, name: str, fact: Mapping[str, Any], searches: Collection[str]
+) -> Iterator[tuple[str, str]]:
     value_sets = value_set_names(fact).values()
     for set_id in value_sets:
         if set_id not in pack_files.value_sets:
-            yield f"no value set {set_id!r}"
+            member = "value-set" if fact.get("value-set") == set_id else "value-sets"
+            yield member, _no("value set", set_id, pack_files.value_sets)
     if fact["kind"] not in ("observation", "flag"):  # a result that nobody can look for has no search (Z33)
         for key in search_keys(name, fact):
             if key not in searches:
-                yield f"no search {key!r}"
-    unknown = [needed for needed in fact.get("inputs", {}).values() if needed not in pack_files.facts["facts"]]
-    yield from (f"no fact {needed!r}" for needed in unknown)
+                yield "search", f"no search {key!r}{instead(key, searches, 'searches')}"
+    facts = pack_files.facts["facts"]
+    unknown = [needed for needed in fact.get("inputs", {}).values() if needed not in facts]
+    yield from (("inputs", _no("fact", needed, facts)) for needed in unknown)
     if not unknown:
-        yield from problems_of_derived(fact, pack_files.facts["facts"])
+        yield from problems_of_derived(fact, facts)
     other = fact.get("look-back-of")
     if other is not None and "look-back" not in pack_files.facts["facts"].get(other, {}):
-        yield f"no fact {other!r} with a look-back"
+        yield "look-back-of", f"no fact {other!r} with a look-back{instead(other, pack_files.facts['facts'], 'facts')}"
     analyte = pack_files.units.get(fact.get("analyte", ""))
     if "analyte" in fact and analyte is None:
-        yield f"no analyte {fact['analyte']!r} in units.yaml"
+        yield (
+            "analyte",
+            f"no analyte {fact['analyte']!r} in units.yaml{instead(fact['analyte'], pack_files.units, 'analytes')}",
+        )
     if analyte is not None and fact.get("unit", analyte["canonical"]) != analyte["canonical"]:
-        yield f"unit is not the analyte's canonical {analyte['canonical']!r}"
+        yield "unit", f"unit is not the analyte's canonical {analyte['canonical']!r}"
     if "plausible" in fact:
         known = set(analyte["units"] if analyte is not None else ())
         for unit in sorted({fact["plausible"]["unit"], *fact["plausible"].get("perhaps", {})} - known):
-            yield f"{unit!r} is not among the units of its analyte"
+            yield "plausible", f"{unit!r} is not among the units of its analyte"
     if fact.get("element") in ("dose", "concentration"):
         units = set(analyte["units"] if analyte is not None else ())
         for set_id in value_sets:
             rows = pack_files.value_sets.get(set_id, {}).get("concepts", ())
             needed = {_unit_of_strength(fact["element"], row["strength"]) for row in rows if row.get("strength")}
             for unit in sorted(needed - {""} - units):
-                yield f"{set_id} has strengths in {unit!r}, which its analyte has not"
+                yield "value-sets", f"{set_id} has strengths in {unit!r}, which its analyte has not"
 
 
 def _unit_of_strength(element: str, strength: Mapping[str, Any]) -> str:
@@ -137,24 +197,26 @@ def _unit_of_strength(element: str, strength: Mapping[str, Any]) -> str:
     return f"{strength['unit']}/{strength['per']}" if is_volume(strength["per"]) else ""
 
 
-def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[str]:
+def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What a fact about events refers to: a way, facts of a dosage with their cells, the fact of a flag."""
     facts = pack_files.facts["facts"]
     for member in ("way", "other-than"):
         if member in fact and fact[member] not in pack_files.facts.get("ways", {}):
-            yield f"no way {fact[member]!r}"
-    for name in (*fact.get("steps", ()), *fact.get("alike", ())):
-        if facts.get(name, {}).get("kind") != "dosage":
-            yield f"no fact {name!r} of a dosage"
-        elif not is_of_steps_alone(name, facts):
-            yield f"{name!r} is derived from a fact of the patient, which events of the past have not"
+            yield member, _no("way", fact[member], pack_files.facts.get("ways", {}))
+    of_dosage = [name for name, other in facts.items() if other["kind"] == "dosage"]
+    for member in ("steps", "alike"):
+        for name in fact.get(member, ()):
+            if name not in of_dosage:
+                yield member, f"no fact {name!r} of a dosage{instead(name, of_dosage, 'facts of a dosage')}"
+            elif not is_of_steps_alone(name, facts):
+                yield member, f"{name!r} is derived from a fact of the patient, which events of the past have not"
     for cell in fact.get("steps", {}).values():
         try:
             parse_cell(cell)
         except ValueError as error:
-            yield str(error)
+            yield "steps", str(error)
     if "flagged" in fact and facts.get(fact["flagged"], {}).get("kind") != "flag":
-        yield f"no fact {fact['flagged']!r} of a flag"
+        yield "flagged", f"no fact {fact['flagged']!r} of a flag"
 
 
 def _of_tables(pack_files: PackFiles) -> Iterator[Problem]:
@@ -181,13 +243,12 @@ def _of_table(
         place = ("rules", index)
         for name, cell in rule.get("when", {}).items():
             if name not in table.get("inputs", ()) and name not in table.get("applies-when", ()):
-                yield at((*place, "when", name), f"{name!r} is no input of this table")
+                known = [*table.get("inputs", ()), *table.get("applies-when", ())]
+                yield at((*place, "when", name), f"{name!r} is no input of this table{instead(name, known, 'inputs')}")
             yield from _of_cell(at, (*place, "when", name), cell, domains.get(name))
-        if (statement := rule.get("statement", "")) and statement not in pack_files.sources["statements"]:
-            yield at((*place, "statement"), f"no statement {statement!r} in sources.yaml")
-        for name in rule.get("settles", ()):
-            if name not in pack_files.sources["settlements"]:
-                yield at((*place, "settles"), f"no settlement {name!r} in sources.yaml")
+        statements = [rule.get("statement", "")]
+        yield from _of_citations(pack_files, at, (*place, "statement"), "statements", statements)
+        yield from _of_citations(pack_files, at, (*place, "settles"), "settlements", rule.get("settles", ()))
         if not isinstance(rule["then"], str):
             texts = pack_files.texts.get(path, {})
             yield from _of_outcome(pack_files, at, (*place, "then"), rule["then"], texts, domains)
@@ -216,7 +277,7 @@ def _of_inputs(
             if name in said:
                 yield at((member, name), f"{name!r} is no definition")
             elif name not in domains:
-                yield at((member, name), f"no fact or decision {name!r}")
+                yield at((member, name), f"no fact or decision {name!r}{instead(name, domains, 'inputs')}")
     for name in table.get("yields-to", ()):
         if name not in said or said[name]["kind"] != "card" or said[name]["hit-policy"] == "COLLECT":
             yield at(("yields-to",), f"{name!r} is no card of which one rule at most speaks")
@@ -255,16 +316,22 @@ def _of_outcome(
 ) -> Iterator[Problem]:
     text = texts.get("texts", {}).get(then.get("text", ""))
     if then.get("text") and text is None:
-        yield at((*place, "text"), f"no text {then['text']!r} in text.en.yaml")
+        yield at((*place, "text"), _no("text", then["text"], texts.get("texts", {}), "in text.en.yaml"))
     for index, entry in enumerate(then.get("suggest", ())):
         template = template_of(entry)
         if template and template not in pack_files.orders:
-            yield at((*place, "suggest"), f"no order template {template!r}")
+            yield at((*place, "suggest", index), _no("order template", template, pack_files.orders))
         if text is not None and entry["id"] not in text.get("suggestions", {}):
-            yield at((*place, "suggest"), f"no label for suggestion {entry['id']!r}")
+            known = text.get("suggestions", {})
+            yield at(
+                (*place, "suggest", index),
+                f"no label for suggestion {entry['id']!r}{instead(entry['id'], known, 'labels')}",
+            )
         for name, cell in entry.get("when", {}).items():
             if name not in domains or domains[name] is CARD:
-                yield at((*place, "suggest"), f"no fact or definition {name!r}")
+                yield at(
+                    (*place, "suggest", index), f"no fact or definition {name!r}{instead(name, domains, 'inputs')}"
+                )
             yield from _of_cell(at, (*place, "suggest", index, "when", name), cell, domains.get(name))
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 from cds_service.content.decide import Finding, Values
-from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, Rule, TemplateWords
+from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, Rule, Statement, TemplateWords
 from cds_service.fhir.quantities import spell
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Reason, State
 
@@ -261,9 +261,21 @@ class Speech:
         statement = self._pack.statements.get(finding.rule.statement)
         if statement is None:
             return ""
-        words = self._pack.words
-        quoted = fill(words["source"], {"statement": statement.id, "place": statement.place, "quote": statement.quote})
-        return f"{quoted} ({words['basis-' + (finding.rule.basis or 'reading')]})"
+        return f"{self._quoted(statement)} ({self._pack.words['basis-' + (finding.rule.basis or 'reading')]})"
+
+    def rests_also(self) -> list[str]:
+        """The statements that cards rest on beside their own, each in short or quoted."""
+        pack = self._pack
+        return [
+            fill(pack.words["rests-also"], {"statement": statement.id, "says": statement.in_short})
+            if statement.in_short
+            else self._quoted(statement)
+            for statement in (pack.statements[name] for name in pack.rests_also)
+        ]
+
+    def _quoted(self, statement: Statement) -> str:
+        said = {"statement": statement.id, "place": statement.place, "quote": statement.quote}
+        return fill(self._pack.words["source"], said)
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:

@@ -12,17 +12,16 @@ from dataclasses import dataclass
 
 from cds_service.content.decide import Finding
 from cds_service.content.model import PLACEHOLDER, Decision, Pack, Rule, TemplateWords
-from cds_service.content.render import limits
+from cds_service.content.render import fill, limits
 from cds_service.content.value_words import label_of
 from cds_service.vocabulary.facts import Fact
 
 _ORDER = "order"
-_PARTS: Mapping[str, str] = {".date": "date", ".sent": "{label} as sent", ".reason": "why"}
+_PARTS: Mapping[str, str] = {".date": "date", ".sent": "as-sent", ".reason": "why"}  # keys of the pack's table words
 _PIECES = re.compile(f"({PLACEHOLDER.pattern.replace('(', '(?:', 1)})")
 _MOST_PHRASES = 2
 _OPEN = "…"  # stands for an open piece where a line has no room for its name
 _EMPTY = re.compile(r" \(…\)|^…:? |,? …(?=[,:]| …)|(?<=[.?!]) …$")
-_GONE = "a rule that the present content no longer has"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,8 @@ def rule_words(pack: Pack, regimens: Mapping[str, TemplateWords], decision: str,
     table = pack.decisions.get(decision)
     found = next((each for each in table.rules if each.id == rule), None) if table else None
     if table is None or found is None:
-        return RuleWords(table.title if table else decision, f"{rule}, {_GONE}")
+        gone = fill(pack.table_words["gone"], {"rule": rule})
+        return RuleWords(table.title if table else decision, gone)
     text = table.texts.get(found.then.text)
     if text is None:
         return RuleWords(table.title, rule, found.then.indicator)
@@ -84,7 +84,7 @@ def reason_words(pack: Pack, decision: str, rule: str, version: str, code: str, 
     is_present = table is not None and table.version == version
     said = " ".join(display.split())
     words = own.get(code, "") or said if is_present else said or own.get(code, "")
-    return words or ("A reason that came as a code alone" if code else "No reason given")
+    return words or pack.table_words["reason-as-code" if code else "no-reason"]
 
 
 # --- pieces -----------------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class _Text:
         else:
             suffix = next((suffix for suffix in _PARTS if name.endswith(suffix)), "")
             label = label_of(self.pack, name.removesuffix(suffix))
-            yield Piece(_PARTS.get(suffix, "{label}").replace("{label}", label), name)
+            yield Piece(fill(self.pack.table_words[_PARTS[suffix]], {"label": label}) if suffix else label, name)
 
     def _phrase(self, name: str) -> Iterator[Piece]:
         """What the definition ``name`` says in the cases of the rule, if these are few; else it is open.
@@ -167,5 +167,5 @@ class _Text:
             yield Piece(definition.title, name)
             return
         for place, phrase in enumerate(said):
-            yield from ([Piece(" or ")] if place else [])
+            yield from ([Piece(self.pack.table_words["or"])] if place else [])
             yield from self.pieces(phrase)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ class Site:
     since when; ``show_infos`` are the services that show the infos of all their decisions
     (Z63).
 
-    ``digest`` is the short one that stands on cards; an absent overlay is an empty one without a digest.
+    ``digest`` is the short one that stands on cards; an absent overlay is an empty one without a digest. ``data`` is
+    what is written at the top of the file, ``packs`` what is written below ``[packs.<id>]``, by the pack's id. Of a
+    part for one ``pack`` (``site_parts``), ``own`` is what is written below its id.
     """
 
     path: Path = Path()
@@ -47,10 +49,25 @@ class Site:
     off: tuple[str, ...] = ()
     rules_off: Mapping[str, Withdrawal] = field(default_factory=dict)
     show_infos: tuple[str, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+    packs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pack: str = ""
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     def problem(self, place: Iterable[str | int], text: str) -> Problem:
         """A problem of this file; ``place`` is made of keys and indices from the top."""
+        place = tuple(place)
+        place = ("packs", self.pack, *place) if _holds(self.own, place) else place
         return Problem(self.path, line_of(self.path, place), "site", text)
+
+
+def _holds(data: Any, place: Iterable[str | int]) -> bool:
+    """Whether the first two steps of a place lead to something: a section, and a name in it or in its list."""
+    for step in list(place)[:2]:
+        if not isinstance(data, dict | list) or step not in data:
+            return False
+        data = data[step] if isinstance(data, dict) else None
+    return True
 
 
 def read_site(path: Path | None) -> Site:
@@ -62,9 +79,20 @@ def read_site(path: Path | None) -> Site:
     if path is None:
         return Site()
     data, source = read_toml(path, "site", schema("site"))
+    packs = data.pop("packs", {})
+    return replace(as_site(path, hashlib.sha256(source).hexdigest()[:_DIGEST_CHARACTERS], data), packs=packs)
+
+
+def as_site(
+    path: Path, digest: str, data: Mapping[str, Any], pack: str = "", own: Mapping[str, Any] | None = None
+) -> Site:
+    """The overlay that ``data`` is, as it is written at the top of the file at ``path``."""
     return Site(
         path=path,
-        digest=hashlib.sha256(source).hexdigest()[:_DIGEST_CHARACTERS],
+        digest=digest,
+        data=data,
+        pack=pack,
+        own=own or {},
         codes=data.get("codes", {}),
         orderables={name: None if "stocked" in entry else entry for name, entry in data.get("orderables", {}).items()},
         look_backs=data.get("look-backs", {}),

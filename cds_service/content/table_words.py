@@ -15,9 +15,6 @@ from cds_service.content.rule_words import Piece, pieces_of
 from cds_service.content.unary import Cell
 from cds_service.content.value_words import cell_in_words, label_of, unit_in_words, value_in_words
 
-NOTHING_SAID = "says nothing"
-AS_ABOVE = "as said above"
-
 
 @dataclass(frozen=True, slots=True)
 class InputWords:
@@ -132,7 +129,8 @@ def _rule(
         said, detail = (text.summary, text.detail) if text.summary else (text.detail, "")
     pieces = pieces_of(pack, regimens, decision, rule, said)
     if not said:
-        pieces = (Piece(NOTHING_SAID if then.silent else value_in_words(pack, decision.id, then.value)),)
+        silent = pack.table_words["says-nothing"]
+        pieces = (Piece(silent if then.silent else value_in_words(pack, decision.id, then.value)),)
     return RowWords(
         rule=rule,
         severity=then.indicator,
@@ -146,7 +144,7 @@ def _cell(pack: Pack, name: str, cell: Cell | None, guard: Cell | None) -> CellW
     if cell is None:
         return CellWords("", "-")
     if guard is not None and (cell.strings, cell.states) == (guard.strings, guard.states):
-        return CellWords(AS_ABOVE, cell.source)
+        return CellWords(pack.table_words["as-above"], cell.source)
     return CellWords(cell_in_words(pack, name, cell), cell.source)
 
 

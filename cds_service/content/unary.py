@@ -24,6 +24,12 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
+# What is written in place of a cell now and then.
+_BARE_RANGE = re.compile(rf"\s*[\[(]?\s*({_NUMBER})\s*(?:\.\.+|-|–|to)\s*({_NUMBER})\s*[\])]?\s*")
+_SIGNS = {"=>": ">=", "=<": "<=", "≥": ">=", "≤": "<="}
+_OTHER_SIGN = re.compile(rf"\s*({'|'.join(_SIGNS)})\s*({_NUMBER})\s*")
+_WITH_UNIT = re.compile(rf"\s*((?:<=|>=|<|>)?\s*{_NUMBER})\s*[^\s\d].*")
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -69,7 +75,7 @@ def parse_cell(source: str) -> Cell | None:
     while comma == ",":
         match = _TOKEN.match(source, position)
         if match is None:
-            raise ValueError(f"{source!r} is not a unary test")
+            raise ValueError(f"{source!r} is not a unary test; {_how_to_write(source)}")
         if match["string"]:
             strings.add(match["string"][1:-1])
         elif match["not"]:
@@ -80,6 +86,17 @@ def parse_cell(source: str) -> Cell | None:
             intervals.append(_interval(match))
         position, comma = match.end(), match["comma"]
     return Cell(source, tuple(intervals), frozenset(strings), frozenset(excluded), frozenset(states))
+
+
+def _how_to_write(source: str) -> str:
+    """How a cell is written that may have been meant by one that cannot be read."""
+    if found := _BARE_RANGE.fullmatch(source):
+        return f"a range is written '[{found[1]}..{found[2]}]', in quotation marks"
+    if found := _OTHER_SIGN.fullmatch(source):
+        return f"write '{_SIGNS[found[1]]} {found[2]}'"
+    if found := _WITH_UNIT.fullmatch(source):
+        return f"a cell is without a unit, in the unit of its fact: '{found[1].strip()}'"
+    return "a cell is a word, a number, or a limit in quotation marks such as '< 25', '>= 25' or '[25..50]'"
 
 
 def _interval(match: re.Match[str]) -> Interval:

@@ -7,21 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cds_service.content.domains import JOINED, SILENT, SPEAKS
 from cds_service.content.model import PLACEHOLDER, Pack
+from cds_service.content.render import fill
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import PRESENT, Exact, Interval, State
 
-_STATES: Mapping[State, str] = {
-    State.ABSENT: "none on record",
-    State.UNKNOWN: "not known",
-    State.UNUSABLE: "not usable",
-    State.UNDECIDABLE: "a range across a limit",
-}
-_PRESENT = "on record"
-_OF_ORDERS: Mapping[str, str] = {State.ABSENT: "none", PRESENT: "yes"}  # which are no records
-_OF_CARDS: Mapping[str, str] = {SPEAKS: "a card", SILENT: "no card"}
+# Keys of the pack's words for tables: of states; of facts of an order, which is no record; and of what a card does.
+_STATES = (State.ABSENT, State.UNKNOWN, State.UNUSABLE, State.UNDECIDABLE)
+_OF_ORDERS: Mapping[str, str] = {State.ABSENT: "none", PRESENT: "some"}
+_OF_CARDS: Mapping[str, str] = {SPEAKS: "speaks", SILENT: "silent"}
 _ORDERS = ("order", "dosage", "drafts")  # kinds of facts
-_TIMES: Mapping[str, str] = {"h": "hours", "d": "days", "wk": "weeks", "mo": "months", "a": "years"}
-_PER: Mapping[str, str] = {"h": "an hour", "d": "a day", "wk": "a week", "mo": "a month", "a": "a year"}
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _FEW = 4  # values that are named one by one
 _LONG = 10_000  # from here on digits are grouped
@@ -53,8 +47,8 @@ def value_in_words(pack: Pack, name: str, value: str) -> str:
     """
     decision = pack.decisions.get(name)
     if decision is not None and decision.kind == "card":
-        return _OF_CARDS.get(value, value)
-    return JOINED.join(_word(pack, name, part) for part in value.split(JOINED))
+        return pack.table_words[_OF_CARDS[value]] if value in _OF_CARDS else value
+    return pack.table_words["then"].join(_word(pack, name, part) for part in value.split(JOINED))
 
 
 def _word(pack: Pack, name: str, value: str) -> str:
@@ -65,7 +59,7 @@ def _word(pack: Pack, name: str, value: str) -> str:
             return phrase
     if fact is not None:
         if value == PRESENT:
-            return _PRESENT if is_on_record(pack, name) else _OF_ORDERS[value]
+            return pack.table_words[value if is_on_record(pack, name) else _OF_ORDERS[value]]
         if (fact.kind, fact.element) == ("order", "route") and value in pack.routes:
             return pack.routes[value]
     if value in _STATES:  # decisions answer so too
@@ -75,7 +69,8 @@ def _word(pack: Pack, name: str, value: str) -> str:
 
 def state_in_words(pack: Pack, name: str, state: State) -> str:
     """That the fact or decision ``name`` has no value, and of which kind this is."""
-    return _OF_ORDERS[state] if state is State.ABSENT and not is_on_record(pack, name) else _STATES[state]
+    is_of_order = state is State.ABSENT and not is_on_record(pack, name)
+    return pack.table_words[_OF_ORDERS[state] if is_of_order else state]
 
 
 # --- numbers and units ------------------------------------------------------------------------------------------------
@@ -95,9 +90,12 @@ def unit_in_words(pack: Pack, name: str) -> str:
     if fact is None or fact.values:
         return ""
     amount, _, per = fact.unit_written.partition("/")
-    if per in _PER:
-        return f"{_amount_in_words(pack, amount)} {_PER[per]}"
-    return fact.unit_written if per else _TIMES.get(amount) or _amount_in_words(pack, amount)
+    times = pack.dosage_words.units
+    if per in times:
+        return f"{_amount_in_words(pack, amount)} {times[per].per}"
+    if per:
+        return fact.unit_written
+    return times[amount].many if amount in times else _amount_in_words(pack, amount)
 
 
 def _amount_in_words(pack: Pack, unit: str) -> str:
@@ -106,24 +104,32 @@ def _amount_in_words(pack: Pack, unit: str) -> str:
     return next((analyte.written[unit] for analyte in analytes if unit in analyte.written), unit)
 
 
-def interval_in_words(interval: Interval, unit: str, write: Callable[[Exact], str] = number_in_words) -> str:
+def interval_in_words(
+    pack: Pack, interval: Interval, unit: str, write: Callable[[Exact], str] = number_in_words
+) -> str:
     """A range of numbers with its unit: ``below 25 ×10⁹/L``, ``1 day``, ``above 1 to below 2 days``.
 
     ``write`` writes its ends.
     """
     low, high = (None if end is None else write(end) for end in (interval.low, interval.high))
+    say = pack.table_words
     if low is None and high is None:
-        return "any number"
+        return say["any-number"]
     if low is None:
-        said = f"{'below' if interval.high_open else 'at most'} {high}"
+        said = fill(say["below" if interval.high_open else "at-most"], {"number": str(high)})
     elif high is None:
-        said = f"{'above' if interval.low_open else 'at least'} {low}"
+        said = fill(say["above" if interval.low_open else "at-least"], {"number": low})
     elif low == high:
         said = low
     else:
-        said = f"{'above ' if interval.low_open else ''}{low} to {'below ' if interval.high_open else ''}{high}"
-    is_one = unit in _TIMES.values() and (high or low) == "1"
-    return f"{said} {unit.removesuffix('s') if is_one else unit}".strip()
+        ends = {
+            "low": fill(say["above"], {"number": low}) if interval.low_open else low,
+            "high": fill(say["below"], {"number": high}) if interval.high_open else high,
+        }
+        said = fill(say["range"], ends)
+    if (high or low) == "1":
+        unit = next((time.one for time in pack.dosage_words.units.values() if time.many == unit), unit)
+    return f"{said} {unit}".strip()
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
@@ -132,12 +138,12 @@ def interval_in_words(interval: Interval, unit: str, write: Callable[[Exact], st
 def cell_in_words(pack: Pack, name: str, cell: Cell) -> str:
     """What a cell asks of the input ``name``: ``below 25 ×10⁹/L``, ``by mouth or by nose``, ``none on record``."""
     unit = unit_in_words(pack, name)
-    parts = [interval_in_words(interval, unit) for interval in cell.intervals]
+    parts = [interval_in_words(pack, interval, unit) for interval in cell.intervals]
     parts += [value_in_words(pack, name, text) for text in _as_written(cell, cell.strings)]
     if cell.excluded:
         parts += _but(pack, name, cell)
     parts += [state_in_words(pack, name, state) for state in State if state in cell.states]
-    return _or(parts)
+    return _or(pack, parts)
 
 
 def _but(pack: Pack, name: str, cell: Cell) -> list[str]:
@@ -150,7 +156,7 @@ def _but(pack: Pack, name: str, cell: Cell) -> list[str]:
     if left and len(left) <= _FEW and (decision is None or decision.each != "dosage"):
         return [value_in_words(pack, name, value) for value in left]
     ruled_out = [value_in_words(pack, name, value) for value in _as_written(cell, cell.excluded)]
-    return [f"other than {_or(ruled_out)}"]
+    return [fill(pack.table_words["other-than"], {"values": _or(pack, ruled_out)})]
 
 
 def _as_written(cell: Cell, texts: frozenset[str]) -> list[str]:
@@ -158,5 +164,5 @@ def _as_written(cell: Cell, texts: frozenset[str]) -> list[str]:
     return sorted(texts, key=lambda text: cell.source.find(f'"{text}"'))
 
 
-def _or(parts: Sequence[str]) -> str:
-    return " or ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+def _or(pack: Pack, parts: Sequence[str]) -> str:
+    return pack.table_words["or"].join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

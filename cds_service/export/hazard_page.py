@@ -155,7 +155,7 @@ def _coverage(pack: Pack, log: HazardLog) -> Iterator[str]:
     }
     rows = []
     for decision in pack.decisions.values():
-        topics = [decision.id + rule.id for rule in decision.rules]
+        topics = [decision.topic(rule.id) for rule in decision.rules]
         if decision.safety:
             hazards = dict.fromkeys(one for name in (decision.id, *topics) for one in named.get(name, ()))
             rows.append(["safety decision", f"`{decision.id}`", ", ".join(hazards)])

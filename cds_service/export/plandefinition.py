@@ -204,7 +204,7 @@ def _activity(pack: Pack, template: OrderTemplate) -> Resource:
     if "medicationCodeableConcept" in resource and _uses(pack, template) != {"dosage"}:
         activity["productCodeableConcept"] = resource["medicationCodeableConcept"]
     if "dosageInstruction" in resource:
-        activity["dosage"] = [_in_words(step, template.dosage_text) for step in resource["dosageInstruction"]]
+        activity["dosage"] = [_in_words(pack, step, template.dosage_text) for step in resource["dosageInstruction"]]
     return activity
 
 
@@ -219,7 +219,7 @@ def _uses(pack: Pack, template: OrderTemplate) -> set[str]:
     }
 
 
-def _in_words(step: Mapping[str, Any], end: str) -> Resource:
+def _in_words(pack: Pack, step: Mapping[str, Any], end: str) -> Resource:
     """A step of a dosage with its text; ``end`` is what the template adds to the words of the schedule."""
-    text = " ".join(filter(None, [dosages_in_words([dict(step)]), end]))
+    text = " ".join(filter(None, [dosages_in_words(pack.dosage_words, [dict(step)]), end]))
     return {**step, "text": text} if text else dict(step)

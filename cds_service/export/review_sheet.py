@@ -15,7 +15,7 @@ from html import unescape
 from pathlib import Path
 
 from cds_service.content.hazard_log import Hazard
-from cds_service.content.lock import Lock, folder_digests, read_lock
+from cds_service.content.lock import LOCK, Lock, folder_digests, read_lock
 from cds_service.content.model import Decision, Pack, Settlement, Statement
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
@@ -86,22 +86,22 @@ class Sheet:
     day: date
 
 
-def identities(cards: Path, pack: Pack) -> dict[str, Identity]:
-    """What the files in ``cards``, which ``pack`` was read from, are: by ``decision:<id>`` and ``pack:<id>``.
+def identities(folder: Path, pack: Pack) -> dict[str, Identity]:
+    """What the files in ``folder``, which ``pack`` was read from, are: by ``decision:<id>`` and ``pack:<id>``.
 
     Raises:
         ProblemsError: the lock cannot be read.
     """
-    return _identities(pack, read_lock(cards / "lock.json"), folder_digests(cards / pack.id))
+    return _identities(pack, read_lock(folder / LOCK), folder_digests(folder))
 
 
-def locked_identities(cards: Path, pack: Pack) -> dict[str, Identity]:
-    """What a pack that is served is, whatever became of the files in ``cards`` since: as the lock knows its versions.
+def locked_identities(folder: Path, pack: Pack) -> dict[str, Identity]:
+    """What a pack that is served is, whatever became of the files in ``folder`` since: as the lock knows its versions.
 
     Raises:
         ProblemsError: the lock cannot be read.
     """
-    lock, versions = read_lock(cards / "lock.json"), _versions(pack)
+    lock, versions = read_lock(folder / LOCK), _versions(pack)
     same = {name: digest for name, digest in lock.digests.items() if lock.versions.get(name) == versions.get(name)}
     return _identities(pack, lock, same)
 
@@ -163,7 +163,7 @@ def example(
         body = json.loads(encode(evaluate(prepared, hook, encode(request), now).body))
     except Fault:
         return None
-    topic = decision.id + rule
+    topic = decision.topic(rule)
     card = next((card for card in body["cards"] if card["source"]["topic"]["code"] == topic), None)
     if card is None:
         return None
@@ -183,7 +183,7 @@ def _plain(line: str) -> str:
 
 def _hazards(pack: Pack, decision: Decision) -> Iterator[Hazard]:
     """The hazards of which the decision, or a rule of it, is a control, or of which it has a known gap."""
-    topics = {decision.id + rule.id for rule in decision.rules}
+    topics = {decision.topic(rule.id) for rule in decision.rules}
     for hazard in pack.hazards.hazards.values() if pack.hazards is not None else ():
         if decision.id in (*hazard.decisions, *hazard.gaps) or not topics.isdisjoint(hazard.rules):
             yield hazard
@@ -204,8 +204,7 @@ def _lines(one: Sheet) -> Iterator[str]:
     yield from (f"# {decision.title}", "", decision.question)
     if decision.why:
         yield from ("", decision.why)
-    yield from ("", f"Signed for: {_named(one.identity)}", f"In the pack: {_named(one.pack)}")
-    yield f"Review: {one.standing or 'current'}"
+    yield from ("", f"Review: {one.standing or 'current'}")
     yield from ("", "## The table", "")
     for guard in one.table.guards:
         yield f"- All rules ask: {guard.input.label}: {guard.cell.words}."
@@ -238,6 +237,7 @@ def _lines(one: Sheet) -> Iterator[str]:
         yield from ("", "## Read by it, and not signed with it", "")
         yield ", ".join(f"{other.id} {other.version}" for other in one.rests_on)
     yield from ("", "## Signatures", "")
+    yield from (f"Signed for: {_named(one.identity)}", f"In the pack: {_named(one.pack)}", "")
     for role, who in zip(ROLES, signed(one.review) if one.review else ("", ""), strict=True):
         yield f"{role}: {who or '____________________  role ____________________  date __________'}"
     yield from (

@@ -22,7 +22,6 @@ from cds_service.fhir.quantities import read_number
 from cds_service.fhir.schedule_words import DAYS_OF_WEEK, UNITS, WHEN, folded_schedule, form_of_code, form_of_text
 from cds_service.fhir.time_units import DAYS, MONTHS, WEEK, calendar_days
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text
-from cds_service.fhir.wording import length_in_words, timing_in_words
 from cds_service.vocabulary.facts import Exact, Interval, Reason, exact
 
 _ONE_DAY, _ONE_SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -61,8 +60,7 @@ class Schedule(msgspec.Struct, frozen=True):
     """One step of a dosage: how often, how many times, how long, and from when, as far as it says so.
 
     A member is a ``Reason`` if it is there and not understood, and ``None`` if it is not there. ``events`` are the days
-    of doses that are listed one by one, in order, ``first`` is the first day if it is given. ``rhythm_words`` and
-    ``length_words`` are for people.
+    of doses that are listed one by one, in order, ``first`` is the first day if it is given.
     """
 
     rhythm: Rhythm | Reason | None = None
@@ -70,8 +68,6 @@ class Schedule(msgspec.Struct, frozen=True):
     bounds: Bounds | Reason | None = None
     first: date | None = None
     events: tuple[date, ...] = ()
-    rhythm_words: str = ""
-    length_words: str = ""
 
     @property
     def is_range(self) -> bool:
@@ -100,7 +96,7 @@ def read_schedule(dosage: Node, zone: tzinfo, own_words: Mapping[str, str]) -> S
         if not in_words:
             return Schedule()
         rhythm = _rhythm_of_text(in_words, own_words)
-        return _NOTHING_READ if rhythm is None else Schedule(rhythm, rhythm_words=in_words)
+        return _NOTHING_READ if rhythm is None else Schedule(rhythm)
     timings = nodes(dosage, "timing")
     if len(timings) != 1 or (timings[0].get("repeat") is not None and len(nodes(timings[0], "repeat")) != 1):
         return _NOTHING_READ
@@ -109,10 +105,9 @@ def read_schedule(dosage: Node, zone: tzinfo, own_words: Mapping[str, str]) -> S
     how_often = _rhythm(timing, repeat, own_words)
     count = _range(repeat, "count", "countMax", whole=True)
     first, bounds = _bounds(repeat, zone)
-    rhythm_words, length_words = timing_in_words(timing), length_in_words(repeat)
     if "event" in timing:
-        return _listed(timing, zone, Schedule(how_often, count, bounds, first, (), rhythm_words, length_words))
-    return Schedule(how_often or NOT_READABLE, count, bounds, first, (), rhythm_words, length_words)
+        return _listed(timing, zone, Schedule(how_often, count, bounds, first))
+    return Schedule(how_often or NOT_READABLE, count, bounds, first)
 
 
 @lru_cache(maxsize=1024)

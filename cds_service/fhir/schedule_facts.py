@@ -16,8 +16,8 @@ from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason
 _UNREADABLE = Fact.unusable(NOT_READABLE)
 
 
-def interval(schedule: Schedule) -> Fact:
-    """Days between doses as a range (D9).
+def interval(schedule: Schedule, said: str = "") -> Fact:
+    """Days between doses as a range (D9); ``said`` is the schedule in words.
 
     Absent without a Timing and without a text; unusable if what is there says no interval.
     """
@@ -25,13 +25,16 @@ def interval(schedule: Schedule) -> Fact:
         return Fact.absent()
     if isinstance(schedule.rhythm, Reason):
         return Fact.unusable(schedule.rhythm)
-    return Fact.of(schedule.rhythm.interval, Evidence("dosageInstruction", schedule.rhythm_words))
+    return Fact.of(schedule.rhythm.interval, Evidence("dosageInstruction", said))
 
 
-def doses(schedule: Schedule) -> Fact:
-    """How many doses the step gives: its count, as far as its bounds leave room for them; absent if it is unbounded."""
+def doses(schedule: Schedule, said: str = "") -> Fact:
+    """How many doses the step gives: its count, as far as its bounds leave room for them; absent if it is unbounded.
+
+    ``said`` is how long it goes on, in words.
+    """
     rhythm, count, bounds = schedule.rhythm, schedule.count, schedule.bounds
-    evidence = Evidence("dosageInstruction", schedule.length_words)
+    evidence = Evidence("dosageInstruction", said)
     if schedule.events:
         return Fact.of(Interval.point(len(schedule.events)), evidence)
     if isinstance(count, Reason) or isinstance(bounds, Reason):
@@ -44,13 +47,13 @@ def doses(schedule: Schedule) -> Fact:
     return Fact.of(within if count is None else _lesser(count, within), evidence)
 
 
-def days(schedule: Schedule) -> Fact:
+def days(schedule: Schedule, said: str = "") -> Fact:
     """How many days the step lasts, to the end of its bounds or one interval after its last dose, whichever is first.
 
-    Absent if it is unbounded.
+    Absent if it is unbounded. ``said`` is how long it goes on, in words.
     """
     rhythm, count, bounds = schedule.rhythm, schedule.count, schedule.bounds
-    evidence = Evidence("dosageInstruction", schedule.length_words)
+    evidence = Evidence("dosageInstruction", said)
     if schedule.events:
         if not isinstance(rhythm, Rhythm):
             return _UNREADABLE

@@ -55,35 +55,13 @@ DAYS_OF_WEEK: Mapping[str, int] = {
     day: index for index, day in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))
 }
 
-# Timing.repeat.when, with words for people. Sources: https://hl7.org/fhir/R4/valueset-event-timing.html and source a.
-WHEN: Mapping[str, str] = {
-    "MORN": "in the morning",
-    "MORN.early": "early in the morning",
-    "MORN.late": "late in the morning",
-    "NOON": "at noon",
-    "AFT": "in the afternoon",
-    "AFT.early": "early in the afternoon",
-    "AFT.late": "late in the afternoon",
-    "EVE": "in the evening",
-    "EVE.early": "early in the evening",
-    "EVE.late": "late in the evening",
-    "NIGHT": "at night",
-    "PHS": "after sleep",
-    "HS": "at bedtime",
-    "WAKE": "on waking",
-    "C": "with a meal",
-    "CM": "with breakfast",
-    "CD": "with lunch",
-    "CV": "with dinner",
-    "AC": "before a meal",
-    "ACM": "before breakfast",
-    "ACD": "before lunch",
-    "ACV": "before dinner",
-    "PC": "after a meal",
-    "PCM": "after breakfast",
-    "PCD": "after lunch",
-    "PCV": "after dinner",
-}
+# Timing.repeat.when. Sources: https://hl7.org/fhir/R4/valueset-event-timing.html and source a.
+WHEN = frozenset(
+    (
+        *("MORN", "MORN.early", "MORN.late", "NOON", "AFT", "AFT.early", "AFT.late", "EVE", "EVE.early", "EVE.late"),
+        *("NIGHT", "PHS", "HS", "WAKE", "C", "CM", "CD", "CV", "AC", "ACM", "ACD", "ACV", "PC", "PCM", "PCD", "PCV"),
+    )
+)
 
 _CODES: Mapping[tuple[str, str], str] = {
     # v3. AM, PM and BED are once a day at that time.

@@ -173,8 +173,8 @@ def _rests(call: HookCall, alike: Sequence[Lead]) -> list[str]:
     first = alike[0]
     words, speech = call.prepared.pack.words, call.speech(first.judged)
     lines = list(dict.fromkeys(filter(None, map(speech.source, [first.finding, *first.further]))))
-    if "also-rests-on" in words and not first.finding.decision.safety:
-        lines.append(words["also-rests-on"])
+    if not first.finding.decision.safety:
+        lines += speech.rests_also()
     resources = dict.fromkeys(
         reference
         for lead in alike

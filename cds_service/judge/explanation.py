@@ -56,7 +56,7 @@ def reasoning(prepared: Prepared, service: Service, answer: Answer, now: datetim
         "drafts": drafts_read(prepared.pack, answer.request),
         "orders": [_order(prepared, service, judged) for judged in answer.judged],
         "cards": [_card(card) for card in answer.body["cards"]],
-        "history": as_data(history_of(prepared, service, answer).events),
+        "history": as_data(prepared.pack.dosage_words, history_of(prepared, service, answer).events),
         "results": [] if answer.chart is None else results_of(prepared.pack, service.decisions, answer.chart),
         "not-understood": missed,
         "not-judged": not_judged(prepared.pack, answer.request, missed),

@@ -50,11 +50,11 @@ def steps_in_words(pack: Pack, order: Order) -> list[OrderedStep]:
 
 
 def _step(pack: Pack, order: Order, dosage: Node) -> OrderedStep:
-    timing, written = node(dosage, "timing"), plain(text(dosage, "text"), _LONGEST)
+    said, timing, written = pack.dosage_words, node(dosage, "timing"), plain(text(dosage, "text"), _LONGEST)
     dose, route = plain(_dose(pack, order, dosage)), plain(_route(pack, dosage))
-    how_often, how_long = plain(timing_in_words(timing)), plain(length_in_words(node(timing, "repeat")))
+    how_often, how_long = plain(timing_in_words(said, timing)), plain(length_in_words(said, node(timing, "repeat")))
     if any((dose, how_often, how_long)):  # what the text says beyond the structure, as texts made of it end
-        structure = dosages_in_words([dosage])
+        structure = dosages_in_words(said, [dosage])
         written = written.removeprefix(structure).strip() if structure and written.startswith(structure) else ""
     return OrderedStep(dose, route, how_often, how_long, written)
 
@@ -71,7 +71,7 @@ def order_in_words(pack: Pack, order: Order) -> str:
     written = [text(dosage, "text") for dosage in dosages if text(dosage, "text")]
     if written and not any("doseAndRate" in dosage or "timing" in dosage for dosage in dosages):
         return plain(f"{name}: {'; '.join(written)}", _LONGEST)
-    in_words = dosages_in_words(dosages, partial(_amount, pack, order), partial(_schedule, pack))
+    in_words = dosages_in_words(pack.dosage_words, dosages, partial(_amount, pack, order), partial(_schedule, pack))
     return plain(f"{name} {in_words}", _LONGEST)
 
 
@@ -84,7 +84,7 @@ def _drug(pack: Pack, order: Order) -> str:
 
 def _amount(pack: Pack, order: Order, dosage: Node) -> str:
     dose, route = _dose(pack, order, dosage) or pack.words["no-dose"], _route(pack, dosage) or pack.words["no-route"]
-    return f"{dose} {route} {rate_in_words(dosage)}".rstrip()
+    return f"{dose} {route} {rate_in_words(pack.dosage_words, dosage)}".rstrip()
 
 
 def _dose(pack: Pack, order: Order, dosage: Node) -> str:
@@ -99,7 +99,7 @@ def _route(pack: Pack, dosage: Node) -> str:
 
 
 def _schedule(pack: Pack, dosage: Node) -> str:
-    return schedule_in_words(dosage) or pack.words["no-interval"]
+    return schedule_in_words(pack.dosage_words, dosage) or pack.words["no-interval"]
 
 
 def _declared(pack: Pack, kind: str, element: str) -> FactDeclaration | None:

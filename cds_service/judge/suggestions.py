@@ -146,24 +146,26 @@ def _deletion(call: HookCall, order: Order) -> dict[str, Any]:
 
 def _revision(call: HookCall, order: Order, suggestion: Suggestion) -> tuple[Revision, str]:
     """The changed draft, and the change in words."""
-    words, name = call.prepared.pack.words, _name(call, order)
+    pack, name = call.prepared.pack, _name(call, order)
+    words, said = pack.words, pack.dosage_words
     if suggestion.kind == "route":
         description = fill(words["rerouted"], {"order": name, "route": suggestion.route["text"]})
-        return with_route(order.resource, suggestion.route), description
+        return with_route(said, order.resource, suggestion.route), description
     if suggestion.kind == "open-ended":
-        return without_end(order.resource), fill(words["open-ended"], {"order": name})
-    template, regimen = call.prepared.pack.templates[suggestion.template], call.prepared.regimens[suggestion.template]
+        return without_end(said, order.resource), fill(words["open-ended"], {"order": name})
+    template, regimen = pack.templates[suggestion.template], call.prepared.regimens[suggestion.template]
     if suggestion.kind == "replace":
         description = fill(words["replaced"], {"order": name, "regimen": regimen.order})
-        return with_regimen(order.resource, template.resource, template.dosage_text), description
+        return with_regimen(said, order.resource, template.resource, template.dosage_text), description
     kept_steps = len(order.dosages()) - 1 if suggestion.kind == "last-dosage" else 0
     description = fill(words["redosed"], {"order": name, "dosage": regimen.dosage})
-    return with_dosage(order.resource, template.resource, template.dosage_text, kept_steps), description
+    return with_dosage(said, order.resource, template.resource, template.dosage_text, kept_steps), description
 
 
 def _new_order(call: HookCall, suggestion: Suggestion, identity: str) -> Node:
-    template, request = call.prepared.pack.templates[suggestion.template], call.request
-    return from_template(template.resource, request.patient_id, request.encounter_id, identity, template.dosage_text)
+    pack, request = call.prepared.pack, call.request
+    template, patient, encounter = pack.templates[suggestion.template], request.patient_id, request.encounter_id
+    return from_template(pack.dosage_words, template.resource, patient, encounter, identity, template.dosage_text)
 
 
 def _creating(created: Node, description: str, drafts: Mapping[str, Node], selected: tuple[str, ...]) -> Proposal:

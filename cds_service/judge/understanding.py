@@ -18,7 +18,7 @@ from cds_service.chart.statuses import REQUEST_STATUSES
 from cds_service.content.decide import OrderFacts
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
-from cds_service.content.render import plain
+from cds_service.content.render import fill, plain
 from cds_service.fhir.codes import name_of, speaks_in
 from cds_service.fhir.treatments import MedicationRequest, references_in
 from cds_service.fhir.tree import node, nodes, pairs, text, words
@@ -137,7 +137,7 @@ def told_on_cards(pack: Pack, items: Iterable[NotUnderstood]) -> list[Reason]:
         label = next((fact.label for fact in pack.readers[search.key]), search.key)
         values = {"n": str(len(not_understood_here)), "m": str(of)}
         if search.resource == "Observation":
-            values = {"entries": f"{len(not_understood_here)} of {of}", "label": label}
+            values = {"entries": fill(pack.words["some-of"], values), "label": label}
         reasons.append(Reason(_OF_ENTRIES[search.resource], values))
     return reasons
 

@@ -17,7 +17,7 @@ _FINDING_BITS, _NONCE_BITS, _TAG_BITS = 24, 48, 50
 def make_uuid(key: bytes, finding: int, *about: str) -> str:
     """The uuid of one card or suggestion.
 
-    ``finding`` is its number in ``cards/lock.json``. ``about`` is what tells this uuid from every other: issuer,
+    ``finding`` is its number in the lock of its pack. ``about`` is what tells this uuid from every other: issuer,
     hookInstance, order, finding and index of the suggestion.
     """
     digest = hashlib.sha256("\0".join(about).encode()).digest()
@@ -38,6 +38,14 @@ def read_uuid(key: bytes, text: str) -> int | None:
     bits = (number >> 80) << 74 | (number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1
     payload, tag = bits >> _TAG_BITS, bits & (1 << _TAG_BITS) - 1
     return payload >> _NONCE_BITS if hmac.compare_digest(str(tag), str(_tag(key, payload))) else None
+
+
+def key_of_pack(key: bytes, prefix: str) -> bytes:
+    """The key for a pack whose topic codes begin with ``prefix``: numbers of findings are those of the lock of one
+    pack,
+    and the cards of another must neither have the same uuid nor be taken for its own.
+    """
+    return hmac.new(key, prefix.encode(), "sha256").digest() if prefix else key
 
 
 def _tag(key: bytes, payload: int) -> int:

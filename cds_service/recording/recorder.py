@@ -73,17 +73,17 @@ class Recorder:
     """Keeps at most ``most`` recordings in ``folder``, of ``most_bytes`` together; each worker may exceed that by
     what the others write before it counts again.
 
-    ``prepared`` gives the content of the moment. What is ``deidentified`` is kept only if it is decided like the
-    request that it was made from; its ids and dates rest on a secret of this process, which is kept nowhere.
-    ``on_outcome`` gets what became of each request: ``kept`` (it is on disk), ``changed`` (de-identification would
-    change what is decided), ``refused`` (nothing of a refused request is kept without names), ``failed``, or ``full``
-    (there are too many).
+    ``prepared_for`` gives the pack of the moment that answers a service, by the service's id. What is ``deidentified``
+    is kept only if it is decided like the request that it was made from; its ids and dates rest on a secret of this
+    process, which is kept nowhere. ``on_outcome`` gets what became of each request: ``kept`` (it is on disk),
+    ``changed`` (de-identification would change what is decided), ``refused`` (nothing of a refused request is kept
+    without names), ``failed``, or ``full`` (there are too many).
     """
 
     def __init__(
         self,
         folder: Path,
-        prepared: Callable[[], Prepared],
+        prepared_for: Callable[[str], Prepared],
         on_outcome: Callable[[str], None],
         *,
         most: int,
@@ -92,13 +92,13 @@ class Recorder:
     ) -> None:
         owned_files.make_folder(folder)
         self._folder = folder
-        self._prepared = prepared
+        self._prepared_for = prepared_for
         self._on_outcome = on_outcome
         self._most, self._most_bytes = most, most_bytes
         self._files = self._bytes = self._until_counted = 0
         self._key = secrets.token_bytes(_KEY_BYTES) if deidentified else b""
         self._chance: Random = secrets.SystemRandom()
-        self._by: tuple[Pack, Deidentifier] | None = None
+        self._by: dict[str, tuple[Pack, Deidentifier]] = {}  # by the id of the pack
         self._held: list[_Recording] = []
         self._write_at = self._next_time()
         self._has_logged_failure = self._closed = False
@@ -192,7 +192,7 @@ class Recorder:
 
     def _deidentified(self, exchange: Exchange, request: bytes) -> _Recording | str:
         """The coarsest form of a request that is decided like it."""
-        prepared = self._prepared()
+        prepared = self._prepared_for(exchange.service.id)
         before = _decided(prepared, exchange, request, exchange.now)
         if before is None:
             return "refused"
@@ -205,9 +205,10 @@ class Recorder:
         return "changed"
 
     def _deidentifier(self, prepared: Prepared) -> Deidentifier:
-        if self._by is None or self._by[0] is not prepared.pack:
-            self._by = prepared.pack, Deidentifier(prepared.pack, self._key, prepared.zone)
-        return self._by[1]
+        pack = prepared.pack
+        if pack.id not in self._by or self._by[pack.id][0] is not pack:
+            self._by[pack.id] = pack, Deidentifier(pack, self._key, prepared.zone)
+        return self._by[pack.id][1]
 
     def _write(self, recording: _Recording) -> str:
         if self._files >= self._most or self._bytes + len(recording.text) > self._most_bytes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from yaml.reader import ReaderError
 
+from cds_service.content.yaml_words import syntax_fault
 from cds_service.protocol.decoding import syntax_words
 
 if TYPE_CHECKING:
@@ -104,10 +105,10 @@ def read_yaml(file: Path) -> YamlFile:
         node = loader.get_single_node()
         return YamlFile(None if node is None else loader.construct_document(node), node)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        why = ", ".join(filter(None, [error.context, error.problem]))
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise FileError(file, f"this is not YAML: {why}", line, column) from None
+        fault = syntax_fault(text, error)
+        if fault is None:
+            raise FileError(file, f"this is not YAML: {error.problem or error.context or error}") from None
+        raise FileError(file, f"this is not YAML: {fault.text}", fault.line, fault.column) from None
     except ReaderError as error:
         before = text[: error.position].split("\n")
         raise FileError(file, f"this is not YAML: {error.reason}", len(before), len(before[-1]) + 1) from None

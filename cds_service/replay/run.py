@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -86,12 +86,19 @@ def in_process(prepared: Prepared, server: LoadedServer | None = None) -> Fire:
     return _surviving(fire)
 
 
-def against(url: str, now: datetime | None = None, server: LoadedServer | None = None, token: str = "") -> Fire:
+def against(
+    url: str,
+    now: datetime | None = None,
+    server: LoadedServer | None = None,
+    token: str = "",
+    services: Container[str] = (),
+) -> Fire:
     """What fires a case, moved to today or to ``now``, at a live service; discovery says what to prefetch.
 
     With ``server`` nothing is prefetched: the patient of each scenario is loaded onto it, and requests name it. Each
     call says that it is a replay, so that a service which anybody may call does not count its cards as shown (Z85).
-    ``token`` is sent with each, if there is one; a service takes it for one call and its retries (Z28).
+    Where several services answer a hook, the one of ``services``, by its id, is called. ``token`` is sent with each, if
+    there is one; a service takes it for one call and its retries (Z28).
 
     Raises:
         UnreachableError: discovery cannot be read.
@@ -100,13 +107,13 @@ def against(url: str, now: datetime | None = None, server: LoadedServer | None =
     if token:
         session.headers["Authorization"] = f"Bearer {token}"
     base = url.rstrip("/").removesuffix("/cds-services") + "/cds-services"
-    services = discovered(session, base)
+    found = discovered(session, base, services)
     today = now or datetime.now(UTC)
 
     def fire(case: Case) -> ReplayResult:
         if case.in_process_only:
             return ReplayResult(case.name, [], skipped="calendar-sensitive, in process only", where=case.where)
-        service = services.get(case.hook)
+        service = found.get(case.hook)
         if service is None:
             return ReplayResult(case.name, [f"the service does not answer {case.hook}"], where=case.where)
         request = case.request(service.get("prefetch", {}), today)

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cds_service.content.files import schema_data
+from cds_service.content.nearest import instead
+from cds_service.content.places import SCENARIO
+from cds_service.content.schema_keys import described
 from cds_service.replay.courses import SHAPES, check_shapes, course_of
 from cds_service.replay.input_files import FileError, parsed_json, read_json, read_text, read_yaml
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario, dated, merged
 
-# The scenario for those who have not chosen one. Its patient is far from every threshold, so that one may be moved.
-SAMPLE = "platelets-and-im/sample"
 _COURSES = "courses"
+# What can stand in a story, in one of its cases, and in a card that is expected: ways in the schema of scenarios.
+_STORY, _CASE, _CARD = (), ("cases", "[]"), ("cases", "[]", "expect", "[]")
 _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     **SHAPES,
     "story": ((str,), "a title"),
@@ -28,7 +33,8 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 
 
 def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scenario]:
-    """The scenarios of the given files or folders; of all stories and courses of ``fixtures`` if none are given.
+    """The scenarios of the given files or folders; of all stories and courses of ``fixtures`` if none are given, where
+    there may be none.
 
     Patients and drafts are read from folders beside that of the file, if they are there, otherwise from ``fixtures``.
 
@@ -37,7 +43,7 @@ def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scena
         OSError: a file cannot be read.
     """
     files: list[Path] = []
-    for path in list(paths) or [fixtures / "scenarios", *(path for path in [fixtures / _COURSES] if path.is_dir())]:
+    for path in list(paths) or [folder for name in ("scenarios", _COURSES) if (folder := fixtures / name).is_dir()]:
         files.extend(sorted(path.glob("*.yaml")) if path.is_dir() else [path])
     for file in files:
         written = read_yaml(file)
@@ -49,6 +55,8 @@ def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scena
             continue
         if not isinstance(story, dict) or not isinstance(story.get("cases"), list):
             raise FileError(file, "not a story of scenarios: it has no list of cases", 1)
+        if text := _unknown_key(story, _STORY):
+            raise FileError(file, text, 1)
         for line, case in zip(written.lines_of("cases"), story["cases"], strict=True):
             yield replace(_read(home, file, line, story, case), line=line)
 
@@ -69,6 +77,8 @@ def _read(home: Path, file: Path, line: int, story: Mapping[str, Any], case: Any
     name = case.get("name", "a case without a name")
     try:
         check_shapes({**story, **case}, _SHAPES)
+        if text := _unknown_key(case, _CASE):
+            raise ValueError(text)
         scenario = _scenario(home, file, story, case)
         _check(scenario.expect)
         return scenario
@@ -84,6 +94,18 @@ def _read(home: Path, file: Path, line: int, story: Mapping[str, Any], case: Any
         raise FileError(file, f"{name}: cannot be read as it is written: {error}", line) from None
 
 
+def _unknown_key(said: Mapping[str, Any], way: tuple[str, ...]) -> str:
+    """What to say of a key that cannot stand there, such as one that is misspelled; ``""`` if there is none."""
+    known = _keys_below(way)
+    return next((f"{key!r} is no key here{instead(str(key), known, 'keys')}" for key in said if key not in known), "")
+
+
+@cache
+def _keys_below(way: tuple[str, ...]) -> tuple[str, ...]:
+    keys = described(schema_data(SCENARIO))
+    return tuple(key[-1] for key, _ in keys if key[:-1] == way)
+
+
 def _check(expect: Any) -> None:
     """Refuses what no answer can be compared with.
 
@@ -92,9 +114,12 @@ def _check(expect: Any) -> None:
     """
     if isinstance(expect, dict) and isinstance(expect.get("status"), int):
         return
-    cards = expect if isinstance(expect, list) else [None]
+    cards: list[Any] = expect if isinstance(expect, list) else [None]
     if not all(isinstance(card, dict) and {"topic", "indicator"} <= card.keys() for card in cards):
         raise ValueError("expect is a list of cards, each with topic and indicator, or an error with its status")
+    for card in cards:
+        if text := _unknown_key(card, _CARD):
+            raise ValueError(f"expect: {text}")
 
 
 def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mapping[str, Any]) -> Scenario:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import requests
@@ -43,8 +43,9 @@ def no_answer(error: requests.RequestException) -> str:
     return f"{where} does not answer: {type(error).__name__}"
 
 
-def discovered(session: requests.Session, base: str) -> dict[str, Mapping[str, Any]]:
-    """The services that discovery at ``base`` names, by their hooks.
+def discovered(session: requests.Session, base: str, ours: Container[str] = ()) -> dict[str, Mapping[str, Any]]:
+    """The services that discovery at ``base`` names, by their hooks; of several for one hook one of ``ours``, by its
+    id.
 
     Raises:
         UnreachableError: discovery cannot be read.
@@ -56,7 +57,8 @@ def discovered(session: requests.Session, base: str) -> dict[str, Mapping[str, A
     if not reply.ok:
         raise UnreachableError(f"{base} answers with status {reply.status_code}", reply.status_code)
     try:
-        return {service["hook"]: {**service, "id": service["id"]} for service in reply.json()["services"]}
+        services = [{**service, "id": service["id"], "hook": service["hook"]} for service in reply.json()["services"]]
     except (ValueError, KeyError, TypeError):
         text = f"{base} does not answer as discovery of a CDS service does"
         raise UnreachableError(text, reply.status_code) from None
+    return {service["hook"]: service for service in sorted(services, key=lambda service: service["id"] in ours)}

@@ -6,15 +6,13 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 
-from cds_service.content.model import Service
 from cds_service.net.fhir_client import FhirClient
-from cds_service.packaged import examples_for, packaged
 from cds_service.protocol.feedback import MAX_BODY_BYTES
 from cds_service.service.caching import keep_from_caches
 from cds_service.service.calls import Calls
@@ -28,7 +26,7 @@ from cds_service.service.logs import CallLog, discard, open_audit, start_log
 from cds_service.service.metrics import Metrics
 from cds_service.service.operations import OperationRoutes
 from cds_service.service.processor_time import ProcessorTime
-from cds_service.service.served import ServedContent
+from cds_service.service.served_content import ServedContent
 from cds_service.settings import (
     Settings,
     SettingsError,
@@ -66,17 +64,18 @@ def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, 
     refuse_hidden_preview(settings)
     store = Store(settings.store, settings.uuid_key())
     content = ServedContent(settings, store.key)
-    metrics.set_content(content.status())
-    pack = content.now().prepared.pack
-    gate = Gate(settings, pack.services, pack.templates, metrics.count_refusal)
+    metrics.set_content(content.statuses())
+    served = content.now()
+    are_all = all(state.served is not None for state in content.packs())
+    gate = Gate(settings, served.services, served.templates, metrics.count_refusal, are_all=are_all)
     fhir_servers = allowed_servers(settings, gate.clients)
     app = _empty_app(settings.max_body_bytes)
-    traces = _traces(pack.services) if traces_are_wanted() else None
+    traces = _traces(content.hook_of) if traces_are_wanted() else None
     if traces is not None:
         app.before_request(traces.begin)
         log = traces.log_with_trace(log)
     audit = open_audit(settings.audit, store.key, metrics.count_audit_failure)
-    calls = Calls(pack.services, metrics, log, audit)
+    calls = Calls(content.serves, metrics, log, audit)
     fhir = FhirClient(fhir_limits(settings), on_search=traces.add_search if traces else None)
     processor_time = ProcessorTime(timedelta(milliseconds=settings.processor_ms).total_seconds())
     HookRoutes(settings, content, store, gate, calls, metrics, fhir, fhir_servers, processor_time).register(app)
@@ -99,25 +98,20 @@ def _empty_app(max_body_bytes: int) -> Flask:
 
 
 def _add_console(app: Flask, settings: Settings, content: ServedContent, store: Store) -> None:
-    """The pages for people, with those of the preview if there is one."""
-    from cds_service.console.routes import console
+    """The pages for people: a console for each pack, and the pages of the preview if there is one."""
+    from cds_service.service.consoles import consoles, preview_pages
 
     links: list[tuple[str, str]] = []
     if settings.preview is not None:
-        from cds_service.console.preview_pages import PreviewPages
-
-        preview = PreviewPages(
-            settings.preview, settings.site, settings.time_zone, content.released, packaged("fixtures")
-        )
+        preview = preview_pages(settings, settings.preview, content)
         preview.register(app)
         links = [preview.LINK]
-    fixtures = examples_for(settings.cards)
-    pages = console(lambda: content.now().prepared, settings.cards, fixtures, store, links)
-    app.register_blueprint(pages)
+    for pages in consoles(content, store, links):
+        app.register_blueprint(pages)
 
 
-def _traces(services: Mapping[str, Service]) -> Traces | None:
-    """What makes the spans of calls.
+def _traces(hook_of: Callable[[str], str]) -> Traces | None:
+    """What makes the spans of calls; ``hook_of`` gives the hook of a service by its id.
 
     ``None`` if the extra that it needs is not installed: where spans go may be set for a whole cluster, so this is no
     reason not to start.
@@ -127,7 +121,7 @@ def _traces(services: Mapping[str, Service]) -> Traces | None:
     except ModuleNotFoundError:
         _log.warning("no traces are sent, though an OTLP endpoint is set: the extra opentelemetry is not installed")
         return None
-    return Traces(services)
+    return Traces(hook_of)
 
 
 def _record(app: Flask, settings: Settings, content: ServedContent, metrics: Metrics) -> None:
@@ -138,7 +132,7 @@ def _record(app: Flask, settings: Settings, content: ServedContent, metrics: Met
 
     recorder = Recorder(
         settings.record,
-        lambda: content.now().prepared,
+        content.prepared_for,
         metrics.count_recording,
         most=settings.record_most,
         most_bytes=settings.record_most_bytes,

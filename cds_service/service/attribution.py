@@ -9,36 +9,42 @@ from typing import Any
 
 from cds_service.content.model import Pack
 from cds_service.protocol.feedback import Feedback
-from cds_service.protocol.uuids import read_uuid
+from cds_service.protocol.uuids import key_of_pack, read_uuid
 from cds_service.store.entries import Entry, Origin
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """``numbers`` maps the numbers of the lock to every rule there ever was, ``topics`` topics to the present ones."""
+    """``numbers`` maps the numbers of the lock to every rule there ever was, ``topics`` topics to the present ones.
+
+    ``prefix`` is that of the topic codes.
+    """
 
     numbers: Mapping[int, Origin]
     topics: Mapping[str, Origin]
+    prefix: str = ""
 
     @classmethod
     def of(cls, pack: Pack) -> Attribution:
         """The origins that the lock and the decisions of ``pack`` give."""
         present = {
-            decision.id + rule.id: (decision.id, rule.id, decision.version)
+            decision.topic(rule.id): (decision.id, rule.id, decision.version)
             for decision in pack.decisions.values()
             for rule in decision.rules
         }
         names = {topic: (decision, rule) for topic, (decision, rule, _) in present.items()}
         for topic, _ in pack.findings:
             if topic not in names:  # a rule of an older version that is no more
-                decision = max((d for d in pack.decisions if topic.startswith(d)), key=len, default=topic)
-                names[topic] = (decision, topic.removeprefix(decision))
+                begins = [d for d in pack.decisions.values() if topic.startswith(d.topic(""))]
+                decision = max(begins, key=lambda one: len(one.id), default=None)
+                names[topic] = (decision.id, topic.removeprefix(decision.topic(""))) if decision else (topic, "")
         return cls(
             numbers={n: Origin(n, *names[topic], version) for (topic, version), n in pack.findings.items()},
             topics={
                 topic: Origin(pack.findings.get((topic, version)), decision, rule, version)
                 for topic, (decision, rule, version) in present.items()
             },
+            prefix=pack.topic_prefix,
         )
 
     def origin(self, uuid: str, keys: Iterable[bytes]) -> Origin:
@@ -48,7 +54,7 @@ class Attribution:
         belongs to other content.
         """
         for key in keys:
-            number = read_uuid(key, uuid)
+            number = read_uuid(key_of_pack(key, self.prefix), uuid)
             if number is not None:
                 return self.numbers.get(number, Origin(number))
         return Origin()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from cds_service.content.model import Pack
 from cds_service.judge.evaluate import Answer
 from cds_service.service.logs import CallLog, request_id_of
 from cds_service.service.metrics import Metrics
@@ -35,10 +36,13 @@ class _Notes:
 
 
 class Calls:
-    """Notes every call of one of ``services``, refused ones too, in ``metrics``, ``log`` and ``audit``."""
+    """Notes every call of a service, refused ones too, in ``metrics``, ``log`` and ``audit``.
 
-    def __init__(self, services: Collection[str], metrics: Metrics, log: CallLog, audit: CallLog) -> None:
-        self._services, self._metrics, self._log, self._audit = services, metrics, log, audit
+    ``is_service`` says whether there is a service of an id.
+    """
+
+    def __init__(self, is_service: Callable[[str], bool], metrics: Metrics, log: CallLog, audit: CallLog) -> None:
+        self._is_service, self._metrics, self._log, self._audit = is_service, metrics, log, audit
 
     def begin(self) -> None:
         """Before a request: gives it an id, which stands in every line that is logged on its way."""
@@ -61,8 +65,8 @@ class Calls:
         """Notes that the present call of a hook is a replay, which is counted apart (Z85)."""
         g.notes.is_replay = True
 
-    def answered(self, answer: Answer, version: str) -> None:
-        """Notes that a hook was answered by the content of this version, and what was sent and not understood.
+    def answered(self, answer: Answer, pack: Pack) -> None:
+        """Notes that a hook was answered by this pack, and what was sent and not understood.
 
         Of the latter only its kinds are logged and counted, never what was sent (Z54).
         """
@@ -70,7 +74,8 @@ class Calls:
             self.count_defect(defect.error)
         cards = answer.body["cards"]
         notes = g.notes
-        notes.outcome = {"content": version, "cards": [card["source"]["topic"]["code"] for card in cards]}
+        topics = [card["source"]["topic"]["code"] for card in cards]
+        notes.outcome = {"pack": pack.id, "content": pack.version, "cards": topics}
         if answer.not_understood:
             notes.outcome["not_understood"] = dict(Counter(str(item.aside.kind) for item in answer.not_understood))
             if not notes.is_replay:
@@ -86,7 +91,7 @@ class Calls:
         notes = g.notes
         response.headers["X-Request-ID"] = notes.request_id
         service = str((request.view_args or {}).get("service_id"))
-        if service not in self._services:  # a caller's own text is never logged
+        if not self._is_service(service):  # a caller's own text is never logged
             return response
         seconds = time.perf_counter() - notes.began
         is_hook = request.endpoint == "call_service"

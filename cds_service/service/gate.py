@@ -57,13 +57,15 @@ class Gate:
         services: Collection[str],
         templates: Collection[str],
         on_refusal: Callable[[str], None],
+        *,
+        are_all: bool = True,
     ) -> None:
         self._open_discovery = settings.open_discovery
         self._for_any_host = settings.clients is not None or settings.insecure
         self._anybody = Client(profile=settings.default_profile, fhir_budget_ms=settings.fhir_budget_ms)
         self._on_refusal = on_refusal
         self._refusals = BoundedWarnings(_log)
-        self.clients, self._verifier = clients_of(settings, services, templates), None
+        self.clients, self._verifier = clients_of(settings, services, templates, are_all=are_all), None
         if self.clients is not None:
             self._verifier = _verifier_of(settings, self.clients)
         self._is_first = True
@@ -212,8 +214,13 @@ def is_put_off(admission: object) -> bool:
     return isinstance(admission, KeySetBusyError)
 
 
-def clients_of(settings: Settings, services: Collection[str], templates: Collection[str]) -> Clients | None:
+def clients_of(
+    settings: Settings, services: Collection[str], templates: Collection[str], *, are_all: bool = True
+) -> Clients | None:
     """The configured clients, ``None`` if there are none.
+
+    They may name ``services`` and ``templates`` only; anything unless ``are_all``: a pack that cannot be served just
+    now may have what they name.
 
     A worker that takes the place of a dead one goes on with the clients of its parent if their file is broken now.
 
@@ -225,7 +232,8 @@ def clients_of(settings: Settings, services: Collection[str], templates: Collect
     asked = (settings.clients, settings.default_profile, settings.fhir_budget_ms)
     try:
         clients = read_clients(*asked)
-        clients.refuse_unknown(services, templates)
+        if are_all:
+            clients.refuse_unknown(services, templates)
     except ProblemsError as error:
         if asked not in _inherited:
             raise

@@ -21,7 +21,7 @@ from cds_service.service.calls import Calls
 from cds_service.service.gate import Gate
 from cds_service.service.metrics import Metrics
 from cds_service.service.processor_time import ProcessorTime
-from cds_service.service.served import ServedContent
+from cds_service.service.served_content import ServedContent
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
@@ -62,9 +62,11 @@ class HookRoutes:
             RequestEntityTooLarge: its body is too long.
         """
         served = self.content.now()
-        service = served.prepared.pack.services.get(service_id)
-        if service is None:
+        found = served.services.get(service_id)
+        if found is None:
             raise Fault(404, "not-found", "there is no service of this id")
+        of_pack, service = found
+        prepared = of_pack.prepared
         is_replay = self.gate.is_replay()
         if is_replay:
             self.calls.replayed()
@@ -76,15 +78,15 @@ class HookRoutes:
         profile = Profile(client.profile, client.preference_list, client.issuer)
         exchange = g.exchange = Exchange(service, body, datetime.now(UTC), profile)
         answer = self.processor_time.bounded(
-            lambda call: evaluate(served.prepared, service, body, exchange.now, profile, call.unstopped(fetch))
+            lambda call: evaluate(prepared, service, body, exchange.now, profile, call.unstopped(fetch))
         )
         exchange.fetched = answer.chart.fetched if answer.chart is not None else {}
-        self.calls.answered(answer, served.prepared.pack.version)
+        self.calls.answered(answer, prepared.pack)
         if not is_replay:
             self.metrics.count_findings(service, answer)
             asides = [item.counted_as for item in answer.not_understood]
-            self.store.count_call(service.id, served.prepared.pack.version, asides)
-            for shown in served.attribution.shown(answer.body["cards"]):
+            self.store.count_call(service.id, prepared.pack.version, asides)
+            for shown in of_pack.attribution.shown(answer.body["cards"]):
                 self.store.count(service.id, *shown)
         return Response(encode(answer.body), mimetype="application/json")
 
@@ -95,14 +97,14 @@ class HookRoutes:
             Fault: 503 if the store is down, so that the client sends the feedback again; else what is wrong with it.
             RequestEntityTooLarge: its body is too long.
         """
-        served = self.content.now()
-        if service_id not in served.prepared.pack.services:
+        found = self.content.now().services.get(service_id)
+        if found is None:
             raise Fault(404, "not-found", "there is no service of this id")
         body = json_body(min(self.settings.max_body_bytes, MAX_BODY_BYTES))
         self.gate.claim_token(body)
         feedback = decode_feedback(body, keep_comments=self.settings.keep_comments)
         now = datetime.now(UTC)
-        entries = served.attribution.entries(feedback, self.store.keys, service_id, client=g.client.name, now=now)
+        entries = found[0].attribution.entries(feedback, self.store.keys, service_id, client=g.client.name, now=now)
         try:
             self.store.add(entries)
         except StoreDown:

@@ -20,7 +20,7 @@ from cds_service.content.model import Service
 from cds_service.content.reviews import ReviewState
 from cds_service.judge.evaluate import Answer
 from cds_service.judge.understanding import NotUnderstood
-from cds_service.service.served import ServedStatus
+from cds_service.service.served_content import ServedStatus
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess
 
@@ -34,8 +34,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._version = ""
-        self._rules_seen_off: set[str] = set()
+        self._versions: dict[str, str] = {}  # by pack
+        self._rules_seen_off: dict[str, set[str]] = {}
         self._add_counts()
         self._add_states()
 
@@ -83,25 +83,26 @@ class Metrics:
     def _add_states(self) -> None:
         """What goes up and down: gauges, of which the one that was set last counts if there are several workers."""
         gauge = partial(Gauge, registry=self._registry, multiprocess_mode="livemostrecent")
-        self._content = gauge("cds_service_content", "1 for the version of the content that is served", ["version"])
+        self._content = gauge("cds_service_content", "1 for the version of a pack that is served", ["pack", "version"])
         self._content_refused = gauge(
             "cds_service_content_refused",
-            "1 while the content's folder holds content that was refused, and older content is served",
+            "1 while the folder of a pack holds content that was refused, and older content of it or none is served",
+            ["pack"],
         )
         self._off = gauge(
             "cds_service_decision_off",
             "1 for each decision that the site has switched off, 0 for the others",
-            ["decision"],
+            ["pack", "decision"],
         )
         self._rule_off = gauge(
             "cds_service_rule_off",
             "1 for each single rule that the site has switched off, 0 for one that it has switched on again",
-            ["rule"],
+            ["pack", "rule"],
         )
         self._review = gauge(
             "cds_service_content_review",
-            "1 for what comes of the clinical review of the content: none of this version, current, or expired",
-            ["state"],
+            "1 for what comes of the clinical review of a pack: none of this version, current, or expired",
+            ["pack", "state"],
         )
         self._store = gauge("cds_service_store_reachable", "1 while feedback would be kept, 0 while it would not")
         self._site = gauge(
@@ -110,7 +111,8 @@ class Metrics:
         )
         self._shown = gauge(
             "cds_service_content_shown",
-            "1 if the cards of the content are shown, 0 if it runs as shadow",
+            "1 if the cards of a pack are shown, 0 if it runs as shadow",
+            ["pack"],
         )
 
     def count_call(self, service: str, status: int, seconds: float) -> None:
@@ -185,24 +187,32 @@ class Metrics:
 
         return fetch_and_count
 
-    def set_content(self, status: ServedStatus) -> None:
+    def set_content(self, statuses: Iterable[ServedStatus]) -> None:
         """What is served now. Call it at the start too, so that a later version takes the place of the first."""
-        if self._version not in ("", status.version):
-            self._content.labels(self._version).set(0)
-        self._version = status.version
-        self._content.labels(status.version).set(1)
-        self._content_refused.set(status.content_refused)
-        for decision, is_off in status.off.items():
-            self._off.labels(decision).set(is_off)
-        self._rules_seen_off |= set(status.rules_off)
-        for topic in self._rules_seen_off:
-            self._rule_off.labels(topic).set(topic in status.rules_off)
-        for state in ReviewState:
-            self._review.labels(state).set(state is status.review)
+        for status in statuses:
+            self._set_pack(status)
 
-    def set_state(self, *, shown: bool, site_refused: bool, store_reachable: bool) -> None:
-        """Whether cards are shown, whether the site's file was refused, and whether feedback would be kept."""
-        self._shown.set(shown)
+    def _set_pack(self, status: ServedStatus) -> None:
+        pack, before = status.pack, self._versions.get(status.pack)
+        self._content_refused.labels(pack).set(status.content_refused)
+        if not status.version:
+            return
+        if before not in (None, status.version):
+            self._content.labels(pack, before).set(0)
+        self._versions[pack] = status.version
+        self._content.labels(pack, status.version).set(1)
+        self._shown.labels(pack).set(status.shown)
+        for decision, is_off in status.off.items():
+            self._off.labels(pack, decision).set(is_off)
+        seen = self._rules_seen_off.setdefault(pack, set())
+        seen |= set(status.rules_off)
+        for topic in seen:
+            self._rule_off.labels(pack, topic).set(topic in status.rules_off)
+        for state in ReviewState:
+            self._review.labels(pack, state).set(state is status.review)
+
+    def set_state(self, *, site_refused: bool, store_reachable: bool) -> None:
+        """Whether the site's file was refused, and whether feedback would be kept."""
         self._site.set(site_refused)
         self._store.set(store_reachable)
 

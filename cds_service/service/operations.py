@@ -12,7 +12,8 @@ from cds_service import __version__
 from cds_service.protocol.openapi import openapi
 from cds_service.service.errors import RETRY_AFTER_SECONDS
 from cds_service.service.metrics import Metrics
-from cds_service.service.served import ServedContent
+from cds_service.service.served_content import ServedContent
+from cds_service.service.start import PackState
 from cds_service.store.store import Store
 from cds_service.vocabulary.json_text import encode
 
@@ -40,10 +41,9 @@ class OperationRoutes:
 
     def measured(self) -> Response:
         """Every metric in the Prometheus text format; those that are states are brought up to date first."""
-        served = self.content.now()
-        self.metrics.set_content(self.content.status())
+        self.content.now()
+        self.metrics.set_content(self.content.statuses())
         self.metrics.set_state(
-            shown=served.prepared.shown,
             site_refused=bool(self.content.site_problem),
             store_reachable=self.store.reachable(),
         )
@@ -64,24 +64,22 @@ class OperationRoutes:
         return Response(b'{"status":"alive"}', mimetype="application/json")
 
     def ready(self) -> Response:
-        """What is served, and whether feedback would be kept; status 503 if it would not."""
+        """What is served, and whether feedback would be kept; status 503 if it would not.
+
+        ``content`` is the first pack that is served, ``packs`` are all of the settings.
+        """
         served = self.content.now()
-        pack, review = served.prepared.pack, served.prepared.standing(datetime.now(UTC))
+        packs = self.content.packs()
+        first = next(state for state in packs if state.served is not None)
         reachable = self.store.reachable()
         state: dict[str, Any] = {
             "status": "ready" if reachable else "not ready: the store cannot be reached",
-            "content": {
-                "id": pack.id,
-                "version": pack.version,
-                "reviewed": review.is_current,
-                "review": {"state": review.state, "next-review": str(review.until) if review.until else ""},
-                "shown": served.prepared.shown,
-                "problem": self.content.content_problem,
-            },
+            "content": _content(first),
+            "packs": [_content(state) for state in packs],
             "site": {
-                "digest": pack.site_digest,
-                "off": served.off,
-                "rules-off": served.rules_off,
+                "digest": next((one.pack.site_digest for one in served.packs), ""),
+                "off": [name for one in served.packs for name in one.off],
+                "rules-off": [topic for one in served.packs for topic in one.rules_off],
                 "problem": self.content.site_problem,
             },
             "store": {"reachable": reachable},
@@ -90,3 +88,19 @@ class OperationRoutes:
         if not reachable:
             response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
+
+
+def _content(state: PackState) -> dict[str, Any]:
+    """What is served of one pack, and why its present content is not in use, if it is not."""
+    if state.served is None:
+        return {"id": state.id, "served": False, "problem": state.problem}
+    pack, review = state.served.pack, state.served.prepared.standing(datetime.now(UTC))
+    return {
+        "id": pack.id,
+        "served": True,
+        "version": pack.version,
+        "reviewed": review.is_current,
+        "review": {"state": review.state, "next-review": str(review.until) if review.until else ""},
+        "shown": state.served.prepared.shown,
+        "problem": state.problem,
+    }

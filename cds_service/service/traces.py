@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from multiprocessing.util import Finalize
 from typing import Any
@@ -23,24 +23,24 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from cds_service import __version__
-from cds_service.content.model import Service
 from cds_service.service.logs import CallLog
 from cds_service.vocabulary.fetched import SearchReport
 
 _PATHS = {"call_service": "/cds-services/{id}", "take_feedback": "/cds-services/{id}/feedback"}
-_ATTRIBUTES = ("request_id", "service", "asked", "client", "content", "cards", "feedback")
+_ATTRIBUTES = ("request_id", "service", "asked", "client", "pack", "content", "cards", "feedback")
 _CLOSE_SECONDS = 2
 
 
 class Traces:
-    """Makes the spans of calls of ``services`` and sends them, from a thread of its own, where ``OTEL_...`` says.
+    """Makes the spans of calls and sends them, ``hook_of`` giving the hook of a service by its id; from a thread of its
+    own, where ``OTEL_...`` says.
 
     Make it in the process that serves, because threads do not survive a fork. A collector that is down costs spans,
     never a call: spans wait in a bounded queue, and those that find it full are dropped.
     """
 
-    def __init__(self, services: Mapping[str, Service]) -> None:
-        self._services = services
+    def __init__(self, hook_of: Callable[[str], str]) -> None:
+        self._hook_of = hook_of
         named = Resource.create({SERVICE_NAME: "cds-service", SERVICE_VERSION: __version__})
         # The environment is merged last, so that its names win.
         self._provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
@@ -83,7 +83,7 @@ class Traces:
         g.span.set_attributes({f"cds_service.{name}": call[name] for name in _ATTRIBUTES if name in call})
         g.span.set_attributes(
             {
-                "cds_service.hook": self._services[service].hook,
+                "cds_service.hook": self._hook_of(service),
                 "cds_service.outcome": _outcome(call),
                 "http.response.status_code": status,
                 "url.path": _PATHS[request.endpoint or ""].replace("{id}", service),

@@ -6,13 +6,21 @@ in ``shown`` and in no share (FB-17). Feedback about a uuid that is not ours is 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from operator import itemgetter
 
 from sqlalchemy import Connection, Subquery, case, false, func, select
 
-from cds_service.store.call_counts import CallCount, NotUnderstoodDay, first_whole_day, read_calls, read_not_understood
+from cds_service.store.call_counts import (
+    CallCount,
+    NotUnderstoodDay,
+    at,
+    first_whole_day,
+    read_calls,
+    read_not_understood,
+)
 from cds_service.store.intervals import wilson
 from cds_service.store.tables import accepted_suggestion, feedback, shown
 
@@ -99,14 +107,14 @@ class RuleDay:
     overridden: int
 
 
-def read_days(connection: Connection, since: datetime) -> list[RuleDay]:
-    """The days from ``since`` on that have any figures, in order."""
+def read_days(connection: Connection, since: datetime, services: Collection[str] | None = None) -> list[RuleDay]:
+    """The days from ``since`` on that have any figures, in order; of ``services`` alone if given."""
     sums: dict[tuple[date, str, str, str], list[int]] = {}  # shown, accepted, overridden
     counted = select(shown.c.day, shown.c.decision, shown.c.rule, shown.c.version, func.sum(shown.c.times))
-    counted = counted.where(shown.c.day >= since.astimezone(UTC).date())
+    counted = counted.where(shown.c.day >= since.astimezone(UTC).date(), at(shown.c.service, services))
     for day, *rule, times in connection.execute(counted.group_by(*counted.selected_columns[:4])):
         sums.setdefault((day, *_rule_name(rule)), [0, 0, 0])[0] += int(times)
-    last = _ranked_outcomes(since)
+    last = _ranked_outcomes(since, services)
     outcomes = select(last.c.received_at, last.c.decision, last.c.rule, last.c.version, last.c.outcome)
     for received_at, *rule, outcome in connection.execute(outcomes.where(last.c.place == 1, last.c.decision != "")):
         day = received_at.astimezone(UTC).date()
@@ -125,10 +133,11 @@ class Comment:
     text: str
 
 
-def read_comments(connection: Connection, limit: int) -> list[Comment]:
-    """The latest comments, at most ``limit``, newest first."""
+def read_comments(connection: Connection, limit: int, services: Collection[str] | None = None) -> list[Comment]:
+    """The latest comments, at most ``limit``, newest first; on cards of ``services`` alone if given."""
     columns = (feedback.c.received_at, feedback.c.decision, feedback.c.rule, feedback.c.version, feedback.c.comment)
-    rows = select(*columns).where(feedback.c.comment != "").order_by(feedback.c.received_at.desc()).limit(limit)
+    rows = select(*columns).where(feedback.c.comment != "", at(feedback.c.service, services))
+    rows = rows.order_by(feedback.c.received_at.desc()).limit(limit)
     return [Comment(*row) for row in connection.execute(rows)]
 
 
@@ -143,9 +152,9 @@ class _Sums:
     reasons: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
 
 
-def read_report(connection: Connection, since: datetime | None) -> Report:
-    """The figures as they stand in the tables, rule by rule."""
-    last = _ranked_outcomes(since)
+def read_report(connection: Connection, since: datetime | None, services: Collection[str] | None = None) -> Report:
+    """The figures as they stand in the tables, rule by rule; of ``services`` alone if given."""
+    last = _ranked_outcomes(since, services)
     sums: dict[_RuleName, _Sums] = {}
     unmatched = 0
 
@@ -155,7 +164,7 @@ def read_report(connection: Connection, since: datetime | None) -> Report:
     with_calls = shown.c.day >= calls_from if calls_from is not None else false()
     keys = (shown.c.decision, shown.c.rule, shown.c.version, shown.c.indicator, shown.c.service)
     per_call = func.sum(case((with_calls, shown.c.times), else_=0))
-    counted = select(*keys, func.sum(shown.c.times), per_call).group_by(*keys)
+    counted = select(*keys, func.sum(shown.c.times), per_call).where(at(shown.c.service, services)).group_by(*keys)
     if since is not None:
         counted = counted.where(shown.c.day >= since.astimezone(UTC).date())
     for *rule, indicator, service, times, times_with_calls in connection.execute(counted):
@@ -193,17 +202,17 @@ def read_report(connection: Connection, since: datetime | None) -> Report:
         datetime.now(UTC),
         [_rule_report(rule, of_rule) for rule, of_rule in sorted(sums.items(), key=itemgetter(0))],
         unmatched,
-        read_calls(connection, calls_from) if calls_from is not None else [],
+        read_calls(connection, calls_from, services) if calls_from is not None else [],
         calls_from,
-        read_not_understood(connection, since),
+        read_not_understood(connection, since, services),
     )
 
 
-def _ranked_outcomes(since: datetime | None) -> Subquery:
+def _ranked_outcomes(since: datetime | None, services: Collection[str] | None) -> Subquery:
     """The rows of feedback with their ``place`` among those of the same card: 1 is the last outcome."""
     latest = (feedback.c.outcome_at.desc(), feedback.c.received_at.desc(), feedback.c.id)
     place = func.row_number().over(partition_by=feedback.c.card, order_by=latest).label("place")
-    rows = select(feedback, place)
+    rows = select(feedback, place).where(at(feedback.c.service, services))
     return (rows if since is None else rows.where(feedback.c.received_at >= since)).subquery()
 
 

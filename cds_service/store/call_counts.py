@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, ColumnElement, Connection, func, select, true
 
-from cds_service.store.tables import call, not_understood, shown
+from cds_service.store.tables import call, feedback, not_understood, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,9 @@ class CallCount:
 
 @dataclass(frozen=True, slots=True)
 class NotUnderstoodDay:
-    """How often something of one kind and code system was not understood on one day (UTC)."""
+    """How often something of one kind and code system was not understood on one day (UTC), at all services that were
+    asked about.
+    """
 
     day: date
     kind: str
@@ -43,9 +45,20 @@ def first_whole_day(connection: Connection) -> date | None:
     return first + timedelta(days=1) if earlier is not None and earlier < first else first
 
 
-def read_calls(connection: Connection, begin: date | None) -> list[CallCount]:
-    """The calls that were counted from the day ``begin`` on, or from the beginning."""
-    rows = select(call.c.service, call.c.version, func.sum(call.c.times))
+def at(service: Column[str], services: Collection[str] | None) -> ColumnElement[bool]:
+    """The rows of these services alone; of all for ``None``."""
+    return service.in_(services) if services is not None else true()
+
+
+def known_services(connection: Connection) -> set[str]:
+    """The ids of all services of which anything is kept; ``""`` for counts of before services were told apart."""
+    tables = (call, shown, not_understood, feedback)
+    return {service for table in tables for (service,) in connection.execute(select(table.c.service).distinct())}
+
+
+def read_calls(connection: Connection, begin: date | None, services: Collection[str] | None = None) -> list[CallCount]:
+    """The calls that were counted from the day ``begin`` on, or from the beginning; of ``services`` alone if given."""
+    rows = select(call.c.service, call.c.version, func.sum(call.c.times)).where(at(call.c.service, services))
     if begin is not None:
         rows = rows.where(call.c.day >= begin)
     rows = rows.group_by(call.c.service, call.c.version).order_by(call.c.service, call.c.version)
@@ -58,10 +71,15 @@ def per_100(cards: Mapping[str, int], calls: Mapping[str, int]) -> float | None:
     return 100 * sum(cards.values()) / of if of else None
 
 
-def read_not_understood(connection: Connection, since: datetime | None) -> list[NotUnderstoodDay]:
-    """What was not understood from ``since`` on, by day, kind and system, in this order."""
+def read_not_understood(
+    connection: Connection, since: datetime | None, services: Collection[str] | None = None
+) -> list[NotUnderstoodDay]:
+    """What was not understood from ``since`` on, by day, kind and system, in this order; at ``services`` alone if
+    given.
+    """
     columns = not_understood.c.day, not_understood.c.kind, not_understood.c.system
-    rows = select(*columns, not_understood.c.times).order_by(*columns)
+    rows = select(*columns, func.sum(not_understood.c.times)).where(at(not_understood.c.service, services))
+    rows = rows.group_by(*columns).order_by(*columns)
     if since is not None:
         rows = rows.where(not_understood.c.day >= since.astimezone(UTC).date())
     return [NotUnderstoodDay(day, kind, system, int(times)) for day, kind, system, times in connection.execute(rows)]

@@ -10,7 +10,7 @@ import atexit
 import contextlib
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from multiprocessing.util import Finalize
@@ -18,7 +18,7 @@ from multiprocessing.util import Finalize
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from cds_service.store.acceptance import Comment, Report, RuleDay, read_comments, read_days, read_report
-from cds_service.store.call_counts import CallCount, NotUnderstoodDay, read_calls, read_not_understood
+from cds_service.store.call_counts import CallCount, NotUnderstoodDay, known_services, read_calls, read_not_understood
 from cds_service.store.database import StoreDown, describe_error, file_of, is_stale, open_engine, read_url, reading
 from cds_service.store.entries import Entry
 from cds_service.store.kept_feedback import probe, save_feedback
@@ -99,7 +99,7 @@ class Store:
         like the cards.
         """
         day = datetime.now(UTC).date()
-        asides = [NotUnderstoodOfDay(day, kind, system) for kind, system in not_understood]
+        asides = [NotUnderstoodOfDay(day, service, kind, system) for kind, system in not_understood]
         self._tally.add([CallOfDay(day, service, version), *asides])
         self._thread.start()
 
@@ -111,8 +111,22 @@ class Store:
             return False
         return True
 
-    def report(self, since: datetime | None = None) -> Report:
-        """What became of the cards shown from ``since`` on. Counts that other processes have not written yet are
+    def services(self) -> set[str]:
+        """The ids of all services of which anything is kept, ``""`` for what was counted without one.
+
+        Raises:
+            StoreDown: the database cannot be read.
+        """
+        self._write_counts()
+        try:
+            with reading(self._engine) as connection:
+                return known_services(connection)
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreDown(describe_error(error)) from None
+
+    def report(self, since: datetime | None = None, services: Collection[str] | None = None) -> Report:
+        """What became of the cards shown from ``since`` on, at ``services`` or, without them, at all. Counts that other
+        processes have not written yet are
         missing, those of the last ``FLUSH_SECONDS`` usually.
 
         Raises:
@@ -121,12 +135,14 @@ class Store:
         self._write_counts()
         try:
             with reading(self._engine) as connection:
-                return read_report(connection, since)
+                return read_report(connection, since, services)
         except (SQLAlchemyError, OSError) as error:
             raise StoreDown(describe_error(error)) from None
 
-    def acceptance(self, since: datetime, max_comments: int) -> tuple[Report, list[RuleDay], list[Comment]]:
-        """The report from ``since`` on, the same day by day, and the latest comments.
+    def acceptance(
+        self, since: datetime, max_comments: int, services: Collection[str] | None = None
+    ) -> tuple[Report, list[RuleDay], list[Comment]]:
+        """The report from ``since`` on, the same day by day, and the latest comments; of ``services`` alone if given.
 
         Raises:
             StoreDown: the database cannot be read.
@@ -135,15 +151,18 @@ class Store:
         try:
             with reading(self._engine) as connection:
                 return (
-                    read_report(connection, since),
-                    read_days(connection, since),
-                    read_comments(connection, max_comments),
+                    read_report(connection, since, services),
+                    read_days(connection, since, services),
+                    read_comments(connection, max_comments, services),
                 )
         except (SQLAlchemyError, OSError) as error:
             raise StoreDown(describe_error(error)) from None
 
-    def not_understood(self, since: datetime) -> tuple[list[NotUnderstoodDay], list[CallCount]]:
-        """What was sent from ``since`` on and not understood, day by day, and how many calls were counted.
+    def not_understood(
+        self, since: datetime, services: Collection[str] | None = None
+    ) -> tuple[list[NotUnderstoodDay], list[CallCount]]:
+        """What was sent from ``since`` on and not understood, day by day, and how many calls were counted; of
+        ``services`` alone if given.
 
         Raises:
             StoreDown: the database cannot be read.
@@ -151,7 +170,8 @@ class Store:
         self._write_counts()
         try:
             with reading(self._engine) as connection:
-                return read_not_understood(connection, since), read_calls(connection, since.astimezone(UTC).date())
+                begin = since.astimezone(UTC).date()
+                return read_not_understood(connection, since, services), read_calls(connection, begin, services)
         except (SQLAlchemyError, OSError) as error:
             raise StoreDown(describe_error(error)) from None
 

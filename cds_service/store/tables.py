@@ -23,7 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 
 metadata = MetaData()
 
@@ -108,6 +108,7 @@ not_understood = Table(
     "not_understood",
     metadata,
     Column("day", Date, primary_key=True),
+    Column("service", Text, primary_key=True),  # "" where it was counted before services were told apart
     Column("kind", Text, primary_key=True),
     Column("system", Text, primary_key=True),  # the name of a known code system, "other" or "none"
     Column("times", BigInteger, nullable=False),

@@ -35,9 +35,10 @@ class CallOfDay(msgspec.Struct, frozen=True):
 
 
 class NotUnderstoodOfDay(msgspec.Struct, frozen=True):
-    """One thing that was sent and not understood, by its kind and its code system, on one day (UTC) (Z54)."""
+    """One thing that was sent to a service and not understood, by kind and code system, on one day (UTC) (Z54)."""
 
     day: date
+    service: str
     kind: str
     system: str
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cds_service.vocabulary.dosage_words import DosageWords
 from cds_service.vocabulary.facts import Exact, Fact, Interval
 
 NDC = "http://hl7.org/fhir/sid/ndc"
@@ -311,7 +312,7 @@ class FactDeclaration:
     that counts products to what it counts. ``systems`` are the code systems of its value sets, ``names`` the folded
     names that it is known by (Z49). ``doubts_apart`` says that another fact tells of results that had to be set aside,
     so that an older one counts here (Z45). ``schedules`` are a hospital's own codes and words for how often, each with
-    the form that it means (``fhir.schedule_words``).
+    the form that it means (``fhir.schedule_words``). ``dosage_words`` are those that a fact of a dosage is said with.
 
     A fact of a list says what entries that are less than sure make of it: ``present``, ``unknown``, or a value of its
     own that tables know. ``without_status`` is for entries whose status is not stated (Z51), ``by_name`` for those that
@@ -341,6 +342,7 @@ class FactDeclaration:
     scale: Exact = 1
     counted: Mapping[str, str] = field(default_factory=dict)
     schedules: Mapping[str, str] = field(default_factory=dict)
+    dosage_words: DosageWords | None = None
     values: tuple[str, ...] = ()
     unit: str = ""
     systems: frozenset[str] = frozenset()

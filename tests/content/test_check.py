@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from cds_service.content.inherited import common_units, common_words
 from cds_service.content.load import load_pack
+from cds_service.content.packs import own_fixtures
 from cds_service.content.proof.versions import update_lock
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
-from cds_service.packaged import fixtures_beside, packaged
+from cds_service.packaged import packaged
 from cds_service.prove import prove, prove_in_child
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
@@ -41,7 +43,7 @@ def problems_of(cards):
 
 
 def test_the_content_as_shipped_holds(cards):
-    fixtures = fixtures_beside(packaged("cards"))
+    fixtures = own_fixtures(packaged("cards") / "vitamin-b12")
     assert fixtures is not None
     assert prove(cards, site=None, fixtures=fixtures, zone=ZoneInfo("UTC")).problems == ()
 
@@ -49,7 +51,7 @@ def test_the_content_as_shipped_holds(cards):
 PLATELETS, NASAL = "decisions/imPlatelets/table.yaml", "decisions/nasalRegimen/table.yaml"
 LOADING, ADULT = "decisions/neurologicalLoading/table.yaml", "decisions/adult.yaml"
 IN_THE_FORM_OF_TABLES = [
-    (PLATELETS, "'> 50'", "over 50", ":67: reference: 'over 50' is no value of this input; it can be a number, absent"),
+    (PLATELETS, "'> 50'", "over 50", ":68: reference: 'over 50' is no value of this input; it can be a number, absent"),
     (PLATELETS, "'> 50'", "'> 50, absent'", "alternatives stand in a list"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: lower", "'lower' is no value of this input; it can be low,"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: absent", "'absent' is no value of this input"),
@@ -57,10 +59,10 @@ IN_THE_FORM_OF_TABLES = [
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: {or: absent}", ": schema: rules/"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: [[low, none]]", "'low then none' is a sequence"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: {not: absent}", "'absent' is no value of this input"),
-    ("decisions/regimenFit.yaml", "[threeWeekly, maintenance]", "[threeWeekly, never]", "'never' is no value"),
+    ("decisions/regimenFit/table.yaml", "[threeWeekly, maintenance]", "[threeWeekly, never]", "'never' is no value"),
     ("decisions/neurologicalInvolvement.yaml", "then: no,", "then: none recorded,", "'no' is no value of this input"),
-    ("facts.yaml", "values: [low, not-low]", "values: [low, absent]", ":66: reference: 'absent' is a state of"),
-    (PLATELETS, "applies-when: {orderKind", "applies-when: {orderSort", ":12: reference: no fact or decision 'orderS"),
+    ("facts.yaml", "values: [low, not-low]", "values: [low, absent]", ":67: reference: 'absent' is a state of"),
+    (PLATELETS, "applies-when: {orderKind", "applies-when: {orderSort", ":13: reference: no fact or decision 'orderS"),
     (PLATELETS, "applies-when: {", "applies-when: {platelets: '< 25', ", "'platelets' has no list of words"),
     (PLATELETS, "{orderKind: cobalamin,", "{orderKind: {not: none},", "'none' is no value of this input"),
     (
@@ -75,7 +77,7 @@ IN_THE_FORM_OF_TABLES = [
         "decisions/adult.yaml",
         "hit-policy:",
         "applies-when: {patient-sex: male}\nhit-policy:",
-        ":7: reference: a definition has no appl",
+        ":8: reference: a definition has no appl",
     ),
     (
         NASAL,
@@ -83,13 +85,13 @@ IN_THE_FORM_OF_TABLES = [
         "yields-to: [suggestionLimits]",
         "'suggestionLimits' is no card of",
     ),
-    (NASAL, "yields-to: [neurologicalLoading]", "yields-to: [nobody]", ":10: reference: 'nobody' is no card of which"),
+    (NASAL, "yields-to: [neurologicalLoading]", "yields-to: [nobody]", ":11: reference: 'nobody' is no card of which"),
     (NASAL, "inputs: [administration", "inputs: [neurologicalLoading, administration", "is no definition"),
     (LOADING, "inputs:", "yields-to: [nasalRegimen]\ninputs:", "decisions in a circle: "),
     (LOADING, "inputs:", "yields-to: [neurologicalLoading]\ninputs:", "neurologicalLoading > neurologicalLoading"),
     (NASAL, "\nwhy:", "\nknown-why:", ": schema: "),
-    (LOADING, "why: Nerve damage", "# Nerve damage", "'why' is a required property"),
-    (ADULT, "hit-policy:", "why: Because.\nhit-policy:", ":7: reference: a definition has no why"),
+    (LOADING, "why: Nerve damage", "# Nerve damage", "the key 'why' is missing: Why there is such a card"),
+    (ADULT, "hit-policy:", "why: Because.\nhit-policy:", ":8: reference: a definition has no why"),
     (ADULT, "id: adult\n", "id: grownUp\n", "'adult' is not named as the decision 'grownUp'"),
     (PLATELETS, "id: ThinNeedle\n", "id: ThickNeedle\n", ": name: the text 'thinNeedle' of ThickNeedle should be"),
     (PLATELETS, "id: CountOrdered,", "id: countOrdered,", ": name: 'countOrdered' should be in PascalCase"),
@@ -116,7 +118,7 @@ WHAT_WAS_NOT_READ = [  # Z75
         ("decisions/imPlatelets/table.yaml", "platelets: unknown", "platelets: unusable", ": gap: "),
         ("decisions/adult.yaml", "'>= 18'", "['>= 18', '< 18']", ": unreachable: rule Child"),
         ("decisions/imPlatelets/table.yaml", "'> 50'", "'> fifty'", "is not a unary test"),
-        ("decisions/imPlatelets/table.yaml", "statement: S11", "statement: S99", "no statement 'S99'"),
+        (PLATELETS, "statement: S11", "statement: S99", "no statement 'S99' in sources.yaml; there are S1, S2, S3"),
         ("decisions/imPlatelets/table.yaml", "statement: S10", "statement: S12", ": uncited: no rule rests on S10"),
         ("decisions/imPlatelets/table.yaml", "text: thinNeedle", "text: thickNeedle", "no text 'thickNeedle'"),
         ("decisions/imPlatelets/table.yaml", "add: plateletCount", "add: plateletGuess", "no order template"),
@@ -132,7 +134,19 @@ WHAT_WAS_NOT_READ = [  # Z75
         ("facts.yaml", "kind: patient, element: sex", "kind: patience, element: sex", ": schema: "),
         ("facts.yaml", "element: agent", "element: agents", "'agents' is not one of"),
         ("facts.yaml", "plausible: {unit: umol/L", "plausible: {unit: mol/L", "'mol/L' is not among the units"),
-        ("units.yaml", "grammar: mass", "grammar: weight", ": schema: "),
+        ("units.yaml", "grammar: amount-per-volume", "grammar: amount-per-weight", ": schema: "),
+        (
+            "pack.yaml",
+            "rests-also: [S23]",
+            "rests-also: [S99]",
+            "no statement 'S99' in sources.yaml; there are S1, S2, ",
+        ),
+        (
+            "orders/plateletCount.yaml",
+            "statement: S12",
+            "statement: S21a",
+            "no statement 'S21a' in sources.yaml; there",
+        ),
         (
             "sources.yaml",
             "no-rule: the short form of S13, which the rules rest on",
@@ -140,17 +154,16 @@ WHAT_WAS_NOT_READ = [  # Z75
             ": uncited: no rule rests on S2",
         ),
         (
-            "decisions/ending.yaml",
+            "decisions/ending/table.yaml",
             "'>= 300'",
             "'>= 310'",
             ": paragraph: S19: the paragraph says 300, which stands neither in",
         ),
-        ("decisions/imPlatelets/table.yaml", "settles: [C5]", "settles: [C99]", "no settlement 'C99'"),
+        (PLATELETS, "settles: [C5]", "settles: [C99]", "no settlement 'C99' in sources.yaml; there are C1, C2"),
         ("decisions/adult.yaml", "status: active", "status: draft", ": status: adult is draft and"),
         ("decisions/monitoringDue/table.yaml", "indicator: info", "indicator: warning", ": indicator: "),
         ("pack.yaml", 'role: ""', "role: Pharmacist", ": review: version is empty; a review is filled in whole"),
         ("pack.yaml", 'date: ""', "date: yesterday", ": review: 'yesterday' is no date of the form YYYY-MM-DD"),
-        ("words.en.yaml", "  also: Also\n", "", ": schema: words: 'also' is a required property"),
         ("pack.yaml", "id: vitamin-b12\n", "id: vitamin-b12\nid: again\n", "stands twice"),
         *IN_THE_FORM_OF_TABLES,
         *WHAT_WAS_NOT_READ,
@@ -207,11 +220,11 @@ def test_a_paragraph_that_is_missing_or_out_of_step_is_refused(cards, statement,
 def test_changed_content_without_a_new_version_fails_and_cannot_be_locked(cards):
     edit(cards, "decisions/imPlatelets/text.en.yaml", "prolonged pressure", "long pressure")
     assert any("imPlatelets changed without a new version" in problem.text for problem in problems_of(cards))
-    before = (cards / "lock.json").read_bytes()
+    before = (cards / "vitamin-b12/lock.json").read_bytes()
     decision, pack = update_lock(cards)
     assert re.search(r"imPlatelets/table\.yaml:\d+: version: decision:imPlatelets changed without", str(decision))
-    assert re.search(r"pack\.yaml:3: version: pack:vitamin-b12 changed without a new version", str(pack))
-    assert (cards / "lock.json").read_bytes() == before
+    assert re.search(r"pack\.yaml:4: version: pack:vitamin-b12 changed without a new version", str(pack))
+    assert (cards / "vitamin-b12/lock.json").read_bytes() == before
     raise_versions(cards, "decisions/imPlatelets/table.yaml")
     assert {problem.kind for problem in problems_of(cards)} == {"lock"}
     assert update_lock(cards) == []
@@ -228,7 +241,7 @@ def test_a_decision_and_its_pack_get_new_versions_together(cards, file):
 
 
 def test_a_lock_that_knows_more_than_there_is_says_so(cards):
-    lock = cards / "lock.json"
+    lock = cards / "vitamin-b12/lock.json"
     known = json.loads(lock.read_text())
     known["digests"]["decision:gone"] = "0"
     lock.write_text(json.dumps(known))
@@ -269,6 +282,7 @@ def test_the_pack_is_loaded_once_in_a_proof(monkeypatch):
     """Nearly all that a proof waits for besides fhir.resources is YAML."""
     import yaml
 
+    common_words(), common_units()  # which a process reads once
     texts = []
     load = yaml.load
     monkeypatch.setattr(yaml, "load", lambda text, Loader: texts.append(text) or load(text, Loader=Loader))

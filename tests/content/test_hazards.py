@@ -95,9 +95,9 @@ NAMED_AND_NOT_THERE = [
 MAJOR, LEAST, ROW = "{severity: major, likelihood: low}", "      likelihood: very-low\n", "    low: [1, 2, 2, 3, 4]"
 OUT_OF_THE_MATRIX = [
     (LOG, MAJOR, "{severity: dreadful, likelihood: low}", 0, "severity 'dreadful' with likelihood 'low' is outside of"),
-    (LOG, LEAST, "      likelihood: never\n", -1, "with likelihood 'never' is outside of the matrix"),
-    (LOG, LEAST, "      likelihood: very-high\n", -1, "the residual risk 5 is greater than the initial risk 3"),
-    (LOG, UNCONTROLLED, UNCONTROLLED.replace("likelihood: low", "likelihood: very-low"), 1, "without any control the"),
+    (LOG, LEAST, "      likelihood: never\n", -2, "with likelihood 'never' is outside of the matrix"),
+    (LOG, LEAST, "      likelihood: very-high\n", -2, "the residual risk 5 is greater than the initial risk 3"),
+    (LOG, UNCONTROLLED, UNCONTROLLED.replace("likelihood: low", "likelihood: very-low"), 0, "without any control the"),
     (LOG, ROW, "    low: [1, 2, 2, 3]", 0, "4 risks for 5 severities"),
     (LOG, ROW, "    low: [1, 2, 2, 4, 3]", 0, "a greater severity gives a lower risk"),
     (LOG, ROW, "    low: [1, 2, 2, 3, 9]", 0, "the risk 9 has no meaning among the levels"),
@@ -108,11 +108,11 @@ KEYS = [
         LOG,
         "    effect: Bleeding into the muscle, n",
         "    affect: Bleeding into the muscle, n",
-        -5,
-        "'affect' was unexpected",
+        0,
+        "'affect' is no key here; did you mean 'effect'?",
     ),
-    (LOG, "  severities:", "  gravities:", 0, "'gravities' was unexpected"),
-    (LOG, '    owner: ""', '    owner: ""\n    score: 12', None, "'score' was unexpected"),
+    (LOG, "  severities:", "  gravities:", 0, "'gravities' is no key here"),
+    (LOG, '    owner: ""', '    owner: ""\n    score: 12', None, "'score' is no key here"),
     (LOG, "    status: open", "    status: solved", 0, "'solved' is not one of"),
     (LOG, "  HAZ-02:", "  HAZ-01:", 0, "the key 'HAZ-01' stands twice"),
 ]

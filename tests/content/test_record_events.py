@@ -90,6 +90,27 @@ def test_the_steps_of_an_order_follow_each_other(prepared):
     ]
 
 
+def test_a_dose_is_worded_as_the_service_understands_it(prepared):
+    given = resource(
+        "MedicationAdministration",
+        status="completed",
+        medicationCodeableConcept=DRUG,
+        effectiveDateTime="2026-09-15",
+        dosage={
+            "route": {"coding": [{"system": SNOMED, "code": "78421000", "display": "Intramuscular route"}]},
+            "dose": {"value": 1000, "unit": "ug", "system": "http://unitsofmeasure.org", "code": "ug"},
+        },
+    )
+    (dose,), _ = read(prepared, given)
+    assert (dose.lane, dose.label) == ("Doses given", "The drug, 1000 mcg IM")
+
+
+def test_a_result_has_the_flag_of_the_laboratory(prepared):
+    flagged = count(120, interpretation=[{"coding": [{"code": "L"}]}])
+    (result,), _ = read(prepared, flagged)
+    assert result.label == "120 ×10⁹/L, low"
+
+
 @pytest.mark.parametrize(("status", "doses"), [("stopped", 2), ("on-hold", 2), ("completed", 2)])
 def test_an_order_that_is_over_and_says_no_end_has_no_doses_after_the_last_that_is_known(prepared, status, doses):
     dose = resource(

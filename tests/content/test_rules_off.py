@@ -117,7 +117,7 @@ def test_a_rule_that_is_off_is_said_where_the_service_is_watched(site, request_f
     assert client.post(ORDER_SELECT, json=body).json == {"cards": []}
     assert client.get("/readyz").json["site"]["rules-off"] == [topic]
     told = client.get("/metrics").text
-    assert f'cds_service_rule_off{{rule="{topic}"}} 1.0' in told
+    assert f'cds_service_rule_off{{pack="vitamin-b12",rule="{topic}"}} 1.0' in told
     counted = r'findings_total\{decision="imPlatelets",.*rule="TransfusionFirst",.*status="withdrawn",.*\} 1\.0'
     assert re.search(counted, told)
     page = client.get("/content/decisions/imPlatelets").text

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.service.app import create_app
-from cds_service.service.served import prepare
+from cds_service.service.start import begin
 from cds_service.settings import Settings
 from cds_service.vocabulary.problems import ProblemsError
 from tests.support.keys import KEY
@@ -277,11 +277,11 @@ def test_a_decision_is_switched_off_and_on_without_a_restart(tmp_path, with_site
     site.write_text('[decisions]\noff = ["imPlatelets"]\n')
     assert until(lambda: ours.get("/readyz").json["site"]["off"] == ["imPlatelets"])
     assert topics(ours, body) == []
-    assert 'cds_service_decision_off{decision="imPlatelets"} 1.0' in ours.get("/metrics").text
+    assert 'cds_service_decision_off{decision="imPlatelets",pack="vitamin-b12"} 1.0' in ours.get("/metrics").text
     site.write_text("[decisions]\noff = []  # again\n")
     assert until(lambda: ours.get("/readyz").json["site"]["off"] == [])
     assert topics(ours, body) == ["imPlateletsTransfusionFirst"]
-    assert 'cds_service_decision_off{decision="imPlatelets"} 0.0' in ours.get("/metrics").text
+    assert 'cds_service_decision_off{decision="imPlatelets",pack="vitamin-b12"} 0.0' in ours.get("/metrics").text
 
 
 def test_a_hospital_can_have_every_info_at_signing(client, with_site, request_for):
@@ -360,7 +360,7 @@ def test_a_fault_of_the_overlay_is_found_with_its_line(tmp_path, text, said):
     path = tmp_path / "site.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ProblemsError) as caught:
-        prepare(Settings(site=path))
+        begin(Settings(site=path))
     assert any(said in str(problem) for problem in caught.value.problems), caught.value.problems
     checked = CliRunner().invoke(main, ["check", "--site", str(path)])
     assert checked.exit_code == 1

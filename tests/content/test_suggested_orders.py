@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.chart.revise import with_regimen, with_route
+from cds_service.content.compile import compile_dosage_words
+from cds_service.content.inherited import common_words
 from cds_service.fhir.strict import problem_in
 from cds_service.packaged import packaged
 
+SAID = compile_dosage_words(common_words())
 ROUTE = {"system": "http://snomed.info/sct", "code": "78421000", "display": "Intramuscular route", "text": "IM"}
 DRAFTS = {path.stem: json.loads(path.read_text()) for path in (packaged("fixtures") / "drafts").glob("*.json")}
 CAPTURED = sorted((packaged("fixtures") / "captured" / "sandbox").glob("order-s*.json"))
@@ -35,7 +38,7 @@ def test_an_update_keeps_what_it_does_not_touch(template):
         "requester": {"reference": "Practitioner/1"},
         "encounter": {"reference": "Encounter/1"},
     }
-    revision = with_regimen(order, template, "")
+    revision = with_regimen(SAID, order, template, "")
     changed = {key for key in order.keys() | revision.resource.keys() if order.get(key) != revision.resource.get(key)}
     assert changed == {"medicationCodeableConcept", "dosageInstruction"}
     assert revision.problem == ""
@@ -51,14 +54,14 @@ def test_the_whole_old_dosage_goes_and_supply_with_it(template):
         "performer": {"reference": "Organization/1"},
     }
     order["substitution"] = {"allowedBoolean": True}
-    revised = with_regimen(order, template, "").resource
+    revised = with_regimen(SAID, order, template, "").resource
     assert "old" not in json.dumps(revised, default=str)
     assert revised["dispenseRequest"] == {"performer": {"reference": "Organization/1"}}
     assert "substitution" not in revised
 
 
 def test_either_form_of_medication_becomes_one_and_its_contained_medication_goes(template):
-    revision = with_regimen(draft("hydroxocobalamin-medication-reference"), template, "")
+    revision = with_regimen(SAID, draft("hydroxocobalamin-medication-reference"), template, "")
     assert "medicationReference" not in revision.resource
     assert "contained" not in revision.resource
     assert "contained" in revision.dropped
@@ -68,12 +71,12 @@ def test_either_form_of_medication_becomes_one_and_its_contained_medication_goes
 def test_a_modifier_extension_anywhere_forbids_an_update(template):
     order = draft("cyanocobalamin-im-daily-week")
     order["dosageInstruction"][0]["modifierExtension"] = [{"url": "http://example.org/not", "valueBoolean": True}]
-    assert with_regimen(order, template, "").problem == "modifierExtension"
+    assert with_regimen(SAID, order, template, "").problem == "modifierExtension"
 
 
 def test_a_route_change_keeps_dose_and_schedule_only():
     order = draft("cyanocobalamin-iv")
-    revised = with_route(order, ROUTE).resource
+    revised = with_route(SAID, order, ROUTE).resource
     old, new = order["dosageInstruction"][0], revised["dosageInstruction"][0]
     assert new["route"]["coding"][0]["code"] == "78421000"
     assert new["timing"] == old["timing"]
@@ -88,7 +91,7 @@ def test_drafts_of_the_public_sandbox_are_mended_to_valid_fhir(template, path):
     for entry in entries:
         if entry["resource"]["resourceType"] != "MedicationRequest":
             continue
-        revision = with_regimen(entry["resource"], template, "")
+        revision = with_regimen(SAID, entry["resource"], template, "")
         assert revision.problem == ""
         MedicationRequest.model_validate(revision.resource)
 
@@ -99,12 +102,12 @@ def test_there_are_captured_drafts():
 
 def test_what_cannot_be_mended_is_named(template):
     order = draft("cyanocobalamin-im-daily-week") | {"subject": "Patient/p"}
-    assert with_regimen(order, template, "").problem == "subject"
+    assert with_regimen(SAID, order, template, "").problem == "subject"
 
 
 def test_impossible_dates_are_removed(template):
     for date in ("Invalid date", "0020-11-23", "2026-13-45"):
-        revision = with_regimen(draft("cyanocobalamin-im-daily-week") | {"authoredOn": date}, template, "")
+        revision = with_regimen(SAID, draft("cyanocobalamin-im-daily-week") | {"authoredOn": date}, template, "")
         assert "authoredOn" not in revision.resource
         assert revision.problem == ""
 

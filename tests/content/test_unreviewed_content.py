@@ -162,8 +162,8 @@ def test_an_expired_review_is_said_and_takes_no_card_away(request_body, reviewed
     assert (content["reviewed"], content["shown"]) == (False, True)
     assert content["review"] == {"state": "expired", "next-review": YESTERDAY}
     told = client.get("/metrics").text
-    assert 'cds_service_content_review{state="expired"} 1.0' in told
-    assert 'cds_service_content_review{state="current"} 0.0' in told
+    assert 'cds_service_content_review{pack="vitamin-b12",state="expired"} 1.0' in told
+    assert 'cds_service_content_review{pack="vitamin-b12",state="current"} 0.0' in told
     said = f"its clinical review has expired, the next was due by {YESTERDAY}"
     for page in ("/", "/content/decisions/imPlatelets"):
         assert said in client.get(page).text

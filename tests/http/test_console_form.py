@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.console.form import AS_ORDERED, AS_RECORDED, LOW, NONE, UNSTATED, choices_of, entered_of
+from cds_service.console.form_beginning import begun_with
 from cds_service.console.form_request import scenario_of
 from cds_service.content.load import load_pack
+from cds_service.content.needs import templates_of
 from cds_service.packaged import packaged
+from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.keys import KEY
@@ -19,6 +22,8 @@ from tests.support.places import SECOND_PACK
 from tests.support.shipped import shipped_pack
 
 FIXTURES = packaged("fixtures")
+SCENARIOS = {scenario.name: scenario for scenario in read_scenarios(FIXTURES)}
+SAMPLE = "platelets-and-im/sample"
 NEWS = re.compile(r'id="news"[^>]*>([^<]*)<')
 
 
@@ -230,3 +235,130 @@ def test_the_policy_lets_a_page_ask_this_service_and_the_library_runs_no_text_as
     answer = client.get("/?by=form")
     assert "connect-src 'self'" in answer.headers["Content-Security-Policy"]
     assert '"allowEval": false' in answer.text and '"includeIndicatorStyles": false' in answer.text
+
+
+# --- the form that begins with a story -------------------------------------------------------------------------------
+
+
+def chosen(page, name):
+    """What is chosen in a list of the form, in words."""
+    return re.search(rf'<select id="{name}".*?<option [^>]*selected>([^<]*)<', page, re.S)[1]
+
+
+def test_the_form_opens_on_the_patient_and_the_order_of_the_story(client):
+    for name, patient, drug, rhythm in [
+        (SAMPLE, "Kwame Mensah, 64, male (as shown)", "Hydroxocobalamin, injection", "3 times a week for 2 weeks"),
+        ("folate-first/treatFirst", "Nadia Petrova, 44, female (as shown)", "Folic acid 5 mg tablet", "Daily"),
+        ("stopping/endDate", "Priya Raman, 51, female (as shown)", "Hydroxocobalamin, injection", "Monthly until"),
+    ]:
+        page = client.get("/", query_string={"scenario": name}).text
+        assert chosen(page, "patient") == patient
+        assert chosen(page, "drug").startswith(drug) and chosen(page, "rhythm").startswith(rhythm)
+        assert f'<input type="hidden" name="story" value="{name}">' in page
+
+
+def test_a_form_that_is_left_as_it_begins_asks_what_its_scenario_asks():
+    pack = shipped_pack()
+    for scenario in SCENARIOS.values():
+        begun = begun_with(choices(), scenario)
+        entered = entered_of({}, begun)
+        assert entered.faults == {}
+        templates = templates_of(pack, pack.service_for(scenario.hook))
+        assert scenario_of(begun, entered, FIXTURES).request(templates) == scenario.request(templates), scenario.name
+
+
+def test_one_thing_that_is_changed_leaves_all_else_as_the_story_has_it():
+    told = SCENARIOS["pernicious-anaemia-for-life/tabletsAtStart"]  # its patient stands in no file, its time is past
+    begun = begun_with(choices(), told)
+    made = scenario_of(begun, entered_of({"route": "IM"}, begun), FIXTURES)
+    assert (made.now, made.patient, made.resources) == (told.now, told.patient, told.resources)
+    (before,), (after,) = told.drafts, made.drafts
+    (step,) = after["dosageInstruction"]
+    assert (
+        step["timing"] == before["dosageInstruction"][0]["timing"]
+        and step["doseAndRate"][0]["doseQuantity"]["value"] == 1000
+    )
+    made = scenario_of(begun, entered_of({"patient": "kwame-mensah"}, begun), FIXTURES)
+    assert made.patient == "kwame-mensah" and made.drafts == [
+        {**before, "subject": {"reference": "Patient/kwame-mensah"}}
+    ]
+
+
+def test_another_draft_of_the_story_stays_when_the_order_is_changed():
+    told = SCENARIOS["platelets-and-im/countAlreadyDrafted"]
+    begun = begun_with(choices(), told)
+    made = scenario_of(begun, entered_of({"dose": "500"}, begun), FIXTURES)
+    assert [draft["resourceType"] for draft in made.drafts] == ["MedicationRequest", "ServiceRequest"]
+    assert made.drafts[1] == told.drafts[1] and made.selections == told.selections
+
+
+def test_a_story_that_is_not_there_is_said(client):
+    answer = client.get("/?by=form&story=no/such")
+    assert answer.status_code == 404 and "There is no such scenario" in answer.text
+
+
+def test_no_tile_is_marked_where_a_case_of_ones_own_is_shown(client):
+    assert 'aria-current="true"' in client.get("/", query_string={"scenario": SAMPLE}).text
+    page = client.get("/", query_string={"by": "form", "story": SAMPLE, "result-platelets": "51"}).text
+    assert 'aria-current="true"' not in page
+    assert "#tiles:innerHTML" in re.search('hx-select-oob="([^"]*)"', page)[1]
+
+
+# --- what the order comes to with another result ---------------------------------------------------------------------
+
+
+def strips(page):
+    """The bands of each result that matters to the order, each with the severities of its cards."""
+    found = {}
+    for label, items in re.findall(r'<h3>([^<]*)</h3>\s*<ol class="strip">(.*?)</ol>', page, re.S):
+        for item in re.findall("<li.*?</li>", items, re.S):
+            where = re.search(r'<a href="([^"]*)">([^<]*)</a>', item)
+            found.setdefault(label, []).append(
+                (where[2], re.findall(r'<span class="tag[^>]*>([^<]*)<', item), where[1])
+            )
+    return found
+
+
+def test_a_story_says_what_its_order_comes_to_in_each_band_of_a_result(client):
+    page = client.get("/", query_string={"scenario": SAMPLE}).text
+    ((label, bands),) = strips(page).items()
+    assert label == "Platelet count"
+    assert [(where, tags) for where, tags, _ in bands] == [
+        ("Below 25 ×10⁹/L", ["critical"]),
+        ("25 to 50 ×10⁹/L", ["warning"]),
+        ("Above 50 ×10⁹/L", ["no card"]),
+    ]
+    assert "these results leave the cards as they are: eGFR as reported, Homocysteine." in page
+    assert "For this order: below 25 ×10⁹/L: critical; 25 to 50 ×10⁹/L: warning; above 50 ×10⁹/L: no card." in page
+
+
+@pytest.mark.parametrize(
+    "name", [SAMPLE, "loading-regimen/dailyForAWeek", "kidney/creatinineOnly", "iv-cyanocobalamin/monthly"]
+)
+def test_each_band_leads_to_the_answer_that_it_names(client, name):
+    for bands in strips(client.get("/", query_string={"scenario": name}).text).values():
+        for _, severities, address in bands:
+            page = client.get(address.replace("&amp;", "&")).text
+            shown = re.findall(r'<article class="card (\w+)"', page)
+            assert list(dict.fromkeys(shown)) == [word for word in severities if word != "no card"]
+
+
+def test_bands_are_those_of_the_order_and_not_of_the_tables_alone(client):
+    page = client.get(
+        "/", query_string={"by": "form", "story": SAMPLE, "route": "oral", "drug": "cyanocobalamin-oral"}
+    ).text
+    assert "Platelet count" not in strips(page)
+    assert 'id="comes-to-platelets">It does not matter for this order.<' in page
+
+
+def test_the_bands_of_another_pack_are_its_own(second):
+    assert re.search(r'id="comes-to-level">(For this order: below 17|It does not matter)', second.get("/?by=form").text)
+
+
+def test_every_band_of_every_scenario_is_said_in_ascending_order_or_not_at_all(prepared):
+    from cds_service.console.outcomes import outcomes_of
+
+    for scenario in list(SCENARIOS.values())[::40]:
+        begun = begun_with(choices(), scenario)
+        for result in outcomes_of(prepared, begun, scenario, "2.0"):
+            assert [float(band.value) for band in result.bands] == sorted(float(band.value) for band in result.bands)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections import defaultdict
 from datetime import UTC
 from html import unescape
 
@@ -11,17 +12,20 @@ from markupsafe import escape
 
 from cds_service.console.decision_table import fired_here
 from cds_service.console.firing import FiredScenarios, answer_to
+from cds_service.content.domains import JOINED
 from cds_service.content.load import load_pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
-from cds_service.content.table_words import AS_ABOVE, table_in_words
+from cds_service.content.proof.versions import update_lock
+from cds_service.content.table_words import table_in_words
 from cds_service.content.unary import parse_cell
-from cds_service.content.value_words import cell_in_words, unit_in_words
+from cds_service.content.value_words import cell_in_words, unit_in_words, value_in_words
 from cds_service.replay.statements import rules_fired
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.keys import KEY
 from tests.support.places import ROOT, SECOND_PACK
+from tests.support.reviews import EMPTY, review
 from tests.support.scenarios import by_name, scenarios
 from tests.support.shipped import shipped_pack
 
@@ -89,7 +93,7 @@ def test_whatever_a_rule_asks_is_said_in_its_row_or_above_the_table(which, name)
         for place, cell in words.rule.tests:
             asked = decision.inputs[place]
             assert asked in said or above[asked].written == cell.source
-            if asked in said and said[asked].words == AS_ABOVE:
+            if asked in said and said[asked].words == pack.table_words["as-above"]:
                 guard = parse_cell(above[asked].written)
                 assert (guard.strings, guard.states) == (cell.strings, cell.states)
     assert table.is_silent_otherwise == any(rule.is_added for rule in decision.rules)
@@ -118,9 +122,9 @@ def test_whatever_a_rule_asks_is_said_in_its_row_or_above_the_table(which, name)
         ("order.form", 'not("nasal")', "injection, oral or sublingual"),
         ("order.agent", 'not("combination", "excluded")', "other than combination or excluded"),
         ("administration", '"ifIntoMuscle", "notStated"', "if given IM or by a route that is not stated"),
-        ("regimenFit", '"alternateDaysUnderSkin"', "alternate days under skin"),
+        ("regimenFit", '"alternateDaysUnderSkin"', "on alternate days under the skin"),
         ("doseUnit", '"silent"', "no card"),
-        ("nasalStep", '"weekly then other"', "weekly then other"),
+        ("nasalStep", '"weekly then other"', "weekly then another"),
         ("adult", '"no", "unknown"', "no or not known"),
     ],
 )
@@ -132,6 +136,39 @@ def test_a_cell_is_said_in_words_with_the_units_and_values_that_people_write(nam
 def test_no_unit_of_a_fact_is_ucum_alone(which):
     said = {name: unit_in_words(PACKS[which], name) for name in PACKS[which].facts}
     assert not {unit for unit in said.values() if re.fullmatch(r"d|ug|ug/d|10\*9/L", unit)}
+
+
+# Answers to the definition's own question: "not stated" of a route is not what it is of a dosage.
+OF_EACH_QUESTION = {"none", "low", "notStated"}
+
+
+@pytest.mark.parametrize("which", PACKS)
+def test_one_value_is_said_in_the_same_words_in_all_tables(which):
+    pack, said = PACKS[which], defaultdict(set)
+    for decision in pack.decisions.values():
+        for value in decision.values:
+            for part in value.split(JOINED):
+                said[part].add(value_in_words(pack, decision.id, part))
+    assert {value: words for value, words in said.items() if len(words) > 1}.keys() <= OF_EACH_QUESTION
+
+
+@pytest.mark.parametrize("which", PACKS)
+def test_two_values_of_one_definition_are_never_said_alike_but_for_a_word_that_means_the_same(which):
+    """ "If given IM" and "if injected IM" stood for two values, and nobody could tell them apart."""
+    pack = PACKS[which]
+    for decision in pack.decisions.values():
+        said = [re.sub("injected|given", "...", value_in_words(pack, decision.id, value)) for value in decision.values]
+        assert len(set(said)) == len(said), decision.id
+
+
+@pytest.mark.parametrize("which", PACKS)
+def test_no_value_of_a_definition_is_shown_as_an_id_taken_apart(which):
+    """Of a definition whose phrases are sentences of cards only a sentence could be shown instead."""
+    for decision in PACKS[which].decisions.values():
+        if any(phrase.endswith(".") for phrase in decision.phrases.values()):
+            continue
+        parts = {part for value in decision.values for part in value.split(JOINED)}
+        assert [part for part in parts if re.search("[a-z][A-Z]", part) and part not in decision.phrases] == []
 
 
 def test_a_guard_that_all_rules_repeat_is_said_once_above_the_table(web):
@@ -268,9 +305,11 @@ def test_a_rule_that_no_scenario_fires_has_none_to_try():
     prepared = prepared_of("second")
     fired = FiredScenarios(lambda: prepared, SECOND_PACK / "fixtures")
     for decision, rule in (("levelAndNeedle", "Below"), ("howGiven", "Needle")):
-        assert f"{decision}.{rule}" in rules_fired(prepared, fired.all()[fired.first(decision, rule)])
+        assert f"{decision}.{rule}" in rules_fired(
+            prepared, fired.all()[fired.first(prepared.pack.decisions[decision], rule)]
+        )
     retired = prepared.pack.decisions["oldAdvice"]
-    assert fired.first(retired.id, retired.rules[0].id) == ""
+    assert fired.first(retired, retired.rules[0].id) == ""
 
 
 # --- index and map ----------------------------------------------------------------------------------------------------
@@ -285,6 +324,18 @@ def test_the_index_leads_to_every_decision_once_and_to_the_map(web, which):
     assert page.count("not reviewed by a clinician") > len(PACKS[which].decisions)
 
 
+def test_the_index_is_short_until_a_group_is_unfolded_and_a_search_unfolds_all(web):
+    page = web["shipped"].get("/content").text
+    folds = re.findall(r'<details class="group"( open)?>', page)
+    assert len(folds) == 8 and folds.count(" open") == 1
+    contents = re.search(r'<nav class="contents".*?</nav>', page, re.S)[0]
+    targets = re.findall(r'href="#([^"]+)"', contents)
+    assert len(targets) == len(folds) and all(f'id="{target}"' in page for target in targets)
+    found = web["shipped"].get("/content", query_string={"q": "platelet"}).text
+    folds = re.findall(r'<details class="group"( open)?>', found)
+    assert folds and set(folds) == {" open"}
+
+
 def test_a_search_leaves_what_has_all_its_words(web):
     page = web["shipped"].get("/content", query_string={"q": "Transfusion  NEEDLE"}).text
     assert re.findall(r"<h4><a href=\"/content/decisions/(\w+)\"", page) == ["imPlatelets", "plateletsUnderTreatment"]
@@ -297,7 +348,8 @@ def test_a_search_leaves_what_has_all_its_words(web):
 @pytest.mark.parametrize("which", PACKS)
 def test_the_map_leads_to_every_table_and_its_list_says_the_same(web, which):
     page = web[which].get("/content/map").text
-    picture, _, as_list = page.partition("The same as a list")
+    whole = page.partition("All tables in one picture")[2]
+    picture, _, as_list = whole.partition("The same as a list")
     for name, decision in PACKS[which].decisions.items():
         assert picture.count(f'<a href="/content/decisions/{name}" aria-label="{escape(decision.title)}, ') == 1
         assert f'<a href="/content/decisions/{name}">{escape(decision.title)}</a>' in as_list
@@ -307,6 +359,7 @@ def test_the_map_leads_to_every_table_and_its_list_says_the_same(web, which):
 
 def test_the_way_of_a_request_is_lit_on_the_map_from_the_card_to_the_facts(web):
     page = web["shipped"].get("/content/map", query_string={"scenario": SAMPLE}).text
+    page = page.partition('<details class="group whole">')[2]
     titles = set(re.findall(r'<g class="node [a-z]+ lit"><title>(.*?)</title>', page))
     assert {"Platelets and IM injection", "How the order is given", "Platelet count", "Route ordered"} <= titles
     assert "Oral B12" not in titles
@@ -314,9 +367,64 @@ def test_the_way_of_a_request_is_lit_on_the_map_from_the_card_to_the_facts(web):
 
 
 def test_the_map_of_one_decision_holds_what_it_reads_and_what_reads_it(web):
-    page = web["shipped"].get("/content/map?decision=plateletDoubt").text
+    page = web["shipped"].get("/content/map?decision=plateletDoubt").text.partition('<details class="group whole">')[0]
     names = set(re.findall(r'<a href="/content/decisions/(\w+)" aria-label', page))
     assert names == {"plateletDoubt", "imPlatelets", "plateletsUnderTreatment"}
+
+
+def test_the_map_shows_one_card_at_a_time_and_all_tables_only_when_unfolded(web):
+    page = web["shipped"].get("/content/map").text
+    shown, _, whole = page.partition('<details class="group whole">')
+    assert whole
+    boxes = re.findall(r'<g class="node [a-z]+"><title>', shown)
+    assert 0 < len(boxes) < len(re.findall(r'<g class="node [a-z]+"><title>', whole)) / 2
+    cards = [name for name, decision in PACKS["shipped"].decisions.items() if decision.kind != "definition"]
+    for name in cards:
+        assert f'href="/content/map?decision={name}"' in shown
+    assert len(re.findall('aria-current="true"', shown)) == 1
+    lit = web["shipped"].get("/content/map", query_string={"scenario": SAMPLE}).text
+    assert "What &ldquo;Platelets and IM injection&rdquo; reads" in lit
+
+
+# --- whether the content is reviewed, and where to sign ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/content", "/content/decisions/imPlatelets"])
+def test_pages_say_that_nothing_is_reviewed_and_lead_to_how_to_review_it(web, path):
+    page = web["shipped"].get(path).text
+    assert '<a href="/content/review">not reviewed by a clinician</a>' in page
+    if "decisions" not in path:
+        assert '<a href="/content/review">How to review it, and where to sign</a>' in page
+
+
+@pytest.mark.parametrize("which", PACKS)
+def test_the_page_on_review_leads_to_every_sheet_and_says_where_the_signature_goes(web, which):
+    page = web[which].get("/content/review").text
+    pack = PACKS[which]
+    for name in pack.decisions:
+        assert f'href="/content/decisions/{name}/review"' in page
+    assert f"<code>cards/{pack.id}/pack.yaml</code>" in page and f"version: {pack.version}" in page
+    assert "cds-service export review" in page and "--update-lock" in page
+
+
+def test_content_that_is_reviewed_is_said_to_be_and_by_whom(tmp_path):
+    cards = shutil.copytree(CARDS["second"], tmp_path / "cards")
+    head, version = cards / "examplol" / "pack.yaml", PACKS["second"].version
+    head.write_text(head.read_text(encoding="utf-8").replace(EMPTY, review(version)), encoding="utf-8")
+    assert update_lock(cards) == []
+    web = create_app(Settings(cards=cards, loopback=True, key=KEY, state=tmp_path / "state")).test_client()
+    page = web.get("/content/review").text
+    assert f"{version}: reviewed." in page
+    assert "Written by register 1, Pharmacist, 2026-11-20; checked by register 2, Haematologist, 2026-11-23." in page
+    assert "How to review it, and where to sign</a>" not in web.get("/").text
+
+
+def test_a_sheet_begins_with_its_question_and_ends_with_what_the_signature_is_for(web):
+    page = web["shipped"].get("/content/decisions/imPlatelets/review").text
+    said = PACKS["shipped"].decisions["imPlatelets"]
+    places = [page.index(part) for part in (said.question, "The table", "Known gaps", "sha256", "Written by")]
+    assert places == sorted(places)
+    assert "vitamin-b12/decisions/imPlatelets/table.yaml" in page
 
 
 # --- review sheets ----------------------------------------------------------------------------------------------------
@@ -327,7 +435,7 @@ def test_every_decision_has_a_sheet_that_says_what_is_signed(web, which, name):
     answer = web[which].get(f"/content/decisions/{name}/review")
     assert answer.status_code == 200
     decision = PACKS[which].decisions[name]
-    lock = json.loads((CARDS[which] / "lock.json").read_text(encoding="utf-8"))
+    lock = json.loads((CARDS[which] / PACKS[which].id / "lock.json").read_text(encoding="utf-8"))
     assert (
         f"<strong>{name} {decision.version}</strong>, sha256 <code>{lock['digests'][f'decision:{name}']}" in answer.text
     )
@@ -341,7 +449,7 @@ def test_a_sheet_is_of_what_is_served_and_says_so_if_the_folder_has_moved_on(tmp
     """The files may change under a service: what it shows is then not what they hold."""
     cards = shutil.copytree(CARDS["second"], tmp_path / "cards")
     web = create_app(Settings(cards=cards, loopback=True, key=KEY, state=tmp_path / "state")).test_client()
-    path, lock = "/content/decisions/howGiven/review", cards / "lock.json"
+    path, lock = "/content/decisions/howGiven/review", cards / "examplol/lock.json"
     held = json.loads(lock.read_text(encoding="utf-8"))
     digest = held["digests"]["decision:howGiven"]
     table = cards / "examplol/decisions/howGiven/table.yaml"

@@ -42,6 +42,7 @@ def test_a_hook_is_one_line_with_what_was_shown_and_by_which_content(service, li
         "client": "",
         "status": 200,
         "seconds": line["seconds"],
+        "pack": pack.id,
         "content": pack.version,
         "cards": [card["source"]["topic"]["code"] for card in answer.json["cards"]],
     }

@@ -104,13 +104,13 @@ def test_feedback_is_counted_whether_it_is_kept_or_not():
 def test_what_is_served_and_kept_can_be_watched(tmp_path, pack):
     client = create_app(Settings(loopback=True, key=KEY)).test_client()
     told = client.get("/metrics").text
-    assert "cds_service_content_shown 1.0" in told
+    assert 'cds_service_content_shown{pack="vitamin-b12"} 1.0' in told
     assert "cds_service_site_refused 0.0" in told
     assert "cds_service_store_reachable 1.0" in told
     (tmp_path / "file").write_text("")
     lost = create_app(Settings(insecure=True, key=KEY, store=f"sqlite:///{tmp_path}/file/store.sqlite3"))
     told = lost.test_client().get("/metrics").text
-    assert f"cds_service_content_shown {float(pack.is_reviewed)}" in told
+    assert f'cds_service_content_shown{{pack="{pack.id}"}} {float(pack.is_reviewed)}' in told
     assert "cds_service_store_reachable 0.0" in told
 
 
@@ -118,9 +118,9 @@ def test_what_one_worker_said_last_outlives_no_other_worker(tmp_path):
     """A worker that was killed leaves its file of values behind; another tells what is so now."""
     script = (
         "import sys; from cds_service.service.metrics import Metrics;"
-        "from cds_service.service.served import ServedStatus; metrics = Metrics(); off = sys.argv[2] == 'off';"
-        "metrics.set_content(ServedStatus('1', {'a': False}, False));"
-        "metrics.set_content(ServedStatus(sys.argv[1], {'a': off, 'b': False}, off));"
+        "from cds_service.service.served_content import ServedStatus; metrics = Metrics(); off = sys.argv[2] == 'off';"
+        "metrics.set_content([ServedStatus('p', '1', {'a': False}, False)]);"
+        "metrics.set_content([ServedStatus('p', sys.argv[1], {'a': off, 'b': False}, off)]);"
         "print(metrics.text().decode())"
     )
 
@@ -131,11 +131,11 @@ def test_what_one_worker_said_last_outlives_no_other_worker(tmp_path):
         ).stdout
 
     said = worker("2", "off")
-    assert 'cds_service_decision_off{decision="a"} 1.0' in said
-    assert "cds_service_content_refused 1.0" in said
+    assert 'cds_service_decision_off{decision="a",pack="p"} 1.0' in said
+    assert 'cds_service_content_refused{pack="p"} 1.0' in said
     said = worker("3", "on")
-    assert 'cds_service_decision_off{decision="a"} 0.0' in said
-    assert "cds_service_content_refused 0.0" in said
-    assert 'cds_service_content{version="1"} 0.0' in said
-    assert 'cds_service_content{version="2"}' not in said
-    assert 'cds_service_content{version="3"} 1.0' in said
+    assert 'cds_service_decision_off{decision="a",pack="p"} 0.0' in said
+    assert 'cds_service_content_refused{pack="p"} 0.0' in said
+    assert 'cds_service_content{pack="p",version="1"} 0.0' in said
+    assert 'cds_service_content{pack="p",version="2"}' not in said
+    assert 'cds_service_content{pack="p",version="3"} 1.0' in said

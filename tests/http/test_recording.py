@@ -68,7 +68,9 @@ def test_every_scenario_is_recorded_and_decided_as_before(prepared, scenarios, a
     day is dropped; which one that is, is chance as well. ``make test`` takes one in four.
     """
     outcomes = []
-    recorder = Recorder(tmp_path, lambda: prepared, outcomes.append, most=10_000, most_bytes=10**9, deidentified=True)
+    recorder = Recorder(
+        tmp_path, lambda service: prepared, outcomes.append, most=10_000, most_bytes=10**9, deidentified=True
+    )
     otherwise, dropped = set(), set()
     for scenario in sampled(scenarios, 4):
         before, service = answers[scenario.name], prepared.pack.service_for(scenario.hook)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cds_service.console.answer import shown_answer
 from cds_service.console.plain_words import day_in_words, rounded
 from cds_service.console.story_list import expected, found, reason_of, tiles_of
+from cds_service.content.lock import folder_digests
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import read_scenarios
@@ -20,7 +21,6 @@ from cds_service.replay.stories import read_stories
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.keys import KEY
-from tests.support.places import SECOND_PACK
 
 SCENARIOS = {scenario.name: scenario for scenario in read_scenarios(packaged("fixtures"))}
 STORIES = read_stories(packaged("fixtures"), SCENARIOS)
@@ -60,13 +60,32 @@ def test_the_first_page_has_a_tile_for_each_story_with_what_it_shows_and_tells_t
 
 
 def test_a_tile_says_what_the_content_that_is_served_shows(tmp_path):
-    """Content without examples of its own answers those that came with this code, as it answers them."""
-    cards = shutil.copytree(SECOND_PACK / "cards", tmp_path / "cards")
-    other = create_app(Settings(key=KEY, loopback=True, cards=cards)).test_client()
-    page = other.get("/").text
-    tiles = re.findall(r'<a class="tile[^>]*>(.*?)</a>', page)
-    assert len(tiles) == len(STORIES)
-    assert not any("critical" in tile for tile in tiles)
+    """Content of our pack without examples of its own answers ours, as it answers them."""
+    cards = shutil.copytree(packaged("cards"), tmp_path / "cards")
+    pack = cards / "vitamin-b12"
+    for table in (pack / "decisions").glob("*/table.yaml"):
+        table.write_text(table.read_text(encoding="utf-8").replace("indicator: critical", "indicator: warning"))
+    lock = json.loads((pack / "lock.json").read_text(encoding="utf-8"))
+    (pack / "lock.json").write_text(json.dumps(lock | {"digests": folder_digests(pack)}), encoding="utf-8")
+    tiles = {
+        name: re.findall(r'<a class="tile[^>]*>(.*?)</a>', web.get("/").text)
+        for name, web in (
+            ("ours", create_app(Settings(key=KEY, loopback=True)).test_client()),
+            ("other", create_app(Settings(key=KEY, loopback=True, cards=cards)).test_client()),
+        )
+    }
+    assert len(tiles["ours"]) == len(tiles["other"]) == len(STORIES)
+    assert any("critical" in tile for tile in tiles["ours"]) and not any("critical" in tile for tile in tiles["other"])
+
+
+def test_a_result_that_the_service_does_not_ask_for_is_not_called_missing(client):
+    """Before an order is signed the service asks for no homocysteine, though one of its tables would read it."""
+    page = client.get("/", query_string={"scenario": "falling-platelets/renewalAtTwentyOne"}).text
+    banner = page[page.index('class="banner"') : page.index('class="order"')]
+    assert "Platelet count" in banner and "Homocysteine" not in banner
+    page = client.get("/", query_string={"scenario": "bad-data/nothingSentFolate"}).text
+    banner = page[page.index('class="banner"') : page.index('class="order"')]
+    assert "not sent: " in banner and "Platelet count" in banner
 
 
 def test_a_search_lists_scenarios_by_group_with_the_severity_that_they_expect(client):
@@ -291,6 +310,16 @@ def test_facts_have_rounded_values_with_their_unit(client):
 numbers = st.floats(min_value=0.001, max_value=1e6, allow_nan=False)
 
 
+def test_medications_of_another_code_system_are_not_said_to_be_unreadable(client):
+    """Amlodipine and paracetamol in SNOMED CT are known; only whether they are an antifolate cannot be looked up."""
+    why = part(story(client, "platelets-and-im/sample"), "why")
+    assert "not fully understood" not in why
+    assert (
+        "Whether 2 of 2 medications are such cannot be told: this content has no code for it in the code system that "
+        "is used there, and does not know the name."
+    ) in why
+
+
 @given(value=numbers, limits=st.lists(st.sampled_from([10, 25, 50, 60, 93, 300]), max_size=4))
 def test_a_rounded_number_stays_on_its_side_of_every_threshold(value, limits):
     value = float(f"{value:.6g}")
@@ -328,6 +357,7 @@ def test_an_error_begins_with_a_capital_says_where_and_what_to_do(client, text, 
     assert answer.status_code == 400
     told = part(answer.text, "cards")
     assert said in told and "Correct the request as JSON, below, and fire it again." in told
+    assert "What was entered Nothing of it could be read." in part(answer.text, "story")  # and no heading over nothing
 
 
 def test_content_without_stories_begins_with_the_first_scenarios(pack):

@@ -173,14 +173,14 @@ def test_content_is_not_locked_while_scenarios_are_answered_otherwise(tmp_path):
     for path in (table, pack / "pack.yaml"):
         path.write_text(re.sub(r"(?m)^version: \d+", "version: 9", path.read_text(), count=1))
     table.write_text(table.read_text().replace("indicator: info", "indicator: warning"))
-    before = (tmp_path / "cards/lock.json").read_bytes()
+    before = (tmp_path / "cards/vitamin-b12/lock.json").read_bytes()
     told = run("check", "--update-lock", str(tmp_path / "cards"))
     assert told.exit_code == 1
     assert all(": fixture: " in line for line in told.output.splitlines())
-    assert (tmp_path / "cards/lock.json").read_bytes() == before
+    assert (tmp_path / "cards/vitamin-b12/lock.json").read_bytes() == before
     shutil.rmtree(tmp_path / "fixtures")
     assert run("check", "--update-lock", str(tmp_path / "cards")).exit_code == 0
-    assert (tmp_path / "cards/lock.json").read_bytes() != before
+    assert (tmp_path / "cards/vitamin-b12/lock.json").read_bytes() != before
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):
     assert " 0 different" in said["replay"]
     assert "A signature is for" in (folder / "review/imPlatelets.html").read_text(encoding="utf-8")
     assert "<html" in (folder / "impact.html").read_text(encoding="utf-8")
-    assert next(folder.glob("hospital-*/cards/lock.json"))
+    assert next(folder.glob("hospital-*/cards/vitamin-b12/lock.json"))
 
 
 def test_files_of_settings_that_a_page_shows_hold(folder):

@@ -50,7 +50,7 @@ def edit(cards, *changes, path=TABLE):
 HIGHER = [("version: 1.1.0", "version: 1.2.0"), ("'< 17'", "'< 20'"), ("'[17..23]'", "'[20..23]'")]
 
 
-def publish(cards, version="9.9.9"):
+def publish(cards, pack="examplol", version="9.9.9"):
     pack = cards / "examplol/pack.yaml"
     pack.write_text(
         re.sub(r"\nversion: \S+", f"\nversion: {version}", pack.read_text(encoding="utf-8")), encoding="utf-8"
@@ -81,8 +81,8 @@ def test_published_content_is_taken_up_without_a_restart(cards, serve):
     publish(cards)
     eventually(lambda: content(client)["version"] == "9.9.9")
     assert content(client)["problem"] == ""
-    assert 'cds_service_content{version="9.9.9"} 1.0' in client.get("/metrics").text
-    assert f'cds_service_content{{version="{before}"}} 1.0' not in client.get("/metrics").text
+    assert 'cds_service_content{pack="examplol",version="9.9.9"} 1.0' in client.get("/metrics").text
+    assert f'cds_service_content{{pack="examplol",version="{before}"}} 1.0' not in client.get("/metrics").text
 
 
 def test_edits_that_are_not_published_are_left_alone(cards, serve):
@@ -99,7 +99,7 @@ def test_content_with_a_gap_is_refused_with_its_place_and_the_old_goes_on(cards,
     client = serve()
     before = content(client)
     edit(cards, ("version: 1.1.0", "version: 1.2.0"), ("'< 17'", "'< 16'"))
-    (cards / "lock.json").write_text((cards / "lock.json").read_text() + "\n")
+    (cards / "examplol/lock.json").write_text((cards / "examplol/lock.json").read_text() + "\n")
     eventually(lambda: content(client)["problem"] != "")
     assert TABLE in content(client)["problem"]
     assert str(cards) in content(client)["problem"]
@@ -118,7 +118,7 @@ def test_what_was_refused_half_copied_is_tried_again(cards, serve):
     finished = shutil.copytree(cards, cards.parent / "finished")
     edit(finished, *HIGHER)
     publish(finished)
-    shutil.copy(finished / "lock.json", cards / "lock.json")
+    shutil.copy(finished / "examplol/lock.json", cards / "examplol/lock.json")
     eventually(lambda: content(client)["problem"] != "")
     for name in (TABLE, "examplol/pack.yaml", "examplol/sources.yaml"):
         shutil.copy(finished / name, cards / name)
@@ -148,7 +148,7 @@ def test_the_site_is_still_followed_while_the_content_is_broken(cards, serve, tm
     site.write_text("")
     client = serve(site=site)
     (cards / TABLE).write_text("nonsense")
-    (cards / "lock.json").write_text((cards / "lock.json").read_text() + "\n")
+    (cards / "examplol/lock.json").write_text((cards / "examplol/lock.json").read_text() + "\n")
     eventually(lambda: content(client)["problem"] != "")
     site.write_text('[decisions]\noff = ["levelAndNeedle"]\n')
     eventually(lambda: client.get("/readyz").json["site"]["off"] == ["levelAndNeedle"])

@@ -28,7 +28,8 @@ def test_every_file_of_the_package_the_content_and_the_fixtures_travels_in_the_w
     for folder in ("cards", "fixtures"):
         expected |= files(ROOT / folder, f"cds_service/_data/{folder}")
     assert names == expected
-    assert {"cds_service/_data/cards/lock.json", "cds_service/content/schemas/table.json"} < names
+    assert {f"cds_service/content/common/{name}.yaml" for name in ("words.en", "units")} < names
+    assert {"cds_service/_data/cards/vitamin-b12/lock.json", "cds_service/content/schemas/table.json"} < names
 
 
 def test_its_metadata_say_what_it_is_and_which_python_it_needs(wheel):

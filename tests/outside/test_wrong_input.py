@@ -74,7 +74,7 @@ def given(tmp_path_factory):
         shutil.copytree(packaged("cards"), folder / name)
         (folder / name / "vitamin-b12/pack.yaml").write_bytes(content)
     shutil.copytree(packaged("cards"), folder / "broken-lock")
-    (folder / "broken-lock/lock.json").write_text("[" * 100_000)
+    (folder / "broken-lock/vitamin-b12/lock.json").write_text("[" * 100_000)
     (folder / "beside/fixtures/scenarios").mkdir(parents=True)
     (folder / "beside/fixtures/scenarios/x.yaml").write_text(FILES["word.yaml"])
     shutil.copytree(packaged("cards"), folder / "beside/cards")
@@ -190,15 +190,15 @@ FAILED = [
         "does not answer: nobody listens there",
         "Start the service with: make run",
     ),
-    (["check", "DIR/empty"], "empty:1: schema: expected one folder with a pack.yaml, found 0"),
+    (["check", "DIR/empty"], "empty:1: schema: found no pack"),
     (["check", "DIR/broken-pack"], "broken-pack/vitamin-b12/pack.yaml:2: schema: this is not YAML (column 12): "),
     (["check", "DIR/latin-pack"], "latin-pack/vitamin-b12/pack.yaml:1: schema: this is not UTF-8"),
     (["check", "DIR/control-pack"], "control-pack/vitamin-b12/pack.yaml:1: schema: this is not YAML: "),
-    (["check", "DIR/broken-lock"], "broken-lock/lock.json:1: lock: this is not a whole lock"),
+    (["check", "DIR/broken-lock"], "broken-lock/vitamin-b12/lock.json:1: lock: this is not a whole lock"),
     (["check", "DIR/beside/cards"], "scenarios/x.yaml:6: fixture: a case is names and values"),
     (["check", "--site", "DIR/broken.toml"], "broken.toml:4: site: this is not TOML: ", "line 4, column"),
     (["check", "--site", "DIR/short.toml"], "short.toml:1: site: (top): "),
-    (["export", "dmn", "--cards", "DIR/empty"], "empty:1: schema: expected one folder"),
+    (["export", "dmn", "--cards", "DIR/empty"], "empty:1: schema: found no pack"),
     (["export", "dmn", "--out", "/proc/none"], "/proc/none: there is no such file or folder; check its name"),
     (["export", "openapi", "--out", "/proc/none"], "/proc/none: there is no such file or folder"),
     (["export", "clinical", "--out", "DIR/empty"], "empty/", ": there is no such file or folder"),
@@ -218,7 +218,7 @@ OF_THE_ENVIRONMENT = [
     (["report"], "CDS_SERVICE_STORE", "sqlite:///DIR/not.sqlite3", 1, "file is not a database"),
     (["check"], "CDS_SERVICE_CARDS", "DIR/none", 1, "none:1: schema: there is no such folder"),
     (["check"], "CDS_SERVICE_SITE", "DIR/none.toml", 1, "none.toml:1: site: No such file or directory"),
-    (["sample"], "CDS_SERVICE_CARDS", "DIR/empty", 1, "empty:1: schema: expected one folder"),
+    (["sample"], "CDS_SERVICE_CARDS", "DIR/empty", 1, "empty:1: schema: found no pack"),
     (["coverage", "DIR/list.json"], "CDS_SERVICE_SITE", "DIR/broken.toml", 1, "broken.toml:4: site: this is not TOML"),
     (["token"], "CDS_SERVICE_CLIENTS", "DIR/clients.toml", 1, "clients.toml:1: clients: this is not TOML"),
     (["token"], "CDS_SERVICE_CLIENTS", "DIR/client.toml", 1, "client.toml:1: clients: clients/a: no base-urls"),

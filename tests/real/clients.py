@@ -22,7 +22,8 @@ from cds_service import __version__
 from cds_service.content.needs import templates_of
 from cds_service.packaged import packaged
 from cds_service.protocol.openapi import openapi
-from cds_service.service.served import prepare, services_of
+from cds_service.service.served import services_of
+from cds_service.service.start import begin
 from cds_service.settings import Settings
 from tests.support.npm import UnavailableError, installed
 from tests.support.scenarios import by_name
@@ -59,7 +60,7 @@ def generator() -> Path:
 
 def requests() -> dict[str, dict[str, Any]]:
     """A request for each hook, right today."""
-    pack = prepare(Settings(loopback=True), b"\0" * 32).prepared.pack
+    pack = begin(Settings(loopback=True), b"\0" * 32).served.packs[0].pack
     services = {service.hook: service for service in pack.services.values()}
     return {
         hook: by_name(name).request(templates_of(pack, services[hook]), datetime.now(UTC))
@@ -69,7 +70,7 @@ def requests() -> dict[str, dict[str, Any]]:
 
 def linted() -> Iterator[str]:
     """What the linter finds wrong in the document of an open service, and in that of one with clients."""
-    services = services_of(prepare(Settings(loopback=True), b"\0" * 32).prepared.pack)
+    services = services_of(begin(Settings(loopback=True), b"\0" * 32).served.packs[0].pack)
     modules = installed(Path(__file__).parent / "redocly")
     with tempfile.TemporaryDirectory() as folder:
         for name, authenticated in (("open", False), ("with-clients", True)):

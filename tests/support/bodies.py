@@ -10,7 +10,8 @@ from typing import Any
 from cds_service.packaged import packaged
 from cds_service.replay.fhir_server import LoadedServer
 from cds_service.replay.scenario import Scenario
-from cds_service.service.served import prepare, services_of
+from cds_service.service.served import services_of
+from cds_service.service.start import begin
 from cds_service.settings import Settings
 from tests.support.scenarios import by_name
 
@@ -57,7 +58,7 @@ def _scenario() -> Scenario:
 
 
 def _sample() -> dict[str, Any]:
-    pack = prepare(Settings(loopback=True), b"\0" * 32).prepared.pack
+    pack = begin(Settings(loopback=True), b"\0" * 32).served.packs[0].pack
     templates = next(service["prefetch"] for service in services_of(pack) if service["id"] == SERVICE)
     return _scenario().request(templates, datetime.now(UTC))
 

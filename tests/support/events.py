@@ -119,7 +119,7 @@ def declarations(*, plans_stated: bool = False) -> Mapping[str, FactDeclaration]
             name: {**fact, "plans-stated": True} if fact["kind"] == "history" else fact for name, fact in facts.items()
         }
     analytes = {fact.analyte.name: fact.analyte for fact in pack.facts.values() if fact.analyte is not None}
-    return compile_facts({**data, "facts": facts}, pack.value_sets, analytes, pack.searches)
+    return compile_facts({**data, "facts": facts}, pack.value_sets, analytes, pack.searches, pack.dosage_words)
 
 
 def chart_of(resources: Iterable[Json], now: datetime = NOW) -> Chart:

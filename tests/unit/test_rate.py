@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from cds_service.chart.order import read_order
 from cds_service.chart.rate import concentration, rate, volume
 from cds_service.chart.revise import with_dosage, with_route, without_end
+from cds_service.content.compile import compile_dosage_words
+from cds_service.content.inherited import common_words
 from cds_service.content.load import load_pack
 from cds_service.fhir.wording import dosages_in_words
 from cds_service.vocabulary.facts import Fact, Interval, State
 from tests.support.places import SECOND_PACK
 
+SAID = compile_dosage_words(common_words())
 UCUM = "http://unitsofmeasure.org"
 AMOUNTS = st.decimals("0.001", "9999", places=3, allow_nan=False)
 DRUG = {"coding": [{"system": "http://example.org/drugs", "code": "EX"}]}
@@ -165,18 +168,18 @@ def steps(revision):
 
 
 def test_an_order_without_an_end_runs_as_fast_as_before_and_says_so():
-    revision = without_end(DRAFT)
+    revision = without_end(SAID, DRAFT)
     assert rates(revision) == [[3], [3]]
     assert steps(revision)[1]["text"] == "24 mL at 3 mL/h daily"
 
 
 def test_the_steps_before_the_last_keep_their_rate_and_the_last_has_the_template_s():
     slow = {"timing": {"repeat": REPEAT}, **stated(doseQuantity=ML, rateQuantity=quantity(2, "mL/h"))}
-    assert rates(with_dosage(DRAFT, {"dosageInstruction": [slow]}, "", kept=1)) == [[3], [2]]
+    assert rates(with_dosage(SAID, DRAFT, {"dosageInstruction": [slow]}, "", kept=1)) == [[3], [2]]
 
 
 def test_by_another_route_there_is_no_rate_until_somebody_states_one():
-    revision = with_route(DRAFT, {"system": "s", "code": "c", "display": "By mouth", "text": "by mouth"})
+    revision = with_route(SAID, DRAFT, {"system": "s", "code": "c", "display": "By mouth", "text": "by mouth"})
     assert rates(revision) == [[None], [None]]
     assert "mL/h" not in steps(revision)[0]["text"]
 
@@ -190,4 +193,4 @@ def test_by_another_route_there_is_no_rate_until_somebody_states_one():
     ],
 )
 def test_a_rate_stands_in_words_behind_the_dose(members, words):
-    assert dosages_in_words([stated(doseQuantity=ML, **members)]) == words
+    assert dosages_in_words(SAID, [stated(doseQuantity=ML, **members)]) == words

@@ -55,6 +55,15 @@ def test_results_are_joined_from_the_least_to_the_greatest():
     assert len(picture.lanes[0].path.split()) == 3
 
 
+def test_the_label_of_results_stands_in_whole_lines_left_of_them():
+    label = "Total vitamin B12 in serum, plasma or blood, pg/mL"
+    picture = timeline_of("x", [event(label, "result", value=174.0), event("w" * 80)], UNTIL)
+    of_results, others = picture.lanes
+    assert " ".join(of_results.lines) == label
+    assert max(map(len, of_results.lines)) <= 22
+    assert len(others.lines) == 1 and len(others.lines[0]) <= 22  # its row has the height of one
+
+
 def test_lanes_come_in_the_order_asked_for():
     picture = timeline_of("x", [event("C"), event("A"), event("B")], UNTIL, ("A", "B"))
     assert [lane.label for lane in picture.lanes] == ["A", "B", "C"]

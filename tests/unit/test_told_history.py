@@ -3,6 +3,8 @@
 import pytest
 
 from cds_service.chart.overview import Overview, overview
+from cds_service.content.compile import compile_dosage_words
+from cds_service.content.inherited import common_words
 from cds_service.judge.told_history import as_data
 from tests.support.events import (
     CYANOCOBALAMIN,
@@ -19,6 +21,7 @@ from tests.support.events import (
     stated,
 )
 
+SAID = compile_dosage_words(common_words())
 EVERY_2_DAYS = "every 2 days for 5 doses"
 FOLATE = {"text": "Folic acid 5 mg"}
 OF_ORDER = {"request": {"reference": "MedicationRequest/o"}}
@@ -38,13 +41,13 @@ def in_short(past):
     """Each event as its kind, its id and those of what is one with it."""
     return [
         (entry["kind"], *(each.partition("/")[2] for each in (entry["reference"], *entry.get("one-with", ()))))
-        for entry in as_data(past.events)
+        for entry in as_data(SAID, past.events)
     ]
 
 
 def test_an_order_is_told_with_its_steps_in_words_and_in_the_calendar(told):
     steps = [dosage(2, "d", count=5, route={"text": "IM"}), dosage(1, "mo", route={"text": "IM"})]
-    (entry,) = as_data(told(ordered("o", 20, *steps)).events)
+    (entry,) = as_data(SAID, told(ordered("o", 20, *steps)).events)
     assert entry == {
         "kind": "ordered",
         "reference": "MedicationRequest/o",
@@ -65,13 +68,13 @@ def test_an_order_is_told_with_its_steps_in_words_and_in_the_calendar(told):
 
 
 def test_what_no_words_can_be_made_of_is_told_as_it_was_written(told):
-    (entry,) = as_data(told(ordered("o", 20, {"text": "as the ward says"})).events)
+    (entry,) = as_data(SAID, told(ordered("o", 20, {"text": "as the ward says"})).events)
     assert entry["dosage"] == [{"text": "as the ward says", "start": day(20)}]
 
 
 def test_an_order_begins_with_the_first_dose_that_was_given_of_it(told):
     step = dosage(2, "d", count=5, route=INTO_MUSCLE)
-    order = as_data(told(ordered("o", 20, step), given("g", 15, **OF_ORDER)).events)[0]
+    order = as_data(SAID, told(ordered("o", 20, step), given("g", 15, **OF_ORDER)).events)[0]
     assert (order["period"], order["dosage"][0]["start"], order["dosage"][0]["end"]) == (
         {"start": day(20), "end": day(5)},
         day(15),
@@ -103,7 +106,7 @@ def test_an_order_begins_with_the_first_dose_that_was_given_of_it(told):
     ],
 )
 def test_each_kind_has_its_day_or_its_days(told, resource, kind, when):
-    (entry,) = as_data(told(resource).events)
+    (entry,) = as_data(SAID, told(resource).events)
     assert entry["kind"] == kind
     assert {name: entry[name] for name in ("date", "period") if name in entry} == when
 
@@ -130,7 +133,7 @@ def test_what_is_one_is_told_once_and_what_was_done_of_an_order_beside_it(told):
     ]
     assert in_short(told(*record)) == expected
     assert in_short(told(*record, *record)) == expected
-    assert as_data(told(*record).events)[0]["period"] == {"start": day(100)}
+    assert as_data(SAID, told(*record).events)[0]["period"] == {"start": day(100)}
 
 
 def test_a_plan_and_the_statement_that_names_it_are_one(told):
@@ -212,4 +215,4 @@ def test_nothing_is_told_of_nothing(told):
 def test_only_the_newest_are_told_where_there_are_too_many(pack):
     chart = chart_of([given(f"g{days}", days) for days in range(10, 20)])
     past = overview(pack.readers, pack.searches.values(), chart, most=3)
-    assert ([entry["date"] for entry in as_data(past.events)], past.older) == ([day(12), day(11), day(10)], 7)
+    assert ([entry["date"] for entry in as_data(SAID, past.events)], past.older) == ([day(12), day(11), day(10)], 7)

@@ -3,16 +3,18 @@
 from fractions import Fraction
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cds_service.content.files import read_yaml
+from cds_service.content.inherited import units_with
 from cds_service.fhir.quantities import implausible, read_quantity
 from cds_service.packaged import packaged
 from cds_service.vocabulary.declarations import Analyte
 from cds_service.vocabulary.facts import Interval, Reason
 
-UNITS = yaml.safe_load((packaged("cards") / "vitamin-b12/units.yaml").read_text())
+OWN = read_yaml(packaged("cards") / "vitamin-b12/units.yaml", "units")
+UNITS = units_with(OWN)
 UCUM = "http://unitsofmeasure.org"
 # grams per mole, computed from the molecular formula (docs/decisions.md#units)
 MOLAR = {"vitamin-b12": 1355.39, "creatinine": 113.12, "homocysteine": 135.18}

@@ -42,6 +42,7 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
     yield from _of_codes(pack, folder)
     yield from _of_order_templates(pack, folder)
     yield from _of_citations(pack, folder)
+    yield from _of_short_forms(pack, folder)
     if not pack.site_digest:  # they tell of the content as it is delivered
         yield from problems_of_paragraphs(pack, folder)
     yield from problems_of_hazards(pack, folder)
@@ -129,6 +130,14 @@ def _of_citations(pack: Pack, folder: Path) -> Iterator[Problem]:
             if name in cited and entry.no_rule:
                 text = f"{name} is said to have no rule, and a rule rests on it"
                 yield problem_at(path, (member, name), "uncited", text)
+
+
+def _of_short_forms(pack: Pack, folder: Path) -> Iterator[Problem]:
+    """Short forms of statements that no card shows, because cards rest on these by rules alone."""
+    for name, statement in pack.statements.items():
+        if statement.in_short and name not in pack.rests_also:
+            text = f"no card shows the short form of {name}, which is not in rests-also"
+            yield problem_at(folder / "sources.yaml", ("statements", name, "in-short"), "unused", text)
 
 
 def _of_statuses(pack: Pack) -> Iterator[Problem]:

@@ -7,12 +7,13 @@ and evidence that there are; estimates within the matrix, of which the residual 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from cds_service.content.files import problem_at
 from cds_service.content.hazard_log import Estimate, Hazard, HazardLog, RiskMatrix
 from cds_service.content.model import Decision, Pack
+from cds_service.content.nearest import instead
 from cds_service.content.site import Site
 from cds_service.vocabulary.problems import Problem
 from cds_service.vocabulary.toml_file import Place
@@ -40,7 +41,7 @@ def _of_owners(log: HazardLog) -> Iterator[tuple[Place, str]]:
 
 
 def problems_of_evidence(
-    pack: Pack, folder: Path, scenarios: Container[str] | None, root: Path | None
+    pack: Pack, folder: Path, scenarios: Collection[str] | None, root: Path | None
 ) -> Iterator[Problem]:
     """Evidence that is not there: ``scenarios`` are the names of all, tests stand in files below the folder ``root``.
 
@@ -58,7 +59,12 @@ def problems_of_evidence(
         cited += [((*place, "tests", index), test) for index, test in enumerate(hazard.tests)]
         for index, name in enumerate(hazard.scenarios):
             if scenarios is not None and name not in scenarios:
-                yield problem_at(folder / FILE, (*place, "scenarios", index), _KIND, f"there is no scenario {name!r}")
+                yield problem_at(
+                    folder / FILE,
+                    (*place, "scenarios", index),
+                    _KIND,
+                    f"there is no scenario {name!r}{instead(name, scenarios)}",
+                )
     if root is not None:
         missing = ((place, test) for place, test in cited if not _is_a_test(root, test))
         for place, test in missing:
@@ -91,7 +97,7 @@ def _switched_off(pack: Pack, site: Site, control: str) -> Iterator[tuple[Place,
 
 def _topics(decision: Decision) -> set[str]:
     """The topic codes of the rules that a table has as it is written."""
-    return {decision.id + rule.id for rule in decision.rules if not rule.is_added}
+    return {decision.topic(rule.id) for rule in decision.rules if not rule.is_added}
 
 
 def _without_a_row(pack: Pack, log: HazardLog | None) -> Iterator[Problem]:
@@ -109,8 +115,8 @@ def _without_a_row(pack: Pack, log: HazardLog | None) -> Iterator[Problem]:
                 text = f"no row of {FILE} names this known gap of {decision.id}: {gap}"
                 yield problem_at(decision.path, ("known-gaps", index), _KIND, text)
         for rule in decision.rules:
-            if rule.then.withhold and decision.id + rule.id not in controls:
-                text = f"no row of {FILE} names {decision.id + rule.id}, which keeps suggestions back"
+            if rule.then.withhold and decision.topic(rule.id) not in controls:
+                text = f"no row of {FILE} names {decision.topic(rule.id)}, which keeps suggestions back"
                 yield problem_at(decision.path, ("rules", rule.index), _KIND, text)
 
 
@@ -137,7 +143,7 @@ def _of_framework(log: HazardLog) -> Iterator[tuple[Place, str]]:
 
 def _of_rows(pack: Pack, log: HazardLog) -> Iterator[tuple[Place, str]]:
     topics = {topic for decision in pack.decisions.values() for topic in _topics(decision)}
-    known: Mapping[str, Container[str]] = {"rules": topics, "decisions": pack.decisions, "framework": log.framework}
+    known: Mapping[str, Collection[str]] = {"rules": topics, "decisions": pack.decisions, "framework": log.framework}
     for hazard in log.hazards.values():
         row: Place = ("hazards", hazard.id)
         named = {"rules": hazard.rules, "decisions": hazard.decisions, "framework": hazard.framework}

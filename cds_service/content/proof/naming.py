@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cds_service.content.files import problem_at, texts_path
 from cds_service.content.model import Decision, Pack
+from cds_service.content.topics import LONGEST
 from cds_service.vocabulary.problems import Problem
 
 _CAMEL = re.compile(r"[a-z][a-z0-9]*([A-Z][a-z0-9]*)*")
@@ -31,6 +32,10 @@ def problems_of_names(pack: Pack, folder: Path) -> Iterator[Problem]:
             yield Problem(path, 1, "name", _not(name, "an order", "camelCase"))
     for decision in pack.decisions.values():
         yield from _of_decision(decision)
+        for rule in decision.rules:
+            if len(topic := decision.topic(rule.id)) > LONGEST:
+                text = f"the topic code {topic} has {len(topic)} characters, more than {LONGEST}"
+                yield problem_at(decision.path, ("rules", rule.index), "name", text)
 
 
 def _of_decision(decision: Decision) -> Iterator[Problem]:

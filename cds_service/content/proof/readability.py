@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from cds_service.content.decide import Finding
 from cds_service.content.files import problem_at, texts_path
+from cds_service.content.inherited import WORDS, file_of, texts_in
 from cds_service.content.model import PLACEHOLDER, CardText, Decision, Pack, Rule, TemplateWords
+from cds_service.content.proof.texts import MARKUP
 from cds_service.content.render import LIMIT, limit_numbers, limits
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration
@@ -21,7 +25,8 @@ from cds_service.vocabulary.problems import Problem
 _LONGEST_SUMMARY = 100  # characters
 _MOST_WORDS = 40  # of the message
 _MOST_WORDS_BEFORE_EVIDENCE = 60  # of the message with what is ordered and what the source gives
-_ID = re.compile(r"\b[SZCL]\d{1,2}\b|\b[A-Z][A-Za-z]+/[\w.-]+\b|\(\d{5,}\)")
+# A settlement of this project, a resource of FHIR, a code; those of the pack's own source stand beside them.
+_ID = r"\bZ\d{1,2}\b|\b[A-Z][A-Za-z]+/[\w.-]+\b|\(\d{5,}\)"
 _TWICE = re.compile(r"([.,;:?!])\s*[.,;:?!]|\s[.,;:?!](?=\s|$)")
 # What the source says, as against what it does not.
 _SOURCE_SAYS = re.compile(r"\bsource(?:'s)?\b(?! (?:does not|is silent|says nothing|names no))", re.IGNORECASE)
@@ -45,23 +50,43 @@ def problems_of_wording(pack: Pack, folder: Path, regimens: Mapping[str, Templat
             yield from (
                 problem_at(path, ("phrases", key), "wording", what) for what in _of_words(pack, machine, phrase)
             )
-    spoken = {"words": pack.words, "reasons": pack.reasons, "elements": pack.elements, "routes": pack.routes}
-    for part, texts in spoken.items():
-        for key, said in texts.items():
-            if key != "also-rests-on":  # it stands where statements are cited
-                path = folder / "words.en.yaml"
-                yield from (problem_at(path, (part, key), "wording", what) for what in _of_words(pack, machine, said))
+    for place, said in _around(pack):
+        found = list(_of_words(pack, machine, said))
+        if MARKUP.search(PLACEHOLDER.sub("", said)):
+            found.append("only plain text and emphasis may stand in words")
+        yield from (problem_at(file_of(folder, WORDS, place), place, "wording", what) for what in found)
+    for name, statement in pack.statements.items():
+        for what in _of_words(pack, machine, statement.in_short):
+            yield problem_at(folder / "sources.yaml", ("statements", name, "in-short"), "wording", what)
 
 
-def _of_words(pack: Pack, machine: re.Pattern[str], *texts: str) -> Iterator[str]:
+def _around(pack: Pack) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every word around what a pack says itself, its own and those of the framework, with its place in the file."""
+    said = pack.dosage_words
+    words: Mapping[str, Any] = {
+        "words": pack.words,
+        "reasons": pack.reasons,
+        "elements": pack.elements,
+        "routes": pack.routes,
+        "months": pack.months,
+        "dosages": said.phrases,
+        "units-of-time": {code: asdict(unit) for code, unit in said.units.items()},
+        "days": said.days,
+        "when": said.when,
+        "tables": pack.table_words,
+    }
+    return texts_in(words)
+
+
+def _of_words(pack: Pack, machine: _Machine, *texts: str) -> Iterator[str]:
     """What no text for people may hold: ids, UCUM, doubled punctuation (Z76, Z79)."""
     for text in texts:
         bare = PLACEHOLDER.sub("@", text)
         for name in pack.names.values():
             bare = bare.replace(name, "@")
-        if found := _ID.search(bare):
+        if found := machine.ids.search(bare):
             yield f"{found[0]!r} is an id, which no clinician reads"
-        if found := machine.search(bare):
+        if found := machine.units.search(bare):
             yield f"{found[0]!r} is UCUM, which is for machines; units.yaml says how it is written for people"
         if found := _TWICE.search(_with_reasons_ended(text)):
             yield f"punctuation is doubled or stands alone: {found[0]!r}"
@@ -72,8 +97,17 @@ def _with_reasons_ended(text: str) -> str:
     return PLACEHOLDER.sub(lambda match: "@." if match[1].endswith(".reason") else "@", text)
 
 
-def _for_machines(pack: Pack) -> re.Pattern[str]:
-    """The units that people do not write as UCUM does."""
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """What is written for machines: ids, and units that people do not write as UCUM does."""
+
+    ids: re.Pattern[str]
+    units: re.Pattern[str]
+
+
+def _for_machines(pack: Pack) -> _Machine:
+    cited = [name for name in (*pack.statements, *pack.settlements) if any(sign.isdigit() for sign in name)]
+    ids = "|".join([_ID, *(rf"(?<!\w){re.escape(name)}(?!\w)" for name in cited)])
     units = {
         unit
         for fact in pack.facts.values()
@@ -81,7 +115,8 @@ def _for_machines(pack: Pack) -> re.Pattern[str]:
         for unit, written in fact.analyte.written.items()
         if unit != written
     }
-    return re.compile("|".join(rf"(?<![\w/]){re.escape(unit)}(?![\w/])" for unit in sorted(units)) or "(?!)")
+    written = "|".join(rf"(?<![\w/]){re.escape(unit)}(?![\w/])" for unit in sorted(units))
+    return _Machine(re.compile(ids), re.compile(written or "(?!)"))
 
 
 def _of_card(

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from cds_service.content.files import problem_at, texts_path
 from cds_service.content.model import PLACEHOLDER, Decision, Pack, TemplateWords
+from cds_service.content.nearest import instead
 from cds_service.content.render import LONGEST_SUMMARY, LONGEST_VALUE
 from cds_service.vocabulary.problems import Problem
 
 _DIGIT = re.compile(r"\d")
 # What GFM would take for markup other than emphasis: HTML, links, code, tables, headings, quotations, lists.
-_MARKUP = re.compile(r"[`<>\[\]|~\\]|^\s*(#|[-+*]\s|=)|https?:|www\.")
+MARKUP = re.compile(r"[`<>\[\]|~\\]|^\s*(#|[-+*]\s|=)|https?:|www\.")
 _LONGEST_DATE = 11
 _LONGEST_LIMIT = 24
 
@@ -42,14 +43,14 @@ def _problems_of_text(
 ) -> Iterator[Problem]:
     for match in PLACEHOLDER.finditer(text):
         if not _is_known(pack, decision, match[1]):
-            yield problem_at(path, place, "placeholder", f"nothing is called {match[1]!r}")
+            yield problem_at(path, place, "placeholder", _not_known(pack, decision, match[1]))
     bare = PLACEHOLDER.sub("", text)
     for name in sorted([*pack.names.values(), *pack.statements], key=len, reverse=True):
         bare = bare.replace(name, "")
     if _DIGIT.search(bare):
         stands = "a number stands in the text; it must come from the rule or the patient"
         yield problem_at(path, place, "number", stands)
-    if _MARKUP.search(bare):
+    if MARKUP.search(bare):
         yield problem_at(path, place, "markdown", "only plain text and emphasis may stand in a text")
 
 
@@ -67,6 +68,14 @@ def _is_known(pack: Pack, decision: Decision, name: str) -> bool:
     if head in known:
         return rest in known[head] or (head == "limit" and _is_limit_of_another(pack, rest))
     return any(name.endswith(end) and name.removesuffix(end) in pack.facts for end in (".date", ".sent", ".reason"))
+
+
+def _not_known(pack: Pack, decision: Decision, name: str) -> str:
+    """That nothing fills a placeholder, with those that may have been meant."""
+    of_facts = [fact + end for fact in pack.facts for end in ("", ".date", ".sent", ".reason")]
+    groups = {"name": pack.names, "regimen": pack.templates, "dosage-of": pack.templates, "limit": decision.inputs}
+    grouped = [f"{head}.{rest}" for head, names in groups.items() for rest in names]
+    return f"nothing is called {name!r}{instead(name, ['order', 'whose', *of_facts, *pack.decisions, *grouped])}"
 
 
 def _is_limit_of_another(pack: Pack, name: str) -> bool:

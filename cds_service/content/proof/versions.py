@@ -1,4 +1,4 @@
-"""Files, versions and ``cards/lock.json`` held against each other: one version names one content, for ever."""
+"""Files, versions and the lock of a pack held against each other: one version names one content, for ever."""
 
 from __future__ import annotations
 
@@ -7,39 +7,54 @@ from pathlib import Path
 
 from cds_service.content.files import problem_at
 from cds_service.content.load import load_pack
-from cds_service.content.lock import Lock, digest_of_signatures, folder_digests, read_lock, write_lock
+from cds_service.content.lock import LOCK, Lock, digest_of_signatures, folder_digests, read_lock, write_lock
 from cds_service.content.model import Pack
+from cds_service.content.packs import pack_folder
 from cds_service.vocabulary.problems import Problem
 
 
-def lock_problems(cards: Path, pack: Pack) -> Iterator[Problem]:
-    """Where files, versions and ``lock.json`` do not agree; also looked at before serving (Z27)."""
-    yield from version_problems(cards, pack)
-    path = cards / "lock.json"
+def lock_problems(folder: Path, pack: Pack) -> Iterator[Problem]:
+    """Where files, versions and ``lock.json`` in the folder of a pack do not agree; also looked at before serving
+    (Z27).
+    """
+    yield from version_problems(folder, pack)
+    path = folder / LOCK
+    if not path.exists():
+        yield from old_lock_problems(folder)
     lock = read_lock(path)
     for name, version in _versions(pack).items():
         if lock.versions.get(name) != version:
             yield Problem(path, 1, "lock", f"{name} {version} is not locked; run check --update-lock")
-    if lock.versions and lock.signed != digest_of_signatures(cards / pack.id):
+    if lock.versions and lock.signed != digest_of_signatures(folder):
         yield Problem(path, 1, "lock", "a review or the sign-off of the hazards is not locked; run check --update-lock")
 
 
-def version_problems(cards: Path, pack: Pack) -> Iterator[Problem]:
+def old_lock_problems(folder: Path) -> Iterator[Problem]:
+    """A lock in the content folder around a pack, where it stood before each pack had its own."""
+    old = folder.parent / LOCK
+    if old.exists():
+        own = folder / LOCK
+        todo = "delete this one" if own.exists() else f"move this one there: mv {old} {own}"
+        yield Problem(old, 1, "lock", f"the lock of a pack stands in its own folder, as {own}; {todo}")
+
+
+def version_problems(folder: Path, pack: Pack) -> Iterator[Problem]:
     """What differs from the lock although its version is one that the lock knows."""
-    lock = read_lock(cards / "lock.json")
-    digests = folder_digests(cards / pack.id)
+    lock = read_lock(folder / LOCK)
+    digests = folder_digests(folder)
     changed = [name for name in {**digests, **lock.digests} if lock.digests.get(name) != digests.get(name)]
     whole = f"pack:{pack.id}"
     for name, version in _versions(pack).items():
         if lock.versions.get(name) != version or not (name in changed or (name == whole and changed)):
             continue
-        path = cards / pack.id / "pack.yaml" if name == whole else pack.decisions[name.removeprefix("decision:")].path
+        path = folder / "pack.yaml" if name == whole else pack.decisions[name.removeprefix("decision:")].path
         text = f"{name} changed without a new version (still {version})"
         yield problem_at(path, ("version",), "version", text)
 
 
-def update_lock(cards: Path) -> list[Problem]:
-    """Writes digests and finding numbers after a new version; returns what stands in the way, if anything does.
+def update_lock(place: Path) -> list[Problem]:
+    """Writes, for the pack at a place as ``load_pack`` takes it, digests and finding numbers after a new version;
+    returns what stands in the way, if anything does.
 
     A decision whose files changed while its version did not is refused, and so is a pack of changed decisions that
     kept its own version. Reviews need no new version.
@@ -47,20 +62,20 @@ def update_lock(cards: Path) -> list[Problem]:
     Raises:
         ProblemsError: the content cannot be loaded.
     """
-    pack = load_pack(cards)
-    if refused := sorted(version_problems(cards, pack)):
+    folder = pack_folder(place)
+    pack = load_pack(folder)
+    if refused := sorted(version_problems(folder, pack)):
         return refused
-    path = cards / "lock.json"
+    path = folder / LOCK
     numbers = dict(read_lock(path).findings)
     following = max(numbers.values(), default=0) + 1
     for decision in pack.decisions.values():
         if decision.kind == "card":
             for rule in decision.rules:
-                key = (decision.id + rule.id, decision.version)
+                key = (decision.topic(rule.id), decision.version)
                 if not rule.then.silent and key not in numbers:
                     numbers[key] = following
                     following += 1
-    folder = cards / pack.id
     write_lock(path, Lock(_versions(pack), folder_digests(folder), numbers, digest_of_signatures(folder)))
     return []
 

@@ -61,7 +61,7 @@ def test_a_sheet_loads_nothing_and_keeps_its_own_style(written, which):
 
 @pytest.mark.parametrize("which", PLACES)
 def test_a_sheet_says_the_version_and_the_digest_that_the_lock_has(written, which):
-    lock = json.loads((PLACES[which] / "lock.json").read_text(encoding="utf-8"))
+    lock = json.loads((PLACES[which] / PACKS[which].id / "lock.json").read_text(encoding="utf-8"))
     for name, decision in PACKS[which].decisions.items():
         text = written[which][f"{name}.html"]
         assert f"<strong>{name} {decision.version}</strong>" in text

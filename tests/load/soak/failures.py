@@ -134,7 +134,12 @@ def failures_of_fhir(is_now: Callable[[Callable[[Asked], None]], Callable[[], No
 
 def failures_of_files(folder: Path) -> list[Failure]:
     """Of the content and of the audit's disk; none of them may be felt by a caller."""
-    lock, cards, away, audit = folder / "cards" / "lock.json", folder / "cards", folder / "away", folder / "audit"
+    lock, cards, away, audit = (
+        folder / "cards/vitamin-b12/lock.json",
+        folder / "cards",
+        folder / "away",
+        folder / "audit",
+    )
     good = lock.read_bytes()
 
     def fill() -> None:

@@ -39,7 +39,7 @@ from cds_service.packaged import packaged
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.profiles import Profile
 from cds_service.replay.scenario import Scenario, search
-from cds_service.replay.scenarios import SAMPLE, read_scenarios
+from cds_service.replay.scenarios import read_scenarios
 from cds_service.settings import Settings
 from cds_service.store import tables
 from cds_service.store.database import open_engine, read_url, reading
@@ -61,6 +61,7 @@ from tests.support.finds import table
 from tests.support.measured import leave, without_keep
 from tests.support.memory_group import MemoryGroup
 from tests.support.servers import PostgreSQL, Service, postgresql_programs, serving
+from tests.support.shipped import shipped_pack
 from tests.support.trust_parts import ISSUER, KeyServer, Maker, public
 
 RECOVERY_SECONDS = 5.0
@@ -128,7 +129,7 @@ class Mix:
             service = services[scenario.hook]
             call = scenario.request(asked[scenario.hook], now)
             self.sent.append(self._complete(service, call))
-        chosen: Scenario = next(one for one in scenarios if one.name == SAMPLE)
+        chosen: Scenario = next(one for one in scenarios if one.name == shipped_pack().sample)
         service, call = services[chosen.hook], chosen.request(asked[chosen.hook], now)
         held = call["prefetch"].pop(_FETCHED)
         self.records = [entry["resource"] for entry in held["entry"]]

@@ -121,12 +121,60 @@ def test_acceptance_shows_what_became_of_cards(page, console, request_for, shoot
     shoot("acceptance-with-feedback")
 
 
+BROKEN_CODES = """
+() => [...document.querySelectorAll('.wide :is(td, th) code')]
+    .filter(code => /^[\\w]+$/.test(code.textContent) && code.getClientRects().length > 1)
+    .map(code => code.textContent)
+"""
+
+
+@pytest.mark.parametrize("path", ["/content/value-sets/platelet-count", "/?scenario=platelets-and-im/sample"])
+def test_a_code_in_a_table_is_never_broken_over_lines(page, path):
+    page.goto(path)
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert page.evaluate(BROKEN_CODES) == []
+    rows = page.locator(".wide:not(.rules-box) > table > tbody > tr")
+    assert max(rows.evaluate_all("rows => rows.map(row => row.offsetHeight)")) < 200  # no column is squeezed
+
+
+@pytest.mark.parametrize("name", ["stopping-early", "pernicious-anaemia-for-life"])
+def test_the_steps_of_a_course_lie_on_the_screen_and_are_open_to_everybody(page, axe, shoot, name):
+    page.goto(f"/courses/{name}")
+    shoot(f"course {name}")
+    steps = page.get_by_role("region", name=re.compile(r"^Day \d+: "))
+    width = page.viewport_size["width"]
+    assert steps.count() > 10
+    for part in (steps, page.get_by_role("article"), page.locator(".step .order, .step .silence")):
+        boxes = part.evaluate_all("all => all.map(one => one.getBoundingClientRect().toJSON())")
+        assert boxes and all(box["left"] >= 0 and box["right"] <= width for box in boxes)
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run().then(told => told.violations.map(v => [v.impact, v.id, v.nodes[0].html]))")
+    assert [violation for violation in found if violation[0] in ("serious", "critical")] == []
+
+
+def test_a_step_without_a_card_is_asked_for_its_reasons_by_the_keyboard(page):
+    page.goto("/courses/stopping-early")
+    step = page.get_by_role("region", name="Day 0: an order is about to be signed 3 Dec 2024")
+    expect(step.get_by_text("No card", exact=True)).to_be_visible()
+    expect(step.get_by_text("As the source has it").first).to_be_hidden()
+    step.get_by_text("Why nothing is said").focus()
+    page.keyboard.press("Enter")
+    expect(step.get_by_text("As the source has it").first).to_be_visible()
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    answer = step.get_by_role("link", name="The whole answer of day 0, Loading")
+    answer.press("Enter")
+    expect(page.get_by_role("heading", name="No card")).to_be_visible()
+
+
 def test_a_mark_of_a_course_leads_to_the_answer_and_back(page, shoot):
     page.goto("/courses")
     page.get_by_role("link", name="Platelets that fall under chemotherapy").click()
     picture = page.get_by_role("group", name="The course as a timeline")
     expect(picture).to_be_visible()
-    mark = picture.get_by_role("link", name="2025-05-16: renewalAtTwentyOne, 1 card, critical")
+    mark = picture.get_by_role("link", name="2025-05-16: Renewal at twenty one, 1 card, critical")
     mark.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("article")).to_contain_text("Platelets 21 ×10⁹/L (14 May), IM injection ordered")
@@ -142,7 +190,7 @@ def test_a_mark_of_a_course_leads_to_the_answer_and_back(page, shoot):
 def test_a_picture_has_the_same_facts_as_a_table(page):
     page.goto("/courses/falling-platelets")
     page.get_by_text("The same as a table").click()
-    row = page.get_by_role("row").filter(has_text="renewalAtTwentyOne, 1 card")
+    row = page.get_by_role("row").filter(has_text="Renewal at twenty one, 1 card")
     expect(row).to_contain_text("critical")
     dose = page.get_by_role("row").filter(has_text="MedicationAdministration/bernard-okoth-dose-9")
     expect(dose).to_contain_text("2024-11-15")

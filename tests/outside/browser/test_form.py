@@ -36,12 +36,53 @@ def news(page: Page):
     return page.get_by_role("status").and_(page.locator("#news"))
 
 
-def test_it_begins_with_an_order_that_gets_a_card_with_a_suggestion(page):
-    page.goto("/")
-    page.get_by_text("A case of your own").click()
+def test_without_a_story_it_begins_with_an_order_that_gets_a_card_with_a_suggestion(page):
+    page.goto(FORM)
     page.get_by_role("button", name="Show the card").click()
     expect(news(page)).to_contain_text(LOADING)
     expect(answer(page).get_by_role("article").first).to_contain_text("Order hydroxocobalamin 1000 mcg IM")
+
+
+def test_while_there_is_no_news_nothing_lies_over_the_form(page):
+    page.goto("/")
+    page.get_by_text("A case of your own").click()
+    expect(news(page)).to_have_text("")
+    assert news(page).evaluate("line => line.offsetHeight") == 0
+
+
+def test_it_opens_on_the_story_and_its_tile_is_marked_only_while_the_story_is_shown(page):
+    page.goto("/")
+    tile = page.get_by_role("link", name="Platelets 22, IM injection")
+    expect(tile).to_have_attribute("aria-current", "true")
+    page.get_by_text("A case of your own").click()
+    expect(page.get_by_label("Patient", exact=True).locator("option:checked")).to_contain_text("Kwame Mensah")
+    page.get_by_role("button", name="Show the card").click()
+    expect(news(page)).to_contain_text(BELOW)
+    expect(tile).not_to_have_attribute("aria-current", "true")
+    page.get_by_label("Platelet count", exact=True).fill("51")
+    expect(news(page)).to_have_text("No card.")
+    page.get_by_label("Patient", exact=True).select_option(label="Amara Okafor, 58, female")
+    page.get_by_label("Platelet count", exact=True).fill("24")
+    expect(answer(page).get_by_text("Amara Okafor")).to_be_visible()
+    expect(news(page)).to_contain_text(BELOW)
+
+
+def test_what_each_band_comes_to_stands_below_the_card_and_beside_the_slider(page):
+    page.goto("/")
+    bands = page.get_by_role("region", name="What this order comes to with another result")
+    expect(bands.get_by_role("listitem")).to_have_count(3)
+    expect(bands.get_by_role("link")).to_have_text(["Below 25 ×10⁹/L", "25 to 50 ×10⁹/L", "Above 50 ×10⁹/L"])
+    page.get_by_text("A case of your own").click()
+    beside = page.locator("#comes-to-platelets")
+    expect(beside).to_have_text(
+        "For this order: below 25 ×10⁹/L: critical; 25 to 50 ×10⁹/L: warning; above 50 ×10⁹/L: no card."
+    )
+    page.get_by_label("Route", exact=True).select_option(label="By mouth")
+    expect(beside).to_have_text("It does not matter for this order.")
+    page.goto("/")
+    bands.get_by_role("link", name="25 to 50").click()
+    expect(answer(page).get_by_role("article").first).to_contain_text(WITHIN)
+    expect(page.get_by_label("Platelet count", exact=True)).to_have_value("25")
 
 
 def test_a_slider_that_crosses_the_limits_changes_the_card(page):

@@ -72,7 +72,7 @@ def test_what_differs_is_compared_on_demand(opened):
         if page.get_by_role("heading", name="The proof").is_visible():
             break
     expect(page.get_by_role("heading", name="The impact")).to_be_visible()
-    row = page.get_by_role("row").filter(has_text="levelAndNeedleBelow")
+    row = page.get_by_role("row").filter(has_text="examplolLevelAndNeedleBelow")
     expect(row).to_contain_text("critical")
     change = page.get_by_role("article").first
     expect(change.locator(".side").nth(0)).to_be_visible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 from playwright.sync_api import expect
@@ -16,6 +17,8 @@ PAGES = [
     "/content/map",
     f"/content/map?decision=imPlatelets&scenario={SAMPLE}",
     "/content?q=platelet",
+    "/content",
+    "/content/review",
 ]
 
 
@@ -25,6 +28,47 @@ def wide(request, browser, console):
     context = browser.new_context(viewport={"width": request.param, "height": 900}, base_url=console)
     yield context.new_page()
     context.close()
+
+
+def test_a_table_that_is_wider_than_the_page_says_so_until_its_end_is_reached(wide):
+    wide.goto(TABLE)
+    box, hint = wide.get_by_role("region", name="Decision table"), wide.get_by_text("This goes on to the right")
+    expect(hint.first).to_be_visible()
+    assert hint.first.bounding_box()["y"] < box.bounding_box()["y"]
+    expect(box).to_have_class(re.compile(r"\bcut\b"))
+    box.evaluate("box => { box.scrollLeft = box.scrollWidth }")
+    expect(box).not_to_have_class(re.compile(r"\bcut\b"))
+
+
+def test_a_wide_table_has_a_scroll_bar_of_its_own_style_which_no_system_hides_until_one_scrolls(browser, console):
+    """A bar that a page has styled takes room and stays; Playwright hides all bars unless it is told not to."""
+    shown = browser.browser_type.launch(
+        executable_path=shutil.which("chromium"),
+        args=["--no-sandbox"],
+        ignore_default_args=["--hide-scrollbars"],
+    )
+    page = shown.new_page(viewport={"width": 1280, "height": 900}, base_url=console)
+    page.goto(TABLE)
+    box = page.get_by_role("region", name="Decision table")
+    assert box.evaluate("box => box.offsetHeight - box.clientHeight - 2 * box.clientTop") == pytest.approx(12.8, abs=1)
+    shown.close()
+
+
+@pytest.mark.parametrize("path", [TABLE, "/content/map", "/content/value-sets/platelet-count"])
+def test_what_fits_says_nothing_and_what_is_cut_says_so(page, path):
+    page.goto(path)
+    for box in page.locator(".wide").all():
+        hint = box.locator("xpath=preceding-sibling::p[1][@class='goes-on']")
+        is_cut = box.evaluate("box => box.checkVisibility() && box.scrollWidth - box.clientWidth >= 2")
+        expect(hint).to_be_visible(visible=is_cut)
+
+
+def test_a_link_of_the_index_unfolds_its_group(page):
+    page.goto("/content")
+    entry = page.get_by_role("link", name="Stopping B12")
+    expect(entry).to_be_hidden()
+    page.get_by_role("navigation", name="On this page").get_by_role("link", name="Cards up to warning").click()
+    expect(entry).to_be_visible()
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -107,7 +151,8 @@ def test_the_map_leads_to_a_table_by_keyboard(page):
 
 def test_the_map_scrolls_in_its_box_and_is_readable(page):
     page.goto("/content/map")
-    box = page.get_by_role("region", name="Map of the tables")
+    page.get_by_text("All tables in one picture").click()
+    box = page.get_by_role("region", name="Map of all tables")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     height = box.locator("text").first.evaluate("text => text.getBoundingClientRect().height")
     assert height >= 11

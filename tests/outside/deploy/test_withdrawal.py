@@ -66,12 +66,12 @@ def test_the_drill_withdraws_a_rule_and_puts_it_back(tmp_path, typed):
         typed("withdraw-place", service)
         eventually(lambda: off(typed("withdraw-gone", service)) == [TOPIC])
         told = typed("withdraw-gone", service)
-        assert f'cds_service_rule_off{{rule="{TOPIC}"}} 1.0' in told
+        assert f'cds_service_rule_off{{pack="vitamin-b12",rule="{TOPIC}"}} 1.0' in told
         assert told.endswith('{"cards":[]}')
         new.write_text('plans = "stated"\n')
         typed("withdraw-place", service)
         eventually(lambda: off(typed("withdraw-gone", service)) == [])
-        assert f'cds_service_rule_off{{rule="{TOPIC}"}} 0.0' in typed("withdraw-gone", service)
+        assert f'cds_service_rule_off{{pack="vitamin-b12",rule="{TOPIC}"}} 0.0' in typed("withdraw-gone", service)
         assert TOPIC in typed("withdraw-see", service)
         assert service.process.poll() is None  # it was the same one all the time
 

@@ -97,7 +97,7 @@ def test_the_command_prints_it_for_people_and_programs(filled, store_url):
     printed = json.loads(run("--format", "json").stdout)
     assert printed["rules"][0]["accepted"] == {"count": 2, "of": 5, "low": 0.1176, "high": 0.7693}
     for kept, told in zip(msgspec.to_builtins(filled.report())["rules"], printed["rules"], strict=True):
-        words = {name: told.pop(name) for name in ("title", "says")}
+        words = {name: told.pop(name) for name in ("pack", "title", "says")}
         assert words["title"] == told["decision"] and told["rule"] in words["says"]
         assert [reason.pop("words") for reason in told["reasons"]] == [
             reason["display"] or "No reason given" for reason in told["reasons"]

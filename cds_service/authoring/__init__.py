@@ -1,0 +1,1 @@
+"""What the command line writes for authors of content: a first pack, a first card, raised versions."""

@@ -1,0 +1,43 @@
+"""A first pack: small, whole and invented, so that it passes ``check`` before its author has replaced anything."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from uuid import uuid4
+
+from cds_service.authoring.new_files import WrongNameError, template, with_schema_line, write_new
+from cds_service.content.files import write_schemas
+from cds_service.content.proof.versions import update_lock
+from cds_service.content.topics import prefix_of
+
+KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+LONGEST_NAME = 40
+
+
+def write_pack(name: str, content: Path) -> list[Path]:
+    """Writes the pack ``name`` into a content folder, with its fixtures and lock, and the schemas beside it.
+
+    Returns the files to be read and changed by the author, sorted.
+
+    Raises:
+        WrongNameError: the name is none for a pack.
+        AuthoringError: a file is there already.
+        ProblemsError: the pack that was written cannot be loaded.
+        OSError: a file cannot be written.
+    """
+    if not KEBAB.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise WrongNameError(
+            f"{name!r} is no name for a pack: small letters and digits with hyphens between the words, such as "
+            f"iron-infusion, at most {LONGEST_NAME}"
+        )
+    folder = content / name
+    words = {"pack": name, "uuid": str(uuid4()), "topic": prefix_of({"id": name})}
+    texts: dict[Path, str] = {}
+    for path, text in template("new-pack", words).items():
+        target = folder.joinpath(path)
+        texts[target] = with_schema_line(target, text, content, folder)
+    write_new(texts)
+    write_schemas(content)
+    update_lock(folder)
+    return sorted(texts)

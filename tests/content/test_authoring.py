@@ -1,0 +1,256 @@
+"""What the command line writes for authors: a first pack, a card, raised versions. Nothing that is there is lost."""
+
+import json
+import re
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service.authoring.raised_versions import raised
+from cds_service.cli import main
+from cds_service.content.load import load_pack
+from cds_service.content.packs import own_fixtures, pack_folder
+from cds_service.content.places import files_of, schema_line
+from cds_service.prove import prove
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
+from cds_service.vocabulary.json_text import encode
+from tests.support.keys import KEY
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def problems_of(cards):
+    return [str(problem) for problem in prove_of(cards)]
+
+
+def prove_of(cards):
+    return prove(cards, site=None, fixtures=fixtures_in(cards), zone=ZoneInfo("UTC")).problems
+
+
+def fixtures_in(cards):
+    return own_fixtures(pack_folder(cards))
+
+
+def edit(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{old!r} is not in {path}"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.fixture
+def cards(tmp_path):
+    """A pack that was just begun."""
+    done = run("new", "pack", "iron-infusion", "--in", tmp_path / "own" / "cards")
+    assert done.exit_code == 0, done.output
+    return tmp_path / "own" / "cards"
+
+
+# --- a pack ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_pack_passes_check_at_once_with_its_scenarios_and_its_lock(cards):
+    assert fixtures_in(cards) == cards / "iron-infusion" / "fixtures"
+    assert prove_of(cards) == ()
+    pack = load_pack(cards)
+    assert {decision.kind for decision in pack.decisions.values()} == {"definition", "card"}
+    assert pack.templates and pack.value_sets and pack.findings
+
+
+def test_a_new_pack_is_served_and_its_patient_gets_its_card(cards):
+    from cds_service.content.needs import templates_of
+    from cds_service.replay.scenarios import read_scenarios
+
+    web = create_app(Settings(cards=cards, loopback=True, key=KEY)).test_client()
+    pack = load_pack(cards)
+    first = next(iter(read_scenarios(fixtures_in(cards))))
+    request = first.request(templates_of(pack, pack.service_for("order-select")), datetime.now(UTC))
+    answer = web.post("/cds-services/iron-infusion-order-select", data=encode(request), content_type="application/json")
+    (card,) = answer.json["cards"]
+    assert card["source"]["topic"]["code"] == "ironInfusionLevelBeforeOrderHigh"
+    assert card["summary"].startswith("Placeholderite 25 µmol/L")
+
+
+def test_a_new_pack_says_in_every_file_that_it_is_a_placeholder_and_has_no_clinical_word(cards, pack):
+    shipped = {code.code for value_set in pack.value_sets.values() for code in value_set.codes.values()}
+    for path in sorted(path for path in cards.parent.rglob("*") if path.is_file()):
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".yaml":
+            assert re.search("placeholder", text, re.I), path
+        if path.parent.name != "schemas":
+            assert not re.search(r"b12|cobal|folate|platelet|an[a]?emi|S23", text, re.I), path
+            assert not {code for code in shipped if len(code) > 4 and f'"{code}"' in text}, path
+
+
+def test_every_file_of_a_new_pack_names_a_schema_that_is_there(cards):
+    for path, kind in files_of(cards / "iron-infusion"):
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        assert first == schema_line(path, kind, cards)
+        assert (path.parent / first.partition("$schema=")[2]).resolve() == (
+            cards / "schemas" / f"{kind}.json"
+        ).resolve()
+    (story,) = (cards / "iron-infusion/fixtures/scenarios").glob("*.yaml")
+    assert story.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=../../../schemas/scenario.")
+
+
+def test_two_packs_are_begun_with_topic_systems_of_their_own(cards, tmp_path):
+    assert run("new", "pack", "iron-infusion", "--in", tmp_path / "other").exit_code == 0
+    systems = {load_pack(folder).topic_system for folder in (cards, tmp_path / "other")}
+    assert len(systems) == 2
+
+
+def test_a_new_pack_writes_over_nothing(cards):
+    before = {path: path.read_bytes() for path in cards.parent.rglob("*") if path.is_file()}
+    done = run("new", "pack", "iron-infusion", "--in", cards)
+    assert done.exit_code == 1
+    assert re.search(r"own/\S+: this is there already, and nothing is written over it", done.output)
+    assert {path: path.read_bytes() for path in cards.parent.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["Iron", "iron_infusion", "1iron", "iron-", "x" * 41, "../iron", ""])
+def test_a_name_that_is_none_for_a_pack_is_wrong_use(tmp_path, name):
+    done = run("new", "pack", name, "--in", tmp_path / "cards")
+    assert done.exit_code == 2
+    assert "is no name for a pack: small letters and digits with hyphens" in done.output
+    assert not (tmp_path / "cards").exists()
+
+
+# --- a card ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_card_is_a_draft_in_its_service_and_what_is_left_is_to_lock(cards):
+    done = run("new", "card", "doseLimit", "--content", cards)
+    assert done.exit_code == 0, done.output
+    assert "pack.yaml:8: entered last in iron-infusion-order-select, version 1.1.0" in done.output
+    left = problems_of(cards)
+    assert len(left) == 2 and all(line.endswith("is not locked; run check --update-lock") for line in left)
+    assert run("check", cards, "--update-lock").exit_code == 0
+    assert prove_of(cards) == ()
+    pack = load_pack(cards)
+    assert pack.decisions["doseLimit"].status == "draft"
+    assert pack.decisions["doseLimit"].title == "Dose limit"
+    assert list(pack.services["iron-infusion-order-select"].decisions) == ["levelBeforeOrder", "doseLimit"]
+    assert list(pack.services["iron-infusion-order-sign"].decisions) == ["levelBeforeOrder"]
+
+
+def test_a_new_card_that_is_made_active_is_shown(cards):
+    assert run("new", "card", "doseLimit", "--content", cards, "--service", "iron-infusion-order-sign").exit_code == 0
+    edit(cards / "iron-infusion/decisions/doseLimit/table.yaml", "status: draft", "status: active")
+    (story,) = (cards / "iron-infusion/fixtures/scenarios").glob("*.yaml")
+    edit(story, "cases:\n", "cases:\n  - {name: signed, hook: order-sign, expect: [{topic: none, indicator: info}]}\n")
+    assert run("check", cards, "--update-lock").exit_code == 1
+    done = run("check", cards, "--update-lock")
+    assert "signed: missing card none" in done.output
+    assert "signed: unexpected card ironInfusionDoseLimitSpeaks" in done.output
+
+
+def test_comments_and_lists_of_either_form_stay_as_they_were_written(cards):
+    head = cards / "iron-infusion/pack.yaml"
+    edit(head, "[levelBeforeOrder]\n", "\n      # the most important first\n      - levelBeforeOrder  # stays\n")
+    before = head.read_text(encoding="utf-8")
+    assert run("new", "card", "doseLimit", "--content", cards).exit_code == 0
+    after = head.read_text(encoding="utf-8")
+    assert after == before.replace("# stays\n", "# stays\n      - doseLimit\n").replace(
+        "version: 1.0.0", "version: 1.1.0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["dose-limit"], 2, "'dose-limit' is no name for a decision: letters and digits, a small letter first"),
+        (["DoseLimit"], 2, "is no name for a decision"),
+        (["levelBand"], 1, "levelBand.yaml: this is there already"),
+        (["levelBeforeOrder"], 1, "levelBeforeOrder/table.yaml: this is there already"),
+        (["doseLimit", "--service", "iron-infusion-sign"], 2, "there is no service 'iron-infusion-sign'; did you mean"),
+        (["doseLimit", "--pack", "iron"], 2, "There is no pack 'iron'; did you mean 'iron-infusion'?"),
+    ],
+)
+def test_a_card_that_cannot_be_begun_changes_nothing(cards, arguments, status, said):
+    before = {path: path.read_bytes() for path in cards.rglob("*") if path.is_file()}
+    done = run("new", "card", *arguments, "--content", cards)
+    assert done.exit_code == status
+    assert said in done.output
+    assert {path: path.read_bytes() for path in cards.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_without_a_pack_says_how_to_begin_one(tmp_path):
+    for arguments in (["new", "card", "doseLimit"], ["bump"]):
+        done = run(*arguments, "--content", tmp_path)
+        assert done.exit_code == 1
+        assert f"{tmp_path}:1: schema: found no pack:" in done.output
+        assert "cds-service new pack NAME writes one" in done.output
+
+
+# --- versions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("part", "expected"), [("patch", "1.2.4"), ("minor", "1.3.0"), ("major", "2.0.0")])
+def test_what_stands_behind_a_raised_number_begins_again(part, expected):
+    assert raised("1.2.3", part) == expected
+
+
+def test_a_bump_raises_decision_and_pack_once_and_opens_the_changelog(cards):
+    table = cards / "iron-infusion/decisions/levelBeforeOrder/table.yaml"
+    edit(table, "Is it needed at all?", "Is it needed?")
+    assert any("changed without a new version" in line for line in problems_of(cards))
+    done = run("bump", "levelBeforeOrder", "--content", cards, "--part", "patch")
+    assert done.exit_code == 0, done.output
+    assert "table.yaml:4: levelBeforeOrder 1.0.0 becomes 1.0.1" in done.output
+    assert "pack.yaml:8: iron-infusion 1.0.0 becomes 1.0.1" in done.output
+    assert "CHANGELOG.md:4: waits for a sentence" in done.output
+    assert all("is not locked" in line for line in problems_of(cards))
+    log = cards.parent / "CHANGELOG.md"
+    first = log.read_text(encoding="utf-8")
+    assert first.splitlines()[2:] == [
+        "### Content: iron-infusion 1.0.1",
+        "- levelBeforeOrder 1.0.1: say here what changed, for whom, and why.",
+    ]
+    again = run("bump", "levelBeforeOrder", "--content", cards, "--part", "patch")
+    assert "levelBeforeOrder stays 1.0.1, which is not locked yet" in again.output
+    assert log.read_text(encoding="utf-8") == first
+    more = run("bump", "levelBeforeOrder", "--content", cards)
+    assert "levelBeforeOrder 1.0.1 becomes 1.1.0" in more.output
+    assert run("check", cards, "--update-lock").exit_code == 0
+    assert json.loads((cards / "iron-infusion/lock.json").read_text())["versions"]["pack:iron-infusion"] == "1.1.0"
+
+
+def test_a_bump_without_a_decision_is_of_the_pack_alone_and_the_changelog_keeps_its_order(cards):
+    log = cards.parent / "CHANGELOG.md"
+    log.write_text(
+        "# Changes\n\n## Service\n\n- ours\n\n### Content: iron-infusion 1.0.0\n- the first\n", encoding="utf-8"
+    )
+    done = run("bump", "--content", cards)
+    assert done.exit_code == 0
+    assert "CHANGELOG.md:8: waits for a sentence" in done.output
+    assert log.read_text(encoding="utf-8") == (
+        "# Changes\n\n## Service\n\n- ours\n\n### Content: iron-infusion 1.1.0\n"
+        "- iron-infusion 1.1.0: say here what changed, for whom, and why.\n\n"
+        "### Content: iron-infusion 1.0.0\n- the first\n"
+    )
+    assert load_pack(cards).decisions["levelBeforeOrder"].version == "1.0.0"
+
+
+def test_a_bump_says_that_a_review_does_not_count_any_more(cards):
+    head = cards / "iron-infusion/pack.yaml"
+    signed = 'version: "1.0.0"\n  authored-by: {role: A, person: B, date: 2026-11-01}'
+    edit(head, 'version: ""\n  authored-by: {role: "", person: "", date: ""}', signed)
+    done = run("bump", "--content", cards)
+    assert "pack.yaml: the review of 1.0.0 does not count for 1.1.0; empty it until there is a new one" in done.output
+
+
+def test_a_decision_that_is_not_there_is_wrong_use(cards):
+    done = run("bump", "levelBeforeOrders", "--content", cards)
+    assert done.exit_code == 2
+    assert "there is no decision 'levelBeforeOrders'; did you mean 'levelBeforeOrder'?" in done.output
+
+
+@pytest.mark.parametrize("verb", [["new"], ["new", "pack"], ["new", "card"], ["bump"]])
+def test_the_help_of_each_has_an_example(verb):
+    done = run(*verb, "--help")
+    assert done.exit_code == 0
+    assert f"Example: cds-service {' '.join(verb)}" in " ".join(done.output.split())
