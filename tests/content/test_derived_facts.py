@@ -68,6 +68,21 @@ def test_what_cannot_be_derived_is_refused(problems_with, old, new, expected):
     assert expected in problems_with(old, new)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "at"),
+    [
+        ("unit: mmol\n", "unit: mg\n", "unit: mg"),
+        ("inputs: {weight: weight, gap: gap}", "inputs: {weight: weights, gap: gap}", "inputs: {weight: weights"),
+        ("inputs: {weight: weight, gap: gap}", "inputs: {weight: weight, share: gap}", "constants: {share"),
+        (BETWEEN, "inputs: {from: age, to: level}", "inputs: {from: age"),
+    ],
+)
+def test_what_cannot_be_derived_is_named_at_its_line(problems_with, tmp_path, old, new, at):
+    problem = problems_with(old, new).splitlines()[0]
+    line = int(problem.partition("facts.yaml:")[2].partition(":")[0])
+    assert at in (tmp_path / "cards/examplol/facts.yaml").read_text().splitlines()[line - 1]
+
+
 def test_events_of_the_past_have_the_facts_of_a_dosage_that_no_fact_of_the_patient_is_behind():
     of_steps = load_pack(SECOND_PACK / "cards").facts["prescribed"].of_steps
     assert {"step.amount", "step.daily", "step.lasts"} <= of_steps.keys()
