@@ -144,7 +144,10 @@ MISTAKES = [
         "    statement: E-5",
         "    statement: page 4",
         21,
-        "no statement 'page 4' in sources.yaml; the statements are E-1, E-2, E-3, E-4, E-5, E-6, E-7, E-8",
+        (
+            "no statement 'page 4' in sources.yaml; the statements are E-1, E-10, E-11, E-2, E-3, E-4, E-5, E-6, "
+            "E-7, E-8, E-9"
+        ),
     ),
     (DUE, "    basis: source", "    bases: source", 22, "rules/2: 'bases' is no key here; did you mean 'basis'?"),
     (DUE, "    basis: source", "    basis: book", 22, "rules/2/basis: 'book' is not one of source, reading, hospital"),
@@ -219,7 +222,7 @@ MISTAKES = [
         "inputs: [prescribed, level-days, level-drafted]",
         "inputs: [prescribed, level-day, level-drafted]",
         9,
-        "no fact or decision 'level-day'; did you mean 'level-days' or 'level-drafted' or 'level'?",
+        "no fact or decision 'level-day'; did you mean 'level-days' or 'level-fall' or 'level-drafted'?",
     ),
     (
         DUE,
@@ -401,10 +404,10 @@ MISTAKES = [
         FACTS,
         "kind: dosage, element: interval",
         "kind: dosage, element: intervall",
-        62,
+        116,
         (
-            "facts/step.rhythm/element: 'intervall' is not one of dose, interval, doses, days, daily; did "
-            "you mean 'interval'?"
+            "facts/step.rhythm/element: 'intervall' is not one of dose, interval, doses, days, rate, volume, "
+            "daily, sum, difference, product, quotient, minimum, maximum, per-kilogram; did you mean 'interval'?"
         ),
     ),
     (
@@ -480,8 +483,8 @@ MISTAKES = [
     ),
     (
         PACK,
-        "decisions: [levelDue]",
-        "decisions: [levelDues]",
+        "decisions: [levelFalling, levelDue]",
+        "decisions: [levelFalling, levelDues]",
         40,
         "no decision 'levelDues'; did you mean 'levelDue' or 'levelAndNeedle'?",
     ),
