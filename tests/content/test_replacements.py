@@ -42,8 +42,8 @@ from tests.support.replacements import Firing, deciding
 from tests.support.sample import EVERY_CASE, sampled
 from tests.support.scenarios import request_of
 
-LEAST_REPLACEMENTS = 5000 if EVERY_CASE else 1200
-ONE_IN = 4
+LEAST_REPLACEMENTS = 5000 if EVERY_CASE else 800
+ONE_IN = 6
 STRICT = ("drug", "route", "platelets", "allergy", "reference")
 LENIENT = ("order", "problems", "history", "results", "person")
 GROUP_OF_TYPE = {

@@ -48,7 +48,7 @@ DIFFER = {
 }
 
 
-ONE_IN = 8
+ONE_IN = 12
 
 
 def is_alike(scenario: Scenario) -> bool:
