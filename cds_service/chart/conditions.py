@@ -13,7 +13,7 @@ from cds_service.chart.record import Chart, not_read
 from cds_service.chart.statuses import CLINICAL, EVENT_STATUSES, NOT_DONE, NOT_SO, NOT_SURE, PAST, VERIFICATION
 from cds_service.fhir import lenient
 from cds_service.fhir.codes import speaks_in
-from cds_service.fhir.dates import day_of, read_date
+from cds_service.fhir.dates import day_of, last_day_of, read_date
 from cds_service.fhir.lenient import many
 from cds_service.fhir.names import FOLD_OF, LONGEST_NAME, head_of, says_nothing
 from cds_service.fhir.treatments import Procedure
@@ -383,16 +383,19 @@ def _evidence(
     """What a person reads of an entry: its words, with the code that it is known by, or that only a name tells it."""
     resource = entry.resource
     date = resource.when() if isinstance(resource, Procedure) else resource.dated()
-    day = day_of(read_date(date, chart.zone), chart.zone)
+    span = read_date(date, chart.zone)
+    dated = partial(
+        Evidence, resource.own_reference(), date=day_of(span, chart.zone), last_day=last_day_of(span, chart.zone)
+    )
     notes = (*entry.notes, *([recorded] if recorded else []))
     fold = FOLD_OF[type(resource).__name__]
     for concept in _concepts(resource):
         if name and name in map(fold, concept.texts()):
-            return Evidence(resource.own_reference(), concept.words(), day, notes=("by-name", *notes))
+            return dated(concept.words(), notes=("by-name", *notes))
         if not name and declaration.match(concept.pairs()) is known:
             words = concept.words() or known.display
-            return Evidence(resource.own_reference(), words, day, notes=notes, code=known.code)
-    return Evidence(resource.own_reference(), known.display, day, notes=notes)
+            return dated(words, notes=notes, code=known.code)
+    return dated(known.display, notes=notes)
 
 
 def _flaw(resource: lenient.Listed | Procedure) -> Reason | None:

@@ -13,7 +13,14 @@ from cds_service.vocabulary.accounting import Aside, Kind
 from cds_service.vocabulary.declarations import FactDeclaration, ValueSet
 from cds_service.vocabulary.facts import Fact, Reason, State
 
-_KINDS = {"dose": Kind.DOSE, "interval": Kind.SCHEDULE, "days": Kind.SCHEDULE, "doses": Kind.SCHEDULE}
+# A volume is read of the same quantity as a dose, which is accounted for once.
+_KINDS = {
+    "dose": Kind.DOSE,
+    "rate": Kind.DOSE,
+    "interval": Kind.SCHEDULE,
+    "days": Kind.SCHEDULE,
+    "doses": Kind.SCHEDULE,
+}
 _UNIT_REASONS = ("unitNotKnown", "unitMissing", "unitsDisagree")
 
 
@@ -61,8 +68,9 @@ def of_step(declared: FactDeclaration, reference: str, dosage: Node, fact: Fact)
         system, code = next(iter(pairs(concept)), ("", ""))
         yield Aside(kind, reason, place, system, code, words(concept))
     elif reason.key in _UNIT_REASONS and declared.analyte is not None:
-        quantity = next((node(rate, "doseQuantity") for rate in nodes(dosage, "doseAndRate")), {})
+        member = "rateQuantity" if declared.element == "rate" else "doseQuantity"
+        quantity = next((node(rate, member) for rate in nodes(dosage, "doseAndRate")), {})
         unit, code = text(quantity, "unit"), text(quantity, "code")
-        yield Aside(Kind.UNIT, reason, place, text(quantity, "system"), code, unit)
+        yield Aside(Kind.UNIT, reason, place, text(quantity, "system"), code, unit or reason.values.get("unit", ""))
     else:
         yield Aside(kind, reason, place, words=text(dosage, "text"))

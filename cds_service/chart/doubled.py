@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cds_service.chart.drug import Drug
 from cds_service.chart.events import Event, EventKind
 from cds_service.chart.record import Chart
-from cds_service.fhir.dates import Span, day_of
+from cds_service.fhir.dates import Span, day_of, last_day_of
 from cds_service.fhir.treatments import MedicationRequest, Procedure
 from cds_service.vocabulary.declarations import NOT_STATED
 from cds_service.vocabulary.facts import Evidence
@@ -57,7 +57,8 @@ class Counted:
 def evidence_of(event: Event, drug: Drug, span: Span | None, chart: Chart) -> Evidence:
     """What a person reads of an event."""
     notes = ("by-name",) if drug.by_name else ()
-    return Evidence(event.reference, event.words or drug.concept.display, day_of(span, chart.zone), notes=notes)
+    day, last_day = day_of(span, chart.zone), last_day_of(span, chart.zone)
+    return Evidence(event.reference, event.words or drug.concept.display, day, notes=notes, last_day=last_day)
 
 
 def as_one(counted: Sequence[Counted], chart: Chart) -> list[Counted]:

@@ -20,7 +20,7 @@ from cds_service.chart.statuses import FINAL_RESULT
 from cds_service.chart.steps import fits
 from cds_service.chart.ways import is_in_way
 from cds_service.fhir import lenient
-from cds_service.fhir.dates import Span, day_of, read_date
+from cds_service.fhir.dates import Span, day_of, last_day_of, read_date
 from cds_service.fhir.treatments import MedicationStatement
 from cds_service.vocabulary.declarations import NOT_STATED, FactDeclaration, Search
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
@@ -321,7 +321,8 @@ def _dated_results(declaration: FactDeclaration, read: Sequence[Results], chart:
         if known is None or resource.code is None or span is None or is_in_future(span, chart):
             continue
         words = resource.code.words() or known.display
-        dated.append((span, Evidence(resource.own_reference(), words, day_of(span, chart.zone))))
+        day, last_day = day_of(span, chart.zone), last_day_of(span, chart.zone)
+        dated.append((span, Evidence(resource.own_reference(), words, day, last_day=last_day)))
     return dated
 
 

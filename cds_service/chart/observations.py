@@ -17,7 +17,7 @@ from cds_service.chart.statuses import FINAL_RESULT, NO_RESULT, PENDING, RESULT_
 from cds_service.fhir import lenient
 from cds_service.fhir.analyte_names import names_another, names_one_of
 from cds_service.fhir.codes import speaks_in
-from cds_service.fhir.dates import Span, day_of, read_date
+from cds_service.fhir.dates import Span, day_of, last_day_of, read_date
 from cds_service.fhir.flags import OTHER_FLAGS
 from cds_service.fhir.lenient import many
 from cds_service.fhir.quantities import as_range, implausible, read_number, read_quantity, written
@@ -45,7 +45,9 @@ class Result(msgspec.Struct, frozen=True):
     @property
     def evidence(self) -> Evidence:
         """The result in words; made on demand, because few results count."""
-        return in_words(self.observation, day_of(self.span, self.zone), self.analyte)
+        evidence = in_words(self.observation, day_of(self.span, self.zone), self.analyte)
+        last_day = last_day_of(self.span, self.zone)
+        return msgspec.structs.replace(evidence, last_day=last_day) if last_day else evidence
 
 
 class Sorted(msgspec.Struct, frozen=True):

@@ -25,7 +25,8 @@ class Order:
     """One draft order: its ``path`` in the request, its JSON tree, and the CodeableConcepts that may name its drug.
 
     ``key`` tells it from the other drafts: its ``Type/id``, or its path if it has none, or shares it with another.
-    ``naming`` is all that names its drug. ``kept`` is for what readers have worked out of it.
+    ``naming`` is all that names its drug, ``ingredients`` are the active ones of its Medication. ``kept`` is for what
+    readers have worked out of it.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Order:
     medications: tuple[Node, ...]
     key: str = ""
     naming: Naming = NOT_NAMED
+    ingredients: tuple[Node, ...] = ()
     kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -92,12 +94,11 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str =
             ingredients += nodes(target, "ingredient")
         if text(reference, "display"):
             medications.append({"text": text(reference, "display")})
-    naming = _naming(
-        medications, [_ingredient(i, resource, others) for i in ingredients if i.get("isActive") is not False]
-    )
+    active = tuple(item for item in ingredients if item.get("isActive") is not False)
+    naming = _naming(medications, [_ingredient(item, resource, others) for item in active])
     if not medications and not ingredients and references:
         naming = Naming(resolved=False)
-    return Order(path, resource, tuple(medications), key, naming)
+    return Order(path, resource, tuple(medications), key, naming, active)
 
 
 _LONGEST_KEPT = 1024  # characters of the concepts of one drug

@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from cds_service.chart import conditions, history, kidney, person, results
 from cds_service.chart.beside import drafted, ends_in, like_active
 from cds_service.chart.drug import agent, form, in_value_set, recognised_by
+from cds_service.chart.operators import reckoned
 from cds_service.chart.order import NO_ORDER, Order, has_route, reason, route, status
+from cds_service.chart.rate import concentration
 from cds_service.chart.record import Chart
 from cds_service.chart.steps import step_facts
 from cds_service.vocabulary.declarations import FactDeclaration
@@ -27,11 +29,11 @@ _CHART = {
     "procedure": conditions.procedure,
     "history": history.history,
 }
-# Each with the roles of the facts that it derives from, in the order of its arguments.
-_DERIVED: Mapping[str, tuple[Callable[..., Fact], tuple[str, ...]]] = {
-    "ckd-epi-2021": (kidney.estimated_gfr, ("creatinine", "age", "sex")),
-    "newer": (kidney.newer, ("reported", "computed")),
-    "later": (history.later, ("event", "since")),
+# Formulas of facts in the order of their roles (vocabulary.derivations).
+_FORMULAS: Mapping[str, Callable[..., Fact]] = {
+    "ckd-epi-2021": kidney.estimated_gfr,
+    "newer": kidney.newer,
+    "later": history.later,
 }
 _ORDER = {
     "agent": agent,
@@ -42,6 +44,7 @@ _ORDER = {
     "has-route": has_route,
     "reason": reason,
     "status": status,
+    "concentration": concentration,
 }
 _ORDER_ON_RECORD = {"like-active": like_active, "ends-in": ends_in}  # those that need the record, or the day
 
@@ -59,15 +62,16 @@ def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> 
             readers[name] = partial(_PATIENT[declared.element], declared, chart)
         elif declared.kind in _CHART:
             readers[name] = partial(_CHART[declared.kind], declared, chart)
+        elif declared.operands:
+            readers[name] = partial(reckoned, declared, weakref.proxy(facts))
         elif declared.kind == "derived":
             readers[name] = partial(_derived, declarations, declared, weakref.proxy(facts))
     return facts
 
 
 def _derived(declarations: Mapping[str, FactDeclaration], declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
-    derive, roles = _DERIVED[declared.element]
-    names = [declared.inputs[role] for role in roles]
-    return derive(declared, *[_labelled(facts[name], declarations[name].label) for name in names])
+    operands = [_labelled(facts[name], declarations[name].label) for name in declared.inputs.values()]
+    return _FORMULAS[declared.element](declared, *operands)
 
 
 def _labelled(fact: Fact, label: str) -> Fact:

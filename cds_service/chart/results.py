@@ -32,7 +32,7 @@ from cds_service.fhir import lenient
 from cds_service.fhir.dates import Span
 from cds_service.fhir.quantities import read_number
 from cds_service.vocabulary.declarations import FactDeclaration
-from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason
+from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, State
 
 Reading = Callable[[lenient.Observation], Interval | str | Reason]
 _UNREADABLE_ENTRY = Reason("elementNotReadable")
@@ -41,7 +41,8 @@ _UNREADABLE_ENTRY = Reason("elementNotReadable")
 def observation(declaration: FactDeclaration, chart: Chart) -> Fact:
     """The newest usable result in the analyte's canonical unit (D5).
 
-    With ``element: older`` it is the newest one from before the look-back instead (Z46), absent if there is none.
+    With ``element: older`` it is the newest one from before the look-back instead (Z46), absent if there is none. With
+    ``element: previous`` it is the newest one from before that newest usable result, by the same rules.
     """
     if not declaration.searches:
         return Fact.unknown(reason=Reason("noCodes"))
@@ -51,6 +52,8 @@ def observation(declaration: FactDeclaration, chart: Chart) -> Fact:
 
     if declaration.element == "older":
         return _newest_before_look_back(declaration, chart, amount)
+    if declaration.element == "previous":
+        return _previous(declaration, chart, amount)
     return _newest(declaration, chart, amount)
 
 
@@ -88,16 +91,32 @@ def low_flagged(declaration: FactDeclaration, chart: Chart) -> Iterator[tuple[Re
             yield candidate, _day(candidate.span.start, chart.zone)
 
 
-def _newest(declaration: FactDeclaration, chart: Chart, value_of: Reading) -> Fact:
+def _previous(declaration: FactDeclaration, chart: Chart, value_of: Reading) -> Fact:
+    """The newest usable result of those that are certainly older than the newest usable one.
+
+    Unknown if a page of results was read that may have left it out. Where there is no newest usable one, the fact is
+    as that one is.
+    """
+    usable, _ = _usable_and_refused(declaration, chart, value_of)
+    if not usable:
+        return _newest(declaration, chart, value_of)
+    previous = _newest(declaration, chart, value_of, before=usable[0][1].span)
+    results, asked = chart.results(declaration.searches[0]), declaration.searches[0].count
+    sent = len(results.resources) + len(results.set_aside) + results.elsewhere
+    is_cut = previous.state is State.ABSENT and 0 < asked <= sent
+    return Fact.unknown(reason=Reason("notAllRead")) if is_cut else previous
+
+
+def _newest(declaration: FactDeclaration, chart: Chart, value_of: Reading, before: Span | None = None) -> Fact:
     """The newest final result as ``value_of`` understands it, or the reason why it cannot be used.
 
     A result that is not final, or whose code, date or subject is in doubt, gives way to an older final one, and is
     named beside it. A newest final result that cannot be understood makes the fact unusable, unless another fact tells
     of it (``doubts-apart``, Z45): then it gives way likewise, if it has a value. Of two results at the same instant the
-    lower counts (Z37).
+    lower counts (Z37). With ``before`` only results count that are older than that.
     """
     results = chart.results(declaration.searches[0])
-    usable, refused = _usable_and_refused(declaration, chart, value_of)
+    usable, refused = _usable_and_refused(declaration, chart, value_of, before)
     if refused and not declaration.doubts_apart:
         of_value = next((item for item in refused if item.spoils), None)
         if of_value is not None:
@@ -111,7 +130,7 @@ def _newest(declaration: FactDeclaration, chart: Chart, value_of: Reading) -> Fa
         return replace(fact, reason=refused[0].reason, beside=refused[0].result.evidence) if refused else fact
     if refused:
         return Fact.unusable(refused[0].reason, refused[0].result.evidence)
-    return _none_usable(declaration, chart, results)
+    return _none_usable(declaration, chart, results, before)
 
 
 class _Refused(NamedTuple):
@@ -126,7 +145,7 @@ class _Refused(NamedTuple):
 
 
 def _usable_and_refused(
-    declaration: FactDeclaration, chart: Chart, value_of: Reading
+    declaration: FactDeclaration, chart: Chart, value_of: Reading, before: Span | None = None
 ) -> tuple[list[tuple[Interval | str, Result]], list[_Refused]]:
     """The values of the newest instant within the look-back at which one can be used, and what could be newer.
 
@@ -138,6 +157,8 @@ def _usable_and_refused(
     newest: Span | None = None
     for candidate in _candidates(declaration, chart):
         span = candidate.span
+        if not _is_before(span, before):
+            continue
         if newest is not None and span is not None and span.end < newest.start:
             continue
         if _is_old(span, declaration, chart):
@@ -156,16 +177,21 @@ def _usable_and_refused(
     return usable, refused
 
 
-def _none_usable(declaration: FactDeclaration, chart: Chart, results: Results) -> Fact:
+def _is_before(span: Span | None, before: Span | None) -> bool:
+    """Whether a date is certainly before another; one that is not known may be, and every date is before none."""
+    return before is None or span is None or (span.end <= before.start and span != before)
+
+
+def _none_usable(declaration: FactDeclaration, chart: Chart, results: Results, before: Span | None = None) -> Fact:
     """What is known where no result of the analyte within the look-back can be used, and none was refused (Z41)."""
     if results.unreadable:
         return Fact.unusable(_UNREADABLE_ENTRY)
     if not results.complete:
         return not_read(declaration, [results])
     for bearing in sorted_out(declaration, chart).bearing:
-        if not _is_old(bearing.span, declaration, chart):
+        if not _is_old(bearing.span, declaration, chart) and _is_before(bearing.span, before):
             return Fact.unusable(_code_flaw(bearing.observation), bearing.evidence)
-    own = _candidates(declaration, chart)
+    own = [result for result in _candidates(declaration, chart) if _is_before(result.span, before)]
     if results.of_others and not results.resources:
         return Fact.unknown(reason=Reason("otherPatient"))
     if own and not declaration.doubts_apart:

@@ -19,6 +19,7 @@ from cds_service.fhir.wording import dosages_in_words
 from cds_service.vocabulary.dosage_words import DosageWords
 
 _BOUNDS = ("boundsDuration", "boundsRange", "boundsPeriod", "count", "countMax")
+_AMOUNTS, _RATES = ("doseQuantity", "doseRange"), ("rateQuantity", "rateRatio", "rateRange")
 _SUPPLY = ("quantity", "expectedSupplyDuration", "numberOfRepeatsAllowed")
 
 
@@ -86,7 +87,7 @@ def with_dosage(said: DosageWords, draft: Node, template: Mapping[str, Any], end
 
     def change(revised: Node) -> tuple[str, ...]:
         steps = copy.deepcopy(template["dosageInstruction"])
-        steps = [*_bare_steps(revised)[:kept], *steps]
+        steps = [*_bare_steps(revised, with_rate=True)[:kept], *steps]
         for number, step in enumerate(steps, 1):
             step["sequence"] = number
         revised["dosageInstruction"] = steps
@@ -97,10 +98,10 @@ def with_dosage(said: DosageWords, draft: Node, template: Mapping[str, Any], end
 
 
 def without_end(said: DosageWords, draft: Node) -> Revision:
-    """The draft without an end: its last step without bounds and count; drug, dose, route and rhythm stay."""
+    """The draft without an end: its last step without bounds and count; drug, dose, rate, route and rhythm stay."""
 
     def change(revised: Node) -> tuple[str, ...]:
-        steps = _bare_steps(revised)
+        steps = _bare_steps(revised, with_rate=True)
         repeat = node(node(steps[-1] if steps else {}, "timing"), "repeat")
         for key in _BOUNDS:
             repeat.pop(key, None)
@@ -111,16 +112,14 @@ def without_end(said: DosageWords, draft: Node) -> Revision:
     return _revise(draft, change)
 
 
-def _bare_steps(draft: Node) -> list[Node]:
-    """Each dosage, in sequence, reduced to its timing, route and dose."""
+def _bare_steps(draft: Node, *, with_rate: bool = False) -> list[Node]:
+    """Each dosage, in sequence, reduced to its timing, route and dose; a rate belongs to its route and its dose."""
+    kept = (*_AMOUNTS, *_RATES) if with_rate else _AMOUNTS
     steps = []
     for old in dosages_of(draft):
         step: Node = {"sequence": old["sequence"]} if isinstance(old.get("sequence"), int) else {}
         step |= {key: node(old, key) for key in ("timing", "route") if node(old, key)}
-        amounts = [
-            {key: rate[key] for key in ("doseQuantity", "doseRange") if key in rate}
-            for rate in nodes(old, "doseAndRate")
-        ]
+        amounts = [{key: rate[key] for key in kept if key in rate} for rate in nodes(old, "doseAndRate")]
         if any(amounts):
             step["doseAndRate"] = [amount for amount in amounts if amount]
         steps.append(step)

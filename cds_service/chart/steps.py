@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from cds_service.chart.dosage import daily, dose
 from cds_service.chart.drug import recognise_drug
+from cds_service.chart.operators import reckoned
 from cds_service.chart.order import Order
+from cds_service.chart.rate import rate, volume
 from cds_service.fhir.schedule import Schedule, read_schedule
 from cds_service.fhir.schedule_facts import days, doses, interval
 from cds_service.fhir.tree import Node
@@ -25,6 +27,7 @@ _SCHEDULED: Mapping[str, tuple[Callable[[Schedule, str], Fact], Callable[[Dosage
     "doses": (doses, how_long_in_words),
     "days": (days, how_long_in_words),
 }
+_STATED: Mapping[str, Callable[[FactDeclaration, Node], Fact]] = {"rate": rate, "volume": volume}
 
 
 def step_facts(
@@ -51,8 +54,12 @@ def step_facts(
                 case "interval" | "doses" | "days":
                     schedule = schedule or cache(partial(read_schedule, dosage, zone, declared.schedules))
                     readers[name] = partial(_scheduled, declared, dosage, schedule)
+                case "rate" | "volume":
+                    readers[name] = partial(_STATED[declared.element], declared, dosage)
                 case "daily":
                     readers[name] = partial(_daily, declared, weakref.proxy(step))
+                case _:
+                    readers[name] = partial(reckoned, declared, weakref.proxy(step))
     return step
 
 

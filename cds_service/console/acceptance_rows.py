@@ -74,6 +74,12 @@ class RuleRow:
     days: tuple[RuleDay, ...]
     trend: Trend
 
+    @property
+    def top_reason(self) -> str:
+        """The reason that was given most often, or that several were given equally often; ``""`` without any."""
+        most = [reason for reason in self.reasons if reason.share.count == self.reasons[0].share.count]
+        return most[0].words if len(most) == 1 else f"{len(most)} reasons equally often" if most else ""
+
 
 SORTS: Mapping[str, tuple[str, Callable[[RuleRow], object]]] = {
     "rule": ("Rule", lambda row: row.words.whole.casefold()),
@@ -83,7 +89,7 @@ SORTS: Mapping[str, tuple[str, Callable[[RuleRow], object]]] = {
     "answered": ("Answered", lambda row: row.accepted.of),
     "accepted": ("Accepted", lambda row: row.accepted.count / row.accepted.of if row.accepted.of else None),
     "overridden": ("Overridden", lambda row: row.overridden),
-    "reason": ("Top reason", lambda row: row.reasons[0].words.casefold() if row.reasons else None),
+    "reason": ("Top reason", lambda row: row.top_reason.casefold() or None),
 }
 """What the table may be sorted by: the heading, and the value of a row. Rows without a value come last."""
 

@@ -61,7 +61,7 @@ class ContentPages:
         """Whether the content is reviewed, how that is done, where it is signed, and the sheet of each decision."""
         prepared = self._content()
         index = index_of(prepared.pack, prepared.today(datetime.now(UTC)))
-        return render_template("reviews.html", index=index, folder=self._folder.name)
+        return render_template("reviews.html", index=index, folder=f"{self._folder.parent.name}/{self._folder.name}")
 
     def map(self) -> tuple[str, int]:
         """Which decision feeds which: of one ``decision``, and of all; with the way of one ``scenario`` lit.

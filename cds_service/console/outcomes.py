@@ -33,7 +33,7 @@ class ShortCard(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BandOutcome:
     """What numbers of a result come to. ``where`` says which: ``below 25 ×10⁹/L``.
 
     ``value`` is one of them, in the canonical unit, and ``cards`` those that it leads to, the gravest first.
@@ -55,7 +55,7 @@ class Outcomes:
 
     name: str
     label: str
-    bands: tuple[Outcome, ...]
+    bands: tuple[BandOutcome, ...]
 
     @property
     def matters(self) -> bool:
@@ -81,7 +81,7 @@ def outcomes_of(prepared: Prepared, choices: Choices, scenario: Scenario, profil
     )
 
 
-def _bands(prepared: Prepared, result: ResultField, scenario: Scenario, profile: str) -> Iterator[Outcome]:
+def _bands(prepared: Prepared, result: ResultField, scenario: Scenario, profile: str) -> Iterator[BandOutcome]:
     """The outcomes from the lowest numbers up: each limit is tried, and a number on either side of it."""
     limits = [Decimal(str(limit)) for limit in result.limits]
     step = Decimal(str(result.step))
@@ -102,7 +102,7 @@ def _bands(prepared: Prepared, result: ResultField, scenario: Scenario, profile:
         )
         where = interval_in_words(prepared.pack, interval, result.fact.unit_written)
         nearest = group[-1] if low is None and high is not None else group[0]
-        yield Outcome(where, f"{nearest.number.normalize():f}", nearest.cards)
+        yield BandOutcome(where, f"{nearest.number.normalize():f}", nearest.cards)
 
 
 def _limit_between(limits: Sequence[Decimal], below: Decimal, above: Decimal) -> Decimal | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cds_service.content.compile_operators import is_of_steps_alone, operands_of
 from cds_service.content.unary import Cell, parse_cell
 from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, canonical, equal_codes, telling_words
 from cds_service.fhir.medications import name_words
@@ -26,6 +27,7 @@ from cds_service.vocabulary.declarations import (
     ValueSet,
     Way,
 )
+from cds_service.vocabulary.derivations import in_role_order
 from cds_service.vocabulary.dosage_words import DosageWords
 from cds_service.vocabulary.facts import exact
 
@@ -278,20 +280,30 @@ def compile_facts(
     facts = data["facts"]
     alone = _Around(dosage_words)
     compiled = {
-        name: compile_fact(name, with_look_back(fact, facts), value_sets, analytes, searches, alone)
+        name: _with_operands(
+            compile_fact(name, with_look_back(fact, facts), value_sets, analytes, searches, alone), facts
+        )
         for name, fact in facts.items()
         if fact["kind"] not in _OF_EVENTS
     }
     around = _Around(
         dosage_words=dosage_words,
         ways={name: _compile_way(way, value_sets) for name, way in data.get("ways", {}).items()},
-        of_steps={name: fact for name, fact in compiled.items() if fact.kind == "dosage"},
+        of_steps={
+            name: fact for name, fact in compiled.items() if fact.kind == "dosage" and is_of_steps_alone(name, facts)
+        },
         results=compiled,
     )
     for name, fact in facts.items():
         if fact["kind"] in _OF_EVENTS or fact.get("element") in _ON_RECORD:
             compiled[name] = compile_fact(name, with_look_back(fact, facts), value_sets, analytes, searches, around)
     return {name: compiled[name] for name in facts}
+
+
+def _with_operands(compiled: FactDeclaration, facts: Mapping[str, Mapping[str, Any]]) -> FactDeclaration:
+    """A fact that an operator derives with its operands; any other as it is."""
+    operands, scale = operands_of(facts[compiled.name], facts)
+    return replace(compiled, operands=operands, scale=scale) if operands else compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,8 +357,10 @@ def compile_fact(
         look_back_days=days_of(look_back) if look_back else None,
         naming=tuple(fact.get("naming", ())),
         statuses=tuple(fact.get("statuses", ())),
-        inputs=fact.get("inputs", {}),
-        constants={key: exact(str(value)) for key, value in fact.get("constants", {}).items()},
+        inputs={role: fact["inputs"][role] for role in in_role_order(fact.get("element", ""), fact.get("inputs", ()))},
+        constants={
+            key: exact(str(value)) for key, value in fact.get("constants", {}).items() if not isinstance(value, dict)
+        },
         counted={
             spelling: per
             for per, texts in fact.get("counted", {}).items()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.compile_facts import codes_asked_for, search_keys, value_set_names
+from cds_service.content.compile_operators import facts_behind, is_of_steps_alone, problems_of_derived
 from cds_service.content.compile_tables import template_of
 from cds_service.content.domains import CARD, Domain, domains_of
 from cds_service.content.expand import inputs_of, rest_of, unary_test
@@ -16,6 +17,7 @@ from cds_service.content.model import PLACEHOLDER
 from cds_service.content.nearest import instead
 from cds_service.content.reviews import faults_of
 from cds_service.content.unary import parse_cell
+from cds_service.fhir.ucum import is_volume
 from cds_service.vocabulary.problems import Problem
 
 _OF_UNITS = {"canonical", "units", "written"}  # without which nothing that is measured is whole
@@ -34,6 +36,7 @@ def problems_between(pack_files: PackFiles) -> Iterator[Problem]:
     yield from _of_orders(pack_files)
     yield from _of_tables(pack_files)
     yield from _circles(pack_files)
+    yield from _circles_of_facts(pack_files)
     yield from _of_reviews(pack_files)
 
 
@@ -158,9 +161,11 @@ def _of_fact(
         for key in search_keys(name, fact):
             if key not in searches:
                 yield "search", f"no search {key!r}{instead(key, searches, 'searches')}"
-    for needed in fact.get("inputs", {}).values():
-        if needed not in pack_files.facts["facts"]:
-            yield "inputs", _no("fact", needed, pack_files.facts["facts"])
+    facts = pack_files.facts["facts"]
+    unknown = [needed for needed in fact.get("inputs", {}).values() if needed not in facts]
+    yield from (("inputs", _no("fact", needed, facts)) for needed in unknown)
+    if not unknown:
+        yield from problems_of_derived(fact, facts)
     other = fact.get("look-back-of")
     if other is not None and "look-back" not in pack_files.facts["facts"].get(other, {}):
         yield "look-back-of", f"no fact {other!r} with a look-back{instead(other, pack_files.facts['facts'], 'facts')}"
@@ -176,12 +181,20 @@ def _of_fact(
         known = set(analyte["units"] if analyte is not None else ())
         for unit in sorted({fact["plausible"]["unit"], *fact["plausible"].get("perhaps", {})} - known):
             yield "plausible", f"{unit!r} is not among the units of its analyte"
-    if fact.get("element") == "dose":
+    if fact.get("element") in ("dose", "concentration"):
         units = set(analyte["units"] if analyte is not None else ())
         for set_id in value_sets:
             rows = pack_files.value_sets.get(set_id, {}).get("concepts", ())
-            for unit in sorted({row["strength"]["unit"] for row in rows if row.get("strength")} - units):
+            needed = {_unit_of_strength(fact["element"], row["strength"]) for row in rows if row.get("strength")}
+            for unit in sorted(needed - {""} - units):
                 yield "value-sets", f"{set_id} has strengths in {unit!r}, which its analyte has not"
+
+
+def _unit_of_strength(element: str, strength: Mapping[str, Any]) -> str:
+    """The unit in which a fact takes the strength of a product; a concentration only takes one by volume."""
+    if element == "dose":
+        return str(strength["unit"])
+    return f"{strength['unit']}/{strength['per']}" if is_volume(strength["per"]) else ""
 
 
 def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -195,6 +208,8 @@ def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[tuple
         for name in fact.get(member, ()):
             if name not in of_dosage:
                 yield member, f"no fact {name!r} of a dosage{instead(name, of_dosage, 'facts of a dosage')}"
+            elif not is_of_steps_alone(name, facts):
+                yield member, f"{name!r} is derived from a fact of the patient, which events of the past have not"
     for cell in fact.get("steps", {}).values():
         try:
             parse_cell(cell)
@@ -346,3 +361,11 @@ def _circles(pack_files: PackFiles) -> Iterator[Problem]:
 
     for name in paths:
         yield from visit(name, ())
+
+
+def _circles_of_facts(pack_files: PackFiles) -> Iterator[Problem]:
+    """Facts that are derived from themselves."""
+    at, facts = _in(pack_files.folder / "facts.yaml"), pack_files.facts["facts"]
+    for name in facts:
+        if name in facts_behind(name, facts):
+            yield at(("facts", name, "inputs"), f"{name!r} is derived from itself")

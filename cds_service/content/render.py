@@ -17,6 +17,7 @@ from datetime import date
 
 from cds_service.content.decide import Finding, Values
 from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, Rule, Statement, TemplateWords
+from cds_service.fhir.quantities import spell
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Reason, State
 
 LONGEST_SUMMARY = 139
@@ -175,7 +176,8 @@ class Speech:
         fact = finding.used.get(name) or self._values[name]
         if fact.state is State.UNUSABLE:
             return clean(", ".join(evidence.as_sent for evidence in fact.evidence[:2]))
-        return clean(", ".join(map(self._noted, fact.evidence[:2])))
+        named = 1 if self._pack.facts[name].operands else 2  # the result, and not what it was reckoned from
+        return clean(", ".join(map(self._noted, fact.evidence[:named])))
 
     def _noted(self, evidence: Evidence) -> str:
         """What was read, with why it is less than sure."""
@@ -295,7 +297,7 @@ def limits(pack: Pack, finding: Finding, name: str) -> str:
     numbers = limit_numbers(pack, finding, name)
     declared = pack.facts.get(name if name in finding.decision.inputs else name.partition(".")[2])
     unit = declared.unit_written if declared is not None and declared.analyte is not None else ""
-    return f"{'-'.join(map(str, numbers))} {unit}".strip()
+    return f"{'-'.join(map(spell, numbers))} {unit}".strip()
 
 
 def limit_numbers(pack: Pack, finding: Finding, name: str) -> list[Exact]:

@@ -9,6 +9,8 @@ import msgspec
 
 _FHIR_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 
+_TWO_DAYS = timedelta(days=2)
+
 # Dates between these exist in every time zone.
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
@@ -59,6 +61,13 @@ def _read_instant(text: str, zone: tzinfo) -> Span | None:
 def day_of(span: Span | None, zone: tzinfo) -> str:
     """The day on which a span begins in ``zone``, as an ISO date; ``""`` for none."""
     return span.start.astimezone(zone).date().isoformat() if span else ""
+
+
+def last_day_of(span: Span | None, zone: tzinfo) -> str:
+    """The last day in ``zone`` that a span reaches, as an ISO date; ``""`` if it is the first too, and for none."""
+    if span is None or span.end - span.start < _TWO_DAYS:  # whole days are of 25 hours at most
+        return ""
+    return (span.end - timedelta(microseconds=1)).astimezone(zone).date().isoformat()
 
 
 def years_between(birth: str | None, now: datetime) -> tuple[int, int] | None:

@@ -133,6 +133,18 @@ def spell(number: Exact) -> str:
     return f"{float(number):.4f}".rstrip("0").rstrip(".")
 
 
+def in_signs(value: Interval) -> str:
+    """A range of numbers in few signs: ``12``, ``10-12``, ``<5``, ``>=3``; ``-3..5`` where an end is below zero."""
+    low, high = (None if end is None else spell(end) for end in (value.low, value.high))
+    if low is None:
+        return "?" if high is None else f"<{'' if value.high_open else '='}{high}"
+    if high is None:
+        return f">{'' if value.low_open else '='}{low}"
+    if low == high:
+        return low
+    return f"{low}..{high}" if low.startswith("-") else f"{low}-{high}"
+
+
 def _cut(unit: str) -> str:
     """A unit or a number as people are shown it: what is too long to be one is quoted from its beginning."""
     return unit if len(unit) <= LONGEST_UNIT else f"{unit[:LONGEST_UNIT]}..."

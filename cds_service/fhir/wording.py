@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from cds_service.fhir.quantities import as_range
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, strings, text, words
 from cds_service.vocabulary.dosage_words import DosageWords
 
@@ -22,12 +23,13 @@ def dosages_in_words(
     amount_of: Callable[[Node], str] | None = None,
     schedule_of: Callable[[Node], str] | None = None,
 ) -> str:
-    """All steps, one after the other; dose and route are repeated only where they change.
+    """All steps, one after the other; dose, route and rate are repeated only where one of them changes.
 
-    ``amount_of`` is dose and route of a step in words, ``schedule_of`` how often and how long; as they were sent,
+    ``amount_of`` is dose, route and rate of a step in words, ``schedule_of`` how often and how long; as they were sent,
     unless they are given.
     """
-    amount_of, schedule_of = amount_of or amount_in_words, schedule_of or partial(schedule_in_words, said)
+    amount_of = amount_of or partial(amount_in_words, said)
+    schedule_of = schedule_of or partial(schedule_in_words, said)
     steps = []
     last = ""
     for dosage in dosages:
@@ -37,9 +39,9 @@ def dosages_in_words(
     return said.phrases["then"].join(steps)
 
 
-def amount_in_words(dosage: Node) -> str:
-    """The dose and the route of a step as they were sent."""
-    return " ".join(filter(None, [dose_in_words(dosage), words(node(dosage, "route"))]))
+def amount_in_words(said: DosageWords, dosage: Node) -> str:
+    """The dose, the route and the rate of a step as they were sent."""
+    return " ".join(filter(None, [dose_in_words(dosage), words(node(dosage, "route")), rate_in_words(said, dosage)]))
 
 
 def timing_in_words(said: DosageWords, timing: Node) -> str:
@@ -65,8 +67,35 @@ def _on_days(said: DosageWords, timing: Node, repeat: Node) -> str:
 
 def dose_in_words(dosage: Node) -> str:
     """The dose of a step as it was sent, with its unit."""
-    quantity = node(node(dosage, "doseAndRate"), "doseQuantity")
+    return quantity_in_words(node(node(dosage, "doseAndRate"), "doseQuantity"))
+
+
+def quantity_in_words(quantity: Node) -> str:
+    """A number as it was sent, with its unit."""
     return f"{number_text(quantity, 'value')} {text(quantity, 'unit') or text(quantity, 'code')}".strip()
+
+
+def ratio_in_words(ratio: Node) -> str:
+    """A Ratio as it was sent: ``500 mL/4 h``."""
+    return "/".join(quantity_in_words(node(ratio, part)) for part in ("numerator", "denominator"))
+
+
+def rate_as_sent(dosage: Node) -> str:
+    """How fast a step is given, as it was sent: ``10 mL/h``, ``500 mL/4 h``; ``""`` where no rate is stated."""
+    for holder in (node(dosage, "doseAndRate"), dosage):
+        if quantity := node(holder, "rateQuantity"):
+            return quantity_in_words(quantity)
+        if ratio := node(holder, "rateRatio"):
+            return ratio_in_words(ratio)
+        if limits := node(holder, "rateRange"):
+            return as_range([quantity_in_words(node(limits, end)) for end in ("low", "high")])
+    return ""
+
+
+def rate_in_words(said: DosageWords, dosage: Node) -> str:
+    """How fast a step is given, as it stands behind its dose: ``at 10 mL/h``."""
+    rate = rate_as_sent(dosage)
+    return said.say("rate", rate=rate) if rate else ""
 
 
 def schedule_in_words(said: DosageWords, dosage: Node) -> str:

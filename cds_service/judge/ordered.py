@@ -11,7 +11,13 @@ from cds_service.chart.order import Order, named_routes
 from cds_service.content.model import Pack
 from cds_service.content.render import plain
 from cds_service.fhir.tree import Node, node, text, words
-from cds_service.fhir.wording import dosages_in_words, length_in_words, schedule_in_words, timing_in_words
+from cds_service.fhir.wording import (
+    dosages_in_words,
+    length_in_words,
+    rate_in_words,
+    schedule_in_words,
+    timing_in_words,
+)
 from cds_service.vocabulary.declarations import FactDeclaration
 
 _LONGEST_DRUG = 60  # characters
@@ -77,7 +83,8 @@ def _drug(pack: Pack, order: Order) -> str:
 
 
 def _amount(pack: Pack, order: Order, dosage: Node) -> str:
-    return f"{_dose(pack, order, dosage) or pack.words['no-dose']} {_route(pack, dosage) or pack.words['no-route']}"
+    dose, route = _dose(pack, order, dosage) or pack.words["no-dose"], _route(pack, dosage) or pack.words["no-route"]
+    return f"{dose} {route} {rate_in_words(pack.dosage_words, dosage)}".rstrip()
 
 
 def _dose(pack: Pack, order: Order, dosage: Node) -> str:

@@ -298,14 +298,14 @@ def _parts_understood(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[U
                         yield Understood(Kind.ROUTE, system, code)
     for dosage, step in zip(order.dosages(), facts.dosages, strict=False):
         for declared in pack.of_kind.get("dosage", ()):
-            element, fact = declared.element, step[declared.name]
-            if element == "dose" and fact.state is State.VALUE:
+            element = declared.element
+            if element == "dose" and step[declared.name].state is State.VALUE:
                 for rate in nodes(dosage, "doseAndRate"):
                     quantity = node(rate, "doseQuantity")
                     if quantity:
                         unit, code = text(quantity, "unit"), text(quantity, "code")
                         yield Understood(Kind.UNIT, text(quantity, "system"), code, unit)
-            elif element == "interval" and fact.state is State.VALUE:
+            elif element == "interval" and step[declared.name].state is State.VALUE:
                 for system, code in pairs(node(node(dosage, "timing"), "code")):
                     yield Understood(Kind.SCHEDULE, system, code)
 

@@ -263,6 +263,20 @@ class Search:
         return "_sort=-" in self.template
 
 
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """What an operator takes in one of its roles: the fact of this name, or a ``constant`` where there is none.
+
+    ``scale`` is what its unit is worth in the common one of all operands; a ``constant`` is still in its own unit.
+    """
+
+    role: str
+    label: str
+    fact: str
+    scale: Exact
+    constant: Interval | None = None
+
+
 class Test(Protocol):
     """A cell of the content: what a fact must be."""
 
@@ -293,11 +307,12 @@ class FactDeclaration:
     """One fact as ``facts.yaml`` declares it; which members are set depends on ``kind``.
 
     ``inputs`` maps the role of each fact that a derived one is computed from to its name, ``constants`` the constants
-    of its formula to their values, ``counted`` each spelling of a unit that counts products to what it counts.
-    ``systems`` are the code systems of its value sets, ``names`` the folded names that it is known by (Z49).
-    ``doubts_apart`` says that another fact tells of results that had to be set aside, so that an older one counts here
-    (Z45). ``schedules`` are a hospital's own codes and words for how often, each with the form that it means
-    (``fhir.schedule_words``). ``dosage_words`` are those that a fact of a dosage is said with.
+    of its formula to their values. Of one that an operator derives, ``operands`` are the facts and constants in the
+    order of its roles, and ``scale`` turns what comes of them into its unit. ``counted`` maps each spelling of a unit
+    that counts products to what it counts. ``systems`` are the code systems of its value sets, ``names`` the folded
+    names that it is known by (Z49). ``doubts_apart`` says that another fact tells of results that had to be set aside,
+    so that an older one counts here (Z45). ``schedules`` are a hospital's own codes and words for how often, each with
+    the form that it means (``fhir.schedule_words``). ``dosage_words`` are those that a fact of a dosage is said with.
 
     A fact of a list says what entries that are less than sure make of it: ``present``, ``unknown``, or a value of its
     own that tables know. ``without_status`` is for entries whose status is not stated (Z51), ``by_name`` for those that
@@ -323,6 +338,8 @@ class FactDeclaration:
     statuses: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, Exact] = field(default_factory=dict)
+    operands: tuple[Operand, ...] = ()
+    scale: Exact = 1
     counted: Mapping[str, str] = field(default_factory=dict)
     schedules: Mapping[str, str] = field(default_factory=dict)
     dosage_words: DosageWords | None = None

@@ -104,6 +104,7 @@ class Evidence(msgspec.Struct, frozen=True):
     ``reference`` is ``Type/id`` (or the element of the order), ``display`` what a person reads of it: the value with
     its unit, or the words of an entry. ``sent`` is the value in the unit it was sent in, where ``display`` has another
     (Z76). ``date`` is an ISO date or ``""``; ``number`` and ``unit`` are the value and its unit as sent, apart.
+    ``last_day`` is the last day that a partial date can mean, ``""`` if ``date`` is the day itself.
     ``code`` is the code that an entry is known by. ``label`` is the label of the fact that it was read for, where
     another fact is derived from that one (Z11: the card says which). ``notes`` say why it is less than sure, as keys of
     the pack's ``words``.
@@ -118,6 +119,7 @@ class Evidence(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     sent: str = ""
     code: str = ""
+    last_day: str = ""
 
     @property
     def as_sent(self) -> str:

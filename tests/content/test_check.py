@@ -99,9 +99,8 @@ IN_THE_FORM_OF_TABLES = [
     ("orders/plateletCount.yaml", "id: plateletCount", "id: platelet_count", ": schema: id:"),
     ("facts.yaml", "\n  patient-sex:", "\n  patientSex:", "reference: no fact 'patient-sex'"),
 ]
-REMAINS, EXTENT, JUDGED = (
-    f"decisions/{name}.yaml" for name in ("whatRemains", "ilealResectionExtent", "regimenJudged")
-)
+REMAINS, EXTENT = "decisions/whatRemains/table.yaml", "decisions/ilealResectionExtent/table.yaml"
+JUDGED = "decisions/regimenJudged.yaml"
 WHAT_WAS_NOT_READ = [  # Z75
     (REMAINS, "then: unknown,", "then: nothing,", ": unknown: rule NotRead takes what was not read for absent (b12-"),
     (EXTENT, "then: unknown,", "then: notOver,", ": unknown: rule NotRead takes what was not read for absent ("),
@@ -118,7 +117,12 @@ WHAT_WAS_NOT_READ = [  # Z75
         ("decisions/imPlatelets/table.yaml", "platelets: unknown", "platelets: unusable", ": gap: "),
         ("decisions/adult.yaml", "'>= 18'", "['>= 18', '< 18']", ": unreachable: rule Child"),
         ("decisions/imPlatelets/table.yaml", "'> 50'", "'> fifty'", "is not a unary test"),
-        (PLATELETS, "statement: S11", "statement: S99", "no statement 'S99' in sources.yaml; there are S1, S2, S3"),
+        (
+            PLATELETS,
+            "statement: S11",
+            "statement: S99",
+            "no statement 'S99' in sources.yaml; did you mean 'S9' or 'S19'?",
+        ),
         ("decisions/imPlatelets/table.yaml", "statement: S10", "statement: S12", ": uncited: no rule rests on S10"),
         ("decisions/imPlatelets/table.yaml", "text: thinNeedle", "text: thickNeedle", "no text 'thickNeedle'"),
         ("decisions/imPlatelets/table.yaml", "add: plateletCount", "add: plateletGuess", "no order template"),
@@ -139,13 +143,13 @@ WHAT_WAS_NOT_READ = [  # Z75
             "pack.yaml",
             "rests-also: [S23]",
             "rests-also: [S99]",
-            "no statement 'S99' in sources.yaml; there are S1, S2, ",
+            "no statement 'S99' in sources.yaml; did you mean 'S9' or 'S19'?",
         ),
         (
             "orders/plateletCount.yaml",
             "statement: S12",
             "statement: S21a",
-            "no statement 'S21a' in sources.yaml; there",
+            "no statement 'S21a' in sources.yaml; did you mean 'S21'",
         ),
         (
             "sources.yaml",
@@ -159,7 +163,7 @@ WHAT_WAS_NOT_READ = [  # Z75
             "'>= 310'",
             ": paragraph: S19: the paragraph says 300, which stands neither in",
         ),
-        (PLATELETS, "settles: [C5]", "settles: [C99]", "no settlement 'C99' in sources.yaml; there are C1, C2"),
+        (PLATELETS, "settles: [C5]", "settles: [C99]", "no settlement 'C99' in sources.yaml; did you mean 'C9'?"),
         ("decisions/adult.yaml", "status: active", "status: draft", ": status: adult is draft and"),
         ("decisions/monitoringDue/table.yaml", "indicator: info", "indicator: warning", ": indicator: "),
         ("pack.yaml", 'role: ""', "role: Pharmacist", ": review: version is empty; a review is filled in whole"),

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.content.files import schema_data, schema_files
-from cds_service.content.places import KINDS, SCENARIO, files_of, fixtures_of, schema_line, schemas_of
+from cds_service.content.packs import fixtures_of
+from cds_service.content.places import KINDS, SCENARIO, files_of, schema_line, schemas_of
 from cds_service.content.schema_keys import described, shown_path
 from cds_service.export.content_reference import reference
 from cds_service.packaged import packaged
@@ -20,12 +21,13 @@ from tests.support.faults import assert_none
 from tests.support.places import ROOT, SECOND_PACK
 
 CARDS = packaged("cards")
+PACK = CARDS / "vitamin-b12"
 PAGE = ROOT / "docs/content-reference.md"
 
 
 def test_the_page_is_fresh():
     """``make reference`` writes it."""
-    assert PAGE.read_text(encoding="utf-8") == reference(CARDS)
+    assert PAGE.read_text(encoding="utf-8") == reference(PACK)
 
 
 def test_every_key_of_every_file_is_on_the_page():
@@ -38,7 +40,7 @@ def test_every_key_of_every_file_is_on_the_page():
 
 
 def test_examples_are_of_the_pack_whose_page_it_is():
-    text = reference(SECOND_PACK / "cards")
+    text = reference(SECOND_PACK / "cards" / "examplol")
     assert "| `facts.*.label` | text | yes |" in text
     assert "`Years of age`" in text
     assert "`examplol`" in text
@@ -57,9 +59,8 @@ def test_the_schemas_beside_the_content_are_those_that_check_uses():
 
 
 def test_every_file_of_the_content_and_every_story_begins_with_the_line_of_its_schema():
-    (folder,) = [path.parent for path in CARDS.glob("*/pack.yaml")]
-    files = dict(files_of(folder)) | dict.fromkeys((fixtures_of(CARDS) / "scenarios").glob("*.yaml"), SCENARIO)
-    assert set(folder.rglob("*.yaml")) <= set(files)
+    files = dict(files_of(PACK)) | dict.fromkeys((fixtures_of(PACK) / "scenarios").glob("*.yaml"), SCENARIO)
+    assert set(PACK.rglob("*.yaml")) <= set(files)
     faults = {
         str(path): [] if path.read_text(encoding="utf-8").startswith(line + "\n") else [f"should begin with {line}"]
         for path, line in ((path, schema_line(path, kind, CARDS)) for path, kind in files.items())
@@ -82,7 +83,7 @@ def test_the_line_for_editors_is_no_content_and_needs_no_version(tmp_path, line,
 def test_the_pages_and_schemas_are_written_by_the_command(tmp_path):
     run = CliRunner().invoke
     assert run(main, ["export", "reference", "--out", str(tmp_path)]).exit_code == 0
-    assert (tmp_path / "content-reference.md").read_text(encoding="utf-8") == reference(CARDS)
+    assert (tmp_path / "content-reference.md").read_text(encoding="utf-8") == reference(PACK)
     assert run(main, ["export", "schemas", "--out", str(tmp_path)]).exit_code == 0
     assert json.loads((tmp_path / "schemas/table.json").read_text(encoding="utf-8")) == schema_data("table")
     assert json.loads(run(main, ["export", "schemas"]).output)["facts"] == schema_data("facts")

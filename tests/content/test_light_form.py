@@ -146,7 +146,7 @@ def _files(*made):
 def _compiled(table):
     path = Path(table["id"])
     whole = {"version": "1.0.0", "status": "active", "title": "", "question": "", **table}
-    return compile_decision(path, expanded(_files(whole, STEP, CARD)).tables[path], {})
+    return compile_decision(path, expanded(_files(whole, STEP, CARD)).tables[path], {}, "")
 
 
 def _values(facts):

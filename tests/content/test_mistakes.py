@@ -138,15 +138,15 @@ MISTAKES = [
             "selection, suggest, suggestions, text"
         ),
     ),
-    (DUE, "    statement: S5", "    statement: S55", 21, "no statement 'S55' in sources.yaml; did you mean 'S5'?"),
+    (DUE, "    statement: E-5", "    statement: E-55", 21, "no statement 'E-55' in sources.yaml; did you mean 'E-5'?"),
     (
         DUE,
-        "    statement: S5",
+        "    statement: E-5",
         "    statement: page 4",
         21,
         (
-            "rules/2/statement: 'page 4' cannot stand here. A statement is S or L and a number, such as S1, "
-            "as in sources.yaml."
+            "no statement 'page 4' in sources.yaml; the statements are E-1, E-10, E-11, E-2, E-3, E-4, E-5, E-6, "
+            "E-7, E-8, E-9"
         ),
     ),
     (DUE, "    basis: source", "    bases: source", 22, "rules/2: 'bases' is no key here; did you mean 'basis'?"),
@@ -222,7 +222,7 @@ MISTAKES = [
         "inputs: [prescribed, level-days, level-drafted]",
         "inputs: [prescribed, level-day, level-drafted]",
         9,
-        "no fact or decision 'level-day'; did you mean 'level-days' or 'level-drafted' or 'level'?",
+        "no fact or decision 'level-day'; did you mean 'level-days' or 'level-fall' or 'level-drafted'?",
     ),
     (
         DUE,
@@ -404,10 +404,10 @@ MISTAKES = [
         FACTS,
         "kind: dosage, element: interval",
         "kind: dosage, element: intervall",
-        62,
+        116,
         (
-            "facts/step.rhythm/element: 'intervall' is not one of dose, interval, doses, days, daily; did "
-            "you mean 'interval'?"
+            "facts/step.rhythm/element: 'intervall' is not one of dose, interval, doses, days, rate, volume, "
+            "daily, sum, difference, product, quotient, minimum, maximum, per-kilogram; did you mean 'interval'?"
         ),
     ),
     (
@@ -448,7 +448,7 @@ MISTAKES = [
         PACK,
         "relevant: [examplol-medication]",
         "relevant: [examplol-medications]",
-        15,
+        16,
         (
             "no value set 'examplol-medications'; did you mean 'examplol-medication' or 'examplol-mixture' "
             "or 'examplol-sensitivity'?"
@@ -458,14 +458,14 @@ MISTAKES = [
         PACK,
         "relevant: [examplol-medication]",
         "relevant: []",
-        15,
+        16,
         "relevant: the list needs at least one entry and has 0",
     ),
     (
         PACK,
         "relevant: [examplol-medication]",
         "relevant: examplol-medication",
-        15,
+        16,
         (
             "relevant: 'examplol-medication' is no list; write [examplol-medication], or each entry on a "
             "line that begins with a dash"
@@ -475,7 +475,7 @@ MISTAKES = [
         PACK,
         "hook: patient-view",
         "hook: patient_view",
-        34,
+        37,
         (
             "services/2/hook: 'patient_view' is not one of order-select, order-sign, patient-view; did you "
             "mean 'patient-view'?"
@@ -483,9 +483,9 @@ MISTAKES = [
     ),
     (
         PACK,
-        "decisions: [levelDue]",
-        "decisions: [levelDues]",
-        37,
+        "decisions: [levelFalling, levelDue]",
+        "decisions: [levelFalling, levelDues]",
+        40,
         "no decision 'levelDues'; did you mean 'levelDue' or 'levelAndNeedle'?",
     ),
     (
@@ -502,38 +502,38 @@ MISTAKES = [
         PACK,
         "id: examplol-view",
         "id: examplol view",
-        33,
+        36,
         (
             "services/2/id: 'examplol view' cannot stand here. An id has letters, digits, dots, hyphens and "
             "underscores, and no spaces."
         ),
     ),
-    (PACK, "names:\n  needle: EX-7", "names:", 18, "names: nothing stands here; write names and values"),
+    (PACK, "names:\n  needle: EX-7", "names:", 21, "names: nothing stands here; write names and values"),
     (
         SOURCES,
         "numbers: [45]",
         "numbers: 45",
         9,
-        "statements/S5/numbers: 45 is no list; write [45], or each entry on a line that begins with a dash",
+        "statements/E-5/numbers: 45 is no list; write [45], or each entry on a line that begins with a dash",
     ),
     (
         SOURCES,
         "numbers: [45]",
         'numbers: ["45"]',
         9,
-        "statements/S5/numbers/0: '45' is a text; write a number without quotation marks",
+        "statements/E-5/numbers/0: '45' is a text; write a number without quotation marks",
     ),
     (
         SOURCES,
-        "S5: {place: page 4,",
-        "S5: {",
+        "E-5: {place: page 4,",
+        "E-5: {",
         9,
         (
-            "statements/S5: the key 'place' is missing: Where the statement stands in the source. Example: "
+            "statements/E-5: the key 'place' is missing: Where the statement stands in the source. Example: "
             "page 4, line 2."
         ),
     ),
-    (SOURCES, "S5: {place", "S4: {place", 9, "the key 'S4' stands twice"),
+    (SOURCES, "E-5: {place", "E-4: {place", 9, "the key 'E-4' stands twice"),
     (
         SOURCES,
         "label: The Book",

@@ -15,7 +15,7 @@ import yaml
 
 from cds_service.chart.order import read_order
 from cds_service.content.files import read_yaml
-from cds_service.content.inherited import common_units, common_words, words_with
+from cds_service.content.inherited import common_words, units_with, words_with
 from cds_service.content.load import load_pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
@@ -76,9 +76,7 @@ def pack(tmp_path_factory):
     kinds += [("table", "decisions/*/table.yaml"), ("text", "decisions/*/text.en.yaml")]
     files = {path: in_other_letters(read_yaml(path, k), SPOKEN[k]) for k, form in kinds for path in PACK.glob(form)}
     files[PACK / "words.en.yaml"] = in_other_letters(words_with(read_yaml(PACK / "words.en.yaml", "words")))
-    units = read_yaml(PACK / "units.yaml", "units")
-    units["dose"]["written"] = common_units()["dose"]["written"]
-    files[PACK / "units.yaml"] = in_other_letters(units, {"written"})
+    files[PACK / "units.yaml"] = in_other_letters(units_with(read_yaml(PACK / "units.yaml", "units")), {"written"})
     for path, tree in files.items():
         text = yaml.safe_dump(tree, allow_unicode=True)
         (cards / path.relative_to(SECOND_PACK / "cards")).write_text(text, encoding="utf-8")

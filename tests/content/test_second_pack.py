@@ -14,6 +14,7 @@ from cds_service.content.needs import templates_of
 from cds_service.content.packs import own_fixtures
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
+from cds_service.judge.explanation import explain
 from cds_service.protocol.faults import Fault
 from cds_service.prove import prove
 from cds_service.replay.expectations import differences
@@ -37,7 +38,9 @@ PROBLEMS = "Condition?patient={{context.patientId}}"
 SENSITIVITIES = "AllergyIntolerance?patient={{context.patientId}}"
 PRESCRIPTIONS = "MedicationRequest?patient={{context.patientId}}&status=active"
 LEVELS = "Observation?patient={{context.patientId}}&code=http://loinc.org|2823-3&_sort=-date&_count=5"
-OF_ORDERS = {"person": PERSON, "problems": PROBLEMS, "sensitivities": SENSITIVITIES, "levels": LEVELS}
+WEIGHTS = "Observation?patient={{context.patientId}}&code=http://loinc.org|29463-7&_sort=-date&_count=5"
+OF_SIGNING = {"person": PERSON, "problems": PROBLEMS, "sensitivities": SENSITIVITIES, "levels": LEVELS}
+OF_SELECTING = {**OF_SIGNING, "weights": WEIGHTS}
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +149,8 @@ def test_every_rule_in_use_fires_in_some_scenario(second):
 
 def test_discovery_lists_its_services_with_their_own_prefetch(services):
     assert {service["id"] for service in services.values()} == {"examplol-select", "examplol-sign", "examplol-view"}
-    assert services["order-select"]["prefetch"] == OF_ORDERS
-    assert services["order-sign"]["prefetch"] == OF_ORDERS
+    assert services["order-select"]["prefetch"] == OF_SELECTING
+    assert services["order-sign"]["prefetch"] == OF_SIGNING
     assert services["patient-view"]["prefetch"] == {"prescriptions": PRESCRIPTIONS, "levels": LEVELS}
 
 
@@ -218,6 +221,27 @@ def test_every_kind_of_action_is_offered(call, request_of):
         for action in suggestion["actions"]
     }
     assert actions == {("update", "MedicationRequest"), ("create", "ServiceRequest"), ("delete", "")}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+def test_every_scenario_is_explained_with_its_derived_facts(second, scenario):
+    body = encode(scenario.request(templates_of(second, second.service_for(scenario.hook))))
+    prepared = Prepared.of(second, zone=ZoneInfo("UTC"), key=b"a key for tests")
+    try:
+        told = explain(prepared, body, scenario.now)
+    except Fault as fault:
+        assert fault.status == scenario.expect["status"]
+        return
+    assert all("shortfall" in order["facts"] for order in told["orders"] if scenario.hook == "order-select")
+
+
+def test_explain_names_the_operands_of_a_derived_fact(second):
+    scenario = next(scenario for scenario in SCENARIOS if scenario.name == "by-weight/much")
+    prepared = Prepared.of(second, zone=ZoneInfo("UTC"), key=b"a key for tests")
+    body = encode(scenario.request(templates_of(second, second.service_for(scenario.hook))))
+    fact = explain(prepared, body, scenario.now)["orders"][0]["facts"]["shortfall"]
+    assert (fact["state"], fact["value"], fact["unit"]) == ("value", "80", "mmol")
+    assert [item["said"] for item in fact["read-from"]] == ["80 mmol", "25 kilos", "16 mmol/L", "14 mmol per litre"]
 
 
 # --- the shadow and the retired --------------------------------------------------------------------------------------

@@ -121,6 +121,21 @@ def test_accepted_and_overridden_are_explained_in_plain_words(pages):
         assert words in said
 
 
+def test_of_reasons_that_were_given_equally_often_none_is_the_top_one(tmp_path):
+    url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    store = Store(url)
+    store.count(SELECT, "imPlatelets", "TransfusionFirst", "1.5.0", "critical")
+    store.add(
+        [
+            answered("a", "overridden", "TransfusionFirst", code="action-completed", display="as sent"),
+            answered("b", "overridden", "TransfusionFirst", code="judged-safe", display="Judged safe"),
+        ]
+    )
+    store.close()
+    page = create_app(Settings(loopback=True, key=KEY, store=url)).test_client().get("/acceptance?days=7").text
+    assert cells(page, "imPlateletsTransfusionFirst")["reason"] == "2 reasons equally often"
+
+
 def test_a_rule_that_is_no_more_has_the_severity_it_was_shown_with(pages):
     page = pages.get("/acceptance?days=7").text
     assert cells(page, "oldDecisionGone")["severity"] == "warning"

@@ -121,7 +121,7 @@ def test_whatever_a_rule_asks_is_said_in_its_row_or_above_the_table(which, name)
         ("order.agent", '"folic-acid"', "folic acid"),
         ("order.form", 'not("nasal")', "injection, oral or sublingual"),
         ("order.agent", 'not("combination", "excluded")', "other than combination or excluded"),
-        ("administration", '"ifIntoMuscle", "notStated"', "if given IM or by a route that is not stated"),
+        ("administration", '"ifIntoMuscle", "notStated"', "if given IM or by a route that nothing tells"),
         ("regimenFit", '"alternateDaysUnderSkin"', "on alternate days under the skin"),
         ("doseUnit", '"silent"', "no card"),
         ("nasalStep", '"weekly then other"', "weekly then another"),

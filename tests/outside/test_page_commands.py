@@ -37,8 +37,8 @@ NOT_RUN = {
     ".venv/bin/cds-service serve": "it serves until it is ended; the fixture below starts it",
     "CDS_SERVICE_CARDS=hospital/cards": "it serves until it is ended; test_own_the_content.py takes it up",
     ".venv/bin/cds-service check hospital/cards --site site.toml": "the second line serves until it is ended",
+    "mv hospital/cards/lock.json": "nothing is at the old place; tests/outside/test_several_packs.py has check name it",
 }
-# Verbs that pages show already and that are being made.
 VERB = re.compile(r"cds-service ([a-z]+)")
 KNOWN = set(main.list_commands(click.Context(main)))
 TRY, INTEGRATE, OWN = "docs/try.md", "docs/integrating.md", "docs/own-the-content.md"

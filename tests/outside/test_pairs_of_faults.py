@@ -41,7 +41,7 @@ def service(folder):
 
 
 def half_a_lock(folder):
-    lock = folder / "cards/vitamin-b12/lock.json"
+    lock = folder / "cards/examplol/lock.json"
     lock.write_bytes(lock.read_bytes()[:100])
 
 
@@ -141,8 +141,8 @@ def test_copies_are_bounded_however_often_workers_are_killed(service, folder):
     time.sleep(5.5)  # killed sooner than this, a worker is taken for one that cannot start
     kill_one_worker(service)
     assert files() == before
-    lines = (folder / "cards/vitamin-b12/lock.json").read_text()
-    (folder / "cards/vitamin-b12/lock.json").write_text(lines + "\n")  # the same content, published anew
+    lines = (folder / "cards/examplol/lock.json").read_text()
+    (folder / "cards/examplol/lock.json").write_text(lines + "\n")  # the same content, published anew
     eventually(
         lambda: json.loads(status_of(f"{service.base}/readyz")[1])["content"]["problem"] == "" and files() > before
     )

@@ -92,7 +92,8 @@ def analyte_of(name):
     """An analyte as units.yaml has it, whether or not a fact uses it."""
     entry = UNITS[name]
     factors = {unit: Fraction(factor) for unit, factor in entry["units"].items()}
-    return Analyte(entry["canonical"], factors, grammar=entry["grammar"], counted=tuple(entry.get("counted", ())))
+    grammar, counted = entry.get("grammar", ""), tuple(entry.get("counted", ()))
+    return Analyte(entry["canonical"], factors, grammar=grammar, counted=counted)
 
 
 @given(st.decimals(min_value=0, max_value=10**6, allow_nan=False, allow_infinity=False, places=4))

@@ -84,6 +84,7 @@ def test_the_span_of_a_hook_says_what_the_log_says(call, service, request_for, p
         "cds_service.asked": "hook",
         "cds_service.client": "",
         "cds_service.outcome": "cards",
+        "cds_service.pack": pack.id,
         "cds_service.content": pack.version,
         "cds_service.cards": cards,
     }
