@@ -71,7 +71,7 @@ def test_the_sample_is_answered_with_a_critical_card_today(server):
 
 
 def test_replay_against_a_running_server_agrees(server):
-    """Every scenario and course; ``make test`` takes one file in four."""
+    """Every scenario and course; ``make test`` takes one file in eight."""
     stories = [path for name in ("scenarios", "courses") for path in (packaged("fixtures") / name).glob("*.yaml")]
     files = sampled(sorted(map(str, stories)), 8)
     done = run("replay", *files, "--against", server)
