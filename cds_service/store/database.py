@@ -151,7 +151,11 @@ def _sqlite(url: URL, durable: bool, patience: timedelta) -> Engine:
         # A transaction that writes asks for the lock at its start: one that has read before cannot wait for it.
         reads = connection.get_execution_options().get("cds_reads")
         driver: Any = connection.connection.driver_connection
-        driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+        statement = "BEGIN" if reads else "BEGIN IMMEDIATE"
+        try:
+            driver.execute(statement)
+        except sqlite3.Error as error:  # what comes of an event is not made SQLAlchemy's own, as all else is
+            raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
 
     return engine
 

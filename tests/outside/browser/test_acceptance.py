@@ -61,7 +61,11 @@ def filled(console, folder):
             )
     days = [(today - timedelta(days=ago)).date() for ago in range(31)]
     calls = [{"day": day, "service": service, "version": pack.version, "times": 40} for day in days]
-    asides = [{"day": day, "kind": kind, "system": "other", "times": 3} for day in days for kind in ("drug", "unit")]
+    asides = [
+        {"day": day, "service": service, "kind": kind, "system": "other", "times": 3}
+        for day in days
+        for kind in ("drug", "unit")
+    ]
     engine = open_engine(read_url(url))
     with engine.begin() as connection:
         for table, rows in (("shown", shown), ("call", calls), ("not_understood", asides)):
