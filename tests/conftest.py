@@ -22,6 +22,7 @@ from cds_service.settings import Settings
 from tests.http.conformance.claims import contradicted_here, pytest_runtest_logreport, pytest_sessionfinish
 from tests.support import scenarios as read
 from tests.support.keys import KEY
+from tests.support.sample import EVERY_CASE, left_out
 from tests.support.scenarios import Fired, fire_all
 from tests.support.shipped import shipped_pack
 
@@ -35,6 +36,16 @@ if TYPE_CHECKING:
 # A slow machine is no defect: no property has a time to keep.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In ``make test`` the cases of a test that has many are thinned; browser tests choose among their screens."""
+    if EVERY_CASE or "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    dropped = left_out(item for item in items if "/browser/" not in item.nodeid)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in dropped])
+    items[:] = [item for item in items if item.nodeid not in dropped]
+
 
 FIXTURES = packaged("fixtures")
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
