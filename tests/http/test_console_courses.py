@@ -109,11 +109,8 @@ def test_a_course_begins_with_its_patient_as_at_the_first_step(page_of):
 
 def test_a_step_says_its_day_what_happens_and_what_was_recorded_before_it(page_of):
     said = words_of(step_of(page_of, "stopping-early", "lowAgain"))
-    assert (
-        why = "B12 is low again, and the feet are numb; the record does not say of what."
-        assert f"Day 562: the chart is opened 18 Jun 2026 {why}" in said
-        in said
-    )
+    why = "B12 is low again, and the feet are numb; the record does not say of what."
+    assert f"Day 562: the chart is opened 18 Jun 2026 {why}" in said
     assert "Problems Peripheral neuropathy, 16 Jun 2026" in said
     assert "142 ng/L, low, 16 Jun 2026 Homocysteine 21 µmol/L, 16 Jun 2026" in said
     assert "312" not in said  # recorded long before
