@@ -10,7 +10,7 @@ from cds_service.authoring.pack_folder import PackFolder, pack_in
 from cds_service.authoring.raised_versions import PARTS, Raised, open_changelog, raise_decision, raise_pack
 from cds_service.commands.common import say
 from cds_service.commands.new import refusals
-from cds_service.commands.packs import one_pack, pack_option
+from cds_service.commands.packs import content_option, one_pack, pack_option
 
 
 @click.command()
@@ -22,13 +22,7 @@ from cds_service.commands.packs import one_pack, pack_option
     show_default=True,
     help="patch: other words only; minor: somebody may get another answer; major: the meaning of the whole changes.",
 )
-@click.option(
-    "--content",
-    "--cards",
-    "cards",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of content; that of the settings if none is given.",
-)
+@content_option("Folder of content; that of the settings if none is given.")
 @pack_option
 def bump(decision: str | None, part: str, cards: Path | None, pack_id: str | None) -> None:
     """Raise the version of DECISION and of its pack, and open the line of the changelog. Without DECISION only the pack

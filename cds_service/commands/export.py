@@ -10,7 +10,15 @@ import click
 
 from cds_service import __version__
 from cds_service.commands.common import progress, say, settings_of_environment
-from cds_service.commands.packs import load, one_pack, pack_option, pack_places, prepared_content, refuse_without
+from cds_service.commands.packs import (
+    content_option,
+    load,
+    one_pack,
+    pack_option,
+    pack_places,
+    prepared_content,
+    refuse_without,
+)
 from cds_service.content.files import schema_data, schema_files, write_schemas
 from cds_service.content.model import Pack
 from cds_service.content.packs import fixtures_of
@@ -32,13 +40,7 @@ _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
     ),
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder.")
-@click.option(
-    "--content",
-    "--cards",
-    "cards",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of content to export.",
-)
+@content_option("Folder of content to export.")
 @pack_option
 def export(form: str, out: Path | None, cards: Path | None, pack_id: str | None) -> None:
     """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
@@ -86,12 +88,7 @@ def _openapi(folders: list[Path], out: Path | None) -> None:
     authenticated, open_discovery = settings.clients is not None, settings.open_discovery
     document = openapi(__version__, services, authenticated=authenticated, open_discovery=open_discovery)
     text = json.dumps(document, indent=2) + "\n"
-    if out is None:
-        say(text, nl=False)
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "openapi.json").write_text(text, encoding="utf-8")
-    say(out / "openapi.json")
+    _print_or_write(text, out, "openapi.json")
 
 
 def _hazards(pack: Pack, out: Path | None) -> None:
@@ -109,13 +106,16 @@ def _hazards(pack: Pack, out: Path | None) -> None:
 def _reference(folder: Path, out: Path | None) -> None:
     from cds_service.export.content_reference import reference
 
-    text = reference(folder)
+    _print_or_write(reference(folder), out, "content-reference.md")
+
+
+def _print_or_write(text: str, out: Path | None, name: str) -> None:
     if out is None:
         say(text, nl=False)
         return
     out.mkdir(parents=True, exist_ok=True)
-    (out / "content-reference.md").write_text(text, encoding="utf-8")
-    say(out / "content-reference.md")
+    (out / name).write_text(text, encoding="utf-8")
+    say(out / name)
 
 
 def _schemas(out: Path | None) -> None:

@@ -13,7 +13,7 @@ from cds_service.authoring.new_files import AuthoringError, WrongNameError
 from cds_service.authoring.new_pack import write_pack
 from cds_service.authoring.pack_folder import pack_in
 from cds_service.commands.common import WrongUseError, say
-from cds_service.commands.packs import one_pack, pack_option
+from cds_service.commands.packs import content_option, one_pack, pack_option
 from cds_service.content.packs import FIXTURES
 from cds_service.vocabulary.problems import ProblemsError
 
@@ -67,13 +67,7 @@ def pack(name: str, content: Path) -> None:
 
 @new.command()
 @click.argument("name")
-@click.option(
-    "--content",
-    "--cards",
-    "cards",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of content; that of the settings if none is given.",
-)
+@content_option("Folder of content; that of the settings if none is given.")
 @pack_option
 @click.option("--service", help="The service that shows the card; the first of the pack if none is given.")
 def card(name: str, cards: Path | None, pack_id: str | None, service: str | None) -> None:

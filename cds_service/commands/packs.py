@@ -34,6 +34,12 @@ def pack_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--pack", "pack_id", metavar="ID", help=told)(command)
 
 
+def content_option(told: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Gives a command the option ``--content``, as ``cards``; ``told`` says what the folder is for."""
+    folder = click.Path(exists=True, file_okay=False, path_type=Path)
+    return click.option("--content", "--cards", "cards", type=folder, help=told)
+
+
 def pack_places(content: Path | None = None, pack_id: str | None = None) -> list[Path]:
     """The folders of the packs in ``content``, or of those of the settings; of the one with the id alone if given.
 
@@ -51,7 +57,7 @@ def pack_places(content: Path | None = None, pack_id: str | None = None) -> list
     chosen = [folder for folder in folders if pack_id in (None, folder.resolve().name)]
     if not chosen:
         known = [folder.resolve().name for folder in folders]
-        raise WrongUseError(f"There is no pack {pack_id!r}{instead(pack_id or '', known, 'packs')}")
+        raise WrongUseError(f"There is no pack {pack_id!r}{instead(str(pack_id), known, 'packs')}")
     return chosen
 
 
