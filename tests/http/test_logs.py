@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from cds_service.service.app import create_app
 from cds_service.service.line_writer import LineWriter
 from cds_service.settings import Settings
 from tests.support.keys import KEY
+from tests.support.ports import free_port
 from tests.support.servers import Service, children, status_of, wait_until_answers
 from tests.support.waiting import eventually, lines_of
 
@@ -144,9 +144,7 @@ def test_a_line_of_the_audit_of_which_the_disk_took_half_is_counted_and_the_next
 def test_a_reader_of_the_log_that_hangs_delays_nobody(tmp_path):
     """Far more is said than the pipe to it holds, and all of it is there when it reads on."""
     calls = 1000
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "cds_service", "serve", "--port", str(port)],
         stdout=subprocess.DEVNULL,
@@ -197,9 +195,7 @@ def test_a_line_that_cannot_be_written_is_counted():
 
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_real_server_writes_its_calls_and_warnings_in_one_form(tmp_path, request_for, form):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     log = tmp_path / "log"
     with log.open("wb") as written:
         process = subprocess.Popen(

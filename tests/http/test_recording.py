@@ -24,9 +24,10 @@ from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
 from tests.support.keys import KEY
+from tests.support.ports import free_port
 from tests.support.sample import sampled
 from tests.support.scenarios import by_name, fire
-from tests.support.servers import free_port, wait_until_answers
+from tests.support.servers import wait_until_answers
 
 SELECT = "/cds-services/vitamin-b12-order-select"
 # Their point is one day of the calendar, one year or one month alone, or the last day of so many calendar months: no

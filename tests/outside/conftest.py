@@ -8,7 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.places import ROOT
+from tests.support.places import ROOT, TESTS
+
+_AMONG_REAL_SERVERS = (TESTS / "outside", TESTS / "load")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A failure among real servers is tried once more, and the summary names it.
+
+    They share two cores and the network of the machine with the whole run, and a connection that the machine refuses
+    says nothing about the service. What is wrong with the service is wrong the second time as well.
+    """
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in _AMONG_REAL_SERVERS):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,9 @@ from click.testing import CliRunner
 from cds_service.cli import main
 from cds_service.commands.common import progress
 from cds_service.packaged import packaged
+from tests.support.ports import free_port
 from tests.support.sample import sampled
-from tests.support.servers import free_port, wait_until_answers
+from tests.support.servers import wait_until_answers
 
 
 def run(*arguments):

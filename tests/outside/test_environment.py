@@ -12,7 +12,8 @@ from cds_service.cli import main
 from cds_service.service.app import wsgi
 from cds_service.settings import Settings, SettingsError, kubernetes_names, read_settings
 from tests.support.places import ROOT
-from tests.support.servers import Service, free_port, wait_until_answers
+from tests.support.ports import free_port
+from tests.support.servers import Service, wait_until_answers
 
 # What kubelet makes of Services (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables):
 # of one named like ours with a named port, of one for its database, and of one called cds.

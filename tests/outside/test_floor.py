@@ -22,7 +22,8 @@ import pytest
 from cds_service import __version__
 from cds_service.packaged import packaged
 from tests.support.places import ROOT
-from tests.support.servers import end_with, free_port, status_of
+from tests.support.ports import free_port
+from tests.support.servers import end_with, status_of
 
 FLOOR = "3.11.2"
 SYSTEM = "/usr/bin/python3"

@@ -17,7 +17,8 @@ import pytest
 
 from cds_service.cli import main
 from tests.support.places import ROOT
-from tests.support.servers import free_port, wait_until_answers
+from tests.support.ports import free_port
+from tests.support.servers import wait_until_answers
 from tests.support.shown_commands import block, blocks
 
 PAGES = [

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.servers import Service, free_port, status_of, wait_until_answers
+from tests.support.ports import free_port
+from tests.support.servers import Service, status_of, wait_until_answers
 
 
 def serve(port, store, *more):

@@ -22,7 +22,8 @@ from cds_service.cli import main
 from cds_service.protocol.headers import REPLAY
 from cds_service.trust.client_keys import entry_of
 from cds_service.trust.clients import read_clients
-from tests.support.servers import Service, free_port
+from tests.support.ports import free_port
+from tests.support.servers import Service
 from tests.support.trust_parts import KeyServer
 
 SERVE = ("-m", "cds_service", "serve", "--port", "{port}")

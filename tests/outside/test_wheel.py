@@ -1,7 +1,6 @@
 """The built wheel, installed into an empty environment, is complete: it serves and replays."""
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from hatch_build import readme_of, urls_of
 from tests.support.places import ROOT
+from tests.support.ports import free_port
 
 
 def files(folder, name):
@@ -89,9 +89,7 @@ def test_an_installed_wheel_replays_and_checks_far_from_the_checkout(wheel, tmp_
             [home / "bin/cds-service", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [home / "bin/cds-service", "serve", "--port", str(port)], cwd=tmp_path, stdout=subprocess.DEVNULL
     )

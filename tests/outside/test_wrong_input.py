@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.packaged import packaged
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 
 STORY = "story: x\nstatements: [S12]\npatient: kwame-mensah\ndraft: hydroxocobalamin-im-three-weekly\ncases:\n"
 BROKEN_JSON = '{\n  "hook": "order-select",\n  "context": {,}\n}'

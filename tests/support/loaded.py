@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.places import TESTS
+from tests.support.ports import free_port
 
 _FLOORS = TESTS / "load" / "bench"
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -42,7 +42,7 @@ class Server:
 @contextlib.contextmanager
 def floor(name: str, workers: int) -> Iterator[Server]:
     """One of ``tests/load/bench/floors.py``."""
-    port = _free_port()
+    port = free_port()
     with _started([sys.executable, "floors.py", name, str(port), str(workers)], port, {}) as server:
         yield server
 
@@ -50,7 +50,7 @@ def floor(name: str, workers: int) -> Iterator[Server]:
 @contextlib.contextmanager
 def service(workers: int, settings: Mapping[str, str]) -> Iterator[Server]:
     """The service as shipped, with a log that goes nowhere and a store of its own."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port), "--workers", str(workers)]
     with _started(command, port, settings) as server:
         yield server
@@ -87,12 +87,6 @@ def _answers(url: str) -> bool:
         return True  # a floor has no such path
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def _tree(pid: int) -> list[int]:

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ import urllib.request
 from pathlib import Path
 
 import psycopg
+
+from tests.support.ports import free_port
 
 
 def end_with(parent, by):
@@ -30,12 +31,6 @@ def end_with(parent, by):
                 os._exit(1)
 
     return ask
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_until_answers(url, process, seconds=30):

@@ -16,8 +16,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.npm import needed
 from tests.support.places import NODE
+from tests.support.ports import free_port
 from tests.support.sample import EVERY_CASE
-from tests.support.servers import free_port, wait_until_answers
+from tests.support.servers import wait_until_answers
 
 
 @pytest.fixture(scope="module")

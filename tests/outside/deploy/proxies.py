@@ -17,7 +17,8 @@ from pathlib import Path
 
 from tests.support.certificates import Certificate
 from tests.support.places import ROOT
-from tests.support.servers import end_with, free_port
+from tests.support.ports import free_port
+from tests.support.servers import end_with
 
 PLACES = "/usr/sbin:/usr/bin"
 STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")

@@ -19,7 +19,8 @@ from dockerfile_parse import DockerfileParser
 
 from cds_service import __version__
 from tests.support.places import ROOT
-from tests.support.servers import end_with, free_port, status_of
+from tests.support.ports import free_port
+from tests.support.servers import end_with, status_of
 
 PROGRAMS = "/opt/"
 INSTALLED = "/opt/cds-service"

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.support.places import ROOT
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 
 PROGRAM = ROOT / "deploy/pin_images.py"
 _SPEC = importlib.util.spec_from_file_location("pin_images", PROGRAM)

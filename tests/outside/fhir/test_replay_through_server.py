@@ -16,8 +16,9 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.packaged import packaged
+from tests.support.ports import free_port
 from tests.support.sample import sampled
-from tests.support.servers import free_port, wait_until_answers
+from tests.support.servers import wait_until_answers
 
 FILES = sampled(
     ("scenarios/oral", "scenarios/platelets-and-im", "courses/falling-platelets", "courses/transfer-of-care"), 2

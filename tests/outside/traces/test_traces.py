@@ -17,7 +17,8 @@ from cds_service import __version__
 from cds_service.settings import traces_are_wanted
 from tests.support.collector import CLIENT, ERROR, SERVER, Collector
 from tests.support.fhir_stub import Stub, bundle, saying
-from tests.support.servers import Service, free_port
+from tests.support.ports import free_port
+from tests.support.servers import Service
 
 SERVICE = "vitamin-b12-order-select"
 ORDER_SELECT = f"/cds-services/{SERVICE}"

@@ -17,6 +17,7 @@ from cds_service.protocol.headers import REPLAY
 from cds_service.service.app import wsgi
 from cds_service.trust.clients import read_clients
 from tests.support.fhir_stub import Stub, bundle, saying
+from tests.support.ports import free_port
 from tests.support.trust_parts import BASE, ISSUER, SERVICE
 
 ORIGIN = "https://ehr.example"
@@ -183,9 +184,7 @@ def test_the_parts_that_check_tokens_are_not_imported_without_clients():
 @pytest.fixture
 def live(clients_file):
     """A real server of one worker that knows the client of the fixtures, and what it said at its start."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "cds_service", "serve", "--port", str(port)],
         stdout=subprocess.PIPE,
