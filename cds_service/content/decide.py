@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cds_service.content.domains import JOINED, SILENT, SPEAKS
 from cds_service.content.model import Decision, Outcome, Pack, Rule, Service
+from cds_service.content.tree import Question
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import Fact, Interval, State
 
@@ -140,6 +141,9 @@ class Values:
         return {name: tuple(rule for _, rule, _ in defined.fired) for name, defined in self._definitions.items()}
 
     def _value(self, name: str, facts: Mapping[str, Fact]) -> Fact:
+        known = self._definitions.get(name)
+        if known is not None:
+            return known.fact
         decision = self._pack.decisions.get(name)
         if decision is None:
             return facts[name]
@@ -183,26 +187,12 @@ class Values:
             case _:
                 return self._facts.dosages[-1:]
 
-    def rules(self, decision: Decision, facts: Mapping[str, Fact]) -> list[Rule]:
+    def rules(self, decision: Decision, facts: Mapping[str, Fact]) -> Sequence[Rule]:
         """The rules of a table that fire: all of a COLLECT table, else the first (the only one if UNIQUE)."""
-        names, columns = decision.inputs, decision.columns
-        inputs: list[Fact | None] = [None] * len(names)
-        fired = []
-        for rule in decision.rules:
-            for place, cell in rule.tests:
-                fact = inputs[place]
-                if fact is None:
-                    fact = self._value(names[place], facts)
-                    if isinstance(fact.value, Interval):
-                        fact = decidable(fact, columns[place])
-                    inputs[place] = fact
-                if not cell.matches(fact):
-                    break
-            else:
-                fired.append(rule)
-                if decision.hit_policy != "COLLECT":
-                    break
-        return fired
+        step = decision.tree.first
+        while isinstance(step, Question):
+            step = step.after(self._value(step.name, facts))
+        return step
 
     def used(self, decision: Decision, rule: Rule) -> dict[str, Fact]:
         """The facts a rule looked at, those behind definitions included, in the order of the inputs."""

@@ -12,6 +12,7 @@ from typing import Any
 from cds_service.content.hazard_log import HazardLog
 from cds_service.content.reviews import Review, ReviewState, Standing, standing
 from cds_service.content.topics import topic_of
+from cds_service.content.tree import Tree
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.dosage_words import DosageWords
@@ -153,6 +154,11 @@ class Decision:
     known_gaps: tuple[str, ...] = ()
     review: Review | None = None
     topic_prefix: str = ""
+    tree: Tree = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        tree = Tree(self.inputs, self.rules, self.columns, every=self.hit_policy == "COLLECT")
+        object.__setattr__(self, "tree", tree)
 
     def topic(self, rule: str) -> str:
         """The code of ``source.topic`` of one of its rules."""

@@ -1,0 +1,112 @@
+"""A decision table grown into a tree, so that each input is asked once and each answer is one lookup.
+
+Rules are tried in their order and the cells of a rule from left to right; an input is looked at when the first cell
+asks for it. The tree asks the same inputs in the same order. What it asks next depends only on which cells of a column
+the answers before fitted, so each question keeps what follows under that, and whoever comes with the same answers need
+not try the rules again. It grows as it is asked: most of the combinations that a table could be asked never come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cds_service.content.unary import Cell
+from cds_service.vocabulary.facts import Fact, Interval, State
+
+if TYPE_CHECKING:
+    from cds_service.content.model import Rule
+
+# Answers of one table that are remembered. Some could be answered in millions of ways, and callers choose the answers.
+_MOST_ANSWERS = 10_000
+
+
+class Column:
+    """The different cells of one input, and which of them a fact fits: a set of bits, the first cell's the lowest."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.bits = {cell: 1 << number for number, cell in enumerate(dict.fromkeys(cells))}
+        self.of_state = {state: self._fitted(Fact(state)) for state in State if state is not State.VALUE}
+        strings = {string for cell in self.bits for string in cell.strings | cell.excluded}
+        self.of_string = {string: self._fitted(Fact.of(string)) for string in strings}
+        self.of_other_strings = sum(bit for cell, bit in self.bits.items() if cell.excluded)
+        self._of_ranges = [(cell, bit) for cell, bit in self.bits.items() if cell.intervals]
+
+    def of_number(self, fact: Fact) -> int:
+        """The cells that a number fits; one that lies across an edge and wholly within none is undecidable (Z19)."""
+        fitted = sum(bit for cell, bit in self._of_ranges if cell.matches(fact))
+        if fitted or not isinstance(fact.value, Interval) or fact.value.is_point:
+            return fitted
+        if any(cell.straddled_by(fact.value) for cell, _ in self._of_ranges):
+            return self.of_state[State.UNDECIDABLE]
+        return 0
+
+    def _fitted(self, fact: Fact) -> int:
+        return sum(bit for cell, bit in self.bits.items() if cell.matches(fact))
+
+
+class Question:
+    """The next input that a table looks at, by its name, and what follows each answer that was ever given.
+
+    ``answered`` are the cells that the answers before it fitted, by the place of their input.
+    """
+
+    __slots__ = ("_after", "_column", "_tree", "answered", "name", "place")
+
+    def __init__(self, tree: Tree, place: int, answered: Mapping[int, int]) -> None:
+        self.name, self.place, self.answered = tree.inputs[place], place, answered
+        self._tree, self._column = tree, tree.columns[place]
+        self._after: dict[int, Question | tuple[Rule, ...]] = {}
+
+    def after(self, fact: Fact) -> Question | tuple[Rule, ...]:
+        """What follows if the input is this fact: another question, or the rules that fire."""
+        column, value = self._column, fact.value
+        if fact.state is not State.VALUE:
+            fitted = column.of_state[fact.state]
+        elif isinstance(value, str):
+            fitted = column.of_string.get(value, column.of_other_strings)
+        else:
+            fitted = column.of_number(fact)
+        known = self._after.get(fitted)
+        if known is None:
+            known = self._tree.next({**self.answered, self.place: fitted})
+            if self._tree.may_grow():
+                self._after[fitted] = known
+        return known
+
+
+class Tree:
+    """The rules of one table as such a tree. ``columns`` are the cells of each input; ``every`` is COLLECT."""
+
+    def __init__(
+        self, inputs: Sequence[str], rules: Sequence[Rule], columns: Sequence[Sequence[Cell]], *, every: bool
+    ) -> None:
+        self.inputs = inputs
+        self.columns = [Column(cells) for cells in columns]
+        self._rules = rules
+        self._every = every
+        self._left = _MOST_ANSWERS
+        self.first = self.next({})
+
+    def may_grow(self) -> bool:
+        """Whether one more answer may be remembered; asking counts it."""
+        self._left -= 1
+        return self._left >= 0
+
+    def next(self, answered: Mapping[int, int]) -> Question | tuple[Rule, ...]:
+        """The first input that the rules ask for beyond those answered; if there is none, the rules that fire.
+
+        Those are all of a COLLECT table, else the first (the only one if UNIQUE).
+        """
+        fired: list[Rule] = []
+        for rule in self._rules:
+            for place, cell in rule.tests:
+                if place not in answered:
+                    return Question(self, place, answered)
+                if not answered[place] & self.columns[place].bits[cell]:
+                    break
+            else:
+                fired.append(rule)
+                if not self._every:
+                    break
+        return tuple(fired)
