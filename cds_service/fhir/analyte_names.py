@@ -43,10 +43,14 @@ def names_one_of(texts: Iterable[str], names: Mapping[str, Any]) -> bool:
     return any(_core(text) in cores for cores in [_cores(frozenset(names))] for text in texts) if names else False
 
 
-def names_another(texts: Iterable[str], names: Mapping[str, Any]) -> bool:
-    """Whether one of the texts names a common analyte that is none of ``names``, and no text names one of these."""
+def names_another(texts: Iterable[str], names: Mapping[str, Any], components: frozenset[str]) -> bool:
+    """Whether one of the texts names a common analyte, and none names what was measured: by one of ``names``, or as one
+    of the ``components`` that the codes themselves are called by.
+    """
     read = list(texts)
-    return any(_core(text) in _OTHERS for text in read) and not names_one_of(read, names)
+    return any(_core(text) in _OTHERS for text in read) and not (
+        names_one_of(read, names) or any(_core(text) in _cores(components) for text in read)
+    )
 
 
 @lru_cache(maxsize=64)
