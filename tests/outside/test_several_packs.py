@@ -1,4 +1,4 @@
-"""Two packs served by the real server, and what the commands do of them."""
+"""Several packs served by the real server, and what the commands do of them."""
 
 import json
 import os
@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
-from tests.support.places import ROOT, SECOND_PACK
+from cds_service.content.packs import pack_folders
+from tests.support.places import EXAMPLES, ROOT, SECOND_PACK
 from tests.support.servers import Service
 
 SECOND = SECOND_PACK / "cards/examplol"
@@ -52,6 +53,24 @@ def test_replay_and_fire_call_the_services_of_their_pack(service):
     assert told.startswith("level-and-needle/below at ") and "CRITICAL" in told
     told = run("fire", "nasal/oneSpray", "--url", service.base, CDS_SERVICE_CARDS=BOTH).stdout
     assert told.startswith("nasal/oneSpray at ") and "No card" not in told
+
+
+def test_b12_and_the_examples_are_served_as_their_readme_says(tmp_path):
+    """``packaged`` and the folder of the examples: each answers its own scenarios, has its console and its report."""
+    packs = [folder.name for folder in pack_folders(EXAMPLES)]
+    places = f"packaged{os.pathsep}examples"
+    assert f"CDS_SERVICE_CARDS={places} " in (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    store = f"sqlite:///{tmp_path}/store.sqlite3"
+    made = Service(store, tmp_path / "log", SERVE, CDS_SERVICE_CARDS=places, CDS_SERVICE_STATE=str(tmp_path / "state"))
+    with made:
+        for pack in packs:
+            told = run("replay", "--against", made.base, "--pack", pack, CDS_SERVICE_CARDS=str(EXAMPLES)).stdout
+            assert re.search(r"^[1-9]\d* as expected, 0 different", told, re.M)
+            assert f"{pack} " in read(f"{made.base}/packs/{pack}/content")
+        read(f"{made.base}/acceptance")  # which has the counts written
+    settings = {"CDS_SERVICE_CARDS": f"{ROOT / 'cards'}{os.pathsep}{EXAMPLES}", "CDS_SERVICE_STORE": store}
+    rules = json.loads(run("report", "--format", "json", **settings, CDS_SERVICE_KEY=made.key).stdout)["rules"]
+    assert {rule["pack"] for rule in rules} == set(packs)
 
 
 def test_a_broken_pack_is_said_on_stderr_and_the_other_is_served(tmp_path):
