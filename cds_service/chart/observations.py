@@ -152,7 +152,7 @@ def contradiction(declaration: FactDeclaration, observation: lenient.Observation
     What the displays of the codes begin with, before the brackets of LOINC, is the name of no other analyte.
     """
     codes = analyte_codes(declaration)
-    if observation.code is None or not names_another(observation.code.texts(), codes.names, codes.components):
+    if observation.code is None or not names_another(observation.code.texts(), {*codes.names, *codes.components}):
         return None
     return Reason("codeAndNameDisagree", {"name": observation.code.words()})
 

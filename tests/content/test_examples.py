@@ -5,6 +5,7 @@ A folder that is put there with a ``pack.yaml`` is tried with the others.
 
 import json
 import re
+from datetime import timedelta
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
@@ -20,11 +21,13 @@ from cds_service.content.packs import own_fixtures, pack_folders
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.prove import prove
+from cds_service.recording.deidentify import Deidentifier, comparable_decisions
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.vocabulary.json_text import encode
 from tests.support.mutants import Watch, mutants
 from tests.support.places import EXAMPLES
 from tests.support.sample import sampled
+from tests.support.scenarios import fire
 
 UTC = ZoneInfo("UTC")
 FOLDERS = pack_folders(EXAMPLES)
@@ -74,6 +77,18 @@ def test_every_card_says_that_nobody_has_reviewed_it_and_that_it_is_an_example(e
     for card in shown:
         assert "has not been reviewed by a clinician" in card["detail"]
         assert re.search("example.* reviewed", card["source"]["label"])
+
+
+def test_what_is_recorded_of_it_without_a_patient_is_decided_as_before(example, scenarios):
+    by, otherwise = Deidentifier(example.pack, b"one key"), []
+    for scenario in scenarios:
+        templates = templates_of(example.pack, example.pack.service_for(scenario.hook))
+        body = json.loads(encode(scenario.request(templates)))
+        now = scenario.now + timedelta(days=by.days(body))
+        before, after = fire(example, body, scenario.now), fire(example, by.request(body, templates), now)
+        if comparable_decisions(after.cards) != comparable_decisions(before.cards):
+            otherwise.append(scenario.name)
+    assert otherwise == []
 
 
 def test_its_title_its_services_and_its_purpose_say_that_it_is_an_example(example):
