@@ -136,7 +136,9 @@ class Canonical:
             return [value_set for value_set in sets if names_one_of([text], value_set.names)]
 
         def called(text: str) -> list[ValueSet]:
-            return [value_set for value_set in sets if names_one_of([text], value_set.components)]
+            """Those for which the text, the name of a common analyte, is none of another: their codes are called so."""
+            is_common = names_another([text], ())
+            return [value_set for value_set in sets if is_common and names_one_of([text], value_set.components)]
 
         def means(text: str) -> Hashable:
             ids = (tuple(value_set.id for value_set in found) for found in (named(text), called(text)))
