@@ -147,8 +147,12 @@ def flaw_of(result: Result, chart: Chart) -> Reason | None:
 
 
 def contradiction(declaration: FactDeclaration, observation: lenient.Observation) -> Reason | None:
-    """Why the name of a result contradicts its code: it names another analyte (Z41)."""
-    if observation.code is None or not names_another(observation.code.texts(), analyte_codes(declaration).names):
+    """Why the name of a result contradicts its code: it names another analyte (Z41).
+
+    What the displays of the codes begin with, before the brackets of LOINC, is the name of no other analyte.
+    """
+    codes = analyte_codes(declaration)
+    if observation.code is None or not names_another(observation.code.texts(), {*codes.names, *codes.components}):
         return None
     return Reason("codeAndNameDisagree", {"name": observation.code.words()})
 

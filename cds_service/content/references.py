@@ -215,6 +215,8 @@ def _of_events(pack_files: PackFiles, fact: Mapping[str, Any]) -> Iterator[tuple
             parse_cell(cell)
         except ValueError as error:
             yield "steps", str(error)
+    if fact["kind"] == "history" and fact.get("element") in ("newest", "oldest") and "look-back" in fact:
+        yield "look-back", f"{fact['element']} says how many days ago it was, however many, and takes no look-back"
     if "flagged" in fact and facts.get(fact["flagged"], {}).get("kind") != "flag":
         yield "flagged", f"no fact {fact['flagged']!r} of a flag"
 

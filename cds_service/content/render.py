@@ -176,8 +176,9 @@ class Speech:
         fact = finding.used.get(name) or self._values[name]
         if fact.state is State.UNUSABLE:
             return clean(", ".join(evidence.as_sent for evidence in fact.evidence[:2]))
-        named = 1 if self._pack.facts[name].operands else 2  # the result, and not what it was reckoned from
-        return clean(", ".join(map(self._noted, fact.evidence[:named])))
+        # What it was reckoned from stands behind the result under labels of its own, and is not the value.
+        read = [evidence for evidence in fact.evidence[:2] if evidence.label == fact.evidence[0].label]
+        return clean(", ".join(map(self._noted, read)))
 
     def _noted(self, evidence: Evidence) -> str:
         """What was read, with why it is less than sure."""

@@ -7,9 +7,8 @@ Laboratories write the name of an analyte with its specimen and its method, in s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from functools import lru_cache
-from typing import Any
 
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 _LONGEST_TEXT = 120
@@ -38,12 +37,12 @@ _OTHERS = frozenset(
 )
 
 
-def names_one_of(texts: Iterable[str], names: Mapping[str, Any]) -> bool:
-    """Whether one of the texts is one of the names (in lower case), with nothing but specimen and method beside it."""
+def names_one_of(texts: Iterable[str], names: Collection[str]) -> bool:
+    """Whether one of the texts is one of the names, with nothing but specimen and method beside it."""
     return any(_core(text) in cores for cores in [_cores(frozenset(names))] for text in texts) if names else False
 
 
-def names_another(texts: Iterable[str], names: Mapping[str, Any]) -> bool:
+def names_another(texts: Iterable[str], names: Collection[str]) -> bool:
     """Whether one of the texts names a common analyte that is none of ``names``, and no text names one of these."""
     read = list(texts)
     return any(_core(text) in _OTHERS for text in read) and not names_one_of(read, names)

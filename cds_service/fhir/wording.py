@@ -130,7 +130,7 @@ def length_in_words(said: DosageWords, repeat: Node) -> str:
     """How long a schedule goes on: its count, its length, or the day it ends."""
     count = _span(repeat, "count", "countMax")
     if count:
-        return said.say("doses", number=count)
+        return said.say("dose") if count == "1" else said.say("doses", number=count)
     duration = node(repeat, "boundsDuration")
     if duration:
         number = number_text(duration, "value")

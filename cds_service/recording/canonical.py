@@ -130,16 +130,23 @@ class Canonical:
 
     def _of_results(self) -> Words:
         """A text as the name of what was measured, or of another analyte (Z41)."""
-        sets = [value_set for value_set in self._sets if value_set.kind == "observation" and value_set.names]
+        sets = [value_set for value_set in self._sets if value_set.kind == "observation"]
 
         def named(text: str) -> list[ValueSet]:
             return [value_set for value_set in sets if names_one_of([text], value_set.names)]
 
+        def called(text: str) -> list[ValueSet]:
+            """Those for which the text, the name of a common analyte, is none of another: their codes are called so."""
+            is_common = names_another([text], ())
+            return [value_set for value_set in sets if is_common and names_one_of([text], value_set.components)]
+
         def means(text: str) -> Hashable:
-            return tuple(value_set.id for value_set in named(text)), names_another([text], {})
+            ids = (tuple(value_set.id for value_set in found) for found in (named(text), called(text)))
+            return *ids, names_another([text], ())
 
         def like(text: str) -> Iterator[str]:
             yield from (name for value_set in named(text) for name in value_set.names)
+            yield from (name for value_set in called(text) for name in sorted(value_set.components))
             yield _ANOTHER_ANALYTE
 
         return Words(means, like)

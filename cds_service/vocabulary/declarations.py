@@ -119,11 +119,15 @@ class ValueSet:
     drug_names: DrugNames = NO_NAMES
     systems: frozenset[str] = field(init=False)
     """The code systems that the set has codes of, editions and the site's spellings among them."""
+    components: frozenset[str] = field(init=False)
+    """What the displays of the codes begin with before a bracket, where LOINC says property and specimen."""
 
     def __post_init__(self) -> None:
         own = {system for system, _ in self.codes}
         spellings = {spelling for spelling, system in self.aliases.items() if system in own}
         object.__setattr__(self, "systems", frozenset(own | spellings))
+        components = {concept.display.partition("[")[0].strip() for concept in self.codes.values()}
+        object.__setattr__(self, "components", frozenset(components - {""}))
 
     def find(self, system: str, code: str) -> Concept | None:
         """The concept of a code of a system; ``None`` if it is not in the set. An NDC is known in all its spellings."""

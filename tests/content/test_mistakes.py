@@ -584,6 +584,13 @@ MISTAKES = [
         "this is not YAML (column 56): a text that begins with @ stands in quotation marks: '@examplite'",
     ),
     (
+        FACTS,
+        "    element: newest\n",
+        "    element: newest\n    look-back: P90D\n",
+        26,
+        "newest says how many days ago it was, however many, and takes no look-back",
+    ),
+    (
         UNITS,
         '"umol/L": "1/1000"',
         '"umol/L": 0.001',

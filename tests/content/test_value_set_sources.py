@@ -7,10 +7,12 @@ import yaml
 
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
 
+EXAMPLES = sorted(ROOT.glob("examples/*/value-sets/*.yaml"))
+
 
 def test_every_mark_of_a_verified_code_or_name_is_a_source_with_an_address():
     faults = []
-    for path in sorted(ROOT.glob("cards/*/value-sets/*.yaml")):
+    for path in [*sorted(ROOT.glob("cards/*/value-sets/*.yaml")), *EXAMPLES]:
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
         sources = written.get("sources", {})
         rows = [*written["concepts"], *written.get("names", ())]
@@ -44,3 +46,9 @@ def test_every_code_was_seen_in_the_sources_of_two_publishers(name):
     once = {row["code"] for row in rows if len({publisher(mark) for mark in row["verified"]}) < 2}
     assert not once - OLDER
     assert len({(row["system"], row["code"]) for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_every_code_of_an_example_was_seen_in_two_sources(path):
+    rows = yaml.safe_load(path.read_text(encoding="utf-8"))["concepts"]
+    assert [row["code"] for row in rows if len({publisher(mark) for mark in row["verified"]}) < 2] == []

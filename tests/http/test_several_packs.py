@@ -1,4 +1,7 @@
-"""B12 and the second pack served by one process: each is as when it is alone, and a broken one takes no other along."""
+"""B12 and other packs served by one process: each is as when it is alone, and a broken one takes no other along.
+
+The second pack is invented for tests; the packs of ``examples/`` are tried after it.
+"""
 
 import json
 import os
@@ -10,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from cds_service.content.load import load_pack
 from cds_service.content.lock import is_locked
+from cds_service.content.packs import pack_folders
 from cds_service.content.proof.versions import update_lock
 from cds_service.protocol.uuids import key_of_pack, read_uuid
 from cds_service.replay.scenarios import read_scenarios
@@ -19,7 +24,7 @@ from cds_service.settings import Settings, SettingsError, read_settings
 from cds_service.vocabulary.json_text import encode
 from cds_service.vocabulary.problems import ProblemsError
 from tests.support.keys import KEY
-from tests.support.places import ROOT, SECOND_PACK
+from tests.support.places import EXAMPLES, ROOT, SECOND_PACK
 from tests.support.scenarios import by_name
 
 B12, SECOND = ROOT / "cards/vitamin-b12", SECOND_PACK / "cards/examplol"
@@ -403,6 +408,70 @@ def test_a_site_that_names_things_of_a_broken_pack_still_serves_the_other(packs,
         "rules-off": [],
         "problem": "",
     }
+
+
+# --- the examples ----------------------------------------------------------------------------------------------------
+
+
+EXAMPLE_FOLDERS = pack_folders(EXAMPLES)
+each_example = pytest.mark.parametrize("example", EXAMPLE_FOLDERS, ids=lambda folder: folder.name)
+
+
+@pytest.fixture(scope="module")
+def with_examples(tmp_path_factory):
+    store = f"sqlite:///{tmp_path_factory.mktemp('examples')}/store.sqlite3"
+    return served(ROOT / "cards", EXAMPLES, store=store)
+
+
+def sample_of(folder):
+    """The scenario that ``pack.yaml`` names for those who have not chosen one."""
+    name = load_pack(folder).sample
+    return next(scenario for scenario in read_scenarios(folder / "fixtures") if scenario.name == name)
+
+
+def test_the_examples_are_served_only_where_their_folder_is_named(monkeypatch):
+    monkeypatch.delenv("CDS_SERVICE_CARDS", raising=False)
+    assert [one["id"] for one in served(*Settings().cards).get("/readyz").json["packs"]] == ["vitamin-b12"]
+
+
+def test_b12_and_the_examples_are_served_by_one_process(with_examples):
+    told = [(one["id"], one["served"], one["problem"]) for one in with_examples.get("/readyz").json["packs"]]
+    assert told == [("vitamin-b12", True, ""), *((folder.name, True, "") for folder in EXAMPLE_FOLDERS)]
+    assert call(with_examples, OURS[0], "vitamin-b12").json["cards"]
+
+
+@each_example
+def test_an_example_has_its_own_console_lock_report_and_metrics(with_examples, example):
+    pack, sample = load_pack(example), sample_of(example)
+    card, *_ = call(with_examples, sample, example.name).json["cards"]
+    for page in PAGES:
+        read = with_examples.get(f"/packs/{example.name}/{page}")
+        assert read.status_code == 200 and pack.title in read.text, page
+    acceptance = with_examples.get(f"/packs/{example.name}/acceptance").text
+    assert card["source"]["topic"]["display"] in acceptance
+    assert card["source"]["topic"]["display"] not in with_examples.get("/acceptance").text
+    assert is_locked(example)
+    metrics = with_examples.get("/metrics").text
+    assert f'cds_service_content{{pack="{example.name}",version="{pack.version}"}} 1.0' in metrics
+    assert f'cds_service_content_refused{{pack="{example.name}"}} 0.0' in metrics
+    (service,) = (one for one in pack.services.values() if one.hook == sample.hook)
+    assert re.search(rf'cds_service_calls_total{{[^}}]*service="{service.id}"', metrics)
+
+
+@each_example
+def test_one_broken_file_of_an_example_leaves_the_others_serving_and_is_said(tmp_path, example):
+    copy = shutil.copytree(EXAMPLES, tmp_path / "examples")
+    (copy / example.name / "facts.yaml").write_text("facts: [", encoding="utf-8")
+    web = served(ROOT / "cards", copy, state=tmp_path / "state")
+    assert {one["id"] for one in web.get("/readyz").json["packs"] if not one["served"]} == {example.name}
+    assert f"{example.name}/facts.yaml:" in state_of(web, example.name)["problem"]
+    assert f'cds_service_content_refused{{pack="{example.name}"}} 1.0' in web.get("/metrics").text
+    page = web.get(f"/packs/{example.name}/")
+    assert page.status_code == 503 and "facts.yaml" in page.text
+    assert call(web, OURS[0], "vitamin-b12").json["cards"]
+    for other in EXAMPLE_FOLDERS:
+        if other != example:
+            assert call(web, sample_of(other), other.name).json["cards"]
 
 
 def test_folders_are_written_as_in_path(monkeypatch):

@@ -1,4 +1,4 @@
-"""Two packs served by the real server, and what the commands do of them."""
+"""Several packs served by the real server, and what the commands do of them."""
 
 import json
 import os
@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
-from tests.support.places import ROOT, SECOND_PACK
+from cds_service.content.packs import pack_folders
+from tests.support.keys import KEY
+from tests.support.places import EXAMPLES, ROOT, SECOND_PACK
 from tests.support.servers import Service
 
 SECOND = SECOND_PACK / "cards/examplol"
@@ -52,6 +54,31 @@ def test_replay_and_fire_call_the_services_of_their_pack(service):
     assert told.startswith("level-and-needle/below at ") and "CRITICAL" in told
     told = run("fire", "nasal/oneSpray", "--url", service.base, CDS_SERVICE_CARDS=BOTH).stdout
     assert told.startswith("nasal/oneSpray at ") and "No card" not in told
+
+
+def test_b12_and_the_examples_are_served_as_their_readme_says(tmp_path):
+    """``packaged`` and the folder of the examples: each answers its own scenarios, has its console and its report."""
+    assert f"CDS_SERVICE_CARDS=packaged{os.pathsep}examples " in (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    examples = {folder.name for folder in pack_folders(EXAMPLES)}
+    settings = {
+        "CDS_SERVICE_CARDS": f"packaged{os.pathsep}{EXAMPLES}",
+        "CDS_SERVICE_STORE": f"sqlite:///{tmp_path}/store.sqlite3",
+        "CDS_SERVICE_KEY": KEY,
+        "CDS_SERVICE_STATE": str(tmp_path / "state"),
+    }
+    with Service(settings["CDS_SERVICE_STORE"], tmp_path / "log", SERVE, **settings) as made:
+        for example in examples:
+            told = run("replay", "--against", made.base, "--pack", example, **settings).stdout
+            assert re.search(r"^[1-9]\d* as expected, 0 different", told, re.M)
+            assert "example that nobody has reviewed" in read(f"{made.base}/packs/{example}/content")
+            sample = json.loads(run("sample", "--pack", example, **settings).stdout)
+            listed = json.loads(read(f"{made.base}/cds-services"))["services"]
+            of_its_hook = (one["id"] for one in listed if one["hook"] == sample["hook"])
+            url = f"{made.base}/cds-services/{next(name for name in of_its_hook if name.startswith(example))}"
+            body, kind = json.dumps(sample).encode(), {"Content-Type": "application/json"}
+            assert json.loads(read(urllib.request.Request(url, body, kind)))["cards"]  # noqa: S310
+    told = json.loads(run("report", "--format", "json", **settings).stdout)
+    assert {rule["pack"] for rule in told["rules"]} == examples
 
 
 def test_a_broken_pack_is_said_on_stderr_and_the_other_is_served(tmp_path):
@@ -178,7 +205,6 @@ def test_the_report_tells_each_pack_its_own(tmp_path, service):
     from cds_service.service.app import create_app
     from cds_service.settings import Settings
     from cds_service.vocabulary.json_text import encode
-    from tests.support.keys import KEY
     from tests.support.scenarios import by_name
 
     store = f"sqlite:///{tmp_path}/store.sqlite3"
