@@ -19,7 +19,6 @@ from cds_service.content.load import load_pack
 from cds_service.content.needs import templates_of
 from cds_service.content.packs import own_fixtures, pack_folders
 from cds_service.content.prepared import Prepared
-from cds_service.judge.evaluate import evaluate
 from cds_service.prove import prove
 from cds_service.recording.deidentify import Deidentifier, comparable_decisions
 from cds_service.replay.scenarios import read_scenarios
@@ -71,8 +70,8 @@ def test_every_card_says_that_nobody_has_reviewed_it_and_that_it_is_an_example(e
     pack, shown = example.pack, []
     for scenario in scenarios:
         service = pack.service_for(scenario.hook)
-        answer = evaluate(example, service, encode(scenario.request(templates_of(pack, service))), scenario.now)
-        shown += answer.body["cards"]
+        body = json.loads(encode(scenario.request(templates_of(pack, service))))
+        shown += fire(example, body, scenario.now).cards
     assert len(shown) > 5
     for card in shown:
         assert "has not been reviewed by a clinician" in card["detail"]
