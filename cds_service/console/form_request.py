@@ -115,7 +115,7 @@ def _is_replaced(choices: Choices, entered: Entered, resource: Mapping[str, Any]
     if entered.treatment == AS_RECORDED:
         return False
     if kind in _MEDICATIONS:
-        return _is_of(choices.pack.relevant, resource.get("medicationCodeableConcept", {}))
+        return _is_of(choices.pack.drugs, resource.get("medicationCodeableConcept", {}))
     return kind == "Procedure" and _is_of(_of_history(choices.pack), resource.get("code", {}))
 
 
