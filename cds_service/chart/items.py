@@ -15,12 +15,12 @@ from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.dates import read_date
 from cds_service.fhir.names import folded
 from cds_service.fhir.order_types import Item
+from cds_service.fhir.quantities import in_signs
 from cds_service.fhir.schedule import NOT_READABLE, Schedule, read_schedule
 from cds_service.fhir.tree import Node, node, pairs, text, texts, words
-from cds_service.fhir.wording import how_long_in_words, how_often_in_words
+from cds_service.fhir.wording import how_often_in_words
 from cds_service.vocabulary.accounting import Aside, Kind
 from cds_service.vocabulary.declarations import Concept, FactDeclaration, ValueSet
-from cds_service.vocabulary.dosage_words import DosageWords
 from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason, State
 
 _INSTANT = timedelta(microseconds=1)
@@ -99,32 +99,29 @@ def _aside(order: Order, concept: Node, reason: str) -> Aside:
 
 # --- when it is to be done
 
-_InWords = Callable[[DosageWords, Node], str]
-
 
 def interval(declared: FactDeclaration, order: Order, chart: Chart) -> Fact:
     """Days between two times that it is to be done; absent if no schedule says so."""
-    return _of_schedules(declared, order, chart, schedule_facts.interval, how_often_in_words)
+    return _of_schedules(declared, order, chart, schedule_facts.interval)
 
 
 def times(declared: FactDeclaration, order: Order, chart: Chart) -> Fact:
     """How many times its schedule has it done; absent if that has no end, or if it has no schedule."""
-    return _of_schedules(declared, order, chart, schedule_facts.doses, how_long_in_words)
+    fact = _of_schedules(declared, order, chart, schedule_facts.doses)
+    if not isinstance(fact.value, Interval):
+        return fact
+    return Fact.of(fact.value, Evidence(_place(order), in_signs(fact.value)))
 
 
-def _of_schedules(
-    declared: FactDeclaration,
-    order: Order,
-    chart: Chart,
-    read: Callable[[Schedule, str], Fact],
-    in_words: _InWords,
-) -> Fact:
-    """What all schedules of what is in the value sets say alike; unusable if one cannot be read, or two differ."""
+def _of_schedules(declared: FactDeclaration, order: Order, chart: Chart, read: Callable[[Schedule, str], Fact]) -> Fact:
+    """What all schedules of what is in the value sets say alike, with how often they have it in words; unusable if one
+    cannot be read, or two differ.
+    """
     assert declared.dosage_words is not None  # noqa: S101  (every fact of a schedule is compiled with them)
     made: dict[Fact, Evidence] = {}
     for known in known_items(order, declared.value_sets.values()):
         for schedule in known.item.schedules:
-            said = in_words(declared.dosage_words, schedule)
+            said = how_often_in_words(declared.dosage_words, schedule)
             fact = read(read_schedule(schedule, chart.zone, declared.schedules), said)
             evidence = Evidence(_place(order), said)
             if fact.state is State.UNUSABLE:
@@ -153,8 +150,8 @@ def begins_in(declared: FactDeclaration, order: Order, chart: Chart) -> Fact:
     if not begins:
         return Fact.absent()
     earliest, latest = min(first for first, _ in begins), min(last for _, last in begins)
-    said = earliest.isoformat()
-    return Fact.of(Interval((earliest - today).days, (latest - today).days), Evidence(_place(order), said, said))
+    days = Interval((earliest - today).days, (latest - today).days)
+    return Fact.of(days, Evidence(_place(order), earliest.isoformat()))
 
 
 def _first_day(stated: Any, declared: FactDeclaration, chart: Chart) -> tuple[date, date] | Reason | None:

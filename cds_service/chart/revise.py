@@ -15,7 +15,7 @@ from typing import Any
 
 from cds_service.chart.order import dosages_of
 from cds_service.fhir import strict
-from cds_service.fhir.order_types import NUTRITION, subject_element
+from cds_service.fhir.order_types import NUTRITION, subject_element, written_element
 from cds_service.fhir.tree import Node, node, nodes, text
 from cds_service.fhir.wording import dosages_in_words
 from cds_service.vocabulary.dosage_words import DosageWords
@@ -59,7 +59,7 @@ def from_template(
     if encounter_id:
         resource["encounter"] = {"reference": f"Encounter/{encounter_id}"}
     if kind == NUTRITION:
-        resource["dateTime"] = now.isoformat(timespec="seconds")
+        resource[written_element(kind)] = now.isoformat(timespec="seconds")
     _set_dosage_texts(said, resource, end)
     return resource
 

@@ -17,7 +17,7 @@ from cds_service.console.plain_words import day_in_words, sent_day_in_words
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import plain
 from cds_service.fhir.dates import read_date
-from cds_service.fhir.tree import Node, node, text, words
+from cds_service.fhir.tree import Node, node, number_text, text, words
 from cds_service.fhir.wording import length_in_words, timing_in_words
 from cds_service.judge.ordered import OrderedStep, drug_in_words, steps_in_words
 from cds_service.vocabulary.json_text import encode
@@ -102,10 +102,20 @@ def _times_of(prepared: Prepared, order: Order, now: datetime) -> dict[str, tupl
     lines = {
         "When": [_DAY.sub(partial(_day, prepared, now), day[:10]) for day in days if read_date(day, prepared.zone)],
         "How often": [plain(timing_in_words(said, timing)) for timing in timings],
-        "How long": [plain(length_in_words(said, node(timing, "repeat"))) for timing in timings],
+        "How many": [plain(_count(node(timing, "repeat"))) for timing in timings],
+        "How long": [plain(length_in_words(said, _uncounted(node(timing, "repeat")))) for timing in timings],
         "Status": [status.replace("-", " ")] if order.is_stopped or status in _ENDED else [],
     }
     return {label: _said(values) for label, values in lines.items() if any(values)}
+
+
+def _count(repeat: Node) -> str:
+    """How many times a schedule has something done; ``""`` if it does not say."""
+    return "-".join(filter(None, (number_text(repeat, "count"), number_text(repeat, "countMax"))))
+
+
+def _uncounted(repeat: Node) -> Node:
+    return {key: value for key, value in repeat.items() if key not in ("count", "countMax")}
 
 
 def _exact(resource: Mapping[str, Any]) -> Node:

@@ -39,6 +39,11 @@ def subject_element(kind: str) -> str:
     return _SUBJECTS.get(kind, ("subject",))[0]
 
 
+def written_element(kind: str) -> str:
+    """The element of an order of this type that says when it was written. R4 demands that of a NutritionOrder."""
+    return "dateTime" if kind == NUTRITION else "authoredOn"
+
+
 def subjects_of(order: Node) -> dict[str, str]:
     """For whom an order is, by each element that says so: the reference that stands there, ``""`` for none."""
     elements = _SUBJECTS.get(text(order, "resourceType"), ("subject",))

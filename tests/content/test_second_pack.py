@@ -140,8 +140,8 @@ def test_every_rule_in_use_fires_in_some_scenario(second):
         for rule in rules
     }
     known = {(d.id, rule.id) for d in second.decisions.values() if d.status != "retired" for rule in d.rules}
-    # A patient-view call has no drafts: this rule is reached when its own suggestion is tried, before it is offered.
-    assert known - fired == {("levelDue", "Ordered")}
+    # A patient-view call has no drafts: these are reached when its own suggestion is tried, before it is offered.
+    assert known - fired == {("levelDue", "Ordered"), ("levelDue", "IsOne")}
 
 
 # --- what is served --------------------------------------------------------------------------------------------------
@@ -220,7 +220,8 @@ def test_every_kind_of_action_is_offered(call, request_of):
         for suggestion in card.get("suggestions", [])
         for action in suggestion["actions"]
     }
-    assert actions == {("update", "MedicationRequest"), ("create", "ServiceRequest"), ("delete", "")}
+    created = {("create", kind) for kind in ("MedicationRequest", "ServiceRequest", "NutritionOrder")}
+    assert actions == {("update", "MedicationRequest"), ("delete", ""), *created}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)

@@ -20,7 +20,7 @@ from cds_service.content.proof.readability import problems_of_wording
 from cds_service.content.proof.texts import problems_of_texts
 from cds_service.content.proof.unknowns import unknown_faults
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
-from cds_service.fhir.order_types import NUTRITION, subject_element
+from cds_service.fhir.order_types import NUTRITION, subject_element, written_element
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.problems import Problem
 
@@ -110,7 +110,7 @@ def _of_order_templates(pack: Pack, folder: Path) -> Iterator[Problem]:
         kind = template.resource["resourceType"]
         added: dict[str, Any] = {subject_element(kind): {"reference": "Patient/example"}}
         if kind == NUTRITION:
-            added["dateTime"] = "2000-01-01"
+            added[written_element(kind)] = "2000-01-01"
         try:
             get_fhir_model_class(kind).model_validate({**template.resource, **added})
         except ValueError as error:
