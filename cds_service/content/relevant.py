@@ -63,6 +63,12 @@ def faults_of_table(
         name for name in table.get("applies-when", {}) if name in facts and _asks_for_something(table, name, domains)
     ]
     let_through = judged.intersection(*(_types_of(facts[name], value_sets) for name in guards))
+    if not let_through:
+        for name in guards:
+            types = _types_of(facts[name], value_sets)
+            text = f"it is of {_listed(types)}, and pack.yaml names {_listed(judged)} alone under relevant"
+            yield ("applies-when", name), f"{name!r} is never there: {text}; name that there, or take the table out"
+        return
     about = f"this table applies to {_listed(let_through)} alone" if let_through != judged else ""
     about = about or f"pack.yaml names {_listed(judged)} alone under relevant"
     for name in (*table.get("applies-when", ()), *table.get("inputs", ())):
