@@ -637,7 +637,8 @@ MISTAKES = [
         "kind: drug",
         3,
         (
-            "kind: 'drug' is not one of observation, condition, allergy, procedure, medication, nutrition, route, interpretation"
+            "kind: 'drug' is not one of observation, condition, allergy, procedure, medication, nutrition, route, "
+            "interpretation"
         ),
     ),
     (
@@ -711,7 +712,8 @@ def test_a_pack_that_judges_no_drugs_is_told_where_it_asks_for_a_dosage(cards):
         ("course.yaml", f"'step.amount' is never there: it is of MedicationRequest, and {alone}; take it out"),
         (
             "table.yaml",
-            f"'pap-ordered' is never there: it is of NutritionOrder, and {alone}; name that there, or take the table out",
+            f"'pap-ordered' is never there: it is of NutritionOrder, and {alone}; "
+            "name that there, or take the table out",
         ),
         (
             "table.yaml",
