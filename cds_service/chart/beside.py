@@ -14,7 +14,7 @@ from cds_service.chart.statuses import NOT_DRAFTED
 from cds_service.chart.steps import steps_of
 from cds_service.chart.ways import is_in_way
 from cds_service.fhir.treatments import MedicationRequest, identifiers_in, references_in
-from cds_service.fhir.tree import node, pairs, text
+from cds_service.fhir.tree import pairs, text
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
 
@@ -25,10 +25,10 @@ def drafted(declared: FactDeclaration, order: Order, others: Sequence[Order], ch
     """``present`` if another draft that is to be performed orders something of the value sets (D7).
 
     Drafts of every status count but those in ``NOT_DRAFTED``; where ``statuses`` are declared, only drafts of those,
-    such as what is stopped. Medications are known by their drug (and way, if declared), service requests by their
-    code. Beside a possible combination, or a draft that names its drug only by a reference to what was not sent, it is
-    unknown (Z48). With a search, what is under way on record counts as well, but for what a draft ends or takes the
-    place of (Z65).
+    such as what is stopped. Medications are known by their drug (and way, if declared), orders of tests and of
+    nutrition by their code. Beside a possible combination, or a draft that names its drug only by a reference to what
+    was not sent, it is unknown (Z48). With a search, what is under way on record counts as well, but for what a draft
+    ends or takes the place of (Z65).
     """
     evidence, reason = _among(declared, others)
     if not declared.searches:
@@ -49,11 +49,12 @@ def _among(declared: FactDeclaration, others: Iterable[Order]) -> tuple[list[Evi
     reason: Reason | None = None
     for other in others:
         draft_status = text(other.resource, "status")
-        counts = draft_status in declared.statuses if declared.statuses else draft_status not in NOT_DRAFTED
+        is_drafted = draft_status not in NOT_DRAFTED and not other.is_stopped
+        counts = draft_status in declared.statuses if declared.statuses else is_drafted
         if not counts or other.resource.get("doNotPerform") is True:
             continue
-        if text(other.resource, "resourceType") == "ServiceRequest":
-            ordered = declared.match(pairs(node(other.resource, "code")))
+        if not other.is_of_a_drug:
+            ordered = declared.match([pair for concept in other.concepts for pair in pairs(concept)])
         else:
             drug = recognise_drug(other, declared.value_sets.values())
             ordered = drug.concept if drug is not None and is_in_way(declared, other, drug) else None
@@ -63,7 +64,8 @@ def _among(declared: FactDeclaration, others: Iterable[Order]) -> tuple[list[Evi
                 reason = Reason("possibleCombination")
                 continue
         if ordered is not None:
-            found.append(Evidence(other.reference, other.name or ordered.display))
+            said = other.name if other.is_of_a_drug else ""
+            found.append(Evidence(other.reference, said or ordered.display))
     return found, reason
 
 

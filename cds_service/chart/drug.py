@@ -17,7 +17,7 @@ from cds_service.vocabulary.declarations import (
     FactDeclaration,
     ValueSet,
 )
-from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
+from cds_service.vocabulary.facts import Evidence, Fact, Reason
 
 _COMBINATION = "combination"  # the agent of a product that holds several drugs
 _OF_A_DRUG = (Recognition.DRUG, Recognition.POSSIBLE_COMBINATION)
@@ -182,21 +182,6 @@ def form(declaration: FactDeclaration, order: Order) -> Fact:
     if drug is None or not drug.form:
         return Fact.absent()
     return Fact.of(drug.form, _evidence(order, drug))
-
-
-def in_value_set(declaration: FactDeclaration, order: Order) -> Fact:
-    """``present`` if a code of the drug, an ingredient or its name is in the value set."""
-    drug = recognise_drug(order, declaration.value_sets.values())
-    return Fact.of(PRESENT, _evidence(order, drug)) if drug else Fact.absent()
-
-
-def recognised_by(declaration: FactDeclaration, order: Order) -> Fact:
-    """``code``, ``name`` if only words name the drug (Z29), or ``possible-combination`` if it may hold others (Z48)."""
-    drug = recognise_drug(order, declaration.value_sets.values())
-    if drug is None:
-        return Fact.absent()
-    by = drug.recognised_by
-    return Fact.of(by) if by == "code" else Fact.of(by, _evidence(order, drug))
 
 
 def _evidence(order: Order, drug: Drug) -> Evidence:

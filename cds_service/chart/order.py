@@ -10,6 +10,7 @@ from typing import Any
 
 from cds_service.fhir.medications import NOT_NAMED, Naming
 from cds_service.fhir.names import folded, folded_route
+from cds_service.fhir.order_types import NUTRITION, SERVICE, Item, items_of
 from cds_service.fhir.quantities import read_number
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, text, texts, words
 from cds_service.vocabulary.declarations import FactDeclaration, ValueSet
@@ -22,26 +23,34 @@ _TYPE_AND_ID = re.compile(r"[A-Za-z]+/[^/\s]+$")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One draft order: its ``path`` in the request, its JSON tree, and the CodeableConcepts that may name its drug.
+    """One draft order: its ``path`` in the request, its JSON tree, and the CodeableConcepts that may name what it
+    orders.
 
     ``key`` tells it from the other drafts: its ``Type/id``, or its path if it has none, or shares it with another.
-    ``naming`` is all that names its drug, ``ingredients`` are the active ones of its Medication. ``kept`` is for what
-    readers have worked out of it.
+    ``naming`` is all that names its drug, ``ingredients`` are the active ones of its Medication. Of an order of a test
+    or of nutrition, ``items`` are what it orders, and it names no drug. ``kept`` is for what readers have worked out of
+    it.
     """
 
     path: str
     resource: Node
-    medications: tuple[Node, ...]
+    concepts: tuple[Node, ...]
     key: str = ""
     naming: Naming = NOT_NAMED
     ingredients: tuple[Node, ...] = ()
+    items: tuple[Item, ...] = ()
     kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def type(self) -> str:
+        """Its type of resource; ``""`` for ``NO_ORDER``."""
+        return text(self.resource, "resourceType")
 
     @property
     def reference(self) -> str:
         """``Type/id``; ``""`` for ``NO_ORDER``."""
-        kind, identity = text(self.resource, "resourceType"), text(self.resource, "id")
-        return f"{kind}/{identity}" if kind or identity else ""
+        identity = text(self.resource, "id")
+        return f"{self.type}/{identity}" if self.type or identity else ""
 
     @property
     def is_named(self) -> bool:
@@ -50,12 +59,22 @@ class Order:
 
     @property
     def name(self) -> str:
-        """The drug as the order words it."""
-        return next(filter(None, map(words, self.medications)), "")
+        """What it orders, as the order words it."""
+        return next(filter(None, map(words, self.concepts)), "")
+
+    @property
+    def is_of_a_drug(self) -> bool:
+        """Whether it can name a drug and have a dosage, which an order of a test or of nutrition cannot."""
+        return self.type not in _OF_ITEMS
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it is ended before all of it was done; of orders of a test or of nutrition FHIR says revoked."""
+        return text(self.resource, "status") == ("stopped" if self.is_of_a_drug else "revoked")
 
     def dosages(self) -> list[Node]:
-        """``dosageInstruction`` in the order of its sequence numbers."""
-        return dosages_of(self.resource)
+        """``dosageInstruction`` in the order of its sequence numbers; none where there can be no dosage."""
+        return dosages_of(self.resource) if self.is_of_a_drug else []
 
 
 def dosages_of(resource: Node) -> list[Node]:
@@ -69,6 +88,7 @@ def dosages_of(resource: Node) -> list[Node]:
     return [dosage for _, dosage in sorted(enumerate(steps), key=place)] if len(steps) > 1 else steps
 
 
+_OF_ITEMS = (SERVICE, NUTRITION)
 NO_ORDER = Order("", {}, ())  # what a hook without draft orders is about: the patient alone
 
 
@@ -76,8 +96,11 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str =
     """An order with all that names its drug: its own concept, and a Medication that it contains or refers to.
 
     ``others`` are the resources of the draft Bundle by ``Type/id`` and by ``fullUrl``. A reference counts by its
-    display too. R4 and R5 shapes are read.
+    display too. R4 and R5 shapes are read. An order of a test or of nutrition is read with what it orders.
     """
+    if text(resource, "resourceType") in _OF_ITEMS:
+        items = items_of(resource)
+        return Order(path, resource, tuple(item.concept for item in items if item.concept), key, items=items)
     medications: list[Node] = []
     concept = resource.get("medicationCodeableConcept")
     if isinstance(concept, dict):
@@ -161,7 +184,7 @@ def _ingredient(ingredient: Node, resource: Node, others: Mapping[str, Node]) ->
 
 def status(_: FactDeclaration, order: Order) -> Fact:
     """``stopped`` or ``ordered``: a stopped order is judged as a stop and as nothing else (Z14)."""
-    if text(order.resource, "status") == "stopped":
+    if order.is_stopped:
         return Fact.of("stopped", Evidence(f"{order.reference} status", "stopped"))
     return Fact.of("ordered")
 

@@ -8,11 +8,12 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from cds_service.chart import conditions, history, kidney, person, results
+from cds_service.chart import conditions, history, items, kidney, person, results
 from cds_service.chart.beside import drafted, ends_in, like_active
-from cds_service.chart.drug import agent, form, in_value_set, recognised_by
+from cds_service.chart.drug import agent, form
 from cds_service.chart.operators import reckoned
 from cds_service.chart.order import NO_ORDER, Order, has_route, reason, route, status
+from cds_service.chart.ordered import in_value_set, recognised_by
 from cds_service.chart.rate import concentration
 from cds_service.chart.record import Chart
 from cds_service.chart.steps import step_facts
@@ -46,7 +47,14 @@ _ORDER = {
     "status": status,
     "concentration": concentration,
 }
-_ORDER_ON_RECORD = {"like-active": like_active, "ends-in": ends_in}  # those that need the record, or the day
+# Those that need the record, the day or the time zone.
+_ORDER_ON_RECORD = {
+    "like-active": like_active,
+    "ends-in": ends_in,
+    "begins-in": items.begins_in,
+    "interval": items.interval,
+    "times": items.times,
+}
 
 
 def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> Facts:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cds_service.chart.order import dosages_of
 from cds_service.fhir import strict
+from cds_service.fhir.order_types import NUTRITION, subject_element, written_element
 from cds_service.fhir.tree import Node, node, nodes, text
 from cds_service.fhir.wording import dosages_in_words
 from cds_service.vocabulary.dosage_words import DosageWords
@@ -38,14 +40,26 @@ class Revision:
 
 
 def from_template(
-    said: DosageWords, template: Mapping[str, Any], patient_id: str, encounter_id: str, identity: str, end: str
+    said: DosageWords,
+    template: Mapping[str, Any],
+    patient_id: str,
+    encounter_id: str,
+    identity: str,
+    end: str,
+    now: datetime,
 ) -> Node:
-    """A new order: a copy of the template's resource for this patient, with its dosage in words that end in ``end``."""
+    """A new order: a copy of the template's resource for this patient, with its dosage in words that end in ``end``.
+
+    Of a NutritionOrder R4 demands the time of the order, which is ``now``.
+    """
     resource: Node = copy.deepcopy(dict(template))
+    kind = resource["resourceType"]
     resource["id"] = identity
-    resource["subject"] = {"reference": f"Patient/{patient_id}"}
+    resource[subject_element(kind)] = {"reference": f"Patient/{patient_id}"}
     if encounter_id:
         resource["encounter"] = {"reference": f"Encounter/{encounter_id}"}
+    if kind == NUTRITION:
+        resource[written_element(kind)] = now.isoformat(timespec="seconds")
     _set_dosage_texts(said, resource, end)
     return resource
 

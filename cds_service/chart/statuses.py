@@ -48,6 +48,11 @@ NOT_DRAFTED = NOT_JUDGED | {"stopped"}
 REQUEST_STATUSES = frozenset(
     {"active", "on-hold", "ended", "stopped", "completed", "cancelled", "entered-in-error", "draft", "unknown"}
 )
+# Orders of tests and of nutrition; one that is ended before all of it was done is revoked.
+# https://hl7.org/fhir/R4/valueset-request-status.html
+OTHER_REQUEST_STATUSES = frozenset(
+    {"draft", "active", "on-hold", "revoked", "completed", "entered-in-error", "unknown"}
+)
 STATEMENT_STATUSES = REQUEST_STATUSES | {"intended", "not-taken", "recorded"}
 EVENT_STATUSES = frozenset(
     {"preparation", "in-progress", "not-done", "on-hold", "completed", "entered-in-error", "stopped", "unknown"}

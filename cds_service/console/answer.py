@@ -73,7 +73,7 @@ def shown_answer(prepared: Prepared, body: bytes, now: datetime, profile: str) -
     asked = None
     try:
         service = asked_service(prepared, body)
-        request = decode_request(body, service.hook)
+        request = decode_request(body, service.hook, prepared.pack.relevant)
         sent: Mapping[str, Any] = json.loads(body)
         asked = _asked(prepared, service, request, sent, now)
         answer = evaluate(prepared, service, body, now, Profile(profile))

@@ -226,7 +226,7 @@ def _products(pack: Pack) -> Iterator[tuple[str, Concept]]:
 
 
 def _codes_of_drugs(pack: Pack) -> Iterator[Concept]:
-    for value_set in pack.relevant:
+    for value_set in pack.drugs:
         yield from value_set.codes.values()
 
 

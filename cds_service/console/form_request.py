@@ -28,6 +28,7 @@ from cds_service.console.form import (
 )
 from cds_service.console.form_beginning import told_order
 from cds_service.content.model import Pack
+from cds_service.fhir.order_types import subject_element
 from cds_service.replay.input_files import read_json
 from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.declarations import Concept, ValueSet
@@ -101,7 +102,8 @@ def _drafts(choices: Choices, entered: Entered, base: Scenario) -> tuple[list[Ma
         made = _draft(choices, entered, base, order or {})
         drafts = [made if draft is order else draft for draft in told.drafts] if told is not None and order else [made]
     if entered.patient != AS_TOLD:
-        drafts = [{**draft, "subject": {"reference": f"Patient/{base.patient}"}} for draft in drafts]
+        whose = {"reference": f"Patient/{base.patient}"}
+        drafts = [{**draft, subject_element(draft["resourceType"]): whose} for draft in drafts]
     if told is not None and order is not None:
         return drafts, told.selections
     return drafts, [f"{draft['resourceType']}/{draft['id']}" for draft in drafts]
@@ -115,7 +117,7 @@ def _is_replaced(choices: Choices, entered: Entered, resource: Mapping[str, Any]
     if entered.treatment == AS_RECORDED:
         return False
     if kind in _MEDICATIONS:
-        return _is_of(choices.pack.relevant, resource.get("medicationCodeableConcept", {}))
+        return _is_of(choices.pack.drugs, resource.get("medicationCodeableConcept", {}))
     return kind == "Procedure" and _is_of(_of_history(choices.pack), resource.get("code", {}))
 
 

@@ -40,6 +40,12 @@ _KINDS: Mapping[Kind, KindWords] = {
         "one of ours, its order got no card.",
         _MAP,
     ),
+    Kind.ORDER: KindWords(
+        "Test or nutrition",
+        "The code of an order of a test or of nutrition is in no list of this content, and its name is not exactly a "
+        "known one. If it is one of ours, it got no card.",
+        _MAP,
+    ),
     Kind.CODE: KindWords(
         "Code",
         "A problem, allergy, procedure, result or reason came with a code that no list of this content holds, and of a "

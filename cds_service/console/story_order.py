@@ -11,12 +11,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from cds_service.chart.order import read_order
+from cds_service.chart.order import Order, read_order
 from cds_service.console.calendar import Calendar, DosedStep, calendar_of, dosed_steps
 from cds_service.console.plain_words import day_in_words, sent_day_in_words
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import plain
-from cds_service.fhir.tree import Node, node, text, words
+from cds_service.fhir.dates import read_date
+from cds_service.fhir.tree import Node, node, number_text, text, words
+from cds_service.fhir.wording import length_in_words, timing_in_words
 from cds_service.judge.ordered import OrderedStep, drug_in_words, steps_in_words
 from cds_service.vocabulary.json_text import encode
 
@@ -36,7 +38,8 @@ _ENDED = ("completed", "cancelled", "stopped", "entered-in-error", "on-hold")
 
 @dataclass(frozen=True, slots=True)
 class OrderInWords:
-    """One order: its ``drug`` or test, and ``lines`` by their labels, each a sequence with one entry for each step.
+    """One order: its ``drug``, or the test or nutrition that it orders, and ``lines`` by their labels, each a sequence
+    with one entry for each step.
 
     ``calendar`` has the days of its doses, ``None`` if it does not say them.
     """
@@ -69,9 +72,9 @@ def order_in_columns(
     exact = _exact(resource)
     pack = prepared.pack
     order = read_order("", exact, {name: _exact(other) for name, other in others.items()})
-    if text(exact, "resourceType") != _PRESCRIPTION:
-        name = plain(words(node(exact, "code"))) or plain(order.name) or "An order that is no prescription"
-        return OrderInWords(name, {})
+    if order.type != _PRESCRIPTION:
+        name = plain(order.name) or plain(words(node(exact, "code"))) or "An order that is no prescription"
+        return OrderInWords(name, _times_of(prepared, order, now))
     steps = steps_in_words(pack, order)
     lines: dict[str, tuple[str, ...]] = {}
     for label, value_of in _COLUMNS:
@@ -88,6 +91,31 @@ def order_in_columns(
     return OrderInWords(
         drug_in_words(pack, order), lines, calendar_of(exact, today, prepared.zone, own_words) if dosed else None
     )
+
+
+def _times_of(prepared: Prepared, order: Order, now: datetime) -> dict[str, tuple[str, ...]]:
+    """When a test or nutrition is to be done, as far as the order says so, and whether it is ended."""
+    said = prepared.pack.dosage_words
+    days = [day if isinstance(day, str) else text(day, "start") for item in order.items for day in item.days]
+    timings = [node(schedule, "timing") for item in order.items for schedule in item.schedules]
+    status = text(order.resource, "status")
+    lines = {
+        "When": [_DAY.sub(partial(_day, prepared, now), day[:10]) for day in days if read_date(day, prepared.zone)],
+        "How often": [plain(timing_in_words(said, timing)) for timing in timings],
+        "How many": [plain(_count(node(timing, "repeat"))) for timing in timings],
+        "How long": [plain(length_in_words(said, _uncounted(node(timing, "repeat")))) for timing in timings],
+        "Status": [status.replace("-", " ")] if order.is_stopped or status in _ENDED else [],
+    }
+    return {label: _said(values) for label, values in lines.items() if any(values)}
+
+
+def _count(repeat: Node) -> str:
+    """How many times a schedule has something done; ``""`` if it does not say."""
+    return "-".join(filter(None, (number_text(repeat, "count"), number_text(repeat, "countMax"))))
+
+
+def _uncounted(repeat: Node) -> Node:
+    return {key: value for key, value in repeat.items() if key not in ("count", "countMax")}
 
 
 def _exact(resource: Mapping[str, Any]) -> Node:

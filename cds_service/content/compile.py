@@ -20,6 +20,7 @@ from cds_service.content.compile_tables import compile_decision
 from cds_service.content.files import PackFiles
 from cds_service.content.hazard_log import compile_hazards
 from cds_service.content.model import Decision, OrderTemplate, Pack, Service, Settlement, Statement
+from cds_service.content.relevant import relevant_of
 from cds_service.content.reviews import review_of
 from cds_service.content.topics import prefix_of
 from cds_service.vocabulary.dosage_words import DosageWords, TimeUnit
@@ -47,7 +48,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         canonical_base=head["canonical-base"],
         review=review_of(head["review"]),
         services={entry["id"]: _service(entry) for entry in head["services"]},
-        relevant=tuple(value_sets[name] for name in head["relevant"]),
+        relevant={kind: tuple(value_sets[name] for name in names) for kind, names in relevant_of(head).items()},
         excluded=tuple(value_sets[name] for name in head["excluded"]),
         facts=facts,
         readers={

@@ -34,6 +34,8 @@ from cds_service.vocabulary.facts import exact
 _OF_RESULTS = ("observation", "flag")
 _OF_EVENTS = ("history", "drafts")
 _ON_RECORD = ("like-active", "ends-in")  # elements of an order for which the record, or a calendar, is needed
+OF_ITEMS = ("begins-in", "interval", "times")
+"""Elements that only an order of a test or of nutrition has."""
 _OF_LISTS = ("condition", "allergy", "procedure")
 _PATIENT_SEARCH = "patient={{context.patientId}}"
 
@@ -254,6 +256,11 @@ def search_keys(name: str, fact: Mapping[str, Any], results: Mapping[str, FactDe
     return [*([declared] if isinstance(declared, str) else declared), *of_flag]
 
 
+def has_schedule(fact: Mapping[str, Any]) -> bool:
+    """Whether a fact is read from a schedule, of a dosage or of an order of a test or of nutrition."""
+    return fact["kind"] == "dosage" or (fact["kind"] == "order" and fact["element"] in OF_ITEMS)
+
+
 def value_set_names(fact: Mapping[str, Any]) -> dict[str, str]:
     """The value sets that a fact uses, by the names that it uses them under."""
     own = {fact["value-set"]: fact["value-set"]} if "value-set" in fact else {}
@@ -377,7 +384,7 @@ def compile_fact(
             for spelling in (text, text.casefold())
         },
         schedules=fact.get("schedules", {}),
-        dosage_words=around.dosage_words if fact["kind"] == "dosage" else None,
+        dosage_words=around.dosage_words if has_schedule(fact) else None,
         values=tuple(fact.get("values", ())),
         unit=fact.get("unit", ""),
         doubts_apart=fact.get("doubts-apart", False),

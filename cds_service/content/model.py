@@ -14,6 +14,7 @@ from cds_service.content.reviews import Review, ReviewState, Standing, standing
 from cds_service.content.topics import topic_of
 from cds_service.content.tree import Tree
 from cds_service.content.unary import Cell
+from cds_service.fhir.order_types import MEDICATION
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.dosage_words import DosageWords
 from cds_service.vocabulary.facts import Exact
@@ -262,6 +263,7 @@ class TemplateWords:
 class Pack:
     """A whole content pack, read only.
 
+    ``relevant`` are the value sets of what is judged, by the type of order that orders it.
     ``readers`` are the facts that are read from each search, by its key, and ``of_kind`` the facts of each kind.
     ``rests_also`` are the statements that every card rests on, but for those on safety.
     ``words``, ``reasons``, ``elements`` (the parts of an order, ``other`` among them), ``routes`` (the values of the
@@ -279,7 +281,7 @@ class Pack:
     canonical_base: str
     review: Review | None
     services: Mapping[str, Service]
-    relevant: tuple[ValueSet, ...]
+    relevant: Mapping[str, tuple[ValueSet, ...]]
     excluded: tuple[ValueSet, ...]
     facts: Mapping[str, FactDeclaration]
     searches: Mapping[str, Search]
@@ -307,6 +309,11 @@ class Pack:
     hazards: HazardLog | None = None
     readers: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
     of_kind: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
+
+    @property
+    def drugs(self) -> tuple[ValueSet, ...]:
+        """The value sets of the drugs whose orders are judged."""
+        return self.relevant.get(MEDICATION, ())
 
     @property
     def is_reviewed(self) -> bool:

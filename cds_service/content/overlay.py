@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from cds_service.content.compile_facts import compile_analyte, days_of
+from cds_service.content.compile_facts import compile_analyte, days_of, has_schedule
 from cds_service.content.files import PackFiles, schema
 from cds_service.content.reviews import day_of
 from cds_service.content.site import Site
 from cds_service.content.topics import prefix_of, topic_of
 from cds_service.fhir.codes import canonical, name_of
+from cds_service.fhir.order_types import naming_concept
 from cds_service.fhir.schedule import rhythm_of_form
 from cds_service.fhir.schedule_words import folded_schedule, form_of_code, form_of_text
 from cds_service.fhir.units import ucum_of
@@ -195,7 +197,7 @@ def _facts_at(facts: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
         name: {
             **fact,
             **({"look-back": site.look_backs[name]} if name in site.look_backs else {}),
-            **({"schedules": schedules} if fact["kind"] == "dosage" and schedules else {}),
+            **({"schedules": schedules} if has_schedule(fact) and schedules else {}),
             **({"plans-stated": True} if fact["kind"] in ("history", "drafts") and site.plans_stated else {}),
         }
         for name, fact in facts.items()
@@ -214,7 +216,7 @@ def _as_ordered(order: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
         return {**order, "stocked": False}
     if not orderable:
         return order
-    resource = order["resource"]
-    element = "code" if resource["resourceType"] == "ServiceRequest" else "medicationCodeableConcept"
-    concept = {"coding": [dict(orderable), *resource[element]["coding"]], "text": orderable["display"]}
-    return {**order, "resource": {**resource, element: concept}}
+    resource = copy.deepcopy(dict(order["resource"]))
+    concept = naming_concept(resource)
+    concept |= {"coding": [dict(orderable), *concept.get("coding", [])], "text": orderable["display"]}
+    return {**order, "resource": resource}

@@ -15,6 +15,7 @@ from cds_service.content.files import TABLE, TEXTS, PackFiles, name_by_path, pro
 from cds_service.content.inherited import UNITS, WORDS, at_place, common_units, common_words, texts_in
 from cds_service.content.model import PLACEHOLDER
 from cds_service.content.nearest import instead
+from cds_service.content.relevant import faults_of_kinds, faults_of_table, relevant_of
 from cds_service.content.reviews import faults_of
 from cds_service.content.unary import parse_cell
 from cds_service.fhir.ucum import is_volume
@@ -65,10 +66,11 @@ def _of_head(pack_files: PackFiles) -> Iterator[Problem]:
     if head["id"] != pack_files.folder.name:
         text = f"the folder is not named as the pack {head['id']!r}; it is called {pack_files.folder.name!r}"
         yield at(("id",), text)
-    for member in ("relevant", "excluded"):
-        for name in head[member]:
-            if name not in pack_files.value_sets:
-                yield at((member,), _no("value set", name, pack_files.value_sets))
+    named = [("relevant", name) for names in relevant_of(head).values() for name in names]
+    for member, name in [*named, *(("excluded", name) for name in head["excluded"])]:
+        if name not in pack_files.value_sets:
+            yield at((member,), _no("value set", name, pack_files.value_sets))
+    yield from (at(place, text) for place, text in faults_of_kinds(head, pack_files.value_sets))
     yield from _of_citations(pack_files, at, ("rests-also",), "statements", head.get("rests-also", ()))
     decisions = {table["id"] for table in pack_files.tables.values()}
     for index, service in enumerate(head["services"]):
@@ -244,6 +246,9 @@ def _of_table(
     yield from _of_file(pack_files, path, table)
     yield from _of_inputs(pack_files, at, table, domains)
     yield from _of_guard(at, table, domains)
+    facts = pack_files.facts["facts"]
+    for place, text in faults_of_table(table, pack_files.head, facts, pack_files.value_sets, domains):
+        yield at(place, text)
     for index, rule in enumerate(table["rules"]):
         place = ("rules", index)
         for name, cell in rule.get("when", {}).items():

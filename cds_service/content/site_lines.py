@@ -11,7 +11,7 @@ from cds_service.content.overlay import TO_CHOOSE
 from cds_service.vocabulary.accounting import Aside, Kind
 
 _TELLING = 2  # lines that tell one proposal from another: system and code, or the one line of a unit
-_OF_CODES = (Kind.CODE, Kind.DRUG, Kind.ROUTE)
+_OF_CODES = (Kind.CODE, Kind.DRUG, Kind.ORDER, Kind.ROUTE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from cds_service.content.prepared import template_words
 from cds_service.content.reviews import Review
 from cds_service.export.columns import Column, columns, earlier_rules, label
 from cds_service.export.fhirpath import cell_condition, lone_condition, rule_condition, text_literal
+from cds_service.fhir.order_types import MEDICATION, naming_concept
 from cds_service.fhir.wording import dosages_in_words
 
 Resource = dict[str, Any]
@@ -199,8 +200,8 @@ def _activity(pack: Pack, template: OrderTemplate) -> Resource:
     if template.statement:
         activity["relatedArtifact"] = [_citation(pack, template.statement, "")]
     activity |= {"kind": resource["resourceType"], "intent": resource["intent"]}
-    if "code" in resource:
-        activity["code"] = resource["code"]
+    if resource["resourceType"] != MEDICATION:
+        activity["code"] = naming_concept(dict(resource))
     if "medicationCodeableConcept" in resource and _uses(pack, template) != {"dosage"}:
         activity["productCodeableConcept"] = resource["medicationCodeableConcept"]
     if "dosageInstruction" in resource:

@@ -101,6 +101,7 @@ def says_nothing(name: str) -> bool:
 FOLDS: Mapping[str, Callable[[str], str]] = {
     "condition": folded,
     "procedure": folded,
+    "nutrition": folded,
     "allergy": folded_allergy,
     "route": folded_route,
 }

@@ -48,7 +48,7 @@ class HookCall:
         """
         pack = self.prepared.pack
         orders = [read_order("", drafts[key], drafts, key) for key in selected if key]
-        orders = [order for order in orders if is_judged(order.resource) and is_relevant(pack, order)]
+        orders = [order for order in orders if is_judged(pack, order.resource) and is_relevant(pack, order)]
         if self.request.hook not in ORDER_HOOKS:
             orders.append(NO_ORDER)
         return judge(pack, self.service, self.chart, self.facts, drafts, orders, self.idle)

@@ -70,7 +70,7 @@ def grouped(call: HookCall, leads: Sequence[Lead]) -> list[list[Lead]]:
 
 def _said_alike(call: HookCall, lead: Lead) -> Hashable:
     """Equal for leads that say the same of drafts of one drug."""
-    drug = recognise_drug(lead.judged.order, call.prepared.pack.relevant)
+    drug = recognise_drug(lead.judged.order, call.prepared.pack.drugs)
     if drug is None or not drug.agent:
         return lead.judged.order.key, lead.finding.topic
     speech = call.speech(lead.judged)

@@ -14,7 +14,7 @@ from cds_service.chart.record import Chart, patient_in
 from cds_service.content.decide import Defect
 from cds_service.content.model import INDICATORS, Pack, Service
 from cds_service.content.prepared import Prepared
-from cds_service.fhir.tree import node, text
+from cds_service.fhir.order_types import subjects_of
 from cds_service.judge.call import HookCall
 from cds_service.judge.cards import cards_of
 from cds_service.judge.gaps import fill_gaps
@@ -75,7 +75,7 @@ def evaluate(
         Fault: 400 for a wrong request, 412 for missing data (Z21, Z52), 422 for data of another patient.
         Exception: a fault of this software, without which there might have been a card.
     """
-    request = decode_request(body, service.hook)
+    request = decode_request(body, service.hook, prepared.pack.relevant)
     orders = relevant_orders(prepared.pack, request)
     if not orders:
         return Answer({"cards": []}, request, not_understood=tuple(not_understood(prepared.pack, Reading(request))))
@@ -116,10 +116,11 @@ def refuse_other_patients(pack: Pack, request: HookRequest, orders: Sequence[Ord
     for order in orders:
         if order is NO_ORDER:
             continue
-        subject = patient_in(text(node(order.resource, "subject"), "reference"))
-        if subject != request.patient_id:
-            problem = "names no patient" if subject is None else "is for another patient than context.patientId"
-            raise Fault(422, "business-rule", f"the order {problem}", f"{order.path}.subject")
+        for element, reference in subjects_of(order.resource).items():
+            subject = patient_in(reference)
+            if subject != request.patient_id:
+                problem = "names no patient" if subject is None else "is for another patient than context.patientId"
+                raise Fault(422, "business-rule", f"the order {problem}", f"{order.path}.{element}")
     for search in pack.searches.values():
         if search.resource == "Patient" and chart.results(search).of_others:
             raise Fault(

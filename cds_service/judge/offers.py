@@ -9,6 +9,7 @@ from typing import Any
 from cds_service.content.decide import Finding
 from cds_service.content.model import INDICATORS, Pack, Suggestion
 from cds_service.content.render import escaped, fill
+from cds_service.fhir.order_types import MEDICATION
 from cds_service.judge.call import HookCall
 from cds_service.judge.ordered import order_in_words
 from cds_service.judge.orders import JudgedOrder
@@ -127,8 +128,13 @@ def applies(suggestion: Suggestion, judged: JudgedOrder) -> bool:
 def orders_medication(pack: Pack, suggestion: Suggestion) -> bool:
     """Whether accepting a suggestion leaves a medication order that it placed or changed."""
     if suggestion.kind in ("add", "replace"):
-        return bool(pack.templates[suggestion.template].resource["resourceType"] == "MedicationRequest")
+        return ordered_type(pack, suggestion) == MEDICATION
     return suggestion.kind != "remove"
+
+
+def ordered_type(pack: Pack, suggestion: Suggestion) -> str:
+    """The type of the order that a suggestion with a template places."""
+    return str(pack.templates[suggestion.template].resource["resourceType"])
 
 
 # --- each tried -------------------------------------------------------------------------------------------------
@@ -149,8 +155,8 @@ def tried(call: HookCall, judged: JudgedOrder, candidate: Candidate) -> Trial:
     proposal = propose(call, judged, suggestion, candidate.uuid)
     if not proposal.actions:
         return Trial(candidate)
-    if suggestion.kind == "add" and not orders_medication(pack, suggestion):
-        return Trial(candidate, proposal.actions)  # a test changes nothing of what is drafted
+    if suggestion.kind == "add" and ordered_type(pack, suggestion) not in (MEDICATION, *pack.relevant):
+        return Trial(candidate, proposal.actions)  # a test that is not judged changes nothing of what is drafted
     after = judged_after(call, proposal)
     raised = newly_raised(call.judged_orders, after, judged, candidate.finding)
     if raised is not None:

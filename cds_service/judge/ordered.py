@@ -40,7 +40,7 @@ class OrderedStep:
 
 
 def drug_in_words(pack: Pack, order: Order) -> str:
-    """The drug of an order: as the pack calls it, if it orders one itself, otherwise as the order does."""
+    """What is ordered: a drug as the pack calls it, if it orders one itself, anything else as the order does."""
     return _drug(pack, order) or plain(order.name, _LONGEST_DRUG) or pack.words["order"]
 
 
@@ -76,7 +76,7 @@ def order_in_words(pack: Pack, order: Order) -> str:
 
 
 def _drug(pack: Pack, order: Order) -> str:
-    drug = recognise_drug(order, pack.relevant)
+    drug = recognise_drug(order, pack.drugs)
     if drug is None or drug.by_name:
         return ""
     return next((template.name for template in pack.templates.values() if template.agent == drug.agent), "")

@@ -65,6 +65,9 @@ def _steps_of_regimens(pack: Pack, drafts: Sequence[Order]) -> list[Order]:
     ordered = [
         draft
         for draft in drafts
-        if is_judged(draft.resource) and text(draft.resource, "status") not in NOT_DRAFTED and is_relevant(pack, draft)
+        if draft.is_of_a_drug
+        and is_judged(pack, draft.resource)
+        and text(draft.resource, "status") not in NOT_DRAFTED
+        and is_relevant(pack, draft)
     ]
     return ordered if len(ordered) > 1 else []

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import NO_ORDER, Order, read_order
+from cds_service.chart.ordered import recognise_ordered
 from cds_service.chart.statuses import NOT_JUDGED
 from cds_service.content.model import Pack
-from cds_service.fhir.tree import Node, node, pairs, text
+from cds_service.fhir.tree import Node, pairs, text
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
 from cds_service.vocabulary.declarations import ValueSet
 
@@ -38,24 +39,28 @@ def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
     return [
         order
         for draft in request.selected
-        if is_judged(draft.resource)
+        if is_judged(pack, draft.resource)
         for order in [read_order(draft.path, draft.resource, others, draft.key)]
         if is_relevant(pack, order)
     ]
 
 
-def is_judged(resource: Node) -> bool:
-    """Whether a draft is an order to be carried out, or stopped, which is judged too (Z14, CTX-07, CTX-09)."""
+def is_judged(pack: Pack, resource: Node) -> bool:
+    """Whether a draft is an order of a type that the pack names, to be carried out, or stopped, which is judged too
+    (Z14, CTX-07, CTX-09).
+    """
     return (
-        resource.get("resourceType") == "MedicationRequest"
+        text(resource, "resourceType") in pack.relevant
         and text(resource, "status") not in NOT_JUDGED
         and resource.get("doNotPerform") is not True
     )
 
 
 def is_relevant(pack: Pack, order: Order) -> bool:
-    """Whether the drug is one of the pack's and none of its excluded ones."""
-    return recognise_drug(order, pack.excluded) is None and recognise_drug(order, pack.relevant) is not None
+    """Whether what is ordered is one of the pack's, and no drug that it excludes."""
+    if recognise_drug(order, pack.excluded) is not None:
+        return False
+    return recognise_ordered(order, pack.relevant.get(order.type, ())) is not None
 
 
 def bystanders(pack: Pack, drafts: Mapping[str, Node]) -> frozenset[str]:
@@ -69,13 +74,12 @@ def bystanders(pack: Pack, drafts: Mapping[str, Node]) -> frozenset[str]:
         value_set for fact in pack.facts.values() if fact.kind == "drafts" for value_set in fact.value_sets.values()
     ]
     return frozenset(
-        key
-        for key, resource in drafts.items()
-        if not any(value_set.match(pairs(node(resource, "code"))) for value_set in wanted)
-        and _bears_on_nothing(read_order("", resource, drafts), wanted)
+        key for key, resource in drafts.items() if _bears_on_nothing(read_order("", resource, drafts), wanted)
     )
 
 
 def _bears_on_nothing(order: Order, wanted: list[ValueSet]) -> bool:
-    """Whether a draft is none of the drugs that are looked for, and cannot be one."""
-    return order.naming.resolved and recognise_drug(order, wanted) is None
+    """Whether a draft is nothing that is looked for, and cannot be: neither by a code of a test nor as a drug."""
+    codings = [pair for item in order.items for pair in pairs(item.concept)]
+    is_wanted = any(value_set.match(codings) is not None for value_set in wanted)
+    return not is_wanted and order.naming.resolved and recognise_drug(order, wanted) is None

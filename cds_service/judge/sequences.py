@@ -37,7 +37,7 @@ def sequences(pack: Pack, drafts: Sequence[ReadOrder]) -> dict[str, tuple[ReadOr
     """
     of_one_drug: dict[tuple[str, tuple[object, ...]], list[ReadOrder]] = {}
     for draft in drafts:
-        drug = recognise_drug(draft.order, pack.relevant)
+        drug = recognise_drug(draft.order, pack.drugs)
         routes = _routes(pack, draft)
         if drug is not None and drug.recognised_by == "code" and drug.agent and draft.steps and routes is not None:
             of_one_drug.setdefault((drug.agent, routes), []).append(draft)

@@ -10,28 +10,31 @@ from typing import Any
 
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import Order, read_order
+from cds_service.chart.ordered import recognise_ordered
 from cds_service.chart.statuses import NOT_JUDGED
 from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.render import plain
+from cds_service.fhir.order_types import MEDICATION
 from cds_service.fhir.tree import text
 from cds_service.judge.orders import JudgedOrder
 from cds_service.judge.relevance import draft_nodes
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
 from cds_service.vocabulary.facts import Fact, Interval, State
 
-_PRESCRIPTION, _DRUG = "MedicationRequest", "Medication"
-_OF_DRUGS = ("drug", "reference")
+_DRUG = "Medication"
+_OF_DRAFTS = ("drug", "order", "reference")  # what is not understood of a whole draft
 
 
 def not_judged(pack: Pack, request: HookRequest, missed: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
-    """The drafts of a request that are not judged, each with the first reason: ``draft``, ``drug``, ``because``.
+    """The drafts of a request that are not judged, each with the first reason: ``draft``, ``drug`` (or test, or
+    nutrition), ``because``.
 
-    ``missed`` is what was not understood, as ``explanation`` tells it. Of a drug that was not recognised it says what
-    was sent, as ``sent``, and which lines of ``site.toml`` would map it.
+    ``missed`` is what was not understood, as ``explanation`` tells it. Of what was not recognised it says what was
+    sent, as ``sent``, and which lines of ``site.toml`` would map it.
     """
     if request.hook not in ORDER_HOOKS:
         return []
-    unknown = {item["reference"]: item for item in missed if item["kind"] in _OF_DRUGS}
+    unknown = {item["reference"]: item for item in missed if item["kind"] in _OF_DRAFTS}
     selected = {draft.key for draft in request.selected}
     others = draft_nodes(request)
     told = []
@@ -41,7 +44,7 @@ def not_judged(pack: Pack, request: HookRequest, missed: Iterable[Mapping[str, s
         order = read_order(draft.path, draft.resource, others, draft.key)
         name = order.reference or order.path
         entry = {"draft": plain(name), "drug": plain(order.name)}
-        because = _not_an_order(draft.resource) or ("" if draft.key in selected else _NOT_SELECTED)
+        because = _not_an_order(pack, draft.resource) or ("" if draft.key in selected else _NOT_SELECTED)
         if because:
             told.append(entry | {"because": because})
         elif drug := _not_ours(pack, order, unknown.get(name)):
@@ -52,27 +55,32 @@ def not_judged(pack: Pack, request: HookRequest, missed: Iterable[Mapping[str, s
 _NOT_SELECTED = "It is not selected: context.selections does not name it."
 
 
-def _not_an_order(resource: Mapping[str, Any]) -> str:
-    """Why a draft is no order of a drug that is to be carried out; ``""`` if it is one."""
+def _not_an_order(pack: Pack, resource: Mapping[str, Any]) -> str:
+    """Why a draft is no order of a type that is judged and that is to be carried out; ``""`` if it is one."""
     kind, status = text(resource, "resourceType"), text(resource, "status")
-    if kind != _PRESCRIPTION:
-        return f"It is a {plain(kind) or 'resource without a type'}; only a {_PRESCRIPTION} is judged."
+    if kind not in pack.relevant:
+        return f"It is a {plain(kind) or 'resource without a type'}; only a {' or a '.join(pack.relevant)} is judged."
     if status in NOT_JUDGED:
         return f"Its status is {status}: there is nothing left to decide on."
-    return "It says that the drug is not to be given (doNotPerform)." if resource.get("doNotPerform") is True else ""
+    if resource.get("doNotPerform") is not True:
+        return ""
+    what = "the drug is not to be given" if kind == MEDICATION else "it is not to be done"
+    return f"It says that {what} (doNotPerform)."
 
 
 def _not_ours(pack: Pack, order: Order, missed: Mapping[str, str] | None) -> dict[str, str]:
-    """Why the drug of an order is none that this content judges; nothing if it is one."""
+    """Why what is ordered is nothing that this content judges; nothing if it is."""
     excluded = recognise_drug(order, pack.excluded)
     if excluded is not None:
         return {"because": "It is a drug, or a combination, that this content leaves out on purpose."}
-    if recognise_drug(order, pack.relevant) is not None:
+    if recognise_ordered(order, pack.relevant[order.type]) is not None:
         return {}
     if missed is None:
-        return {"because": "It is known to be another drug than those that this content is about."}
+        what = "another drug" if order.is_of_a_drug else "something else"
+        return {"because": f"It is known to be {what} than those that this content is about."}
     sent = "|".join(filter(None, [missed.get("system"), missed.get("code")]))
-    entry = {"because": f"Its drug was not recognised. {missed['because']}", "sent": sent}
+    what = "Its drug" if order.is_of_a_drug else "What it orders"
+    entry = {"because": f"{what} was not recognised. {missed['because']}", "sent": sent}
     return entry | ({"site.toml": missed["site.toml"]} if "site.toml" in missed else {})
 
 

@@ -12,6 +12,7 @@ from cds_service.chart.order import Order
 from cds_service.chart.revise import Revision, from_template, with_dosage, with_regimen, with_route, without_end
 from cds_service.content.model import Suggestion
 from cds_service.content.render import fill, plain
+from cds_service.fhir.order_types import MEDICATION, naming_concept
 from cds_service.fhir.tree import Node
 from cds_service.judge.call import HookCall
 from cds_service.judge.ordered import order_in_words
@@ -34,8 +35,9 @@ def propose(call: HookCall, judged: JudgedOrder, suggestion: Suggestion, identit
     """What accepting ``suggestion`` would do to an order. ``identity`` is the id of a resource it creates.
 
     A draft that nothing can name is neither removed nor changed: then there are no actions, or, where the suggestion
-    replaces the draft, a new order. The same holds for a draft that cannot be changed into valid FHIR. A regimen takes
-    the place of all the drafts whose steps were one regimen (Z72).
+    replaces the draft, a new order. The same holds for a draft that cannot be changed into valid FHIR. An order of a
+    drug is replaced by changing it; where the draft or what takes its place is another order, the draft is deleted and
+    the new one created. A regimen takes the place of all the drafts whose steps were one regimen (Z72).
     """
     proposal = _of_one_draft(call, judged.order, suggestion, identity)
     if not judged.siblings or suggestion.kind not in ("replace", "dosage"):
@@ -63,6 +65,10 @@ def _of_one_draft(call: HookCall, order: Order, suggestion: Suggestion, identity
         regimen = call.prepared.regimens[suggestion.template].order
         description = fill(words["added" if order.reference else "placed"], {"regimen": regimen, "order": name})
         return _creating(_new_order(call, suggestion, identity), description, call.drafts, selected)
+    if suggestion.kind == "replace" and not _is_changed(call, order, suggestion):
+        return _exchange(call, order, suggestion, identity)
+    if not order.is_of_a_drug:  # it has no dosage that could be changed
+        return Proposal([], call.drafts, selected)
     revision, description = _revision(call, order, suggestion)
     problem = revision.problem or ("" if order.is_named else "id")
     if problem and suggestion.kind != "replace":
@@ -77,6 +83,29 @@ def _of_one_draft(call: HookCall, order: Order, suggestion: Suggestion, identity
         description += " " + fill(words["repaired"], {"repairs": _elements(call, revision.repaired)})
     action = {"type": "update", "description": description, "resource": revision.resource}
     return Proposal([action], {**call.drafts, order.key: revision.resource}, selected)
+
+
+def _is_changed(call: HookCall, order: Order, suggestion: Suggestion) -> bool:
+    """Whether a draft stays the same order, with another drug, when a template replaces it."""
+    template = call.prepared.pack.templates[suggestion.template]
+    return order.is_of_a_drug and bool(template.resource["resourceType"] == MEDICATION)
+
+
+def _exchange(call: HookCall, order: Order, suggestion: Suggestion, identity: str) -> Proposal:
+    """A draft deleted and a new order in its place: two actions, which are taken together (RSP-41).
+
+    An update would have to give back whatever the draft holds (RSP-43), and a draft of another type than the new order
+    cannot become it.
+    """
+    words, regimen = call.prepared.pack.words, call.prepared.regimens[suggestion.template].order
+    drafts = {key: draft for key, draft in call.drafts.items() if key != order.key}
+    selected = tuple(judged.order.key for judged in call.judged_orders if judged.order.key != order.key)
+    description = fill(words["replaced"], {"order": _name(call, order), "regimen": regimen})
+    if not order.is_named:
+        description += " " + fill(words["created-instead"], {"why": _elements(call, ["id"])})
+    created = _creating(_new_order(call, suggestion, identity), description, drafts, selected)
+    deleted = [_deletion(call, order)] if order.is_named else []
+    return Proposal([*deleted, *created.actions], created.drafts, created.selected)
 
 
 def without_update(
@@ -96,8 +125,8 @@ def without_update(
     if suggestion.kind not in ("add", "replace") or preferred is None:
         return None
     created = _new_order(call, suggestion, uuid)
-    element = "code" if created["resourceType"] == "ServiceRequest" else "medicationCodeableConcept"
-    created[element]["coding"] = [dict(preferred), *created[element]["coding"]]
+    concept = naming_concept(created)
+    concept["coding"] = [dict(preferred), *concept.get("coding", [])]
     description = fill(words["placed"], {"regimen": call.prepared.regimens[suggestion.template].order})
     if suggestion.kind == "replace":
         description += " " + fill(words["take-also"], {"label": _removal_label(call, judged, order)})
@@ -165,7 +194,8 @@ def _revision(call: HookCall, order: Order, suggestion: Suggestion) -> tuple[Rev
 def _new_order(call: HookCall, suggestion: Suggestion, identity: str) -> Node:
     pack, request = call.prepared.pack, call.request
     template, patient, encounter = pack.templates[suggestion.template], request.patient_id, request.encounter_id
-    return from_template(pack.dosage_words, template.resource, patient, encounter, identity, template.dosage_text)
+    said, end, now = pack.dosage_words, template.dosage_text, call.chart.now
+    return from_template(said, template.resource, patient, encounter, identity, end, now)
 
 
 def _creating(created: Node, description: str, drafts: Mapping[str, Node], selected: tuple[str, ...]) -> Proposal:

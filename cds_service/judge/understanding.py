@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
-from cds_service.chart import dosage_accounts
+from cds_service.chart import dosage_accounts, items
 from cds_service.chart.accounts import account, entries_understood
-from cds_service.chart.drug import not_understood as drug_not_understood
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import NO_ORDER, Order, is_unnamed, read_order, reasons_of
+from cds_service.chart.ordered import not_understood as ordered_not_understood
+from cds_service.chart.ordered import recognise_ordered
 from cds_service.chart.readers import order_facts, patient_facts
 from cds_service.chart.record import Chart
-from cds_service.chart.statuses import REQUEST_STATUSES
+from cds_service.chart.statuses import OTHER_REQUEST_STATUSES, REQUEST_STATUSES
 from cds_service.content.decide import OrderFacts
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
@@ -25,7 +26,7 @@ from cds_service.fhir.tree import node, nodes, pairs, text, words
 from cds_service.judge.relevance import draft_nodes, is_judged, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.vocabulary.accounting import Aside, Kind, Understood
-from cds_service.vocabulary.declarations import FactDeclaration, Search
+from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.facts import Fact, Facts, Reason, State
 
 
@@ -74,7 +75,7 @@ def read_call(prepared: Prepared, service: Service, body: bytes, now: datetime) 
     Raises:
         Fault: 400 for a wrong request.
     """
-    pack, request = prepared.pack, decode_request(body, service.hook)
+    pack, request = prepared.pack, decode_request(body, service.hook, prepared.pack.relevant)
     chart = Chart(request.patient_id, request.prefetch, now, prepared.zone)
     shared = patient_facts(pack.facts, chart)
     orders = [order for order in relevant_orders(pack, request) if order is not NO_ORDER]
@@ -91,16 +92,16 @@ def not_understood(pack: Pack, reading: Reading, searches: Iterable[Search] | No
     """
     chart = reading.chart
     whole = searches is not None
-    items = [*_selections(reading.request), *_drafts(pack, reading)]
+    found = [*_selections(reading.request), *_drafts(pack, reading)]
     for order, facts in reading.orders:
-        items += _parts(pack, order, facts, whole=whole)
+        found += _parts(pack, order, facts, whole=whole)
         if chart is not None:
-            items += _ended(order, chart, pack.searches.values())
-    items += _person(pack, reading, whole=whole)
+            found += _ended(order, chart, pack.searches.values())
+    found += _person(pack, reading, whole=whole)
     if chart is not None:
         for search in chart.looked_at(pack.searches.values()) if searches is None else searches:
-            items += _entries(pack, search, chart, whole=whole)
-    return items
+            found += _entries(pack, search, chart, whole=whole)
+    return found
 
 
 _OF_ENTRIES = {
@@ -115,14 +116,14 @@ _OF_ENTRIES = {
 }
 
 
-def told_on_cards(pack: Pack, items: Iterable[NotUnderstood]) -> list[Reason]:
+def told_on_cards(pack: Pack, missed: Iterable[NotUnderstood]) -> list[Reason]:
     """What every card says of what was not understood: how many entries of each search, and which parts of an order.
 
     Selections and drafts that were not recognised are not told, because a card is about another draft.
     """
     counts: dict[str, tuple[Search, set[str | int], int]] = {}
     reasons: list[Reason] = []
-    for item in items:
+    for item in missed:
         if not item.bears:
             continue
         if item.aside.reason.key == _PLAN:  # it was understood, and is told by itself (Z55)
@@ -131,7 +132,7 @@ def told_on_cards(pack: Pack, items: Iterable[NotUnderstood]) -> list[Reason]:
             _, entries, _ = counts.setdefault(item.search.key, (item.search, set(), item.entries))
             entry = item.aside.reference.partition(" ")[0]
             entries.add(entry if "/" in entry else id(item))  # of one entry several parts may be not understood
-        elif item.aside.kind not in (Kind.SELECTION, Kind.DRUG, Kind.REFERENCE):
+        elif item.aside.kind not in (Kind.SELECTION, Kind.DRUG, Kind.ORDER, Kind.REFERENCE):
             reasons.append(item.aside.reason)
     for search, not_understood_here, of in counts.values():
         label = next((fact.label for fact in pack.readers[search.key]), search.key)
@@ -158,42 +159,50 @@ def _selections(request: HookRequest) -> Iterator[NotUnderstood]:
 
 
 def _drafts(pack: Pack, reading: Reading) -> Iterator[NotUnderstood]:
-    """The drafts of a medication whose drug is not known to be ours by its code, and not known to be another.
+    """The drafts of a type that is judged whose order is not known to be ours by its code, and not known to be another.
 
     Of drafts that are not judged also the status, by which they count beside the one that is judged, or do not.
     """
-    value_sets, request = (*pack.excluded, *pack.relevant), reading.request
-    candidates = tuple(value_set.id for value_set in pack.relevant)
+    request = reading.request
     read = {order.key: order for order, _ in reading.orders}
     others = draft_nodes(request)
     for draft in request.drafts:
-        if is_judged(draft.resource):
+        if is_judged(pack, draft.resource):
             order = read.get(draft.key) or read_order(draft.path, draft.resource, others, draft.key)
             if draft.key not in read:  # those of an order that is judged are among its parts
                 yield from _status(order)
-            for aside in drug_not_understood(order, value_sets):
+            candidates = tuple(value_set.id for value_set in pack.relevant[order.type])
+            for aside in ordered_not_understood(order, _known_of(pack, order)):
                 yield NotUnderstood(aside, candidates)
 
 
+def _known_of(pack: Pack, order: Order) -> tuple[ValueSet, ...]:
+    """The value sets that tell what an order of a type that is judged orders."""
+    return (*(pack.excluded if order.is_of_a_drug else ()), *pack.relevant[order.type])
+
+
 def drafts_read(pack: Pack, request: HookRequest) -> list[dict[str, str]]:
-    """How the drug of each draft of a medication was recognised: ``draft``, ``drug`` and ``recognised``.
+    """How each draft of a type that is judged was recognised: ``draft``, ``drug`` (or test, or nutrition) and
+    ``recognised``.
 
     ``recognised`` is ``by code``, ``by name``, ``by name, perhaps with another drug`` and so on, ``as excluded``, ``as
-    another drug``, or ``no``.
+    another drug`` or ``as another order``, or ``no``.
     """
     others = draft_nodes(request)
     lines = []
     for draft in request.drafts:
-        if not is_judged(draft.resource):
+        if not is_judged(pack, draft.resource):
             continue
         order = read_order(draft.path, draft.resource, others, draft.key)
-        drug = recognise_drug(order, pack.relevant)
+        known = recognise_ordered(order, pack.relevant[order.type])
         if recognise_drug(order, pack.excluded) is not None:
             recognised = "as excluded"
-        elif drug is not None:
-            recognised = f"by {drug.recognised_by}"
+        elif known is not None:
+            recognised = f"by {known.recognised_by}"
+        elif ordered_not_understood(order, _known_of(pack, order)):
+            recognised = "no"
         else:
-            recognised = "no" if drug_not_understood(order, (*pack.excluded, *pack.relevant)) else "as another drug"
+            recognised = "as another drug" if order.is_of_a_drug else "as another order"
         lines.append({"draft": order.reference or order.path, "drug": plain(order.name), "recognised": recognised})
     return lines
 
@@ -218,14 +227,19 @@ def _person(pack: Pack, reading: Reading, *, whole: bool) -> Iterator[NotUnderst
                 )
 
 
+_OF_TIMES = ("interval", "times", "begins-in")  # elements of an order of a test or of nutrition
+
+
 def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Iterator[NotUnderstood]:
     """The status, reasons, routes, doses and schedules of an order that could not be read."""
     yield from _status(order)
     yield from _reasons(pack, order)
     for declared in pack.of_kind.get("order", ()):
-        if declared.element == "route":
+        if declared.element in ("route", *_OF_TIMES):
             fact = _fact(facts.order, declared.name, whole=whole)
-            if fact is not None and fact.state is State.UNUSABLE:
+            if fact is not None and declared.element in _OF_TIMES:
+                yield from map(NotUnderstood, items.not_read(order, fact))
+            elif fact is not None and fact.state is State.UNUSABLE:
                 yield from _routes(declared, order, fact)
     for dosage, step in zip(order.dosages(), facts.dosages, strict=False):
         for declared in pack.of_kind.get("dosage", ()):
@@ -237,7 +251,7 @@ def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Itera
 
 def _status(order: Order) -> Iterator[NotUnderstood]:
     status = text(order.resource, "status")
-    if status and status not in REQUEST_STATUSES:
+    if status and status not in (REQUEST_STATUSES if order.is_of_a_drug else OTHER_REQUEST_STATUSES):
         reason = Reason("statusNotKnown", {"status": status})
         yield NotUnderstood(Aside(Kind.STATUS, reason, f"{order.reference} status", code=status))
 
@@ -284,13 +298,19 @@ def _routes(declared: FactDeclaration, order: Order, fact: Fact) -> Iterator[Not
 
 
 def _parts_understood(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[Understood]:
-    """The codes of the drug and of its routes, the units of its doses and the codes of its schedules that were read."""
-    drugs = (*pack.excluded, *pack.relevant)
-    for concept in order.medications:
+    """The codes of what is ordered and of its routes, the units of its doses and the codes of its schedules that were
+    read.
+    """
+    known, kind = _known_of(pack, order), Kind.DRUG if order.is_of_a_drug else Kind.ORDER
+    for concept in order.concepts:
         for system, code in pairs(concept):
-            if any(value_set.find(system, code) for value_set in drugs):
-                yield Understood(Kind.DRUG, system, code)
+            if any(value_set.find(system, code) for value_set in known):
+                yield Understood(kind, system, code)
     for declared in pack.of_kind.get("order", ()):
+        if declared.element == "interval" and facts.order[declared.name].state is State.VALUE:
+            for schedule in (schedule for item in order.items for schedule in item.schedules):
+                for system, code in pairs(node(node(schedule, "timing"), "code")):
+                    yield Understood(Kind.SCHEDULE, system, code)
         if declared.element == "route":
             for dosage in order.dosages():
                 for system, code in pairs(node(dosage, "route")):
@@ -320,12 +340,12 @@ def _entries(pack: Pack, search: Search, chart: Chart, *, whole: bool) -> list[N
     if not made.set_aside and not made.in_part:
         return []
     candidates = _candidates(readers)
-    items = [
+    found = [
         NotUnderstood(aside, candidates.get(aside.kind, candidates[Kind.CODE]), search)
         for aside in (*made.set_aside, *made.in_part)
     ]
-    bearing = made.entries - sum(not item.bears for item in items)
-    return [replace(item, entries=bearing) for item in items]
+    bearing = made.entries - sum(not item.bears for item in found)
+    return [replace(item, entries=bearing) for item in found]
 
 
 def _candidates(readers: Iterable[FactDeclaration]) -> dict[Kind, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -23,7 +23,8 @@ from cds_service.protocol.faults import MOST_ISSUES, Fault, refuse
 # FHIR resources of real clients have fewer than twenty levels, and their sets of orders fewer than a hundred orders.
 _DEEPEST = 64
 _MOST_DRAFTS = 512
-_MOST_OF = {"coding": 64, "dosageInstruction": 64}  # objects in one list of this name (Z94)
+# Objects in one list of this name (Z94); the last four are of a NutritionOrder.
+_MOST_OF = dict.fromkeys(("coding", "dosageInstruction", "type", "schedule", "supplement", "administration"), 64)
 _MOST_EXTENSIONS = 256  # in one draft, however deep they stand (Z94)
 _EXTENSIONS = ("extension", "modifierExtension")
 # Elements that a path may name. Any other member could be called by the name of a patient (ERR-04).
@@ -44,6 +45,12 @@ _NAMED = frozenset(
         "method",
         "timing",
         "category",
+        "oralDiet",
+        "supplement",
+        "enteralFormula",
+        "administration",
+        "schedule",
+        "type",
         "extension",
         "modifierExtension",
     ]
@@ -152,9 +159,9 @@ class HookRequest:
     """A call whose envelope is in order.
 
     ``selected`` are the drafts to judge: those that the selections name, or every draft if the hook has no selections
-    (CTX-05, CTX-07). If no selection names any draft, and one of them is a MedicationRequest or does not say its type,
-    every draft is ``selected``, and ``selections_matched`` is false (Z52). ``unmatched_selections`` are those that name
-    no draft, as they were sent.
+    (CTX-05, CTX-07). If no selection names any draft, and one of them is of a type that is judged or does not say its
+    type, every draft is ``selected``, and ``selections_matched`` is false (Z52). ``unmatched_selections`` are those
+    that name no draft, as they were sent.
 
     ``fhir_server`` and ``access_token`` are ``""`` if the client sends none. ``scope`` and ``expires_in`` of a token
     are not looked at, because clients write them in many ways (FA-05, FA-06).
@@ -180,8 +187,8 @@ _counted = msgspec.json.Decoder(_Counted)
 _bundle = msgspec.json.Decoder(_Bundle, float_hook=Decimal)
 
 
-def decode_request(body: bytes, hook: str) -> HookRequest:
-    """The call in ``body``, which must be for ``hook``.
+def decode_request(body: bytes, hook: str, judged: Container[str]) -> HookRequest:
+    """The call in ``body``, which must be for ``hook``; ``judged`` are the types of order that are judged.
 
     Raises:
         Fault: 400, with the path of everything that is wrong (Z91).
@@ -200,7 +207,7 @@ def decode_request(body: bytes, hook: str) -> HookRequest:
     if isinstance(context, OrderSelectContext):
         selected, unmatched = _resolved(context.selections, drafts)
         matched = not unmatched or len(unmatched) < len(context.selections)
-        if not matched and any(map(_may_be_a_medication, unmatched)):
+        if not matched and any(_may_be_judged(selection, judged) for selection in unmatched):
             selected = drafts
     return HookRequest(
         hook=call.hook,
@@ -340,10 +347,10 @@ def _readings(name: str, *, ids: bool = False) -> set[str]:
     return {name, plain, match[1], match[2]} if ids else {name, plain, match[1]}
 
 
-def _may_be_a_medication(selection: str) -> bool:
-    """Whether a selection is of type MedicationRequest, or says no type (Z52)."""
+def _may_be_judged(selection: str, judged: Container[str]) -> bool:
+    """Whether a selection is of a type that is judged, or says no type (Z52)."""
     match = _TYPE.search(_VERSION.sub("", selection))
-    return match is None or match[1] == "MedicationRequest"
+    return match is None or match[1] in judged
 
 
 def _too_many(path: str) -> Fault:

@@ -87,6 +87,7 @@ class Canonical:
         }
         self.reasons = _of_list(folded, names, _naming_of(facts, "order"))
         self.results = self._of_results()
+        self.ordered = _of(folded, self._names_of_orders())
         self.routes = _of(folded_route, self._names("route"))
         self.flags = _of(lambda text: text.strip().casefold(), self._names("interpretation") | OTHER_FLAGS)
         self.schedules = Words(self.form_of, lambda text: [_form_in_words(self.form_of(text))])
@@ -110,6 +111,11 @@ class Canonical:
 
     def _names(self, kind: str) -> frozenset[str]:
         return frozenset(name for value_set in self._sets if value_set.kind == kind for name in value_set.names)
+
+    def _names_of_orders(self) -> frozenset[str]:
+        """The names by which orders of tests and of nutrition are known, folded as these are read."""
+        kinds = ("observation", "procedure", "nutrition")
+        return frozenset(folded(name) for kind in kinds for name in self._names(kind)) - {""}
 
     def _of_drugs(self) -> Words:
         """A text as the name of a drug (Z48)."""

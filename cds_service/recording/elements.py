@@ -51,6 +51,7 @@ from cds_service.recording.rules import (
 _drug, _drug_of_draft = (concept_of(lambda words: words.drugs)(draft) for draft in (False, True))
 _vaccine = concept_of(lambda words: words.given)(False)
 _result = concept_of(lambda words: words.results)(False)
+_ordered = concept_of(lambda words: words.ordered)(False)
 _route, _route_of_draft = (concept_of(lambda words: words.routes)(draft) for draft in (False, True))
 _frequency, _frequency_of_draft = (
     concept_of(lambda words: words.schedules, of_schedule=True)(draft) for draft in (False, True)
@@ -83,17 +84,13 @@ _identifier_of_draft = object_of(
 )
 
 
-def _dosage(draft: bool) -> Mapping[str, Rule]:
-    """The members of a dosage; as R4 has them in a draft."""
+def _timing(draft: bool) -> Mapping[str, Rule]:
+    """The members of a Timing; as R4 has them in the dosage of a draft."""
 
     def r4(struct: type[msgspec.Struct]) -> type[msgspec.Struct] | None:
         return struct if draft else None
 
-    amount, length = quantity(unit_word, r4(strict.R4Quantity)), quantity(unit_of_length, r4(strict.R4Quantity))
-    limits = object_of({"low": amount, "high": amount}, r4(strict.R4Range))
-    part = quantity(unit_of_ratio, r4(strict.R4Quantity))
-    ratio = object_of({"numerator": part, "denominator": part}, r4(strict.R4Ratio))
-    rates = {"rateQuantity": amount, "rateRange": limits, "rateRatio": ratio}
+    length = quantity(unit_of_length, r4(strict.R4Quantity))
     repeat = {
         "boundsDuration": length,
         "boundsRange": object_of({"low": length, "high": length}, r4(strict.R4Range)),
@@ -104,14 +101,27 @@ def _dosage(draft: bool) -> Mapping[str, Rule]:
         "timeOfDay": times_of_day,
         "when": word_of(WHEN),
     }
-    timing = {
+    return {
         "event": date_word,
         "repeat": object_of(repeat, r4(strict.R4Repeat)),
         "code": _frequency_of_draft if draft else _frequency,
     }
+
+
+def _dosage(draft: bool) -> Mapping[str, Rule]:
+    """The members of a dosage; as R4 has them in a draft."""
+
+    def r4(struct: type[msgspec.Struct]) -> type[msgspec.Struct] | None:
+        return struct if draft else None
+
+    amount = quantity(unit_word, r4(strict.R4Quantity))
+    limits = object_of({"low": amount, "high": amount}, r4(strict.R4Range))
+    part = quantity(unit_of_ratio, r4(strict.R4Quantity))
+    ratio = object_of({"numerator": part, "denominator": part}, r4(strict.R4Ratio))
+    rates = {"rateQuantity": amount, "rateRange": limits, "rateRatio": ratio}
     return {
         "sequence": sequence,
-        "timing": object_of(timing, r4(strict.R4Timing)),
+        "timing": object_of(_timing(draft), r4(strict.R4Timing)),
         "route": _route_of_draft if draft else _route,
         "doseAndRate": object_of({"doseQuantity": amount, "doseRange": limits, **rates}, r4(strict.R4DoseAndRate)),
         "doseQuantity": amount,
@@ -332,15 +342,56 @@ _ORDERED: Mapping[str, Rule] = {
     "reason": object_of({"concept": _reason_of_draft}),
     "dosageInstruction": object_of(_dosage(draft=True), strict.R4Dosage),
 }
+
+
+def _thing(by: Rewriter, value: Any) -> Any:
+    """What an order of a test or of nutrition names: a concept, as it stands or in a CodeableReference of R5."""
+    if isinstance(value, list):
+        return [_thing(by, item) for item in value]
+    if isinstance(value, dict) and "concept" in value:
+        by.dropped["element"] += len(value) - 1
+        return {"concept": _ordered(by, value["concept"])}
+    return _ordered(by, value)
+
+
+def _product(by: Rewriter, value: Any) -> Any:
+    """The name of a product."""
+    return text_of(by, value, by.canonical.ordered)
+
+
+_timing_of_order = object_of(_timing(draft=False))
+# A Timing, or the schedule of R5 that holds some.
+_schedule = object_of({"timing": _timing_of_order, **_timing(draft=False)})
+_formula: Mapping[str, Rule] = {
+    "baseFormulaType": _thing,
+    "baseFormulaProductName": _product,
+    "administration": object_of({"schedule": _schedule}),
+}
+_of_another_order: Mapping[str, Rule] = {
+    "resourceType": type_of,
+    "id": identity,
+    "status": word_of(statuses.OTHER_REQUEST_STATUSES | statuses.REQUEST_STATUSES),
+    "subject": _reference,
+    "reasonCode": concept_of(lambda words: words.reasons)(False),
+    "reason": object_of({"concept": concept_of(lambda words: words.reasons)(False)}),
+    "doNotPerform": flag,
+}
 DRAFTS: Mapping[str, Mapping[str, Rule]] = {
     "MedicationRequest": _ORDERED,
     "Medication": {"resourceType": type_of, "id": identity, "code": _drug, "ingredient": _ingredient},
     "ServiceRequest": {
-        "resourceType": type_of,
-        "id": identity,
-        "status": word_of(statuses.REQUEST_STATUSES),
-        "doNotPerform": flag,
-        "code": _result,
+        **_of_another_order,
+        "code": _thing,
+        "occurrenceDateTime": date_word,
+        "occurrencePeriod": object_of({"start": date_word}),
+        "occurrenceTiming": _timing_of_order,
+    },
+    "NutritionOrder": {
+        **_of_another_order,
+        "patient": _reference,
+        "oralDiet": object_of({"type": _thing, "schedule": _schedule}),
+        "supplement": object_of({"type": _thing, "productName": _product, "schedule": _schedule}),
+        "enteralFormula": object_of(_formula),
     },
 }
 """What is kept of each draft order, by its type; of another type, what a MedicationRequest has."""

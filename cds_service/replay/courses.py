@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from cds_service.fhir.order_types import subject_element, written_element
 from cds_service.replay.course_record import RECORDED, Moment, Record, change, only, record_moment, reference, sign
 from cds_service.replay.input_files import FileError, read_json, read_yaml
 from cds_service.replay.scenario import Scenario, dated, merged
@@ -256,8 +257,9 @@ class _Writer:
             draft = {**order, **renewal, "id": f"draft-{number}"}
         else:
             draft = read_json(self._fixtures / "drafts" / f"{item['file']}.json")
-            draft |= {"id": f"draft-{number}", "subject": {"reference": f"Patient/{self._record.patient}"}}
-            draft["authoredOn"] = moment.stamp()
+            kind = draft["resourceType"]
+            whose = {subject_element(kind): {"reference": f"Patient/{self._record.patient}"}}
+            draft |= {"id": f"draft-{number}", **whose, written_element(kind): moment.stamp()}
         if "dosage" in item:
             dosages = [_mapping(dosage, "a dosage") for dosage in _listed(item["dosage"])]
             for dosage in dosages:

@@ -192,14 +192,14 @@ def _as_requests(
             prefetch[key] = next(iter(matching), None)
         else:
             prefetch[key] = _bundle([*matching, *(shared if search.resource.startswith("Medication") else [])])
-    orders = [resource for resource in resources if resource["resourceType"] == "MedicationRequest"]
+    orders = [resource for resource in resources if resource["resourceType"] in pack.relevant]
     for start in range(0, max(len(orders), 1), _ORDERS_AT_ONCE):
         drafts = [{**order, "status": "draft"} for order in orders[start : start + _ORDERS_AT_ONCE]]
         context = {
             "userId": _USER,
             "patientId": patient or "unknown",
             "draftOrders": _bundle([*drafts, *shared]),
-            "selections": [f"MedicationRequest/{draft.get('id')}" for draft in drafts],
+            "selections": [f"{draft['resourceType']}/{draft.get('id')}" for draft in drafts],
         }
         call = {"hook": _HOOK, "hookInstance": _INSTANCE, "context": context}
         yield encode({**call, "prefetch": prefetch if start == 0 else {}})

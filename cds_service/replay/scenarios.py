@@ -13,6 +13,7 @@ from cds_service.content.files import schema_data
 from cds_service.content.nearest import instead
 from cds_service.content.places import SCENARIO
 from cds_service.content.schema_keys import described
+from cds_service.fhir.order_types import subject_element
 from cds_service.replay.courses import SHAPES, check_shapes, course_of
 from cds_service.replay.input_files import FileError, parsed_json, read_json, read_text, read_yaml
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario, dated, merged
@@ -148,7 +149,7 @@ def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mappin
     for index, name in enumerate([names] if isinstance(names, str) else names):
         draft = read_json(fixtures / "drafts" / f"{name}.json")
         draft["id"] = f"draft-{index + 1}"
-        draft["subject"] = {"reference": f"Patient/{patient}"}
+        draft[subject_element(draft["resourceType"])] = {"reference": f"Patient/{patient}"}
         drafts.append(merged(draft, dated(case.get("draft-change", {}), now)) if index == 0 else draft)
     selected = case.get("select") or range(1, len(drafts) + 1)
     if not all(isinstance(number, int) and 1 <= number <= len(drafts) for number in selected):

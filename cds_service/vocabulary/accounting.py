@@ -13,6 +13,7 @@ class Kind(StrEnum):
     """Which part of an entry or of an order was not understood (Z54)."""
 
     DRUG = "drug"
+    ORDER = "order"  # what an order of a test or of nutrition orders
     UNIT = "unit"
     ROUTE = "route"
     CODE = "code"

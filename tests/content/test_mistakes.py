@@ -12,6 +12,10 @@ from tests.support.places import SECOND_PACK
 DUE, WORDS = "decisions/levelDue/table.yaml", "decisions/levelDue/text.en.yaml"
 DAILY, FACTS, PACK, SOURCES = "decisions/dailyAmount.yaml", "facts.yaml", "pack.yaml", "sources.yaml"
 DRUGS, ORDER, UNITS = "value-sets/examplol-medication.yaml", "orders/exampliteLevel.yaml", "units.yaml"
+RELEVANT = (
+    "relevant: {MedicationRequest: [examplol-medication], ServiceRequest: [examplite], NutritionOrder: [examplol-food]}"
+)
+LEVEL_ORDER, LEVEL_ORDER_WORDS = "decisions/levelOrder/table.yaml", "decisions/levelOrder/text.en.yaml"
 # The file of the second pack, what stands there, the mistake, the line on which it is said to be, and the sentence.
 MISTAKES = [
     (
@@ -145,7 +149,7 @@ MISTAKES = [
         "    statement: page 4",
         21,
         (
-            "no statement 'page 4' in sources.yaml; the statements are E-1, E-10, E-11, E-2, E-3, E-4, E-5, E-6, "
+            "no statement 'page 4' in sources.yaml; the statements are E-1, E-10, E-11, E-12, E-2, E-3, E-4, E-5, E-6, "
             "E-7, E-8, E-9"
         ),
     ),
@@ -211,7 +215,7 @@ MISTAKES = [
         DUE,
         "inputs: [prescribed, level-days, level-drafted]",
         "inputs: prescribed, level-days, level-drafted",
-        9,
+        10,
         (
             "inputs: 'prescribed, level-days, level-drafted' is no list; write [prescribed, level-days, "
             "level-drafted], or each entry on a line that begins with a dash"
@@ -221,14 +225,14 @@ MISTAKES = [
         DUE,
         "inputs: [prescribed, level-days, level-drafted]",
         "inputs: [prescribed, level-day, level-drafted]",
-        9,
+        10,
         "no fact or decision 'level-day'; did you mean 'level-days' or 'level-fall' or 'level-drafted'?",
     ),
     (
         DUE,
         "inputs: [prescribed, level-days, level-drafted]",
         "inputs:\n- prescribed\n - level-days",
-        9,
+        10,
         "no fact or decision 'prescribed - level-days'; did you mean 'prescribed' or 'level-days'?",
     ),
     (DUE, "      text: due", "      text: dew", 18, "no text 'dew' in text.en.yaml; did you mean 'due'?"),
@@ -404,7 +408,7 @@ MISTAKES = [
         FACTS,
         "kind: dosage, element: interval",
         "kind: dosage, element: intervall",
-        116,
+        124,
         (
             "facts/step.rhythm/element: 'intervall' is not one of dose, interval, doses, days, rate, volume, "
             "daily, sum, difference, product, quotient, minimum, maximum, per-kilogram; did you mean 'interval'?"
@@ -446,29 +450,101 @@ MISTAKES = [
     ),
     (
         PACK,
-        "relevant: [examplol-medication]",
+        RELEVANT,
         "relevant: [examplol-medications]",
         16,
         (
             "no value set 'examplol-medications'; did you mean 'examplol-medication' or 'examplol-mixture' "
-            "or 'examplol-sensitivity'?"
+            "or 'examplol-food'?"
         ),
     ),
     (
         PACK,
-        "relevant: [examplol-medication]",
+        RELEVANT,
         "relevant: []",
         16,
         "relevant: the list needs at least one entry and has 0",
     ),
     (
         PACK,
-        "relevant: [examplol-medication]",
+        RELEVANT,
         "relevant: examplol-medication",
         16,
         (
             "relevant: 'examplol-medication' is no list; write [examplol-medication], or each entry on a "
             "line that begins with a dash"
+        ),
+    ),
+    (
+        PACK,
+        "ServiceRequest: [examplite]",
+        "ServiceRequests: [examplite]",
+        16,
+        "relevant: 'ServiceRequests' is no key here; did you mean 'ServiceRequest' or 'MedicationRequest'?",
+    ),
+    (
+        PACK,
+        "ServiceRequest: [examplite]",
+        "DeviceRequest: [examplite]",
+        16,
+        "relevant: 'DeviceRequest' is no key here; did you mean 'ServiceRequest' or 'MedicationRequest'?",
+    ),
+    (PACK, RELEVANT, "relevant: {}", 16, "relevant: at least one entry must stand here, and 0 are there"),
+    (
+        PACK,
+        "ServiceRequest: [examplite]",
+        "ServiceRequest: []",
+        16,
+        "relevant/ServiceRequest: the list needs at least one entry and has 0",
+    ),
+    (
+        PACK,
+        "ServiceRequest: [examplite]",
+        "ServiceRequest: [examplol-food]",
+        16,
+        (
+            "'examplol-food' is of kind nutrition, and a ServiceRequest orders what is of kind observation or "
+            "procedure; write it under NutritionOrder"
+        ),
+    ),
+    (
+        PACK,
+        RELEVANT,
+        "relevant: [examplol-medication, examplite]",
+        16,
+        (
+            "'examplite' is of kind observation, and a MedicationRequest orders what is of kind medication; write it "
+            "under ServiceRequest"
+        ),
+    ),
+    (
+        LEVEL_ORDER,
+        "inputs: [order-status, ",
+        "inputs: [step.amount, order-status, ",
+        11,
+        (
+            "'step.amount' is never there: it is of MedicationRequest, and this table applies to ServiceRequest alone; "
+            "take it out"
+        ),
+    ),
+    (
+        LEVEL_ORDER,
+        "inputs: [order-status, ",
+        "inputs: [pap-rhythm, order-status, ",
+        11,
+        (
+            "'pap-rhythm' is never there: it is of NutritionOrder, and this table applies to ServiceRequest alone; "
+            "take it out"
+        ),
+    ),
+    (
+        LEVEL_ORDER,
+        "{id: once, replace: exampliteLevel, recommended: true}",
+        "{id: once, dosage: tabletCourse}",
+        20,
+        (
+            "dosage changes a dosage, and this table applies to ServiceRequest alone; replace the order, or take the "
+            "suggestion out"
         ),
     ),
     (
@@ -486,7 +562,7 @@ MISTAKES = [
         "decisions: [levelFalling, levelDue]",
         "decisions: [levelFalling, levelDues]",
         40,
-        "no decision 'levelDues'; did you mean 'levelDue' or 'levelAndNeedle'?",
+        "no decision 'levelDues'; did you mean 'levelDue' or 'levelOrder' or 'levelAndNeedle'?",
     ),
     (
         PACK,
@@ -560,7 +636,10 @@ MISTAKES = [
         "kind: medication",
         "kind: drug",
         3,
-        ("kind: 'drug' is not one of observation, condition, allergy, procedure, medication, route, interpretation"),
+        (
+            "kind: 'drug' is not one of observation, condition, allergy, procedure, medication, nutrition, route, "
+            "interpretation"
+        ),
     ),
     (
         DRUGS,
@@ -574,7 +653,7 @@ MISTAKES = [
         "resourceType: ServiceRequest",
         "resourceType: LabOrder",
         5,
-        "resource/resourceType: 'LabOrder' is not one of MedicationRequest, ServiceRequest",
+        "resource/resourceType: 'LabOrder' is not one of MedicationRequest, ServiceRequest, NutritionOrder",
     ),
     (
         ORDER,
@@ -627,6 +706,27 @@ def test_a_mistake_is_answered_with_what_to_write(cards, file, right, wrong, lin
     problems = prove(cards, site=None, fixtures=None, zone=ZoneInfo("UTC")).problems
     found = [problem for problem in problems if problem.kind not in FOLLOWS]
     assert (path, line, said) in [(problem.path, problem.line, problem.text) for problem in found]
+
+
+def test_a_pack_that_judges_no_drugs_is_told_where_it_asks_for_a_dosage(cards):
+    path = cards / "examplol" / PACK
+    only = "relevant: {ServiceRequest: [examplite]}"
+    path.write_text(path.read_text(encoding="utf-8").replace(RELEVANT, only), encoding="utf-8")
+    said = {(p.path.name, p.text) for p in prove(cards, site=None, fixtures=None, zone=ZoneInfo("UTC")).problems}
+    alone = "pack.yaml names ServiceRequest alone under relevant"
+    assert said >= {
+        ("course.yaml", f"there is never a dosage: {alone}; take each out"),
+        ("course.yaml", f"'step.amount' is never there: it is of MedicationRequest, and {alone}; take it out"),
+        (
+            "table.yaml",
+            f"'pap-ordered' is never there: it is of NutritionOrder, and {alone}; "
+            "name that there, or take the table out",
+        ),
+        (
+            "table.yaml",
+            f"dosage changes a dosage, and {alone}; replace the order, or take the suggestion out",
+        ),
+    }
 
 
 def test_no_sentence_shows_a_pattern_or_the_words_of_a_parser():

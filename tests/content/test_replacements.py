@@ -103,8 +103,8 @@ def agent_told(pack, order):
     contained = [one for one in order.get("contained", []) if reference.get("reference") == f"#{one.get('id')}"]
     drug = [order.get("medicationCodeableConcept"), reference, contained]
     codings, words = list(codings_of(drug)), list(words_of(drug))
-    by_code = [value_set.match(codings) for value_set in pack.relevant]
-    named = [(name, concept) for value_set in pack.relevant for name, concept in value_set.names.items()]
+    by_code = [value_set.match(codings) for value_set in pack.drugs]
+    named = [(name, concept) for value_set in pack.drugs for name, concept in value_set.names.items()]
     # The longest name is the most exact one: it may tell an agent where a shorter one tells none.
     by_name = [
         concept

@@ -220,7 +220,8 @@ def test_every_kind_of_action_is_offered(call, request_of):
         for suggestion in card.get("suggestions", [])
         for action in suggestion["actions"]
     }
-    assert actions == {("update", "MedicationRequest"), ("create", "ServiceRequest"), ("delete", "")}
+    created = {("create", kind) for kind in ("MedicationRequest", "ServiceRequest", "NutritionOrder")}
+    assert actions == {("update", "MedicationRequest"), ("delete", ""), *created}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)

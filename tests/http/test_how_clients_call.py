@@ -86,7 +86,7 @@ def test_Z52_an_empty_selection_does_not_name_a_draft_without_an_id(post, cards_
 
 def test_Z52_each_selection_that_names_no_draft_is_known_as_it_was_sent(body):
     def read(*selections):
-        return decode_request(json.dumps(selecting(body, *selections)).encode(), "order-select")
+        return decode_request(json.dumps(selecting(body, *selections)).encode(), "order-select", ["MedicationRequest"])
 
     mixed = read("ServiceRequest/7", "draft-1", "nowhere", f"{BASE}/MedicationRequest/draft-2", "nowhere")
     assert mixed.unmatched_selections == ("ServiceRequest/7", "nowhere", "nowhere")

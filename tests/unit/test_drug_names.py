@@ -175,7 +175,7 @@ def test_what_a_text_is_about(names, text, recognition):
 )
 def test_what_is_excluded_or_a_known_combination_wins(pack, text, agent):
     assert drug_of(pack, order_of({"text": text})).agent == agent
-    assert recognise_drug(order_of({"text": text}), pack.relevant) is None
+    assert recognise_drug(order_of({"text": text}), pack.drugs) is None
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_a_reference_that_cannot_be_resolved_counts_by_its_display(pack):
     ],
 )
 def test_why_a_draft_was_not_understood_is_told(pack, order, kind, reason):
-    (aside,) = not_understood(order, [*pack.relevant, *pack.excluded])
+    (aside,) = not_understood(order, [*pack.drugs, *pack.excluded])
     assert (aside.kind, aside.reason.key, aside.reference) == (kind, reason, "MedicationRequest/d")
     assert reason in pack.reasons
 
@@ -283,12 +283,12 @@ def test_why_a_draft_was_not_understood_is_told(pack, order, kind, reason):
     ],
 )
 def test_a_draft_that_was_understood_has_no_such_line(pack, concept):
-    assert not_understood(order_of(concept), [*pack.relevant, *pack.excluded]) == ()
+    assert not_understood(order_of(concept), [*pack.drugs, *pack.excluded]) == ()
 
 
 @pytest.mark.parametrize("text", ["Hydroxocobalamin 1 mg", "Cyanokit"])
 def test_a_draft_that_only_its_name_tells_has_a_line_that_says_so(pack, text):
-    (aside,) = not_understood(order_of({"text": text}), [*pack.relevant, *pack.excluded])
+    (aside,) = not_understood(order_of({"text": text}), [*pack.drugs, *pack.excluded])
     assert (aside.kind, aside.reason.key, aside.words) == (Kind.DRUG, "knownByName", text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cds_service.content.files import problem_at
 from cds_service.content.model import Pack
@@ -19,6 +20,7 @@ from cds_service.content.proof.readability import problems_of_wording
 from cds_service.content.proof.texts import problems_of_texts
 from cds_service.content.proof.unknowns import unknown_faults
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
+from cds_service.fhir.order_types import NUTRITION, subject_element, written_element
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.problems import Problem
 
@@ -70,7 +72,7 @@ def _of_unread(pack: Pack, folder: Path) -> Iterator[Problem]:
         if decision.id not in read and decision.is_live:
             yield Problem(decision.path, 1, "unread", f"no service shows the decision {decision.id!r}")
     used_sets = {value_set.id for fact in pack.facts.values() for value_set in fact.value_sets.values()}
-    used_sets |= {value_set.id for value_set in (*pack.relevant, *pack.excluded)}
+    used_sets |= {value_set.id for value_sets in (*pack.relevant.values(), pack.excluded) for value_set in value_sets}
     for name in pack.value_sets.keys() - used_sets:
         path = folder / "value-sets" / f"{name}.yaml"
         yield Problem(path, 1, "unread", f"no fact uses the value set {name!r}")
@@ -105,9 +107,12 @@ def _of_order_templates(pack: Pack, folder: Path) -> Iterator[Problem]:
     from fhir.resources.R4B import get_fhir_model_class
 
     for template in pack.templates.values():
-        resource = {**template.resource, "subject": {"reference": "Patient/example"}}
+        kind = template.resource["resourceType"]
+        added: dict[str, Any] = {subject_element(kind): {"reference": "Patient/example"}}
+        if kind == NUTRITION:
+            added[written_element(kind)] = "2000-01-01"
         try:
-            get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+            get_fhir_model_class(kind).model_validate({**template.resource, **added})
         except ValueError as error:
             reason = " ".join(str(error).split())[:_LONGEST_REASON]
             yield Problem(folder / "orders" / f"{template.id}.yaml", 1, "order", f"not valid FHIR R4: {reason}")

@@ -28,7 +28,7 @@ def sent():
 def test_cost_of_a_step(benchmark, prepared, sent, body, step):
     pack, now, raw = prepared.pack, datetime.now(UTC), sent[body]
     service = pack.services[SERVICE]
-    request = decode_request(raw, service.hook)
+    request = decode_request(raw, service.hook, pack.relevant)
     orders = relevant_orders(pack, request)
     drafts = draft_nodes(request)
     idle = bystanders(pack, drafts)
@@ -45,7 +45,7 @@ def test_cost_of_a_step(benchmark, prepared, sent, body, step):
     call = HookCall(prepared, service, request, chart, facts, drafts, judged, idle=idle)
     steps = {
         "whole": lambda: evaluate(prepared, service, raw, now).body["cards"],
-        "envelope": lambda: draft_nodes(decode_request(raw, service.hook)),
+        "envelope": lambda: draft_nodes(decode_request(raw, service.hook, pack.relevant)),
         "relevance": lambda: relevant_orders(pack, request),
         "chart": read,
         "decide": lambda: judge(pack, service, chart, facts, drafts, orders, idle),
