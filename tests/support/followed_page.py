@@ -1,0 +1,120 @@
+"""A page that is followed word for word: its steps in order, each done in a folder as a reader does it.
+
+Four kinds of step, told by the block and by the line above it, as a reader tells them:
+
+- a block of ``sh`` is typed into one and the same shell; a block of ``text`` right after it is what it prints, on either
+  output. In that, ``…`` stands for what was left out: alone in a line for any lines, within a line for any signs. A name
+  behind ``sh``, which no reader sees, says what else: ``refused``, that it ends with another status than 0, and
+  ``serve``, that it goes on while the rest is done.
+- below a line that ends with "Write `PATH`:" the whole of a file
+- below a line that ends with "at the end of `PATH`:" more of a file
+- below a line that ends with "In `PATH`, replace:" what stands there once; the next block, below a line that ends with
+  "with:", takes its place
+
+Any other block of the page is none to follow, and must have the name ``shown``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_BLOCK = re.compile(r"(?P<lead>[^\n]*)\n\n?^```(?P<language>\w+)(?: (?P<name>[\w-]+))?\n(?P<text>.*?)^```$", re.M | re.S)
+_FILES = (
+    ("write", re.compile(r"\bWrite `([^`]+)`:$")),
+    ("add", re.compile(r"\bat the end of `([^`]+)`:$")),
+    ("replace", re.compile(r"\b[Ii]n `([^`]+)`, replace:$")),
+)
+_LEFT_OUT = "…"
+
+
+class PageError(AssertionError):
+    """The page is not as it says; with its name and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that a reader does: ``kind`` is ``type``, ``write``, ``add`` or ``replace``.
+
+    ``text`` is what is typed or written. ``path`` is that of the file; ``old`` what stood in the place. ``name`` is that
+    of a block that is typed, and ``shown`` what it prints, ``None`` if the page does not say.
+    """
+
+    where: str
+    kind: str
+    text: str
+    path: str = ""
+    old: str = ""
+    name: str = ""
+    shown: str | None = None
+
+
+def steps(page: Path) -> Iterator[Step]:
+    """The steps of a page, in order.
+
+    Raises:
+        PageError: a block is of no kind.
+    """
+    whole = page.read_text(encoding="utf-8")
+    found = [
+        (f"{page.name}:{whole.count(chr(10), 0, match.start('language')) + 1}", match)
+        for match in _BLOCK.finditer(whole)
+        if match["name"] != "shown"
+    ]
+    at = 0
+    while at < len(found):
+        where, match = found[at]
+        after = found[at + 1][1] if at + 1 < len(found) else None
+        if match["language"] == "sh":
+            has_output = after is not None and after["language"] == "text"
+            shown = after["text"] if after is not None and has_output else None
+            yield Step(where, "type", match["text"], name=match["name"] or "", shown=shown)
+            at += 1 + has_output
+            continue
+        kind, path = _file_of(match["lead"], where)
+        if kind != "replace":
+            yield Step(where, kind, match["text"], path)
+        elif after is None or not after["lead"].lower().endswith("with:"):
+            raise PageError(f"{where}: no block says what takes the place")
+        else:
+            yield Step(where, kind, after["text"], path, old=match["text"])
+            at += 1
+        at += 1
+
+
+def _file_of(lead: str, where: str) -> tuple[str, str]:
+    for kind, pattern in _FILES:
+        if found := pattern.search(lead):
+            return kind, found[1]
+    raise PageError(f"{where}: the line above the block says no file: {lead!r}")
+
+
+def write(step: Step, folder: Path) -> None:
+    """Does a step with a file.
+
+    Raises:
+        PageError: what is to be replaced does not stand there once.
+    """
+    path = folder / step.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    there = path.read_text(encoding="utf-8") if path.exists() else ""
+    if step.kind == "replace":
+        if there.count(step.old) != 1:
+            raise PageError(f"{step.where}: this stands {there.count(step.old)} times in {step.path}:\n{step.old}")
+        text = there.replace(step.old, step.text)
+    else:
+        text = step.text if step.kind == "write" else there + step.text
+    path.write_text(text, encoding="utf-8")
+
+
+def is_as_shown(printed: str, shown: str) -> bool:
+    """Whether a command printed what the page shows. Spaces at the ends of lines are not looked at."""
+    pattern = ""
+    for line in shown.rstrip("\n").split("\n"):
+        if line.strip() == _LEFT_OUT:
+            pattern += r"(?:.*\n)*?"
+        else:
+            pattern += r"[^\n]*?".join(re.escape(part) for part in line.rstrip().split(_LEFT_OUT)) + r"[ \t]*\n"
+    return re.fullmatch(pattern, f"{printed.rstrip()}\n") is not None
