@@ -176,7 +176,9 @@ class Speech:
         fact = finding.used.get(name) or self._values[name]
         if fact.state is State.UNUSABLE:
             return clean(", ".join(evidence.as_sent for evidence in fact.evidence[:2]))
-        named = 1 if self._pack.facts[name].operands else 2  # the result, and not what it was reckoned from
+        declared = self._pack.facts[name]
+        is_reckoned = bool(declared.operands) or (declared.kind == "derived" and declared.analyte is not None)
+        named = 1 if is_reckoned else 2  # the result, and not what it was reckoned from
         return clean(", ".join(map(self._noted, fact.evidence[:named])))
 
     def _noted(self, evidence: Evidence) -> str:

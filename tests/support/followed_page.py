@@ -79,7 +79,7 @@ def steps(page: Path) -> Iterator[Step]:
         elif after is None or not after["lead"].lower().endswith("with:"):
             raise PageError(f"{where}: no block says what takes the place")
         else:
-            yield Step(where, kind, after["text"], path, old=match["text"])
+            yield Step(where, kind, after["text"].rstrip("\n"), path, old=match["text"].rstrip("\n"))
             at += 1
         at += 1
 
