@@ -86,6 +86,7 @@ def card(name: str, cards: Path | None, pack_id: str | None, service: str | None
     say(f"{version.path}:{version.line}: entered last in {written.service}, version {version.new}")
     say(
         "\nWrite its question, its rules and its words; its place in pack.yaml is its place in the order of precedence."
-        "\nIf other services of pack.yaml show it too, enter it there. It is a draft: with status: active it is shown. Then:"
+        "\nIf other services of pack.yaml show it too, enter it there. It is a draft: with status: active it is shown."
+        "\nThen:"
         f"\n  cds-service check {folder} --update-lock"
     )

@@ -1,8 +1,8 @@
 """Files, versions and the lock of a pack held against each other: one version names one content, for ever.
 
-That holds from version 1.0.0 of a pack on. A pack whose lock is of a version that begins with 0 is still being written:
-its lock may be written anew as often as its author likes, and nobody can sign a review of it (Semantic Versioning 2.0.0,
-item 4: anything may change at any time).
+That holds from version 1.0.0 of a pack on. A pack whose lock is of a version that begins with 0 is still being
+written: its lock may be written anew as often as its author likes, and nobody can sign a review of it (Semantic
+Versioning 2.0.0, item 4: anything may change at any time).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def version_problems(folder: Path, pack: Pack) -> Iterator[Problem]:
         if lock.versions.get(name) != version or not (name in changed or (name == whole and changed)):
             continue
         path = folder / "pack.yaml" if name == whole else pack.decisions[name.removeprefix("decision:")].path
-        text = f"{name} changed without a new version (still {version})"
+        text = f"{name} changed without a new version (still {version}); cds-service bump raises it"
         yield problem_at(path, ("version",), "version", text)
 
 
