@@ -19,6 +19,7 @@ from cds_service.content.proof.readability import problems_of_wording
 from cds_service.content.proof.texts import problems_of_texts
 from cds_service.content.proof.unknowns import unknown_faults
 from cds_service.content.proof.versions import is_early
+from cds_service.fhir.analyte_names import names_another
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.problems import Problem
@@ -100,6 +101,11 @@ def _of_codes(pack: Pack, folder: Path) -> Iterator[Problem]:
             )
             if is_wrong:
                 yield problem_at(path, ("concepts", index), "code", f"{concept.code} fails its check digit")
+            if value_set.kind == "observation" and names_another([concept.display], value_set.names):
+                text = (
+                    f"results called {concept.display!r} would be taken for another analyte: write its name under names"
+                )
+                yield problem_at(path, ("concepts", index), "code", text)
 
 
 def _of_order_templates(pack: Pack, folder: Path) -> Iterator[Problem]:
