@@ -95,6 +95,11 @@ def test_a_new_pack_says_in_every_file_that_it_is_a_placeholder_and_has_no_clini
             assert not {code for code in shipped if len(code) > 4 and f'"{code}"' in text}, path
 
 
+def test_a_number_that_two_rules_hit_is_written_as_a_decimal(cards):
+    edit(cards / "iron-infusion/decisions/levelBand.yaml", "'<= 20'", "'<= 25'")
+    assert any("High and NotHigh both hit placeholderite 22.5" in line for line in problems_of(cards))
+
+
 def test_every_file_of_a_new_pack_names_a_schema_that_is_there(cards):
     for path, kind in files_of(cards / "iron-infusion"):
         first = path.read_text(encoding="utf-8").splitlines()[0]
@@ -126,6 +131,13 @@ def test_two_packs_are_begun_with_topic_systems_of_their_own(cards, tmp_path):
     assert run("new", "pack", "iron-infusion", "--in", tmp_path / "other").exit_code == 0
     systems = {load_pack(folder).topic_system for folder in (cards, tmp_path / "other")}
     assert len(systems) == 2
+
+
+def test_who_replays_a_folder_of_content_is_told_how(cards):
+    done = run("replay", cards)
+    assert done.exit_code == 2
+    assert f"{cards} is content and no scenario; replay --content {cards} takes its own" in done.output
+    assert run("replay", "--content", cards).exit_code == 0
 
 
 def test_a_new_pack_writes_over_nothing(cards):

@@ -34,12 +34,12 @@ def test_what_is_left_out_of_an_answer_is_no_more_than_half_of_the_answers():
 @pytest.mark.parametrize(
     ("page", "told"),
     [
-        ("```sh\necho one; echo two\n```\n\n```text\none\nto\n```\n", r"page.md:3: other than shown:.*-to\n\+two"),
+        ("```sh\necho one; echo two\n```\n\n```text\none\nto\n```\n", r"page:3: other than shown:.*-to\n\+two"),
         ("```sh\necho one; echo two\n```\n\n```text\none\n```\n", r"other than shown"),
         ("```sh\necho one\n```\n\n```text\none\n…\ntwo\n```\n", r"other than shown"),
-        ("```sh\nfalse\ntrue\n```\n", r"page.md:3: ended with 1"),
-        ("```sh refused\ntrue\n```\n", r"page.md:3: ended with 0"),
-        ("Write something:\n\n```yaml\na: 1\n```\n", r"page.md:5: the line above the block says no file"),
+        ("```sh\nfalse\ntrue\n```\n", r"page:3: ended with 1"),
+        ("```sh refused\ntrue\n```\n", r"page:3: ended with 0"),
+        ("Write something:\n\n```yaml\na: 1\n```\n", r"page:5: the line above the block says no file"),
         (
             "In `cards/README.md`, replace:\n\n```yaml\nNOWHERE\n```\n\nwith:\n\n```yaml\na\n```\n",
             r"stands 0 times in cards",
@@ -49,7 +49,7 @@ def test_what_is_left_out_of_an_answer_is_no_more_than_half_of_the_answers():
     ],
 )
 def test_what_is_not_as_the_page_says_is_noticed(tmp_path, page, told):
-    path = tmp_path / "page.md"
+    path = tmp_path / "page"
     path.write_text(f"# Page\n\n{page}", encoding="utf-8")
     with pytest.raises(PageError) as caught:
         followed(path, tmp_path / "folder")
@@ -57,7 +57,7 @@ def test_what_is_not_as_the_page_says_is_noticed(tmp_path, page, told):
 
 
 def test_a_page_that_is_as_it_says_is_followed(tmp_path):
-    path = tmp_path / "page.md"
+    path = tmp_path / "page"
     path.write_text(
         "# Page\n\nWrite `here/a.yaml`:\n\n```yaml\none: 1\n```\n\n"
         "A line at the end of `here/a.yaml`:\n\n```yaml\ntwo: 2\n```\n\n"
