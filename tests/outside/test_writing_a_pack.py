@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.followed_page import PageError, Reader, steps
 from tests.support.places import ROOT
+from tests.support.shown_commands import checkout
 
 PAGE = ROOT / "docs/writing-a-pack.md"
 
@@ -18,6 +19,7 @@ def followed(page: Path, folder: Path) -> None:
 
 
 def test_the_page_is_followed_word_for_word(tmp_path):
+    checkout(tmp_path)
     followed(PAGE, tmp_path)
 
 
@@ -41,10 +43,14 @@ def test_what_is_left_out_of_an_answer_is_no_more_than_half_of_the_answers():
         ("```sh refused\ntrue\n```\n", r"page:3: ended with 0"),
         ("Write something:\n\n```yaml\na: 1\n```\n", r"page:5: the line above the block says no file"),
         (
-            "In `cards/README.md`, replace:\n\n```yaml\nNOWHERE\n```\n\nwith:\n\n```yaml\na\n```\n",
-            r"stands 0 times in cards",
+            "In `a.yaml`, replace:\n\n```yaml\nNOWHERE\n```\n\nwith:\n\n```yaml\na\n```\n",
+            r"stands 0 times in a.yaml",
         ),
-        ("In `cards/README.md`, replace:\n\n```yaml\na\n```\n", r"no block says what takes the place"),
+        ("In `a.yaml`, replace:\n\n```yaml\na\n```\n", r"no block says what takes the place"),
+        (
+            "Write `a.yaml`:\n\n```yaml\na: 1\n```\n\nIt has:\n\n```yaml shown\na: 2\n```\n",
+            r"no file has these lines:\na: 2",
+        ),
         ("Add more at the end of `none.yaml`:\n\n```yaml\na\n```\n", r"there is no none.yaml to add to"),
     ],
 )
@@ -52,7 +58,7 @@ def test_what_is_not_as_the_page_says_is_noticed(tmp_path, page, told):
     path = tmp_path / "page"
     path.write_text(f"# Page\n\n{page}", encoding="utf-8")
     with pytest.raises(PageError) as caught:
-        followed(path, tmp_path / "folder")
+        followed(path, tmp_path)
     assert re.search(told, str(caught.value), re.S), str(caught.value)
 
 
@@ -63,7 +69,7 @@ def test_a_page_that_is_as_it_says_is_followed(tmp_path):
         "A line at the end of `here/a.yaml`:\n\n```yaml\ntwo: 2\n```\n\n"
         "It is changed; in `here/a.yaml`, replace:\n\n```yaml\n1\n```\n\nwith:\n\n```yaml\n3\n```\n\n"
         "```sh\nexport NAME=a.yaml\ncd here\n```\n\n```sh\ncat $NAME\n```\n\n```text\none: 3\ntw…2\n```\n\n"
-        "Not followed:\n\n```yaml shown\nthree: 3\n```\n\n```sh\nseq 9\n```\n\n```text\n1\n…\n9\n```\n",
+        "It has:\n\n```yaml shown\none: 3   # a comment\n```\n\n```sh\nseq 9\n```\n\n```text\n1\n…\n9\n```\n",
         encoding="utf-8",
     )
-    followed(path, tmp_path / "folder")
+    followed(path, tmp_path)

@@ -11,7 +11,8 @@ Four kinds of step, told by the block and by the line above it, as a reader tell
 - below a line that ends with "In `PATH`, replace:" what stands there once; the next block, below a line that ends with
   "with:", takes its place
 
-Any other block of the page is none to follow, and must have the name ``shown``.
+A block with the name ``shown`` is a part of a file that is there: its lines stand in one file, whatever comments stand
+behind them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 
 from tests.support.ports import free_port
 from tests.support.servers import wait_until_answers
-from tests.support.shown_commands import checkout, environment, placed
+from tests.support.shown_commands import environment, placed
 
 _BLOCK = re.compile(
     r"(?P<lead>[^\n]*)\n\n?^```(?P<language>\w+)(?: (?P<name>[\w-]+))?\n(?P<text>.*?)^```$", re.M | re.S
@@ -36,7 +37,7 @@ _FILES = (
     ("replace", re.compile(r"\b[Ii]n `([^`]+)`, replace:$")),
 )
 _LEFT_OUT = "…"
-_REFUSED = "refused"
+_REFUSED, _SHOWN = "refused", "shown"
 _ADDRESS = "http://127.0.0.1:8080"
 
 
@@ -46,7 +47,8 @@ class PageError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that a reader does: ``kind`` is ``type``, ``write``, ``add`` or ``replace``.
+    """One thing that a reader does: ``kind`` is ``type``, ``write``, ``add``, ``replace`` or
+    ``see``.
 
     ``text`` is what is typed or written. ``path`` is that of the file; ``old`` what stood in the place. ``name`` is
     that of a block that is typed, and ``shown`` what it prints, ``None`` if the page does not say.
@@ -71,7 +73,6 @@ def steps(page: Path) -> Iterator[Step]:
     found = [
         (f"{page.name}:{whole.count(chr(10), 0, match.start('language')) + 1}", match)
         for match in _BLOCK.finditer(whole)
-        if match["name"] != "shown"
     ]
     at = 0
     while at < len(found):
@@ -82,6 +83,10 @@ def steps(page: Path) -> Iterator[Step]:
             shown = after["text"] if after is not None and has_output else None
             yield Step(where, "type", match["text"], name=match["name"] or "", shown=shown)
             at += 1 + has_output
+            continue
+        if match["name"] == _SHOWN:
+            yield Step(where, "see", match["text"])
+            at += 1
             continue
         kind, path = _file_of(match["lead"], where)
         if kind != "replace":
@@ -102,14 +107,13 @@ def _file_of(lead: str, where: str) -> tuple[str, str]:
 
 
 class Reader:
-    """Somebody who does the steps of a page, in a folder of their own with the content and the command.
+    """Somebody who does the steps of a page, beginning in a folder of their own.
 
     What is exported and the folder that is gone into last from block to block. The service that the page starts listens
     on a port of the tests, and is ended when the next is started, and at the end (``with``).
     """
 
     def __init__(self, folder: Path) -> None:
-        checkout(folder)
         self._state = folder / "exported"
         self._state.write_text(f"cd {folder}\n", encoding="utf-8")
         self._where = folder
@@ -128,12 +132,20 @@ class Reader:
         Raises:
             PageError: it cannot be done, or something else is printed than the page shows.
         """
-        if step.kind != "type":
+        if step.kind == "see":
+            self._see(step)
+        elif step.kind != "type":
             self._write(step)
         elif step.name == "serve":
             self._serve(step)
         else:
             self._type(step)
+
+    def _see(self, step: Step) -> None:
+        wanted = set(_without_comments(step.text))
+        texts = (path.read_text(encoding="utf-8") for path in sorted(self._where.rglob("*.yaml")))
+        if not any(wanted <= set(_without_comments(text)) for text in texts):
+            raise PageError(f"{step.where}: no file has these lines:\n{step.text}")
 
     def _write(self, step: Step) -> None:
         path = self._where / step.path
@@ -181,6 +193,10 @@ class Reader:
         if self._service is not None:
             self._service.terminate()
             self._service.wait(20)
+
+
+def _without_comments(text: str) -> Iterator[str]:
+    return (line for line in (re.sub(r"(^|\s+)#.*$", "", line).rstrip() for line in text.splitlines()) if line)
 
 
 def is_as_shown(printed: str, shown: str) -> bool:
