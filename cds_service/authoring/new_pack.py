@@ -13,15 +13,18 @@ from cds_service.content.topics import prefix_of
 
 KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_NAME = 40
+RESULT = "placeholderite"
 
 
-def write_pack(name: str, content: Path) -> list[Path]:
+def write_pack(name: str, content: Path, result: str = RESULT) -> list[Path]:
     """Writes the pack ``name`` into a content folder, with its fixtures and lock, and the schemas beside it.
+
+    Its laboratory value is called ``result``.
 
     Returns the files to be read and changed by the author, sorted.
 
     Raises:
-        WrongNameError: the name is none for a pack.
+        WrongNameError: the name is none for a pack, or that of the result none for a fact.
         AuthoringError: a file is there already.
         ProblemsError: the pack that was written cannot be loaded.
         OSError: a file cannot be written.
@@ -31,8 +34,21 @@ def write_pack(name: str, content: Path) -> list[Path]:
             f"{name!r} is no name for a pack: small letters and digits with hyphens between the words, such as "
             f"iron-infusion, at most {LONGEST_NAME}"
         )
+    if not KEBAB.fullmatch(result) or len(result) > LONGEST_NAME:
+        raise WrongNameError(
+            f"{result!r} is no name for a result: small letters and digits with hyphens between the words, such as "
+            f"ferritin-level, at most {LONGEST_NAME}"
+        )
     folder = content / name
-    words = {"pack": name, "uuid": str(uuid4()), "topic": prefix_of({"id": name})}
+    said = result.replace("-", " ")
+    words = {
+        "pack": name,
+        "uuid": str(uuid4()),
+        "topic": prefix_of({"id": name}),
+        "result": result,
+        "words": said,
+        "Result": said[0].upper() + said[1:],
+    }
     texts: dict[Path, str] = {}
     for path, text in template("new-pack", words).items():
         target = folder.joinpath(path)

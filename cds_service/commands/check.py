@@ -66,7 +66,7 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str, pa
             say(problem)
         if not problems:
             for proof in proofs:
-                say(_holds(proof, today, are_several=len(proofs) > 1))
+                say(_holds(proof, today, is_locked=update, are_several=len(proofs) > 1))
     for proof in proofs:
         for remark in proof.remarks(today):
             say(f"note: {remark}", err=form == "json")
@@ -80,10 +80,11 @@ def _clashes(proof: ContentProof, before: Sequence[ContentProof]) -> Iterator[Pr
         yield from clashes(proof.pack, proof.folder, [other.pack for other in before if other.pack is not None])
 
 
-def _holds(proof: ContentProof, today: date, *, are_several: bool) -> str:
+def _holds(proof: ContentProof, today: date, *, is_locked: bool, are_several: bool) -> str:
     """That a pack holds, and what comes of its clinical review."""
     if proof.pack is None:
         return ""
     standing = proof.pack.standing(today)
     review = standing.note or f"the next clinical review is due by {standing.until}"
-    return f"The content{f' of {proof.pack.id}' if are_several else ''} holds; {review}."
+    whose = f" of {proof.pack.id}" if are_several else ""
+    return f"The content{whose} holds{' and is locked' if is_locked else ''}; {review}."

@@ -10,7 +10,7 @@ import click
 
 from cds_service.authoring.new_card import write_card
 from cds_service.authoring.new_files import AuthoringError, WrongNameError
-from cds_service.authoring.new_pack import write_pack
+from cds_service.authoring.new_pack import RESULT, write_pack
 from cds_service.authoring.pack_folder import pack_in
 from cds_service.commands.common import WrongUseError, say
 from cds_service.commands.packs import content_option, one_pack, pack_option
@@ -47,21 +47,22 @@ def new() -> None:
     show_default=True,
     help="Content folder to write into; it may hold other packs.",
 )
-def pack(name: str, content: Path) -> None:
+@click.option("--result", default=RESULT, show_default=True, help="What its laboratory value is called, like NAME.")
+def pack(name: str, content: Path, result: str) -> None:
     """Write a small pack that is whole: a drug, a laboratory value, a definition, a card with its words, an order, a
     patient with scenarios, and the lock. All of it is invented, and its comments say what to replace. NAME is in small
-    letters with hyphens. Nothing is written over a file that is there.
+    letters with hyphens. Nothing is written over a file that is there. docs/writing-a-pack.md goes on from there.
 
-    Example: cds-service new pack iron
+    Example: cds-service new pack iron --result ferritin
     """
     with refusals():
-        files = write_pack(name, content)
+        files = write_pack(name, content, result)
     for path in files:
         say(path)
     say(
         f"\nEverything in it is a placeholder. Read {content / name / 'pack.yaml'} first, and replace file after file;"
         f"\nthe scenarios in {content / name / FIXTURES / 'scenarios'} show what is answered. After each step:"
-        f"\n  cds-service check {content / name}"
+        f"\n  cds-service check {content / name} --update-lock"
     )
 
 
@@ -85,6 +86,7 @@ def card(name: str, cards: Path | None, pack_id: str | None, service: str | None
     say(f"{version.path}:{version.line}: entered last in {written.service}, version {version.new}")
     say(
         "\nWrite its question, its rules and its words; its place in pack.yaml is its place in the order of precedence."
-        f"\nIt is a draft: with status: active it is shown. Then, and when all holds with --update-lock:"
-        f"\n  cds-service check {folder}"
+        "\nIf other services of pack.yaml show it too, enter it there. It is a draft: with status: active it is shown."
+        "\nThen:"
+        f"\n  cds-service check {folder} --update-lock"
     )

@@ -30,6 +30,7 @@ from cds_service.commands.packs import (
     prepared_content,
     refuse_without,
 )
+from cds_service.content.packs import pack_folders
 from cds_service.content.prepared import Prepared
 from cds_service.replay.cases import Case, at, read_cases
 from cds_service.replay.fhir_server import LoadedServer
@@ -77,6 +78,10 @@ def replay(
     """
     if shows_cards and form != "text":
         raise WrongUseError(f"--cards is for text; --format {form} has the cards already")
+    if content_given := next((path for path in paths if path.is_dir() and pack_folders(path)), None):
+        raise WrongUseError(
+            f"{content_given} is content and no scenario; replay --content {content_given} takes its own"
+        )
     folders = [one_pack(content, pack_id)] if paths or form == "html" else pack_places(content, pack_id)
     replayed = []
     for folder in folders:

@@ -94,10 +94,9 @@ def _of_words(pack_files: PackFiles) -> Iterator[Problem]:
     }
     common, own = common_words(), pack_files.own_words
     for route in sorted(routes - set(pack_files.words["routes"])):
-        yield _in(path)(
-            ("routes",),
-            f"the route {route!r} is not written for people; write it in {WORDS}, such as routes: {{{route}: …}}",
-        )
+        ways = ", ".join(common["routes"])
+        what = f"the route {route!r} is not written for people: write it here under routes, or call it one of {ways}"
+        yield _in(path)(("routes",), what)
     for route in sorted(set(own.get("routes", ())) - routes - set(common["routes"])):
         yield _in(path)(("routes", route), f"no fact of facts.yaml has a route {route!r}")
     for place, text in texts_in(own):

@@ -21,7 +21,7 @@ _HEAD = """\
 
 Made from the schemas of the content by `cds-service export reference`; changes belong there. How the parts work
 together is told in the [reference of the format](../cards/README.md), how content is changed in
-[Own the content](own-the-content.md).
+[Own the content](own-the-content.md), and how a pack is begun in [Write a pack](writing-a-pack.md).
 
 In a key, `*` stands for a name of your own and `[]` for each entry of a list. The examples are of the pack
 `{pack}`. Editors that know YAML schemas, such as VS Code with the YAML extension of Red Hat, complete these keys and

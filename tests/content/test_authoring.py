@@ -17,6 +17,7 @@ from cds_service.prove import prove
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
+from cds_service.vocabulary.problems import ProblemsError
 from tests.support.keys import KEY
 
 
@@ -48,6 +49,14 @@ def cards(tmp_path):
     done = run("new", "pack", "iron-infusion", "--in", tmp_path / "own" / "cards")
     assert done.exit_code == 0, done.output
     return tmp_path / "own" / "cards"
+
+
+@pytest.fixture
+def released(cards):
+    """A pack whose version stands for one content for ever."""
+    edit(cards / "iron-infusion/pack.yaml", "version: 0.1.0", "version: 1.0.0")
+    assert run("check", cards, "--update-lock").exit_code == 0
+    return cards
 
 
 # --- a pack ----------------------------------------------------------------------------------------------------------
@@ -86,6 +95,11 @@ def test_a_new_pack_says_in_every_file_that_it_is_a_placeholder_and_has_no_clini
             assert not {code for code in shipped if len(code) > 4 and f'"{code}"' in text}, path
 
 
+def test_a_number_that_two_rules_hit_is_written_as_a_decimal(cards):
+    edit(cards / "iron-infusion/decisions/levelBand.yaml", "'<= 20'", "'<= 25'")
+    assert any("High and NotHigh both hit placeholderite 22.5" in line for line in problems_of(cards))
+
+
 def test_every_file_of_a_new_pack_names_a_schema_that_is_there(cards):
     for path, kind in files_of(cards / "iron-infusion"):
         first = path.read_text(encoding="utf-8").splitlines()[0]
@@ -97,10 +111,33 @@ def test_every_file_of_a_new_pack_names_a_schema_that_is_there(cards):
     assert story.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=../../../schemas/scenario.")
 
 
+def test_the_result_of_a_new_pack_is_called_as_its_author_says(tmp_path):
+    assert run("new", "pack", "iron", "--in", tmp_path, "--result", "ferritin-level").exit_code == 0
+    assert prove_of(tmp_path) == ()
+    pack = load_pack(tmp_path)
+    assert pack.facts["ferritin-level"].label == "Ferritin level"
+    assert "placeholderite" not in "".join(path.read_text("utf-8") for path in (tmp_path / "iron").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", ["Ferritin", "ferritin_level", "", "x" * 41])
+def test_a_name_that_is_none_for_a_result_is_wrong_use(tmp_path, name):
+    done = run("new", "pack", "iron", "--in", tmp_path / "cards", "--result", name)
+    assert done.exit_code == 2
+    assert "is no name for a result: small letters and digits with hyphens" in done.output
+    assert not (tmp_path / "cards").exists()
+
+
 def test_two_packs_are_begun_with_topic_systems_of_their_own(cards, tmp_path):
     assert run("new", "pack", "iron-infusion", "--in", tmp_path / "other").exit_code == 0
     systems = {load_pack(folder).topic_system for folder in (cards, tmp_path / "other")}
     assert len(systems) == 2
+
+
+def test_who_replays_a_folder_of_content_is_told_how(cards):
+    done = run("replay", cards)
+    assert done.exit_code == 2
+    assert f"{cards} is content and no scenario; replay --content {cards} takes its own" in done.output
+    assert run("replay", "--content", cards).exit_code == 0
 
 
 def test_a_new_pack_writes_over_nothing(cards):
@@ -125,7 +162,7 @@ def test_a_name_that_is_none_for_a_pack_is_wrong_use(tmp_path, name):
 def test_a_new_card_is_a_draft_in_its_service_and_what_is_left_is_to_lock(cards):
     done = run("new", "card", "doseLimit", "--content", cards)
     assert done.exit_code == 0, done.output
-    assert "pack.yaml:8: entered last in iron-infusion-order-select, version 1.1.0" in done.output
+    assert "pack.yaml:9: entered last in iron-infusion-order-select, version 0.2.0" in done.output
     left = problems_of(cards)
     assert len(left) == 2 and all(line.endswith("is not locked; run check --update-lock") for line in left)
     assert run("check", cards, "--update-lock").exit_code == 0
@@ -155,7 +192,7 @@ def test_comments_and_lists_of_either_form_stay_as_they_were_written(cards):
     assert run("new", "card", "doseLimit", "--content", cards).exit_code == 0
     after = head.read_text(encoding="utf-8")
     assert after == before.replace("# stays\n", "# stays\n      - doseLimit\n").replace(
-        "version: 1.0.0", "version: 1.1.0"
+        "version: 0.1.0", "version: 0.2.0"
     )
 
 
@@ -186,6 +223,48 @@ def test_a_folder_without_a_pack_says_how_to_begin_one(tmp_path):
         assert "cds-service new pack NAME writes one" in done.output
 
 
+# --- before version 1.0.0 ---------------------------------------------------------------------------------------------
+
+
+def test_a_pack_before_its_first_release_is_locked_after_any_change_without_a_new_version(cards):
+    edit(cards / "iron-infusion/decisions/levelBeforeOrder/table.yaml", "Is it needed at all?", "Is it needed?")
+    (left,) = problems_of(cards)
+    assert left.endswith("lock.json:1: lock: pack:iron-infusion changed since it was locked; run check --update-lock")
+    done = run("check", cards, "--update-lock")
+    assert done.exit_code == 0 and "holds and is locked" in done.output
+    assert prove_of(cards) == ()
+
+
+def test_a_pack_before_its_first_release_that_changed_is_not_served_until_it_is_locked(cards):
+    edit(cards / "iron-infusion/decisions/levelBeforeOrder/table.yaml", "Is it needed at all?", "Is it needed?")
+    with pytest.raises(ProblemsError, match="changed since it was locked"):
+        create_app(Settings(cards=cards, loopback=True, key=KEY))
+
+
+def test_what_was_released_stays_fixed_whatever_version_follows(released):
+    edit(released / "iron-infusion/pack.yaml", "version: 1.0.0", "version: 0.9.0")
+    edit(released / "iron-infusion/decisions/levelBeforeOrder/table.yaml", "Is it needed at all?", "Is it needed?")
+    done = run("check", released, "--update-lock")
+    assert done.exit_code == 1
+    assert "levelBeforeOrder changed without a new version (still 1.0.0); cds-service bump raises it" in done.output
+
+
+def test_nobody_can_sign_a_pack_before_its_first_release(cards):
+    signers = "{role: A, person: B, date: 2026-11-01}", "{role: C, person: D, date: 2026-11-02}"
+    empty = '{role: "", person: "", date: ""}'
+    head = cards / "iron-infusion/pack.yaml"
+    edit(head, 'version: ""', 'version: "0.1.0"')
+    edit(head, f"authored-by: {empty}", f"authored-by: {signers[0]}")
+    edit(head, f"checked-by: {empty}", f"checked-by: {signers[1]}")
+    edit(head, 'next-review: ""', "next-review: 2027-11-01")
+    done = run("check", cards, "--update-lock")
+    assert done.exit_code == 1
+    assert "a pack before version 1.0.0 may still change: raise its version first" in done.output
+    assert run("bump", "--part", "major", "--content", cards).exit_code == 0
+    edit(head, 'version: "0.1.0"', 'version: "1.0.0"')
+    assert run("check", cards, "--update-lock").exit_code == 0
+
+
 # --- versions --------------------------------------------------------------------------------------------------------
 
 
@@ -194,37 +273,37 @@ def test_what_stands_behind_a_raised_number_begins_again(part, expected):
     assert raised("1.2.3", part) == expected
 
 
-def test_a_bump_raises_decision_and_pack_once_and_opens_the_changelog(cards):
-    table = cards / "iron-infusion/decisions/levelBeforeOrder/table.yaml"
+def test_a_bump_raises_decision_and_pack_once_and_opens_the_changelog(released):
+    table = released / "iron-infusion/decisions/levelBeforeOrder/table.yaml"
     edit(table, "Is it needed at all?", "Is it needed?")
-    assert any("changed without a new version" in line for line in problems_of(cards))
-    done = run("bump", "levelBeforeOrder", "--content", cards, "--part", "patch")
+    assert any("changed without a new version" in line for line in problems_of(released))
+    done = run("bump", "levelBeforeOrder", "--content", released, "--part", "patch")
     assert done.exit_code == 0, done.output
     assert "table.yaml:4: levelBeforeOrder 1.0.0 becomes 1.0.1" in done.output
-    assert "pack.yaml:8: iron-infusion 1.0.0 becomes 1.0.1" in done.output
+    assert "pack.yaml:9: iron-infusion 1.0.0 becomes 1.0.1" in done.output
     assert "CHANGELOG.md:4: waits for a sentence" in done.output
-    assert all("is not locked" in line for line in problems_of(cards))
-    log = cards.parent / "CHANGELOG.md"
+    assert all("is not locked" in line for line in problems_of(released))
+    log = released.parent / "CHANGELOG.md"
     first = log.read_text(encoding="utf-8")
     assert first.splitlines()[2:] == [
         "### Content: iron-infusion 1.0.1",
         "- levelBeforeOrder 1.0.1: say here what changed, for whom, and why.",
     ]
-    again = run("bump", "levelBeforeOrder", "--content", cards, "--part", "patch")
+    again = run("bump", "levelBeforeOrder", "--content", released, "--part", "patch")
     assert "levelBeforeOrder stays 1.0.1, which is not locked yet" in again.output
     assert log.read_text(encoding="utf-8") == first
-    more = run("bump", "levelBeforeOrder", "--content", cards)
+    more = run("bump", "levelBeforeOrder", "--content", released)
     assert "levelBeforeOrder 1.0.1 becomes 1.1.0" in more.output
-    assert run("check", cards, "--update-lock").exit_code == 0
-    assert json.loads((cards / "iron-infusion/lock.json").read_text())["versions"]["pack:iron-infusion"] == "1.1.0"
+    assert run("check", released, "--update-lock").exit_code == 0
+    assert json.loads((released / "iron-infusion/lock.json").read_text())["versions"]["pack:iron-infusion"] == "1.1.0"
 
 
-def test_a_bump_without_a_decision_is_of_the_pack_alone_and_the_changelog_keeps_its_order(cards):
-    log = cards.parent / "CHANGELOG.md"
+def test_a_bump_without_a_decision_is_of_the_pack_alone_and_the_changelog_keeps_its_order(released):
+    log = released.parent / "CHANGELOG.md"
     log.write_text(
         "# Changes\n\n## Service\n\n- ours\n\n### Content: iron-infusion 1.0.0\n- the first\n", encoding="utf-8"
     )
-    done = run("bump", "--content", cards)
+    done = run("bump", "--content", released)
     assert done.exit_code == 0
     assert "CHANGELOG.md:8: waits for a sentence" in done.output
     assert log.read_text(encoding="utf-8") == (
@@ -232,14 +311,14 @@ def test_a_bump_without_a_decision_is_of_the_pack_alone_and_the_changelog_keeps_
         "- iron-infusion 1.1.0: say here what changed, for whom, and why.\n\n"
         "### Content: iron-infusion 1.0.0\n- the first\n"
     )
-    assert load_pack(cards).decisions["levelBeforeOrder"].version == "1.0.0"
+    assert load_pack(released).decisions["levelBeforeOrder"].version == "1.0.0"
 
 
-def test_a_bump_says_that_a_review_does_not_count_any_more(cards):
-    head = cards / "iron-infusion/pack.yaml"
+def test_a_bump_says_that_a_review_does_not_count_any_more(released):
+    head = released / "iron-infusion/pack.yaml"
     signed = 'version: "1.0.0"\n  authored-by: {role: A, person: B, date: 2026-11-01}'
     edit(head, 'version: ""\n  authored-by: {role: "", person: "", date: ""}', signed)
-    done = run("bump", "--content", cards)
+    done = run("bump", "--content", released)
     assert "pack.yaml: the review of 1.0.0 does not count for 1.1.0; empty it until there is a new one" in done.output
 
 

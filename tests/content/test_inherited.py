@@ -147,7 +147,7 @@ def test_nothing_of_the_framework_is_changed_by_a_pack():
         ("units-of-time:\n  d: {one: <b>day</b>}", 2, "wording: only plain text and emphasis may stand in words"),
         ("routes: {needle: x, mouth: x}\nmonths: [J]", 2, "schema: months: the list needs at least 12 entries"),
         ("routes: {needle: x, mouth: x, ear: x}", 1, "reference: no fact of facts.yaml has a route 'ear'"),
-        ("routes: {needle: x}", 1, "reference: the route 'mouth' is not written for people"),
+        ("routes: {needle: x}", 1, "reference: the route 'mouth' is not written for people: write it here"),
     ],
 )  # fmt: skip
 def test_a_word_that_a_pack_gets_wrong_is_refused_with_file_and_line(folder, written, line, said):

@@ -21,6 +21,7 @@ READERS = {
     "docs/try.md": "try it",
     "docs/integrating.md": "connect an EHR",
     "docs/own-the-content.md": "change what it says",
+    "docs/writing-a-pack.md": "another drug",
     "deploy/README.md": "run it",
     "docs/faq.md": "why",
     "docs/upgrading.md": "upgrade",

@@ -1,15 +1,14 @@
 """The commands that the pages show, run as they are written, beside a copy of the content and a running service.
 
 A block with a name is run here; one without a name is among ``NOT_RUN``, with the reason. Only the address of the
-service is another: the tests of a machine share its ports.
+service is another: the tests of a machine share its ports. A page that is followed from beginning to end has a test of
+its own, test_writing_a_pack.py.
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -19,7 +18,7 @@ from cds_service.cli import main
 from tests.support.places import ROOT
 from tests.support.ports import free_port
 from tests.support.servers import wait_until_answers
-from tests.support.shown_commands import block, blocks
+from tests.support.shown_commands import block, blocks, checkout, environment
 
 PAGES = [
     "README.md",
@@ -48,14 +47,8 @@ ON_THE_COPY = '"copy" "check" "impact" "replay" "review" "lock" "keep"'  # block
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as a reader has it: the content, the fixtures, and the command where ``make install`` puts it."""
     made = tmp_path_factory.mktemp("checkout")
-    for name in ("cards", "fixtures"):
-        shutil.copytree(ROOT / name, made / name)
-    command = made / ".venv/bin/cds-service"
-    command.parent.mkdir(parents=True)
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m cds_service "$@"\n')
-    command.chmod(0o755)
+    checkout(made)
     return made
 
 
@@ -77,11 +70,6 @@ def service(folder: Path):
     for process in started:
         process.terminate()
         process.wait(20)
-
-
-def environment() -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("CDS_SERVICE_")}
-    return own | {"PYTHONPATH": str(ROOT)}
 
 
 def verbs(text: str) -> set[str]:

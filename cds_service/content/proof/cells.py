@@ -17,6 +17,7 @@ from cds_service.content.decide import decidable
 from cds_service.content.domains import SILENT, SPEAKS, words_of_fact
 from cds_service.content.model import Decision, Pack
 from cds_service.content.unary import Cell
+from cds_service.content.value_words import number_in_words
 from cds_service.vocabulary.facts import Exact, Fact, Interval, State
 
 _STATES = (State.ABSENT, State.UNKNOWN, State.UNUSABLE)
@@ -167,8 +168,12 @@ def _word(fact: Fact) -> str:
         return str(fact.state)
     value = fact.value
     if isinstance(value, Interval):
-        if value.is_point:
-            return f"{value.low}"
-        ends = [f"{word} {end}" for word, end in (("from", value.low), ("up to", value.high)) if end is not None]
+        if value.low is not None and value.is_point:
+            return number_in_words(value.low)
+        ends = [
+            f"{word} {number_in_words(end)}"
+            for word, end in (("from", value.low), ("up to", value.high))
+            if end is not None
+        ]
         return " ".join(ends) or "any number"
     return f'"{value}"'

@@ -19,6 +19,7 @@ from cds_service.content.proof.paragraphs import problems_of_paragraphs
 from cds_service.content.proof.readability import problems_of_wording
 from cds_service.content.proof.texts import problems_of_texts
 from cds_service.content.proof.unknowns import unknown_faults
+from cds_service.content.proof.versions import is_early
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
 from cds_service.fhir.order_types import NUTRITION, subject_element, written_element
 from cds_service.vocabulary.declarations import Search
@@ -164,7 +165,10 @@ def _of_reviews(pack: Pack, folder: Path) -> Iterator[Problem]:
     if pack.hazards is not None:
         signed.append((folder / "hazards.yaml", "sign-off", pack.hazards.sign_off, pack.version))
     for path, member, review, version in signed:
-        if review is not None and review.version != version:
+        if review is not None and is_early(pack.version):
+            what = "a pack before version 1.0.0 may still change: raise its version first, with bump --part major"
+            yield problem_at(path, (member, "version"), "review", what)
+        elif review is not None and review.version != version:
             what = f"it is of {review.version} and counts for no other: have {version} reviewed, or leave it empty"
             yield problem_at(path, (member, "version"), "review", what)
 

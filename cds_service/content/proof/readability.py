@@ -134,7 +134,7 @@ def _of_card(
         if whole > _MOST_WORDS_BEFORE_EVIDENCE:
             yield f"{whole} of at most {_MOST_WORDS_BEFORE_EVIDENCE} words stand before the evidence"
         for name in _limits_left_out(pack, text, rule, decision):
-            yield f"the limit of {name!r}, which decides, is not named"
+            yield f"the limit of {name!r}, which decides, is not named; {{limit.{name}}} says it"
     if any(rule.basis != "source" for rule in rules):
         if "{whose}" not in text.detail:
             yield "a rule that is not the source's leads here, and the detail does not say {whose} it is"

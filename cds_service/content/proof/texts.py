@@ -12,7 +12,7 @@ from cds_service.content.nearest import instead
 from cds_service.content.render import LONGEST_SUMMARY, LONGEST_VALUE
 from cds_service.vocabulary.problems import Problem
 
-_DIGIT = re.compile(r"\d")
+_DIGIT = re.compile(r"\d+(?:[.,]\d+)*")
 # What GFM would take for markup other than emphasis: HTML, links, code, tables, headings, quotations, lists.
 MARKUP = re.compile(r"[`<>\[\]|~\\]|^\s*(#|[-+*]\s|=)|https?:|www\.")
 _LONGEST_DATE = 11
@@ -47,8 +47,8 @@ def _problems_of_text(
     bare = PLACEHOLDER.sub("", text)
     for name in sorted([*pack.names.values(), *pack.statements], key=len, reverse=True):
         bare = bare.replace(name, "")
-    if _DIGIT.search(bare):
-        stands = "a number stands in the text; it must come from the rule or the patient"
+    if found := _DIGIT.search(bare):
+        stands = f"{found[0]!r} stands in the text; a number comes from the rule, as {{limit.NAME}}, or the patient"
         yield problem_at(path, place, "number", stands)
     if MARKUP.search(bare):
         yield problem_at(path, place, "markdown", "only plain text and emphasis may stand in a text")

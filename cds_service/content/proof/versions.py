@@ -1,4 +1,9 @@
-"""Files, versions and the lock of a pack held against each other: one version names one content, for ever."""
+"""Files, versions and the lock of a pack held against each other: one version names one content, for ever.
+
+That holds from version 1.0.0 of a pack on. A pack whose lock is of a version that begins with 0 is still being
+written: its lock may be written anew as often as its author likes, and nobody can sign a review of it (Semantic
+Versioning 2.0.0, item 4: anything may change at any time).
+"""
 
 from __future__ import annotations
 
@@ -22,9 +27,11 @@ def lock_problems(folder: Path, pack: Pack) -> Iterator[Problem]:
     if not path.exists():
         yield from old_lock_problems(folder)
     lock = read_lock(path)
-    for name, version in _versions(pack).items():
-        if lock.versions.get(name) != version:
-            yield Problem(path, 1, "lock", f"{name} {version} is not locked; run check --update-lock")
+    unlocked = [f"{name} {version}" for name, version in _versions(pack).items() if lock.versions.get(name) != version]
+    for name in unlocked:
+        yield Problem(path, 1, "lock", f"{name} is not locked; run check --update-lock")
+    if not unlocked and _is_being_written(lock, pack) and lock.digests != folder_digests(folder):
+        yield Problem(path, 1, "lock", f"pack:{pack.id} changed since it was locked; run check --update-lock")
     if lock.versions and lock.signed != digest_of_signatures(folder):
         yield Problem(path, 1, "lock", "a review or the sign-off of the hazards is not locked; run check --update-lock")
 
@@ -39,8 +46,10 @@ def old_lock_problems(folder: Path) -> Iterator[Problem]:
 
 
 def version_problems(folder: Path, pack: Pack) -> Iterator[Problem]:
-    """What differs from the lock although its version is one that the lock knows."""
+    """What differs from the lock although its version is one that the lock knows, and that is fixed."""
     lock = read_lock(folder / LOCK)
+    if _is_being_written(lock, pack):
+        return
     digests = folder_digests(folder)
     changed = [name for name in {**digests, **lock.digests} if lock.digests.get(name) != digests.get(name)]
     whole = f"pack:{pack.id}"
@@ -48,7 +57,7 @@ def version_problems(folder: Path, pack: Pack) -> Iterator[Problem]:
         if lock.versions.get(name) != version or not (name in changed or (name == whole and changed)):
             continue
         path = folder / "pack.yaml" if name == whole else pack.decisions[name.removeprefix("decision:")].path
-        text = f"{name} changed without a new version (still {version})"
+        text = f"{name} changed without a new version (still {version}); cds-service bump raises it"
         yield problem_at(path, ("version",), "version", text)
 
 
@@ -78,6 +87,16 @@ def update_lock(place: Path) -> list[Problem]:
                     following += 1
     write_lock(path, Lock(_versions(pack), folder_digests(folder), numbers, digest_of_signatures(folder)))
     return []
+
+
+def is_early(version: str) -> bool:
+    """Whether a pack of this version is still being written, so that the version does not fix it yet."""
+    return version.startswith("0.")
+
+
+def _is_being_written(lock: Lock, pack: Pack) -> bool:
+    """Whether what was locked last fixes nothing. What is locked at 1.0.0 stays fixed, whatever version follows."""
+    return is_early(lock.versions.get(f"pack:{pack.id}", ""))
 
 
 def _versions(pack: Pack) -> dict[str, str]:
