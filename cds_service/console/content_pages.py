@@ -16,10 +16,11 @@ from cds_service.console.decision_table import FiredHere, fired_here, proof_of, 
 from cds_service.console.firing import FiredScenarios, answer_to
 from cds_service.console.review_pages import WORDS, sheets_of
 from cds_service.console.table_map import Lit, lit_by, map_of
+from cds_service.content.look_backs import look_backs_of
 from cds_service.content.model import Decision, Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.reviews import better
-from cds_service.export.review_sheet import locked_identities
+from cds_service.export.review_sheet import HAZARD_STATUSES, locked_identities
 from cds_service.judge.evaluate import Answer
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.problems import ProblemsError
@@ -41,6 +42,7 @@ class ContentPages:
         pages.get("/content")(self.content)
         pages.get("/content/map")(self.map)
         pages.get("/content/review")(self.reviews)
+        pages.get("/content/hazards")(self.hazards)
         pages.get("/content/decisions/<name>")(self.decision)
         pages.get("/content/decisions/<name>/review")(self.review)
         pages.get("/content/decisions/<name>/try/<rule>")(self.try_rule)
@@ -134,7 +136,17 @@ class ContentPages:
         except (OSError, ProblemsError):
             abort(503, "The lock of the content cannot be read just now.")
         (sheet,) = sheets_of(prepared, known, [decision], scenarios, day)
-        return render_template("review_page.html", sheet=sheet, **WORDS)
+        return render_template(
+            "review_page.html",
+            sheet=sheet,
+            sheet_at=lambda other: url_for(".review", name=other),
+            hazards_at=url_for(".hazards"),
+            **WORDS,
+        )
+
+    def hazards(self) -> str:
+        """The hazard log: what may harm a patient, what remains of it, and whether anybody has accepted that."""
+        return render_template("hazards.html", pack=self._content().pack, statuses=HAZARD_STATUSES)
 
     def value_set(self, name: str) -> str:
         """One value set: its codes, and where each of them was verified."""
@@ -158,6 +170,7 @@ class ContentPages:
             scenario=scenario,
             problem=problem,
             proof=proof_of(pack, decision),
+            look_backs=look_backs_of(pack, decision),
             used_by=[other for other in pack.decisions.values() if decision.id in other.inputs],
         )
 

@@ -107,7 +107,16 @@ def _statement(name: str, entry: Mapping[str, Any]) -> Statement:
     does = _on_one_line(entry.get("does", ""))
     numbers = frozenset(exact(str(number)) for number in entry.get("numbers", ()))
     in_short = _on_one_line(entry.get("in-short", ""))
-    return Statement(name, entry["place"], entry["quote"], numbers, does, entry.get("no-rule", ""), in_short)
+    return Statement(
+        name,
+        entry["place"],
+        entry["quote"],
+        numbers,
+        does,
+        entry.get("no-rule", ""),
+        in_short,
+        entry.get("sentence", ""),
+    )
 
 
 def _order_template(order: Mapping[str, Any]) -> OrderTemplate:
