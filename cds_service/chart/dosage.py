@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import partial
 
 from cds_service.chart.drug import Drug
@@ -65,6 +66,25 @@ def _written(declaration: FactDeclaration, quantity: Node, amount: Interval | Re
 def dose_in_words(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> str:
     """The dose of a step for people, ``""`` where none is stated."""
     return next((item.display for item in dose(declaration, drug, dosage).evidence), "")
+
+
+def dose_as_ordered(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> str:
+    """The dose of a step in the unit of mass that it was ordered in, or that its product is labelled with: ``5 mg``.
+
+    As ``dose_in_words`` has it where neither is known or the dose could not be read; ``""`` where none is stated.
+    """
+    fact, analyte = dose(declaration, drug, dosage), declaration.analyte
+    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
+    stated = [*nodes(dosage, "doseAndRate"), dosage]  # one of these holds the dose, or it could not be read
+    quantities = [node(one, "doseQuantity") or node(node(one, "doseRange"), "low") for one in stated]
+    units = [ucum_of(analyte, text(one, "code")) or ucum_of(analyte, text(one, "unit")) for one in quantities]
+    strength = drug.concept.strength if drug is not None else None
+    unit = next(filter(None, units), strength.unit if strength else "")
+    value = fact.value
+    if not isinstance(value, Interval) or value.low is None or value.high is None or unit not in analyte.written:
+        return dose_in_words(declaration, drug, dosage)
+    ends = dict.fromkeys(spell(Fraction(end) / analyte.factors[unit]) for end in (value.low, value.high))
+    return f"{'-'.join(ends)} {analyte.written[unit]}"
 
 
 def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> Interval | Reason:

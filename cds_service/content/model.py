@@ -177,9 +177,10 @@ class Decision:
 class Statement:
     """One statement of the source: where it stands and a short quotation. ``no_rule`` says why no rule rests on it.
 
-    ``sentence`` is the whole sentence, for people who review; ``""`` where the quotation is all of it. ``does`` is a paragraph for people: what is done about it, where it is silent, and what is not done. ``numbers`` are
-    those that it says, in digits or in words; a rule that calls itself the source's word has no other (Z78).
-    ``in_short`` says it in one sentence, for cards that rest on it beside their own; ``""`` if they quote it.
+    ``sentence`` is the whole sentence, for people who review; ``""`` where the quotation is all of it. ``does`` is a
+    paragraph for people: what is done about it, where it is silent, and what is not done. ``numbers`` are those that it
+    says, in digits or in words; a rule that calls itself the source's word has no other (Z78). ``in_short`` says it in
+    one sentence, for cards that rest on it beside their own; ``""`` if they quote it.
     """
 
     id: str

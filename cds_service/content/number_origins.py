@@ -41,16 +41,16 @@ def _of_input(pack: Pack, decision: Decision, place: int) -> Iterator[Origin]:
     alike: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Exact]] = {}
     for number in sorted(by_number):
         basis, rules = _basis(pack, number, by_number[number])
-        statements = tuple(dict.fromkeys(rule.statement for rule in rules if rule.statement in pack.statements))
+        cited = tuple(dict.fromkeys(rule.statement for rule in rules if rule.statement in pack.statements))
         settled = dict.fromkeys(settlement for rule in by_number[number] for settlement in rule.settles)
-        alike.setdefault((basis, statements, tuple(settled)), []).append(number)
+        alike.setdefault((basis, cited, tuple(settled)), []).append(number)
     name = decision.inputs[place]
-    for (basis, statements, settled), numbers in alike.items():
+    for (basis, cited, settled), numbers in alike.items():
         yield Origin(
             label=label_of(pack, name),
             numbers=_in_words(pack, name, numbers),
             basis=basis,
-            statements=tuple(pack.statements[one] for one in statements),
+            statements=tuple(pack.statements[one] for one in cited),
             settlements=tuple(pack.settlements[one] for one in settled),
         )
 

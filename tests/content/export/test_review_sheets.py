@@ -175,7 +175,7 @@ def test_every_number_of_a_statement_stands_in_its_sentence():
 
 
 def test_an_example_is_the_plainest_that_its_rule_has(written):
-    """All is understood, with no other card beside it; or, for a rule about data in doubt, as little as can be is odd."""
+    """All is understood, with no other card beside it; of a rule about data in doubt, as little as can be is odd."""
     text = unescape(written["shipped"]["imPlatelets.html"])
     blocks = re.findall(r'<div class="example \w+">.*?</div>', text, re.S)
     shown = {re.search(r'<p class="of"><code>(\w+),', block)[1]: block for block in blocks}
