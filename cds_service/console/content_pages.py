@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 from flask import Blueprint, abort, redirect, render_template, request, url_for
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
+from cds_service.console.cited import cited
 from cds_service.console.content_index import index_of
 from cds_service.console.decision_table import FiredHere, fired_here, proof_of, shown_table
 from cds_service.console.firing import FiredScenarios, answer_to
@@ -48,6 +50,7 @@ class ContentPages:
         pages.get("/content/decisions/<name>/try/<rule>")(self.try_rule)
         pages.get("/content/value-sets/<name>")(self.value_set)
         pages.url_defaults(_with_scenario)
+        pages.add_app_template_filter(_cited, "cited")
 
     def content(self) -> str:
         """Everything that the content holds: decisions, statements and settlements with their rules, value sets.
@@ -187,6 +190,11 @@ class ContentPages:
         if isinstance(answer, Fault):
             return None, f"The request was refused: {answer.text}.", 200
         return answer, "", 200
+
+
+def _cited(text: str, pack: Pack) -> Markup:
+    """A text that names statements by their ids, with their titles, which lead to the page of the content."""
+    return cited(pack, text, url_for(".content"))
 
 
 def _with_scenario(endpoint: str, values: dict[str, Any]) -> None:

@@ -42,8 +42,8 @@ def _of_input(pack: Pack, decision: Decision, place: int) -> Iterator[Origin]:
     for number in sorted(by_number):
         basis, rules = _basis(pack, number, by_number[number])
         cited = tuple(dict.fromkeys(rule.statement for rule in rules if rule.statement in pack.statements))
-        settled = dict.fromkeys(settlement for rule in by_number[number] for settlement in rule.settles)
-        alike.setdefault((basis, cited, tuple(settled)), []).append(number)
+        settled = tuple(dict.fromkeys(settlement for rule in by_number[number] for settlement in rule.settles))
+        alike.setdefault((basis, cited, settled), []).append(number)
     name = decision.inputs[place]
     for (basis, cited, settled), numbers in alike.items():
         yield Origin(

@@ -300,7 +300,8 @@ def _lines(one: Sheet) -> Iterator[str]:
     if one.statements:
         yield from ("", f"## What the source says ({one.source})", "")
         for statement in one.statements:
-            yield f"- {statement.id}, {statement.place}: “{statement.in_full}”"
+            named = f"{statement.id} {statement.title}".strip()
+            yield f"- {named}, {statement.place}: “{statement.in_full}”"
     if one.examples:
         yield from ("", "## Example cards", "")
         for shown in one.examples:
