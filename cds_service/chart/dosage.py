@@ -69,22 +69,24 @@ def dose_in_words(declaration: FactDeclaration, drug: Drug | None, dosage: Node)
 
 
 def dose_as_ordered(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> str:
-    """The dose of a step in the unit of mass that it was ordered in, or that its product is labelled with: ``5 mg``.
+    """The dose of a step in the unit of mass that it was ordered in: ``5 mg``.
 
-    As ``dose_in_words`` has it where neither is known or the dose could not be read; ``""`` where none is stated.
+    Where products were ordered it is the largest unit in which the dose is a whole number. As ``dose_in_words`` has it
+    where the dose could not be read; ``""`` where none is stated.
     """
-    fact, analyte = dose(declaration, drug, dosage), declaration.analyte
+    value, analyte = dose(declaration, drug, dosage).value, declaration.analyte
     assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
+    if not isinstance(value, Interval) or value.low is None or value.high is None:
+        return dose_in_words(declaration, drug, dosage)
     stated = [*nodes(dosage, "doseAndRate"), dosage]  # one of these holds the dose, or it could not be read
     quantities = [node(one, "doseQuantity") or node(node(one, "doseRange"), "low") for one in stated]
     units = [ucum_of(analyte, text(one, "code")) or ucum_of(analyte, text(one, "unit")) for one in quantities]
-    strength = drug.concept.strength if drug is not None else None
-    unit = next(filter(None, units), strength.unit if strength else "")
-    value = fact.value
-    if not isinstance(value, Interval) or value.low is None or value.high is None or unit not in analyte.written:
-        return dose_in_words(declaration, drug, dosage)
-    ends = dict.fromkeys(spell(Fraction(end) / analyte.factors[unit]) for end in (value.low, value.high))
-    return f"{'-'.join(ends)} {analyte.written[unit]}"
+    ends = [Fraction(value.low), Fraction(value.high)]
+    whole = [unit for unit, factor in analyte.factors.items() if all((end / factor).denominator == 1 for end in ends)]
+    largest = max(whole, key=analyte.factors.__getitem__, default=analyte.canonical)
+    unit = next(filter(None, units), largest)
+    written_ends = dict.fromkeys(spell(end / analyte.factors[unit]) for end in ends)
+    return f"{'-'.join(written_ends)} {analyte.written[unit]}"
 
 
 def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> Interval | Reason:

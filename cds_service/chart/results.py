@@ -63,9 +63,9 @@ def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
     """``low`` or ``not-low``: what the laboratory itself says of its newest result (D1), by no cut-off of ours.
 
     Low is an interpretation of the value set (L, LL and the like), or a value below the report's own
-    ``referenceRange.low``, both taken in the analyte's unit. Without such an interpretation, a
-    number that no patient has says nothing (Z44), nor does a result without a value. A newer result that says nothing does not undo one that is low, and is
-    named beside it (Z45).
+    ``referenceRange.low``, both taken in the analyte's unit. Without such an interpretation, a number that no patient
+    has says nothing (Z44), nor does a result without a value. A newer result that says nothing does not undo one that
+    is low, and is named beside it (Z45).
     """
 
     return _newest(declaration, chart, partial(_verdict, declaration))
@@ -118,9 +118,9 @@ def _newest(declaration: FactDeclaration, chart: Chart, value_of: Reading, befor
 
     A result that is not final, or whose code, date or subject is in doubt, gives way to an older final one, and is
     named beside it. A newest final result that cannot be understood makes the fact unusable, unless another fact tells
-    of it (``doubts-apart``, Z45): then it gives way likewise, if it has a value. So does one without a verdict where the
-    last verdict is ``low``. Of two results at the same instant the lower counts (Z37). With ``before`` only results
-    count that are older than that.
+    of it (``doubts-apart``, Z45): then it gives way likewise, if it has a value. One without a verdict gives way to the
+    verdict ``low``. Of two results at the same instant the lower counts (Z37). With ``before`` only results count that
+    are older than that.
     """
     results = chart.results(declaration.searches[0])
     usable, refused = _usable_and_refused(declaration, chart, value_of, before)

@@ -12,7 +12,7 @@ _PAGE = re.compile(r"\s*\((?:docs|cards)/[\w/.-]+(?:#[\w-]+)?\)")  # where it is
 
 
 def cited(pack: Pack, text: str, page: str = "") -> Markup:
-    """``text`` as HTML, with the title of each statement of ``pack`` in place of its id: “Platelets below 25”.
+    """``text`` as HTML, with the title of each statement of ``pack`` in quotation marks in place of its id.
 
     Each title leads to its statement on the ``page`` of the content, where an address of one is given.
     """

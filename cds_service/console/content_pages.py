@@ -22,7 +22,7 @@ from cds_service.content.look_backs import look_backs_of
 from cds_service.content.model import Decision, Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.reviews import better
-from cds_service.export.review_sheet import HAZARD_STATUSES, locked_identities
+from cds_service.export.review_sheet import HAZARD_STATUSES, ORDER, locked_identities
 from cds_service.judge.evaluate import Answer
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.problems import ProblemsError
@@ -66,7 +66,8 @@ class ContentPages:
         """Whether the content is reviewed, how that is done, where it is signed, and the sheet of each decision."""
         prepared = self._content()
         index = index_of(prepared.pack, prepared.today(datetime.now(UTC)))
-        return render_template("reviews.html", index=index, folder=f"{self._folder.parent.name}/{self._folder.name}")
+        folder = f"{self._folder.parent.name}/{self._folder.name}"
+        return render_template("reviews.html", index=index, folder=folder, order=ORDER)
 
     def map(self) -> tuple[str, int]:
         """Which decision feeds which: of one ``decision``, and of all; with the way of one ``scenario`` lit.

@@ -288,12 +288,12 @@ def _lines(one: Sheet) -> Iterator[str]:
         yield f"- All rules ask: {guard.input.label}: {guard.cell.words}."
     if one.table.is_silent_otherwise:
         yield "- Where that does not hold, nothing is said."
+    if one.look_backs:
+        yield from ("", "### How far back the record is read", "")
+        yield from (f"- {', '.join(labels)}: {words}." for words, labels in one.look_backs.items())
     yield from ("", "| rule | then | when | rests on |", "|---|---|---|---|")
     for rule in one.table.rules:
         yield f"| {' | '.join(cell.replace('|', '/') for cell in _row(one, rule))} |"
-    if one.look_backs:
-        yield from ("", "## How far back the record is read", "")
-        yield from (f"- {', '.join(labels)}: {words}." for words, labels in one.look_backs.items())
     if one.origins:
         yield from ("", "## Where the numbers come from", "")
         yield from (f"- {origin.label}, {origin.numbers}. {origin_in_words(origin)}" for origin in one.origins)
@@ -332,11 +332,12 @@ def _lines(one: Sheet) -> Iterator[str]:
 
 
 def origin_in_words(origin: Origin) -> str:
-    """Whose numbers they are, and where that can be looked up: ``The source says so (S12, line 41). Settled by C5.``"""
+    """Whose numbers they are, where that can be looked up, and how the rest is settled: ``The source says so (S12,
+    line 41). Settled by C5: below 25.``
+    """
     cited = "; ".join(f"{statement.id}, {statement.place}" for statement in origin.statements)
-    settled = ", ".join(settlement.id for settlement in origin.settlements)
-    parts = [f"{ORIGINS[origin.basis]}{f' ({cited})' if cited else ''}.", f"Settled by {settled}." if settled else ""]
-    return " ".join(filter(None, parts))
+    settled = (f"Settled by {one.id}: {one.settlement}." for one in origin.settlements)
+    return " ".join([f"{ORIGINS[origin.basis]}{f' ({cited})' if cited else ''}.", *settled])
 
 
 def _row(one: Sheet, words: RowWords) -> Sequence[str]:

@@ -155,7 +155,7 @@ def test_a_look_back_of_the_site_is_the_one_that_its_sheets_say(tmp_path):
 
 def test_a_sheet_says_where_each_number_comes_from_and_quotes_the_sentence_that_has_it(written):
     text = unescape(written["shipped"]["imPlatelets.html"])
-    assert "<strong>25 ×10⁹/L</strong>. The source says so (S12, line 41; S11, line 40). Settled by C5." in text
+    assert "<strong>25 ×10⁹/L</strong>. The source says so (S12, line 41; S11, line 40). Settled by C5: above" in text
     assert (
         "“For critical thrombocytopenia (<25 × 10⁹/L): Consider platelet transfusion before IM administration”" in text
     )
