@@ -427,7 +427,7 @@ def test_a_sheet_begins_with_its_question_and_ends_with_what_the_signature_is_fo
     assert "vitamin-b12/decisions/imPlatelets/table.yaml" in page
 
 
-# --- how far back, whose numbers, what a status means -------------------------------------------------------------------
+# --- how far back, whose numbers, what a status means -----------------------------------------------------------------
 
 
 def test_a_table_says_how_many_days_back_its_facts_are_read(web):
