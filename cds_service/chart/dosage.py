@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import partial
 
 from cds_service.chart.drug import Drug
@@ -65,6 +66,27 @@ def _written(declaration: FactDeclaration, quantity: Node, amount: Interval | Re
 def dose_in_words(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> str:
     """The dose of a step for people, ``""`` where none is stated."""
     return next((item.display for item in dose(declaration, drug, dosage).evidence), "")
+
+
+def dose_as_ordered(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> str:
+    """The dose of a step in the unit of mass that it was ordered in: ``5 mg``.
+
+    Where products were ordered it is the largest unit in which the dose is a whole number. As ``dose_in_words`` has it
+    where the dose could not be read; ``""`` where none is stated.
+    """
+    value, analyte = dose(declaration, drug, dosage).value, declaration.analyte
+    assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
+    if not isinstance(value, Interval) or value.low is None or value.high is None:
+        return dose_in_words(declaration, drug, dosage)
+    stated = [*nodes(dosage, "doseAndRate"), dosage]  # one of these holds the dose, or it could not be read
+    quantities = [node(one, "doseQuantity") or node(node(one, "doseRange"), "low") for one in stated]
+    units = [ucum_of(analyte, text(one, "code")) or ucum_of(analyte, text(one, "unit")) for one in quantities]
+    ends = [Fraction(value.low), Fraction(value.high)]
+    whole = [unit for unit, factor in analyte.factors.items() if all((end / factor).denominator == 1 for end in ends)]
+    largest = max(whole, key=analyte.factors.__getitem__, default=analyte.canonical)
+    unit = next(filter(None, units), largest)
+    written_ends = dict.fromkeys(spell(end / analyte.factors[unit]) for end in ends)
+    return f"{'-'.join(written_ends)} {analyte.written[unit]}"
 
 
 def _amount(declaration: FactDeclaration, drug: Drug | None, quantity: Node) -> Interval | Reason:

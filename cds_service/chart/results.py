@@ -35,6 +35,8 @@ from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, State
 
 Reading = Callable[[lenient.Observation], Interval | str | Reason]
+_LOW = "low"  # the verdict of a laboratory
+_NO_VALUE = "valueMissing"
 _UNREADABLE_ENTRY = Reason("elementNotReadable")
 
 
@@ -61,8 +63,9 @@ def flag(declaration: FactDeclaration, chart: Chart) -> Fact:
     """``low`` or ``not-low``: what the laboratory itself says of its newest result (D1), by no cut-off of ours.
 
     Low is an interpretation of the value set (L, LL and the like), or a value below the report's own
-    ``referenceRange.low``, both taken in the analyte's unit. Without such an interpretation, a
-    number that no patient has says nothing (Z44).
+    ``referenceRange.low``, both taken in the analyte's unit. Without such an interpretation, a number that no patient
+    has says nothing (Z44), nor does a result without a value. A newer result that says nothing does not undo one that
+    is low, and is named beside it (Z45).
     """
 
     return _newest(declaration, chart, partial(_verdict, declaration))
@@ -72,6 +75,9 @@ def _verdict(declaration: FactDeclaration, resource: lenient.Observation) -> str
     """What the laboratory says of a result, or why that cannot be told."""
     if is_flagged_low(declaration, resource):
         return "low"
+    amount = amount_of(declaration, resource)
+    if isinstance(amount, Reason) and amount.key == _NO_VALUE and not resource.interpretation:
+        return amount
     if (flaw := implausibility(declaration, resource)) is not None:
         return flaw
     below = is_below_own_range(declaration, resource)
@@ -112,25 +118,33 @@ def _newest(declaration: FactDeclaration, chart: Chart, value_of: Reading, befor
 
     A result that is not final, or whose code, date or subject is in doubt, gives way to an older final one, and is
     named beside it. A newest final result that cannot be understood makes the fact unusable, unless another fact tells
-    of it (``doubts-apart``, Z45): then it gives way likewise, if it has a value. Of two results at the same instant the
-    lower counts (Z37). With ``before`` only results count that are older than that.
+    of it (``doubts-apart``, Z45): then it gives way likewise, if it has a value. One without a verdict gives way to the
+    verdict ``low``. Of two results at the same instant the lower counts (Z37). With ``before`` only results count that
+    are older than that.
     """
     results = chart.results(declaration.searches[0])
     usable, refused = _usable_and_refused(declaration, chart, value_of, before)
+    if usable and usable[0][0] == _LOW:
+        return _with_refused(usable, refused)
     if refused and not declaration.doubts_apart:
         of_value = next((item for item in refused if item.spoils), None)
         if of_value is not None:
             return Fact.unusable(of_value.reason, of_value.result.evidence)
-    if refused and refused[0].reason.key == "valueMissing":
+    if refused and refused[0].reason.key == _NO_VALUE:
         return Fact.unusable(refused[0].reason, refused[0].result.evidence)
     if usable and results.unreadable and not declaration.doubts_apart:
         return Fact.unusable(_UNREADABLE_ENTRY)
     if usable:
-        fact = Fact.of(usable[0][0], *(owner.evidence for _, owner in usable))
-        return replace(fact, reason=refused[0].reason, beside=refused[0].result.evidence) if refused else fact
+        return _with_refused(usable, refused)
     if refused:
         return Fact.unusable(refused[0].reason, refused[0].result.evidence)
     return _none_usable(declaration, chart, results, before)
+
+
+def _with_refused(usable: Sequence[tuple[Interval | str, Result]], refused: Sequence[_Refused]) -> Fact:
+    """What can be used, and beside it the newest of what could not."""
+    fact = Fact.of(usable[0][0], *(owner.evidence for _, owner in usable))
+    return replace(fact, reason=refused[0].reason, beside=refused[0].result.evidence) if refused else fact
 
 
 class _Refused(NamedTuple):
@@ -245,7 +259,7 @@ def _flag_of(declaration: FactDeclaration, refused: Sequence[_Refused]) -> Fact:
 def _least_of(
     declaration: FactDeclaration, usable: Sequence[tuple[Interval | str, Result]], refused: Sequence[_Refused]
 ) -> Fact:
-    if refused[0].reason.key == "valueMissing" and usable:
+    if refused[0].reason.key == _NO_VALUE and usable:
         last_value, last = usable[0]
         return Fact.of(last_value, last.evidence)
     readings = [

@@ -130,11 +130,11 @@ def _schemas(out: Path | None) -> None:
 def _review(folder: Path, out: Path | None) -> None:
     """Prints the review sheets, or writes them as pages. Example cards are of the pack's scenarios."""
     from cds_service.console.review_pages import files_of, sheets_of
-    from cds_service.export.review_sheet import as_markdown, identities
+    from cds_service.export.review_sheet import as_markdown, identities, in_order
 
     prepared = prepared_content(folder)
     fixtures = fixtures_of(folder)
-    decisions = progress(prepared.pack.decisions.values(), "export")
+    decisions = progress(in_order(prepared.pack), "export")
     try:
         known = identities(folder, prepared.pack)
         sheets = list(

@@ -9,17 +9,20 @@ from typing import Any
 
 import yaml
 from flask import Blueprint, abort, redirect, render_template, request, url_for
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
+from cds_service.console.cited import cited
 from cds_service.console.content_index import index_of
 from cds_service.console.decision_table import FiredHere, fired_here, proof_of, shown_table
 from cds_service.console.firing import FiredScenarios, answer_to
 from cds_service.console.review_pages import WORDS, sheets_of
 from cds_service.console.table_map import Lit, lit_by, map_of
+from cds_service.content.look_backs import look_backs_of
 from cds_service.content.model import Decision, Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.reviews import better
-from cds_service.export.review_sheet import locked_identities
+from cds_service.export.review_sheet import HAZARD_STATUSES, ORDER, locked_identities
 from cds_service.judge.evaluate import Answer
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.problems import ProblemsError
@@ -41,11 +44,13 @@ class ContentPages:
         pages.get("/content")(self.content)
         pages.get("/content/map")(self.map)
         pages.get("/content/review")(self.reviews)
+        pages.get("/content/hazards")(self.hazards)
         pages.get("/content/decisions/<name>")(self.decision)
         pages.get("/content/decisions/<name>/review")(self.review)
         pages.get("/content/decisions/<name>/try/<rule>")(self.try_rule)
         pages.get("/content/value-sets/<name>")(self.value_set)
         pages.url_defaults(_with_scenario)
+        pages.add_app_template_filter(_cited, "cited")
 
     def content(self) -> str:
         """Everything that the content holds: decisions, statements and settlements with their rules, value sets.
@@ -61,7 +66,8 @@ class ContentPages:
         """Whether the content is reviewed, how that is done, where it is signed, and the sheet of each decision."""
         prepared = self._content()
         index = index_of(prepared.pack, prepared.today(datetime.now(UTC)))
-        return render_template("reviews.html", index=index, folder=f"{self._folder.parent.name}/{self._folder.name}")
+        folder = f"{self._folder.parent.name}/{self._folder.name}"
+        return render_template("reviews.html", index=index, folder=folder, order=ORDER)
 
     def map(self) -> tuple[str, int]:
         """Which decision feeds which: of one ``decision``, and of all; with the way of one ``scenario`` lit.
@@ -134,7 +140,17 @@ class ContentPages:
         except (OSError, ProblemsError):
             abort(503, "The lock of the content cannot be read just now.")
         (sheet,) = sheets_of(prepared, known, [decision], scenarios, day)
-        return render_template("review_page.html", sheet=sheet, **WORDS)
+        return render_template(
+            "review_page.html",
+            sheet=sheet,
+            sheet_at=lambda other: url_for(".review", name=other),
+            hazards_at=url_for(".hazards"),
+            **WORDS,
+        )
+
+    def hazards(self) -> str:
+        """The hazard log: what may harm a patient, what remains of it, and whether anybody has accepted that."""
+        return render_template("hazards.html", pack=self._content().pack, statuses=HAZARD_STATUSES)
 
     def value_set(self, name: str) -> str:
         """One value set: its codes, and where each of them was verified."""
@@ -158,6 +174,7 @@ class ContentPages:
             scenario=scenario,
             problem=problem,
             proof=proof_of(pack, decision),
+            look_backs=look_backs_of(pack, decision),
             used_by=[other for other in pack.decisions.values() if decision.id in other.inputs],
         )
 
@@ -174,6 +191,11 @@ class ContentPages:
         if isinstance(answer, Fault):
             return None, f"The request was refused: {answer.text}.", 200
         return answer, "", 200
+
+
+def _cited(text: str, pack: Pack) -> Markup:
+    """A text that names statements by their ids, with their titles, which lead to the page of the content."""
+    return cited(pack, text, url_for(".content"))
 
 
 def _with_scenario(endpoint: str, values: dict[str, Any]) -> None:

@@ -116,7 +116,7 @@ def shown_table(
                 detail=marked(words.detail),
                 cells=tuple(zip(table.columns, words.cells, strict=True)),
                 suggestions=tuple(text.labels[suggestion.id] for suggestion in then.suggestions) if text else (),
-                quote=statement.quote if statement else "",
+                quote=statement.in_full if statement else "",
                 place=statement.place if statement else "",
                 basis=_BASES.get(rule.basis, ""),
                 scenarios=tuple(scenarios.get(decision.topic(rule.id), ())),

@@ -14,6 +14,7 @@ from cds_service import __version__
 from cds_service.console.answer import shown_answer
 from cds_service.console.card import ShownCard, shown_card
 from cds_service.console.changes import drafts_of
+from cds_service.console.cited import cited
 from cds_service.console.patient import prefetched_name
 from cds_service.console.plots import Plot
 from cds_service.content.needs import reads
@@ -121,7 +122,9 @@ def _decisions_that_spoke(reasoning: Mapping[str, Any]) -> Iterator[str]:
 @cache
 def _templates() -> Environment:
     places = ChoiceLoader([PackageLoader("cds_service.console"), PackageLoader("cds_service.console", "static")])
-    return Environment(loader=places, autoescape=True, undefined=StrictUndefined)
+    environment = Environment(loader=places, autoescape=True, undefined=StrictUndefined)
+    environment.filters["cited"] = lambda text, pack: cited(pack, text)  # a report leads nowhere
+    return environment
 
 
 def page_of(name: str, prepared: Prepared, **values: Any) -> str:

@@ -105,10 +105,17 @@ def _service(entry: Mapping[str, Any]) -> Service:
 
 
 def _statement(name: str, entry: Mapping[str, Any]) -> Statement:
-    does = _on_one_line(entry.get("does", ""))
-    numbers = frozenset(exact(str(number)) for number in entry.get("numbers", ()))
-    in_short = _on_one_line(entry.get("in-short", ""))
-    return Statement(name, entry["place"], entry["quote"], numbers, does, entry.get("no-rule", ""), in_short)
+    return Statement(
+        id=name,
+        place=entry["place"],
+        quote=entry["quote"],
+        numbers=frozenset(exact(str(number)) for number in entry.get("numbers", ())),
+        does=_on_one_line(entry.get("does", "")),
+        no_rule=entry.get("no-rule", ""),
+        in_short=_on_one_line(entry.get("in-short", "")),
+        sentence=entry.get("sentence", ""),
+        title=entry.get("title", ""),
+    )
 
 
 def _order_template(order: Mapping[str, Any]) -> OrderTemplate:

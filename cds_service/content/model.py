@@ -184,9 +184,11 @@ class Decision:
 class Statement:
     """One statement of the source: where it stands and a short quotation. ``no_rule`` says why no rule rests on it.
 
-    ``does`` is a paragraph for people: what is done about it, where it is silent, and what is not done. ``numbers`` are
-    those that it says, in digits or in words; a rule that calls itself the source's word has no other (Z78).
-    ``in_short`` says it in one sentence, for cards that rest on it beside their own; ``""`` if they quote it.
+    ``title`` is what people call it, ``""`` if nothing but its id. ``sentence`` is the whole sentence, for people who
+    review; ``""`` where the quotation is all of it. ``does`` is a paragraph for people: what is done about it, where it
+    is silent, and what is not done. ``numbers`` are those that it says, in digits or in words; a rule that calls itself
+    the source's word has no other (Z78). ``in_short`` says it in one sentence, for cards that rest on it beside their
+    own; ``""`` if they quote it.
     """
 
     id: str
@@ -196,6 +198,13 @@ class Statement:
     does: str = ""
     no_rule: str = ""
     in_short: str = ""
+    sentence: str = ""
+    title: str = ""
+
+    @property
+    def in_full(self) -> str:
+        """The whole sentence of the source, with whom it is about and the numbers that stand before the quotation."""
+        return self.sentence or self.quote
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+from cds_service.content.look_backs import look_back_in_words
 from cds_service.content.model import Decision, Pack, Rule, TemplateWords
 from cds_service.content.rule_words import Piece, pieces_of
 from cds_service.content.unary import Cell
@@ -20,7 +21,7 @@ from cds_service.content.value_words import cell_in_words, label_of, unit_in_wor
 class InputWords:
     """One input of a table: ``unit`` as people write it, ``decision`` where it comes from, ``""`` for a fact.
 
-    ``place`` is its place among the inputs of the decision.
+    ``place`` is its place among the inputs of the decision, ``look_back`` how far back it is read, in words.
     """
 
     name: str
@@ -28,6 +29,7 @@ class InputWords:
     unit: str
     decision: str
     place: int
+    look_back: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +153,6 @@ def _cell(pack: Pack, name: str, cell: Cell | None, guard: Cell | None) -> CellW
 def input_in_words(pack: Pack, name: str, place: int = 0) -> InputWords:
     """The label of a fact with its unit, or the title of a decision."""
     decision = name if name in pack.decisions else ""
-    return InputWords(name, label_of(pack, name), unit_in_words(pack, name), decision, place)
+    return InputWords(
+        name, label_of(pack, name), unit_in_words(pack, name), decision, place, look_back_in_words(pack, name)
+    )

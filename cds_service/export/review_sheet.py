@@ -16,17 +16,33 @@ from pathlib import Path
 
 from cds_service.content.hazard_log import Hazard
 from cds_service.content.lock import LOCK, Lock, folder_digests, read_lock
+from cds_service.content.look_backs import look_backs_of
 from cds_service.content.model import Decision, Pack, Settlement, Statement
 from cds_service.content.needs import reads
+from cds_service.content.number_origins import Origin, origins_of
 from cds_service.content.prepared import Prepared
 from cds_service.content.reviews import Review, better
 from cds_service.content.rule_words import as_text
 from cds_service.content.table_words import RowWords, TableWords, table_in_words
 from cds_service.judge.evaluate import evaluate
 from cds_service.protocol.faults import Fault
+from cds_service.vocabulary.accounting import Kind
+from cds_service.vocabulary.facts import Fact, State
 from cds_service.vocabulary.json_text import encode
 
 BASES: Mapping[str, str] = {"source": "source", "reading": "our reading", "hospital": "this hospital"}
+ORIGINS: Mapping[str, str] = {
+    "source": "The source says so",
+    "reading": "Our reading",
+    "hospital": "This hospital's own",
+}
+HAZARD_STATUSES: Mapping[str, str] = {
+    "open": "open: nobody has accepted the risk that remains",
+    "transferred": "transferred: the hospital has taken over the risk that remains",
+    "closed": "closed: the risk that remains is accepted",
+}
+ORDER = "The safety decisions stand first, then all others, both by title."
+"""In which order sheets are printed, for people."""
 ROLES = ("Written by", "Checked by")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")  # a backslash before punctuation (CommonMark 2.4)
 _SHORT = 16  # digits of a digest that a person can compare
@@ -53,6 +69,9 @@ class Identity:
 class Example:
     """A card that an invented patient is shown: its rule, the scenario, its summary, and in ``message`` the lines
     before the evidence, as plain text. ``suggestions`` are the labels of what it offers.
+
+    ``oddities`` counts the facts of the card that are not known or not sure, what else of the request was not
+    understood, and what was of another patient; ``others`` the cards beside it. A plain example has none of them.
     """
 
     rule: str
@@ -61,13 +80,31 @@ class Example:
     summary: str
     message: tuple[str, ...]
     suggestions: tuple[str, ...]
+    oddities: tuple[int, int, int]
+    others: int
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything was understood and no other card stands beside it."""
+        return not any(self.oddities) and not self.others
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBy:
+    """A definition that a decision reads and that is not signed with it: its title, and what it is."""
+
+    title: str
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One review sheet. ``pack`` is the identity of everything that is no decision, ``rests_on`` are the identities of
-    the definitions that are read, ``review`` is the review that is recorded, of the decision or of the whole pack, and
-    ``standing`` what comes of it on ``day``, ``""`` if nothing is wanting.
+    """One review sheet. ``pack`` is the identity of everything that is no decision, ``rests_on`` are the definitions
+    that are read, ``review`` is the review that is recorded, of the decision or of the whole pack, and ``standing``
+    what comes of it on ``day``, ``""`` if nothing is wanting.
+
+    ``look_backs`` has the labels of facts by how far back they are read, ``origins`` says where each number of the
+    table comes from, and the sheet is number ``place`` of ``count`` in the order of printing.
     """
 
     title: str
@@ -79,7 +116,11 @@ class Sheet:
     settlements: tuple[Settlement, ...]
     examples: tuple[Example, ...]
     hazards: tuple[Hazard, ...]
-    rests_on: tuple[Identity, ...]
+    rests_on: tuple[ReadBy, ...]
+    look_backs: Mapping[str, tuple[str, ...]]
+    origins: tuple[Origin, ...]
+    place: int
+    count: int
     source: str
     review: Review | None
     standing: str
@@ -123,6 +164,11 @@ def _versions(pack: Pack) -> dict[str, str]:
     return {**versions, f"pack:{pack.id}": pack.version}
 
 
+def in_order(pack: Pack) -> list[Decision]:
+    """The decisions of a pack in the order in which their sheets are printed, which ``ORDER`` says."""
+    return sorted(pack.decisions.values(), key=lambda decision: (not decision.safety, decision.title.casefold()))
+
+
 def sheet(
     prepared: Prepared, known: Mapping[str, Identity], decision: Decision, examples: Iterable[Example], day: date
 ) -> Sheet:
@@ -132,6 +178,7 @@ def sheet(
     settled = {settlement for rule in decision.rules for settlement in rule.settles}
     review = decision.review if decision.is_reviewed else pack.review if pack.is_reviewed else None
     standing = better(pack.standing(day), decision.standing(day))
+    ordered = in_order(pack)
     return Sheet(
         title=pack.title,
         decision=decision,
@@ -143,13 +190,23 @@ def sheet(
         examples=tuple(examples),
         hazards=tuple(_hazards(pack, decision)),
         rests_on=tuple(
-            known[f"decision:{name}"] for name in sorted(reads(pack, [decision.id])) if name in pack.decisions
+            ReadBy(other.title, known[f"decision:{other.id}"])
+            for other in sorted(_behind(pack, decision), key=lambda other: other.title.casefold())
         ),
+        look_backs=look_backs_of(pack, decision),
+        origins=origins_of(pack, decision),
+        place=ordered.index(decision) + 1,
+        count=len(ordered),
         source=pack.label(standing),
         review=review,
         standing=standing.note,
         day=day,
     )
+
+
+def _behind(pack: Pack, decision: Decision) -> list[Decision]:
+    """The definitions that a decision reads, itself or behind others."""
+    return [pack.decisions[name] for name in reads(pack, [decision.id]) if name in pack.decisions]
 
 
 def example(
@@ -160,9 +217,10 @@ def example(
     if hook is None:
         return None
     try:
-        body = json.loads(encode(evaluate(prepared, hook, encode(request), now).body))
+        answer = evaluate(prepared, hook, encode(request), now)
     except Fault:
         return None
+    body = json.loads(encode(answer.body))
     topic = decision.topic(rule)
     card = next((card for card in body["cards"] if card["source"]["topic"]["code"] == topic), None)
     if card is None:
@@ -173,7 +231,27 @@ def example(
     end = next((place for place, part in enumerate(parts) if part.startswith(heads)), len(parts))
     labels = tuple(suggestion["label"] for suggestion in card.get("suggestions", ()))
     lines = [_plain(line) for part in parts[:end] for line in part.splitlines()]
-    return Example(rule, scenario, card["indicator"], card["summary"], tuple(lines), labels)
+    findings = [finding for judged in answer.judged for finding in judged.decided.cards if finding.topic == topic]
+    facts = [fact for finding in findings for fact in finding.used.values()]
+    return Example(
+        rule=rule,
+        scenario=scenario,
+        indicator=card["indicator"],
+        summary=card["summary"],
+        message=tuple(lines),
+        suggestions=labels,
+        oddities=(
+            sum(map(_is_odd, facts)),
+            sum(one.bears for one in answer.not_understood),
+            sum(one.aside.kind is Kind.SUBJECT for one in answer.not_understood),
+        ),
+        others=len(body["cards"]) - 1,
+    )
+
+
+def _is_odd(fact: Fact) -> bool:
+    """Whether a fact is not known, or something beside it is not understood."""
+    return fact.state in (State.UNKNOWN, State.UNUSABLE) or fact.beside is not None
 
 
 def _plain(line: str) -> str:
@@ -201,7 +279,7 @@ def as_markdown(one: Sheet) -> str:
 
 def _lines(one: Sheet) -> Iterator[str]:
     decision = one.decision
-    yield from (f"# {decision.title}", "", decision.question)
+    yield from (f"# {decision.title}", "", f"Review sheet {one.place} of {one.count}. {ORDER}", "", decision.question)
     if decision.why:
         yield from ("", decision.why)
     yield from ("", f"Review: {one.standing or 'current'}")
@@ -210,13 +288,20 @@ def _lines(one: Sheet) -> Iterator[str]:
         yield f"- All rules ask: {guard.input.label}: {guard.cell.words}."
     if one.table.is_silent_otherwise:
         yield "- Where that does not hold, nothing is said."
+    if one.look_backs:
+        yield from ("", "### How far back the record is read", "")
+        yield from (f"- {', '.join(labels)}: {words}." for words, labels in one.look_backs.items())
     yield from ("", "| rule | then | when | rests on |", "|---|---|---|---|")
     for rule in one.table.rules:
         yield f"| {' | '.join(cell.replace('|', '/') for cell in _row(one, rule))} |"
+    if one.origins:
+        yield from ("", "## Where the numbers come from", "")
+        yield from (f"- {origin.label}, {origin.numbers}. {origin_in_words(origin)}" for origin in one.origins)
     if one.statements:
         yield from ("", f"## What the source says ({one.source})", "")
         for statement in one.statements:
-            yield f"- {statement.id}, {statement.place}: “{statement.quote}”"
+            named = f"{statement.id} {statement.title}".strip()
+            yield f"- {named}, {statement.place}: “{statement.in_full}”"
     if one.examples:
         yield from ("", "## Example cards", "")
         for shown in one.examples:
@@ -230,12 +315,12 @@ def _lines(one: Sheet) -> Iterator[str]:
     if not decision.known_gaps and not one.settlements:
         yield "None is recorded."
     yield from ("", "## Hazards", "")
-    yield from (f"- {hazard.id}: {hazard.hazard} ({hazard.status})" for hazard in one.hazards)
+    yield from (f"- {hazard.id}: {hazard.hazard} ({HAZARD_STATUSES[hazard.status]})" for hazard in one.hazards)
     if not one.hazards:
         yield "The hazard log names none."
     if one.rests_on:
         yield from ("", "## Read by it, and not signed with it", "")
-        yield ", ".join(f"{other.id} {other.version}" for other in one.rests_on)
+        yield ", ".join(f"{other.title} ({other.identity.id} {other.identity.version})" for other in one.rests_on)
     yield from ("", "## Signatures", "")
     yield from (f"Signed for: {_named(one.identity)}", f"In the pack: {_named(one.pack)}", "")
     for role, who in zip(ROLES, signed(one.review) if one.review else ("", ""), strict=True):
@@ -244,6 +329,15 @@ def _lines(one: Sheet) -> Iterator[str]:
         "Next review by: " + (str(one.review.next_review) if one.review else "__________"),
         f"Printed {one.day}.",
     )
+
+
+def origin_in_words(origin: Origin) -> str:
+    """Whose numbers they are, where that can be looked up, and how the rest is settled: ``The source says so (S12,
+    line 41). Settled by C5: below 25.``
+    """
+    cited = "; ".join(f"{statement.id}, {statement.place}" for statement in origin.statements)
+    settled = (f"Settled by {one.id}: {one.settlement}." for one in origin.settlements)
+    return " ".join([f"{ORIGINS[origin.basis]}{f' ({cited})' if cited else ''}.", *settled])
 
 
 def _row(one: Sheet, words: RowWords) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from cds_service.chart.dosage import dose_in_words
+from cds_service.chart.dosage import dose_as_ordered, dose_in_words
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import Order, named_routes
 from cds_service.content.model import Pack
@@ -62,7 +62,8 @@ def _step(pack: Pack, order: Order, dosage: Node) -> OrderedStep:
 def order_in_words(pack: Pack, order: Order) -> str:
     """A draft as ``DRUG 1000 mcg IM weekly``; what is not stated is said.
 
-    A drug of which the pack orders one itself has that name, any other the one that the order gives it.
+    A drug of which the pack orders one itself has that name, any other the one that the order gives it. A drug with
+    which the pack's own orders are to be compared has their unit, any other the unit that it was ordered in (Z76).
     """
     name = drug_in_words(pack, order)
     dosages = [dosage for dosage in order.dosages()[:_MOST_STEPS] if dosage]
@@ -89,7 +90,17 @@ def _amount(pack: Pack, order: Order, dosage: Node) -> str:
 
 def _dose(pack: Pack, order: Order, dosage: Node) -> str:
     declared = _declared(pack, "dosage", "dose")
-    return dose_in_words(declared, recognise_drug(order, declared.value_sets.values()), dosage) if declared else ""
+    if declared is None:
+        return ""
+    in_words = dose_in_words if _is_ordered_here(pack, order) else dose_as_ordered
+    return in_words(declared, recognise_drug(order, declared.value_sets.values()), dosage)
+
+
+def _is_ordered_here(pack: Pack, order: Order) -> bool:
+    """Whether the pack orders a drug of the kind itself: another agent of the same value set is compared with it."""
+    agents = {template.agent for template in pack.templates.values() if template.agent}
+    kinds = [kind for kind in pack.relevant if recognise_drug(order, [kind]) is not None]
+    return any(concept.agent in agents for kind in kinds for concept in kind.codes.values())
 
 
 def _route(pack: Pack, dosage: Node) -> str:

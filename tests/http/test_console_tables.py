@@ -427,6 +427,49 @@ def test_a_sheet_begins_with_its_question_and_ends_with_what_the_signature_is_fo
     assert "vitamin-b12/decisions/imPlatelets/table.yaml" in page
 
 
+# --- how far back, whose numbers, what a status means -----------------------------------------------------------------
+
+
+def test_a_table_says_how_many_days_back_its_facts_are_read(web):
+    page = unescape(web["shipped"].get("/content/decisions/imPlatelets").text)
+    days = PACKS["shipped"].facts["platelets"].look_back_days
+    assert f'<small class="look-back">newest within {days} days; older is “too old”</small>' in page
+    assert "Vitamin B12 flagged by the laboratory: <strong>newest within 366 days; older is “too old”</strong>" in page
+
+
+def test_a_table_quotes_the_whole_sentence_with_its_numbers(web):
+    page = unescape(web["shipped"].get("/content/decisions/imPlatelets").text)
+    assert "For severe thrombocytopenia (25-50 × 10⁹/L): Use smaller gauge needles" in page
+
+
+def test_the_same_count_is_explained_where_it_is_critical_and_where_it_is_an_info(web):
+    for name, other in (("imPlatelets", "plateletsUnderTreatment"), ("plateletsUnderTreatment", "imPlatelets")):
+        said = PACKS["shipped"].decisions[name].why
+        assert f"“{PACKS['shipped'].decisions[other].title}”" in said and "chart is opened" in said
+        assert said in unescape(web["shipped"].get(f"/content/decisions/{name}").text)
+
+
+@pytest.mark.parametrize("which", PACKS)
+def test_the_hazard_log_is_a_page_that_says_what_remains_and_who_has_accepted_it(web, which):
+    page = unescape(web[which].get("/content/hazards").text)
+    log = PACKS[which].hazards
+    for hazard in log.hazards.values():
+        assert f'id="{hazard.id}"' in page and hazard.hazard in page and hazard.because in page
+    assert "Nobody has accepted this log" in page
+    assert "open: nobody has accepted the risk that remains" in page
+
+
+def test_a_sheet_leads_to_what_it_reads_and_to_its_hazards(web):
+    page = web["shipped"].get("/content/decisions/imPlatelets/review").text
+    assert '<a href="/content/decisions/plateletDoubt/review">What else is known of the platelet count</a>' in page
+    assert '<a href="/content/hazards#HAZ-01"><strong>HAZ-01</strong></a>' in page
+
+
+def test_a_reason_leads_to_the_statement_that_it_names(web):
+    page = web["shipped"].get("/", query_string={"scenario": "platelets-and-im/exactlyFifty"}).text
+    assert 'href="/content#S11"' in page and "“Platelets from 25 to 50”</a>" in page
+
+
 # --- review sheets ----------------------------------------------------------------------------------------------------
 
 
