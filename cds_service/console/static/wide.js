@@ -1,7 +1,7 @@
 // What is wider than its box says so above it, because many systems show no scroll bar until one scrolls. A map begins
 // where the way of the request begins, or else with its first node, and not with the empty space beside that.
 "use strict";
-const HINT = "This is wider than its place: scroll it sideways, or with the arrow keys.";
+const HINT = "There is more to the side: scroll it sideways, or with the arrow keys.";
 const MARGIN = 48; // pixels, past which nothing fades
 
 function begin(box) {

@@ -32,7 +32,7 @@ def wide(request, browser, console):
 
 def test_a_table_that_is_wider_than_the_page_says_so_until_its_end_is_reached(wide):
     wide.goto(TABLE)
-    box, hint = wide.get_by_role("region", name="Decision table"), wide.get_by_text("This is wider than its place")
+    box, hint = wide.get_by_role("region", name="Decision table"), wide.get_by_text("There is more to the side")
     expect(hint.first).to_be_visible()
     assert hint.first.bounding_box()["y"] < box.bounding_box()["y"]
     expect(box).to_have_class(re.compile(r"\bcut\b"))
