@@ -24,15 +24,22 @@ _IN_WORDS = ("rule", "reason")  # the columns that begin with A; of the others t
 class AcceptancePage:
     """The page over the figures of ``store``, in the words of the content that ``content`` gives.
 
-    ``services`` gives the ids of the services whose figures are shown, ``None`` for all.
+    ``services`` gives the ids of the services whose figures are shown, ``None`` for all; ``keeps_comments`` says
+    whether comments that come now are kept.
     """
 
     def __init__(
-        self, content: Callable[[], Prepared], store: Store, services: Callable[[], Collection[str] | None]
+        self,
+        content: Callable[[], Prepared],
+        store: Store,
+        services: Callable[[], Collection[str] | None],
+        *,
+        keeps_comments: bool,
     ) -> None:
         self._content = content
         self._store = store
         self._services = services
+        self._keeps_comments = keeps_comments
 
     def register(self, pages: Blueprint) -> None:
         """Adds the page to ``pages``."""
@@ -55,10 +62,11 @@ class AcceptancePage:
         except StoreDown:
             return store_problem(self._store)
         prepared = self._content()
-        rows = sorted_rows(rows_of(report, days, prepared, since.date(), now.date()), sort, descending=order == "desc")
+        decisions = rows_of(report, days, prepared, since.date(), now.date())
+        rows = [row for decision in decisions for row in decision.rules]
         page = render_template(
             "acceptance.html",
-            rows=rows,
+            decisions=sorted_rows(decisions, sort, descending=order == "desc"),
             summary=_summary(report, rows, span),
             columns=[(name, heading, _next_order(name, sort, order)) for name, (heading, _) in SORTS.items()],
             sort=sort,
@@ -68,6 +76,7 @@ class AcceptancePage:
             span=span,
             spans=SPANS,
             comments=[(comment, _rule_of(prepared, comment)) for comment in comments],
+            keeps_comments=self._keeps_comments,
         )
         return Response(page)
 

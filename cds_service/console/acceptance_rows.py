@@ -1,10 +1,10 @@
-"""The figures of the acceptance page: the versions of each rule together, in words, sorted, with their trend."""
+"""The figures of the acceptance page: each rule with its versions together, and each decision with its rules."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 
@@ -12,7 +12,7 @@ from cds_service.content.model import INDICATORS
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import RuleWords, reason_words, rule_words
 from cds_service.store.acceptance import Report, RuleDay, RuleReport, Share
-from cds_service.store.call_counts import per_100
+from cds_service.store.call_counts import calls_behind, per_100
 
 _MOST_POINTS = 100
 _WIDTH, _HEIGHT = 100, 20  # of a trend, in its own units
@@ -55,8 +55,9 @@ class Trend:
 class RuleRow:
     """One rule with the figures of all its versions together, and of each in ``versions``.
 
-    ``per_100`` is the number of its cards for 100 calls of the hooks at which it spoke; ``None`` where calls were not
-    counted.
+    ``per_100`` is the number of its cards for 100 calls of the hooks at which it spoke, ``None`` where calls were not
+    counted: it is ``counted`` cards of ``calls`` calls. Cards of the days on which calls were not counted are not among
+    them.
     """
 
     decision: str
@@ -70,6 +71,8 @@ class RuleRow:
     suggestions_accepted: int
     reasons: tuple[RankedReason, ...]
     per_100: float | None
+    counted: int
+    calls: int
     versions: tuple[RuleReport, ...]
     days: tuple[RuleDay, ...]
     trend: Trend
@@ -79,6 +82,14 @@ class RuleRow:
         """The reason that was given most often, or that several were given equally often; ``""`` without any."""
         most = [reason for reason in self.reasons if reason.share.count == self.reasons[0].share.count]
         return most[0].words if len(most) == 1 else f"{len(most)} reasons equally often" if most else ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRows:
+    """The rules of one decision, and their figures in ``total`` as if they were one rule, which has no id."""
+
+    total: RuleRow
+    rules: tuple[RuleRow, ...]
 
 
 SORTS: Mapping[str, tuple[str, Callable[[RuleRow], object]]] = {
@@ -94,23 +105,44 @@ SORTS: Mapping[str, tuple[str, Callable[[RuleRow], object]]] = {
 """What the table may be sorted by: the heading, and the value of a row. Rows without a value come last."""
 
 
-def rows_of(report: Report, days: Sequence[RuleDay], prepared: Prepared, first: date, last: date) -> list[RuleRow]:
-    """A row for each rule, the versions of its decision together; the trend is from ``first`` to ``last``."""
+def rows_of(report: Report, days: Sequence[RuleDay], prepared: Prepared, first: date, last: date) -> list[DecisionRows]:
+    """The decisions with a row for each rule, its versions together; the trend is from ``first`` to ``last``."""
     of_days: dict[tuple[str, str], list[RuleDay]] = {}
     for day in days:
         of_days.setdefault((day.decision, day.rule), []).append(day)
     calls: Counter[str] = Counter()
     for call in report.calls:
         calls[call.service] += call.times
-    by_rule = groupby(report.rules, lambda rule: (rule.decision, rule.rule))
+
+    def row(words: RuleWords, versions: Sequence[RuleReport], days: Sequence[RuleDay]) -> RuleRow:
+        return _row(prepared, words, versions, together_by_day(days), calls, first, last)
+
+    found = []
+    for decision, all_versions in groupby(report.rules, lambda rule: rule.decision):
+        of_decision = list(all_versions)
+        rules = [
+            row(rule_words(prepared.pack, prepared.regimens, decision, rule), list(versions), of_days.get(key, []))
+            for rule, versions in groupby(of_decision, lambda each: each.rule)
+            for key in [(decision, rule)]
+        ]
+        words = RuleWords(rules[0].words.title, "", _gravest(rules))
+        every_day = [day for each in rules for day in of_days.get((decision, each.rule), [])]
+        total = replace(row(words, of_decision, every_day), rule="", versions=())
+        found.append(DecisionRows(total, tuple(rules)))
+    return found
+
+
+def sorted_rows(groups: Sequence[DecisionRows], sort: str, *, descending: bool) -> list[DecisionRows]:
+    """The decisions by one of ``SORTS`` of their totals, and within each its rules by the same."""
+    of_total = {id(group.total): group for group in groups}
     return [
-        _row(prepared, list(versions), together_by_day(of_days.get(name, [])), calls, first, last)
-        for name, versions in by_rule
+        DecisionRows(total, tuple(_sorted(of_total[id(total)].rules, sort, descending=descending)))
+        for total in _sorted([group.total for group in groups], sort, descending=descending)
     ]
 
 
-def sorted_rows(rows: Sequence[RuleRow], sort: str, *, descending: bool) -> list[RuleRow]:
-    """The rows by one of ``SORTS``; rows without a value last, whichever way, and equal ones by their words."""
+def _sorted(rows: Sequence[RuleRow], sort: str, *, descending: bool) -> list[RuleRow]:
+    """The rows in order; rows without a value last, whichever way, and equal ones by their words."""
     value = SORTS[sort][1]
     in_words = sorted(rows, key=lambda row: row.words.whole.casefold())
     with_value = [row for row in in_words if value(row) is not None]
@@ -118,6 +150,10 @@ def sorted_rows(rows: Sequence[RuleRow], sort: str, *, descending: bool) -> list
         *sorted(with_value, key=value, reverse=descending),  # type: ignore[arg-type]  # all of one kind
         *(row for row in in_words if value(row) is None),
     ]
+
+
+def _gravest(rows: Sequence[RuleRow]) -> str:
+    return next((name for name in INDICATORS if any(row.indicator == name for row in rows)), "")
 
 
 def together_by_day(days: Sequence[RuleDay]) -> list[RuleDay]:
@@ -146,6 +182,7 @@ def trend_of(counts: Mapping[date, int], first: date, last: date) -> Trend:
 
 def _row(
     prepared: Prepared,
+    words: RuleWords,
     versions: Sequence[RuleReport],
     days: Sequence[RuleDay],
     calls: Mapping[str, int],
@@ -153,7 +190,6 @@ def _row(
     last: date,
 ) -> RuleRow:
     decision, rule = versions[0].decision, versions[0].rule
-    words = rule_words(prepared.pack, prepared.regimens, decision, rule)
     indicators: Counter[str] = Counter()
     at: Counter[str] = Counter()
     for version in versions:
@@ -172,6 +208,8 @@ def _row(
         suggestions_accepted=sum(version.suggestions_accepted for version in versions),
         reasons=_reasons(prepared, versions, overridden),
         per_100=per_100(at, calls),
+        counted=sum(at.values()),
+        calls=calls_behind(at, calls),
         versions=tuple(versions),
         days=tuple(days),
         trend=trend_of({day.day: day.shown for day in days}, first, last),

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from cds_service.console.bands import Band, bands_of, ends_of
-from cds_service.console.patient import name_of
+from cds_service.console.patient import KeyResult, name_of
 from cds_service.content.model import Pack
 from cds_service.content.prepared import template_words
 from cds_service.fhir.time_units import DAYS
@@ -66,6 +66,17 @@ class ResultField:
     flag: str = ""
 
     @property
+    def canonical(self) -> str:
+        """The UCUM code of the unit of the tables."""
+        return next(iter(self.units))
+
+    @property
+    def factors(self) -> Mapping[str, float]:
+        """What a number in each of the units is multiplied by to stand in the canonical one."""
+        known = self.fact.analyte.factors if self.fact.analyte is not None else {}
+        return {code: float(known[code]) for code in self.units}
+
+    @property
     def limits(self) -> Sequence[float]:
         """The limits of the tables, in the canonical unit."""
         return ends_of(self.bands)
@@ -79,6 +90,18 @@ class ResultField:
     def step(self) -> float:
         """The step of that slider: some hundreds of them lead from its one end to the other."""
         return float(10.0 ** (floor(log10(self.most)) - 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The newest result on record, as the head of the chart has it, with the UCUM code of its ``unit``.
+
+    ``value`` is its number in the canonical unit, ``None`` if it has none.
+    """
+
+    result: KeyResult
+    unit: str
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +130,8 @@ class Choices:
     """What may be chosen, in words by the name that the address has, and ``beginning``, which is chosen at first.
 
     ``products`` has the concept of each drug, ``timings`` the FHIR Timing of each step of a rhythm. ``told`` is the
-    scenario that the form began with, if it began with one.
+    scenario that the form began with, if it began with one. ``recorded`` has, by fact, what is on record of the patient
+    who is chosen.
     """
 
     pack: Pack
@@ -124,6 +148,17 @@ class Choices:
     timings: Mapping[str, Sequence[Mapping[str, Any]]]
     beginning: Entered = field(default_factory=Entered)
     told: Scenario | None = None
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
+
+    def unit_of(self, name: str) -> str:
+        """The unit in which a result is asked for: that in which the record has it, or another of the same analyte.
+
+        If it has none, it is the canonical one.
+        """
+        asked = self.results[name]
+        alike = [other for other in self.recorded if self.results[other].fact.analyte == asked.fact.analyte]
+        units = [self.recorded[other].unit for other in ([name] if name in alike else alike)]
+        return next((unit for unit in units if unit in asked.units), asked.canonical)
 
     @property
     def field_names(self) -> Sequence[str]:
@@ -177,18 +212,19 @@ def choices_of(pack: Pack, fixtures: Path) -> Choices:
 
 
 def entered_of(sent: Mapping[str, str], choices: Choices) -> Entered:
-    """The form of an address; what it leaves out is as at the beginning. Results are empty if it names a patient."""
+    """The form of an address; what it leaves out is as at the beginning. Results are empty if it names a patient.
+
+    An empty result has the unit of the record, whatever the address says: it is that of no number.
+    """
     first = choices.beginning
     fields = {name: sent.get(name, getattr(first, name)).strip() for name in (*_CLOSED, *_OPEN)}
     begun = {} if "patient" in sent else first.results
     results = {}
-    for name, result in choices.results.items():
-        value, unit, flag = begun.get(name, ("", next(iter(result.units)), ""))
-        results[name] = (
-            sent.get(f"result-{name}", value).strip(),
-            sent.get(f"unit-{name}", unit).strip(),
-            sent.get(f"flag-{name}", flag).strip(),
-        )
+    for name in choices.results:
+        value, unit, flag = begun.get(name, ("", choices.unit_of(name), ""))
+        value = sent.get(f"result-{name}", value).strip()
+        unit = sent.get(f"unit-{name}", unit).strip() if value else choices.unit_of(name)
+        results[name] = (value, unit, sent.get(f"flag-{name}", flag).strip())
     return Entered(**fields, results=results, faults=dict(_faults(choices, fields, results)))
 
 
@@ -303,7 +339,7 @@ def _beginning(choices: Choices, file: Path) -> Entered:
     """What is chosen at first: what a file says, as far as the content has it, and else the first of everything."""
     said = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
     results = {
-        name: (str(value), next(iter(choices.results[name].units)), "")
+        name: (str(value), choices.results[name].canonical, "")
         for name, value in said.get("results", {}).items()
         if name in choices.results
     }

@@ -47,7 +47,7 @@ def scenario_of(choices: Choices, entered: Entered, fixtures: Path) -> Scenario:
 
     It is at the time of the scenario whose patient it has, else at the time that the fixtures are written for.
     """
-    base = _base(choices, entered, fixtures)
+    base = replace(record_of(choices, entered.patient, fixtures), hook=entered.hook)
     drafts, selections = _drafts(choices, entered, base)
     ordered = next((draft for draft in drafts if draft.get("resourceType") == "MedicationRequest"), {})
     resources = [resource for resource in base.resources if not _is_replaced(choices, entered, resource)]
@@ -60,7 +60,7 @@ def scenario_of(choices: Choices, entered: Entered, fixtures: Path) -> Scenario:
 
 def with_result(scenario: Scenario, result: ResultField, value: str) -> Scenario:
     """A scenario with another result, a number in its canonical unit, instead of one that was entered."""
-    new = _observation(result, scenario, value, next(iter(result.units)), is_low=False)
+    new = _observation(result, scenario, value, result.canonical, is_low=False)
     others = [resource for resource in scenario.resources if resource.get("id") != new["id"]]
     return replace(scenario, resources=[*others, new])
 
@@ -70,17 +70,17 @@ def form_id(result: ResultField) -> str:
     return f"form-{result.fact.name}"
 
 
-def _base(choices: Choices, entered: Entered, fixtures: Path) -> Scenario:
-    """The record that was chosen, without an order."""
-    if entered.patient == AS_TOLD and choices.told is not None:
+def record_of(choices: Choices, patient: str, fixtures: Path) -> Scenario:
+    """The record of a patient of the choices: the scenario that the form began with, or one without an order."""
+    if patient == AS_TOLD and choices.told is not None:
         return replace(choices.told, expect=None)
-    bundle = read_json(fixtures / "patients" / f"{entered.patient}.json")
+    bundle = read_json(fixtures / "patients" / f"{patient}.json")
     return Scenario(
-        name=f"form/{entered.patient}",
+        name=f"form/{patient}",
         path=Path(),
-        hook=entered.hook,
+        hook=choices.beginning.hook,
         now=NOW,
-        patient=entered.patient,
+        patient=patient,
         resources=[entry["resource"] for entry in bundle["entry"]],
         drafts=[],
         selections=[],

@@ -1,16 +1,18 @@
-"""The patient of a request as the head of a chart shows one: name, age, sex, problems, newest results."""
+"""The patient of a request as the head of a chart shows one: name, age, sex, problems, medicines, newest results."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from cds_service.chart.conditions import clinical_status
 from cds_service.chart.readers import patient_facts
 from cds_service.chart.record import Chart, Sent
 from cds_service.chart.statuses import PAST
+from cds_service.console.medicines import medicines_of
 from cds_service.console.plain_words import day_in_words, sent_day_in_words
 from cds_service.content.model import Service
 from cds_service.content.needs import reads
@@ -23,9 +25,9 @@ from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.facts import Facts, State
 
 _NOT_SO = frozenset(["refuted", "entered-in-error"])
-_PROBLEM = "Condition"
+_PROBLEM, _ORDER = "Condition", "MedicationRequest"
 _OF_RESULTS = ("observation", "flag")
-_MOST_PROBLEMS = 8
+_MOST_LISTED = 8
 _NO_NAME = "A patient without a name"
 
 
@@ -40,18 +42,29 @@ class KeyResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Banner:
-    """The head of a chart. ``about`` is age, sex and date of birth in words; ``more`` counts problems left out.
+class HeadList:
+    """A list in the head of a chart; ``more`` counts the entries left out, ``none`` says that there is none.
 
-    Where problems were ``not_read``, nobody knows whether there are any; ``missing`` are the labels of results of which
-    the same holds.
+    Where it was ``not_read``, nobody knows whether there are any.
+    """
+
+    label: str
+    entries: tuple[str, ...]
+    more: int
+    not_read: bool
+    none: str
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """The head of a chart. ``about`` is age, sex and date of birth in words, ``lists`` are problems and medicines.
+
+    ``missing`` are the labels of results of which nobody knows whether there are any.
     """
 
     name: str
     about: tuple[str, ...]
-    problems: tuple[str, ...]
-    more: int
-    not_read: bool
+    lists: tuple[HeadList, ...]
     results: tuple[KeyResult, ...]
     missing: tuple[str, ...]
 
@@ -74,18 +87,14 @@ def banner_of(
     patient = next(_patients(request), {})
     if born := text(patient, "birthDate"):
         about.append(f"born {plain(born)}")
-    lists = [search for search in prepared.searches[service.id] if search.resource == _PROBLEM]
-    problems = list(dict.fromkeys(_problems(lists, chart)))
     shown = {result["reference"] for series in results for result in series["results"]}
     return Banner(
         name=name_of(patient) or _NO_NAME,
         about=tuple(about),
-        problems=tuple(problems[:_MOST_PROBLEMS]),
-        more=max(0, len(problems) - _MOST_PROBLEMS),
-        not_read=any(chart.results(search).sent is not Sent.READ for search in lists),
+        lists=tuple(_lists(prepared, service, chart, now)),
         results=(
             *_flagged(prepared, service, facts, shown, now),
-            *(_newest(prepared, series, now) for series in results),
+            *(newest_result(prepared, series, now) for series in results),
         ),
         missing=tuple(_missing(prepared, service, chart)),
     )
@@ -113,6 +122,23 @@ def name_of(patient: Mapping[str, Any]) -> str:
         if said := plain(text(name, "text") or given_and_family):
             return said
     return ""
+
+
+def _lists(prepared: Prepared, service: Service, chart: Chart, now: datetime) -> Iterator[HeadList]:
+    """The lists that the service asks for."""
+    searches = prepared.searches[service.id]
+    problems = [search for search in searches if search.resource == _PROBLEM]
+    if problems:
+        yield _list("Problems", dict.fromkeys(_problems(problems, chart)), problems, chart, "none on record")
+    orders = [search for search in searches if search.resource == _ORDER]
+    if orders:
+        medicines = medicines_of(prepared, searches, chart, prepared.today(now))
+        yield _list("Medicines", medicines, orders, chart, "none under way on record")
+
+
+def _list(label: str, entries: Iterable[str], searches: Iterable[Search], chart: Chart, none: str) -> HeadList:
+    first, more = tuple(islice(every := iter(entries), _MOST_LISTED)), sum(1 for _ in every)
+    return HeadList(label, first, more, any(chart.results(each).sent is not Sent.READ for each in searches), none)
 
 
 def _problems(lists: Sequence[Search], chart: Chart) -> Iterator[str]:
@@ -154,7 +180,8 @@ def _missing(prepared: Prepared, service: Service, chart: Chart) -> Iterator[str
             yield declared.label
 
 
-def _newest(prepared: Prepared, series: Mapping[str, Any], now: datetime) -> KeyResult:
+def newest_result(prepared: Prepared, series: Mapping[str, Any], now: datetime) -> KeyResult:
+    """The newest of one of the ``results`` of ``explain``, as people read it at ``now``."""
     newest = series["results"][-1]
     day = datetime.fromisoformat(newest["at"]).astimezone(prepared.zone).date()
     value = ", ".join(filter(None, [newest["said"] or "no value", newest.get("flag")]))

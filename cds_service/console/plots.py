@@ -10,6 +10,7 @@ from typing import Any
 
 from cds_service.console.bands import Band, bands_of, ends_of, range_in_words
 from cds_service.console.record_events import MOST_TOLD, record_events
+from cds_service.console.shown_units import unit_shown
 from cds_service.console.timeline import TimelineEvent
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
@@ -158,7 +159,7 @@ def plot_of(
     results = [_Result.of(each, now) for each in series["results"]]
     if all(result.value is None for result in results):
         return None
-    unit, factor = _unit(series, analyte, results)
+    _, unit, factor = unit_shown(analyte, series)
     values = [result.value / factor for result in results if result.value is not None]
     limits = [limit / factor for limit in ends_of(bands)]
     highest = (max([*values, *(limit for limit in limits if limit <= 3 * max(values))]) or 1.0) * 1.12
@@ -214,19 +215,6 @@ class _Result:
         is_low = result.get("flag") == "low"
         note = "The laboratory calls it low." if is_low else result.get("because", "")
         return cls(when, result.get("low", result.get("high")), result["said"], note, is_low)
-
-
-def _unit(series: Mapping[str, Any], analyte: Analyte | None, results: Sequence[_Result]) -> tuple[str, float]:
-    """The unit of the picture for people, and its factor to the canonical one.
-
-    It is the canonical unit, but that of the newest result for an analyte whose values stay as they are sent (Z76).
-    """
-    if analyte is not None and analyte.written_as_sent:
-        for result in reversed(results):
-            for code, written in analyte.written.items():
-                if result.value is not None and result.said.endswith(f" {written}"):
-                    return written, float(analyte.factors[code])
-    return series["written"], 1.0
 
 
 def _in_unit(band: Band, factor: float) -> Band:

@@ -16,6 +16,7 @@ from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.overview import Overview, ToldEvent
 from cds_service.chart.progress import Stretch
 from cds_service.chart.record import Chart
+from cds_service.console.shown_units import unit_shown
 from cds_service.console.timeline import Timeline, TimelineEvent, timeline_of
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
@@ -41,7 +42,7 @@ _MANY_DOSES = 60
 _MOST_ORDERS, _MOST_STEPS = 60, 64  # whose doses are drawn, so that no record takes long
 MOST_TOLD = 400  # of one treatment
 _LONGEST_LABEL = 200  # characters of a drug with all its steps
-_NO_WORDS = "a drug without words"
+NO_WORDS = "a drug without words"
 _MOST_NAMED = 5  # resources that tell of the same
 
 
@@ -96,7 +97,8 @@ def result_events(prepared: Prepared, results: Iterable[Mapping[str, Any]]) -> I
     One that cannot be used says why, and has no number.
     """
     for series in results:
-        lane = f"{series['label']}, {series['written']}"
+        unit = unit_shown(prepared.pack.facts[series["fact"]].analyte, series)
+        lane = f"{series['label']}, {unit.written}"
         for result in series["results"]:
             day = datetime.fromisoformat(result["at"]).astimezone(prepared.zone).date()
             label = ", ".join(filter(None, [result["said"] or "no value", result.get("flag")]))
@@ -109,7 +111,7 @@ def draft_events(pack: Pack, orders: Iterable[Order], until: date) -> Iterator[T
     """The orders that were judged, at the end of the picture."""
     for order in orders:
         if order is not NO_ORDER:
-            label = f"draft: {_with_dosage(pack, order.name, order)}"
+            label = f"draft: {with_dosage(pack, order.name, order)}"
             yield TimelineEvent("Orders", label, "draft", order.reference or order.path, until)
 
 
@@ -139,26 +141,26 @@ def _treatment(pack: Pack, told: ToldEvent) -> TimelineEvent:
     lane, kind = _OF_KIND[told.kind]
     drug = told.words
     if told.kind in (EventKind.ORDERED, EventKind.STOPPED, EventKind.STATED) and not told.event.under_way:
-        drug = f"{drug or _NO_WORDS} ({told.event.status})"
-    label = _with_dosage(pack, drug, told.event.as_order())
+        drug = f"{drug or NO_WORDS} ({told.event.status})"
+    label = with_dosage(pack, drug, told.event.as_order())
     named = [told.event.reference, *told.one_with[:_MOST_NAMED]]
     more = len(told.one_with) - _MOST_NAMED
     source = plain(", ".join(named) + (f" and {more} more" if more > 0 else ""))
     return TimelineEvent(lane, label, kind, source, told.first, told.last, goes_on=told.goes_on)
 
 
-def _with_dosage(pack: Pack, drug: str, order: Order) -> str:
+def with_dosage(pack: Pack, drug: str, order: Order) -> str:
     """A drug with the steps of its dosage as they are understood, or as they are worded where they are not."""
     steps = [
         " ".join(filter(None, [step.dose, step.route, step.how_often, step.how_long, step.written]))
         for step in steps_in_words(pack, order)
     ]
-    return plain(", ".join(filter(None, [drug or _NO_WORDS, "; ".join(filter(None, steps))])), _LONGEST_LABEL)
+    return plain(", ".join(filter(None, [drug or NO_WORDS, "; ".join(filter(None, steps))])), _LONGEST_LABEL)
 
 
 def _due(pack: Pack, told: ToldEvent, until: date) -> Iterator[TimelineEvent]:
     """The days up to ``until`` on which doses of an order fall due; one period if they are too many to tell apart."""
-    label, reference = _with_dosage(pack, told.words, told.event.as_order()), plain(told.event.reference)
+    label, reference = with_dosage(pack, told.words, told.event.as_order()), plain(told.event.reference)
     last = min(told.last or until, until)
     days = [day for step in (*told.before, *told.steps)[:_MOST_STEPS] for day in _days_of(step, last)]
     if len(days) > _MANY_DOSES:

@@ -61,12 +61,14 @@ def console(
     place: Place | None = None,
     services: Callable[[], Collection[str] | None] = lambda: None,
     packs: Callable[[], Links] = tuple,
+    keeps_comments: bool = False,
 ) -> Blueprint:
     """The pages over the pack that ``content`` gives, each under the name of the method that answers.
 
     ``content`` raises ``NotServedError`` while the pack is not served. ``folder`` is that of the pack's files,
     ``fixtures`` that of the patients, drafts, scenarios and courses to choose from. Without ``store`` there are no
-    pages about what was counted; ``services`` gives the ids of those that they count, ``None`` for all. ``links`` are
+    pages about what was counted; ``services`` gives the ids of those that they count, ``None`` for all, and
+    ``keeps_comments`` says whether the comments of clinicians are kept. ``links`` are
     the endpoints and names of further pages, in front of the others, ``packs`` gives those of the consoles of all
     packs.
     """
@@ -83,7 +85,7 @@ def console(
     CoursesPage(content, fixtures).register(pages)
     ContentPages(content, folder, fixtures).register(pages)
     if store is not None:
-        AcceptancePage(content, store, services).register(pages)
+        AcceptancePage(content, store, services, keeps_comments=keeps_comments).register(pages)
         NotUnderstoodPage(store, services).register(pages)
     pages.context_processor(context(content, folder, place, links, with_counts=store is not None, packs=packs))
 

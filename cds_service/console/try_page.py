@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, abort, render_template, request
 
 from cds_service.console.answer import shown_answer
-from cds_service.console.form import Choices, Entered, choices_of, entered_of
+from cds_service.console.form import AS_TOLD, Choices, Entered, choices_of, entered_of
 from cds_service.console.form_beginning import begun_with
+from cds_service.console.form_record import with_record
 from cds_service.console.form_request import scenario_of
 from cds_service.console.outcomes import outcomes_of
 from cds_service.console.story_list import Found, Tile, found, reason_of, stories_of, tiles_of
@@ -75,7 +76,8 @@ class TryPage:
         chosen = self._scenarios.get(request.args.get("scenario", self._first))
         if chosen is None:
             return self._page(404, problem=_NO_SCENARIO)
-        return self._fire(chosen, profile, chosen=chosen, choices=begun_with(self._choices(), chosen))
+        choices = self._with_record(begun_with(self._choices(), chosen), AS_TOLD)
+        return self._fire(chosen, profile, chosen=chosen, choices=choices)
 
     def _decide(self, profile: str) -> Response:
         """Fires what was entered into the form; ``story`` names the scenario that this began with."""
@@ -85,6 +87,7 @@ class TryPage:
             if told is None:
                 return self._page(404, problem=_NO_SCENARIO)
             choices = begun_with(choices, told)
+        choices = self._with_record(choices, request.args.get("patient", choices.beginning.patient).strip())
         entered = entered_of(request.args, choices)
         if entered.faults:
             return self._page(400, entered=entered, profile=profile, choices=choices)
@@ -145,8 +148,12 @@ class TryPage:
     def _choices(self) -> Choices:
         pack = self._content().pack
         if pack.version not in self._choices_by_version:
-            self._choices_by_version[pack.version] = choices_of(pack, self._fixtures)
+            choices = choices_of(pack, self._fixtures)
+            self._choices_by_version[pack.version] = self._with_record(choices, choices.beginning.patient)
         return self._choices_by_version[pack.version]
+
+    def _with_record(self, choices: Choices, patient: str) -> Choices:
+        return with_record(choices, self._content(), patient, self._fixtures)
 
     def _found(self, query: str) -> Found:
         return found(self._scenarios.values(), self._stories, self._content().pack, query)

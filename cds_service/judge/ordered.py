@@ -99,7 +99,7 @@ def _dose(pack: Pack, order: Order, dosage: Node) -> str:
 def _is_ordered_here(pack: Pack, order: Order) -> bool:
     """Whether the pack orders a drug of the kind itself: another agent of the same value set is compared with it."""
     agents = {template.agent for template in pack.templates.values() if template.agent}
-    kinds = [kind for kind in pack.relevant if recognise_drug(order, [kind]) is not None]
+    kinds = [kind for kind in pack.drugs if recognise_drug(order, [kind]) is not None]
     return any(concept.agent in agents for kind in kinds for concept in kind.codes.values())
 
 

@@ -106,7 +106,7 @@ def _add_console(app: Flask, settings: Settings, content: ServedContent, store: 
         preview = preview_pages(settings, settings.preview, content)
         preview.register(app)
         links = [preview.LINK]
-    for pages in consoles(content, store, links):
+    for pages in consoles(content, store, links, keeps_comments=settings.keep_comments):
         app.register_blueprint(pages)
 
 

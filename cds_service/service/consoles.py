@@ -22,10 +22,13 @@ from cds_service.store.store import Store
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # as pack.json has it
 
 
-def consoles(content: ServedContent, store: Store, links: Sequence[tuple[str, str]]) -> Iterator[Blueprint]:
+def consoles(
+    content: ServedContent, store: Store, links: Sequence[tuple[str, str]], *, keeps_comments: bool
+) -> Iterator[Blueprint]:
     """The console of each pack of the settings, also of one that is not served, which says why.
 
-    ``links`` are the endpoints and names of further pages of the first.
+    ``links`` are the endpoints and names of further pages of the first; ``keeps_comments`` says whether the comments of
+    clinicians are kept.
     """
     places = _places(content.packs())
     are_several = len(places) > 1
@@ -48,6 +51,7 @@ def consoles(content: ServedContent, store: Store, links: Sequence[tuple[str, st
             place=place,
             services=_services(state, with_older=is_first) if are_several else lambda: None,
             packs=packs if are_several else tuple,
+            keeps_comments=keeps_comments,
         )
 
 

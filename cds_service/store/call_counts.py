@@ -67,8 +67,13 @@ def read_calls(connection: Connection, begin: date | None, services: Collection[
 
 def per_100(cards: Mapping[str, int], calls: Mapping[str, int]) -> float | None:
     """Cards for every 100 calls of the services at which they were shown, both by service; ``None`` without calls."""
-    of = sum(calls.get(service, 0) for service in cards)
+    of = calls_behind(cards, calls)
     return 100 * sum(cards.values()) / of if of else None
+
+
+def calls_behind(cards: Mapping[str, int], calls: Mapping[str, int]) -> int:
+    """The number of calls of the services at which cards were shown, both by service."""
+    return sum(calls.get(service, 0) for service in cards)
 
 
 def read_not_understood(

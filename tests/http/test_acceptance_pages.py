@@ -88,15 +88,16 @@ def test_the_versions_of_a_rule_are_one_row_with_its_words(pages, pack):
     assert told == {
         "severity": "critical",
         "shown": "5",
-        "per-100": "50.0",
+        "per-100": "50.0 5 in 10",
         "answered": "4",
-        "accepted": "25 %",
+        "accepted": "25 % 1 of 4",
         "overridden": "3",
         "trend": "",
     }
     assert reason == "Platelets were given"  # in the words of the version that they were chosen in
     title = pack.decisions["imPlatelets"].title
-    assert f"{title}:</span> Platelets …, IM injection ordered or if given IM: consider platelet transfusion" in page
+    assert f"{title} <small>1 rule</small></th>" in page
+    assert "<summary>Platelets …, IM injection ordered or if given IM: consider platelet transfusion" in page
     own = "I have acted on it: platelets are given, or a newer count is higher"
     assert f"<li>{own}: 1 of 3, 33 %" in page and "<li>Platelets were given: 2 of 3, 67 %" in page
     assert "action-completed" not in page and "as sent" not in page
@@ -105,9 +106,63 @@ def test_the_versions_of_a_rule_are_one_row_with_its_words(pages, pack):
 
 def test_cards_are_reckoned_for_the_calls_of_the_hooks_at_which_they_were_shown(pages):
     page = pages.get("/acceptance?days=7").text
-    assert cells(page, "nasalRegimenAskNeurological")["per-100"] == "100.0"  # one card, one call of order-sign
+    assert cells(page, "nasalRegimenAskNeurological")["per-100"] == "100.0 1 in 1"  # one card, one call of order-sign
     assert "7 cards of 3 rules were shown: 63.6 for every 100 of 11 calls (calls are counted since" in page
     assert "5 of them were answered: 2 accepted, which is 40 % (95 % interval 12 % to 77 %), and 3 overridden." in page
+
+
+def test_the_rules_of_a_decision_stand_together_under_their_total(tmp_path):
+    url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    store = Store(url)
+    for rule, indicator, times in (("TransfusionFirst", "critical", 1), ("ThinNeedle", "warning", 4)):
+        for _ in range(times):
+            store.count(SELECT, "imPlatelets", rule, "1.5.0", indicator)
+    for _ in range(3):
+        store.count(SIGN, "nasalRegimen", "AskNeurological", "1.0.0", "info")
+    for _ in range(20):
+        store.count_call(SELECT, "2.1.0", [])
+    store.add(
+        [
+            answered("a", "overridden", "TransfusionFirst", code="action-completed", display="as sent"),
+            answered("b", "accepted", "ThinNeedle"),
+            answered("c", "overridden", "ThinNeedle", code="action-completed", display="as sent"),
+        ]
+    )
+    store.close()
+    page = create_app(Settings(loopback=True, key=KEY, store=url)).test_client().get("/acceptance?days=7").text
+    order = re.findall(r'<tr (?:class="total" )?id="([\w-]+)">', page)
+    assert order == [
+        "of-imPlatelets",
+        "imPlateletsThinNeedle",
+        "imPlateletsTransfusionFirst",
+        "of-nasalRegimen",
+        "nasalRegimenAskNeurological",
+    ]
+    total = page.replace('<tr class="total" id="of-imPlatelets">', '<tr id="total">')
+    figures = cells(total, "total")
+    assert (figures["shown"], figures["answered"], figures["overridden"]) == ("5", "3", "2")
+    assert figures["per-100"] == "25.0 5 in 20" and figures["accepted"] == "33 % 1 of 3"
+    assert "2 rules</small>" in page
+    descending = create_app(Settings(loopback=True, key=KEY, store=url)).test_client()
+    turned = descending.get("/acceptance?days=7&sort=shown&order=asc").text
+    assert rules(turned) == [
+        "nasalRegimenAskNeurological",
+        "imPlateletsTransfusionFirst",
+        "imPlateletsThinNeedle",
+    ]
+
+
+def test_where_comments_are_not_kept_the_page_says_so_and_where_they_are(url, tmp_path):
+    def page(store, **settings):
+        web = create_app(Settings(loopback=True, key=KEY, store=store, **settings)).test_client()
+        return web.get("/acceptance?days=7").text.partition("Comments of clinicians</h2>")[2]
+
+    empty = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    assert "not kept here, because they may name the patient. They stay in the EHR" in page(empty)
+    assert "No comment has come yet." in page(empty, keep_comments=True)
+    assert "These were kept before:" in page(url) and "given&lt;/b&gt; today" in page(url)
+    kept = page(url, keep_comments=True)
+    assert "not kept" not in kept and "given&lt;/b&gt; today" in kept
 
 
 def test_accepted_and_overridden_are_explained_in_plain_words(pages):

@@ -294,6 +294,15 @@ def test_an_answer_shows_the_history_and_a_moment_leads_back_to_its_course(clien
     assert "Methotrexate" in history  # facts ask for it too
 
 
+def test_history_and_plots_name_the_unit_in_which_the_values_stand(client):
+    page = client.get("/?scenario=platelets-and-im/sample").text
+    history = page[page.index('id="history"') : page.index('id="results"')]
+    plots = page[page.index('id="results"') :].partition("</details>\n\n<details")[0]
+    assert "<title>Total vitamin B12 in serum, plasma or blood, ng/L</title>" in history and "pg/mL" not in history
+    assert "<figcaption>Total vitamin B12 in serum, plasma or blood, ng/L</figcaption>" in plots
+    assert "<title>Creatinine, µmol/L</title>" in history and "mg/dL" not in history
+
+
 BUNDLE = {"resourceType": "Bundle", "type": "searchset"}
 
 

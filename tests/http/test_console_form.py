@@ -304,6 +304,63 @@ def test_no_tile_is_marked_where_a_case_of_ones_own_is_shown(client):
     assert "#tiles:innerHTML" in re.search('hx-select-oob="([^"]*)"', page)[1]
 
 
+# --- units of the record ---------------------------------------------------------------------------------------------
+
+
+def unit_asked(page, name):
+    """The unit in which a field asks for a result."""
+    return re.search(rf'<select id="unit-{name}".*?<option value="([^"]*)" selected>', page, re.S)[1]
+
+
+def on_record(page, name):
+    return re.sub("<[^>]+>", "", re.search(rf'id="recorded-{name}">(.*?)</p>', page)[1])
+
+
+def test_each_field_asks_in_the_unit_in_which_the_head_of_the_chart_has_the_result(client):
+    kwame = client.get("/", query_string={"scenario": SAMPLE}).text
+    assert "<strong>80 µmol/L</strong>" in kwame and unit_asked(kwame, "creatinine") == "umol/L"
+    assert "<strong>96 ng/L, low</strong>" in kwame and unit_asked(kwame, "b12-flag") == "ng/L"
+    assert on_record(kwame, "creatinine") == "On record: 80 µmol/L (21 Nov)"
+    assert on_record(kwame, "homocysteine") == "On record: none that was read"
+    assert unit_asked(kwame, "dialysis-creatinine") == "umol/L"  # the same analyte
+    assert (unit_asked(kwame, "platelets"), unit_asked(kwame, "homocysteine")) == ("10*9/L", "umol/L")
+    gloria = client.get("/", query_string={"scenario": "kidney/creatinineOnly"}).text
+    assert "<strong>1.9 mg/dL</strong>" in gloria and unit_asked(gloria, "creatinine") == "mg/dL"
+
+
+def test_another_patient_is_asked_for_in_the_units_of_that_record(client):
+    page = client.get("/", query_string={"by": "form", "story": SAMPLE, "patient": "gloria-washington"}).text
+    assert (unit_asked(page, "creatinine"), on_record(page, "creatinine")) == (
+        "mg/dL",
+        "On record: 1.9 mg/dL (16 Nov)",
+    )
+    # A browser without script sends the units of empty fields, as they were for the patient before.
+    sent = {"by": "form", "story": SAMPLE, "patient": "gloria-washington", "unit-creatinine": "umol/L"}
+    assert unit_asked(client.get("/", query_string={**sent, "result-creatinine": ""}).text, "creatinine") == "mg/dL"
+    assert unit_asked(client.get("/", query_string={**sent, "result-creatinine": "90"}).text, "creatinine") == "umol/L"
+
+
+def test_a_number_is_judged_in_the_unit_that_stands_beside_it(client):
+    """170 µmol/L of creatinine are weak kidneys; 170 mg/dL are no result of a living patient."""
+    story = {"by": "form", "story": "kidney/creatinineOnly", "result-creatinine": "170"}
+    page = client.get("/", query_string={**story, "unit-creatinine": "umol/L"}).text
+    assert unit_asked(page, "creatinine") == "umol/L"
+    assert "<strong>170 µmol/L</strong>" in page and re.search(r'id="news"[^>]*>1 card', page)
+    page = client.get("/", query_string=story).text
+    assert unit_asked(page, "creatinine") == "mg/dL"
+    assert "<strong>170 mg/dL</strong>" in page
+
+
+@pytest.mark.parametrize("path", sorted((FIXTURES / "patients").glob("*.json"))[::4], ids=lambda path: path.stem)
+def test_a_field_and_the_head_of_the_chart_have_one_unit_for_every_patient(client, path):
+    page = client.get("/", query_string={"by": "form", "patient": path.stem}).text
+    head = page[page.index('<section class="banner') : page.index('<section class="order')]
+    for name, result in choices().results.items():
+        shown = re.search(rf"<dt>{re.escape(result.label)}</dt><dd><strong>([^<]*)</strong>", head)
+        if shown and len(result.units) > 1:
+            assert result.units[unit_asked(page, name)] in shown[1], (name, shown[1])
+
+
 # --- what the order comes to with another result ---------------------------------------------------------------------
 
 

@@ -171,6 +171,60 @@ def test_results_that_were_not_sent_are_said_to_be_so(client):
     assert "Results not sent: Platelet count" in told and "Platelet count 22" not in told
 
 
+def banner_of(page):
+    """The words of the head of the chart."""
+    return words(page[page.index('<section class="banner') : page.index('<section class="order')])
+
+
+def test_medicines_under_way_are_named_and_those_that_cards_read_come_first_with_their_dosage(client):
+    assert (
+        "Medicines Hydroxocobalamin 1 mg/mL injection, 1000 mcg IM every 2 months; Atorvastatin 20 mg tablet; "
+        "Levothyroxine 50 mcg tablet" in banner_of(story(client, "iv-cyanocobalamin/monthly"))
+    )
+    never_any = banner_of(story(client, "pernicious-anaemia-for-life/tabletsAtStart"))
+    assert "Medicines none under way on record" in never_any
+
+
+def fired_with(client, change):
+    """The head of the chart after a change of the prefetched medication orders of a scenario."""
+    page = story(client, "iv-cyanocobalamin/monthly")
+    body = json.loads(unescape(re.search(r'<textarea id="request"[^>]*>(.*?)</textarea>', page, re.S)[1]))
+    change(body["prefetch"])
+    return banner_of(client.post("/", data={"request": json.dumps(body), "now": NOW, "profile": "2.0"}).text)
+
+
+def test_many_medicines_are_counted_and_each_is_named_once(client):
+    def more(prefetch):
+        entries = prefetch["medicationRequests"]["entry"]
+        other = next(each for each in entries if "Atorvastatin" in str(each))
+        for number in range(9):
+            copy = json.loads(json.dumps(other).replace("Atorvastatin 20 mg tablet", f"Medicine {number}"))
+            copy["resource"]["id"] = f"other-{number}"
+            entries += [copy, json.loads(json.dumps(copy).replace(f"other-{number}", f"same-{number}"))]
+
+    said = fired_with(client, more)
+    assert "Medicines Hydroxocobalamin" in said and "; Medicine 4; and 4 more" in said
+    assert said.count("Medicine 4") == 1 and "Medicine 5" not in said
+
+
+def test_medicines_that_were_not_sent_and_those_that_are_over_are_not_called_current(client):
+    assert "Medicines not sent, so nobody knows" in fired_with(client, lambda sent: sent.pop("medicationRequests"))
+
+    def over(prefetch):
+        for entry in prefetch["medicationRequests"]["entry"]:
+            entry["resource"]["status"] = "completed" if "Atorvastatin" in str(entry) else "stopped"
+
+    assert "Medicines none under way on record" in fired_with(client, over)
+
+    def ended(prefetch):
+        for entry in prefetch["medicationRequests"]["entry"]:
+            if "cobalamin" in str(entry):
+                repeat = entry["resource"]["dosageInstruction"][0]["timing"]["repeat"]
+                repeat["boundsPeriod"] = {"start": "2026-01-05", "end": "2026-10-05"}
+
+    assert re.search(r"Medicines Hydroxocobalamin [^;]* \(ended \d+ \w+\); ", fired_with(client, ended))
+
+
 def test_a_chart_that_is_opened_has_a_patient_and_no_order(client):
     assert "Ordered Nothing: the chart is opened." in part(story(client, "patient-view/everythingInLine"), "story")
 

@@ -140,12 +140,67 @@ def test_the_same_by_the_button_without_script(without_script):
         expect(page.get_by_label("Platelet count", exact=True)).to_have_value(number)
 
 
-def test_a_number_in_another_unit_is_judged_in_that_unit_and_leaves_the_slider_alone(page):
+def test_a_number_in_another_unit_is_judged_in_that_unit_and_has_its_place_on_the_slider(page):
     page.goto(FORM)
     page.get_by_label("Unit of Platelet count").select_option(label="/µL")
     page.get_by_label("Platelet count", exact=True).fill("24000")
     expect(news(page)).to_contain_text(BELOW)
-    expect(page.get_by_role("slider", name="Platelet count, slider")).to_have_value("60")
+    slider = page.get_by_role("slider", name="Platelet count, slider")
+    expect(slider).to_have_value("24")
+    expect(slider).to_have_attribute("aria-valuetext", "24000 /µL")
+
+
+def test_the_slider_of_an_empty_field_has_no_thumb_and_says_that_nothing_is_given(page):
+    page.goto("/")
+    page.get_by_text("A case of your own").click()
+    slider, field = page.get_by_role("slider", name="Platelet count, slider"), page.locator("#result-platelets")
+    beside = slider.locator("xpath=following-sibling::*[1]")
+
+    def looks(number):
+        """A picture of the slider while its inner number is another, which nobody has given."""
+        slider.evaluate("(input, number) => { input.value = number }", number)
+        return slider.screenshot()
+
+    expect(slider).to_have_attribute("aria-valuetext", "not given")
+    expect(beside).to_be_visible()
+    assert beside.inner_text() == "not given"
+    assert looks("0") == looks("100") == looks("22")
+    slider.focus()
+    expect(field).to_have_value("")  # to look is not to give
+    page.keyboard.press("ArrowRight")
+    expect(field).to_have_value("23")  # the first key leads on from what is on record
+    expect(slider).to_have_attribute("aria-valuetext", "23 ×10⁹/L")
+    expect(beside).to_be_hidden()
+    assert looks("0") != looks("100")
+    field.fill("")
+    expect(slider).to_have_attribute("aria-valuetext", "not given")
+    expect(beside).to_be_visible()
+
+
+def test_to_press_an_empty_slider_gives_the_number_that_stands_there(page):
+    page.goto("/")
+    page.get_by_text("A case of your own").click()
+    slider, field = page.get_by_role("slider", name="Platelet count, slider"), page.locator("#result-platelets")
+    box = slider.bounding_box()
+    thumb = 16  # pixels, of which the middle stands at the number
+    x = thumb / 2 + (box["width"] - thumb) * 0.22
+    slider.click(position={"x": x, "y": box["height"] / 2})
+    expect(field).to_have_value("22")
+    expect(news(page)).to_contain_text(BELOW)
+
+
+def test_an_empty_field_takes_the_unit_of_the_patient_who_is_chosen_and_a_filled_one_keeps_its_own(page):
+    page.goto("/")
+    page.get_by_text("A case of your own").click()
+    creatinine, b12 = page.get_by_label("Unit of Creatinine", exact=True), page.locator("#unit-b12-flag")
+    expect(creatinine.locator("option:checked")).to_have_text("µmol/L")
+    expect(page.locator("#recorded-creatinine")).to_have_text("On record: 80 µmol/L (21 Nov)")
+    page.get_by_label("Total vitamin B12 in serum, plasma or blood", exact=True).fill("90")
+    page.get_by_label("Patient", exact=True).select_option(label="Amara Okafor, 58, female")
+    expect(page.locator("#recorded-creatinine")).to_have_text("On record: 0.8 mg/dL (14 Nov)")
+    expect(creatinine.locator("option:checked")).to_have_text("mg/dL")
+    expect(b12.locator("option:checked")).to_have_text("ng/L")
+    expect(page.get_by_role("region", name="The patient")).to_contain_text("90 ng/L")
 
 
 def test_treatment_so_far_and_diagnosis_change_what_is_said(page):

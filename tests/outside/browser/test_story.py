@@ -93,3 +93,15 @@ def test_silence_says_why(page):
     page.goto("/?scenario=loading-regimen/threeWeekly")
     expect(page.get_by_role("heading", name="No card")).to_be_visible()
     expect(page.locator(".silence")).to_contain_text("As the source has it: Loading regimen")
+
+
+def test_the_history_as_a_table_has_no_scrolling_on_a_small_screen_and_stays_a_table(browser, console):
+    page = browser.new_page(viewport={"width": 390, "height": 900}, base_url=console)
+    page.goto("/?scenario=iv-cyanocobalamin/monthly")
+    fold(page, "The history").click()
+    page.get_by_text("The same as a table").click()
+    box = page.get_by_role("region", name="Table: The history of the patient as it was read")
+    assert box.evaluate("box => box.scrollWidth - box.clientWidth") <= 1
+    row = box.get_by_role("row").filter(has_text="Pernicious anaemia")
+    expect(row.get_by_role("cell")).to_have_count(5)
+    page.close()

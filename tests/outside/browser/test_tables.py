@@ -22,9 +22,9 @@ PAGES = [
 ]
 
 
-@pytest.fixture(params=[1440, 1024])
+@pytest.fixture(params=[1024, 800])
 def wide(request, browser, console):
-    """A page of a width at which a table is a table."""
+    """A page of a width at which a table is a table, and one of many columns does not fit."""
     context = browser.new_context(viewport={"width": request.param, "height": 900}, base_url=console)
     yield context.new_page()
     context.close()
@@ -32,12 +32,37 @@ def wide(request, browser, console):
 
 def test_a_table_that_is_wider_than_the_page_says_so_until_its_end_is_reached(wide):
     wide.goto(TABLE)
-    box, hint = wide.get_by_role("region", name="Decision table"), wide.get_by_text("This goes on to the right")
+    box, hint = wide.get_by_role("region", name="Decision table"), wide.get_by_text("There is more to the side")
     expect(hint.first).to_be_visible()
     assert hint.first.bounding_box()["y"] < box.bounding_box()["y"]
     expect(box).to_have_class(re.compile(r"\bcut\b"))
     box.evaluate("box => { box.scrollLeft = box.scrollWidth }")
     expect(box).not_to_have_class(re.compile(r"\bcut\b"))
+
+
+@pytest.mark.parametrize("name", ["imPlatelets", "maintenance", "stopping"])
+def test_on_a_wide_screen_the_widest_tables_fit_without_scrolling(browser, console, name):
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=console)
+    page.goto(f"/content/decisions/{name}?scenario={SAMPLE}")
+    box = page.get_by_role("region", name="Decision table")
+    assert box.evaluate("box => box.scrollWidth - box.clientWidth") <= 1
+    expect(page.get_by_role("columnheader", name="Rests on")).to_be_in_viewport()
+    page.close()
+
+
+def test_a_map_on_a_small_screen_begins_where_the_way_of_the_request_begins(browser, console):
+    page = browser.new_page(viewport={"width": 390, "height": 900}, base_url=console)
+    page.goto(f"/content/map?decision=imPlatelets&scenario={SAMPLE}")
+    page.get_by_text("All tables in one picture").click()
+    for box in page.locator(".map").all():
+        first = box.locator(".node.lit").first
+        frame, node = box.bounding_box(), first.locator("rect").bounding_box()
+        assert frame["x"] <= node["x"] <= frame["x"] + frame["width"] / 3
+    page.goto("/content/map?decision=imPlatelets")
+    box = page.locator(".map").first
+    node = box.locator(".node").first.locator("rect").bounding_box()
+    assert 0 <= node["x"] <= 390 / 3
+    page.close()
 
 
 def test_a_wide_table_has_a_scroll_bar_of_its_own_style_which_no_system_hides_until_one_scrolls(browser, console):
