@@ -35,7 +35,7 @@ def _recorded(prepared: Prepared, choices: Choices, record: Scenario) -> Iterato
         chain.from_iterable(templates_of(prepared.pack, each).items() for each in services)
     )
     try:
-        request = decode_request(encode(record.request(templates)), record.hook)
+        request = decode_request(encode(record.request(templates)), record.hook, prepared.pack.relevant)
     except Fault:
         return
     chart = Chart(request.patient_id, request.prefetch, record.now, prepared.zone)
