@@ -325,7 +325,7 @@ def test_the_console_shows_what_is_ordered_beside_what_takes_its_place():
 
     daily, tablets = rows_of("pap/tooOften")
     assert daily == ["Order examplol pap examplol pap", "How often 3 times a day changed: daily"]
-    assert tablets[0].startswith("Order examplol pap changed: examplol tablets")
+    assert tablets[0].startswith("Order examplol pap changed: an examplol")
     ((name, how_often, how_many),) = rows_of("level-order/tooOften")
     assert name == "Order examplite changed: an examplite level"
     assert (how_often, how_many) == ("How often daily changed: not stated", "How many 9 changed: not stated")
