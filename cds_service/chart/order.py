@@ -27,9 +27,9 @@ class Order:
     orders.
 
     ``key`` tells it from the other drafts: its ``Type/id``, or its path if it has none, or shares it with another.
-    ``naming`` is all that names its drug, ``ingredients`` are the active ones of its Medication. Of an order of a test
-    or of nutrition, ``items`` are what it orders, and it names no drug. ``kept`` is for what readers have worked out of
-    it.
+    ``type`` is its type of resource. ``naming`` is all that names its drug, ``ingredients`` are the active ones of its
+    Medication. An order of a test or of nutrition has ``items``, which are what it orders; it is not ``is_of_a_drug``,
+    names no drug and has no dosage. ``kept`` is for what readers have worked out of it.
     """
 
     path: str
@@ -38,19 +38,16 @@ class Order:
     key: str = ""
     naming: Naming = NOT_NAMED
     ingredients: tuple[Node, ...] = ()
+    type: str = ""
     items: tuple[Item, ...] = ()
+    is_of_a_drug: bool = True
     kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def type(self) -> str:
-        """Its type of resource; ``""`` for ``NO_ORDER``."""
-        return text(self.resource, "resourceType")
 
     @property
     def reference(self) -> str:
         """``Type/id``; ``""`` for ``NO_ORDER``."""
-        identity = text(self.resource, "id")
-        return f"{self.type}/{identity}" if self.type or identity else ""
+        kind, identity = text(self.resource, "resourceType"), text(self.resource, "id")
+        return f"{kind}/{identity}" if kind or identity else ""
 
     @property
     def is_named(self) -> bool:
@@ -61,11 +58,6 @@ class Order:
     def name(self) -> str:
         """What it orders, as the order words it."""
         return next(filter(None, map(words, self.concepts)), "")
-
-    @property
-    def is_of_a_drug(self) -> bool:
-        """Whether it can name a drug and have a dosage, which an order of a test or of nutrition cannot."""
-        return self.type not in _OF_ITEMS
 
     @property
     def is_stopped(self) -> bool:
@@ -98,9 +90,11 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str =
     ``others`` are the resources of the draft Bundle by ``Type/id`` and by ``fullUrl``. A reference counts by its
     display too. R4 and R5 shapes are read. An order of a test or of nutrition is read with what it orders.
     """
-    if text(resource, "resourceType") in _OF_ITEMS:
+    kind = resource.get("resourceType", "")
+    if kind in _OF_ITEMS:
         items = items_of(resource)
-        return Order(path, resource, tuple(item.concept for item in items if item.concept), key, items=items)
+        concepts = tuple(item.concept for item in items if item.concept)
+        return Order(path, resource, concepts, key, type=kind, items=items, is_of_a_drug=False)
     medications: list[Node] = []
     concept = resource.get("medicationCodeableConcept")
     if isinstance(concept, dict):
@@ -121,7 +115,7 @@ def read_order(path: str, resource: Node, others: Mapping[str, Node], key: str =
     naming = _naming(medications, [_ingredient(item, resource, others) for item in active])
     if not medications and not ingredients and references:
         naming = Naming(resolved=False)
-    return Order(path, resource, tuple(medications), key, naming, active)
+    return Order(path, resource, tuple(medications), key, naming, active, kind)
 
 
 _LONGEST_KEPT = 1024  # characters of the concepts of one drug

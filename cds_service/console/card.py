@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,8 @@ class ShownChange:
     """One action of a suggestion: what is ``ordered`` and ``suggested``, where there are both line by line, and the
     change of FHIR.
 
-    A new order has nothing ``ordered``, a removal nothing ``suggested``.
+    A new order has nothing ``ordered``, a removal nothing ``suggested``. Where an order is removed and a new one stands
+    in its place, the new one is shown beside it, and of the removal only the change of FHIR.
     """
 
     fhir: ResourceChange
@@ -101,8 +102,16 @@ def _suggestion(
     suggestion: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime, prepared: Prepared
 ) -> ShownSuggestion:
     actions: Sequence[Mapping[str, Any]] = suggestion["actions"]
-    changes = tuple(_change(action, drafts, now, prepared) for action in actions)
-    return ShownSuggestion(suggestion["label"], bool(suggestion.get("isRecommended")), changes)
+    changes = [_change(action, drafts, now, prepared) for action in actions]
+    if [action["type"] for action in actions] == _EXCHANGE:
+        gone, placed = changes
+        if gone.ordered is not None and placed.suggested is not None:
+            lines = tuple(compared(gone.ordered, placed.suggested))
+            changes = [replace(gone, ordered=None), replace(placed, ordered=gone.ordered, lines=lines)]
+    return ShownSuggestion(suggestion["label"], bool(suggestion.get("isRecommended")), tuple(changes))
+
+
+_EXCHANGE = ["delete", "create"]
 
 
 def _change(

@@ -47,6 +47,7 @@ class OrderInWords:
     drug: str
     lines: Mapping[str, tuple[str, ...]]
     calendar: Calendar | None = None
+    is_of_a_drug: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def order_in_columns(
     order = read_order("", exact, {name: _exact(other) for name, other in others.items()})
     if order.type != _PRESCRIPTION:
         name = plain(order.name) or plain(words(node(exact, "code"))) or "An order that is no prescription"
-        return OrderInWords(name, _times_of(prepared, order, now))
+        return OrderInWords(name, _times_of(prepared, order, now), is_of_a_drug=False)
     steps = steps_in_words(pack, order)
     lines: dict[str, tuple[str, ...]] = {}
     for label, value_of in _COLUMNS:
@@ -125,9 +126,10 @@ def _exact(resource: Mapping[str, Any]) -> Node:
 
 
 def compared(ordered: OrderInWords, suggested: OrderInWords) -> list[ComparedLine]:
-    """Two orders line by line, the drug first."""
-    labels = dict.fromkeys([label for label, _ in _COLUMNS] + ["Doses", "Status"])
-    lines = [ComparedLine("Drug", (ordered.drug,), (suggested.drug,))]
+    """Two orders line by line, what is ordered first."""
+    labels = dict.fromkeys(["When", *(label for label, _ in _COLUMNS), "How many", "Doses", "Status"])
+    what = "Drug" if ordered.is_of_a_drug and suggested.is_of_a_drug else "Order"
+    lines = [ComparedLine(what, (ordered.drug,), (suggested.drug,))]
     for label in labels:
         before, after = ordered.lines.get(label, ()), suggested.lines.get(label, ())
         if before or after:

@@ -50,7 +50,7 @@ def is_judged(pack: Pack, resource: Node) -> bool:
     (Z14, CTX-07, CTX-09).
     """
     return (
-        text(resource, "resourceType") in pack.relevant
+        resource.get("resourceType") in pack.relevant
         and text(resource, "status") not in NOT_JUDGED
         and resource.get("doNotPerform") is not True
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import datetime, timedelta
 from functools import reduce
 from zoneinfo import ZoneInfo
@@ -23,6 +24,8 @@ from cds_service.protocol.profiles import Profile
 from cds_service.recording.deidentify import Deidentifier, comparable_decisions
 from cds_service.replay.coverage import cover
 from cds_service.replay.scenarios import read_scenarios
+from cds_service.service.app import create_app
+from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
 from tests.support.keys import KEY
 from tests.support.places import SECOND_PACK
@@ -310,6 +313,25 @@ def test_what_a_site_orders_stands_first_in_an_order_of_nutrition(body_of, tmp_p
     assert [coding["code"] for coding in created["supplement"][0]["type"]["coding"]] == ["9", "PAP"]
 
 
+def test_the_console_shows_what_is_ordered_beside_what_takes_its_place():
+    pages = create_app(Settings(cards=CARDS, loopback=True, key=KEY)).test_client()
+
+    def rows_of(name):
+        page = pages.get(f"/?scenario={name}")
+        assert page.status_code == 200
+        tables = re.findall(r'<table class="compare".*?</table>', page.text, re.DOTALL)
+        rows = [re.findall(r"<tr.*?</tr>", table, re.DOTALL)[1:] for table in tables]
+        return [[" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in table] for table in rows]
+
+    daily, tablets = rows_of("pap/tooOften")
+    assert daily == ["Order examplol pap examplol pap", "How often 3 times a day changed: daily"]
+    assert tablets[0].startswith("Order examplol pap changed: an examplol")
+    ((name, how_often, how_many),) = rows_of("level-order/tooOften")
+    assert name == "Order examplite changed: an examplite level"
+    assert (how_often, how_many) == ("How often daily changed: not stated", "How many 9 changed: not stated")
+    assert "When 30 Nov" in " ".join(re.sub(r"<[^>]+>", " ", pages.get("/?scenario=level-order/onOneDay").text).split())
+
+
 # --- whatever is sent -----------------------------------------------------------------------------------------------
 
 FIXED = [None, True, -1, 10**30, "", "x", "2026-02-30", [], {}, [None], [{}], [[]], {"timing": 1}, [{"timing": []}]]
@@ -371,6 +393,19 @@ def test_a_warning_is_given_for_nothing_that_cannot_be_read(body_of, ask, scenar
     for value in (..., *FIXED):
         if value != 10**30:
             assert not {PAP, LEVELS} & set(topics(ask(changed(body, way, value)))), (way, value)
+
+
+@pytest.mark.parametrize(
+    "timing",
+    [
+        {"repeat": {"count": 3, "frequency": 1, "period": 1, "periodUnit": "d", "boundsPeriod": {"start": "soon"}}},
+        {"repeat": {"count": 3, "frequency": 1, "period": 1, "periodUnit": "d", "boundsPeriod": {"start": 7}}},
+    ],
+)
+def test_a_first_day_that_cannot_be_read_is_not_as_if_none_were_stated(body_of, ask, timing):
+    body = body_of("level-order/tooSoon")
+    draft_in(body)["occurrenceTiming"] = timing
+    assert topics(ask(body)) == ["examplolLevelOrderDayNotReadable"]
 
 
 JSON = st.recursive(
