@@ -49,6 +49,7 @@ _OPERATORS: Mapping[str, _Operator] = {
     "maximum": _Operator(arithmetic.greatest, _value),
     "per-kilogram": _Operator(arithmetic.over, _value),
     "days-between": _Operator(lambda start, end: arithmetic.minus(end, start), _day),
+    "first-of": _Operator(lambda only: only, _value),
 }
 
 
@@ -56,16 +57,20 @@ def reckoned(declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
     """A fact by its operator, with what was read of each operand as evidence behind the result.
 
     Where operands have no value: unknown if one is unknown, else unusable if one is unusable, else absent. Unusable too
-    if a divisor can be zero, or if a day that is asked for is not known.
+    if a divisor can be zero, or if a day that is asked for is not known. The first of several is the first that has a
+    value, as if the others were not declared; they are asked for where none has one.
     """
-    operator = _OPERATORS[declared.element]
-    read = [(operand, _labelled(facts[operand.fact], operand)) for operand in declared.operands if operand.fact]
+    operator, operands = _OPERATORS[declared.element], declared.operands
+    if declared.element == "first-of":
+        known = (operand for operand in operands if not operand.fact or facts[operand.fact].value is not None)
+        operands = next(((operand,) for operand in known), operands)
+    read = [(operand, _labelled(facts[operand.fact], operand)) for operand in operands if operand.fact]
     evidence = [item for _, fact in read for item in fact.evidence]
     if lacking := [fact for _, fact in read if fact.value is None]:
         return _without_value(lacking, evidence)
     numbers = {operand.role: operator.number(fact) for operand, fact in read}
     terms: list[Interval] = []
-    for operand in declared.operands:
+    for operand in operands:
         number = numbers[operand.role] if operand.fact else operand.constant
         if number is None:
             return Fact.unusable(Reason("dateMissing"), *evidence)

@@ -24,6 +24,7 @@ OPERATORS: Mapping[str, tuple[str, ...]] = {
     "maximum": (),
     "per-kilogram": ("amount", "weight"),
     "days-between": ("from", "to"),
+    "first-of": ("first", "second"),
 }
 
 

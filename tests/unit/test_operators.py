@@ -133,3 +133,28 @@ def test_days_between_need_a_day():
 )
 def test_a_range_in_signs(value, written):
     assert in_signs(value) == written
+
+
+EITHER = declared("first-of", "mg", {"first": "dose", "second": "weight"})
+GRAM = Fact.of(Interval.point(Fraction(1, 1000)), Evidence("Observation/w", "1 g"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "value", "shown"),
+    [
+        (DOSE, GRAM, 1, ["1 mg", "1000 mcg"]),
+        (DOSE, UNKNOWN, 1, ["1 mg", "1000 mcg"]),
+        (ABSENT, GRAM, 1000, ["1000 mg", "1 g"]),
+        (UNUSABLE, GRAM, 1000, ["1000 mg", "1 g"]),
+    ],
+)
+def test_the_first_of_two_that_has_a_value_stands_for_both_and_nothing_is_said_of_the_other(first, second, value, shown):
+    fact = reckoned(EITHER, {"dose": first, "weight": second})
+    assert fact.value == Interval.point(value)
+    assert [item.display for item in fact.evidence] == shown
+
+
+def test_where_neither_of_two_has_a_value_both_are_told():
+    fact = reckoned(EITHER, {"dose": ABSENT, "weight": UNUSABLE})
+    assert (fact.state, fact.reason) == (State.UNUSABLE, Reason("unitMissing"))
+    assert [item.label for item in fact.evidence] == ["Weight"]
