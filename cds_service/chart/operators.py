@@ -60,10 +60,7 @@ def reckoned(declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
     if a divisor can be zero, or if a day that is asked for is not known. The first of several is the first that has a
     value, as if the others were not declared; they are asked for where none has one.
     """
-    operator, operands = _OPERATORS[declared.element], declared.operands
-    if declared.element == "first-of":
-        known = (operand for operand in operands if not operand.fact or facts[operand.fact].value is not None)
-        operands = next(((operand,) for operand in known), operands)
+    operator, operands = _OPERATORS[declared.element], declared.operands_taken(facts)
     read = [(operand, _labelled(facts[operand.fact], operand)) for operand in operands if operand.fact]
     evidence = [item for _, fact in read for item in fact.evidence]
     if lacking := [fact for _, fact in read if fact.value is None]:

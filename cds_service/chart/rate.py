@@ -26,7 +26,8 @@ def rate(declaration: FactDeclaration, dosage: Node) -> Fact:
     """How much is given in a time, in the analyte's unit: ``rateQuantity``, ``rateRatio`` or ``rateRange`` of one step.
 
     A ratio is its numerator divided by its denominator, so that 500 mL in 4 h are 125 mL/h. Unusable if a step states
-    several rates, or one that is not understood, or if it is put into words only; absent if none is stated.
+    several rates, or one that is not understood, or if it is put into words only. Absent if none is stated, or one in a
+    unit of another rate of the pack, which reads it: mL/h is no rate of a drug, and mEq/h none of a volume.
     """
     stated = [(kind, of_kind) for kind in _RATES for of_kind in rates_of(dosage, kind)]
     if not stated:
@@ -38,6 +39,9 @@ def rate(declaration: FactDeclaration, dosage: Node) -> Fact:
     kind, of_kind = stated[0]
     analyte = _analyte(declaration)
     amount = _RATES[kind](analyte, of_kind)
+    others = (_RATES[kind](other, of_kind) for other in declaration.beside)
+    if isinstance(amount, Reason) and any(isinstance(other, Interval) for other in others):
+        return Fact.absent()
     own = kind == "rateQuantity" and ucum_of(analyte, _unit(of_kind)) == analyte.canonical
     return _fact(analyte, amount, "dosageInstruction", rate_as_sent(dosage), own=own)
 

@@ -286,6 +286,7 @@ def compile_facts(
         for name, fact in facts.items()
         if fact["kind"] not in _OF_EVENTS
     }
+    compiled = {name: _with_others(fact, compiled) for name, fact in compiled.items()}
     around = _Around(
         dosage_words=dosage_words,
         ways={name: _compile_way(way, value_sets) for name, way in data.get("ways", {}).items()},
@@ -304,6 +305,14 @@ def _with_operands(compiled: FactDeclaration, facts: Mapping[str, Mapping[str, A
     """A fact that an operator derives with its operands; any other as it is."""
     operands, scale = operands_of(facts[compiled.name], facts)
     return replace(compiled, operands=operands, scale=scale) if operands else compiled
+
+
+def _with_others(compiled: FactDeclaration, all_of_them: Mapping[str, FactDeclaration]) -> FactDeclaration:
+    """A rate with what the others of the pack measure; any other fact as it is."""
+    if compiled.element != "rate":
+        return compiled
+    read = [fact.analyte for fact in all_of_them.values() if fact.element == "rate" and fact.analyte is not None]
+    return replace(compiled, beside=tuple(other for other in read if other is not compiled.analyte))
 
 
 @dataclass(frozen=True, slots=True)

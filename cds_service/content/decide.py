@@ -221,12 +221,13 @@ class Values:
     def _collect(self, name: str, known: Mapping[str, Fact], facts: dict[str, Fact]) -> None:
         """Adds to ``facts`` an input that is a fact of ``known``, or the facts behind one that is a definition.
 
-        With a fact that an operator derives come its operands. What another card rests on stands on that card.
+        With a fact that an operator derives come the operands that it took. What another card rests on stands on that
+        card.
         """
         decision = self._pack.decisions.get(name)
         if decision is None:
             facts.setdefault(name, known[name])
-            for operand in self._pack.facts[name].operands:
+            for operand in self._pack.facts[name].operands_taken(known):
                 if operand.fact:
                     self._collect(operand.fact, known, facts)
             return

@@ -220,7 +220,8 @@ class Speech:
         if fact.state is State.UNKNOWN:
             return [fill(words["not-known"], {"label": label, "reason": reason})]
         if fact.state is State.UNUSABLE:
-            read = ", ".join(inert(evidence.as_sent) for evidence in fact.evidence[:3] if evidence.display)
+            sent = dict.fromkeys(evidence.as_sent for evidence in fact.evidence[:3] if evidence.display)
+            read = ", ".join(map(inert, sent))
             date = inert(fact.evidence[0].date) if fact.evidence else ""
             return [fill(words["not-usable"], {"label": label, "said": read, "date": date, "reason": reason})]
         if fact.state is State.ABSENT:

@@ -327,6 +327,8 @@ class FactDeclaration:
     each fact in ``steps`` fits. ``of_steps`` are the facts of a dosage, ``alike`` those of them in which an order must
     be like the draft. ``plans_stated``: every active plan tells what the patient takes. ``flagged`` is the result whose
     flag is looked at. ``kept`` is for what readers work out of the declaration.
+
+    A rate has ``beside`` it what else the pack reads of a rate, such as that of a volume beside that of a drug.
     """
 
     name: str
@@ -365,7 +367,18 @@ class FactDeclaration:
     alike: tuple[str, ...] = ()
     plans_stated: bool = False
     flagged: FactDeclaration | None = None
+    beside: tuple[Analyte, ...] = ()
     kept: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    def operands_taken(self, facts: Mapping[str, Fact]) -> tuple[Operand, ...]:
+        """The operands that the value of the fact comes from: all of them, but of a first of two the one with a value.
+
+        All of them too where none has one; none of a fact that no operator derives.
+        """
+        if self.element != "first-of":
+            return self.operands
+        known = (operand for operand in self.operands if not operand.fact or facts[operand.fact].value is not None)
+        return next(((operand,) for operand in known), self.operands)
 
     @property
     def unit_written(self) -> str:

@@ -148,7 +148,9 @@ GRAM = Fact.of(Interval.point(Fraction(1, 1000)), Evidence("Observation/w", "1 g
         (UNUSABLE, GRAM, 1000, ["1000 mg", "1 g"]),
     ],
 )
-def test_the_first_of_two_that_has_a_value_stands_for_both_and_nothing_is_said_of_the_other(first, second, value, shown):
+def test_the_first_of_two_that_has_a_value_stands_for_both_and_nothing_is_said_of_the_other(
+    first, second, value, shown
+):
     fact = reckoned(EITHER, {"dose": first, "weight": second})
     assert fact.value == Interval.point(value)
     assert [item.display for item in fact.evidence] == shown

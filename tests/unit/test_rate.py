@@ -1,5 +1,6 @@
 """Rate, volume and concentration: what an order states of them, and why nothing is read where it is not clear."""
 
+import shutil
 from fractions import Fraction
 
 import pytest
@@ -45,6 +46,27 @@ def test_a_rate_is_the_same_in_each_of_its_units_and_forms(facts, value):
         {"rateQuantity": quantity(value, "mL/min")},
     ]
     assert [rate(facts["step.speed"], form).value for form in forms] == [exactly] * 4
+
+
+@pytest.mark.parametrize(
+    ("unit", "states"),
+    [
+        ("mL/h", [State.VALUE, State.ABSENT]),
+        ("meq/h", [State.ABSENT, State.VALUE]),
+        ("[drp]/min", [State.UNUSABLE] * 2),
+    ],
+)
+def test_a_rate_in_the_unit_of_another_rate_of_the_pack_is_that_one_and_what_neither_knows_is_told_by_both(
+    tmp_path, unit, states
+):
+    shutil.copytree(SECOND_PACK / "cards" / "examplol", tmp_path / "examplol")
+    with (tmp_path / "examplol" / "facts.yaml").open("a", encoding="utf-8") as declared:
+        declared.write("  step.current: {kind: dosage, element: rate, label: Current, analyte: current, unit: meq/h}\n")
+    with (tmp_path / "examplol" / "units.yaml").open("a", encoding="utf-8") as declared:
+        declared.write('current: {canonical: "meq/h", written: {"meq/h": mEq/h}, units: {"meq/h": "1"}}\n')
+    pack = load_pack(tmp_path / "examplol")
+    dosage = stated(rateQuantity=quantity(3, unit))
+    assert [rate(pack.facts[name], dosage).state for name in ("step.speed", "step.current")] == states
 
 
 @given(numerator=AMOUNTS, denominator=AMOUNTS)
