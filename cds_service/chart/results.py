@@ -338,6 +338,8 @@ def _day(moment: datetime, zone: tzinfo) -> date:
 
 
 def _too_old(declaration: FactDeclaration, result: Result) -> Reason:
+    if declaration.look_back_days == 1:
+        return Reason("olderThanADay", {"date": result.evidence.date})
     return Reason("tooOld", {"days": str(declaration.look_back_days), "date": result.evidence.date})
 
 

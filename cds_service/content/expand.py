@@ -37,6 +37,10 @@ def unary_test(cell: object, domain: Domain) -> str:
         ValueError: it names what the input can never be, or is no test.
     """
     if isinstance(cell, Mapping):
+        if states := [entry for entry in _listed(cell["not"]) if entry in map(str, domain.states)]:
+            raise ValueError(
+                f"{states[0]!r} is no value that 'not' could leave out; it matches no state but those in 'or'"
+            )
         ruled_out = [_quoted(entry, domain) for entry in _listed(cell["not"])]
         test = ", ".join([f"not({', '.join(ruled_out)})", *(_test(entry, domain) for entry in _listed(cell.get("or")))])
     else:

@@ -92,7 +92,10 @@ def _of_words(pack_files: PackFiles) -> Iterator[Problem]:
     }
     common, own = common_words(), pack_files.own_words
     for route in sorted(routes - set(pack_files.words["routes"])):
-        yield _in(path)(("routes",), f"the route {route!r} is not written for people")
+        yield _in(path)(
+            ("routes",),
+            f"the route {route!r} is not written for people; write it in {WORDS}, such as routes: {{{route}: …}}",
+        )
     for route in sorted(set(own.get("routes", ())) - routes - set(common["routes"])):
         yield _in(path)(("routes", route), f"no fact of facts.yaml has a route {route!r}")
     for place, text in texts_in(own):

@@ -1,7 +1,9 @@
 """The result before the newest one: which it is, and what leaves it open."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -81,6 +83,12 @@ def test_a_result_that_is_not_final_gives_way_and_is_named(pack):
     between = result("2026-11-15", 21, status="preliminary")
     fact = facts_of(pack, NEWEST, between, EARLIER)["level-before"]
     assert (fact.value, fact.beside.reference) == (Interval.point(27), "Observation/r2026-11-15")
+
+
+@pytest.mark.parametrize(("days", "said"), [(1, "olderThanADay"), (2, "tooOld")])
+def test_a_look_back_of_one_day_is_said_in_the_singular(pack, days, said):
+    facts = {**pack.facts, "level": replace(pack.facts["level"], look_back_days=days)}
+    assert facts_of(SimpleNamespace(facts=facts), result("2026-11-01", 20))["level"].reason.key == said
 
 
 def test_results_that_were_not_sent_are_unknown_and_name_their_key(pack):
