@@ -37,7 +37,7 @@ def unary_test(cell: object, domain: Domain) -> str:
         ValueError: it names what the input can never be, or is no test.
     """
     if isinstance(cell, Mapping):
-        if states := [entry for entry in _listed(cell["not"]) if entry in map(str, domain.states)]:
+        if states := [entry for entry in _listed(cell["not"]) if entry in [str(state) for state in domain.states]]:
             raise ValueError(
                 f"{states[0]!r} is no value that 'not' could leave out; it matches no state but those in 'or'"
             )
