@@ -42,6 +42,7 @@ from cds_service.recording.rules import (
     type_of,
     unit_of_length,
     unit_of_period,
+    unit_of_ratio,
     unit_word,
     word_of,
 )
@@ -73,6 +74,8 @@ _reference_by_name = object_of({"reference": reference_text, "display": _named})
 _period = object_of({"start": date_word, "end": date_word})
 _amount = quantity(unit_word)
 _range = object_of({"low": _amount, "high": _amount})
+_part = quantity(unit_of_ratio)
+_ratio = object_of({"numerator": _part, "denominator": _part})
 _modern_drug = object_of({"concept": _drug, "reference": _reference_by_name})
 _identifier = object_of({"system": of_strings(Rewriter.identifier), "value": of_strings(Rewriter.identifier)})
 _identifier_of_draft = object_of(
@@ -88,6 +91,9 @@ def _dosage(draft: bool) -> Mapping[str, Rule]:
 
     amount, length = quantity(unit_word, r4(strict.R4Quantity)), quantity(unit_of_length, r4(strict.R4Quantity))
     limits = object_of({"low": amount, "high": amount}, r4(strict.R4Range))
+    part = quantity(unit_of_ratio, r4(strict.R4Quantity))
+    ratio = object_of({"numerator": part, "denominator": part}, r4(strict.R4Ratio))
+    rates = {"rateQuantity": amount, "rateRange": limits, "rateRatio": ratio}
     repeat = {
         "boundsDuration": length,
         "boundsRange": object_of({"low": length, "high": length}, r4(strict.R4Range)),
@@ -107,7 +113,7 @@ def _dosage(draft: bool) -> Mapping[str, Rule]:
         "sequence": sequence,
         "timing": object_of(timing, r4(strict.R4Timing)),
         "route": _route_of_draft if draft else _route,
-        "doseAndRate": object_of({"doseQuantity": amount, "doseRange": limits}, r4(strict.R4DoseAndRate)),
+        "doseAndRate": object_of({"doseQuantity": amount, "doseRange": limits, **rates}, r4(strict.R4DoseAndRate)),
         "doseQuantity": amount,
         "doseSimpleQuantity": there,
         "doseRange": there,
@@ -169,6 +175,7 @@ _ingredient = object_of(
         "itemReference": _reference_by_name,
         "item": _modern_drug,
         "isActive": flag,
+        "strength": _ratio,
     }
 )
 # https://hl7.org/fhir/R5/codesystem-medication-statement-adherence.html

@@ -287,6 +287,17 @@ def unit_word(by: Rewriter, sent: str) -> str:
     return by.canonical.unit(sent) or by.unknown_unit(sent)
 
 
+_VOLUMES = frozenset({"mL", "L"})  # over which a strength is stated, also where no fact is a volume
+
+
+def unit_of_ratio(by: Rewriter, sent: str) -> str:
+    """The unit of one part of a ratio: that of an amount, a volume or a time."""
+    if not sent.strip():
+        return sent and " "
+    known = by.canonical.unit(sent) or unit_of_time(sent) or (sent if sent in _VOLUMES else "")
+    return known or by.unknown_unit(sent)
+
+
 def unit_of_length(by: Rewriter, sent: str) -> str:
     return (unit_of_time(sent) or by.unknown_unit(sent)) if sent.strip() else ""
 
