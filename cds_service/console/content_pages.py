@@ -193,9 +193,12 @@ class ContentPages:
         return answer, "", 200
 
 
-def _cited(text: str, pack: Pack) -> Markup:
-    """A text that names statements by their ids, with their titles, which lead to the page of the content."""
-    return cited(pack, text, url_for(".content"))
+def _cited(text: str, pack: Pack, page: str | None = None) -> Markup:
+    """A text that names statements by their ids, with their titles, which lead to the page of the content.
+
+    With another ``page`` they lead there, and nowhere with ``""``.
+    """
+    return cited(pack, text, url_for(".content") if page is None else page)
 
 
 def _with_scenario(endpoint: str, values: dict[str, Any]) -> None:

@@ -123,7 +123,7 @@ def _decisions_that_spoke(reasoning: Mapping[str, Any]) -> Iterator[str]:
 def _templates() -> Environment:
     places = ChoiceLoader([PackageLoader("cds_service.console"), PackageLoader("cds_service.console", "static")])
     environment = Environment(loader=places, autoescape=True, undefined=StrictUndefined)
-    environment.filters["cited"] = lambda text, pack: cited(pack, text)  # a report leads nowhere
+    environment.filters["cited"] = lambda text, pack, page="": cited(pack, text, page)  # a report leads nowhere
     return environment
 
 
