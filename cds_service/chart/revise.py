@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 from cds_service.chart.order import dosages_of
@@ -46,11 +46,11 @@ def from_template(
     encounter_id: str,
     identity: str,
     end: str,
-    now: datetime,
+    today: date,
 ) -> Node:
     """A new order: a copy of the template's resource for this patient, with its dosage in words that end in ``end``.
 
-    Of a NutritionOrder R4 demands the time of the order, which is ``now``.
+    Of a NutritionOrder R4 demands when it was ordered: ``today``, so that the same call gives the same all day (Z17).
     """
     resource: Node = copy.deepcopy(dict(template))
     kind = resource["resourceType"]
@@ -59,7 +59,7 @@ def from_template(
     if encounter_id:
         resource["encounter"] = {"reference": f"Encounter/{encounter_id}"}
     if kind == NUTRITION:
-        resource[written_element(kind)] = now.isoformat(timespec="seconds")
+        resource[written_element(kind)] = today.isoformat()
     _set_dosage_texts(said, resource, end)
     return resource
 

@@ -9,6 +9,7 @@ from functools import reduce
 from typing import Any
 
 from cds_service.chart.order import Order
+from cds_service.chart.progress import today_of
 from cds_service.chart.revise import Revision, from_template, with_dosage, with_regimen, with_route, without_end
 from cds_service.content.model import Suggestion
 from cds_service.content.render import fill, plain
@@ -194,8 +195,8 @@ def _revision(call: HookCall, order: Order, suggestion: Suggestion) -> tuple[Rev
 def _new_order(call: HookCall, suggestion: Suggestion, identity: str) -> Node:
     pack, request = call.prepared.pack, call.request
     template, patient, encounter = pack.templates[suggestion.template], request.patient_id, request.encounter_id
-    said, end, now = pack.dosage_words, template.dosage_text, call.chart.now
-    return from_template(said, template.resource, patient, encounter, identity, end, now)
+    said, end, today = pack.dosage_words, template.dosage_text, today_of(call.chart)
+    return from_template(said, template.resource, patient, encounter, identity, end, today)
 
 
 def _creating(created: Node, description: str, drafts: Mapping[str, Node], selected: tuple[str, ...]) -> Proposal:

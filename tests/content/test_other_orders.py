@@ -274,6 +274,7 @@ def test_what_replaces_such_an_order_deletes_it_and_creates_another_and_leaves_n
     resource = created["resource"]
     assert resource["resourceType"] == kind
     get_fhir_model_class(kind).model_validate(resource)
+    assert resource.get("dateTime") == ("2026-11-23" if kind == NUTRITION else None)
     whose = "patient" if kind == NUTRITION else "subject"
     assert resource[whose] == {"reference": "Patient/ada-sample"}
     following = accepted(body, suggestion)
