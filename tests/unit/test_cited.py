@@ -17,7 +17,7 @@ PACK = shipped_pack()
     [
         ("S12 still shows", "“Platelets below 25” still shows"),
         ("of S9, not S19", "of “Ileal resection”, not “Not stopping B12”"),
-        ("M31.1 means D51.0, and S99 nothing", "M31.1 means D51.0, and S99 nothing"),
+        ("M31.1 means D51.0, and XS9 nothing", "M31.1 means D51.0, and XS9 nothing"),
         ("S9 before S7 (docs/decisions.md#precedence).", "“Ileal resection” before “Monthly is better”."),
         ("<b> & S10", "&lt;b&gt; &amp; “Platelets above 50”"),
     ],
