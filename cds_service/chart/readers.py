@@ -13,10 +13,10 @@ from cds_service.chart.beside import drafted, ends_in, like_active
 from cds_service.chart.drug import agent, form
 from cds_service.chart.operators import reckoned
 from cds_service.chart.order import NO_ORDER, Order, has_route, reason, route, status
-from cds_service.chart.ordered import in_value_set, recognised_by
 from cds_service.chart.rate import concentration
 from cds_service.chart.record import Chart
 from cds_service.chart.steps import step_facts
+from cds_service.chart.what_is_ordered import in_value_set, recognised_by
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Fact, Facts
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import NO_ORDER, Order, read_order
-from cds_service.chart.ordered import recognise_ordered
 from cds_service.chart.statuses import NOT_JUDGED
+from cds_service.chart.what_is_ordered import recognise_ordered
 from cds_service.content.model import Pack
 from cds_service.fhir.tree import Node, pairs, text
 from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest

@@ -10,8 +10,8 @@ from typing import Any
 
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import Order, read_order
-from cds_service.chart.ordered import recognise_ordered
 from cds_service.chart.statuses import NOT_JUDGED
+from cds_service.chart.what_is_ordered import recognise_ordered
 from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.render import plain
 from cds_service.fhir.order_types import MEDICATION

@@ -11,11 +11,11 @@ from cds_service.chart import dosage_accounts, items
 from cds_service.chart.accounts import account, entries_understood
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import NO_ORDER, Order, is_unnamed, read_order, reasons_of
-from cds_service.chart.ordered import not_understood as ordered_not_understood
-from cds_service.chart.ordered import recognise_ordered
 from cds_service.chart.readers import order_facts, patient_facts
 from cds_service.chart.record import Chart
 from cds_service.chart.statuses import OTHER_REQUEST_STATUSES, REQUEST_STATUSES
+from cds_service.chart.what_is_ordered import not_understood as ordered_not_understood
+from cds_service.chart.what_is_ordered import recognise_ordered
 from cds_service.content.decide import OrderFacts
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
