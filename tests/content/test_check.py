@@ -208,7 +208,8 @@ def test_a_paragraph_that_is_missing_or_out_of_step_is_refused(cards, statement,
     path = cards / "vitamin-b12/sources.yaml"
     before = path.read_text(encoding="utf-8")
     planted = f"    does: {json.dumps(paragraph, ensure_ascii=False)}\n" if paragraph else ""
-    entry = rf"(\n  {statement}:\n    place: .*\n    quote: .*\n(?:    numbers: .*\n)?)    does: >-\n(?:      .*\n)+"
+    members = r"(?:    (?!does:)[\w-]+: .*\n(?:      .*\n)*)*"
+    entry = rf"(\n  {statement}:\n{members})    does: >-\n(?:      .*\n)+"
     after, count = re.subn(entry, lambda match: match[1] + planted, before)
     assert count == 1
     path.write_text(after, encoding="utf-8")
