@@ -90,6 +90,8 @@ def serve(
             say(f"Refused, and nothing of {state.id} is served: {state.problem}", err=True)
         elif state.problems:
             say(f"Refused, the last good one is served: {state.problem}", err=True)
+        elif state.is_edited:
+            say(f"{state.id} is served as it was locked; its files have changed since: cds-service check", err=True)
     if begun.site_problem:
         say(f"Refused, the last good one is served: {begun.site_problem}", err=True)
     _pass_to_workers(settings, workers)

@@ -77,6 +77,8 @@ class ServedContent:
         for state in self._packs:
             if state.problems:
                 self._tell_of_refused(state)
+            elif state.is_edited:
+                _log.warning("%s is served as it was locked; its files have changed since", state.id)
         if begun.site_problem:
             self._refuse_site(begun.site_problem)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cds_service.content.lock import is_locked
 from cds_service.content.packs import distinct_folders
 from cds_service.content.site import read_site
 from cds_service.content.site_parts import Names, divided
@@ -41,6 +42,16 @@ class PackState:
     def problem(self) -> str:
         """The first problem, ``""`` if there is none."""
         return str(self.problems[0]) if self.problems else ""
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether the files in the folder are no longer those that were locked, of which a copy is served."""
+        if self.served is None or self.problems or self.content == self.folder:
+            return False
+        try:
+            return not is_locked(self.folder)
+        except (OSError, ValueError, ProblemsError):
+            return True
 
     def read(self, content: Path) -> ReadPack:
         """The pack in ``content``, its folder or a copy of that.

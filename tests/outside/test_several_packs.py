@@ -97,6 +97,19 @@ def test_a_broken_pack_is_said_on_stderr_and_the_other_is_served(tmp_path):
     assert "Refused, and nothing of examplol is served: " in said and "examplol/facts.yaml:" in said
 
 
+def test_a_start_says_that_files_are_not_as_they_were_locked(tmp_path):
+    """What was locked is served from its copy; who has edited and forgotten to lock gets to know."""
+    shutil.copytree(SECOND, tmp_path / "packs/examplol")
+    settings = {"CDS_SERVICE_CARDS": str(tmp_path / "packs"), "CDS_SERVICE_STATE": str(tmp_path / "state")}
+    log, said = tmp_path / "log", "examplol is served as it was locked; its files have changed since"
+    for text in ("", "facts: ["):
+        with (tmp_path / "packs/examplol/facts.yaml").open("a", encoding="utf-8") as facts:
+            facts.write(text)
+        with Service(f"sqlite:///{tmp_path}/s.sqlite3", log, SERVE, **settings) as made:
+            assert json.loads(read(f"{made.base}/readyz"))["content"]["served"]
+        assert (said in log.read_text(encoding="utf-8")) is bool(text)
+
+
 # --- commands, without a server --------------------------------------------------------------------------------------
 
 
