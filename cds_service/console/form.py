@@ -93,7 +93,7 @@ class ResultField:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class OnRecord:
     """The newest result on record, as the head of the chart has it, with the UCUM code of its ``unit``.
 
     ``value`` is its number in the canonical unit, ``None`` if it has none.
@@ -148,7 +148,7 @@ class Choices:
     timings: Mapping[str, Sequence[Mapping[str, Any]]]
     beginning: Entered = field(default_factory=Entered)
     told: Scenario | None = None
-    recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    recorded: Mapping[str, OnRecord] = field(default_factory=dict)
 
     def unit_of(self, name: str) -> str:
         """The unit in which a result is asked for: that in which the record has it, or another of the same analyte.

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from cds_service.chart.record import Chart
-from cds_service.console.form import Choices, Recorded
+from cds_service.console.form import Choices, OnRecord
 from cds_service.console.form_request import record_of
 from cds_service.console.patient import newest_result
 from cds_service.console.shown_units import unit_shown
@@ -28,7 +28,7 @@ def with_record(choices: Choices, prepared: Prepared, patient: str, fixtures: Pa
     return replace(choices, recorded=dict(_recorded(prepared, choices, record_of(choices, patient, fixtures))))
 
 
-def _recorded(prepared: Prepared, choices: Choices, record: Scenario) -> Iterator[tuple[str, Recorded]]:
+def _recorded(prepared: Prepared, choices: Choices, record: Scenario) -> Iterator[tuple[str, OnRecord]]:
     """The newest result of each field; none of a record that no service can read."""
     services = list(prepared.pack.services.values())
     templates: Mapping[str, str] = dict(
@@ -46,4 +46,4 @@ def _recorded(prepared: Prepared, choices: Choices, record: Scenario) -> Iterato
         newest, shown = series["results"][-1], unit_shown(result.fact.analyte, series)
         value = newest.get("low", newest.get("high"))
         unit = shown.code if shown.code in result.units else result.canonical
-        yield series["fact"], Recorded(newest_result(prepared, series, record.now), unit, value)
+        yield series["fact"], OnRecord(newest_result(prepared, series, record.now), unit, value)

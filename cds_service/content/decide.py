@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cds_service.content.domains import JOINED, SILENT, SPEAKS
 from cds_service.content.model import Decision, Outcome, Pack, Rule, Service
-from cds_service.content.tree import Question
+from cds_service.content.table_tree import Question
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import Fact, Interval, State
 

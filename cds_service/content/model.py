@@ -11,8 +11,8 @@ from typing import Any
 
 from cds_service.content.hazard_log import HazardLog
 from cds_service.content.reviews import Review, ReviewState, Standing, standing
+from cds_service.content.table_tree import Tree
 from cds_service.content.topics import topic_of
-from cds_service.content.tree import Tree
 from cds_service.content.unary import Cell
 from cds_service.fhir.order_types import MEDICATION
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet

@@ -11,7 +11,7 @@ from cds_service.vocabulary.facts import Exact, Interval
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class NumberOrigin:
     """Numbers of one input that have one origin: ``25 and 50 ×10⁹/L`` of the ``Platelet count``.
 
     ``basis`` is whose they are: ``source`` where a rule that calls itself the source's word asks for them and its
@@ -27,12 +27,12 @@ class Origin:
     settlements: tuple[Settlement, ...]
 
 
-def origins_of(pack: Pack, decision: Decision) -> tuple[Origin, ...]:
+def origins_of(pack: Pack, decision: Decision) -> tuple[NumberOrigin, ...]:
     """The origins of all numbers that the rules of a decision compare with, input by input."""
     return tuple(origin for place in range(len(decision.inputs)) for origin in _of_input(pack, decision, place))
 
 
-def _of_input(pack: Pack, decision: Decision, place: int) -> Iterator[Origin]:
+def _of_input(pack: Pack, decision: Decision, place: int) -> Iterator[NumberOrigin]:
     by_number: dict[Exact, list[Rule]] = {}
     for rule in decision.rules:
         cell = rule.cells[place]
@@ -46,7 +46,7 @@ def _of_input(pack: Pack, decision: Decision, place: int) -> Iterator[Origin]:
         alike.setdefault((basis, cited, settled), []).append(number)
     name = decision.inputs[place]
     for (basis, cited, settled), numbers in alike.items():
-        yield Origin(
+        yield NumberOrigin(
             label=label_of(pack, name),
             numbers=_in_words(pack, name, numbers),
             basis=basis,

@@ -19,7 +19,7 @@ from cds_service.content.lock import LOCK, Lock, folder_digests, read_lock
 from cds_service.content.look_backs import look_backs_of
 from cds_service.content.model import Decision, Pack, Settlement, Statement
 from cds_service.content.needs import reads
-from cds_service.content.number_origins import Origin, origins_of
+from cds_service.content.number_origins import NumberOrigin, origins_of
 from cds_service.content.prepared import Prepared
 from cds_service.content.reviews import Review, better
 from cds_service.content.rule_words import as_text
@@ -90,7 +90,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadBy:
+class DefinitionRead:
     """A definition that a decision reads and that is not signed with it: its title, and what it is."""
 
     title: str
@@ -116,9 +116,9 @@ class Sheet:
     settlements: tuple[Settlement, ...]
     examples: tuple[Example, ...]
     hazards: tuple[Hazard, ...]
-    rests_on: tuple[ReadBy, ...]
+    rests_on: tuple[DefinitionRead, ...]
     look_backs: Mapping[str, tuple[str, ...]]
-    origins: tuple[Origin, ...]
+    origins: tuple[NumberOrigin, ...]
     place: int
     count: int
     source: str
@@ -190,7 +190,7 @@ def sheet(
         examples=tuple(examples),
         hazards=tuple(_hazards(pack, decision)),
         rests_on=tuple(
-            ReadBy(other.title, known[f"decision:{other.id}"])
+            DefinitionRead(other.title, known[f"decision:{other.id}"])
             for other in sorted(_behind(pack, decision), key=lambda other: other.title.casefold())
         ),
         look_backs=look_backs_of(pack, decision),
@@ -331,7 +331,7 @@ def _lines(one: Sheet) -> Iterator[str]:
     )
 
 
-def origin_in_words(origin: Origin) -> str:
+def origin_in_words(origin: NumberOrigin) -> str:
     """Whose numbers they are, where that can be looked up, and how the rest is settled: ``The source says so (S12,
     line 41). Settled by C5: below 25.``
     """

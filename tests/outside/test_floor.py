@@ -23,6 +23,7 @@ from cds_service import __version__
 from cds_service.packaged import packaged
 from tests.support.places import ROOT
 from tests.support.ports import free_port
+from tests.support.sample import EVERY_CASE
 from tests.support.servers import end_with, status_of
 
 FLOOR = "3.11.2"
@@ -39,10 +40,15 @@ def version(text):
 
 
 def interpreters():
-    """The system's Python, those that the metadata name, and those newer ones that are on the path besides."""
+    """The system's Python, those that the metadata name, and those newer ones that are on the path besides.
+
+    The one that runs the tests is left out of a short run: ``test_wheel.py`` installs the wheel for it.
+    """
     named = {f"python{minor}" for minor in classified()}
     for folder in os.get_exec_path():
         named |= {path.name for path in Path(folder).glob("python3.*") if re.fullmatch(r"python3\.\d+", path.name)}
+    if not EVERY_CASE:
+        named.discard(f"python{sys.version_info.major}.{sys.version_info.minor}")
     numbered = [name for name in named if version(name.removeprefix("python")) >= version(FLOOR)[:2]]
     return [SYSTEM, *sorted(numbered, key=lambda name: version(name.removeprefix("python")))]
 

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from cds_service.content import tree as trees
+from cds_service.content import table_tree as trees
 from cds_service.content.decide import decidable
 from cds_service.content.model import Outcome, Rule
-from cds_service.content.tree import Question, Tree
+from cds_service.content.table_tree import Question, Tree
 from cds_service.content.unary import parse_cell
 from cds_service.vocabulary.facts import Fact, Interval, Reason, State
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from cds_service.content.model import Rule
 
 # Answers of one table that are remembered. Some could be answered in millions of ways, and callers choose the answers.
-_MOST_ANSWERS = 10_000
+_MOST_ANSWERS = 8_192
 
 
-class Column:
+class InputCells:
     """The different cells of one input, and which of them a fact fits: a set of bits, the first cell's the lowest."""
 
     def __init__(self, cells: Sequence[Cell]) -> None:
@@ -82,7 +82,7 @@ class Tree:
         self, inputs: Sequence[str], rules: Sequence[Rule], columns: Sequence[Sequence[Cell]], *, every: bool
     ) -> None:
         self.inputs = inputs
-        self.columns = [Column(cells) for cells in columns]
+        self.columns = [InputCells(cells) for cells in columns]
         self._rules = rules
         self._every = every
         self._left = _MOST_ANSWERS
