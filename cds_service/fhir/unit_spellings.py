@@ -131,8 +131,8 @@ class Spellings:
             "metres": "m",
         }
     )
-    # International units, by the letters of a language and in words, in any case. No prefix is read: MIU is a thousandth
-    # to one writer and a million to another. Nor are U, unit and units: UCUM's U is of enzymes, a unit may be a tablet.
+    # International units, by the letters of a language and in words, in any case. No prefix is read, because MIU is a
+    # thousandth or a million of them. Nor are U, unit and units: UCUM's U is of enzymes, and a unit may be a tablet.
     international_units: tuple[str, ...] = (
         "[iU]",  # UCUM, also in capitals
         "IU",  # UCUM's print symbol; FHIR examples
