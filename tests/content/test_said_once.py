@@ -79,6 +79,20 @@ def test_a_number_of_five_digits_is_in_groups_as_a_dose_and_as_a_limit_and_in_wh
     assert not re.search(r"\d{5}", detail)
 
 
+def test_why_a_dose_is_not_used_stands_behind_the_dose_and_not_once_more_by_itself(card_with):
+    def in_another_unit(request):
+        (entry,) = request["context"]["draftOrders"]["entry"]
+        entry["resource"]["dosageInstruction"][0]["doseAndRate"] = [{"doseQuantity": {"value": 3, "unit": "ells"}}]
+
+    shown = [(CEILING, "status: shadow", "status: active"), (CEILING, "dailyAmount: much}", "dailyAmount: unreadable}")]
+    shown += [(CEILING, "[little, unreadable, absent]", "[little, much, absent]")]
+    shown += [(AMOUNT, "NotReadable, then", "NotReadable, when: {step.daily: [unusable, absent, unknown]}, then")]
+    detail = card_with("examplolDailyCeilingOver", "course/dailyOnly", in_another_unit, shown)["detail"]
+    assert re.findall(r"- .*ells is not known.*", detail) == [
+        "- Amount a day: 3 ells not used. The unit ells is not known for it."
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "comparator", "sentence"),
     [
