@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import partial
 
+from msgspec.structs import replace
+
 from cds_service.chart.drug import Drug
 from cds_service.fhir.quantities import UCUM, as_range, read_number, read_quantity, spell, written
 from cds_service.fhir.tree import Node, node, nodes, number_text, text
@@ -13,7 +15,6 @@ from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason
 
 _LONGEST_EVIDENCE = 60  # characters
-_GROUPED_FROM = 10_000  # no dose of vitamins has so many digits, and where one has, they must not be misread
 # Where a dose stands in R4, and where it stood in earlier versions of FHIR.
 _DOSES = ("doseAndRate", "doseQuantity", "doseSimpleQuantity", "doseRange")
 
@@ -57,10 +58,8 @@ def _written(declaration: FactDeclaration, quantity: Node, amount: Interval | Re
     if isinstance(amount, Reason) or not amount.is_point or amount.low is None:
         return written(analyte, value, code, text(quantity, "system"), unit, text(quantity, "comparator"))
     known = ucum_of(analyte, code) or ucum_of(analyte, unit)
-    is_long = amount.low.denominator == 1 and amount.low >= _GROUPED_FROM
-    number = f"{amount.low.numerator:,}" if is_long else spell(amount.low)
     as_sent = f"{value} {analyte.written[known] if known else unit or code}".strip()
-    return f"{number} {analyte.written[analyte.canonical]}", "" if known == analyte.canonical else as_sent
+    return f"{spell(amount.low)} {analyte.written[analyte.canonical]}", "" if known == analyte.canonical else as_sent
 
 
 def dose_in_words(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> str:
@@ -117,10 +116,12 @@ def _counted(declaration: FactDeclaration, code: str, system: str, unit: str) ->
 
 
 def daily(dose_of_step: Fact, interval_of_step: Fact) -> Fact:
-    """The amount a day: the dose of a step divided by the days between its doses."""
+    """The amount a day: the dose of a step divided by the days between its doses. One piece of evidence says both."""
     for fact in (dose_of_step, interval_of_step):
         if not isinstance(fact.value, Interval):
             return fact
     amount, days = dose_of_step.value, interval_of_step.value
     assert isinstance(amount, Interval) and isinstance(days, Interval)  # noqa: S101  (others have returned)
-    return Fact.of(amount.divided_by(days), *dose_of_step.evidence, *interval_of_step.evidence)
+    (how_much, *others), (how_often, *_) = dose_of_step.evidence, interval_of_step.evidence
+    both = replace(how_much, display=f"{how_much.display} {how_often.display}".strip())
+    return Fact.of(amount.divided_by(days), both, *others)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import cast
 
-from cds_service.fhir.quantities import spell
+from cds_service.fhir.quantities import in_digits
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, State
 
@@ -40,7 +40,7 @@ def estimated_gfr(declaration: FactDeclaration, creatinine: Fact, age_fact: Fact
 
     values = [Fraction(estimate(s, y)) for s in sexes for y in {years.low, cast(Exact, years.high)}]
     read = creatinine.evidence[0]
-    shown = spell(Fraction(round(min(values), 2)))
+    shown = in_digits(Fraction(round(min(values), 2)))
     computed = Evidence(read.reference, f"{shown} {declaration.unit_written}", read.date, shown, declaration.unit)
     return Fact.of(Interval(min(values), max(values)), computed, *creatinine.evidence)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from cds_service.fhir.quantities import in_signs, spell
+from cds_service.fhir.quantities import in_digits, in_signs
 from cds_service.vocabulary import arithmetic
 from cds_service.vocabulary.declarations import FactDeclaration, Operand
 from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason, State
@@ -98,6 +98,6 @@ def _result(declared: FactDeclaration, total: Interval, evidence: Sequence[Evide
     """The result in words. It is of the day of its operands where these are of one day."""
     days = {item.date for item in evidence if item.date}
     reference = evidence[0].reference if evidence else ""
-    number = spell(total.low) if total.is_point and total.low is not None else ""
+    number = in_digits(total.low) if total.is_point and total.low is not None else ""
     shown = f"{in_signs(total)} {declared.unit_written}".strip()
     return Evidence(reference, shown, days.pop() if len(days) == 1 else "", number, declared.unit)

@@ -8,6 +8,8 @@ from datetime import tzinfo
 from functools import cache, partial
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from cds_service.chart.dosage import daily, dose
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.operators import reckoned
@@ -50,17 +52,24 @@ def step_facts(
             match declared.element:
                 case "dose":
                     drug = recognise_drug(order, declared.value_sets.values())
-                    readers[name] = partial(dose, declared, drug, dosage)
+                    readers[name] = partial(_of_order, order, partial(dose, declared, drug, dosage))
                 case "interval" | "doses" | "days":
                     schedule = schedule or cache(partial(read_schedule, dosage, zone, declared.schedules))
-                    readers[name] = partial(_scheduled, declared, dosage, schedule)
+                    readers[name] = partial(_of_order, order, partial(_scheduled, declared, dosage, schedule))
                 case "rate" | "volume":
-                    readers[name] = partial(_STATED[declared.element], declared, dosage)
+                    readers[name] = partial(_of_order, order, partial(_STATED[declared.element], declared, dosage))
                 case "daily":
                     readers[name] = partial(_daily, declared, weakref.proxy(step))
                 case _:
                     readers[name] = partial(reckoned, declared, weakref.proxy(step))
     return step
+
+
+def _of_order(order: Order, read: Callable[[], Fact]) -> Fact:
+    """A fact of a step with the order in its evidence, so that a card that rests on the step alone names the order."""
+    fact = read()
+    named = (replace(item, reference=f"{order.reference} {item.reference}".lstrip()) for item in fact.evidence)
+    return replace(fact, evidence=tuple(named)) if fact.evidence else fact
 
 
 def _scheduled(declared: FactDeclaration, dosage: Node, schedule: Callable[[], Schedule]) -> Fact:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import TextIO
+from urllib.parse import urlsplit
 
 import click
 
@@ -17,11 +18,7 @@ from cds_service.replay.sessions import UnreachableError
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LONGEST_TOKEN = 65_536
-# By the status of an answer, 0 for none.
-_WHAT_TO_DO = {
-    0: "Start the service with: make run",
-    401: "Send a token: cds-service token | cds-service fire --token-from -",
-}
+_SIGN_IN = "Send a token: cds-service token | cds-service fire --token-from -"
 
 
 @click.command()
@@ -46,17 +43,26 @@ def fire(scenario: str | None, pack_id: str | None, url: str, token_file: TextIO
     try:
         result = against(url, token=token, services=service_ids(folder))(chosen)
     except UnreachableError as error:
-        raise click.ClickException(". ".join(filter(None, [str(error), _WHAT_TO_DO.get(error.status)]))) from None
+        raise click.ClickException(". ".join(filter(None, [str(error), _what_to_do(url, error.status)]))) from None
     if result.skipped:
         raise WrongUseError(f"{scenario} cannot be sent to a running service: {result.skipped}")
     if result.fault:
         status, _, why = result.fault.partition(": ")
-        hint = f". {_WHAT_TO_DO[401]}" if status == "401" else ""
+        hint = f". {_SIGN_IN}" if status == "401" else ""
         raise click.ClickException(f"{scenario} was answered with {status} and no cards: {why}{hint}")
     if form == "json":
         say(json.dumps(result.cards, indent=2, ensure_ascii=False))
     else:
         say("\n".join([f"{scenario} at {url}: {number(len(result.cards), 'card')}", "", *cards_as_text(result.cards)]))
+
+
+def _what_to_do(url: str, status: int) -> str:
+    """What helps where the service at ``url`` cannot be used; ``status`` is that of its answer, 0 for none."""
+    if status == 401:
+        return _SIGN_IN
+    port = urlsplit(url).port
+    start = f"Start it there with: cds-service serve{f' --port {port}' if port else ''}. " if status == 0 else ""
+    return f"{start}If it runs elsewhere, say where: cds-service fire --url http://127.0.0.1:PORT"
 
 
 def _token(file: TextIO) -> str:

@@ -79,7 +79,7 @@ def found(scenarios: Iterable[Scenario], stories: Iterable[Story], pack: Pack, q
     words = _folded(query).split()
     told = {story.scenario.name: story for story in stories}
     cards = {
-        f"{decision.id}{rule.id}": decision.title
+        decision.topic(rule.id): decision.title
         for decision in pack.decisions.values()
         if decision.kind == "card"
         for rule in decision.rules

@@ -12,13 +12,14 @@ none (RSP-12).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 
-from cds_service.content.decide import Finding, Values
-from cds_service.content.model import INDICATORS, PLACEHOLDER, Pack, Rule, Statement, TemplateWords
+from cds_service.content.decide import Finding, Values, decidable
+from cds_service.content.model import INDICATORS, PLACEHOLDER, Decision, Pack, Rule, Statement, TemplateWords
 from cds_service.fhir.quantities import spell
-from cds_service.vocabulary.facts import Evidence, Exact, Fact, Reason, State
+from cds_service.vocabulary.declarations import FactDeclaration
+from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, State
 
 LONGEST_SUMMARY = 139
 LONGEST_VALUE = 24
@@ -170,7 +171,7 @@ class Speech:
                 base = name.removesuffix(suffix)
                 fact = finding.used.get(base) or self._values[base]
                 if suffix == ".reason":
-                    return self.reason(fact.reason, clean)
+                    return self.reason(fact.reason or self._across(finding, base, fact), clean)
                 said = next(((self._day(item.date), item.as_sent) for item in fact.evidence), ("", ""))
                 return clean(said[suffix == ".sent"])
         fact = finding.used.get(name) or self._values[name]
@@ -179,6 +180,29 @@ class Speech:
         # What it was reckoned from stands behind the result under labels of its own, and is not the value.
         read = [evidence for evidence in fact.evidence[:2] if evidence.label == fact.evidence[0].label]
         return clean(", ".join(map(self._noted, read)))
+
+    def _across(self, finding: Finding, name: str, fact: Fact) -> Reason | None:
+        """That a range says nothing, where it lies on both sides of a limit that the finding rests on (Z19)."""
+        if not isinstance(fact.value, Interval) or fact.value.is_point or not fact.evidence:
+            return None
+        crossed = sorted(set(self._crossed(finding.decision, name, fact)))
+        said = {"range": fact.evidence[0].display, "limit": _with_unit(crossed, self._pack.facts[name])}
+        return Reason("acrossLimit", said) if crossed else None
+
+    def _crossed(self, decision: Decision, name: str, fact: Fact) -> Iterator[Exact]:
+        """The limits within the range of a fact, in each table in which it is undecidable: that of ``decision`` and
+        those of the definitions that it asks.
+        """
+        for index, column in enumerate(decision.inputs):
+            asked = self._pack.decisions.get(column)
+            if asked is not None and asked.kind == "definition":
+                yield from self._crossed(asked, name, fact)
+            elif column == name:
+                cells = [cell for rule in decision.rules if (cell := rule.cells[index]) is not None]
+                known = decidable(fact, cells)
+                if known.state is State.UNDECIDABLE and isinstance(known.value, Interval):
+                    numbers = {number for cell in cells for number in cell.numbers()}
+                    yield from (number for number in numbers if Interval.point(number).within(known.value))
 
     def _noted(self, evidence: Evidence) -> str:
         """What was read, with why it is less than sure."""
@@ -298,6 +322,11 @@ def limits(pack: Pack, finding: Finding, name: str) -> str:
     """The thresholds of an input that decided, in words with the unit: ``25-50 ×10⁹/L``."""
     numbers = limit_numbers(pack, finding, name)
     declared = pack.facts.get(name if name in finding.decision.inputs else name.partition(".")[2])
+    return _with_unit(numbers, declared)
+
+
+def _with_unit(numbers: Sequence[Exact], declared: FactDeclaration | None) -> str:
+    """Thresholds of a fact in words; only that of an analyte has a unit that people know."""
     unit = declared.unit_written if declared is not None and declared.analyte is not None else ""
     return f"{'-'.join(map(spell, numbers))} {unit}".strip()
 

@@ -18,6 +18,7 @@ from cds_service.vocabulary.facts import Exact, Interval, Reason, exact
 _JSON_NUMBER = re.compile(r"(-?\d+)(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
 _LONGEST_NUMBER = 32
 _LONGEST_DECIMAL = 12
+_GROUPED_FROM = 5  # digits
 
 UCUM = "http://unitsofmeasure.org"
 
@@ -101,13 +102,16 @@ def written(analyte: Analyte, value: str, code: str, system: str, unit: str, com
     """A Quantity as people write it, and as it was sent where that differs, else ``""`` (Z76).
 
     What is understood stands in the unit that tables compare, or in its own where none does; either is spelled as the
-    content spells it, so that no word of the chart stands for a unit. What is not understood stays as it was sent.
+    content spells it, so that no word of the chart stands for a unit. What is not understood stays as it was sent, and
+    so do the digits of what was not converted.
     """
     ucum, number = read_unit(analyte, code, system, unit), read_number(value)
     if isinstance(ucum, Reason):
         return f"{comparator}{_cut(value)} {unit or code}".strip(), ""
-    own = f"{comparator}{_cut(value) if number is None else spell(number)} {analyte.written[ucum]}"
+    own = f"{comparator}{_cut(value) if number is None else in_digits(number)} {analyte.written[ucum]}"
     if number is None or analyte.written_as_sent:
+        return own, ""
+    if ucum == analyte.canonical:
         return own, ""
     shown = f"{comparator}{spell(number * analyte.factors[ucum])} {analyte.written[analyte.canonical]}"
     return shown, "" if shown == own else own
@@ -124,7 +128,20 @@ def as_range(ends: Sequence[str]) -> str:
 
 
 def spell(number: Exact) -> str:
-    """A number for people: exact where a decimal of up to twelve characters is, else to four decimals."""
+    """A number for people: as ``in_digits``, in groups from five digits on, where it could be misread: ``20,000``."""
+    return grouped(in_digits(number))
+
+
+def grouped(digits: str) -> str:
+    """The digits of a number in groups, if it has five of them or more before its point."""
+    whole, point, decimals = digits.partition(".")
+    if len(whole.lstrip("-")) < _GROUPED_FROM or not whole.lstrip("-").isdecimal():
+        return digits
+    return f"{int(whole):,}{point}{decimals}"
+
+
+def in_digits(number: Exact) -> str:
+    """A number in digits alone: exact where a decimal of up to twelve characters is, else to four decimals."""
     if number.denominator == 1:
         return str(number.numerator)
     exactly = f"{float(number):.10f}".rstrip("0")

@@ -131,6 +131,25 @@ class Spellings:
             "metres": "m",
         }
     )
+    # International units, by the letters of a language and in words, in any case. No prefix is read, because MIU is a
+    # thousandth or a million of them. Nor are U, unit and units: UCUM's U is of enzymes, and a unit may be a tablet.
+    international_units: tuple[str, ...] = (
+        "[iU]",  # UCUM, also in capitals
+        "IU",  # UCUM's print symbol; FHIR examples
+        "I.U.",  # labels of vitamins
+        "IE",  # German and Dutch labels: internationale Einheit, eenheid
+        "I.E.",  # German labels
+        "UI",  # French, Italian, Spanish and Portuguese labels
+        "U.I.",  # Italian and Spanish labels
+        "international unit",  # UCUM's name
+        "international units",
+        "internationale Einheit",  # what the letters stand for in German, French and Spanish
+        "internationale Einheiten",
+        "unité internationale",
+        "unités internationales",
+        "unidad internacional",
+        "unidades internacionales",
+    )
     # A microlitre is a cubic millimetre: mm3 (UCUM), mm^3, mm³, mm*3, mm**3.
     cubes: Mapping[str, str] = field(default_factory=lambda: {"mm": "uL"})
     cube_marks: tuple[str, ...] = ("", "^", "*", "**")

@@ -85,6 +85,7 @@ class _Reading:
         cubes = {f"{edge}{mark}": code for edge, code in s.cubes.items() for mark in marks}
         self._volume_symbols = {**self._measures["L"][0], **cased(cubes)}
         self._volume_words = {**self._measures["L"][1], **_in_upper_case(s.volume_words)}
+        self._international = frozenset(spelling.upper() for spelling in s.international_units)
         self._counted_words = frozenset(word.upper() for word in s.counted_words)
         self._surfaces = frozenset(part.upper() for part in _surfaces(s))
         self._grammars: Mapping[str, Callable[[str, frozenset[str]], str]] = {
@@ -92,6 +93,7 @@ class _Reading:
             "amount-per-volume": lambda text, _: self._amount_per_volume(text),
             "flow-per-body-surface": lambda text, _: self._flow_per_body_surface(text),
             "mass": lambda text, _: self._measure(self._without_annotations(text), "g"),
+            "mass-or-international-units": lambda text, _: self._mass_or_international(self._without_annotations(text)),
             "length": lambda text, _: self._measure(self._without_annotations(text), "m"),
         }
 
@@ -111,6 +113,10 @@ class _Reading:
         numerator, volume = self._per_volume(self._without_annotations(text))
         amount = self._measure(numerator, "g") or self._measure(numerator, "mol")
         return f"{amount}/{volume}" if amount and volume else ""
+
+    def _mass_or_international(self, text: str) -> str:
+        """Drugs in international units are prescribed by mass too; what one is worth in the other is the analyte's."""
+        return "[iU]" if text.upper() in self._international else self._measure(text, "g")
 
     def _flow_per_body_surface(self, text: str) -> str:
         """Case never counts here and brackets are only laid around parts, as nothing else is spelled like it."""

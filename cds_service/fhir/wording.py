@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from cds_service.fhir.quantities import as_range
+from cds_service.fhir.quantities import as_range, grouped
 from cds_service.fhir.tree import Node, node, nodes, number_text, pairs, strings, text, words
 from cds_service.vocabulary.dosage_words import DosageWords
 
@@ -40,8 +40,9 @@ def dosages_in_words(
 
 
 def amount_in_words(said: DosageWords, dosage: Node) -> str:
-    """The dose, the route and the rate of a step as they were sent."""
-    return " ".join(filter(None, [dose_in_words(dosage), words(node(dosage, "route")), rate_in_words(said, dosage)]))
+    """The dose, the route and the rate of a step as they were sent, but a long number of the dose in groups."""
+    number, _, unit = dose_in_words(dosage).partition(" ")
+    return " ".join(filter(None, [grouped(number), unit, words(node(dosage, "route")), rate_in_words(said, dosage)]))
 
 
 def timing_in_words(said: DosageWords, timing: Node) -> str:

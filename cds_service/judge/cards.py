@@ -187,14 +187,17 @@ def _rests(call: HookCall, alike: Sequence[Lead]) -> list[str]:
 
 
 def _read(call: HookCall, alike: Sequence[Lead]) -> list[str]:
-    """A line for each fact that was looked at, and one for each thing that was sent and not understood (Z41)."""
+    """A line for each fact that was looked at, and one for each thing that was sent and not understood (Z41), unless
+    the line of a fact ends with it.
+    """
     lines: list[str] = []
     for lead in alike:
         used: dict[str, Fact] = {}
         for finding in (lead.finding, *lead.further):
             used |= finding.used
         lines += call.speech(lead.judged).evidence(used)
-    lines += map(call.speech(alike[0].judged).reason, call.not_understood)
+    told = map(call.speech(alike[0].judged).reason, call.not_understood)
+    lines += [sentence for sentence in told if not any(line.endswith(f" {sentence}") for line in lines)]
     return list(dict.fromkeys(lines))
 
 

@@ -133,6 +133,10 @@ REFUSED = {
         *("L/min/1.73m2", "mL/min/173m2", "ml/min/1.73m2/m2", "ckd-epi", "mL/min/1.73cm2", "mL/1.73m2", "min/1.73m2"),
     ],
     "dose": ["U", "IU", "mL", "Mg", "mcG/mL", "kg", "ng", "tablet", "M", "mm", "mol", "m g", "{mg}", "{mg", "mg}", "G"],
+    "international-dose": [
+        *("U", "u", "unit", "units", "UNT", "E", "MIU", "mIU", "kIU", "M[iU]", "m[iU]", "Mio. IE", "I U", "I.U", "IU."),
+        *("IU/d", "IU/mL", "[IU", "iU]", "U.S.P.", "[USP'U]", "international", "mg", "ug", "{IU}", "mL", "tablet"),
+    ],
     "length": ["in", "[in_i]", "inches", "cm2", "km", "um", "M", "mg", "{cm}", "Cm", "ft"],
 }
 

@@ -58,6 +58,14 @@ def lit(page):
     return {found[1] for found in ROW.finditer(page) if "aria-current" in found[3]}
 
 
+@pytest.mark.parametrize(("which", "name"), DECISIONS)
+def test_a_page_of_cards_has_their_topics_as_clients_see_them(web, which, name):
+    page = web[which].get(f"/content/decisions/{name}").text
+    decision = PACKS[which].decisions[name]
+    speak = [rule for rule in decision.rules if not rule.then.silent and decision.kind != "definition"]
+    assert [rule.id for rule in speak if f"<code>{decision.topic(rule.id)}</code>" not in page] == []
+
+
 # --- a table in words -----------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cds_service.console.answer import shown_answer
 from cds_service.console.plain_words import day_in_words, rounded
 from cds_service.console.story_list import expected, found, reason_of, tiles_of
+from cds_service.content.load import load_pack
 from cds_service.content.lock import folder_digests
 from cds_service.content.prepared import Prepared
 from cds_service.packaged import packaged
@@ -21,6 +22,7 @@ from cds_service.replay.stories import read_stories
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from tests.support.keys import KEY
+from tests.support.places import SECOND_PACK
 
 SCENARIOS = {scenario.name: scenario for scenario in read_scenarios(packaged("fixtures"))}
 STORIES = read_stories(packaged("fixtures"), SCENARIOS)
@@ -109,6 +111,12 @@ def test_a_search_looks_for_every_word_in_title_reason_group_and_card_title_in_e
     assert "iv-cyanocobalamin/push" in names(f"{card} push")
     assert STORIES[0].scenario.name in names(STORIES[0].title)  # the title of a story
     assert names("zzz") == set()
+
+
+def test_a_search_finds_the_scenarios_of_a_card_by_its_title_in_a_pack_whose_topics_have_a_prefix():
+    second = load_pack(SECOND_PACK / "cards", is_proven=True)
+    told = found(read_scenarios(SECOND_PACK / "fixtures"), [], second, "Examplite and the needle")
+    assert not told.is_partial and told.number > 0
 
 
 def test_a_search_is_bounded_and_says_how_many_more_there_are(client, pack):

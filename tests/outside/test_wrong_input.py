@@ -188,7 +188,7 @@ FAILED = [
     (
         ["fire", "--url", "http://127.0.0.1:9"],
         "does not answer: nobody listens there",
-        "Start the service with: make run",
+        "Start it there with: cds-service serve --port 9. If it runs elsewhere, say where: cds-service fire --url ",
     ),
     (["check", "DIR/empty"], "empty:1: schema: found no pack"),
     (["check", "DIR/broken-pack"], "broken-pack/vitamin-b12/pack.yaml:2: schema: this is not YAML (column 12): "),

@@ -174,10 +174,25 @@ def _body_surface() -> Iterator[tuple[str, str]]:
 
 def _plain(base: str, multiples: str) -> Iterator[tuple[str, str]]:
     """Measures by themselves, with blanks and annotations around them."""
+    for spelled, ucum in _measures(base, multiples):
+        yield from ((form.format(spelled), ucum) for form in _around())
+
+
+def _international() -> Iterator[tuple[str, str]]:
+    """International units as they are written in several languages, in capitals and without."""
+    written = ("[iU]", "[IU]", "IU", "iu", "Iu", "I.U.", "i.u.", "IE", "ie", "I.E.", "i.E.", "UI", "ui", "U.I.", "u.i.")
+    words = ("international unit", "international units", "International Unit", "International Units")
+    words += ("internationale Einheit", "internationale Einheiten", "Unité internationale", "unités internationales")
+    words += ("Unidad internacional", "unidades internacionales")
+    for spelled in (*written, *words):
+        yield from ((form.format(spelled), "[iU]") for form in _around())
+
+
+def _around() -> tuple[str, ...]:
+    """Blanks and annotations that may stand around a measure."""
     around = ("{}", " {}", "{} ", "\u00a0{}", "\t{}", "{}{{total}}", "{}{{given}}", "{} {{given}}", "{}{{B12}}")
     around += ("{}{{as_base}}", "{{x}}{}", "{}{{of drug}}", "{}{{#}}", "\u202f{}\u202f", "{}{{in all}}", "{}{{a_day}}")
-    for spelled, ucum in _measures(base, multiples):
-        yield from ((form.format(spelled), ucum) for form in around)
+    return around
 
 
 _MADE = {
@@ -187,5 +202,6 @@ _MADE = {
     "homocysteine": lambda: _amounts("umol/L", "nmol/mL", "mg/L", "mg/dL"),
     "egfr": _body_surface,
     "dose": lambda: _plain("g", "um-"),
+    "international-dose": _international,
     "length": lambda: _plain("m", "mc-"),
 }

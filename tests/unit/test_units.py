@@ -96,6 +96,18 @@ def analyte_of(name):
     return Analyte(entry["canonical"], factors, grammar=grammar, counted=counted)
 
 
+def test_a_pack_says_what_an_international_unit_of_its_substance_is_worth_and_the_framework_how_it_is_spelled():
+    entry = units_with({"international-dose": {"units": {"ug": "40"}, "written": {"ug": "mcg"}}})["international-dose"]
+    factors = {unit: Fraction(factor) for unit, factor in entry["units"].items()}
+    of_substance = Analyte(entry["canonical"], factors, grammar=entry["grammar"], written=entry["written"])
+    for spelling in ("[iU]", "[IU]", "IU", "iu", "I.U.", "IE", "I.E.", "UI", "U.I.", "international units"):
+        assert read_quantity(of_substance, "800", "", "", spelling) == Interval.point(800), spelling
+    for spelling in ("ug", "mcg", "\u00b5g", "micrograms"):
+        assert read_quantity(of_substance, "20", "", "", spelling) == Interval.point(800), spelling
+    for spelling in ("mg", "units", "U", "MIU"):
+        assert read_quantity(of_substance, "20", "", "", spelling) == Reason("unitNotKnown", {"unit": spelling})
+
+
 @given(st.decimals(min_value=0, max_value=10**6, allow_nan=False, allow_infinity=False, places=4))
 def test_scaling_is_exact_for_any_decimal(value):
     """A count in /uL is a thousandth of it in 10*9/L, never a rounding away from it."""
