@@ -91,7 +91,6 @@ ELSEWHERE = {
     ("fhir/check_digits.py", 10): "the base of check digits",
     ("fhir/check_digits.py", 18): "digits of the longest SNOMED CT code",
     ("content/render.py", 100): "characters of words shown",
-    ("content/tree.py", 10_000): "answers of one table that are remembered",
     ("content/topics.py", 100): "characters of a topic code",
     ("content/value_words.py", 4): "values that are named one by one",
     ("content/value_words.py", 10000): "from here on digits are grouped",
