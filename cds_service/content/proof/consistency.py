@@ -16,8 +16,9 @@ from cds_service.content.proof.hazard_rows import problems_of_hazards
 from cds_service.content.proof.naming import problems_of_names
 from cds_service.content.proof.numbers import problems_of_numbers
 from cds_service.content.proof.paragraphs import problems_of_paragraphs
+from cds_service.content.proof.placeholders import problems_of_placeholders
 from cds_service.content.proof.readability import problems_of_wording
-from cds_service.content.proof.texts import problems_of_texts
+from cds_service.content.proof.texts import problems_of_lengths, problems_of_texts
 from cds_service.content.proof.unknowns import unknown_faults
 from cds_service.content.proof.versions import is_early
 from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
@@ -38,9 +39,9 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
     """
     yield from _of_tables(pack)
     yield from problems_of_names(pack, folder)
-    yield from problems_of_texts(pack, template_words(pack))
-    yield from problems_of_wording(pack, folder, template_words(pack))
-    yield from problems_of_numbers(pack, folder)
+    yield from problems_of_texts(pack)
+    unfilled = list(problems_of_placeholders(pack))
+    yield from unfilled or _of_filled_texts(pack, folder)
     yield from _of_unread(pack, folder)
     yield from _of_codes(pack, folder)
     yield from _of_order_templates(pack, folder)
@@ -52,6 +53,13 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
     yield from _of_statuses(pack)
     yield from _of_reviews(pack, folder)
     yield from _of_services(pack, folder)
+
+
+def _of_filled_texts(pack: Pack, folder: Path) -> Iterator[Problem]:
+    """What is seen of texts only when their placeholders are filled."""
+    yield from problems_of_lengths(pack, template_words(pack))
+    yield from problems_of_wording(pack, folder, template_words(pack))
+    yield from problems_of_numbers(pack, folder)
 
 
 def _of_tables(pack: Pack) -> Iterator[Problem]:
