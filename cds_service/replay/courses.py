@@ -16,6 +16,7 @@ from typing import Any
 from cds_service.fhir.order_types import subject_element, written_element
 from cds_service.replay.course_record import RECORDED, Moment, Record, change, only, record_moment, reference, sign
 from cds_service.replay.input_files import FileError, read_json, read_yaml
+from cds_service.replay.named_files import DRAFT, PATIENT, named_file
 from cds_service.replay.scenario import Scenario, dated, merged
 from cds_service.replay.short_forms import DOSE_KEYS, iso, short_forms
 
@@ -123,7 +124,7 @@ class _Writer:
             raise ValueError("a course has either a patient, a file of patients/, or a person")
         if "patient" in head:
             patient = str(head["patient"])
-            bundle = read_json(fixtures / "patients" / f"{patient}.json")
+            bundle = read_json(named_file(fixtures, PATIENT, patient))
             resources = [entry["resource"] for entry in bundle["entry"]]
         else:
             values = _person(_mapping(head["person"], "a person"))
@@ -256,7 +257,7 @@ class _Writer:
             renewal = self._record.forms.plain("renewal", {"day": moment.stamp(), "order": reference(order)})
             draft = {**order, **renewal, "id": f"draft-{number}"}
         else:
-            draft = read_json(self._fixtures / "drafts" / f"{item['file']}.json")
+            draft = read_json(named_file(self._fixtures, DRAFT, item["file"]))
             kind = draft["resourceType"]
             whose = {subject_element(kind): {"reference": f"Patient/{self._record.patient}"}}
             draft |= {"id": f"draft-{number}", **whose, written_element(kind): moment.stamp()}

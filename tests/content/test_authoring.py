@@ -181,7 +181,7 @@ def test_a_new_card_that_is_made_active_is_shown(cards):
     edit(story, "cases:\n", "cases:\n  - {name: signed, hook: order-sign, expect: [{topic: none, indicator: info}]}\n")
     assert run("check", cards, "--update-lock").exit_code == 1
     done = run("check", cards, "--update-lock")
-    assert "signed: missing card none" in done.output
+    assert "signed: expect: no rule has the topic 'none'" in done.output
     assert "signed: unexpected card ironInfusionDoseLimitSpeaks" in done.output
 
 

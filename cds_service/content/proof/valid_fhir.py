@@ -29,6 +29,8 @@ _WANTED = {
     "bool_parsing": "true or false",
     "decimal_type": "a number",
     "decimal_parsing": "a number",
+    "json_invalid": "an object",
+    "model_type": "an object",
 }
 _LONGEST = 60  # characters of a value that are shown
 
@@ -63,31 +65,54 @@ def _faults(resource: Mapping[str, Any]) -> Iterator[FhirFault]:
     from fhir.resources.R4B import get_fhir_model_class
     from pydantic import ValidationError
 
-    kind = resource.get("resourceType", "")
-    try:
-        model = get_fhir_model_class(kind)
-    except (ValueError, TypeError):
-        yield FhirFault(("resourceType",), f"{kind!r} is no resource of FHIR R4" if kind else "it is missing")
+    unknown = list(_unknown_resources(resource, ()))
+    if "resourceType" not in resource:
+        unknown.append(FhirFault(("resourceType",), "it is missing"))
+    if unknown:
+        yield from unknown
         return
     try:
-        valid = model.model_validate(resource)
+        valid = get_fhir_model_class(resource["resourceType"]).model_validate(resource)
     except ValidationError as error:
         for refused in error.errors():
             place = tuple(refused["loc"])
-            yield FhirFault(place, _sentence(kind, place, refused))
+            yield FhirFault(place, _sentence(resource, place, refused))
         return
     yield from _let_pass(valid, resource, ())
 
 
-def _sentence(kind: str, place: tuple[str | int, ...], refused: Mapping[str, Any]) -> str:
+def _unknown_resources(tree: Any, place: tuple[str | int, ...]) -> Iterator[FhirFault]:
+    """Whatever calls itself a resource and is none of FHIR R4, at which fhir.resources would break off."""
+    if isinstance(tree, Mapping):
+        if "resourceType" in tree and not _is_resource(tree["resourceType"]):
+            yield FhirFault((*place, "resourceType"), f"{_shown(tree['resourceType'])} is no resource of FHIR R4")
+        for name, value in tree.items():
+            yield from _unknown_resources(value, (*place, name))
+    elif isinstance(tree, list):
+        for number, value in enumerate(tree):
+            yield from _unknown_resources(value, (*place, number))
+
+
+def _is_resource(kind: Any) -> bool:
+    from fhir.resources.R4B import get_fhir_model_class
+
+    try:
+        return isinstance(kind, str) and issubclass(get_fhir_model_class(kind), get_fhir_model_class("Resource"))
+    except ValueError:
+        return False
+
+
+def _sentence(resource: Mapping[str, Any], place: tuple[str | int, ...], refused: Mapping[str, Any]) -> str:
     said, value = str(refused["msg"]).removeprefix("Value error, "), refused["input"]
     if refused["type"] == "extra_forbidden":
-        holder, name = _type_at(kind, place[:-1]), str(place[-1])
+        holder, name = _type_at(resource, place[:-1]), str(place[-1])
         return f"{holder} has no such element{instead(name, _elements(holder), 'elements')}"
     if refused["type"].endswith(".missing"):
         return "it is missing"
     if wanted := _WANTED.get(refused["type"]):
         return f"{wanted} is needed, not {_shown(value)}"
+    if refused["type"].startswith("string_"):
+        return f"{_shown(value)} cannot stand there"
     if "does not match spec regex" in said:
         what = said.partition(" ")[0]
         return f"{_shown(value)} is no {'number' if what == 'Decimal' else f'{what} of FHIR'}"
@@ -106,16 +131,21 @@ def _shown(value: Any) -> str:
     return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"
 
 
-def _type_at(kind: str, place: Sequence[str | int]) -> str:
-    """The type of the element at a place in a resource."""
+def _type_at(resource: Mapping[str, Any], place: Sequence[str | int]) -> str:
+    """The type of the element at a place in a resource; that of the nearest around it, where it has none of its own."""
     from fhir.resources.R4B import get_fhir_model_class
 
+    tree: Any = resource
+    kind = resource["resourceType"]
     for step in place:
+        tree = tree[step]
         if isinstance(step, str):
             fields = {field.alias or name: field for name, field in get_fhir_model_class(kind).model_fields.items()}
             found = _ELEMENT_TYPE.search(str(fields[step].annotation)) if step in fields else None
             kind = found[1] if found else kind
-    return kind
+        if isinstance(tree, Mapping) and "resourceType" in tree:
+            kind = tree["resourceType"]
+    return str(kind)
 
 
 def _elements(kind: str) -> list[str]:
