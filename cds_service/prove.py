@@ -34,7 +34,7 @@ from cds_service.content.site_parts import Names, divided, names_of, with_others
 from cds_service.replay.expectations import missing_card
 from cds_service.replay.input_files import FileError, read_json
 from cds_service.replay.named_files import DRAFT, PATIENT, RECORD
-from cds_service.replay.run import in_process
+from cds_service.replay.run import Fire, in_process
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario, dated
 from cds_service.replay.scenario_faults import cards_never_shown, keys_not_asked_for
 from cds_service.replay.scenarios import read_scenarios
@@ -227,9 +227,17 @@ def _scenarios_that_differ(pack: Pack, scenarios: Iterable[Scenario], zone: tzin
         case = scenario.name.rpartition("/")[2]
         unknown, never = list(keys_not_asked_for(pack, scenario)), cards_never_shown(pack, scenario)
         missing = {missing_card(topic) for topic in never}
-        differing = [] if unknown else [text for text in fire(scenario).differences if text not in missing]
+        differing = [] if unknown else [text for text in _differences(fire, scenario) if text not in missing]
         for text in (*unknown, *never.values(), *differing):
             yield Problem(scenario.path, scenario.line, "fixture", f"{case}: {text}")
+
+
+def _differences(fire: Fire, scenario: Scenario) -> list[str]:
+    """How the answer differs; or that there is none, because a change made something else of the record."""
+    try:
+        return fire(scenario).differences
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return [f"it cannot be answered as it is written: {type(error).__name__}: {error}"]
 
 
 def _invalid_resources(fixtures: Path) -> Iterator[Problem]:

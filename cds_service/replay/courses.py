@@ -43,6 +43,12 @@ SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 
 
+_EXPECTED: Mapping[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("topic", "indicator", "selection"), ((str,), "a word")),
+    **dict.fromkeys(("suggestions", "recommended", "says", "says-not", "names"), ((list,), "a list")),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """One course: its scenarios in order, and the whole record as it is when everything has happened.
@@ -281,6 +287,7 @@ def _person(said: Mapping[str, Any]) -> dict[str, Any]:
 def _expected(said: Mapping[str, Any]) -> Any:
     expect = _needed(said, "expect")
     if isinstance(expect, dict) and "status" in expect:
+        check_expected(expect)
         return expect
     if not isinstance(expect, list) or not all(
         isinstance(c, dict) and {"topic", "indicator"} <= c.keys() for c in expect
@@ -288,6 +295,7 @@ def _expected(said: Mapping[str, Any]) -> Any:
         raise ValueError(
             "expect is a list of cards with topic and indicator, [] for silence, or an error with its status"
         )
+    check_expected(expect)
     return expect
 
 
@@ -335,6 +343,20 @@ def check_shapes(said: Mapping[str, Any], shapes: Mapping[str, tuple[tuple[type,
     for key, (kinds, what) in shapes.items():
         if key in said and not isinstance(said[key], kinds):
             raise ValueError(f"{key} is written as {what}, not as {type(said[key]).__name__}")
+
+
+def check_expected(expect: Any) -> None:
+    """Refuses expected cards, or an expected error, with a value of another shape than its key has.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for said in expect if isinstance(expect, list) else [expect]:
+        check_shapes(said, _EXPECTED)
+        for key, (kinds, _) in _EXPECTED.items():
+            other = [entry for entry in said.get(key, ()) if not isinstance(entry, str)] if list in kinds else []
+            if other:
+                raise ValueError(f"each entry of {key} is a text, not {type(other[0]).__name__}")
 
 
 def _listed(said: Any) -> list[Any]:

@@ -14,7 +14,7 @@ from cds_service.content.nearest import instead
 from cds_service.content.places import SCENARIO
 from cds_service.content.schema_keys import described
 from cds_service.fhir.order_types import subject_element
-from cds_service.replay.courses import SHAPES, check_shapes, course_of
+from cds_service.replay.courses import SHAPES, check_expected, check_shapes, course_of
 from cds_service.replay.input_files import FileError, parsed_json, read_json, read_text, read_yaml
 from cds_service.replay.named_files import DRAFT, PATIENT, RECORD, named_file
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario, dated, merged
@@ -47,13 +47,17 @@ def read_scenarios(fixtures: Path, paths: Iterable[Path] = ()) -> Iterator[Scena
     files: list[Path] = []
     for path in list(paths) or [folder for name in ("scenarios", _COURSES) if (folder := fixtures / name).is_dir()]:
         files.extend(sorted(path.glob("*.yaml")) if path.is_dir() else [path])
-    named: dict[str, str] = {}
+    named: dict[tuple[Path, str], str] = {}
     for file in files:
         for scenario in _read_file(fixtures, file):
-            first = named.setdefault(scenario.name, scenario.where)
+            first = named.setdefault((file.resolve().parent.parent, scenario.name), scenario.where)
             if first != scenario.where:
                 case = scenario.name.rpartition("/")[2]
-                where = f"on line {first.rpartition(':')[2]}" if first.startswith(f"{file}:") else f"in {first}"
+                where = (
+                    f"on line {first.rpartition(':')[2]}"
+                    if first.startswith(f"{file}:")
+                    else f"in {'/'.join(Path(first).parts[-2:])}"
+                )
                 raise FileError(file, f"{case}: another case {where} has this name; each needs its own", scenario.line)
             yield scenario
 
@@ -132,6 +136,7 @@ def _check(expect: Any) -> None:
         ValueError: it is neither a list of cards nor an error.
     """
     if isinstance(expect, dict) and isinstance(expect.get("status"), int):
+        check_expected(expect)
         return
     cards: list[Any] = expect if isinstance(expect, list) else [None]
     if not all(isinstance(card, dict) and {"topic", "indicator"} <= card.keys() for card in cards):
@@ -139,6 +144,7 @@ def _check(expect: Any) -> None:
     for card in cards:
         if text := _unknown_key(card, _CARD):
             raise ValueError(f"expect: {text}")
+    check_expected(cards)
 
 
 def _on_record(reference: str, resources: Mapping[str, Any]) -> None:
@@ -174,6 +180,8 @@ def _scenario(fixtures: Path, file: Path, story: Mapping[str, Any], case: Mappin
         del resources[reference]
     for reference, change in case.get("change", {}).items():
         _on_record(reference, resources)
+        if not isinstance(change, dict):
+            raise ValueError(f"change: {reference} is written as names and values, not as {type(change).__name__}")
         resources[reference] = merged(resources[reference], dated(change, now))
     for added in dated(case.get("add", []), now):
         resources[f"{added['resourceType']}/{added['id']}"] = added

@@ -13,6 +13,7 @@ from cds_service.content.proof.valid_fhir import fhir_faults
 from cds_service.content.proof.versions import update_lock
 from cds_service.packaged import packaged
 from cds_service.prove import prove
+from cds_service.replay.scenarios import read_scenarios
 from tests.support.places import SECOND_PACK
 
 DUE, DAILY, PATIENT = "scenarios/level-due.yaml", "drafts/examplol-tablets-daily.json", "patients/ada-sample.json"
@@ -38,6 +39,21 @@ def edit(path, old, new):
 
 
 MISTAKES = [
+    (
+        DUE,
+        "cases:\n",
+        "cases:\n  - {name: one, change: {Patient/cy-model: female}, expect: []}\n",
+        "change: Patient/cy-model is written as names and values, not as str",
+    ),
+    (
+        "scenarios/level-and-needle.yaml",
+        "cases:\n",
+        "cases:\n  - {name: one, change: {Observation/ada-sample-level: {code: [level]}}, expect: []}\n",
+        "it cannot be answered as it is written: AttributeError: ",
+    ),
+    (DUE, DUE_TOPIC, "topic: [examplolLevelDueDue]", "topic is written as a word, not as list"),
+    (DUE, 'says: ["45 days", examplol tablets]', "says: Due", "says is written as a list, not as str"),
+    (DUE, 'says: ["45 days", examplol tablets]', "says-not: [45]", "each entry of says-not is a text, not int"),
     (
         DUE,
         "patient: ada-sample",
@@ -107,6 +123,24 @@ def test_cases_of_two_files_may_have_one_name(pack):
     for file in (DUE, "scenarios/level-falling.yaml"):
         edit(pack / "fixtures" / file, "cases:\n", "cases:\n  - {name: twice, expect: []}\n")
     assert not any("has this name" in problem.text for problem in problems_of(pack))
+
+
+def test_a_course_and_a_story_of_one_name_need_moments_and_cases_of_different_names(pack):
+    courses = pack / "fixtures" / "courses"
+    courses.mkdir()
+    shutil.copy(packaged("fixtures") / "short-forms.yaml", pack / "fixtures")
+    moment = "{name: never, on: 1, hook: patient-view, expect: []}"
+    told = f"course: x\npatient: ada-sample\nbegins: 2026-01-01\nmoments:\n  - {moment}\n"
+    (courses / "level-due.yaml").write_text(told, encoding="utf-8")
+    said = [problem.text for problem in problems_of(pack)]
+    assert [text for text in said if text.startswith("never: another case in scenarios/level-due.yaml:14 has")], said
+
+
+def test_folders_of_fixtures_may_have_scenarios_of_one_name(pack, tmp_path):
+    shutil.copytree(pack / "fixtures", tmp_path / "other")
+    paths = [folder / DUE for folder in (pack / "fixtures", tmp_path / "other")]
+    names = [scenario.name for scenario in read_scenarios(pack / "fixtures", paths)]
+    assert len(names) == 2 * len(set(names)) > 2
 
 
 def test_a_scenario_that_expects_a_card_of_a_draft_is_told_so(pack):
