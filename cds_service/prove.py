@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, tzinfo
+from datetime import date, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -25,13 +25,18 @@ from cds_service.content.places import KINDS, files_without_place
 from cds_service.content.prepared import Prepared
 from cds_service.content.proof.consistency import problems_within
 from cds_service.content.proof.hazard_rows import problems_of_evidence, without_controls
+from cds_service.content.proof.marks import problems_of_marks
+from cds_service.content.proof.valid_fhir import fhir_faults
 from cds_service.content.proof.versions import lock_problems, version_problems
 from cds_service.content.reviews import ReviewState
 from cds_service.content.site import Site, read_site
 from cds_service.content.site_parts import Names, divided, names_of, with_others
-from cds_service.replay.input_files import FileError
-from cds_service.replay.run import in_process
-from cds_service.replay.scenario import Scenario
+from cds_service.replay.expectations import missing_card
+from cds_service.replay.input_files import FileError, read_json
+from cds_service.replay.named_files import DRAFT, PATIENT, RECORD
+from cds_service.replay.run import Fire, in_process
+from cds_service.replay.scenario import DEFAULT_NOW, Scenario, dated
+from cds_service.replay.scenario_faults import cards_never_shown, keys_not_asked_for
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.replay.stories import read_stories
 from cds_service.vocabulary.problems import Problem, ProblemsError
@@ -92,6 +97,7 @@ def prove(
     try:
         folder = pack_folder(place)
         pack_files, overlay = read_pack(folder), read_site(site)
+        marks = list(problems_of_marks(pack_files))
         names, unread = read_names(beside) if site is not None else ({}, [])
         own = pack_files.head["id"]
         overlay = divided(overlay, with_others(own, names_of(pack_files), names), unread)[own]
@@ -103,6 +109,7 @@ def prove(
     problems = sorted(
         [
             *_problems_of_files(folder),
+            *marks,
             *(version_problems(folder, pack) if to_lock else lock_problems(folder, pack)),
             *problems_within(pack, folder),
             *_missing_evidence(pack, folder, scenarios),
@@ -110,7 +117,8 @@ def prove(
         ]
     )
     if not problems and (to_lock or not overlay.digest):
-        problems = unreadable or list(_scenarios_that_differ(plain, each(scenarios or []), zone))
+        invalid = list(_invalid_resources(fixtures)) if fixtures is not None else []
+        problems = invalid or unreadable or list(_scenarios_that_differ(plain, each(scenarios or []), zone))
     return ContentProof(tuple(problems), folder, pack, overlay)
 
 
@@ -213,12 +221,38 @@ def _missing_evidence(pack: Pack, folder: Path, scenarios: Sequence[Scenario] | 
 
 
 def _scenarios_that_differ(pack: Pack, scenarios: Iterable[Scenario], zone: tzinfo) -> Iterator[Problem]:
-    """Every difference between what a scenario expects and what it is answered."""
+    """Every difference between what a scenario expects and what it is answered, and what can never be answered so."""
     fire = in_process(Prepared.of(pack, zone=zone, key=_KEY))
     for scenario in scenarios:
         case = scenario.name.rpartition("/")[2]
-        for difference in fire(scenario).differences:
-            yield Problem(scenario.path, scenario.line, "fixture", f"{case}: {difference}")
+        unknown, never = list(keys_not_asked_for(pack, scenario)), cards_never_shown(pack, scenario)
+        missing = {missing_card(topic) for topic in never}
+        differing = [] if unknown else [text for text in _differences(fire, scenario) if text not in missing]
+        for text in (*unknown, *never.values(), *differing):
+            yield Problem(scenario.path, scenario.line, "fixture", f"{case}: {text}")
+
+
+def _differences(fire: Fire, scenario: Scenario) -> list[str]:
+    """How the answer differs; or that there is none, because a change made something else of the record."""
+    try:
+        return fire(scenario).differences
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return [f"it cannot be answered as it is written: {type(error).__name__}: {error}"]
+
+
+def _invalid_resources(fixtures: Path) -> Iterator[Problem]:
+    """What keeps patients, drafts and records from being valid FHIR. Scenarios about what is not valid say so
+    themselves (``change``, ``add``, ``draft-change``, ``prefetch``), and their files are valid.
+    """
+    for kind in (PATIENT, DRAFT, RECORD):
+        for path in sorted((fixtures / f"{kind}s").glob("*.json")):
+            try:
+                resource = dated(read_json(path), datetime.fromisoformat(DEFAULT_NOW))
+            except FileError as error:
+                yield Problem(path, error.line or 1, "fixture", error.text)
+                continue
+            for fault in fhir_faults(resource) if isinstance(resource, dict) else ():
+                yield problem_at(path, fault.place, "fixture", f"not valid FHIR R4: {fault}")
 
 
 if __name__ == "__main__":

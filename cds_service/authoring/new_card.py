@@ -40,9 +40,11 @@ def write_card(pack: PackFolder, name: str, service: str | None = None) -> NewCa
         OSError: a file cannot be written.
     """
     if not CAMEL.fullmatch(name) or len(name) > LONGEST_NAME:
+        first, *others = re.findall(r"[A-Za-z0-9]+", name) or [""]
+        offer = (first[:1].lower() + first[1:] + "".join(word[:1].upper() + word[1:] for word in others))[:LONGEST_NAME]
         raise WrongNameError(
             f"{name!r} is no name for a decision: letters and digits, a small letter first and a capital at each new "
-            f"word, such as doseLimit, at most {LONGEST_NAME}"
+            f"word, such as {offer if CAMEL.fullmatch(offer) else 'doseLimit'}, at most {LONGEST_NAME}"
         )
     if name in pack.tables():
         raise AuthoringError(f"{pack.tables()[name]}: this is there already, and nothing is written over it")

@@ -29,16 +29,8 @@ def write_pack(name: str, content: Path, result: str = RESULT) -> list[Path]:
         ProblemsError: the pack that was written cannot be loaded.
         OSError: a file cannot be written.
     """
-    if not KEBAB.fullmatch(name) or len(name) > LONGEST_NAME:
-        raise WrongNameError(
-            f"{name!r} is no name for a pack: small letters and digits with hyphens between the words, such as "
-            f"iron-infusion, at most {LONGEST_NAME}"
-        )
-    if not KEBAB.fullmatch(result) or len(result) > LONGEST_NAME:
-        raise WrongNameError(
-            f"{result!r} is no name for a result: small letters and digits with hyphens between the words, such as "
-            f"ferritin-level, at most {LONGEST_NAME}"
-        )
+    _check_name(name, "pack", "iron-infusion")
+    _check_name(result, "result", "ferritin-level")
     folder = content / name
     said = result.replace("-", " ")
     words = {
@@ -57,3 +49,23 @@ def write_pack(name: str, content: Path, result: str = RESULT) -> list[Path]:
     write_schemas(content)
     update_lock(folder)
     return sorted(texts)
+
+
+def _check_name(name: str, kind: str, example: str) -> None:
+    """Refuses what cannot be a name, and offers the nearest that can.
+
+    Raises:
+        WrongNameError: it is no name.
+    """
+    if _is_name(name):
+        return
+    words = re.findall(r"[a-z0-9]+", name.lower())
+    offer = "-".join(words)[:LONGEST_NAME].lstrip("0123456789-").rstrip("-")
+    raise WrongNameError(
+        f"{name!r} is no name for a {kind}: small letters and digits with hyphens between the words, a letter first, "
+        f"such as {offer if _is_name(offer) else example}, at most {LONGEST_NAME}"
+    )
+
+
+def _is_name(name: str) -> bool:
+    return KEBAB.fullmatch(name) is not None and len(name) <= LONGEST_NAME

@@ -18,6 +18,7 @@ from cds_service.content.domains import JOINED, SILENT, SPEAKS, Domain, domains_
 from cds_service.content.files import PackFiles
 from cds_service.content.nearest import nearest
 from cds_service.content.unary import parse_cell
+from cds_service.content.written_numbers import as_written_here
 from cds_service.vocabulary.facts import Fact
 
 _NUMERIC = re.compile(r"[<>\[\](=≤≥]|-?\d")  # how a test of numbers begins
@@ -127,7 +128,8 @@ def _test(entry: object, domain: Domain) -> str:
     if not domain.takes_numbers:
         raise ValueError(f"{entry!r} is a number, and this input can be {_choices(domain)}")
     if "," in str(entry):
-        raise ValueError(f"{entry!r} is not a unary test; alternatives stand in a list")
+        said = as_written_here(str(entry))
+        raise ValueError(f"{entry!r} is not a unary test; {f'{said}; ' if said else ''}alternatives stand in a list")
     parse_cell(str(entry))
     return str(entry)
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from cds_service.content.nearest import instead, nearest
 from cds_service.content.schema_keys import described, description_at, shown_path
+from cds_service.content.written_numbers import as_written_here
 
 Place = tuple[str | int, ...]
 _SHOWN = 60  # characters of a value that are shown
@@ -150,6 +151,8 @@ def _other_type(value: Any, wanted: Sequence[str], schema: Mapping[str, Any]) ->
     if "boolean" in wanted and isinstance(value, str):
         return f"{_shown(value)} is a text; write true or false, without quotation marks"
     if {"integer", "number"} & set(wanted) and "string" not in wanted and isinstance(value, str):
+        if said := as_written_here(value):
+            return f"{_shown(value)} is no number; {said}"
         return f"{_shown(value)} is a text; write {kinds} without quotation marks"
     if "string" in wanted:
         if isinstance(value, bool | int | float):

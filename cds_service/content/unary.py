@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from cds_service.content.written_numbers import as_written_here
 from cds_service.vocabulary.facts import Exact, Fact, Interval, State, exact
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
@@ -90,6 +91,8 @@ def parse_cell(source: str) -> Cell | None:
 
 def _how_to_write(source: str) -> str:
     """How a cell is written that may have been meant by one that cannot be read."""
+    if said := as_written_here(source):
+        return said
     if found := _BARE_RANGE.fullmatch(source):
         return f"a range is written '[{found[1]}..{found[2]}]', in quotation marks"
     if found := _OTHER_SIGN.fullmatch(source):

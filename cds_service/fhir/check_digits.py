@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+_SNOMED, _LOINC = "http://snomed.info/sct", "http://loinc.org"
+
+
+def fails_check_digit(system: str, code: str) -> bool:
+    """Whether a code of LOINC or SNOMED CT, spelled canonically, does not end in its check digit."""
+    return (system == _LOINC and not loinc_is_valid(code)) or (system == _SNOMED and not snomed_is_valid(code))
+
 
 def loinc_is_valid(code: str) -> bool:
     """Whether a LOINC code ends in its mod-10 check digit."""

@@ -16,6 +16,7 @@ from typing import Any
 from cds_service.fhir.order_types import subject_element, written_element
 from cds_service.replay.course_record import RECORDED, Moment, Record, change, only, record_moment, reference, sign
 from cds_service.replay.input_files import FileError, read_json, read_yaml
+from cds_service.replay.named_files import DRAFT, PATIENT, named_file
 from cds_service.replay.scenario import Scenario, dated, merged
 from cds_service.replay.short_forms import DOSE_KEYS, iso, short_forms
 
@@ -39,6 +40,12 @@ SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "without": ((str, list), "a name or a list"),
     "in-process-only": ((bool,), "true or false"),
     "name": ((str,), "a word"),
+}
+
+
+_EXPECTED: Mapping[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("topic", "indicator", "selection"), ((str,), "a word")),
+    **dict.fromkeys(("suggestions", "recommended", "says", "says-not", "names"), ((list,), "a list")),
 }
 
 
@@ -123,7 +130,7 @@ class _Writer:
             raise ValueError("a course has either a patient, a file of patients/, or a person")
         if "patient" in head:
             patient = str(head["patient"])
-            bundle = read_json(fixtures / "patients" / f"{patient}.json")
+            bundle = read_json(named_file(fixtures, PATIENT, patient))
             resources = [entry["resource"] for entry in bundle["entry"]]
         else:
             values = _person(_mapping(head["person"], "a person"))
@@ -256,7 +263,7 @@ class _Writer:
             renewal = self._record.forms.plain("renewal", {"day": moment.stamp(), "order": reference(order)})
             draft = {**order, **renewal, "id": f"draft-{number}"}
         else:
-            draft = read_json(self._fixtures / "drafts" / f"{item['file']}.json")
+            draft = read_json(named_file(self._fixtures, DRAFT, item["file"]))
             kind = draft["resourceType"]
             whose = {subject_element(kind): {"reference": f"Patient/{self._record.patient}"}}
             draft |= {"id": f"draft-{number}", **whose, written_element(kind): moment.stamp()}
@@ -280,6 +287,7 @@ def _person(said: Mapping[str, Any]) -> dict[str, Any]:
 def _expected(said: Mapping[str, Any]) -> Any:
     expect = _needed(said, "expect")
     if isinstance(expect, dict) and "status" in expect:
+        check_expected(expect)
         return expect
     if not isinstance(expect, list) or not all(
         isinstance(c, dict) and {"topic", "indicator"} <= c.keys() for c in expect
@@ -287,6 +295,7 @@ def _expected(said: Mapping[str, Any]) -> Any:
         raise ValueError(
             "expect is a list of cards with topic and indicator, [] for silence, or an error with its status"
         )
+    check_expected(expect)
     return expect
 
 
@@ -334,6 +343,20 @@ def check_shapes(said: Mapping[str, Any], shapes: Mapping[str, tuple[tuple[type,
     for key, (kinds, what) in shapes.items():
         if key in said and not isinstance(said[key], kinds):
             raise ValueError(f"{key} is written as {what}, not as {type(said[key]).__name__}")
+
+
+def check_expected(expect: Any) -> None:
+    """Refuses expected cards, or an expected error, with a value of another shape than its key has.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for said in expect if isinstance(expect, list) else [expect]:
+        check_shapes(said, _EXPECTED)
+        for key, (kinds, _) in _EXPECTED.items():
+            other = [entry for entry in said.get(key, ()) if not isinstance(entry, str)] if list in kinds else []
+            if other:
+                raise ValueError(f"each entry of {key} is a text, not {type(other[0]).__name__}")
 
 
 def _listed(said: Any) -> list[Any]:

@@ -55,10 +55,15 @@ def _list(cards: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{topic} ({indicator})" for topic, indicator in cards) or "no card"
 
 
+def missing_card(topic: str) -> str:
+    """That a card was expected and not answered."""
+    return f"missing card {topic}"
+
+
 def _topics(wanted: Sequence[str], got: Sequence[str]) -> list[str]:
     if wanted == got:
         return []
-    missing = [f"missing card {topic}" for topic in wanted if topic not in got]
+    missing = [missing_card(topic) for topic in wanted if topic not in got]
     surplus = [f"unexpected card {topic}" for topic in got if topic not in wanted]
     return missing + surplus or [f"expected the order {', '.join(wanted)}, got {', '.join(got)}"]
 

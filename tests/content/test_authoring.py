@@ -127,6 +127,27 @@ def test_a_name_that_is_none_for_a_result_is_wrong_use(tmp_path, name):
     assert not (tmp_path / "cards").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "offer"),
+    [
+        (["pack", "iron", "--result", "25-hydroxyvitamin-d"], "hydroxyvitamin-d"),
+        (["pack", "iron", "--result", "Ferritin_Level"], "ferritin-level"),
+        (["pack", "4-iron"], "iron"),
+        (["pack", "Iron Infusion"], "iron-infusion"),
+        (["pack", "4711"], "iron-infusion"),
+        (["card", "dose-limit", "--content", "."], "doseLimit"),
+    ],
+)
+def test_a_name_that_is_none_is_answered_with_the_nearest_that_is(cards, arguments, offer):
+    arguments = [str(cards) if argument == "." else argument for argument in arguments]
+    in_folder = ["--in", str(cards.parent / "other")] if arguments[0] == "pack" else []
+    done = run("new", *arguments, *in_folder)
+    assert done.exit_code == 2
+    said = " ".join(done.output.split())
+    assert f", such as {offer}, at most" in said
+    assert "a letter first" in said or "a small letter first" in said
+
+
 def test_two_packs_are_begun_with_topic_systems_of_their_own(cards, tmp_path):
     assert run("new", "pack", "iron-infusion", "--in", tmp_path / "other").exit_code == 0
     systems = {load_pack(folder).topic_system for folder in (cards, tmp_path / "other")}
@@ -181,7 +202,7 @@ def test_a_new_card_that_is_made_active_is_shown(cards):
     edit(story, "cases:\n", "cases:\n  - {name: signed, hook: order-sign, expect: [{topic: none, indicator: info}]}\n")
     assert run("check", cards, "--update-lock").exit_code == 1
     done = run("check", cards, "--update-lock")
-    assert "signed: missing card none" in done.output
+    assert "signed: expect: no rule has the topic 'none'" in done.output
     assert "signed: unexpected card ironInfusionDoseLimitSpeaks" in done.output
 
 

@@ -46,6 +46,45 @@ MISTAKES = [
         15,
         "'> 45 days' is not a unary test; a cell is without a unit, in the unit of its fact: '> 45'",
     ),
+    (
+        DUE,
+        "'> 45'",
+        "'> 4,5'",
+        15,
+        "'> 4,5' is not a unary test; write > 4.5 with a point; alternatives stand in a list",
+    ),
+    (DUE, "'> 45'", "'> 45 000'", 15, "'> 45 000' is not a unary test; write > 45000 without a blank"),
+    (
+        DUE,
+        "'> 45'",
+        "'[45 000..60 000]'",
+        15,
+        "'[45 000..60 000]' is not a unary test; write [45000..60000] without a blank",
+    ),
+    (
+        DUE,
+        "'> 45'",
+        "'> 45,000'",
+        15,
+        (
+            "'> 45,000' is not a unary test; write > 45000 without a comma, or > 45.000 with a point; "
+            "alternatives stand in a list"
+        ),
+    ),
+    (
+        SOURCES,
+        "numbers: [45]",
+        "numbers: [45 000]",
+        9,
+        "statements/E-5/numbers/0: '45 000' is no number; write 45000 without a blank",
+    ),
+    (
+        FACTS,
+        "results-per-page: 5",
+        "results-per-page: 2,5",
+        2,
+        "results-per-page: '2,5' is no number; write 2.5 with a point",
+    ),
     (DUE, "'> 45'", "'≥ 45'", 15, "'≥ 45' is not a unary test; write '>= 45'"),
     (DUE, "'> 45'", "'45-60'", 15, "'45-60' is not a unary test; a range is written '[45..60]', in quotation marks"),
     (
@@ -776,3 +815,16 @@ def test_the_nearest_names_come_first_and_nothing_is_guessed():
     assert instead("potassium", known, "facts") == "; the facts are ferritin, ferritin-days, haemoglobin"
     assert instead("potassium", [f"fact{number}" for number in range(20)]) == ""
     assert instead("potassium", [], "facts") == "; there are no facts yet"
+
+
+def test_a_number_with_a_comma_among_those_of_a_statement_is_said_as_the_decimal_that_was_meant(cards):
+    for file, right, wrong in ((SOURCES, "numbers: [45]", "numbers: [4,5]"), (DUE, "'> 45'", "'> 4.5'")):
+        path = cards / "examplol" / file
+        path.write_text(path.read_text(encoding="utf-8").replace(right, wrong, 1), encoding="utf-8")
+    problems = prove(cards, site=None, fixtures=None, zone=ZoneInfo("UTC")).problems
+    (found,) = [problem for problem in problems if problem.kind == "basis"]
+    assert (found.path, found.line) == (cards / "examplol" / DUE, 14)
+    assert found.text == (
+        "Due is called the source's word, and E-5 does not say 4.5; "
+        "the numbers in sources.yaml have 4 and 5: write 4.5 with a point"
+    )

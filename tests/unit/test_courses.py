@@ -303,7 +303,7 @@ def test_ids_are_the_same_each_time():
         ),
         ("  - {name: x, on: 0, hook: patient-view}", "x: expect is missing"),
         ("  - {name: x, on: 0, hook: patient-view, expect: [y]}", "x: expect is a list of cards"),
-        ("  - {name: x, on: 0, hook: order-sign, draft: none, expect: []}", "x: not there: "),
+        ("  - {name: x, on: 0, hook: order-sign, draft: none, expect: []}", "x: no draft 'none' in drafts/"),
         ("  - {name: x, on: 0, hook: order-sign, draft: {order: y}, expect: []}", "x: no order 'y' is on record"),
         ("  - {name: x, on: 0, hook: order-sign, draft: {}, expect: []}", "x: a draft is either a file of drafts/"),
         ("  - {name: x, on: 0, hook: order-sign, accept: draft, expect: []}", "x: there is no draft to accept"),
@@ -333,7 +333,7 @@ def test_what_is_wrong_is_one_line_with_file_and_moment(moments, said):
     ("head", "said"),
     [
         ("course: x\nbegins: 2025-01-01\nmoments:\n", "a course has either a patient"),
-        ("course: x\npatient: nobody\nbegins: 2025-01-01\nmoments:\n", "not there: "),
+        ("course: x\npatient: nobody\nbegins: 2025-01-01\nmoments:\n", "no patient 'nobody' in patients/"),
         ("course: x\nperson: {name: A}\nmoments:\n", "begins is missing"),
         ("course: x\nperson: {nick: A}\nbegins: 2025-01-01\nmoments:\n", "'nick' is not known in a person"),
         ("course: x\nperson: A\nbegins: 2025-01-01\nmoments:\n", "a person is written as names and values"),

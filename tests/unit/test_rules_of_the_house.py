@@ -82,6 +82,8 @@ ELSEWHERE = {
     ("content/yaml_words.py", 60): "characters of an example",
     ("content/proof/cells.py", 3): "examples shown",
     ("content/proof/consistency.py", 14): "templates of a service",
+    ("content/proof/placeholders.py", 3): "placeholders that may have been meant",
+    ("content/proof/valid_fhir.py", 60): "characters of a value as shown",
     ("content/proof/readability.py", 60): "words of a card before the evidence",
     ("content/proof/readability.py", 100): "characters of an ordinary summary",
     ("fhir/check_digits.py", 3): "the permutation of Verhoeff",

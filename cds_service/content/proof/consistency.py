@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from cds_service.content.files import problem_at
 from cds_service.content.model import Pack
@@ -15,20 +14,19 @@ from cds_service.content.proof.cells import faults_of
 from cds_service.content.proof.hazard_rows import problems_of_hazards
 from cds_service.content.proof.naming import problems_of_names
 from cds_service.content.proof.numbers import problems_of_numbers
+from cds_service.content.proof.order_templates import problems_of_order_templates
 from cds_service.content.proof.paragraphs import problems_of_paragraphs
+from cds_service.content.proof.placeholders import problems_of_placeholders
 from cds_service.content.proof.readability import problems_of_wording
-from cds_service.content.proof.texts import problems_of_texts
+from cds_service.content.proof.texts import problems_of_lengths, problems_of_texts
 from cds_service.content.proof.unknowns import unknown_faults
 from cds_service.content.proof.versions import is_early
-from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid
-from cds_service.fhir.order_types import NUTRITION, subject_element, written_element
+from cds_service.fhir.check_digits import fails_check_digit
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.problems import Problem
 
-_SNOMED, _LOINC = "http://snomed.info/sct", "http://loinc.org"
 _SPOKEN_TEMPLATE = re.compile(r"\{(?:regimen|dosage-of)\.([A-Za-z0-9]+)\}")
 _MOST_TEMPLATES, _LONGEST_TEMPLATE = 14, 1500
-_LONGEST_REASON = 200
 
 
 def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
@@ -38,12 +36,12 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
     """
     yield from _of_tables(pack)
     yield from problems_of_names(pack, folder)
-    yield from problems_of_texts(pack, template_words(pack))
-    yield from problems_of_wording(pack, folder, template_words(pack))
-    yield from problems_of_numbers(pack, folder)
+    yield from problems_of_texts(pack)
+    unfilled = list(problems_of_placeholders(pack))
+    yield from unfilled or _of_filled_texts(pack, folder)
     yield from _of_unread(pack, folder)
     yield from _of_codes(pack, folder)
-    yield from _of_order_templates(pack, folder)
+    yield from problems_of_order_templates(pack, folder)
     yield from _of_citations(pack, folder)
     yield from _of_short_forms(pack, folder)
     if not pack.site_digest:  # they tell of the content as it is delivered
@@ -52,6 +50,13 @@ def problems_within(pack: Pack, folder: Path) -> Iterator[Problem]:
     yield from _of_statuses(pack)
     yield from _of_reviews(pack, folder)
     yield from _of_services(pack, folder)
+
+
+def _of_filled_texts(pack: Pack, folder: Path) -> Iterator[Problem]:
+    """What is seen of texts only when their placeholders are filled."""
+    yield from problems_of_lengths(pack, template_words(pack))
+    yield from problems_of_wording(pack, folder, template_words(pack))
+    yield from problems_of_numbers(pack, folder)
 
 
 def _of_tables(pack: Pack) -> Iterator[Problem]:
@@ -97,26 +102,8 @@ def _of_codes(pack: Pack, folder: Path) -> Iterator[Problem]:
     for name, value_set in pack.value_sets.items():
         path = folder / "value-sets" / f"{name}.yaml"
         for index, concept in enumerate({id(listed): listed for listed in value_set.codes.values()}.values()):
-            is_wrong = (concept.system == _LOINC and not loinc_is_valid(concept.code)) or (
-                concept.system == _SNOMED and not snomed_is_valid(concept.code)
-            )
-            if is_wrong:
+            if fails_check_digit(concept.system, concept.code):
                 yield problem_at(path, ("concepts", index), "code", f"{concept.code} fails its check digit")
-
-
-def _of_order_templates(pack: Pack, folder: Path) -> Iterator[Problem]:
-    from fhir.resources.R4B import get_fhir_model_class
-
-    for template in pack.templates.values():
-        kind = template.resource["resourceType"]
-        added: dict[str, Any] = {subject_element(kind): {"reference": "Patient/example"}}
-        if kind == NUTRITION:
-            added[written_element(kind)] = "2000-01-01"
-        try:
-            get_fhir_model_class(kind).model_validate({**template.resource, **added})
-        except ValueError as error:
-            reason = " ".join(str(error).split())[:_LONGEST_REASON]
-            yield Problem(folder / "orders" / f"{template.id}.yaml", 1, "order", f"not valid FHIR R4: {reason}")
 
 
 def _of_citations(pack: Pack, folder: Path) -> Iterator[Problem]:

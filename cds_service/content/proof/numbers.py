@@ -10,8 +10,9 @@ from typing import Any
 
 from cds_service.content.decide import Finding
 from cds_service.content.files import problem_at
-from cds_service.content.model import Decision, Pack, Rule
+from cds_service.content.model import Decision, Pack, Rule, Statement
 from cds_service.content.render import LIMIT, limit_numbers
+from cds_service.fhir.quantities import spell
 from cds_service.vocabulary.facts import Exact, exact
 from cds_service.vocabulary.problems import Problem
 
@@ -27,17 +28,27 @@ def problems_of_numbers(pack: Pack, folder: Path) -> Iterator[Problem]:
                 continue
             numbers = {number for _, cell in rule.tests for number in cell.numbers()} - {_ONCE}
             for number in sorted(numbers - statement.numbers):
-                what = f"{rule.id} is called the source's word, and {statement.id} does not say {number}"
-                yield problem_at(decision.path, ("rules", rule.index), "basis", f"{what} (numbers in sources.yaml)")
+                what = f"{rule.id} is called the source's word, and {_does_not_say(statement, number)}"
+                yield problem_at(decision.path, ("rules", rule.index), "basis", what)
     yield from _of_the_hospital(pack)
     for template in pack.templates.values():
         statement = pack.statements.get(template.statement)
         if template.basis != "source" or statement is None:
             continue
         for number in sorted(set(_numbers_of(template.resource.get("dosageInstruction", []))) - statement.numbers):
-            what = f"the dosage is called the source's word, and {statement.id} does not say {number}"
+            what = f"the dosage is called the source's word, and {_does_not_say(statement, number)}"
             path = folder / "orders" / f"{template.id}.yaml"
-            yield problem_at(path, ("resource", "dosageInstruction"), "basis", f"{what} (numbers in sources.yaml)")
+            yield problem_at(path, ("resource", "dosageInstruction"), "basis", what)
+
+
+def _does_not_say(statement: Statement, number: Exact) -> str:
+    """That a statement does not say a number. With a comma for the point a list has the two halves of it instead."""
+    said = spell(number)
+    halves = said.split(".")
+    if len(halves) == 2 and {exact(half) for half in halves} <= statement.numbers:
+        has = f"the numbers in sources.yaml have {' and '.join(halves)}: write {said} with a point"
+        return f"{statement.id} does not say {said}; {has}"
+    return f"{statement.id} does not say {said} (numbers in sources.yaml)"
 
 
 def _of_the_hospital(pack: Pack) -> Iterator[Problem]:
@@ -56,7 +67,7 @@ def _of_the_hospital(pack: Pack) -> Iterator[Problem]:
                 continue
             limits = [numbers & own.get(fact, set()) for fact, numbers in _limits_of(pack, decision, rule)]
             for number in sorted(set().union(*limits)):
-                what = f"{rule.id} decides by {number} or shows it, which is this hospital's own limit elsewhere"
+                what = f"{rule.id} decides by {spell(number)} or shows it, which is this hospital's own limit elsewhere"
                 yield problem_at(decision.path, ("rules", rule.index), "basis", f"{what}: its basis is hospital")
 
 

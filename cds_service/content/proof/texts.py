@@ -1,4 +1,4 @@
-"""Texts of cards: no numbers (Z29), no markup, placeholders that can be filled, summaries that fit (RSP-11)."""
+"""Texts of cards: no numbers (Z29), no markup, summaries that fit (RSP-11)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cds_service.content.files import problem_at, texts_path
-from cds_service.content.model import PLACEHOLDER, Decision, Pack, TemplateWords
-from cds_service.content.nearest import instead
+from cds_service.content.model import PLACEHOLDER, Pack, TemplateWords
 from cds_service.content.render import LONGEST_SUMMARY, LONGEST_VALUE
 from cds_service.vocabulary.problems import Problem
 
@@ -19,8 +18,8 @@ _LONGEST_DATE = 11
 _LONGEST_LIMIT = 24
 
 
-def problems_of_texts(pack: Pack, regimens: Mapping[str, TemplateWords]) -> Iterator[Problem]:
-    """What is wrong with the texts of every decision; ``regimens`` are the order templates in words, by id."""
+def problems_of_texts(pack: Pack) -> Iterator[Problem]:
+    """Texts that no rule shows, and those that hold a number or markup."""
     for decision in pack.decisions.values():
         path = texts_path(decision.path) or decision.path
         used = {rule.then.text for rule in decision.rules if rule.then.text}
@@ -29,21 +28,26 @@ def problems_of_texts(pack: Pack, regimens: Mapping[str, TemplateWords]) -> Iter
             if key not in used:
                 yield problem_at(path, place, "unused", f"the text {key!r} belongs to no rule")
             for part in text.parts:
-                yield from _problems_of_text(pack, decision, path, place, part)
+                yield from _problems_of_text(pack, path, place, part)
+        for key, phrase in decision.phrases.items():
+            yield from _problems_of_text(pack, path, ("phrases", key), phrase)
+
+
+def problems_of_lengths(pack: Pack, regimens: Mapping[str, TemplateWords]) -> Iterator[Problem]:
+    """Summaries that may be longer than one can be; ``regimens`` are the order templates in words, by id.
+
+    Every placeholder must be one that can be filled (``problems_of_placeholders``).
+    """
+    for decision in pack.decisions.values():
+        path = texts_path(decision.path) or decision.path
+        for key, text in decision.texts.items():
             longest = _longest(pack, regimens, text.summary)
             if longest > LONGEST_SUMMARY:
                 reach = f"the summary {key!r} can reach {longest} of {LONGEST_SUMMARY} characters"
-                yield problem_at(path, place, "length", reach)
-        for key, phrase in decision.phrases.items():
-            yield from _problems_of_text(pack, decision, path, ("phrases", key), phrase)
+                yield problem_at(path, ("texts", key), "length", reach)
 
 
-def _problems_of_text(
-    pack: Pack, decision: Decision, path: Path, place: tuple[str, ...], text: str
-) -> Iterator[Problem]:
-    for match in PLACEHOLDER.finditer(text):
-        if not _is_known(pack, decision, match[1]):
-            yield problem_at(path, place, "placeholder", _not_known(pack, decision, match[1]))
+def _problems_of_text(pack: Pack, path: Path, place: tuple[str, str], text: str) -> Iterator[Problem]:
     bare = PLACEHOLDER.sub("", text)
     for name in sorted([*pack.names.values(), *pack.statements], key=len, reverse=True):
         bare = bare.replace(name, "")
@@ -52,35 +56,6 @@ def _problems_of_text(
         yield problem_at(path, place, "number", stands)
     if MARKUP.search(bare):
         yield problem_at(path, place, "markdown", "only plain text and emphasis may stand in a text")
-
-
-def _is_known(pack: Pack, decision: Decision, name: str) -> bool:
-    """Whether rendering can fill a placeholder."""
-    head, _, rest = name.partition(".")
-    if name in ("order", "whose") or name in pack.facts or name in pack.decisions:
-        return True
-    known = {
-        "name": pack.names,
-        "regimen": pack.templates,
-        "dosage-of": pack.templates,
-        "limit": decision.inputs,
-    }
-    if head in known:
-        return rest in known[head] or (head == "limit" and _is_limit_of_another(pack, rest))
-    return any(name.endswith(end) and name.removesuffix(end) in pack.facts for end in (".date", ".sent", ".reason"))
-
-
-def _not_known(pack: Pack, decision: Decision, name: str) -> str:
-    """That nothing fills a placeholder, with those that may have been meant."""
-    of_facts = [fact + end for fact in pack.facts for end in ("", ".date", ".sent", ".reason")]
-    groups = {"name": pack.names, "regimen": pack.templates, "dosage-of": pack.templates, "limit": decision.inputs}
-    grouped = [f"{head}.{rest}" for head, names in groups.items() for rest in names]
-    return f"nothing is called {name!r}{instead(name, ['order', 'whose', *of_facts, *pack.decisions, *grouped])}"
-
-
-def _is_limit_of_another(pack: Pack, name: str) -> bool:
-    table, _, fact = name.partition(".")
-    return table in pack.decisions and fact in pack.decisions[table].inputs
 
 
 def _longest(pack: Pack, regimens: Mapping[str, TemplateWords], text: str) -> int:
