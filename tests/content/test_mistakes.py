@@ -449,8 +449,8 @@ MISTAKES = [
         "kind: dosage, element: intervall",
         124,
         (
-            "facts/step.rhythm/element: 'intervall' is not one of dose, interval, doses, days, rate, volume, "
-            "daily, sum, difference, product, quotient, minimum, maximum, per-kilogram; did you mean 'interval'?"
+            "facts/step.rhythm/element: 'intervall' is not one of dose, interval, doses, days, rate, volume, daily, "
+            "sum, difference, product, quotient, minimum, maximum, per-kilogram, first-of; did you mean 'interval'?"
         ),
     ),
     (
