@@ -134,7 +134,10 @@ def test_a_code_in_a_table_is_never_broken_over_lines(page, path):
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     assert page.evaluate(BROKEN_CODES) == []
     rows = page.locator(".wide:not(.rules-box) > table > tbody > tr")
-    assert max(rows.evaluate_all("rows => rows.map(row => row.offsetHeight)")) < 200  # no column is squeezed
+    heights = rows.evaluate_all("""rows => rows
+        .filter(row => getComputedStyle(row).display === "table-row")  // on a phone the history stands in blocks
+        .map(row => row.offsetHeight)""")
+    assert max(heights) < 200  # no column is squeezed
 
 
 @pytest.mark.parametrize("name", ["stopping-early", "pernicious-anaemia-for-life"])
