@@ -73,7 +73,7 @@ test-load: install-dev ## short runs of the fuzzers, the hostile calls, the soak
 test-all: export EVERY_CASE := 1
 test-all: test hostile fuzz soak examples clients ## every test with every case, then the long runs, one after another; by hand before a release
 
-content-mutants: install-dev ## every small wrong change of the content, and whether something notices; make test tries one in thirty-six
+content-mutants: install-dev ## every small wrong change of the content, and whether something notices; make test tries one in seventy-two
 	@EVERY_CASE=1 $(BIN)/python -m pytest tests/content/test_mutants.py
 
 bench: install-dev ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)

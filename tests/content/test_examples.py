@@ -30,7 +30,7 @@ from tests.support.scenarios import fire, request_of
 
 UTC = ZoneInfo("UTC")
 FOLDERS = pack_folders(EXAMPLES)
-ONE_IN = 4
+ONE_IN = 8
 
 
 @pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: folder.name)

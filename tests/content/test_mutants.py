@@ -22,7 +22,7 @@ from tests.support.mutants import COUNTED, Watch, mutants, of_cell, rebuilt
 from tests.support.places import SITE
 from tests.support.sample import sampled
 
-ONE_IN = 36
+ONE_IN = 72
 LISTED = Path(__file__).parent / "surviving_mutants.yaml"
 MOST_OF_COUNTED = 0.02
 # Words of cells, suggestions, flags, look-backs, constants: many words name states that an input is never in.

@@ -43,7 +43,7 @@ from tests.support.sample import EVERY_CASE, sampled
 from tests.support.scenarios import request_of
 
 LEAST_REPLACEMENTS = 5000 if EVERY_CASE else 800
-ONE_IN = 6
+ONE_IN = 12
 STRICT = ("drug", "route", "platelets", "allergy", "reference")
 LENIENT = ("order", "problems", "history", "results", "person")
 GROUP_OF_TYPE = {

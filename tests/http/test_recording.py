@@ -51,7 +51,7 @@ def decided(fired):
 def test_what_is_deidentified_is_decided_as_before(prepared, scenarios, answers):
     by = Deidentifier(prepared.pack, b"one key")
     otherwise = set()
-    for scenario in sampled(scenarios, 3):
+    for scenario in sampled(scenarios, 6):
         before = answers[scenario.name]
         body = json.loads(encode(before.request))
         templates = templates_of(prepared.pack, prepared.pack.service_for(scenario.hook))
@@ -73,7 +73,7 @@ def test_every_scenario_is_recorded_and_decided_as_before(prepared, scenarios, a
         tmp_path, lambda service: prepared, outcomes.append, most=10_000, most_bytes=10**9, deidentified=True
     )
     otherwise, dropped = set(), set()
-    for scenario in sampled(scenarios, 4):
+    for scenario in sampled(scenarios, 8):
         before, service = answers[scenario.name], prepared.pack.service_for(scenario.hook)
         recorder.keep(Exchange(service, encode(before.request), scenario.now, COMMON))
         recorder.settle()

@@ -162,7 +162,8 @@ def test_check_names_the_scenarios_that_no_longer_hold(tmp_path):
     checked = run("check", str(tmp_path / "cards"))
     assert checked.exit_code == 1
     assert all(": fixture: " in line and "platelets-and-im.yaml:" in line for line in checked.output.splitlines())
-    assert "missing card imPlateletsThickNeedle" in checked.output
+    assert "no rule has the topic 'imPlateletsThickNeedle'; did you mean 'imPlateletsThinNeedle'" in checked.output
+    assert "unexpected card imPlateletsThinNeedle" in checked.output
 
 
 def test_content_is_not_locked_while_scenarios_are_answered_otherwise(tmp_path):
