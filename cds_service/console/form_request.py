@@ -29,11 +29,11 @@ from cds_service.console.form import (
 from cds_service.console.form_beginning import told_order
 from cds_service.content.model import Pack
 from cds_service.fhir.order_types import subject_element
+from cds_service.fhir.quantities import UCUM
 from cds_service.replay.input_files import read_json
 from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.declarations import Concept, ValueSet
 
-_UCUM = "http://unitsofmeasure.org"
 _MEDICATIONS = ("MedicationRequest", "MedicationAdministration", "MedicationDispense", "MedicationStatement")
 _MOST_GIVEN = 60  # doses of a treatment that are recorded as given, the newest
 _MOST_RECKONED = 20_000  # doses of ten years, several a day
@@ -248,4 +248,4 @@ def _quantity(value: str, unit: str, factors: Mapping[str, Any]) -> dict[str, An
     """A Quantity; ``factors`` are by the units that UCUM has a code for, and other units are words."""
     number = float(value)
     quantity: dict[str, Any] = {"value": int(number) if number.is_integer() else number, "unit": unit}
-    return quantity | ({"system": _UCUM, "code": unit} if unit in factors else {})
+    return quantity | ({"system": UCUM, "code": unit} if unit in factors else {})

@@ -13,11 +13,11 @@ from cds_service.content.proof.valid_fhir import fhir_faults
 from cds_service.fhir.check_digits import fails_check_digit
 from cds_service.fhir.codes import canonical
 from cds_service.fhir.order_types import NUTRITION, subject_element, written_element
+from cds_service.fhir.quantities import UCUM
 from cds_service.fhir.ucum import measure
 from cds_service.vocabulary.declarations import ValueSet
 from cds_service.vocabulary.problems import Problem
 
-_UCUM = "http://unitsofmeasure.org"
 # Where an order of each type says what it orders (``fhir.order_types``), and where it says by which route.
 _ORDERED = (
     ("code",),
@@ -83,7 +83,7 @@ def _coded(tree: Any, place: _Place) -> Iterator[tuple[_Place, Mapping[str, Any]
 
 def _fault_of_code(pack: Pack, units: Mapping[str, str], place: _Place, coded: Mapping[str, Any]) -> str:
     system, code = canonical(coded["system"]), coded["code"]
-    if system == _UCUM:
+    if system == UCUM:
         return _fault_of_unit(units, place, code)
     if fails_check_digit(system, code):
         return f"{code} fails its check digit"
