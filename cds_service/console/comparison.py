@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import msgspec
 
@@ -90,8 +91,9 @@ class Comparison:
             end.daemon = True
             end.start()
             try:
-                child.stdin.write(msgspec.json.encode(contents))
-                child.stdin.close()
+                with suppress(BrokenPipeError):  # a child that ended before it was asked: its status says more
+                    child.stdin.write(msgspec.json.encode(contents))
+                    child.stdin.close()
                 for line in child.stdout:
                     told = _line.decode(line)
                     if isinstance(told, Progress):

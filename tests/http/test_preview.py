@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
+from cds_service.console.comparison import Comparison, Contents
 from cds_service.console.preview import PreviewContent
 from cds_service.console.preview_pages import BANNER
 from cds_service.service.app import create_app
@@ -319,6 +320,15 @@ def test_a_comparison_whose_process_is_killed_says_so_and_can_be_begun_again(cli
     page = ended(client)
     assert "Its process ended with status -9 and said nothing." in page and "Prove it and compare again" in page
     assert client.get("/readyz").status_code == 200
+
+
+def test_a_comparison_whose_process_ends_before_it_is_asked_tells_its_status(monkeypatch):
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    more_than_a_pipe_holds = ["/somewhere"] * 100_000
+    comparison = Comparison(Contents("", "", None, "", "UTC", more_than_a_pipe_holds), about=None)
+    while comparison.outcome is None:
+        time.sleep(0.01)
+    assert comparison.outcome.failure == "Its process ended with status 1 and said nothing."
 
 
 def test_there_is_one_comparison_at_a_time(client):
