@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     processor_ms: int = Field(
         default=5000, gt=0, description="milliseconds of processor time that one call may take; then it is answered 503"
     )
+    direct_calls: bool = Field(
+        default=True, description="answer calls of services without Flask, which is quicker and otherwise the same"
+    )
     default_profile: Literal["2.0", "3.0", "epic", "sandbox"] = Field(
         default="2.0",
         description="how clients are answered of which nothing else is known; epic: no updates, one action a "

@@ -218,7 +218,7 @@ def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
         "port": port,
         "workers": workers,
         "interface": Interfaces.RSGI,
-        "loop": Loops.asyncio,
+        "loop": Loops.auto,
         "websockets": False,
         "log_access": False,
         "log_level": "warning",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -59,6 +60,7 @@ def is_loopback_host(host: str) -> bool:
     return host.lower() == "localhost" if address is None else address.is_loopback
 
 
+@lru_cache(maxsize=64)
 def is_loopback_authority(text: str) -> bool:
     """Whether the value of a ``Host`` header, with or without a port, names this machine as itself (RFC 9110, 7.2)."""
     parts = _AUTHORITY.fullmatch(text)

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, g, request
+from flask import Flask
 
 from cds_service.net.fhir_client import FhirClient
 from cds_service.protocol.feedback import MAX_BODY_BYTES
-from cds_service.service.caching import keep_from_caches
 from cds_service.service.calls import Calls
-from cds_service.service.environ import FAULT, refuse_malformed
-from cds_service.service.errors import answer_errors
+from cds_service.service.direct_calls import DirectCalls
+from cds_service.service.errors import Errors
 from cds_service.service.fhir_access import allowed_servers, fhir_limits
 from cds_service.service.front import Front
 from cds_service.service.gate import Gate
@@ -25,6 +24,7 @@ from cds_service.service.hooks import HookRoutes
 from cds_service.service.logs import CallLog, discard, open_audit, start_log
 from cds_service.service.metrics import Metrics
 from cds_service.service.operations import OperationRoutes
+from cds_service.service.passage import Passage
 from cds_service.service.processor_time import ProcessorTime
 from cds_service.service.served_content import ServedContent
 from cds_service.settings import (
@@ -38,6 +38,7 @@ from cds_service.settings import (
 from cds_service.store.store import Store
 
 if TYPE_CHECKING:
+    from cds_service.recording.recorder import Recorder
     from cds_service.service.traces import Traces
 
 _log = logging.getLogger("cds_service")
@@ -72,20 +73,24 @@ def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, 
     app = _empty_app(settings.max_body_bytes)
     traces = _traces(content.hook_of) if traces_are_wanted() else None
     if traces is not None:
-        app.before_request(traces.begin)
         log = traces.log_with_trace(log)
     audit = open_audit(settings.audit, store.key, metrics.count_audit_failure)
     calls = Calls(content.serves, metrics, log, audit)
     fhir = FhirClient(fhir_limits(settings), on_search=traces.add_search if traces else None)
     processor_time = ProcessorTime(timedelta(milliseconds=settings.processor_ms).total_seconds())
-    HookRoutes(settings, content, store, gate, calls, metrics, fhir, fhir_servers, processor_time).register(app)
+    hooks = HookRoutes(settings, content, store, gate, calls, metrics, fhir, fhir_servers, processor_time)
+    hooks.register(app)
     authenticated, open_discovery = gate.clients is not None, settings.open_discovery
     OperationRoutes(content, store, metrics, authenticated, open_discovery).register(app)
     if not settings.console_problem:
         _add_console(app, settings, content, store)
-    _record(app, settings, content, metrics)
-    _surround(app, gate, calls)
-    answer_errors(app, calls.count_defect)
+    passage = Passage(gate, calls, traces, _recorder(app, settings, content, metrics))
+    passage.surround(app)
+    errors = Errors(calls.count_defect)
+    errors.register(app)
+    if settings.direct_calls:
+        # The method is replaced and not the application, as Flask has it for what stands before it.
+        app.wsgi_app = DirectCalls(app.wsgi_app, hooks.direct(), content.serves, passage, errors)  # type: ignore[method-assign]
     return app, gate
 
 
@@ -124,10 +129,10 @@ def _traces(hook_of: Callable[[str], str]) -> Traces | None:
     return Traces(hook_of)
 
 
-def _record(app: Flask, settings: Settings, content: ServedContent, metrics: Metrics) -> None:
-    """Makes ``app`` keep each request of a hook after it has been answered, if the settings name a folder for that."""
+def _recorder(app: Flask, settings: Settings, content: ServedContent, metrics: Metrics) -> Recorder | None:
+    """What keeps each request of a hook after it has been answered, if the settings name a folder for that."""
     if settings.record is None:
-        return
+        return None
     from cds_service.recording.recorder import Recorder
 
     recorder = Recorder(
@@ -139,32 +144,7 @@ def _record(app: Flask, settings: Settings, content: ServedContent, metrics: Met
         deidentified=settings.record_deidentified,
     )
     app.extensions["recorder"] = recorder
-
-    @app.after_request
-    def record(response: Response) -> Response:
-        if "exchange" in g:
-            recorder.keep(g.exchange)
-        return response
-
-
-def _surround(app: Flask, gate: Gate, calls: Calls) -> None:
-    """What comes before and after every request, whatever its path: its id, the gate, CORS, caches, log and audit.
-
-    Flask runs functions that come after a request in the reverse of the order in which they were added.
-    """
-
-    @app.before_request
-    def enter() -> None:
-        calls.begin()
-        gate.name_caller()
-        if (fault := request.environ.get(FAULT)) is not None:
-            raise fault
-        refuse_malformed(request.environ)
-        gate.enter()
-
-    @app.after_request
-    def leave(response: Response) -> Response:
-        return calls.end(gate.allow_browsers(keep_from_caches(response)))
+    return recorder
 
 
 def front() -> Front:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wsgi import get_content_length, get_input_stream
 
 from cds_service.protocol.encodings import TooLongError, decoded
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.json_tokens import refuse_too_many_tokens
+from cds_service.service.incoming import Incoming
 
 _JSON_TYPES = ("application/json", "application/fhir+json")
 
 
-def json_body(limit: int) -> bytes:
+def json_body(incoming: Incoming, limit: int) -> bytes:
     """The bytes of the request's JSON body, at most ``limit`` as sent and at most ``limit`` when decoded.
 
     Raises:
@@ -20,14 +21,14 @@ def json_body(limit: int) -> bytes:
             grow too far, or whose JSON has too many tokens (Z94).
         RequestEntityTooLarge: the body is longer than ``limit``, sent or decoded.
     """
-    if request.mimetype not in _JSON_TYPES:
+    environ = incoming.environ
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() not in _JSON_TYPES:
         raise Fault(415, "not-supported", "expected Content-Type application/json")
-    request.max_content_length = limit
-    body = request.get_data(cache=False)
-    if request.content_length is None and len(body) >= limit:
+    body = get_input_stream(environ, max_content_length=limit).read()
+    if get_content_length(environ) is None and len(body) >= limit:
         raise RequestEntityTooLarge  # Werkzeug cuts a stream without a length off at the limit and says nothing
     try:
-        plain = decoded(body, request.headers.get("Content-Encoding", ""), limit)
+        plain = decoded(body, incoming.header("Content-Encoding") or "", limit)
     except TooLongError:
         raise RequestEntityTooLarge from None
     refuse_too_many_tokens(plain)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from flask import Response, request
+from werkzeug.datastructures import Headers
 
-from cds_service.service.gate import is_service
+from cds_service.service.incoming import Incoming
 
 
-def keep_from_caches(response: Response) -> Response:
+def keep_from_caches(incoming: Incoming, headers: Headers) -> None:
     """Adds the headers by which answers of services, errors too, are stored nowhere and taken for nothing but JSON.
 
     An answer that has a ``Cache-Control`` of its own keeps it.
     """
-    if is_service(request.path):
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    if incoming.is_for_service:
+        headers.setdefault("Cache-Control", "no-store")
+        headers["X-Content-Type-Options"] = "nosniff"
 
 
 def revalidated(response: Response) -> Response:

@@ -18,8 +18,10 @@ from werkzeug.exceptions import HTTPException
 
 from cds_service.protocol.faults import Fault
 from cds_service.service.body_reading import BodyRoom, IncomingBody
+from cds_service.service.direct_calls import plain_call
 from cds_service.service.environ import FAULT, Answered, Environ, answer_of, environ_of, refuse_malformed
-from cds_service.service.gate import ADMISSION, Gate, is_put_off, is_service
+from cds_service.service.gate import ADMISSION, Gate, is_put_off
+from cds_service.service.incoming import is_service
 from cds_service.service.lanes import LaneFullError, ThreadLane
 
 if TYPE_CHECKING:
@@ -75,7 +77,9 @@ class Front:
         proto.response_bytes(answered.status, [*answered.headers, *closing], answered.body)
 
     def _endpoint(self, scope: Scope) -> str:
-        """The endpoint of Flask that answers the request, ``""`` if there is none."""
+        """The endpoint that answers the request, ``""`` if there is none."""
+        if (plain := plain_call(scope.method, scope.path)[0]) != "":
+            return plain
         try:
             endpoint, _ = self._routes.match(scope.path, scope.method)
         except HTTPException:

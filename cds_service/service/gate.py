@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from flask import Response, g, request
+from werkzeug.datastructures import Headers
 
 from cds_service.net.addresses import is_loopback_authority
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.headers import REPLAY
 from cds_service.service.bounded_warnings import BoundedWarnings
+from cds_service.service.incoming import DISCOVERY, Incoming
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
 from cds_service.store.used_tokens import UsedTokensInDatabase
@@ -32,7 +33,6 @@ ADMISSION = "cds_service.admission"
 """Where the environment of a request may hold what ``Gate.judge`` said of its caller, before Flask got it."""
 
 _log = logging.getLogger("cds_service")
-_DISCOVERY = "/cds-services"
 _LONGEST_LOGGED = 120  # characters of a claim
 # The clients that were read last, by what was asked: a worker that is forked finds those of its parent.
 _inherited: dict[tuple[Path, str, int], Clients] = {}
@@ -100,12 +100,12 @@ class Gate:
         """Whether a call with this ``Host`` may be meant for this service (Z83)."""
         return self._for_any_host or is_loopback_authority(host)
 
-    def name_caller(self) -> None:
-        """Puts the client whose call it is into ``g.client``, as far as that is known without asking anybody."""
-        g.client = getattr(request.environ.get(ADMISSION), "client", self._anybody)
+    def name_caller(self, incoming: Incoming) -> None:
+        """Notes the client whose call it is, as far as that is known without asking anybody."""
+        incoming.client = getattr(incoming.environ.get(ADMISSION), "client", self._anybody)
 
-    def enter(self) -> None:
-        """Before a request: finds out who calls, and puts it into ``g.client``.
+    def enter(self, incoming: Incoming) -> None:
+        """Before a request: finds out who calls, and notes it.
 
         Requests for paths or methods that do not exist pass, so that they get their 404 or 405.
 
@@ -117,67 +117,65 @@ class Gate:
                 this client may not call; 503 while the keys of the client are being read and another call waits for
                 that: the key may be a new one of an honest client, which calls again.
         """
-        self.name_caller()
-        if not self.is_named_by(request.headers.get("Host", "")):
+        self.name_caller(incoming)
+        if not self.is_named_by(incoming.header("Host") or ""):
             self._on_refusal("host")
             raise Fault(421, "forbidden", _ONLY_THIS_MACHINE)
         if self._verifier is not None and self._is_first:  # whatever it is, a probe of health too
             self._is_first = False
             self._verifier.read_ahead()
-        if self._verifier is None or request.routing_exception is not None or request.method == "OPTIONS":
+        if self._verifier is None or not incoming.endpoint or incoming.method == "OPTIONS":
             return
-        if not is_service(request.path) or (self._open_discovery and request.path.rstrip("/") == _DISCOVERY):
+        if not incoming.is_for_service or (self._open_discovery and incoming.path.rstrip("/") == DISCOVERY):
             return
-        found = request.environ.get(ADMISSION) or self.judge(request.headers.get("Authorization"), request.path)
+        found = incoming.environ.get(ADMISSION) or self.judge(incoming.header("Authorization"), incoming.path)
         if found is None or isinstance(found, Exception):
             self._turn_away(found)
-        g.admission = found
-        g.client = found.client
-        service = (request.view_args or {}).get("service_id")
-        if service is not None and not g.client.may_call(service):
+        incoming.admission = found
+        incoming.client = found.client
+        if incoming.service_id is not None and not found.client.may_call(incoming.service_id):
             self._on_refusal("service")
             raise Fault(403, "forbidden", "this client may not call this service")
 
-    def is_replay(self) -> bool:
+    def is_replay(self, incoming: Incoming) -> bool:
         """Whether this call says that it is a replay, at a service that anybody may call (Z85). Where clients are
         configured nobody can keep cards that were shown out of the counts.
         """
-        return self.clients is None and REPLAY in request.headers
+        return self.clients is None and incoming.header(REPLAY) is not None
 
-    def claim_token(self, body: bytes) -> None:
+    def claim_token(self, incoming: Incoming, body: bytes) -> None:
         """Marks the token of this request as used for ``body``; a token serves one call and its retries (Z28).
 
         Raises:
             Fault: 401 if the token was used for another call, 503 if the database that knows is down.
         """
-        if self._verifier is None or "admission" not in g:
+        if self._verifier is None or incoming.admission is None:
             return
         from cds_service.trust.tokens import RefusedError
 
         try:
-            self._verifier.use(g.admission, request.path, body)
+            self._verifier.use(incoming.admission, incoming.path, body)
         except RefusedError as error:
             self._refuse(error)
         except StoreDown:
             raise Fault(503, "transient", "the caller cannot be checked now; call again later") from None
 
-    def allow_browsers(self, response: Response) -> Response:
-        """Adds the CORS headers for browser clients to responses of services, errors too (SEC-18, SEC-19, Z26)."""
-        if not is_service(request.path):
-            return response
+    def allow_browsers(self, incoming: Incoming, headers: Headers) -> None:
+        """Adds the CORS headers for browser clients to answers of services, errors too (SEC-18, SEC-19, Z26)."""
+        if not incoming.is_for_service:
+            return
         if self.clients is None:
-            response.headers["Access-Control-Allow-Origin"] = "*"
+            headers["Access-Control-Allow-Origin"] = "*"
         else:
-            response.headers.add("Vary", "Origin")
-            origin = request.headers.get("Origin")
-            if origin not in self.clients.origins:
-                return response
-            response.headers["Access-Control-Allow-Origin"] = origin
-        if request.method == "OPTIONS":
-            response.headers["Access-Control-Allow-Methods"] = response.headers.get("Allow", "GET, POST")
-            response.headers["Access-Control-Allow-Headers"] = "authorization, content-type"
-            response.headers["Access-Control-Max-Age"] = "600"
-        return response
+            headers.add("Vary", "Origin")
+            origin = incoming.header("Origin")
+            if origin is None or origin not in self.clients.origins:
+                return
+            headers["Access-Control-Allow-Origin"] = origin
+        if incoming.method == "OPTIONS":
+            headers["Access-Control-Allow-Methods"] = headers.get("Allow", "GET, POST")
+            headers["Access-Control-Allow-Headers"] = "authorization, content-type"
+            headers["Access-Control-Max-Age"] = "600"
 
     def _turn_away(self, error: Exception | None) -> NoReturn:
         """Answers a call without a valid token, or one whose token cannot be checked at this moment.
@@ -261,8 +259,3 @@ def _verifier_of(settings: Settings, clients: Clients) -> Verifier:
         limits=KeySetLimits(fresh=settings.key_set_seconds),
         loopback=settings.loopback,
     )
-
-
-def is_service(path: str) -> bool:
-    """Whether a path is of discovery, a service or feedback, or would be if there were such a service."""
-    return path == _DISCOVERY or path.startswith(f"{_DISCOVERY}/")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from flask import Flask, Response, g
 
+from cds_service.content.model import Service
 from cds_service.judge.evaluate import evaluate
 from cds_service.net.fhir_client import FhirClient
 from cds_service.net.servers import AllowedServers
@@ -19,8 +20,11 @@ from cds_service.service.bodies import json_body
 from cds_service.service.caching import revalidated
 from cds_service.service.calls import Calls
 from cds_service.service.gate import Gate
+from cds_service.service.incoming import Incoming
 from cds_service.service.metrics import Metrics
 from cds_service.service.processor_time import ProcessorTime
+from cds_service.service.reply import Reply
+from cds_service.service.served import ServedPack
 from cds_service.service.served_content import ServedContent
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
@@ -45,72 +49,88 @@ class HookRoutes:
     def register(self, app: Flask) -> None:
         """Adds the routes to ``app``; the endpoint of each has the name of its method."""
         app.get("/cds-services")(self.list_services)
-        app.post("/cds-services/<service_id>")(self.call_service)
-        app.post("/cds-services/<service_id>/feedback")(self.take_feedback)
+        app.post("/cds-services/<service_id>", endpoint="call_service")(_view(self.call_service))
+        app.post("/cds-services/<service_id>/feedback", endpoint="take_feedback")(_view(self.take_feedback))
+
+    def direct(self) -> Mapping[str, Callable[[Incoming], Reply]]:
+        """The routes that need nothing of Flask, by the names of their endpoints."""
+        return {answer.__name__: answer for answer in (self.call_service, self.take_feedback)}
 
     def list_services(self) -> Response:
         """Discovery, as the profile of the client has it; 304 if the client has it already."""
-        return revalidated(Response(self.content.now().catalogues[g.client.profile], mimetype="application/json"))
+        return revalidated(
+            Response(self.content.now().catalogues[g.incoming.client.profile], mimetype="application/json")
+        )
 
-    def call_service(self, service_id: str) -> Response:
-        """The cards of one service for one request.
-
-        What is noted for the recorder stands in ``g.exchange``.
+    def call_service(self, incoming: Incoming) -> Reply:
+        """The cards of one service for one request; what a recorder may keep is noted in ``incoming.exchange``.
 
         Raises:
             Fault: the request cannot be answered with cards.
             RequestEntityTooLarge: its body is too long.
         """
-        served = self.content.now()
-        found = served.services.get(service_id)
-        if found is None:
-            raise Fault(404, "not-found", "there is no service of this id")
-        of_pack, service = found
+        of_pack, service = self._found(incoming)
         prepared = of_pack.prepared
-        is_replay = self.gate.is_replay()
-        if is_replay:
-            self.calls.replayed()
-        body = json_body(self.settings.max_body_bytes)
-        self.gate.claim_token(body)
-        client = g.client
+        incoming.is_replay = self.gate.is_replay(incoming)
+        body = json_body(incoming, self.settings.max_body_bytes)
+        self.gate.claim_token(incoming, body)
+        client = incoming.client
         seconds = timedelta(milliseconds=client.fhir_budget_ms).total_seconds()
         fetch = self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name], seconds))
         profile = Profile(client.profile, client.preference_list, client.issuer)
-        exchange = g.exchange = Exchange(service, body, datetime.now(UTC), profile)
+        exchange = incoming.exchange = Exchange(service, body, datetime.now(UTC), profile)
         answer = self.processor_time.bounded(
             lambda call: evaluate(prepared, service, body, exchange.now, profile, call.unstopped(fetch))
         )
         exchange.fetched = answer.chart.fetched if answer.chart is not None else {}
-        self.calls.answered(answer, prepared.pack)
-        if not is_replay:
+        self.calls.answered(incoming, answer, prepared.pack)
+        if not incoming.is_replay:
             self.metrics.count_findings(service, answer)
             asides = [item.counted_as for item in answer.not_understood]
             self.store.count_call(service.id, prepared.pack.version, asides)
             for shown in of_pack.attribution.shown(answer.body["cards"]):
                 self.store.count(service.id, *shown)
-        return Response(encode(answer.body), mimetype="application/json")
+        return Reply.of(200, encode(answer.body), "application/json")
 
-    def take_feedback(self, service_id: str) -> Response:
+    def take_feedback(self, incoming: Incoming) -> Reply:
         """Stores feedback, which is on disk before the 200 is sent (FB-14).
 
         Raises:
             Fault: 503 if the store is down, so that the client sends the feedback again; else what is wrong with it.
             RequestEntityTooLarge: its body is too long.
         """
-        found = self.content.now().services.get(service_id)
-        if found is None:
-            raise Fault(404, "not-found", "there is no service of this id")
-        body = json_body(min(self.settings.max_body_bytes, MAX_BODY_BYTES))
-        self.gate.claim_token(body)
+        of_pack, service = self._found(incoming)
+        body = json_body(incoming, min(self.settings.max_body_bytes, MAX_BODY_BYTES))
+        self.gate.claim_token(incoming, body)
         feedback = decode_feedback(body, keep_comments=self.settings.keep_comments)
         now = datetime.now(UTC)
-        entries = found[0].attribution.entries(feedback, self.store.keys, service_id, client=g.client.name, now=now)
+        entries = of_pack.attribution.entries(
+            feedback, self.store.keys, service.id, client=incoming.client.name, now=now
+        )
         try:
             self.store.add(entries)
         except StoreDown:
             text = "the feedback could not be stored; send it again later"
             raise Fault(503, "transient", text) from None
-        self.calls.stored(len(feedback))
-        response = Response(status=200)
-        del response.headers["Content-Type"]  # the answer has no body
-        return response
+        self.calls.stored(incoming, len(feedback))
+        return Reply.of(200)
+
+    def _found(self, incoming: Incoming) -> tuple[ServedPack, Service]:
+        """The service that is called, and its pack.
+
+        Raises:
+            Fault: 404, there is none of this id.
+        """
+        found = self.content.now().services.get(str(incoming.service_id))
+        if found is None:
+            raise Fault(404, "not-found", "there is no service of this id")
+        return found
+
+
+def _view(answer: Callable[[Incoming], Reply]) -> Callable[[str], Response]:
+    """``answer`` as Flask calls it."""
+
+    def view(service_id: str) -> Response:
+        return answer(g.incoming).response()
+
+    return view

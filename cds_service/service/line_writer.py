@@ -11,6 +11,7 @@ from multiprocessing.util import Finalize
 
 _MOST_WAITING = 10_000
 _CLOSE_SECONDS = 1.0
+_PAUSE_SECONDS = 0.01
 
 
 class LineWriter:
@@ -66,3 +67,7 @@ class LineWriter:
                 self._write(line)
             except OSError:
                 self._on_loss()
+            if self._lines.empty():
+                time.sleep(
+                    _PAUSE_SECONDS
+                )  # to wake this thread for each line would cost its callers more than the line

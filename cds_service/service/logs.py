@@ -12,6 +12,7 @@ import hmac
 import io
 import logging
 import os
+import random
 import re
 import stat
 import sys
@@ -19,7 +20,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, cast
-from uuid import uuid4
 
 import msgspec
 import structlog
@@ -42,7 +42,9 @@ def discard(call: Mapping[str, Any]) -> None:
 
 def request_id_of(header: str | None) -> str:
     """The id that the caller's proxy gave the call if it is a plain one, otherwise a new one."""
-    return header if header and _REQUEST_ID.fullmatch(header) else uuid4().hex
+    if header and _REQUEST_ID.fullmatch(header):
+        return header
+    return f"{random.getrandbits(128):032x}"
 
 
 def start_log(settings: Settings, on_loss: Callable[[], None]) -> CallLog:

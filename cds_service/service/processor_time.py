@@ -111,7 +111,8 @@ class ProcessorTime:
 
     def _watch(self) -> None:
         """Starts the thread at the first call and not before: a thread does not survive a fork of its process."""
-        self._any.set()
+        if not self._any.is_set():
+            self._any.set()
         if self._watcher is None or not self._watcher.is_alive():
             with self._starting:
                 if self._watcher is None or not self._watcher.is_alive():
@@ -119,13 +120,16 @@ class ProcessorTime:
                     self._watcher.start()
 
     def _look(self) -> None:
+        """In the thread that watches. While calls follow each other closely none has to wake it."""
         while True:
             self._any.wait()
-            self._any.clear()
-            while calls := list(self._calls.values()):
-                for call in calls:
-                    call.stop_if_spent()
-                time.sleep(_LOOK_EVERY_SECONDS)
+            time.sleep(_LOOK_EVERY_SECONDS)
+            for call in list(self._calls.values()):
+                call.stop_if_spent()
+            if not self._calls:
+                self._any.clear()
+                if self._calls:  # one that began meanwhile, and found that it was set
+                    self._any.set()
 
 
 def _processor_clock(thread: int) -> int:

@@ -9,26 +9,28 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from http import HTTPStatus
 from multiprocessing.util import Finalize
 from typing import Any
 
-from flask import g, request
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
 from cds_service import __version__
+from cds_service.service.incoming import Incoming
 from cds_service.service.logs import CallLog
 from cds_service.vocabulary.fetched import SearchReport
 
 _PATHS = {"call_service": "/cds-services/{id}", "take_feedback": "/cds-services/{id}/feedback"}
 _ATTRIBUTES = ("request_id", "service", "asked", "client", "pack", "content", "cards", "feedback")
 _CLOSE_SECONDS = 2
+_present: ContextVar[tuple[Span, str] | None] = ContextVar("the span of the present call, and its path", default=None)
 
 
 class Traces:
@@ -54,45 +56,47 @@ class Traces:
         atexit.register(self.close)
         Finalize(self, self.close, exitpriority=10)
 
-    def begin(self) -> None:
+    def begin(self, incoming: Incoming) -> None:
         """Before a request: begins the span of a call, in the trace of its ``traceparent`` if that is well-formed.
 
         No other header is read, because ``tracestate`` and ``baggage`` may hold anything. A span is sent when its call
         is logged, so requests that are not logged have none.
         """
-        path = _PATHS.get(request.endpoint or "")
-        if path is None or request.method != "POST":
+        _present.set(None)
+        path = _PATHS.get(incoming.endpoint)
+        if path is None or incoming.method != "POST":
             return
-        caller = self._parent.extract({"traceparent": request.headers.get("traceparent", "")})
-        attributes = {"http.request.method": "POST", "http.route": path, "url.scheme": request.scheme}
-        g.span = self._tracer.start_span(f"POST {path}", caller, SpanKind.SERVER, attributes)
+        caller = self._parent.extract({"traceparent": incoming.header("traceparent") or ""})
+        scheme = incoming.environ["wsgi.url_scheme"]
+        attributes = {"http.request.method": "POST", "http.route": path, "url.scheme": scheme}
+        _present.set((self._tracer.start_span(f"POST {path}", caller, SpanKind.SERVER, attributes), path))
 
     def log_with_trace(self, log: CallLog) -> CallLog:
         """``log`` with the id of the trace added to each call; the span of the call ends when it is logged."""
 
         def write(call: Mapping[str, Any]) -> None:
-            if "span" in g:
-                call = {**call, "trace_id": f"{g.span.get_span_context().trace_id:032x}"}
-                self._end(call)
+            if (present := _present.get()) is not None:
+                call = {**call, "trace_id": f"{present[0].get_span_context().trace_id:032x}"}
+                self._end(*present, call)
             log(call)
 
         return write
 
-    def _end(self, call: Mapping[str, Any]) -> None:
+    def _end(self, span: Span, path: str, call: Mapping[str, Any]) -> None:
         service, status = call["service"], call["status"]
-        g.span.set_attributes({f"cds_service.{name}": call[name] for name in _ATTRIBUTES if name in call})
-        g.span.set_attributes(
+        span.set_attributes({f"cds_service.{name}": call[name] for name in _ATTRIBUTES if name in call})
+        span.set_attributes(
             {
                 "cds_service.hook": self._hook_of(service),
                 "cds_service.outcome": _outcome(call),
                 "http.response.status_code": status,
-                "url.path": _PATHS[request.endpoint or ""].replace("{id}", service),
+                "url.path": path.replace("{id}", service),
             }
         )
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            g.span.set_attribute("error.type", str(status))
-            g.span.set_status(StatusCode.ERROR)
-        g.span.end()
+            span.set_attribute("error.type", str(status))
+            span.set_status(StatusCode.ERROR)
+        span.end()
 
     def add_search(self, query: SearchReport) -> None:
         """Adds the span of a search at a FHIR server, made for the present request, to the span of its call."""
@@ -110,7 +114,8 @@ class Traces:
             attributes["http.response.status_code"] = query.status
         if query.problem:
             attributes["error.type"] = query.problem
-        call = set_span_in_context(g.span)
+        present = _present.get()
+        call = set_span_in_context(present[0]) if present is not None else None
         span = self._tracer.start_span(f"GET {resource}", call, SpanKind.CLIENT, attributes, start_time=query.began)
         if query.problem:
             span.set_status(StatusCode.ERROR)
