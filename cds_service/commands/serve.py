@@ -218,7 +218,7 @@ def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
         "port": port,
         "workers": workers,
         "interface": Interfaces.RSGI,
-        "loop": Loops.auto,  # uvloop, which wakes a loop from another thread for a third of what asyncio takes; not on Windows
+        "loop": Loops.auto,  # uvloop where there is one, which hands a call to a thread and back for a third
         "websockets": False,
         "log_access": False,
         "log_level": "warning",
