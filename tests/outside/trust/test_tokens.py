@@ -190,3 +190,74 @@ def test_Z25_without_clients_the_default_profile_is_that_of_all(body, profile):
     answer = create_app(Settings(loopback=True, default_profile=profile)).test_client().post(SERVICE, json=body)
     assert answer.json["cards"]
     assert offers(answer) is (profile == "2.0")
+
+
+def test_a_service_that_is_not_for_this_client_is_403(app_for, maker, body, assert_outcome):
+    client = app_for('services = ["vitamin-b12-order-sign"]')
+    answer = post(client, body, maker.bearer())
+    assert assert_outcome(answer, 403)["issue"][0]["code"] == "forbidden"
+    assert "WWW-Authenticate" not in answer.headers
+    assert post(client, body, maker.bearer(exp=1)).status_code == 401  # who one is comes first
+
+
+def test_SEC_14_Z28_a_retry_passes_and_another_use_does_not(app_for, maker, body, assert_outcome):
+    client, authorization = app_for(), maker.bearer()
+    first = post(client, body, authorization)
+    again = post(client, body, authorization)
+    assert (first.status_code, again.data) == (200, first.data)
+    other = body | {"hookInstance": "0d1577c6-dfbe-44ad-ba6d-3e05e953b2ea"}
+    assert_outcome(post(client, other, authorization), 401)
+    assert_outcome(post(client, body | {"prefetch": {}}, authorization), 401)
+    assert post(client, body, authorization).status_code == 200
+
+
+def test_SEC_14_a_new_token_with_a_used_jti_is_a_replay_too(app_for, maker, body):
+    client, jti = app_for(), "ab" * 32
+    assert post(client, body, maker.bearer(jti=jti)).status_code == 200
+    assert post(client, body | {"hookInstance": "x"}, maker.bearer("RS384", jti=jti)).status_code == 401
+
+
+def test_SEC_14_I_05_replay_protection_can_be_turned_off(app_for, maker, body):
+    client, authorization = app_for(replay_protection=False), maker.bearer()
+    for instance in ("a", "b"):
+        assert post(client, body | {"hookInstance": instance}, authorization).status_code == 200
+
+
+def test_a_token_seen_before_costs_no_signature(verifier_for, maker):
+    verifier, authorization = verifier_for(), maker.bearer()
+    for _ in range(5):
+        verifier.verify(authorization, SERVICE)
+    assert (verifier.verified, verifier.remembered) == (1, 4)
+
+
+def test_a_remembered_token_still_expires_and_is_still_for_one_url(verifier_for, maker, ticks):
+    ticks.now = time.time()
+    verifier, authorization = verifier_for(clock=ticks), maker.bearer()
+    verifier.verify(authorization, SERVICE)
+    assert reason(verifier, authorization, SERVICE.replace("select", "sign")) == "audience"
+    ticks.now += 361
+    assert reason(verifier, authorization) == "expired"
+
+
+def test_what_is_remembered_is_bounded(verifier_for, maker, monkeypatch):
+    monkeypatch.setattr("cds_service.trust.verifier._MAX_REMEMBERED", 3)
+    verifier = verifier_for()
+    tokens = [maker.bearer("Ed25519") for _ in range(5)]
+    for authorization in tokens:
+        verifier.verify(authorization, SERVICE)
+    assert len(verifier._remembered) == 3
+    assert verifier.verify(tokens[0], SERVICE)
+    assert verifier.verified == 6
+
+
+def test_two_keys_of_one_kid_are_told_by_their_kind(verifier_for, server, maker, keys):
+    verifier = verifier_for()
+    server.document = {"keys": [public(keys["RS384"], kid="same"), public(keys["ES384"], kid="same")]}
+    for alg in ("RS384", "ES384"):
+        assert verifier.verify(maker.bearer(alg, header={"kid": "same"}), SERVICE)
+
+
+def test_only_the_algorithms_of_the_client_pass(verifier_for, maker):
+    verifier = verifier_for('algorithms = ["RS384"]')
+    assert verifier.verify(maker.bearer("RS384"), SERVICE)
+    assert reason(verifier, maker.bearer("ES384")) == "algorithm"
