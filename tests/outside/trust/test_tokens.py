@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from cds_service.trust.clients import ALGORITHMS
 from cds_service.trust.tokens import RefusedError
-from tests.support.trust_parts import BASE, ISSUER, SERVICE
+from tests.support.trust_parts import BASE, ISSUER, SERVICE, public
 
 EPIC = 'profile = "epic"\nsubject = "our-id"'
 
