@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from cds_service.judge.evaluate import evaluate
@@ -388,6 +389,43 @@ def test_a_connection_that_was_closed_while_nobody_used_it_is_opened_anew(fhir):
     with Stub(saying(bundle())) as stub:
         for _ in range(5):
             assert fetching(fhir, stub)["platelets"].raw is not None
+
+
+def test_a_connection_that_stays_open_serves_one_search_after_another(fhir):
+    with Stub(saying(bundle()), stays=True) as stub:
+        for _ in range(5):
+            assert fetching(fhir, stub)["platelets"].raw is not None
+        assert (len(stub.seen), stub.connections) == (5, 1)
+
+
+def test_an_answer_may_be_compressed(fhir):
+    with Stub(saying(gzip.compress(FOUND), Content_Encoding="gzip")) as stub:
+        assert fetching(fhir, stub)["platelets"].raw == msgspec.Raw(FOUND)
+        assert "gzip" in stub.seen[0][1]["Accept-Encoding"]
+
+
+@pytest.mark.parametrize(
+    "answer", [saying(FOUND), saying(gzip.compress(FOUND), Content_Encoding="gzip")], ids=["plain", "compressed"]
+)
+@pytest.mark.parametrize("bytes_read", [len(FOUND), len(FOUND) - 1])
+def test_FA_09_an_answer_is_read_up_to_so_many_bytes_as_it_is_inflated(answer, bytes_read):
+    client = FhirClient(FetchLimits(seconds=20, bytes=bytes_read))
+    with Stub(answer) as stub:
+        assert (fetching(client, stub)["platelets"].raw is not None) is (bytes_read == len(FOUND))
+    client.close()
+
+
+def test_FA_09_the_pages_of_a_search_are_read_up_to_so_many_bytes_in_all():
+    def answer(asked):
+        asked.say(bundle(following=f"http://{asked.headers['Host']}/fhir/X?page={len(asked.server.stub.seen)}"))
+
+    client = FhirClient(FetchLimits(seconds=20, pages=100, bytes=1_000))
+    with Stub(answer) as stub:
+        page = len(json.dumps(bundle(following=f"{stub.base}/X?page=1")))
+        fetched = fetching(client, stub, Search("x", "X", "X?patient={{context.patientId}}"))["x"]
+        assert len(stub.seen) == 1_000 // page + 1
+    assert json.loads(bytes(fetched.raw))["link"] == [{"relation": "next"}]
+    client.close()
 
 
 @pytest.mark.parametrize("behaviour", [headers_by_the_byte, body_by_the_byte, last_body_by_the_byte])
