@@ -539,3 +539,19 @@ def test_SEC_01_a_certificate_that_is_trusted_and_over_is_refused(tmp_path):
         assert fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"].raw is None
         assert stub.seen == []
     client.close()
+
+
+def test_the_certificates_to_trust_are_read_once_for_a_server(certificate, tmp_path):
+    bundle_file = tmp_path / "trusted.pem"
+    client = FhirClient(FetchLimits(seconds=20, ca_bundle=str(bundle_file)))
+    with Stub(saying(bundle()), tls=certificate.server_context) as stub:
+        base = f"https://localhost:{stub.port}/fhir"
+        fetch = client.within_budget(AllowedServers.of([base]))
+        missing = fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"]
+        assert (missing.raw, missing.problem, stub.seen) == (None, FetchProblem.FAILED, [])
+        bundle_file.write_bytes(certificate.path.read_bytes())
+        assert fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"].raw is not None
+        bundle_file.unlink()
+        assert fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"].raw is not None
+        assert stub.connections == 2
+    client.close()
