@@ -165,7 +165,9 @@ class Settings(BaseSettings):
     fhir_max_pages: int = Field(default=5, gt=0, description="most pages read of one search (PF-25)")
     fhir_max_bytes: int = Field(default=5_000_000, gt=0, description="most bytes read of one search")
     fhir_ca_bundle: Path | None = Field(
-        default=None, description="file of certificates to trust for FHIR servers instead of the usual ones"
+        default=None,
+        description="file of certificates to trust for FHIR servers instead of the usual ones; "
+        "read once for each server",
     )
 
     @field_validator("fhir_servers", "fhir_open_servers", "fhir_private_hosts", mode="before")

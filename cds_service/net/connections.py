@@ -12,37 +12,18 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
-from http.cookiejar import DefaultCookiePolicy
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-import requests
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
-from urllib3.util.retry import Retry
 
 from cds_service.net.addresses import Reach
 from cds_service.net.servers import NotAllowedError
 
-_USER_AGENT = "cds-service"
-_NO_RETRIES = Retry(0, read=False)
-# Two attempts more, of which only one after a failed connection, one after a broken answer and one after a 5xx status.
-_PASSING_FAILURES = Retry(
-    total=2,
-    connect=1,
-    read=1,
-    status=1,
-    other=0,
-    redirect=0,
-    status_forcelist=(502, 503, 504),
-    allowed_methods=("GET",),
-    backoff_factor=0.02,
-    raise_on_status=False,
-    respect_retry_after_header=False,
-)
+USER_AGENT = "cds-service"
 # Guards which connection an ``OutboundCall`` holds: the calling thread sets it, another thread may shut it down.
 _holding = threading.Lock()
 
@@ -209,50 +190,8 @@ class _GuardedTlsPool(HTTPSConnectionPool):
     ConnectionCls = _GuardedTlsConnection
 
 
-class _GuardedAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, **more)
-        self.poolmanager.pool_classes_by_scheme = {"http": _GuardedPool, "https": _GuardedTlsPool}
-
-
-class _SystemCertificatesAdapter(_GuardedAdapter):
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Names no file of certificates, unlike requests: urllib3 then trusts those of the operating system."""
-        conn.cert_reqs = "CERT_REQUIRED"
-
-
-class _SessionWithoutRedirects(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Never follows a redirect, and does not read its body: requests would read it all, however long it is."""
-
-
-def open_session(
-    *,
-    accept: str,
-    connections: int = 1,
-    retry_passing_failures: bool = False,
-    ca_bundle: str | None = None,
-    system_certificates: bool = False,
-) -> requests.Session:
-    """A session for one server, to be used only within an ``OutboundCall``.
-
-    It uses no proxy, cookie or ``.netrc`` and nothing else of the environment, follows no redirect, and verifies the
-    certificate of every TLS server. ``accept`` is the header of that name. ``connections`` is how many connections
-    are kept open. With ``retry_passing_failures`` a GET that met a refused connection, a broken answer or a status
-    502, 503 or 504 is sent again, at most twice. Trusted are the certificates that requests brings along, those in the
-    file ``ca_bundle`` instead, or with ``system_certificates`` those of the operating system instead.
-    """
-    session = _SessionWithoutRedirects()
-    session.trust_env = False
-    session.verify = ca_bundle or True
-    session.headers.update({"Accept": accept, "User-Agent": _USER_AGENT})
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    adapter_class = _SystemCertificatesAdapter if system_certificates else _GuardedAdapter
-    retries = _PASSING_FAILURES if retry_passing_failures else _NO_RETRIES
-    adapter = adapter_class(pool_connections=1, pool_maxsize=connections, max_retries=retries)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+POOLS: Mapping[str, type[HTTPConnectionPool]] = {"http": _GuardedPool, "https": _GuardedTlsPool}
+"""By scheme, the pools whose connections are guarded; to be used only within an ``OutboundCall``."""
 
 
 class _DropEveryRecord(logging.Filter):

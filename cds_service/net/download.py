@@ -8,17 +8,25 @@ import threading
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
+from urllib3.util.retry import Retry
 
 from cds_service.net.addresses import Reach
-from cds_service.net.bounded_get import TooLargeError, bounded_get
-from cds_service.net.connections import OutboundCall, OutOfTimeError, open_session
+from cds_service.net.bounded_answer import TooLargeError, bounded_answer
+from cds_service.net.connections import POOLS, USER_AGENT, OutboundCall, OutOfTimeError
 from cds_service.net.servers import NotAllowedError
 
-_ACCEPT = "application/json"
-_HEADERS = {"Accept-Encoding": "identity", "Connection": "close"}
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+    "User-Agent": USER_AGENT,
+}
 
 
 class DownloadError(Exception):
@@ -36,8 +44,12 @@ def download(url: str, *, reach: Reach, seconds: float, max_bytes: int) -> bytes
             server must not be called.
     """
     try:
-        with _call_within(seconds, reach) as call, open_session(accept=_ACCEPT, system_certificates=True) as session:
-            answer = bounded_get(session, call, url, headers=_HEADERS, seconds=seconds, max_bytes=max_bytes)
+        with (
+            _call_within(seconds, reach) as call,
+            _open_session() as session,
+            session.get(url, timeout=seconds, stream=True, allow_redirects=False) as response,
+        ):
+            answer = bounded_answer(response.raw, call, max_bytes=max_bytes)
             call.seconds_left()  # a call that was shut down may look like one that ended
     except NotAllowedError:
         raise DownloadError("its name stands for an address that may not be called") from None
@@ -79,3 +91,32 @@ def _kind_of(error: BaseException) -> str:
         if cause is None:
             return type(error).__name__
         error = cause
+
+
+class _GuardedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        super().init_poolmanager(*args, **more)
+        self.poolmanager.pool_classes_by_scheme = dict(POOLS)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Names no file of certificates, unlike requests: urllib3 then trusts those of the operating system."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+class _SessionWithoutRedirects(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Never follows a redirect, and does not read its body: requests would read it all, however long it is."""
+
+
+def _open_session() -> requests.Session:
+    """A session that uses no proxy, cookie or ``.netrc`` and nothing else of the environment, follows no redirect, and
+    verifies the certificate of every TLS server.
+    """
+    session = _SessionWithoutRedirects()
+    session.trust_env = False
+    session.headers.update(_HEADERS)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    adapter = _GuardedAdapter(pool_connections=1, pool_maxsize=1, max_retries=Retry(0, read=False))
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session

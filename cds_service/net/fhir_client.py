@@ -19,18 +19,18 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
-import requests
+from urllib3.exceptions import MaxRetryError
 
-from cds_service.net.bounded_get import TooLargeError, bounded_get
+from cds_service.net.bounded_answer import TooLargeError, bounded_answer
 from cds_service.net.circuit import Circuit
-from cds_service.net.connections import OutboundCall, OutOfTimeError, open_session
+from cds_service.net.connections import OutboundCall, OutOfTimeError
 from cds_service.net.searches import NotFhirError, SearchPages, is_capability_statement, search_url
+from cds_service.net.server_connections import ServerConnections
 from cds_service.net.servers import AllowedServers, NotAllowedError, Server
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetch, Fetched, FetchProblem, FhirAccess, SearchReport
 
 _log = logging.getLogger("cds_service.fhir")
-_ACCEPT = "application/fhir+json, application/json;q=0.9"
 _JSON = frozenset({"application/fhir+json", "application/json", "application/json+fhir"})
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 # A socket may report its time-out this many seconds before the deadline it was computed from.
@@ -87,10 +87,8 @@ class _ServerResources:
     which it has proved to be a FHIR server.
     """
 
-    def __init__(self, limits: FetchLimits, clock: Callable[[], float]) -> None:
-        self.session = open_session(
-            accept=_ACCEPT, connections=limits.calls, retry_passing_failures=True, ca_bundle=limits.ca_bundle
-        )
+    def __init__(self, server: Server, limits: FetchLimits, clock: Callable[[], float]) -> None:
+        self.connections = ServerConnections(server, limits.calls, limits.ca_bundle)
         self.threads = ThreadPoolExecutor(limits.calls, thread_name_prefix="fhir")
         self.circuit = Circuit(limits.failures, limits.closed_seconds, clock)
         self.refused: set[tuple[str, str]] = set()
@@ -98,7 +96,7 @@ class _ServerResources:
 
     def close(self) -> None:
         self.threads.shutdown(wait=False, cancel_futures=True)
-        self.session.close()
+        self.connections.close()
 
 
 class FhirClient:
@@ -193,7 +191,7 @@ class FhirClient:
         if server.listed or server.path in resources.proven:
             return None
         call = OutboundCall(server.reach, deadline)
-        proof = resources.threads.submit(_prove, resources.session, call, server, self._limits.bytes)
+        proof = resources.threads.submit(_prove, resources.connections, call, server, self._limits.bytes)
         wait([proof], timeout=max(deadline - time.monotonic(), 0))
         if not proof.done():
             call.abandon()
@@ -216,7 +214,7 @@ class FhirClient:
             if resources is None:
                 if len(self._resources) >= _MAX_SERVERS:
                     self._resources.popitem(last=False)[1].close()
-                resources = self._resources[origin] = _ServerResources(self._limits, self._clock)
+                resources = self._resources[origin] = _ServerResources(origin, self._limits, self._clock)
             self._resources.move_to_end(origin)
             return resources
 
@@ -305,7 +303,7 @@ class _PendingSearch:
         return url, self._get(resources, call, url, headers)
 
     def _get(self, resources: _ServerResources, call: OutboundCall, url: str, headers: Mapping[str, str]) -> bytes:
-        return _get_json(resources.session, call, url, headers, self._limits.bytes - self._pages.size)
+        return _get_json(resources.connections, call, url, headers, self._limits.bytes - self._pages.size)
 
 
 @contextmanager
@@ -322,27 +320,28 @@ def _told_as_failures(call: OutboundCall) -> Iterator[None]:
         raise _SearchFailedError(FetchProblem.FAILED, "not FHIR", reached=True) from None
     except NotAllowedError:
         raise _SearchFailedError(FetchProblem.NOT_ALLOWED, "address not allowed", reached=None) from None
-    except (OutOfTimeError, requests.Timeout):
+    except OutOfTimeError:
         raise _too_late() from None
     except Exception as error:
         if call.abandoned or call.deadline - time.monotonic() < _EARLY_TIMEOUT:
             raise _too_late() from None
-        raise _SearchFailedError(FetchProblem.FAILED, type(error).__name__, reached=False) from None
+        cause = error.reason if isinstance(error, MaxRetryError) else error
+        raise _SearchFailedError(FetchProblem.FAILED, type(cause).__name__, reached=False) from None
 
 
-def _prove(session: requests.Session, call: OutboundCall, server: Server, max_bytes: int) -> None:
+def _prove(connections: ServerConnections, call: OutboundCall, server: Server, max_bytes: int) -> None:
     """Returns if the server says what a FHIR server says of itself (https://hl7.org/fhir/R4/http.html#capabilities).
 
     Raises:
         _SearchFailedError: it says something else or nothing, or cannot be reached.
     """
     with call, _told_as_failures(call):
-        if not is_capability_statement(_get_json(session, call, f"{server.base}/metadata", {}, max_bytes)):
+        if not is_capability_statement(_get_json(connections, call, f"{server.base}/metadata", {}, max_bytes)):
             raise _SearchFailedError(FetchProblem.NOT_ALLOWED, "no CapabilityStatement", reached=True)
 
 
 def _get_json(
-    session: requests.Session, call: OutboundCall, url: str, headers: Mapping[str, str], max_bytes: int
+    connections: ServerConnections, call: OutboundCall, url: str, headers: Mapping[str, str], max_bytes: int
 ) -> bytes:
     """The JSON text that a server answers a GET with.
 
@@ -351,15 +350,8 @@ def _get_json(
         OutOfTimeError: the deadline of the call has passed, or the call was abandoned.
     """
     try:
-        answer = bounded_get(
-            session,
-            call,
-            url,
-            headers=headers,
-            seconds=call.seconds_left(),
-            max_bytes=max_bytes,
-            media_types=_JSON,
-        )
+        response = connections.get(url, headers=headers, seconds=call.seconds_left())
+        answer = bounded_answer(response, call, max_bytes=max_bytes, media_types=_JSON)
     except TooLargeError:
         raise _SearchFailedError(FetchProblem.FAILED, "too large", reached=True) from None
     status = answer.status

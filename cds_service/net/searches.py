@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 import msgspec
@@ -16,6 +17,7 @@ _TOKEN = re.compile(r"\{\{.*?\}\}")
 # Characters with a meaning in FHIR search values (https://hl7.org/fhir/R4/search.html#escaping).
 _SEARCH_SIGNS = re.compile(r"([\\,$|])")
 _UNQUOTED = ",:/"
+_MOST_TEMPLATES = 256  # that are kept in parts; the packs of a process have a dozen or two each
 
 
 class NotFhirError(Exception):
@@ -52,21 +54,34 @@ def search_url(server: Server, search: Search, patient_id: str, *, include: bool
     Raises:
         NotFhirError: the template has a token other than the patient's id, or the id would lead to another path.
     """
-    if any(token != _PATIENT_TOKEN for token in _TOKEN.findall(search.template)):
-        raise NotFhirError
+    path, query = _constants(search.template)
     if patient_id in (".", ".."):
         raise NotFhirError
-    path, _, query = search.template.partition("?")
-    url = f"{server.base}/" + path.replace(_PATIENT_TOKEN, quote(patient_id, safe=""))
-    escaped = _SEARCH_SIGNS.sub(r"\\\1", patient_id)
+    url = f"{server.base}/{quote(patient_id, safe='').join(path)}"
+    if query:
+        url += "?" + quote(_SEARCH_SIGNS.sub(r"\\\1", patient_id), safe="").join(query)
+    if include and search.include:
+        url += f"{'&' if query else '?'}_include={quote(search.include, safe=_UNQUOTED)}"
+    return url
+
+
+@lru_cache(maxsize=_MOST_TEMPLATES)
+def _constants(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands around the places of the patient's id, as a URL has it: in the path of a template, and in its query.
+
+    Raises:
+        NotFhirError: the template has another token.
+    """
+    if any(token != _PATIENT_TOKEN for token in _TOKEN.findall(template)):
+        raise NotFhirError
+    path, _, query = template.partition("?")
     parameters = []
     for parameter in filter(None, query.split("&")):
         name, _, value = parameter.partition("=")
-        filled = quote(escaped, safe="").join(quote(part, safe=_UNQUOTED) for part in value.split(_PATIENT_TOKEN))
-        parameters.append(f"{name}={filled}")
-    if include and search.include:
-        parameters.append(f"_include={quote(search.include, safe=_UNQUOTED)}")
-    return url + ("?" + "&".join(parameters) if parameters else "")
+        quoted = _PATIENT_TOKEN.join(quote(part, safe=_UNQUOTED) for part in value.split(_PATIENT_TOKEN))
+        parameters.append(f"{name}={quoted}")
+    filled = "&".join(parameters).split(_PATIENT_TOKEN) if parameters else ()
+    return tuple(path.split(_PATIENT_TOKEN)), tuple(filled)
 
 
 @dataclass(frozen=True, slots=True)

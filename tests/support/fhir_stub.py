@@ -34,7 +34,7 @@ class Asked(BaseHTTPRequestHandler):
         except OSError:
             pass  # the caller has gone
         finally:
-            self.close_connection = True
+            self.close_connection = not self.server.stub.stays
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Quiet."""
@@ -61,6 +61,10 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     stub: Stub
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.stub.connections += 1
+        super().process_request(request, client_address)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Callers that hang up are what these tests are about."""
 
@@ -69,13 +73,20 @@ class Stub:
     """The server, as a context; ``base`` is where its FHIR begins.
 
     It ``proves`` to be a FHIR server by its CapabilityStatement, which is not among what was ``seen``; or else that is
-    answered like any other call.
+    answered like any other call. A connection serves one call, or all that come where it ``stays``; ``connections`` is
+    how many there were.
     """
 
     def __init__(
-        self, answer: Callable[[Asked], None], tls: ssl.SSLContext | None = None, *, proves: bool = True
+        self,
+        answer: Callable[[Asked], None],
+        tls: ssl.SSLContext | None = None,
+        *,
+        proves: bool = True,
+        stays: bool = False,
     ) -> None:
-        self.answer, self.proves = answer, proves
+        self.answer, self.proves, self.stays = answer, proves, stays
+        self.connections = 0
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.ended = threading.Event()
         self._server = _Server(("127.0.0.1", 0), Asked)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from urllib3.exceptions import HTTPError
 
 from cds_service.net.addresses import Reach
+from cds_service.net.connections import OutboundCall
 from cds_service.net.fhir_client import FetchLimits, FhirClient
+from cds_service.net.server_connections import ServerConnections
 from cds_service.net.servers import AllowedServers, NotAllowedError, Server
 from cds_service.settings import Settings
 from cds_service.vocabulary.declarations import Search
@@ -253,6 +258,26 @@ def test_FA_02_a_token_that_is_none_is_not_sent(token):
             is FetchProblem.NOT_ALLOWED
         )
         assert stub.seen == []
+
+
+def test_FA_08_no_proxy_and_no_password_of_the_environment_is_used(monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with Listener() as proxy, Stub(saying(bundle())) as stub:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        assert fetch_from(stub.base, AllowedServers.of([], open_bases=[stub.base]), lent="").raw is not None
+        assert not proxy.was_visited()
+        assert "Authorization" not in stub.seen[0][1]
+
+
+def test_FA_08_the_connections_to_a_server_lead_to_no_other():
+    with Listener() as elsewhere, Stub(saying(bundle())) as stub:
+        connections = ServerConnections(AllowedServers.of([stub.base]).find(stub.base), kept=1)
+        with OutboundCall(Reach.LOOPBACK, time.monotonic() + 3), pytest.raises(HTTPError):
+            connections.get(f"http://127.0.0.1:{elsewhere.port}/fhir/metadata", headers={}, seconds=3)
+        connections.close()
+        assert not elsewhere.was_visited() and stub.seen == []
 
 
 @pytest.mark.parametrize(

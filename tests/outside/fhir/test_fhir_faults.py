@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from cds_service.judge.evaluate import evaluate
@@ -390,6 +391,43 @@ def test_a_connection_that_was_closed_while_nobody_used_it_is_opened_anew(fhir):
             assert fetching(fhir, stub)["platelets"].raw is not None
 
 
+def test_a_connection_that_stays_open_serves_one_search_after_another(fhir):
+    with Stub(saying(bundle()), stays=True) as stub:
+        for _ in range(5):
+            assert fetching(fhir, stub)["platelets"].raw is not None
+        assert (len(stub.seen), stub.connections) == (5, 1)
+
+
+def test_an_answer_may_be_compressed(fhir):
+    with Stub(saying(gzip.compress(FOUND), Content_Encoding="gzip")) as stub:
+        assert fetching(fhir, stub)["platelets"].raw == msgspec.Raw(FOUND)
+        assert "gzip" in stub.seen[0][1]["Accept-Encoding"]
+
+
+@pytest.mark.parametrize(
+    "answer", [saying(FOUND), saying(gzip.compress(FOUND), Content_Encoding="gzip")], ids=["plain", "compressed"]
+)
+@pytest.mark.parametrize("bytes_read", [len(FOUND), len(FOUND) - 1])
+def test_FA_09_an_answer_is_read_up_to_so_many_bytes_as_it_is_inflated(answer, bytes_read):
+    client = FhirClient(FetchLimits(seconds=20, bytes=bytes_read))
+    with Stub(answer) as stub:
+        assert (fetching(client, stub)["platelets"].raw is not None) is (bytes_read == len(FOUND))
+    client.close()
+
+
+def test_FA_09_the_pages_of_a_search_are_read_up_to_so_many_bytes_in_all():
+    def answer(asked):
+        asked.say(bundle(following=f"http://{asked.headers['Host']}/fhir/X?page={len(asked.server.stub.seen)}"))
+
+    client = FhirClient(FetchLimits(seconds=20, pages=100, bytes=1_000))
+    with Stub(answer) as stub:
+        page = len(json.dumps(bundle(following=f"{stub.base}/X?page=1")))
+        fetched = fetching(client, stub, Search("x", "X", "X?patient={{context.patientId}}"))["x"]
+        assert len(stub.seen) == 1_000 // page + 1
+    assert json.loads(bytes(fetched.raw))["link"] == [{"relation": "next"}]
+    client.close()
+
+
 @pytest.mark.parametrize("behaviour", [headers_by_the_byte, body_by_the_byte, last_body_by_the_byte])
 def test_FA_09_calls_given_up_free_their_threads(behaviour):
     """A server that never ends its answer would otherwise keep every thread."""
@@ -500,4 +538,20 @@ def test_SEC_01_a_certificate_that_is_trusted_and_over_is_refused(tmp_path):
         fetch = client.within_budget(AllowedServers.of([base]))
         assert fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"].raw is None
         assert stub.seen == []
+    client.close()
+
+
+def test_the_certificates_to_trust_are_read_once_for_a_server(certificate, tmp_path):
+    bundle_file = tmp_path / "trusted.pem"
+    client = FhirClient(FetchLimits(seconds=20, ca_bundle=str(bundle_file)))
+    with Stub(saying(bundle()), tls=certificate.server_context) as stub:
+        base = f"https://localhost:{stub.port}/fhir"
+        fetch = client.within_budget(AllowedServers.of([base]))
+        missing = fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"]
+        assert (missing.raw, missing.problem, stub.seen) == (None, FetchProblem.FAILED, [])
+        bundle_file.write_bytes(certificate.path.read_bytes())
+        assert fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"].raw is not None
+        bundle_file.unlink()
+        assert fetch(FhirAccess(base, "lent"), [SEARCH], "p")["platelets"].raw is not None
+        assert stub.connections == 2
     client.close()

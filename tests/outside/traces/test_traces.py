@@ -137,7 +137,7 @@ def test_a_fhir_search_is_a_span_without_its_url(call, collector, request_for):
         (saying(b"x", content_type="text/html"), 200, "fetchFailed", "not JSON"),
         (saying(b"x"), 200, "fetchFailed", "not FHIR"),
         (lambda asked: asked.wait(2), None, "fetchTooLate", "too late"),
-        (lambda asked: None, None, "fetchFailed", "ConnectionError"),
+        (lambda asked: None, None, "fetchFailed", "ProtocolError"),
     ],
 )
 def test_a_fhir_search_that_failed_says_how(call, collector, request_for, fhir_says, status, outcome, kind):
