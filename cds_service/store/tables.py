@@ -23,8 +23,6 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0003"
-
 metadata = MetaData()
 
 

@@ -15,7 +15,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from cds_service.store import migrate, tables
-from cds_service.store.database import StoreDown, open_engine, read_url
+from cds_service.store.database import StoreDown, read_url
+from cds_service.store.engine import open_engine
+from cds_service.store.revision import REVISION
 from cds_service.store.store import Store
 
 
@@ -30,7 +32,7 @@ def test_from_empty_to_exactly_the_tables_of_the_code_and_again_to_no_change(eng
     for _ in range(2):
         migrate.bring_up_to_date(engine)
         with engine.connect() as connection:
-            assert migrate.revision(connection) == tables.REVISION
+            assert migrate.revision(connection) == REVISION
             differences = compare_metadata(MigrationContext.configure(connection), tables.metadata)
             assert differences == []
 
@@ -54,7 +56,7 @@ def test_what_was_kept_before_is_there_after_the_upgrade(engine, store_url):
 def test_the_revision_of_the_code_is_the_last_of_the_scripts():
     config = Config()
     config.set_main_option("script_location", str(migrate._SCRIPTS))
-    assert ScriptDirectory.from_config(config).get_heads() == [tables.REVISION]
+    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
 
 
 def test_a_failed_migration_leaves_nothing_behind(engine, monkeypatch):
