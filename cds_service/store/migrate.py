@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -17,6 +18,8 @@ from cds_service.store.revision import REVISION
 _SCRIPTS = Path(__file__).parent / "migrations"
 # The number of a lock of PostgreSQL, the same in every instance, so that instances that start together take turns.
 _LOCK = 1_844_674_407
+# Alembic keeps what it works on in the whole process, and the store and the used tokens have a thread each.
+_one_at_a_time = threading.Lock()
 
 
 def make_tables(address: Address) -> None:
@@ -28,7 +31,8 @@ def make_tables(address: Address) -> None:
     """
     engine = open_engine(address)
     try:
-        bring_up_to_date(engine)
+        with _one_at_a_time:
+            bring_up_to_date(engine)
     except SQLAlchemyError as error:
         raise StoreDown(describe_sql_error(error)) from error
     finally:

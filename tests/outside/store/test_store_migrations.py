@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
@@ -103,3 +105,15 @@ def test_alembic_is_imported_only_when_there_is_something_to_do(store_url):
         for _ in range(2)
     ]
     assert outputs == ["True", "False"]
+
+
+def test_threads_of_one_process_make_tables_at_the_same_time(tmp_path):
+    """As the store and the used tokens do where their file was deleted."""
+    started = threading.Barrier(4)
+
+    def make(number):
+        started.wait()
+        migrate.make_tables(read_url(f"sqlite:///{tmp_path / f'{number}.sqlite3'}"))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(make, range(4))) == [None] * 4
