@@ -38,6 +38,7 @@ ELSEWHERE = {
     ("authoring/new_card.py", 50): "characters of the name of a decision",
     ("chart/dosage.py", 60): "characters of a dose as shown",
     ("chart/rate.py", 60): "characters of a rate as shown",
+    ("cli.py", 100_000): "objects before cycles are looked for",
     ("commands/card_text.py", 100): "characters of a line",
     ("commands/serve.py", 10): "seconds to stop in",
     ("commands/serve.py", 10_000): "milliseconds for the head of a request",
