@@ -111,18 +111,19 @@ def serve(
     _warn_of_recordings(settings)
     if settings.preview is not None:
         say(f"Preview of {settings.preview}, for this console only: http://{host}:{port}/preview")
-    _share_with_workers()
+    _share_with_workers(settings)
     server = Granian("cds_service.service.app:front", factory=True, **granian_settings(host, port, workers))
     with claimed:
         server.serve()
 
 
-def _share_with_workers() -> None:
+def _share_with_workers(settings: Settings) -> None:
     """Imports here what every worker needs and keeps it from collections, so that workers, which are forked, have it at
-    once and in the same memory.
+    once and in the same memory. It comes after ``_pass_to_workers``, because what is imported looks at the environment.
     """
     import_module("cds_service.service.app")
-    import_module("cds_service.service.consoles")
+    if not settings.console_problem:
+        import_module("cds_service.service.consoles")
     gc.freeze()
 
 
