@@ -47,26 +47,23 @@ def postgresql_connector(address: Address, *, durable: bool, patience: timedelta
     return partial(psycopg.connect, **arguments, autocommit=True)
 
 
-def open_engine(address: Address, *, durable: bool = True, patience: timedelta = PATIENCE) -> Engine:
-    """An engine for a database; it connects when it is first used.
-
-    If ``durable``, a commit has reached the disk when it returns. ``patience`` bounds how long a statement may take or
-    wait for others.
+def open_engine(address: Address) -> Engine:
+    """An engine for a database; it connects when it is first used. What it commits has reached the disk.
 
     Raises:
         ValueError: the driver is not installed; says what to install.
     """
     if address.file is not None:
-        return _sqlite(address, address.file, durable, patience)
+        return _sqlite(address, address.file)
     url = make_url(address.url)
     try:
         return create_engine(
             url,
-            connect_args=postgresql_arguments(dict(url.query), durable=durable, patience=patience),
+            connect_args=postgresql_arguments(dict(url.query), durable=True, patience=PATIENCE),
             hide_parameters=True,
             pool_size=2,
             max_overflow=2,
-            pool_timeout=patience.total_seconds(),
+            pool_timeout=PATIENCE.total_seconds(),
         )
     except ModuleNotFoundError:
         raise ValueError("PostgreSQL needs its driver: install psycopg[binary]") from None
@@ -84,14 +81,14 @@ def describe_sql_error(error: Exception) -> str:
     return describe_error(error)
 
 
-def _sqlite(address: Address, file: Path, durable: bool, patience: timedelta) -> Engine:
+def _sqlite(address: Address, file: Path) -> Engine:
     engine = create_engine(
         address.url,
-        creator=lambda: connect_sqlite(file, durable=durable, patience=patience),
+        creator=lambda: connect_sqlite(file, durable=True, patience=PATIENCE),
         hide_parameters=True,
         pool_size=2,
         max_overflow=2,
-        pool_timeout=patience.total_seconds(),
+        pool_timeout=PATIENCE.total_seconds(),
     )
 
     @event.listens_for(engine, "connect")

@@ -33,6 +33,21 @@ def numbers(held):
     return [number for (number,) in held.read("SELECT number FROM noted ORDER BY number")]
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_commit_waits_for_the_disk_where_it_is_to_be_durable(store_url, durable):
+    address = read_url(store_url)
+    held = HeldConnection(address, durable=durable)
+    if address.file is not None:
+        assert held.read("PRAGMA journal_mode") == [("wal",)]
+        assert held.read("PRAGMA synchronous") == [(2 if durable else 1,)]  # FULL, NORMAL
+        assert held.read("PRAGMA busy_timeout") == [(2000,)]
+    else:
+        assert held.read("SHOW synchronous_commit") == [("on" if durable else "off",)]
+        assert held.read("SHOW fsync") == [("on",)]
+        assert held.read("SHOW statement_timeout") == held.read("SHOW lock_timeout") == [("2s",)]
+    held.close()
+
+
 def test_a_transaction_is_kept_whole_or_not_at_all(held):
     with held.writing() as statements:
         statements.run_each(ADD, [[1], [2]])
