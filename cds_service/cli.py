@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,10 @@ _VERBS = (
 )
 
 
+# What a verb imports and reads is kept: to look for cycles in it again and again took a tenth of a start.
+_OBJECTS_BEFORE_COLLECTION = 100_000
+
+
 class _Verbs(click.Group):
     """Imports a verb only when it is called, so that ``serve`` does not wait for what the others need."""
 
@@ -54,6 +59,7 @@ class _Verbs(click.Group):
 
         Who reads the output and has enough of it (``| head``) is told nothing.
         """
+        gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         try:

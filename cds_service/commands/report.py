@@ -21,9 +21,8 @@ from cds_service.content.model import Pack, TemplateWords
 from cds_service.content.packs import service_ids
 from cds_service.content.prepared import template_words
 from cds_service.content.rule_words import RuleWords, reason_words, rule_words
-from cds_service.store.acceptance import ReasonShare, Report, RuleReport, Share
-from cds_service.store.call_counts import per_100
 from cds_service.store.database import StoreDown
+from cds_service.store.figures import ReasonShare, Report, RuleReport, Share, per_100
 from cds_service.store.store import FLUSH_SECONDS
 from cds_service.vocabulary.problems import ProblemsError
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gc
 import ipaddress
 import os
 import secrets
 import tempfile
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +111,20 @@ def serve(
     _warn_of_recordings(settings)
     if settings.preview is not None:
         say(f"Preview of {settings.preview}, for this console only: http://{host}:{port}/preview")
+    _share_with_workers(settings)
     server = Granian("cds_service.service.app:front", factory=True, **granian_settings(host, port, workers))
     with claimed:
         server.serve()
+
+
+def _share_with_workers(settings: Settings) -> None:
+    """Imports here what every worker needs and keeps it from collections, so that workers, which are forked, have it at
+    once and in the same memory. It comes after ``_pass_to_workers``, because what is imported looks at the environment.
+    """
+    import_module("cds_service.service.app")
+    if not settings.console_problem:
+        import_module("cds_service.service.consoles")
+    gc.freeze()
 
 
 def _told(one: ServedPack) -> str:

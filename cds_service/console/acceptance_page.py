@@ -11,8 +11,8 @@ from cds_service.console.acceptance_rows import SORTS, RuleRow, rows_of, sorted_
 from cds_service.console.problem_page import store_problem
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words
-from cds_service.store.acceptance import Comment, Report, Share
 from cds_service.store.database import StoreDown
+from cds_service.store.figures import Comment, Report, Share
 from cds_service.store.store import Store
 
 SPANS = (7, 30, 90, 365)  # days

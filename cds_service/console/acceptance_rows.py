@@ -11,8 +11,7 @@ from itertools import groupby
 from cds_service.content.model import INDICATORS
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import RuleWords, reason_words, rule_words
-from cds_service.store.acceptance import Report, RuleDay, RuleReport, Share
-from cds_service.store.call_counts import calls_behind, per_100
+from cds_service.store.figures import Report, RuleDay, RuleReport, Share, calls_behind, per_100
 
 _MOST_POINTS = 100
 _WIDTH, _HEIGHT = 100, 20  # of a trend, in its own units

@@ -15,8 +15,8 @@ from flask import Blueprint, Response, render_template
 from cds_service.console.acceptance_page import SPANS, span_asked_for
 from cds_service.console.acceptance_rows import Trend, trend_of
 from cds_service.console.problem_page import store_problem
-from cds_service.store.call_counts import NotUnderstoodDay
 from cds_service.store.database import StoreDown
+from cds_service.store.figures import NotUnderstoodDay
 from cds_service.store.store import Store
 from cds_service.vocabulary.accounting import Kind
 

@@ -13,98 +13,11 @@ from operator import itemgetter
 
 from sqlalchemy import Connection, Subquery, case, false, func, select
 
-from cds_service.store.call_counts import (
-    CallCount,
-    NotUnderstoodDay,
-    at,
-    first_whole_day,
-    read_calls,
-    read_not_understood,
-)
-from cds_service.store.intervals import wilson
+from cds_service.store.call_counts import at, first_whole_day, read_calls, read_not_understood
+from cds_service.store.figures import Comment, ReasonShare, Report, RuleDay, RuleReport, Share
 from cds_service.store.tables import accepted_suggestion, feedback, shown
 
 _RuleName = tuple[str, str, str]  # decision, rule, version of the content
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """``count`` out of ``of``; ``low`` and ``high`` bound the 95 % confidence interval, as fractions of 1."""
-
-    count: int
-    of: int
-    low: float
-    high: float
-
-    @classmethod
-    def out_of(cls, count: int, of: int) -> Share:
-        """The share with its interval, rounded to four decimals."""
-        low, high = wilson(count, of)
-        return cls(count, of, round(low, 4), round(high, 4))
-
-
-@dataclass(frozen=True, slots=True)
-class ReasonShare:
-    """How often cards were overridden for one reason, out of all overrides.
-
-    The coding is as clients sent it, with ``""`` where none was given.
-    """
-
-    system: str
-    code: str
-    display: str
-    share: Share
-
-
-@dataclass(frozen=True, slots=True)
-class RuleReport:
-    """The figures of one rule of one content version.
-
-    ``shown`` counts the answers with its card. ``accepted`` is out of the cards with feedback. ``suggestions_accepted``
-    counts its suggestions, also those that stood on the card of another rule. ``indicators`` counts its cards by
-    indicator, ``at`` by service those of the days on which calls were counted too.
-    """
-
-    decision: str
-    rule: str
-    version: str
-    shown: int
-    accepted: Share
-    overridden: int
-    suggestions_accepted: int
-    reasons: list[ReasonShare]
-    indicators: dict[str, int] = field(default_factory=dict)
-    at: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The figures from ``since`` (``None``: from the beginning) to ``made_at``.
-
-    ``unmatched`` counts cards with feedback whose uuid is not ours. ``calls`` are those of the days on which every call
-    was counted, of which ``calls_from`` is the first; ``None`` if there is none.
-    """
-
-    since: datetime | None
-    made_at: datetime
-    rules: list[RuleReport]
-    unmatched: int
-    calls: list[CallCount] = field(default_factory=list)
-    calls_from: date | None = None
-    not_understood: list[NotUnderstoodDay] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class RuleDay:
-    """One day (UTC) of one rule of one content version: answers with its card, and cards by their last outcome."""
-
-    day: date
-    decision: str
-    rule: str
-    version: str
-    shown: int
-    accepted: int
-    overridden: int
 
 
 def read_days(connection: Connection, since: datetime, services: Collection[str] | None = None) -> list[RuleDay]:
@@ -120,17 +33,6 @@ def read_days(connection: Connection, since: datetime, services: Collection[str]
         day = received_at.astimezone(UTC).date()
         sums.setdefault((day, *_rule_name(rule)), [0, 0, 0])[1 if outcome == "accepted" else 2] += 1
     return [RuleDay(*key, *counts) for key, counts in sorted(sums.items())]
-
-
-@dataclass(frozen=True, slots=True)
-class Comment:
-    """What a clinician wrote about a card; it is kept only where the deployer asked for it (FB-18)."""
-
-    received_at: datetime
-    decision: str
-    rule: str
-    version: str
-    text: str
 
 
 def read_comments(connection: Connection, limit: int, services: Collection[str] | None = None) -> list[Comment]:

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Column, ColumnElement, Connection, func, select, true
 
+from cds_service.store.figures import CallCount, NotUnderstoodDay
 from cds_service.store.tables import call, feedback, not_understood, shown
-
-
-@dataclass(frozen=True, slots=True)
-class CallCount:
-    """How many calls a service answered with one version of the content."""
-
-    service: str
-    version: str
-    times: int
-
-
-@dataclass(frozen=True, slots=True)
-class NotUnderstoodDay:
-    """How often something of one kind and code system was not understood on one day (UTC), at all services that were
-    asked about.
-    """
-
-    day: date
-    kind: str
-    system: str
-    times: int
 
 
 def first_whole_day(connection: Connection) -> date | None:
@@ -63,17 +42,6 @@ def read_calls(connection: Connection, begin: date | None, services: Collection[
         rows = rows.where(call.c.day >= begin)
     rows = rows.group_by(call.c.service, call.c.version).order_by(call.c.service, call.c.version)
     return [CallCount(service, version, int(times)) for service, version, times in connection.execute(rows)]
-
-
-def per_100(cards: Mapping[str, int], calls: Mapping[str, int]) -> float | None:
-    """Cards for every 100 calls of the services at which they were shown, both by service; ``None`` without calls."""
-    of = calls_behind(cards, calls)
-    return 100 * sum(cards.values()) / of if of else None
-
-
-def calls_behind(cards: Mapping[str, int], calls: Mapping[str, int]) -> int:
-    """The number of calls of the services at which cards were shown, both by service."""
-    return sum(calls.get(service, 0) for service in cards)
 
 
 def read_not_understood(

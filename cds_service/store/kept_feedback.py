@@ -6,16 +6,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from operator import attrgetter
 from uuid import uuid4
 
-from sqlalchemy import Connection, delete
-
 from cds_service.store.entries import Entry, Origin
-from cds_service.store.tables import accepted_suggestion, feedback
-from cds_service.store.upsert import insert_new
+from cds_service.store.held_connection import Statements, Values
+from cds_service.store.upsert import in_order, insert_new
 
 _COLUMNS = tuple(column.name for column in fields(Entry) if column.name not in ("origin", "suggestions"))
+_ORIGIN = tuple(column.name for column in fields(Origin))
+_values = attrgetter(*_COLUMNS)
+_origin_values = attrgetter(*_ORIGIN)
+_ADD = insert_new("feedback", ("id", *_COLUMNS, *_ORIGIN))
+_ADD_ACCEPTED = insert_new("accepted_suggestion", ("feedback", "suggestion", *_ORIGIN))
 
 
 def identity_of(entry: Entry) -> str:
@@ -27,34 +30,22 @@ def identity_of(entry: Entry) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def save_feedback(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Inserts the entries that are not there yet; the caller commits."""
-    rows, accepted = [], []
+def save_feedback(statements: Statements, entries: Sequence[Entry]) -> None:
+    """Inserts the entries that are not there yet."""
+    rows: list[Values] = []
+    accepted: list[Values] = []
     for entry in entries:
         entry_id = identity_of(entry)
-        row = {name: getattr(entry, name) for name in _COLUMNS}
-        rows.append(row | _origin_columns(entry.origin) | {"id": entry_id})
-        accepted += [
-            {"feedback": entry_id, "suggestion": uuid} | _origin_columns(origin)
-            for uuid, origin in entry.suggestions.items()
-        ]
-    insert_new(connection, feedback, rows)
-    insert_new(connection, accepted_suggestion, accepted)
+        rows.append((entry_id, *_values(entry), *_origin_values(entry.origin)))
+        accepted += [(entry_id, uuid, *_origin_values(origin)) for uuid, origin in entry.suggestions.items()]
+    statements.run_each(_ADD, in_order(rows, keys=1))
+    if accepted:
+        statements.run_each(_ADD_ACCEPTED, in_order(accepted, keys=2))
 
 
-def probe(connection: Connection) -> None:
-    """Writes a row where feedback is kept, and deletes it again; the caller commits. A full disk refuses that too."""
-    now = datetime.now(UTC)
-    row = dict.fromkeys(_COLUMNS, "") | _origin_columns(Origin()) | {"received_at": now, "outcome_at": now}
-    identity = uuid4().hex
-    insert_new(connection, feedback, [row | {"id": identity}])
-    connection.execute(delete(feedback).where(feedback.c.id == identity))
-
-
-def _origin_columns(origin: Origin) -> dict[str, Any]:
-    return {
-        "finding": origin.finding,
-        "decision": origin.decision,
-        "rule": origin.rule,
-        "version": origin.version,
-    }
+def probe(statements: Statements) -> None:
+    """Writes a row where feedback is kept, and deletes it again. A full disk refuses that too."""
+    now, identity = datetime.now(UTC), uuid4().hex
+    entry = Entry(now, "", "", "", "", now, Origin())
+    statements.run(_ADD, (identity, *_values(entry), *_origin_values(entry.origin)))
+    statements.run("DELETE FROM feedback WHERE id = ?", [identity])

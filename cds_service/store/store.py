@@ -14,18 +14,20 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from multiprocessing.util import Finalize
+from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
-
-from cds_service.store.acceptance import Comment, Report, RuleDay, read_comments, read_days, read_report
-from cds_service.store.call_counts import CallCount, NotUnderstoodDay, known_services, read_calls, read_not_understood
-from cds_service.store.database import StoreDown, describe_error, file_of, is_stale, open_engine, read_url, reading
+from cds_service.store.database import DatabaseFault, StoreDown, describe_error, file_of, read_url
 from cds_service.store.entries import Entry
+from cds_service.store.figures import CallCount, Comment, NotUnderstoodDay, Report, RuleDay
+from cds_service.store.held_connection import HeldConnection
 from cds_service.store.kept_feedback import probe, save_feedback
-from cds_service.store.migrate import bring_up_to_date
 from cds_service.store.own_thread import OwnThread
+from cds_service.store.revision import prepare_tables
 from cds_service.store.tally import CallOfDay, CardOfDay, NotUnderstoodOfDay, Tally, save_counts
-from cds_service.store.uuid_keys import known_keys, make_key, remember_key
+from cds_service.store.uuid_keys import known_keys, share_key
+
+if TYPE_CHECKING:
+    from cds_service.store.read_reports import Reports
 
 _log = logging.getLogger("cds_service")
 FLUSH_SECONDS = 2.0
@@ -51,17 +53,18 @@ class Store:
     def __init__(
         self, url: str, key: bytes | None = None, *, flush_seconds: float = FLUSH_SECONDS, wait_seconds: float = 3.0
     ) -> None:
-        parsed = read_url(url)
-        self.where = parsed.render_as_string(hide_password=True)
+        self._address = read_url(url)
+        self.where = self._address.shown
         self.key = key or b""
         self.problem = ""
-        self._engine = open_engine(parsed)
+        self._connection = HeldConnection(self._address)
+        self._opened_reports: Reports | None = None
         self._wait_seconds = wait_seconds
         self._tally = Tally()
         self._thread: OwnThread[Sequence[Entry], None] = OwnThread("store", self._save, self._flush, flush_seconds)
         self._flush_wanted = False
         self._prepared = False
-        self._file = file_of(self._engine)
+        self._file = file_of(self._address)
         self._closed = False
         try:
             self._prepare()
@@ -69,7 +72,7 @@ class Store:
             self._failed(error)
             self.key = self.key or secrets.token_bytes(32)  # written as soon as the database is there
         self._known: tuple[bytes, ...] = self._known if self._prepared else (self.key,)
-        self._engine.dispose()  # a process forked from here must not share a connection
+        self._connection.close()  # a process forked from here must not share a connection
         # A worker of multiprocessing ends without calling atexit, any other process without calling Finalize.
         atexit.register(self.close)
         Finalize(self, self.close, exitpriority=10)
@@ -117,12 +120,7 @@ class Store:
         Raises:
             StoreDown: the database cannot be read.
         """
-        self._write_counts()
-        try:
-            with reading(self._engine) as connection:
-                return known_services(connection)
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreDown(describe_error(error)) from None
+        return self._reports().services()
 
     def report(self, since: datetime | None = None, services: Collection[str] | None = None) -> Report:
         """What became of the cards shown from ``since`` on, at ``services`` or, without them, at all. Counts that other
@@ -132,12 +130,7 @@ class Store:
         Raises:
             StoreDown: the database cannot be read.
         """
-        self._write_counts()
-        try:
-            with reading(self._engine) as connection:
-                return read_report(connection, since, services)
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreDown(describe_error(error)) from None
+        return self._reports().report(since, services)
 
     def acceptance(
         self, since: datetime, max_comments: int, services: Collection[str] | None = None
@@ -147,16 +140,7 @@ class Store:
         Raises:
             StoreDown: the database cannot be read.
         """
-        self._write_counts()
-        try:
-            with reading(self._engine) as connection:
-                return (
-                    read_report(connection, since, services),
-                    read_days(connection, since, services),
-                    read_comments(connection, max_comments, services),
-                )
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreDown(describe_error(error)) from None
+        return self._reports().acceptance(since, max_comments, services)
 
     def not_understood(
         self, since: datetime, services: Collection[str] | None = None
@@ -167,13 +151,7 @@ class Store:
         Raises:
             StoreDown: the database cannot be read.
         """
-        self._write_counts()
-        try:
-            with reading(self._engine) as connection:
-                begin = since.astimezone(UTC).date()
-                return read_not_understood(connection, since, services), read_calls(connection, begin, services)
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreDown(describe_error(error)) from None
+        return self._reports().not_understood(since, services)
 
     def close(self) -> None:
         """Writes what is left, within a bounded time, and closes the connections to the database."""
@@ -181,18 +159,27 @@ class Store:
             return
         self._closed = True
         atexit.unregister(self.close)
+        if self._opened_reports is not None:
+            self._opened_reports.close()
         if not self._thread.end(self._wait_seconds):
             return  # the database hangs; a lost batch of counts is acceptable
         if self._tally:
             self._flush()
-        self._engine.dispose()
+        self._connection.close()
 
-    def _write_counts(self) -> None:
-        """Has the thread write what this process has counted, and waits for it as long as feedback would wait."""
+    def _reports(self) -> Reports:
+        """What reads reports, after the thread has written what this process has counted, which is waited for as long
+        as feedback would wait.
+        """
         if self._tally:
             self._flush_wanted = True
             with contextlib.suppress(StoreDown):  # whoever reads next says so
                 self._thread.ask((), self._wait_seconds)
+        if self._opened_reports is None:
+            from cds_service.store.read_reports import Reports
+
+            self._opened_reports = Reports(self._address)
+        return self._opened_reports
 
     def _save(self, jobs: Sequence[_Job]) -> None:
         """Saves jobs that came together with one commit, and completes their futures; counts first, if one wants it."""
@@ -202,7 +189,7 @@ class Store:
         try:
             self._commit([entry for entries, _ in jobs for entry in entries])
         except Exception as error:
-            if len(jobs) > 1 and not isinstance(error, OperationalError | StoreDown | OSError):
+            if len(jobs) > 1 and not _befalls_all(error):
                 for job in jobs:  # one of them is at fault, and the others need not fail with it
                     self._save([job])
                 return
@@ -217,15 +204,15 @@ class Store:
     def _commit(self, entries: Sequence[Entry], may_retry: bool = True) -> None:
         try:
             self._prepare()
-            with self._engine.begin() as connection:
-                save_feedback(connection, entries) if entries else probe(connection)
-        except SQLAlchemyError as error:
-            if not (may_retry and is_stale(error)):
+            with self._connection.writing() as statements:
+                save_feedback(statements, entries) if entries else probe(statements)
+        except DatabaseFault as fault:
+            if not (may_retry and fault.was_lost):
                 raise
             # The server was restarted. If it had written the entries before, they are skipped now.
             self._commit(entries, may_retry=False)
             return
-        if file_of(self._engine) != self._file:  # it was taken away while it was written to
+        if file_of(self._address) != self._file:  # it was taken away while it was written to
             if not may_retry:
                 raise StoreDown("its file is taken away again and again")
             self._commit(entries, may_retry=False)
@@ -236,10 +223,9 @@ class Store:
         try:
             self._prepare()
             if counts:
-                with self._engine.begin() as connection:
-                    save_counts(connection, counts)
-            with reading(self._engine) as connection:
-                self._known = known_keys(connection)
+                with self._connection.writing() as statements:
+                    save_counts(statements, counts)
+            self._known = known_keys(self._connection)
         except Exception as error:
             self._tally.put_back(counts)
             self._failed(error)
@@ -248,19 +234,16 @@ class Store:
 
     def _prepare(self) -> None:
         """Creates or changes the tables and writes the key: once, after every failure, and in every other file."""
-        file = file_of(self._engine)
+        file = file_of(self._address)
         if self._prepared and file == self._file:
             return
         if self._prepared:
-            self._engine.dispose()  # nothing may still be open of the old one when the new one is made
+            self._connection.close()  # nothing may still be open of the old one when the new one is made
             _log.error("the file of the store was deleted or replaced: what was in it is gone, another one is written")
-        bring_up_to_date(self._engine)
-        with self._engine.begin() as connection:
-            if not self.key:
-                self.key = make_key(connection)
-            remember_key(connection, self.key)
-            self._known = known_keys(connection)
-        self._file, self._prepared = file_of(self._engine), True
+        prepare_tables(self._address, self._connection)
+        self.key = share_key(self._connection, self.key)
+        self._known = known_keys(self._connection)
+        self._file, self._prepared = file_of(self._address), True
 
     def _failed(self, error: Exception) -> None:
         problem, self._prepared = describe_error(error), False
@@ -272,3 +255,8 @@ class Store:
         if self.problem:
             _log.warning("the store is back")
         self.problem = ""
+
+
+def _befalls_all(error: Exception) -> bool:
+    """Whether it is the database that is at fault, and not what one of several has to be written."""
+    return isinstance(error, StoreDown | OSError) or (isinstance(error, DatabaseFault) and error.is_operational)

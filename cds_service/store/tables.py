@@ -1,7 +1,8 @@
 """The tables of the database.
 
-Whoever changes them adds a revision in ``migrations/versions`` and raises ``REVISION``; a test compares the two. A text
-that is missing is ``''`` and not null, so that it groups and compares in the same way on both databases.
+Whoever changes them adds a revision in ``migrations/versions`` and raises ``REVISION`` in ``revision.py``; a test
+compares the two. A text that is missing is ``''`` and not null, so that it groups and compares in the same way on both
+databases.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
-
-REVISION = "0003"
 
 metadata = MetaData()
 

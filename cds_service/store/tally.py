@@ -9,10 +9,9 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table
 
-from cds_service.store.tables import call, not_understood, shown
-from cds_service.store.upsert import insert_or_add
+from cds_service.store.held_connection import Statements
+from cds_service.store.upsert import in_order, insert_or_add
 
 
 class CardOfDay(msgspec.Struct, frozen=True):
@@ -44,7 +43,17 @@ class NotUnderstoodOfDay(msgspec.Struct, frozen=True):
 
 
 Counted = CardOfDay | CallOfDay | NotUnderstoodOfDay
-_TABLES: dict[type[Any], Table] = {CardOfDay: shown, CallOfDay: call, NotUnderstoodOfDay: not_understood}
+
+
+def _add_to(table: str, kind: type[Any]) -> str:
+    return insert_or_add(table, kind.__struct_fields__, "times")
+
+
+_ADD: dict[type[Any], str] = {
+    CardOfDay: _add_to("shown", CardOfDay),
+    CallOfDay: _add_to("call", CallOfDay),
+    NotUnderstoodOfDay: _add_to("not_understood", NotUnderstoodOfDay),
+}
 
 
 class Tally:
@@ -75,9 +84,9 @@ class Tally:
             self._counts.update(counts)
 
 
-def save_counts(connection: Connection, counts: Counter[Counted]) -> None:
-    """Adds counts to those that this process and others have written; the caller commits."""
-    for kind, table in _TABLES.items():
-        rows = [msgspec.structs.asdict(c) | {"times": times} for c, times in counts.items() if type(c) is kind]
+def save_counts(statements: Statements, counts: Counter[Counted]) -> None:
+    """Adds counts to those that this process and others have written."""
+    for kind, add in _ADD.items():
+        rows = [(*msgspec.structs.astuple(c), times) for c, times in counts.items() if type(c) is kind]
         if rows:
-            insert_or_add(connection, table, rows, "times")
+            statements.run_each(add, in_order(rows, keys=len(kind.__struct_fields__)))

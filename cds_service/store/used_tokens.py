@@ -7,21 +7,19 @@ import hashlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection, delete, select
-from sqlalchemy.exc import SQLAlchemyError
-
-from cds_service.store.database import StoreDown, describe_error, file_of, open_engine, read_url
-from cds_service.store.migrate import bring_up_to_date
+from cds_service.store.database import DatabaseFault, StoreDown, describe_error, file_of, read_url
+from cds_service.store.held_connection import HeldConnection, Statements
 from cds_service.store.own_thread import OwnThread
-from cds_service.store.tables import token
+from cds_service.store.revision import prepare_tables
 from cds_service.store.upsert import insert_new
 
 _SWEEP_EVERY_SECONDS = timedelta(minutes=1).total_seconds()
 _PATIENCE = timedelta(seconds=1)
 _NOT_PREPARED = object()
+_ADD = insert_new("token", ("id", "fingerprint", "expires_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class UsedTokensInDatabase:
     """Remembers each token until it expires, for every process that uses the same database.
 
     Its commits do not wait for the disk, which spares every call that wait; after a loss of power a token of the last
-    minutes could be used once more. It has an engine and a thread of its own and may be used from many threads: a
+    minutes could be used once more. It has a connection and a thread of its own and may be used from many threads: a
     database that hangs costs each call ``wait_seconds`` at most, and all but one call nothing.
 
     Raises:
@@ -45,13 +43,14 @@ class UsedTokensInDatabase:
     """
 
     def __init__(self, url: str, wait_seconds: float = 0.3) -> None:
-        self._engine = open_engine(read_url(url), durable=False, patience=_PATIENCE)
+        self._address = read_url(url)
+        self._connection = HeldConnection(self._address, durable=False, patience=_PATIENCE)
         self._wait_seconds = wait_seconds
         self._thread: OwnThread[_Use, bool] = OwnThread("used tokens", self._record, self._sweep, _SWEEP_EVERY_SECONDS)
         self._prepared_for: object = _NOT_PREPARED
         with contextlib.suppress(Exception):  # then it is tried again by the first call, which may not wait for long
             self._prepare()
-        self._engine.dispose()  # a process forked from here must not share a connection
+        self._connection.close()  # a process forked from here must not share a connection
 
     def accept_use(self, issuer: str, jti: str, fingerprint: str, expires_at: float) -> bool:
         """Records that a token is used for a call; whether it may be, because it is new or the call is a retry.
@@ -66,15 +65,15 @@ class UsedTokensInDatabase:
         return self._thread.ask(_Use(token_id, fingerprint, int(expires_at) + 1), self._wait_seconds)
 
     def close(self) -> None:
-        """Closes the connections to the database."""
+        """Closes the connection to the database."""
         if self._thread.end(self._wait_seconds):
-            self._engine.dispose()
+            self._connection.close()
 
     def _record(self, uses: Sequence[tuple[_Use, Future[bool]]]) -> None:
         try:
             self._prepare()
-            with self._engine.begin() as connection:
-                accepted = [_accepted(connection, use) for use, _ in uses]
+            with self._connection.writing() as statements:
+                accepted = [_accepted(statements, use) for use, _ in uses]
         except Exception as error:
             self._prepared_for = _NOT_PREPARED
             for _, done in uses:
@@ -84,18 +83,17 @@ class UsedTokensInDatabase:
             done.set_result(is_accepted)
 
     def _prepare(self) -> None:
-        if self._prepared_for != file_of(self._engine):
-            bring_up_to_date(self._engine)
-            self._prepared_for = file_of(self._engine)
+        if self._prepared_for != file_of(self._address):
+            prepare_tables(self._address, self._connection)
+            self._prepared_for = file_of(self._address)
 
     def _sweep(self) -> None:
         """Deletes expired tokens."""
-        with contextlib.suppress(SQLAlchemyError, OSError), self._engine.begin() as connection:
-            connection.execute(delete(token).where(token.c.expires_at < int(time.time())))
+        with contextlib.suppress(DatabaseFault, OSError), self._connection.writing() as statements:
+            statements.run("DELETE FROM token WHERE expires_at < ?", [int(time.time())])
 
 
-def _accepted(connection: Connection, use: _Use) -> bool:
-    if insert_new(connection, token, [asdict(use)]) == 1:
+def _accepted(statements: Statements, use: _Use) -> bool:
+    if statements.run(_ADD, (use.id, use.fingerprint, use.expires_at)) == 1:
         return True
-    first_use = connection.execute(select(token.c.fingerprint).where(token.c.id == use.id)).scalar()
-    return bool(first_use == use.fingerprint)
+    return statements.read("SELECT fingerprint FROM token WHERE id = ?", [use.id]) == [(use.fingerprint,)]

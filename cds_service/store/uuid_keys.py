@@ -10,31 +10,35 @@ import hashlib
 import secrets
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, select
-
-from cds_service.store.tables import uuid_key
+from cds_service.store.held_connection import HeldConnection
 from cds_service.store.upsert import insert_new
 
 _MADE_HERE = "made"
+_ADD = insert_new("uuid_key", ("name", "key", "since"))
 
 
-def make_key(connection: Connection) -> bytes:
-    """The key of this store, made by the first instance that asks for it: 32 random bytes."""
-    insert_new(connection, uuid_key, [_row(_MADE_HERE, secrets.token_bytes(32))])
-    return bytes.fromhex(connection.execute(select(uuid_key.c.key).where(uuid_key.c.name == _MADE_HERE)).scalar_one())
+def share_key(connection: HeldConnection, key: bytes) -> bytes:
+    """The key to use: ``key``, which a deployer has set and is remembered, so that its uuids are recognised after
+    another is set; if it is empty, that of this store, 32 random bytes that the first instance which asks makes.
+
+    Raises:
+        DatabaseFault, OSError: as ``HeldConnection.writing``.
+    """
+    with connection.writing() as statements:
+        if not key:
+            statements.run(_ADD, (_MADE_HERE, secrets.token_bytes(32).hex(), datetime.now(UTC)))
+            ((made,),) = statements.read("SELECT key FROM uuid_key WHERE name = ?", [_MADE_HERE])
+            return bytes.fromhex(made)
+        if not statements.read("SELECT 1 FROM uuid_key WHERE key = ?", [key.hex()]):
+            statements.run(_ADD, (hashlib.sha256(key).hexdigest()[:16], key.hex(), datetime.now(UTC)))
+        return key
 
 
-def remember_key(connection: Connection, key: bytes) -> None:
-    """Adds a key that the deployer has set, so that its uuids are recognised after another key is set."""
-    if key not in known_keys(connection):
-        insert_new(connection, uuid_key, [_row(hashlib.sha256(key).hexdigest()[:16], key)])
+def known_keys(connection: HeldConnection) -> tuple[bytes, ...]:
+    """Every key that was ever in use, the latest first.
 
-
-def known_keys(connection: Connection) -> tuple[bytes, ...]:
-    """Every key that was ever in use, the latest first."""
-    rows = connection.execute(select(uuid_key.c.key).order_by(uuid_key.c.since.desc()))
+    Raises:
+        DatabaseFault, OSError: as ``HeldConnection.read``.
+    """
+    rows = connection.read("SELECT key FROM uuid_key ORDER BY since DESC")
     return tuple(bytes.fromhex(key) for (key,) in rows)
-
-
-def _row(name: str, key: bytes) -> dict[str, str | datetime]:
-    return {"name": name, "key": key.hex(), "since": datetime.now(UTC)}

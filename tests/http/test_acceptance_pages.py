@@ -11,8 +11,8 @@ from cds_service.console.acceptance_rows import trend_of
 from cds_service.console.not_understood_page import kind_rows
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
-from cds_service.store.call_counts import NotUnderstoodDay
 from cds_service.store.entries import Entry, Origin
+from cds_service.store.figures import NotUnderstoodDay
 from cds_service.store.store import Store
 from cds_service.vocabulary.accounting import Kind
 from tests.support.keys import KEY

@@ -18,7 +18,8 @@ from cds_service.packaged import packaged
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.store import tables
-from cds_service.store.database import open_engine, read_url, reading
+from cds_service.store.database import read_url
+from cds_service.store.engine import open_engine, reading
 
 SERVICE = "/cds-services/vitamin-b12-order-select"
 FEEDBACK = f"{SERVICE}/feedback"

@@ -42,7 +42,8 @@ from cds_service.replay.scenario import Scenario, search
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.settings import Settings
 from cds_service.store import tables
-from cds_service.store.database import open_engine, read_url, reading
+from cds_service.store.database import read_url
+from cds_service.store.engine import open_engine, reading
 from cds_service.vocabulary.fetched import Fetched, FetchProblem
 from cds_service.vocabulary.json_text import encode
 from tests.load.soak.failures import (

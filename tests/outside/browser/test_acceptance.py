@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from cds_service.store.database import open_engine, read_url
+from cds_service.store.database import read_url
+from cds_service.store.engine import open_engine
 from cds_service.store.entries import Entry, Origin
 from cds_service.store.store import Store
 from cds_service.store.tables import metadata

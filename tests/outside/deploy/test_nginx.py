@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from cds_service.store import tables
-from cds_service.store.database import open_engine, read_url, reading
+from cds_service.store.database import read_url
+from cds_service.store.engine import open_engine, reading
 from tests.outside.deploy.proxies import Nginx, calling, wait_for
 from tests.support.servers import PostgreSQL, Service, postgresql_programs
 

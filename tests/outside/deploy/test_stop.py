@@ -8,7 +8,8 @@ from uuid import uuid4
 from sqlalchemy import func, select
 
 from cds_service.store import tables
-from cds_service.store.database import open_engine, read_url, reading
+from cds_service.store.database import read_url
+from cds_service.store.engine import open_engine, reading
 from tests.support.servers import Service, status_of
 
 HOOK = "/cds-services/vitamin-b12-order-select"

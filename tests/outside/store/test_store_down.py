@@ -21,7 +21,8 @@ from sqlalchemy.exc import DatabaseError
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.store import tables
-from cds_service.store.database import open_engine, read_url, reading
+from cds_service.store.database import read_url
+from cds_service.store.engine import open_engine, reading
 from cds_service.store.store import Store
 from tests.support.servers import Service, children, status_of
 from tests.support.trust_parts import BASE, ISSUER, Maker, public

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import func, select
 
 from cds_service.store import tables
-from cds_service.store.database import StoreDown, open_engine, read_url, reading
+from cds_service.store.database import StoreDown, read_url
+from cds_service.store.engine import open_engine, reading
 from cds_service.store.entries import Entry, Origin
 from cds_service.store.store import Store
 

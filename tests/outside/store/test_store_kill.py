@@ -17,7 +17,8 @@ import pytest
 from sqlalchemy import select
 
 from cds_service.store import tables
-from cds_service.store.database import open_engine, read_url, reading
+from cds_service.store.database import read_url
+from cds_service.store.engine import open_engine, reading
 from tests.support.servers import Service, children, status_of
 
 FEEDBACK = "/cds-services/vitamin-b12-order-select/feedback"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
@@ -15,7 +17,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from cds_service.store import migrate, tables
-from cds_service.store.database import StoreDown, open_engine, read_url
+from cds_service.store.database import StoreDown, read_url
+from cds_service.store.engine import open_engine
+from cds_service.store.revision import REVISION
 from cds_service.store.store import Store
 
 
@@ -30,7 +34,7 @@ def test_from_empty_to_exactly_the_tables_of_the_code_and_again_to_no_change(eng
     for _ in range(2):
         migrate.bring_up_to_date(engine)
         with engine.connect() as connection:
-            assert migrate.revision(connection) == tables.REVISION
+            assert migrate.revision(connection) == REVISION
             differences = compare_metadata(MigrationContext.configure(connection), tables.metadata)
             assert differences == []
 
@@ -54,7 +58,7 @@ def test_what_was_kept_before_is_there_after_the_upgrade(engine, store_url):
 def test_the_revision_of_the_code_is_the_last_of_the_scripts():
     config = Config()
     config.set_main_option("script_location", str(migrate._SCRIPTS))
-    assert ScriptDirectory.from_config(config).get_heads() == [tables.REVISION]
+    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
 
 
 def test_a_failed_migration_leaves_nothing_behind(engine, monkeypatch):
@@ -101,3 +105,15 @@ def test_alembic_is_imported_only_when_there_is_something_to_do(store_url):
         for _ in range(2)
     ]
     assert outputs == ["True", "False"]
+
+
+def test_threads_of_one_process_make_tables_at_the_same_time(tmp_path):
+    """As the store and the used tokens do where their file was deleted."""
+    started = threading.Barrier(4)
+
+    def make(number):
+        started.wait()
+        migrate.make_tables(read_url(f"sqlite:///{tmp_path / f'{number}.sqlite3'}"))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(make, range(4))) == [None] * 4

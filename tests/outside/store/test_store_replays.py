@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cds_service.store.database import StoreDown, open_engine, read_url
+from cds_service.store.database import StoreDown, read_url
+from cds_service.store.engine import open_engine
 from cds_service.store.tables import token
 from cds_service.store.used_tokens import UsedTokensInDatabase
 

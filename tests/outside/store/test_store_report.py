@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from cds_service.cli import main
 from cds_service.packaged import packaged
-from cds_service.store.database import open_engine, read_url
+from cds_service.store.database import read_url
+from cds_service.store.engine import open_engine
 from cds_service.store.entries import Origin
 from cds_service.store.intervals import wilson
 from cds_service.store.store import Store

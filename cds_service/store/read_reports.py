@@ -1,0 +1,68 @@
+"""What the pages and commands show of the tables, read by SQLAlchemy, which is imported with the first report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from cds_service.store.acceptance import read_comments, read_days, read_report
+from cds_service.store.call_counts import known_services, read_calls, read_not_understood
+from cds_service.store.database import Address, StoreDown
+from cds_service.store.engine import describe_sql_error, open_engine, reading
+from cds_service.store.figures import CallCount, Comment, NotUnderstoodDay, Report, RuleDay
+
+T = TypeVar("T")
+
+
+class Reports:
+    """Reads a database, from many threads. Each method raises ``StoreDown`` if the database cannot be read."""
+
+    def __init__(self, address: Address) -> None:
+        self._engine = open_engine(address)
+
+    def services(self) -> set[str]:
+        """As ``Store.services``."""
+        return self._read(known_services)
+
+    def report(self, since: datetime | None, services: Collection[str] | None) -> Report:
+        """As ``Store.report``."""
+        return self._read(lambda connection: read_report(connection, since, services))
+
+    def acceptance(
+        self, since: datetime, max_comments: int, services: Collection[str] | None
+    ) -> tuple[Report, list[RuleDay], list[Comment]]:
+        """As ``Store.acceptance``."""
+        return self._read(
+            lambda connection: (
+                read_report(connection, since, services),
+                read_days(connection, since, services),
+                read_comments(connection, max_comments, services),
+            )
+        )
+
+    def not_understood(
+        self, since: datetime, services: Collection[str] | None
+    ) -> tuple[list[NotUnderstoodDay], list[CallCount]]:
+        """As ``Store.not_understood``."""
+        begin = since.astimezone(UTC).date()
+        return self._read(
+            lambda connection: (
+                read_not_understood(connection, since, services),
+                read_calls(connection, begin, services),
+            )
+        )
+
+    def close(self) -> None:
+        """Closes the connections to the database."""
+        self._engine.dispose()
+
+    def _read(self, read: Callable[[Connection], T]) -> T:
+        try:
+            with reading(self._engine) as connection:
+                return read(connection)
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreDown(describe_sql_error(error)) from None
