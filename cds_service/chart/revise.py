@@ -2,12 +2,12 @@
 
 An update edits a deep copy of the draft's own tree, so that every element and extension that it does not touch comes
 back as it was sent (RSP-43, T-06). What the change makes untrue is dropped (Z6), and only a listed set of faults is
-mended (Z24). ``said`` are the words that the text of a changed dosage is made of.
+mended (Z24). A ``template`` is the resource of an order template, each dosage with its text. ``said`` are the words
+that the text of any other dosage is made of.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -16,8 +16,8 @@ from typing import Any
 from cds_service.chart.order import dosages_of
 from cds_service.fhir import strict
 from cds_service.fhir.order_types import NUTRITION, subject_element, written_element
-from cds_service.fhir.tree import Node, node, nodes, text
-from cds_service.fhir.wording import dosages_in_words
+from cds_service.fhir.tree import Node, copied, node, nodes, text
+from cds_service.fhir.wording import set_texts
 from cds_service.vocabulary.dosage_words import DosageWords
 
 _BOUNDS = ("boundsDuration", "boundsRange", "boundsPeriod", "count", "countMax")
@@ -39,20 +39,12 @@ class Revision:
     problem: str = ""
 
 
-def from_template(
-    said: DosageWords,
-    template: Mapping[str, Any],
-    patient_id: str,
-    encounter_id: str,
-    identity: str,
-    end: str,
-    today: date,
-) -> Node:
-    """A new order: a copy of the template's resource for this patient, with its dosage in words that end in ``end``.
+def from_template(template: Mapping[str, Any], patient_id: str, encounter_id: str, identity: str, today: date) -> Node:
+    """A new order: a copy of the template's resource for this patient.
 
     Of a NutritionOrder R4 demands when it was ordered: ``today``, so that the same call gives the same all day (Z17).
     """
-    resource: Node = copy.deepcopy(dict(template))
+    resource: Node = copied(dict(template))
     kind = resource["resourceType"]
     resource["id"] = identity
     resource[subject_element(kind)] = {"reference": f"Patient/{patient_id}"}
@@ -60,19 +52,17 @@ def from_template(
         resource["encounter"] = {"reference": f"Encounter/{encounter_id}"}
     if kind == NUTRITION:
         resource[written_element(kind)] = today.isoformat()
-    _set_dosage_texts(said, resource, end)
     return resource
 
 
-def with_regimen(said: DosageWords, draft: Node, template: Mapping[str, Any], end: str) -> Revision:
+def with_regimen(draft: Node, template: Mapping[str, Any]) -> Revision:
     """The draft with the template's drug and dosage (Z6)."""
 
     def change(revised: Node) -> tuple[str, ...]:
         revised.pop("medicationReference", None)
         revised.pop("medication", None)
-        revised["medicationCodeableConcept"] = copy.deepcopy(template["medicationCodeableConcept"])
-        revised["dosageInstruction"] = copy.deepcopy(template["dosageInstruction"])
-        _set_dosage_texts(said, revised, end)
+        revised["medicationCodeableConcept"] = copied(template["medicationCodeableConcept"])
+        revised["dosageInstruction"] = copied(template["dosageInstruction"])
         return ("medication", "dosageInstruction")
 
     return _revise(draft, change)
@@ -90,22 +80,25 @@ def with_route(said: DosageWords, draft: Node, route: Mapping[str, str]) -> Revi
         for step in steps:
             step["route"] = {"coding": [dict(coding)], "text": route["text"]}
         revised["dosageInstruction"] = steps
-        _set_dosage_texts(said, revised, "")
+        set_texts(said, steps)
         return ("dosageInstruction",)
 
     return _revise(draft, change)
 
 
 def with_dosage(said: DosageWords, draft: Node, template: Mapping[str, Any], end: str, kept: int = 0) -> Revision:
-    """The draft's own drug with the template's dosage (Z6), after the first ``kept`` steps of its own."""
+    """The draft's own drug with the template's dosage (Z6), after the first ``kept`` steps of its own.
+
+    The texts of these end in ``end`` as those of the template do.
+    """
 
     def change(revised: Node) -> tuple[str, ...]:
-        steps = copy.deepcopy(template["dosageInstruction"])
-        steps = [*_bare_steps(revised, with_rate=True)[:kept], *steps]
+        own = _bare_steps(revised, with_rate=True)[:kept] if kept else []
+        steps = [*own, *copied(template["dosageInstruction"])]
         for number, step in enumerate(steps, 1):
             step["sequence"] = number
+        set_texts(said, own, end)
         revised["dosageInstruction"] = steps
-        _set_dosage_texts(said, revised, end)
         return ("dosageInstruction",)
 
     return _revise(draft, change)
@@ -120,7 +113,7 @@ def without_end(said: DosageWords, draft: Node) -> Revision:
         for key in _BOUNDS:
             repeat.pop(key, None)
         revised["dosageInstruction"] = steps
-        _set_dosage_texts(said, revised, "")
+        set_texts(said, steps)
         return ("dosageInstruction",)
 
     return _revise(draft, change)
@@ -144,7 +137,7 @@ def _revise(draft: Node, change: Callable[[Node], tuple[str, ...]]) -> Revision:
     """A copy of the draft after ``change``, which edits it in place and names the elements that it changed."""
     if _has_modifier(draft):
         return Revision(draft, problem="modifierExtension")
-    revised: Node = copy.deepcopy(draft)
+    revised: Node = copied(draft)
     supply = node(revised, "dispenseRequest")
     dropped = [f"dispenseRequest.{key}" for key in _SUPPLY if supply.pop(key, None) is not None]
     if "dispenseRequest" in revised and not supply:
@@ -194,6 +187,8 @@ def _repair(revised: Node) -> list[str]:
 def _unreferenced(revised: Node) -> tuple[list[Node], bool]:
     """The contained resources to keep, and whether any other was there: a Medication that nothing refers to."""
     contained = nodes(revised, "contained")
+    if not contained:
+        return [], False
     referred = set(_references({key: value for key, value in revised.items() if key != "contained"}))
     kept = [
         item for item in contained if text(item, "resourceType") != "Medication" or f"#{text(item, 'id')}" in referred
@@ -210,14 +205,7 @@ def _references(tree: Any) -> list[str]:
 
 
 def _has_modifier(tree: Any) -> bool:
-    if isinstance(tree, dict):
-        return "modifierExtension" in tree or any(_has_modifier(value) for value in tree.values())
-    return isinstance(tree, list) and any(_has_modifier(item) for item in tree)
-
-
-def _set_dosage_texts(said: DosageWords, resource: Node, end: str) -> None:
-    """Sets the text of each dosage to what its structure says, followed by ``end``."""
-    for dosage in nodes(resource, "dosageInstruction"):
-        in_words = " ".join(filter(None, [dosages_in_words(said, [dosage]), end]))
-        if in_words:
-            dosage["text"] = in_words
+    if isinstance(tree, dict) and "modifierExtension" in tree:
+        return True
+    below = tree.values() if isinstance(tree, dict) else tree
+    return any(_has_modifier(item) for item in below if isinstance(item, dict | list))

@@ -137,7 +137,7 @@ def fired_here(pack: Pack, decision: Decision, answer: Answer) -> FiredHere | No
     """What an answer's first order made of a table on which some rule fired; ``None`` if nothing asked for it."""
     for judged in answer.judged:
         values = judged.decided.values
-        rules = {**values.fired(), **judged.decided.fired}.get(decision.id, ())
+        rules = judged.decided.fired.get(decision.id, ())
         if rules:
             said = {name: _dated(fact_in_words(pack, name, values[name]), values[name]) for name in decision.inputs}
             return FiredHere(frozenset(rule.id for rule in rules), judged.order.name, said)

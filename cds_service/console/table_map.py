@@ -126,13 +126,13 @@ def lit_by(pack: Pack, answer: Answer) -> Lit:
     if not any(pack.decisions[name].kind == "card" for name in spoke):
         spoke = set()  # a note without a card is shown to nobody
     for one in decided:
-        definitions = one.values.fired()
-        for name, rules in one.fired.items():
+        fired = one.fired
+        for name, rules in fired.items():
             written = [rule for rule in rules if not rule.is_added]
             decision = pack.decisions[name]
             if written and decision.kind != "definition" and (name in spoke or not spoke):
                 names[name] = None
-                _behind(pack, decision, written, definitions, names)
+                _behind(pack, decision, written, fired, names)
     return Lit(frozenset(names), frozenset(spoke))
 
 
@@ -140,7 +140,7 @@ def _behind(
     pack: Pack,
     decision: Decision,
     rules: Sequence[Rule],
-    definitions: Mapping[str, Sequence[Rule]],
+    fired: Mapping[str, Sequence[Rule]],
     names: dict[str, None],
 ) -> None:
     """Adds what the rules of a decision asked for to ``names``."""
@@ -152,9 +152,9 @@ def _behind(
             other = pack.decisions.get(name)
             if other is None:
                 names[name] = None
-            elif other.kind == "definition" and name in definitions:
+            elif other.kind == "definition" and name in fired:
                 names[name] = None
-                _behind(pack, other, definitions[name], definitions, names)
+                _behind(pack, other, fired[name], fired, names)
 
 
 def _users(needs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -280,5 +280,4 @@ def _quiet(pack: Pack, judged: JudgedOrder, entry: Mapping[str, Any]) -> Quiet:
 
 def _fired(judged: JudgedOrder, decision: str) -> tuple[str, ...]:
     """The ids of the rules of a card, a note or a definition that fired."""
-    fired = {**judged.decided.values.fired(), **judged.decided.fired}
-    return tuple(rule.id for rule in fired.get(decision, ()))
+    return tuple(rule.id for rule in judged.decided.fired.get(decision, ()))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cds_service.content.domains import JOINED, SILENT, SPEAKS
+from cds_service.content.domains import SILENT, SPEAKS
 from cds_service.content.model import Decision, Outcome, Pack, Rule, Service
-from cds_service.content.table_tree import Question
+from cds_service.content.table_tree import Leaf, Question, output_of
 from cds_service.content.unary import Cell
-from cds_service.vocabulary.facts import Fact, Interval, State
+from cds_service.vocabulary.facts import Fact, Facts, Interval, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,37 @@ class OrderFacts:
     ``regimen`` are the steps of all the drafts of the regimen that the order is a step of, its own among them (Z72).
     """
 
-    order: Mapping[str, Fact]
-    dosages: Sequence[Mapping[str, Fact]]
-    regimen: Sequence[Mapping[str, Fact]] = ()
+    order: Facts
+    dosages: Sequence[Facts]
+    regimen: Sequence[Facts] = ()
+
+    @property
+    def steps(self) -> Sequence[Facts]:
+        """The steps that its regimen has, be they of this order alone or of several drafts."""
+        return self.regimen or self.dosages
+
+    def unlike(self, other: OrderFacts) -> set[str]:
+        """The facts that were read of the ``other`` order of the patient and have another value or state of this one.
+
+        Those of the patient are the same for both. Of the dosage those steps are compared that both have.
+        """
+        before, now = (other.order, *other.dosages), (self.order, *self.dosages)
+        return {
+            name
+            for earlier, later in zip(before, now, strict=False)
+            for name, fact in earlier.own_so_far.items()
+            if not _alike(fact, later[name])
+        }
+
+    def has_steps_like(self, other: OrderFacts) -> bool:
+        """Whether this order and the ``other`` have as many steps, none of them from another draft."""
+        are_own = all(facts.steps is facts.dosages for facts in (self, other))
+        return are_own and len(self.dosages) == len(other.dosages)
+
+
+def _alike(fact: Fact, other: Fact) -> bool:
+    """Whether two facts are the same to every table."""
+    return fact.state is other.state and fact.value == other.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,53 +93,48 @@ class Defect:
 class Decided:
     """All that was decided on one order: cards, notes, and the value of each definition that was asked for.
 
-    ``fired`` are the rules that fired, silent ones and those of definitions too, by decision. ``defects`` are the
-    decisions that could not be made.
+    ``defects`` are the decisions that could not be made.
     """
 
     cards: tuple[Finding, ...]
     notes: tuple[Finding, ...]
     values: Values
-    fired: Mapping[str, Sequence[Rule]]
     defects: tuple[Defect, ...] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class _Defined:
-    """What a definition came to, and by which rules on which facts; its value is made of the ``decisive`` ones."""
-
-    fact: Fact
-    fired: tuple[tuple[Decision, Rule, Mapping[str, Fact]], ...]
-    decisive: tuple[tuple[Decision, Rule, Mapping[str, Fact]], ...]
+    @property
+    def fired(self) -> Mapping[str, Sequence[Rule]]:
+        """The rules that fired, silent ones and those of definitions too, by decision."""
+        return self.values.fired()
 
 
-def decide(pack: Pack, service: Service, facts: OrderFacts) -> Decided:
+def decide(pack: Pack, service: Service, facts: OrderFacts, like: Decided | None = None) -> Decided:
     """Every decision of a service evaluated on one order.
 
     A rule that says nothing yields no finding, nor does one that says less than the service shows of its decision
     (Z63). Notes are evaluated for their lines and for withholding. A decision that fails does not hide the others
-    (ERR-06).
+    (ERR-06). What was decided on another order of the same patient, by the same service, spares those tables for which
+    the two orders are ``like``.
     """
     values = Values(pack, facts, service)
+    if like is not None and not like.defects:
+        values.take_over(like.values)
     cards: list[Finding] = []
     notes: list[Finding] = []
-    fired: dict[str, Sequence[Rule]] = {}
     defects: list[Defect] = []
     for name in service.decisions:
         decision = pack.decisions[name]
         if not decision.is_live:
             continue
         try:
-            fired[name] = values.of_order(decision)
             findings = [
                 Finding(decision, rule, values.used(decision, rule))
-                for rule in fired[name]
+                for rule in values.of_order(decision)
                 if not rule.then.silent and service.shows(name, rule.then.indicator)
             ]
             (notes if decision.kind == "note" else cards).extend(findings)
         except Exception as error:
             defects.append(Defect(name, error))
-    return Decided(tuple(cards), tuple(notes), values, {**values.fired(), **fired}, tuple(defects))
+    return Decided(tuple(cards), tuple(notes), values, tuple(defects))
 
 
 class Values:
@@ -124,8 +147,9 @@ class Values:
         self._pack = pack
         self._facts = facts
         self._service = service
-        self._rules: dict[str, Sequence[Rule]] = {}
-        self._definitions: dict[str, _Defined] = {}
+        # What each table came to, for each step that it is asked of: each after those that it asked itself.
+        self._leaves: dict[str, tuple[Leaf, ...]] = {}
+        self._answers: dict[str, Fact] = {}  # what tables are to those that ask them
 
     def __getitem__(self, name: str) -> Fact:
         """The fact of this name, or the output of the definition of this name as a fact.
@@ -134,20 +158,40 @@ class Values:
         """
         if name in self._pack.facts and self._pack.facts[name].kind == "dosage":
             return self._facts.dosages[-1][name] if self._facts.dosages else Fact.absent()
-        return self._value(name, self._facts.order)
+        return self.asked(name, self._facts.order)
 
     def fired(self) -> dict[str, tuple[Rule, ...]]:
-        """The rules of every definition asked for so far."""
-        return {name: tuple(rule for _, rule, _ in defined.fired) for name, defined in self._definitions.items()}
+        """The rules of every table asked so far."""
+        return {name: tuple(rule for leaf in leaves for rule in leaf.rules) for name, leaves in self._leaves.items()}
 
-    def _value(self, name: str, facts: Mapping[str, Fact]) -> Fact:
-        known = self._definitions.get(name)
-        if known is not None:
-            return known.fact
-        decision = self._pack.decisions.get(name)
-        if decision is None:
-            return facts[name]
-        return self._speaks(decision) if decision.kind == "card" else self._definition(decision).fact
+    def take_over(self, before: Values) -> None:
+        """Takes over what tables came to ``before``, on another order of the same patient, and evaluates the rest.
+
+        A table that asked nothing that has another answer now comes to the same as it did then.
+        """
+        changed = self._facts.unlike(before._facts)
+        has_like_steps = self._facts.has_steps_like(before._facts)
+        for name, leaves in before._leaves.items():
+            answer = before._answers.get(name)
+            is_like = has_like_steps or self._pack.decisions[name].each == "order"
+            if is_like and name not in self._leaves and not _asked_any(leaves, changed):
+                self._leaves[name] = leaves
+                if answer is not None:
+                    self._answers[name] = answer
+            elif answer is not None and self._answer(name) != answer:
+                changed.add(name)
+
+    def asked(self, name: str, facts: Mapping[str, Fact]) -> Fact:
+        """What a table that is asked of ``facts`` gets for an input: one of them, or the output of another table."""
+        return self._answer(name) if name in self._pack.decisions else facts[name]
+
+    def _answer(self, name: str) -> Fact:
+        """What a table is to another that asks it."""
+        answer = self._answers.get(name)
+        if answer is None:
+            table = self._pack.decisions[name]
+            answer = self._answers[name] = self._speaks(table) if table.kind == "card" else self._output(table)
+        return answer
 
     def _speaks(self, card: Decision) -> Fact:
         """Whether the user gets to see this card. One in the shadow, or that failed, takes no other away (ERR-06)."""
@@ -162,36 +206,36 @@ class Values:
 
     def of_order(self, decision: Decision) -> Sequence[Rule]:
         """The rules of a card or note that fire on the order."""
-        known = self._rules.get(decision.id)
+        known = self._leaves.get(decision.id)
         if known is None:
-            known = self._rules[decision.id] = self.rules(decision, self._facts.order)
-        return known
+            known = self._leaves[decision.id] = (self.leaf(decision, self._facts.order),)
+        return known[0].rules
 
-    def _definition(self, decision: Decision) -> _Defined:
-        known = self._definitions.get(decision.id)
-        if known is None:
-            steps = self._steps(decision)
-            fired = tuple((decision, rule, step) for step in steps for rule in self.rules(decision, step))
-            decisive = next(((one,) for one in fired if one[1].alone), fired)
-            outputs = [rule.then.value for _, rule, _ in decisive]
-            fact = Fact.of(JOINED.join(outputs)) if outputs else Fact.absent()
-            known = self._definitions[decision.id] = _Defined(fact, fired, decisive)
-        return known
+    def _output(self, definition: Decision) -> Fact:
+        """What a definition comes to, on all the steps that it is asked of."""
+        leaves = tuple([self.leaf(definition, step) for step in self._steps(definition)])
+        self._leaves[definition.id] = leaves
+        return leaves[0].output if len(leaves) == 1 else output_of([rule for leaf in leaves for rule in leaf.rules])
 
-    def _steps(self, decision: Decision) -> Sequence[Mapping[str, Fact]]:
+    def _steps(self, decision: Decision) -> Sequence[Facts]:
         match decision.each:
             case "order":
                 return (self._facts.order,)
             case "dosage":
-                return self._facts.regimen or self._facts.dosages
+                return self._facts.steps
             case _:
                 return self._facts.dosages[-1:]
 
     def rules(self, decision: Decision, facts: Mapping[str, Fact]) -> Sequence[Rule]:
         """The rules of a table that fire: all of a COLLECT table, else the first (the only one if UNIQUE)."""
-        step = decision.tree.first
+        return self.leaf(decision, facts).rules
+
+    def leaf(self, decision: Decision, facts: Mapping[str, Fact]) -> Leaf:
+        """What a table comes to."""
+        step, tables = decision.tree.first, self._pack.decisions
         while isinstance(step, Question):
-            step = step.after(self._value(step.name, facts))
+            name = step.name
+            step = step.after(self._answer(name) if name in tables else facts[name])
         return step
 
     def used(self, decision: Decision, rule: Rule) -> dict[str, Fact]:
@@ -223,14 +267,29 @@ class Values:
             return
         if decision.kind == "card":
             return
-        for source, rule, step in self._definition(decision).decisive:
-            for inner, cell in zip(source.inputs, rule.cells, strict=True):
+        for rule, step in self._decisive(decision):
+            for inner, cell in zip(decision.inputs, rule.cells, strict=True):
                 if cell is not None or (rule.unknown_as_absent and self._is_unread(inner, step)):
                     self._collect(inner, step, facts)
+
+    def _decisive(self, definition: Decision) -> Sequence[tuple[Rule, Facts]]:
+        """The rules of a definition that its output is made of, each with the facts of the step on which it fired."""
+        self._answer(definition.id)
+        steps = zip(self._leaves[definition.id], self._steps(definition), strict=True)
+        fired = [(rule, step) for leaf, step in steps for rule in leaf.rules]
+        return next(([one] for one in fired if one[0].alone), fired)
 
     def _is_unread(self, name: str, known: Mapping[str, Fact]) -> bool:
         """Whether an input is a fact that was not read, which a rule that takes it for absent has to name (Z75)."""
         return name not in self._pack.decisions and known[name].state in (State.UNKNOWN, State.UNUSABLE)
+
+
+def _asked_any(leaves: Sequence[Leaf], names: set[str]) -> bool:
+    """Whether any of the inputs of these names was asked on the way to the leaves."""
+    for leaf in leaves:  # noqa: SIM110  (a generator would cost more than what it asks)
+        if not leaf.asked.isdisjoint(names):
+            return True
+    return False
 
 
 def decidable(fact: Fact, column: Sequence[Cell]) -> Fact:

@@ -9,7 +9,8 @@ from datetime import date, datetime, tzinfo
 from cds_service.content.model import Pack, TemplateWords
 from cds_service.content.needs import searches_of, urgent_keys
 from cds_service.content.reviews import Standing
-from cds_service.fhir.wording import orders_words
+from cds_service.fhir.tree import Node, copied, nodes
+from cds_service.fhir.wording import orders_words, set_texts
 from cds_service.protocol.uuids import key_of_pack
 from cds_service.vocabulary.declarations import Search
 
@@ -20,7 +21,8 @@ class Prepared:
 
     ``zone`` is the hospital's time zone, ``key``, the pack's own, makes uuids (Z18). ``shown`` is false where
     unreviewed content runs as shadow: it is evaluated and counted, and its cards are shown to nobody (Z15).
-    ``regimens`` are the order templates in words by their id, ``searches`` what each service reads by the service's id,
+    ``regimens`` are the order templates in words by their id, ``orders`` their resources with the text of each dosage,
+    ``searches`` what each service reads by the service's id,
     and ``urgent`` the keys of those that are fetched first (Z88).
     """
 
@@ -29,6 +31,7 @@ class Prepared:
     key: bytes
     shown: bool = True
     regimens: Mapping[str, TemplateWords] = field(default_factory=dict)
+    orders: Mapping[str, Node] = field(default_factory=dict)
     searches: Mapping[str, tuple[Search, ...]] = field(default_factory=dict)
     urgent: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
@@ -45,7 +48,8 @@ class Prepared:
         """``pack`` made ready. ``key`` is that of the service, from which the key of the pack is made."""
         searches = {service.id: tuple(searches_of(pack, service).values()) for service in pack.services.values()}
         urgent = {service.id: urgent_keys(pack, service) for service in pack.services.values()}
-        return cls(pack, zone, key_of_pack(key, pack.topic_prefix), shown, template_words(pack), searches, urgent)
+        words, orders = template_words(pack), template_orders(pack)
+        return cls(pack, zone, key_of_pack(key, pack.topic_prefix), shown, words, orders, searches, urgent)
 
 
 def template_words(pack: Pack) -> dict[str, TemplateWords]:
@@ -54,3 +58,13 @@ def template_words(pack: Pack) -> dict[str, TemplateWords]:
         template.id: TemplateWords(template.name, orders_words(pack.dosage_words, dict(template.resource)))
         for template in pack.templates.values()
     }
+
+
+def template_orders(pack: Pack) -> dict[str, Node]:
+    """The resource of every order template by its id, each dosage with its text: what its structure says and no more
+    than that but the words of the template.
+    """
+    orders = {template.id: copied(dict(template.resource)) for template in pack.templates.values()}
+    for name, resource in orders.items():
+        set_texts(pack.dosage_words, nodes(resource, "dosageInstruction"), pack.templates[name].dosage_text)
+    return orders

@@ -4,6 +4,7 @@ Rules are tried in their order and the cells of a rule from left to right; an in
 asks for it. The tree asks the same inputs in the same order. What it asks next depends only on which cells of a column
 the answers before fitted, so each question keeps what follows under that, and whoever comes with the same answers need
 not try the rules again. It grows as it is asked: most of the combinations that a table could be asked never come.
+Where the questions end is a leaf. Whoever answers what was asked on the way there in the same way comes to it again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from cds_service.content.domains import JOINED
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import Fact, Interval, State
 
@@ -34,7 +36,10 @@ class InputCells:
 
     def of_number(self, fact: Fact) -> int:
         """The cells that a number fits; one that lies across an edge and wholly within none is undecidable (Z19)."""
-        fitted = sum(bit for cell, bit in self._of_ranges if cell.matches(fact))
+        fitted = 0
+        for cell, bit in self._of_ranges:
+            if cell.matches(fact):
+                fitted |= bit
         if fitted or not isinstance(fact.value, Interval) or fact.value.is_point:
             return fitted
         if any(cell.straddled_by(fact.value) for cell, _ in self._of_ranges):
@@ -43,6 +48,21 @@ class InputCells:
 
     def _fitted(self, fact: Fact) -> int:
         return sum(bit for cell, bit in self.bits.items() if cell.matches(fact))
+
+
+def output_of(fired: Sequence[Rule]) -> Fact:
+    """What the rules that fired make of a definition: the output of the first that stands alone, else those of all."""
+    decisive = next(((rule,) for rule in fired if rule.alone), fired)
+    return Fact.of(JOINED.join(rule.then.value for rule in decisive)) if decisive else Fact.absent()
+
+
+class Leaf:
+    """What a table came to: the ``rules`` that fire, their ``output``, and the inputs ``asked`` on the way, by name."""
+
+    __slots__ = ("asked", "output", "rules")
+
+    def __init__(self, rules: tuple[Rule, ...], asked: frozenset[str]) -> None:
+        self.rules, self.asked, self.output = rules, asked, output_of(rules)
 
 
 class Question:
@@ -56,10 +76,10 @@ class Question:
     def __init__(self, tree: Tree, place: int, answered: Mapping[int, int]) -> None:
         self.name, self.place, self.answered = tree.inputs[place], place, answered
         self._tree, self._column = tree, tree.columns[place]
-        self._after: dict[int, Question | tuple[Rule, ...]] = {}
+        self._after: dict[int, Question | Leaf] = {}
 
-    def after(self, fact: Fact) -> Question | tuple[Rule, ...]:
-        """What follows if the input is this fact: another question, or the rules that fire."""
+    def after(self, fact: Fact) -> Question | Leaf:
+        """What follows if the input is this fact: another question, or the leaf."""
         column, value = self._column, fact.value
         if fact.state is not State.VALUE:
             fitted = column.of_state[fact.state]
@@ -93,10 +113,10 @@ class Tree:
         self._left -= 1
         return self._left >= 0
 
-    def next(self, answered: Mapping[int, int]) -> Question | tuple[Rule, ...]:
-        """The first input that the rules ask for beyond those answered; if there is none, the rules that fire.
+    def next(self, answered: Mapping[int, int]) -> Question | Leaf:
+        """The first input that the rules ask for beyond those answered; if there is none, the leaf.
 
-        Those are all of a COLLECT table, else the first (the only one if UNIQUE).
+        All rules of a COLLECT table fire on it, else the first (the only one if UNIQUE).
         """
         fired: list[Rule] = []
         for rule in self._rules:
@@ -109,4 +129,4 @@ class Tree:
                 fired.append(rule)
                 if not self._every:
                     break
-        return tuple(fired)
+        return Leaf(tuple(fired), frozenset(self.inputs[place] for place in answered))

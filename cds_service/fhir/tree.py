@@ -13,6 +13,13 @@ from cds_service.fhir.codes import SPELLINGS, canonical, unstated
 Node = dict[str, Any]
 
 
+def copied(tree: Any) -> Any:
+    """A JSON tree once more, so that editing it leaves the first one as it is."""
+    if isinstance(tree, dict):
+        return {key: copied(value) if isinstance(value, dict | list) else value for key, value in tree.items()}
+    return [copied(item) for item in tree] if isinstance(tree, list) else tree
+
+
 def nodes(node: Any, key: str) -> list[Node]:
     """The objects under ``key``: a list's objects, or a lone object as a list of one."""
     value = node.get(key) if isinstance(node, dict) else None

@@ -39,6 +39,14 @@ def dosages_in_words(
     return said.phrases["then"].join(steps)
 
 
+def set_texts(said: DosageWords, dosages: Sequence[Node], end: str = "") -> None:
+    """Sets the text of each dosage to what its structure says, followed by ``end``; it stays where that is nothing."""
+    for dosage in dosages:
+        in_words = " ".join(filter(None, [dosages_in_words(said, [dosage]), end]))
+        if in_words:
+            dosage["text"] = in_words
+
+
 def amount_in_words(said: DosageWords, dosage: Node) -> str:
     """The dose, the route and the rate of a step as they were sent, but a long number of the dose in groups."""
     number, _, unit = dose_in_words(dosage).partition(" ")

@@ -51,7 +51,7 @@ class HookCall:
         orders = [order for order in orders if is_judged(pack, order.resource) and is_relevant(pack, order)]
         if self.request.hook not in ORDER_HOOKS:
             orders.append(NO_ORDER)
-        return judge(pack, self.service, self.chart, self.facts, drafts, orders, self.idle)
+        return judge(pack, self.service, self.chart, self.facts, drafts, orders, self.idle, self.judged_orders)
 
     def speech(self, judged: JudgedOrder) -> Speech:
         """The words for the findings on one of its orders."""

@@ -175,7 +175,7 @@ def says_anything(call: HookCall, judged: JudgedOrder) -> bool:
     return any(
         decisions[name].kind == "card" and decisions[name].status == "active" and not rule.then.silent
         for name in call.service.decisions
-        for rule in judged.decided.fired.get(name, ())
+        for rule in judged.decided.values.of_order(decisions[name])
     )
 
 

@@ -38,12 +38,19 @@ def judge(
     drafts: Mapping[str, Node],
     orders: Sequence[Order],
     idle: Collection[str] = frozenset(),
+    before: Sequence[JudgedOrder] = (),
 ) -> list[JudgedOrder]:
     """Every decision of the service on every order, each with the other drafts beside it.
 
     ``drafts`` are all draft resources by their keys; those whose keys are in ``idle`` are not read beside the order.
+    What was decided ``before`` on orders of the same patient spares what would be decided in the same way.
     """
-    all_drafts = [read_order("", resource, drafts, key) for key, resource in drafts.items() if key not in idle]
+    known = {judged.order.key: judged.decided for judged in before}
+    first = before[0].decided if before else None
+    by_key = {order.key: order for order in orders}
+    all_drafts = [
+        by_key.get(key) or read_order("", resource, drafts, key) for key, resource in drafts.items() if key not in idle
+    ]
 
     def read(order: Order) -> ReadOrder:
         others = [draft for draft in all_drafts if draft.resource is not order.resource]
@@ -56,7 +63,8 @@ def judge(
         steps = [step for draft in regimen for step in draft.steps]
         facts = OrderFacts(own.facts, own.steps, steps or own.steps)
         siblings = tuple(draft.order for draft in regimen if draft.order.key != own.order.key)
-        judged_orders.append(JudgedOrder(own.order, facts, decide(pack, service, facts), siblings))
+        decided = decide(pack, service, facts, known.get(own.order.key, first))
+        judged_orders.append(JudgedOrder(own.order, facts, decided, siblings))
     return judged_orders
 
 

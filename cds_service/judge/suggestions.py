@@ -154,6 +154,9 @@ def _elements(call: HookCall, paths: Sequence[str]) -> str:
     names = call.prepared.pack.elements
     in_words = []
     for path in paths:
+        if path in names:
+            in_words.append(names[path])
+            continue
         parts = re.sub(r"\[[^]]*\]", "", path).split(".")
         beginnings = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
         in_words.append(next((names[part] for part in beginnings if part in names), names["other"]))
@@ -183,20 +186,19 @@ def _revision(call: HookCall, order: Order, suggestion: Suggestion) -> tuple[Rev
         return with_route(said, order.resource, suggestion.route), description
     if suggestion.kind == "open-ended":
         return without_end(said, order.resource), fill(words["open-ended"], {"order": name})
-    template, regimen = pack.templates[suggestion.template], call.prepared.regimens[suggestion.template]
+    template, resource = pack.templates[suggestion.template], call.prepared.orders[suggestion.template]
+    regimen = call.prepared.regimens[suggestion.template]
     if suggestion.kind == "replace":
         description = fill(words["replaced"], {"order": name, "regimen": regimen.order})
-        return with_regimen(said, order.resource, template.resource, template.dosage_text), description
+        return with_regimen(order.resource, resource), description
     kept_steps = len(order.dosages()) - 1 if suggestion.kind == "last-dosage" else 0
     description = fill(words["redosed"], {"order": name, "dosage": regimen.dosage})
-    return with_dosage(said, order.resource, template.resource, template.dosage_text, kept_steps), description
+    return with_dosage(said, order.resource, resource, template.dosage_text, kept_steps), description
 
 
 def _new_order(call: HookCall, suggestion: Suggestion, identity: str) -> Node:
-    pack, request = call.prepared.pack, call.request
-    template, patient, encounter = pack.templates[suggestion.template], request.patient_id, request.encounter_id
-    said, end, today = pack.dosage_words, template.dosage_text, today_of(call.chart)
-    return from_template(said, template.resource, patient, encounter, identity, end, today)
+    template, request = call.prepared.orders[suggestion.template], call.request
+    return from_template(template, request.patient_id, request.encounter_id, identity, today_of(call.chart))
 
 
 def _creating(created: Node, description: str, drafts: Mapping[str, Node], selected: tuple[str, ...]) -> Proposal:

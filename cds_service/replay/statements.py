@@ -79,7 +79,7 @@ def rules_fired(prepared: Prepared, scenario: Scenario) -> set[str]:
     return {
         f"{name}.{rule.id}"
         for judged in answer.judged
-        for name, rules in {**judged.decided.values.fired(), **judged.decided.fired}.items()
+        for name, rules in judged.decided.fired.items()
         for rule in rules
     }
 

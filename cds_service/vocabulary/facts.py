@@ -191,6 +191,11 @@ class Facts(Mapping[str, Fact]):
         fact = self._read.get(name)
         return self._shared.read_so_far(name) if fact is None and self._shared is not None else fact
 
+    @property
+    def own_so_far(self) -> Mapping[str, Fact]:
+        """The facts that were asked for so far, without those that these facts share."""
+        return self._read
+
     def __iter__(self) -> Iterator[str]:
         yield from self._readers
         if self._shared is not None:

@@ -2,16 +2,18 @@
 
 import copy
 import json
+from datetime import date
 
 import pytest
 from fhir.resources.R4B.medicationrequest import MedicationRequest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.chart.revise import with_regimen, with_route
+from cds_service.chart.revise import from_template, with_dosage, with_regimen, with_route, without_end
 from cds_service.content.compile import compile_dosage_words
 from cds_service.content.inherited import common_words
 from cds_service.fhir.strict import problem_in
+from cds_service.fhir.wording import dosages_in_words
 from cds_service.packaged import packaged
 
 SAID = compile_dosage_words(common_words())
@@ -25,8 +27,8 @@ def draft(name):
 
 
 @pytest.fixture
-def template(pack):
-    return pack.templates["hydroxocobalaminThreeWeekly"].resource
+def template(prepared):
+    return prepared.orders["hydroxocobalaminThreeWeekly"]
 
 
 def test_an_update_keeps_what_it_does_not_touch(template):
@@ -38,10 +40,51 @@ def test_an_update_keeps_what_it_does_not_touch(template):
         "requester": {"reference": "Practitioner/1"},
         "encounter": {"reference": "Encounter/1"},
     }
-    revision = with_regimen(SAID, order, template, "")
+    revision = with_regimen(order, template)
     changed = {key for key in order.keys() | revision.resource.keys() if order.get(key) != revision.resource.get(key)}
     assert changed == {"medicationCodeableConcept", "dosageInstruction"}
     assert revision.problem == ""
+
+
+@pytest.mark.parametrize(
+    "revise",
+    [
+        lambda order, template: with_regimen(order, template).resource,
+        lambda order, template: with_route(SAID, order, ROUTE).resource,
+        lambda order, template: with_dosage(SAID, order, template, "", kept=1).resource,
+        lambda order, template: without_end(SAID, order).resource,
+        lambda order, template: from_template(template, "p", "e", "new", date(2026, 11, 23)),
+    ],
+    ids=["regimen", "route", "dosage", "without-end", "new"],
+)
+def test_neither_the_draft_nor_the_template_shares_anything_that_is_changed(template, revise):
+    """The draft is what the client sent, and templates serve every call."""
+    order = draft("cyanocobalamin-im-pa-course")
+    order["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] = {"start": "never", "end": "2026-12-01"}
+    order["dispenseRequest"] = {"quantity": {"value": 7}, "performer": {"reference": "Organization/1"}}
+    before = copy.deepcopy((order, template))
+    revised = revise(order, template)
+    assert (order, template) == before
+    for step in revised["dosageInstruction"]:
+        step["route"]["coding"].clear()
+        step["doseAndRate"].clear()
+        step["timing"].clear()
+    revised["medicationCodeableConcept"].clear()
+    assert (order, template) == before
+
+
+def test_a_template_serves_with_the_text_of_each_dosage_and_stands_in_the_content_without(prepared):
+    pack = prepared.pack
+    assert prepared.orders.keys() == pack.templates.keys()
+    for name, order in prepared.orders.items():
+        written = pack.templates[name]
+        for ready, step in zip(
+            order.get("dosageInstruction", []), written.resource.get("dosageInstruction", []), strict=True
+        ):
+            in_words = dosages_in_words(pack.dosage_words, [step])
+            assert ready == {**step, "text": f"{in_words} {written.dosage_text}".strip()}
+            assert in_words
+            assert "text" not in step
 
 
 def test_the_whole_old_dosage_goes_and_supply_with_it(template):
@@ -54,14 +97,14 @@ def test_the_whole_old_dosage_goes_and_supply_with_it(template):
         "performer": {"reference": "Organization/1"},
     }
     order["substitution"] = {"allowedBoolean": True}
-    revised = with_regimen(SAID, order, template, "").resource
+    revised = with_regimen(order, template).resource
     assert "old" not in json.dumps(revised, default=str)
     assert revised["dispenseRequest"] == {"performer": {"reference": "Organization/1"}}
     assert "substitution" not in revised
 
 
 def test_either_form_of_medication_becomes_one_and_its_contained_medication_goes(template):
-    revision = with_regimen(SAID, draft("hydroxocobalamin-medication-reference"), template, "")
+    revision = with_regimen(draft("hydroxocobalamin-medication-reference"), template)
     assert "medicationReference" not in revision.resource
     assert "contained" not in revision.resource
     assert "contained" in revision.dropped
@@ -71,7 +114,7 @@ def test_either_form_of_medication_becomes_one_and_its_contained_medication_goes
 def test_a_modifier_extension_anywhere_forbids_an_update(template):
     order = draft("cyanocobalamin-im-daily-week")
     order["dosageInstruction"][0]["modifierExtension"] = [{"url": "http://example.org/not", "valueBoolean": True}]
-    assert with_regimen(SAID, order, template, "").problem == "modifierExtension"
+    assert with_regimen(order, template).problem == "modifierExtension"
 
 
 def test_a_route_change_keeps_dose_and_schedule_only():
@@ -91,7 +134,7 @@ def test_drafts_of_the_public_sandbox_are_mended_to_valid_fhir(template, path):
     for entry in entries:
         if entry["resource"]["resourceType"] != "MedicationRequest":
             continue
-        revision = with_regimen(SAID, entry["resource"], template, "")
+        revision = with_regimen(entry["resource"], template)
         assert revision.problem == ""
         MedicationRequest.model_validate(revision.resource)
 
@@ -102,12 +145,12 @@ def test_there_are_captured_drafts():
 
 def test_what_cannot_be_mended_is_named(template):
     order = draft("cyanocobalamin-im-daily-week") | {"subject": "Patient/p"}
-    assert with_regimen(SAID, order, template, "").problem == "subject"
+    assert with_regimen(order, template).problem == "subject"
 
 
 def test_impossible_dates_are_removed(template):
-    for date in ("Invalid date", "0020-11-23", "2026-13-45"):
-        revision = with_regimen(SAID, draft("cyanocobalamin-im-daily-week") | {"authoredOn": date}, template, "")
+    for written in ("Invalid date", "0020-11-23", "2026-13-45"):
+        revision = with_regimen(draft("cyanocobalamin-im-daily-week") | {"authoredOn": written}, template)
         assert "authoredOn" not in revision.resource
         assert revision.problem == ""
 

@@ -20,6 +20,7 @@ from cds_service.content.decide import OrderFacts, Values
 from cds_service.content.model import Decision, Outcome, Pack, Rule
 from cds_service.content.prepared import Prepared
 from cds_service.content.proof.cells import faults_of
+from cds_service.content.table_tree import Leaf
 from cds_service.content.unary import Cell
 from cds_service.fhir.quantities import spell
 from cds_service.replay.run import in_process
@@ -282,18 +283,19 @@ class Watch:
         return next((self._scenarios[n].name for n in candidates if fire(self._scenarios[n]).differences), "")
 
     def _record(self) -> None:
-        original = Values.rules
+        original = Values.leaf
         current: list[int] = []
 
-        def rules(values: Values, decision: Decision, facts: Mapping[str, Fact]) -> list[Rule]:
-            inputs = {name: values._value(name, facts) for name in decision.inputs}
-            fired = original(values, decision, facts)
+        def leaf(values: Values, decision: Decision, facts: Mapping[str, Fact]) -> Leaf:
+            inputs = {name: values.asked(name, facts) for name in decision.inputs}
+            came_to = original(values, decision, facts)
             key = tuple((fact.state, fact.value) for fact in inputs.values())
-            self._asked[decision.id].setdefault(key, _Asked(inputs, fired, set())).scenarios.update(current)
-            return fired
+            self._asked[decision.id].setdefault(key, _Asked(inputs, came_to.rules, set())).scenarios.update(current)
+            return came_to
 
         fire = in_process(self._evaluator)
-        with patch.object(Values, "rules", rules):
+        # A table may ask more once it is mutated, so each is asked again where it would have been taken over.
+        with patch.object(Values, "leaf", leaf), patch.object(Values, "take_over", lambda values, before: None):
             for number, scenario in enumerate(self._scenarios):
                 current[:] = [number]
                 differences = fire(scenario).differences

@@ -46,7 +46,7 @@ def asked(tree, facts):
     while isinstance(step, Question):
         names.append(step.name)
         step = step.after(facts[step.name])
-    return names, step
+    return names, step.rules
 
 
 def tried(rules, facts, *, every):

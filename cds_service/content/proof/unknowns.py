@@ -13,7 +13,7 @@ from itertools import product
 from cds_service.content.decide import OrderFacts, Values
 from cds_service.content.model import Decision, Pack, Rule
 from cds_service.content.proof.cells import classes_of
-from cds_service.vocabulary.facts import Fact
+from cds_service.vocabulary.facts import Fact, Facts
 
 NOT_KNOWN = "unknown"  # the answer of a definition that says that it does not know
 
@@ -33,7 +33,7 @@ def unknown_faults(pack: Pack) -> Iterator[tuple[Decision, UnknownFault]]:
     """
     of_record = {name for name, fact in pack.facts.items() if fact.searches}
     empty, unread = (
-        Values(pack, OrderFacts({name: made() if name in of_record else Fact.absent() for name in pack.facts}, []))
+        Values(pack, OrderFacts(Facts({name: made if name in of_record else Fact.absent for name in pack.facts}), []))
         for made in (Fact.absent, Fact.unknown)
     )
     for decision in pack.decisions.values():

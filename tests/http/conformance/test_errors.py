@@ -106,14 +106,14 @@ def test_ERR_04_nothing_of_a_request_is_logged(caplog, post, request_for):
 
 def break_decision(monkeypatch, name):
     """What a defect in one table would do."""
-    real = Values.rules
+    real = Values.leaf
 
-    def rules(self, decision, facts):
+    def leaf(self, decision, facts):
         if decision.id == name:
             raise ValueError(f"{PATIENT} marker-that-must-not-be-repeated")
         return real(self, decision, facts)
 
-    monkeypatch.setattr(Values, "rules", rules)
+    monkeypatch.setattr(Values, "leaf", leaf)
 
 
 def defects(client):

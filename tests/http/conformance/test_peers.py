@@ -74,10 +74,10 @@ def test_selections_and_drafts_reach_the_decisions(client, cards_of, request_for
 def test_a_failure_does_not_look_like_nothing_to_say(monkeypatch, client, assert_outcome, request_for):
     """One answers every exception with 200 and no cards."""
 
-    def rules(self, decision, facts):
+    def leaf(self, decision, facts):
         raise RuntimeError(PATIENT)
 
-    monkeypatch.setattr(Values, "rules", rules)
+    monkeypatch.setattr(Values, "leaf", leaf)
     assert_outcome(client.post(f"{BASE}-order-select", json=request_for(PATIENT, DRAFT)), 500)
 
 
