@@ -6,11 +6,15 @@ structures of msgspec, which cost a tenth of a frozen dataclass to make.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from enum import StrEnum
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from cds_service.vocabulary.declarations import FactDeclaration
 
 
 class State(StrEnum):
@@ -170,29 +174,45 @@ class Fact(msgspec.Struct, frozen=True):
 class Facts(Mapping[str, Fact]):
     """Declared facts by name, each read when it is first asked for, and then kept.
 
-    ``readers`` make the facts by name; a name that none of them has is looked up in ``shared``.
+    Facts of ``kinds`` are made by ``read``, from their declaration and these facts, of which some are derived; all
+    others are looked up in ``shared``. A name that is not declared is a ``KeyError``.
     """
 
-    def __init__(self, readers: Mapping[str, Callable[[], Fact]], shared: Facts | None = None) -> None:
-        self._readers = readers
+    __slots__ = ("_declarations", "_kept", "_kinds", "_read", "_shared")
+
+    def __init__(
+        self,
+        declarations: Mapping[str, FactDeclaration],
+        kinds: Container[str],
+        read: Callable[[FactDeclaration, Facts], Fact],
+        shared: Facts | None = None,
+    ) -> None:
+        self._declarations = declarations
+        self._kinds = kinds
+        self._read = read
         self._shared = shared
-        self._read: dict[str, Fact] = {}
+        self._kept: dict[str, Fact] = {}
 
     def __getitem__(self, name: str) -> Fact:
-        fact = self._read.get(name)
+        fact = self._kept.get(name)
         if fact is None:
-            if name not in self._readers and self._shared is not None:
-                return self._shared[name]
-            fact = self._read[name] = self._readers[name]()
+            declared = self._declarations[name]
+            if declared.kind in self._kinds:
+                fact = self._read(declared, self)
+            elif self._shared is not None:
+                fact = self._shared[name]
+            else:
+                raise KeyError(name)
+            self._kept[name] = fact
         return fact
 
     def read_so_far(self, name: str) -> Fact | None:
         """The fact of this name if it was asked for already, whether here or in what these facts share."""
-        fact = self._read.get(name)
+        fact = self._kept.get(name)
         return self._shared.read_so_far(name) if fact is None and self._shared is not None else fact
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._readers
+        yield from (name for name, declared in self._declarations.items() if declared.kind in self._kinds)
         if self._shared is not None:
             yield from self._shared
 
