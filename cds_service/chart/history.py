@@ -13,7 +13,7 @@ from cds_service.chart.drug import Drug
 from cds_service.chart.events import Event, EventKind, events_of
 from cds_service.chart.observations import CLOCK_SKEW
 from cds_service.chart.order import Order
-from cds_service.chart.recognised import NOT_RESOLVED, WORDS_ONLY, KnownAs, Recognised, read_by
+from cds_service.chart.recognised import NOT_RESOLVED, WORDS_ONLY, KnownAs, found_by, is_all_read
 from cds_service.chart.record import Chart, Results, Sent, not_read
 from cds_service.chart.results import low_flagged
 from cds_service.chart.statuses import FINAL_RESULT
@@ -89,10 +89,7 @@ def counted(declaration: FactDeclaration, chart: Chart, remainder: Remainder) ->
     named only by a reference to what was not sent (Z48), and beside what only its words tell (Z55).
     """
     found: list[Counted] = []
-    for search in declaration.searches:
-        if search.resource == "Observation" or chart.results(search).is_empty:
-            continue
-        recognised: Recognised = chart.once(read_by(declaration, search), search)
+    for resource, recognised in found_by(declaration, chart).recognised:
         not_understood = 0
         for known in recognised.known:
             event = known.event
@@ -110,7 +107,7 @@ def counted(declaration: FactDeclaration, chart: Chart, remainder: Remainder) ->
             remainder.reason = remainder.reason or Reason("toldByWordsOnly", {"words": words})
         if not_understood:
             asked = sum(_asked_for(declaration, event, chart) for event in recognised.events)
-            remainder.count(NOT_UNDERSTOOD[search.resource], not_understood, asked)
+            remainder.count(NOT_UNDERSTOOD[resource], not_understood, asked)
     return as_one(found, chart)
 
 
@@ -197,12 +194,11 @@ def is_in_future(span: Span | None, chart: Chart) -> bool:
     return span is not None and span.start > chart.now + CLOCK_SKEW
 
 
-def _not_all_read(declaration: FactDeclaration, read: Sequence[Results]) -> bool:
-    """Whether there may be more than was read; what is optional and was not sent is as if there were none (Z55)."""
-    return any(
-        not results.complete and not (search.optional and results.sent is not Sent.READ)
-        for search, results in zip(declaration.searches, read, strict=True)
-    )
+def _is_all_read(declaration: FactDeclaration, chart: Chart) -> bool:
+    """Whether nothing that was searched for is missing."""
+    found = found_by(declaration, chart)
+    results = [is_all_read(search, chart.results(search)) for search in found.of_results]
+    return found.is_whole and all(results)
 
 
 def evidence_in(item: Counted, chart: Chart) -> Evidence:
@@ -212,8 +208,9 @@ def evidence_in(item: Counted, chart: Chart) -> Evidence:
 
 def none_counts(declaration: FactDeclaration, chart: Chart, remainder: Remainder) -> Fact:
     """The fact where no event counts for it: it was not read, or what the remainder says."""
-    read = [chart.results(search) for search in declaration.searches]
-    return not_read(declaration, read) if _not_all_read(declaration, read) else remainder.fact()
+    if _is_all_read(declaration, chart):
+        return remainder.fact()
+    return not_read(declaration, [chart.results(search) for search in declaration.searches])
 
 
 # --- what is asked
@@ -258,8 +255,7 @@ def _count(declaration: FactDeclaration, chart: Chart) -> Fact:
     recent = _recent(declaration, chart, remainder)
     if not recent:
         return none_counts(declaration, chart, remainder)
-    read = [chart.results(search) for search in declaration.searches]
-    most = None if _not_all_read(declaration, read) else len(recent)
+    most = len(recent) if _is_all_read(declaration, chart) else None
     evidence = [evidence_in(item, chart) for item in recent]
     return Fact.of(Interval(len(recent), most), *evidence)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -193,7 +193,7 @@ class Chart:
         self._prefetch = prefetch
         self._results: dict[str, Results] = {}
         self._looked_at: set[str] = set()
-        self._kept: dict[tuple[str, ...], Any] = {}
+        self._kept: dict[Hashable, Any] = {}
         self._made: dict[tuple[Callable[..., Any], str], Any] = {}
         self.fetched: dict[str, msgspec.Raw] = {}  # undecoded JSON of the keys that were fetched and used
 
@@ -223,7 +223,7 @@ class Chart:
         made: T = self._made[key]
         return made
 
-    def keep(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """What ``make`` makes, made once for each key however often it is asked for."""
         if key not in self._kept:
             self._kept[key] = make()
