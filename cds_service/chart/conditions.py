@@ -418,7 +418,7 @@ def _not_listed(declaration: FactDeclaration, chart: Chart, listed: _List) -> Fa
     results = chart.results(search)
     if not results.complete:
         return not_read(declaration, [results])
-    if results.of_others and not results.resources:
+    if not results.resources and results.of_others:
         return Fact.unknown(reason=Reason("otherPatient"))
     if not listed.not_understood:
         return Fact.absent()

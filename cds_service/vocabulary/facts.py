@@ -158,7 +158,7 @@ class Fact(msgspec.Struct, frozen=True):
     @classmethod
     def absent(cls, *evidence: Evidence, reason: Reason | None = None) -> Fact:
         """A fact that was looked for and is not there; ``reason`` says what beside it was not understood (Z41)."""
-        return cls(State.ABSENT, None, evidence, reason)
+        return cls(State.ABSENT, None, evidence, reason) if evidence or reason is not None else ABSENT
 
     @classmethod
     def unknown(cls, *missing: str, reason: Reason | None = None) -> Fact:
@@ -169,6 +169,10 @@ class Fact(msgspec.Struct, frozen=True):
     def unusable(cls, reason: Reason, *evidence: Evidence) -> Fact:
         """A fact that is there and cannot be trusted."""
         return cls(State.UNUSABLE, None, evidence, reason)
+
+
+ABSENT = Fact(State.ABSENT)
+"""What most facts of most patients are."""
 
 
 class Facts(Mapping[str, Fact]):
