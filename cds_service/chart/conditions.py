@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -214,19 +214,26 @@ _MOST_KEPT = 4096  # subjects of one search
 
 def _subject(resource: lenient.Listed | Procedure, search: Search) -> _Subject:
     """What an entry is about. Records repeat few concepts, so what was made of one is kept with the content."""
-    kept = search.known.kept
-    key = tuple(
-        (concept.text, *((c.system, c.code, c.display) for c in many(concept.coding)))
-        for concept in _concepts(resource)
-    )
+    kept, concepts = search.known.kept, _concepts(resource)
+    key = _as_written(concepts)
     subject: _Subject | None = kept.get(key)
     if subject is None:
         subject = _read_subject(resource, search)
         if len(kept) >= _MOST_KEPT:
             kept.clear()
-        if all(len(concept.all_words()) <= LONGEST_NAME for concept in _concepts(resource)):
+        if all(len(concept.all_words()) <= LONGEST_NAME for concept in concepts):
             kept[key] = subject
     return subject
+
+
+def _as_written(concepts: list[lenient.CodeableConcept]) -> tuple[Any, ...]:
+    """All that concepts say, as it was written. Most entries have one concept, and that has one coding."""
+    if len(concepts) == 1:
+        codings = concepts[0].coding
+        if isinstance(codings, list) and len(codings) == 1:
+            coding = codings[0]
+            return concepts[0].text, coding.system, coding.code, coding.display
+    return tuple((concept.text, *((c.system, c.code, c.display) for c in many(concept.coding))) for concept in concepts)
 
 
 def _read_subject(resource: lenient.Listed | Procedure, search: Search) -> _Subject:

@@ -61,7 +61,7 @@ class ReadBy:
         self._systems = declaration.systems
         self._search = search
         self._names = drug_names_of(self._value_sets)
-        self._key = (self._names, search.key, declaration.systems, *[value_set.id for value_set in self._value_sets])
+        self._key = (declaration.systems, self._value_sets)
 
     @property
     def key(self) -> Hashable:
@@ -75,13 +75,11 @@ class ReadBy:
 
     def __call__(self, chart: Chart, search: Search) -> Recognised:
         events = chart.once(events_of, search).events
-        recognise_naming = self.recognise
-        known = [
-            KnownAs(event, drug, why)
-            for event in events
-            for drug, why in [recognise_naming(event.naming)]
-            if drug is not None or why
-        ]
+        known = []
+        for event in events:
+            drug, why = event.naming.kept.get(self) or self.recognise(event.naming)
+            if drug is not None or why:
+                known.append(KnownAs(event, drug, why))
         named = [item for item in chart.results(search).immunizations if self._is_named(item.naming())]
         return Recognised(events, known, named)
 
@@ -92,11 +90,11 @@ class ReadBy:
         have codes, or the name of another drug that the pack knows. A procedure whose words alone name a drug may be
         one that gave it, or not (Z55).
         """
-        kept: tuple[Drug | None, str] | None = naming.kept.get(self._key)
+        kept: tuple[Drug | None, str] | None = naming.kept.get(self)
         if kept is None:
             if len(naming.kept) >= MOST_KEPT:  # of content that is served no more
                 naming.kept.clear()
-            kept = naming.kept[self._key] = self._recognise(naming)
+            kept = naming.kept[self] = self._recognise(naming)
         return kept
 
     def _recognise(self, naming: Naming) -> tuple[Drug | None, str]:
