@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -312,9 +312,9 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
     """
     search = declaration.searches[0]
     listed = chart.once(_read_list, search)
-    outcomes: dict[str, list[Evidence]] = {}
+    outcomes: dict[str, list[Callable[[], Evidence]]] = {}
     flaw: Reason | None = None
-    flawed: list[Evidence] = []
+    flawed: list[Callable[[], Evidence]] = []
     for entry in listed.entries:
         if entry.past and not declaration.any_status:
             continue
@@ -328,7 +328,7 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
         recorded = _recorded(declaration, entry, chart)
         if recorded is _TOO_OLD:
             continue
-        shown = _evidence(declaration, entry, known, name, recorded, chart)
+        shown = partial(_evidence, declaration, entry, known, name, recorded, chart)
         flaw_of_entry = _flaw(entry.resource)
         if flaw_of_entry is not None:
             flaw = flaw or flaw_of_entry
@@ -338,11 +338,11 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
         outcome = _weaker(declaration, PRESENT if is_stated else declaration.without_status, name)
         outcomes.setdefault(outcome, []).append(shown)
     if not outcomes:
-        return Fact.unusable(flaw, flawed[0]) if flaw is not None else _not_listed(declaration, chart, listed)
+        return Fact.unusable(flaw, flawed[0]()) if flaw is not None else _not_listed(declaration, chart, listed)
     value = min(outcomes, key=partial(_rank, declaration))
     if value == _UNKNOWN:
-        return Fact.unknown(reason=Reason("notCertain", {"entry": outcomes[value][0].display}))
-    return Fact.of(value, *outcomes[value])
+        return Fact.unknown(reason=Reason("notCertain", {"entry": outcomes[value][0]().display}))
+    return Fact.shown_by(value, outcomes[value])
 
 
 def _weaker(declaration: FactDeclaration, outcome: str, name: str) -> str:

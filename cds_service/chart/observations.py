@@ -45,6 +45,10 @@ class Result(msgspec.Struct, frozen=True):
     @property
     def evidence(self) -> Evidence:
         """The result in words; made on demand, because few results count."""
+        return self.worded()
+
+    def worded(self) -> Evidence:
+        """The result in words."""
         evidence = in_words(self.observation, day_of(self.span, self.zone), self.analyte)
         last_day = last_day_of(self.span, self.zone)
         return msgspec.structs.replace(evidence, last_day=last_day) if last_day else evidence
@@ -155,7 +159,7 @@ def contradiction(declaration: FactDeclaration, observation: lenient.Observation
     What the displays of the codes begin with, before the brackets of LOINC, is the name of no other analyte.
     """
     codes = analyte_codes(declaration)
-    if observation.code is None or not names_another(observation.code.texts(), {*codes.names, *codes.components}):
+    if observation.code is None or not names_another(observation.code.texts(), codes.names, codes.components):
         return None
     return Reason("codeAndNameDisagree", {"name": observation.code.words()})
 

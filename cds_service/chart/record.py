@@ -200,7 +200,7 @@ class Chart:
     def results(self, search: Search) -> Results:
         """The resources of this patient under ``search``'s key; those of another subject are left out (Z32)."""
         self._looked_at.add(search.key)
-        return self.held(search)
+        return self._results.get(search.key) or self.held(search)
 
     def held(self, search: Search) -> Results:
         """``results`` for whoever fills gaps: nothing is decided by what was only held, so it is not ``looked_at``."""
@@ -399,8 +399,8 @@ def _has_twice(raw: bytes) -> bool:
     """Whether an object in the JSON names a member twice. Of two that are alike, reading keeps one: JSON that can be
     written again as it was sent has none, and what cannot is looked through.
     """
-    sent = msgspec.json.format(raw, indent=-1)
-    if msgspec.json.encode(msgspec.json.decode(sent)) == sent:
+    again = msgspec.json.encode(msgspec.json.decode(raw))
+    if again == raw or again == msgspec.json.format(raw, indent=-1):
         return False
     try:
         json.loads(raw, object_pairs_hook=_refuse_twice, parse_int=str, parse_float=str)  # no number is counted

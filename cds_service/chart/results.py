@@ -143,7 +143,7 @@ def _newest(declaration: FactDeclaration, chart: Chart, value_of: Reading, befor
 
 def _with_refused(usable: Sequence[tuple[Interval | str, Result]], refused: Sequence[_Refused]) -> Fact:
     """What can be used, and beside it the newest of what could not."""
-    fact = Fact.of(usable[0][0], *(owner.evidence for _, owner in usable))
+    fact = Fact.shown_by(usable[0][0], [owner.worded for _, owner in usable])
     return replace(fact, reason=refused[0].reason, beside=refused[0].result.evidence) if refused else fact
 
 

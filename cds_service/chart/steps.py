@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from functools import partial
 from typing import NamedTuple
@@ -20,10 +20,10 @@ from cds_service.fhir.tree import Node
 from cds_service.fhir.wording import how_long_in_words, how_often_in_words
 from cds_service.vocabulary.declarations import FactDeclaration, Test
 from cds_service.vocabulary.dosage_words import DosageWords
-from cds_service.vocabulary.facts import Fact, Facts, Interval, Reason, State
+from cds_service.vocabulary.facts import Evidence, Fact, Facts, Interval, Reason, State, WordedLater
 
 # By the element of a fact: what makes it of a schedule and its words, and what makes these words of a step.
-_SCHEDULED: Mapping[str, tuple[Callable[[Schedule, str], Fact], Callable[[DosageWords, Node], str]]] = {
+_SCHEDULED: Mapping[str, tuple[Callable[[Schedule, Sequence[Evidence]], Fact], Callable[[DosageWords, Node], str]]] = {
     "interval": (interval, how_often_in_words),
     "doses": (doses, how_long_in_words),
     "days": (days, how_long_in_words),
@@ -70,29 +70,33 @@ def _of_step(order: Order, dosage: Node, schedule: OneSchedule, declared: FactDe
     element = declared.element
     if element == "daily":
         return daily(facts[declared.inputs["dose"]], facts[declared.inputs["interval"]])
+    if element in _SCHEDULED:
+        read, in_words = _SCHEDULED[element]
+        said = partial(_in_words, order, declared, dosage, in_words)
+        return read(schedule.read(declared.schedules), WordedLater([said]))
     if element == "dose":
         fact = dose(declared, recognise_drug(order, declared.value_sets.values()), dosage)
-    elif element in _SCHEDULED:
-        fact = _scheduled(declared, dosage, schedule)
     elif element in _STATED:
         fact = _STATED[element](declared, dosage)
     else:
         return reckoned(declared, facts)
-    return _naming(order, fact)
+    pieces = [partial(_of_order, order, fact.evidence, place) for place in range(len(fact.evidence))]
+    return replace(fact, evidence=WordedLater(pieces)) if pieces else fact
 
 
-def _naming(order: Order, fact: Fact) -> Fact:
-    """A fact of a step with the order in its evidence, so that a card that rests on the step alone names the order."""
-    if not fact.evidence:
-        return fact
-    named = (replace(item, reference=f"{order.reference} {item.reference}".lstrip()) for item in fact.evidence)
-    return replace(fact, evidence=tuple(named))
+# Evidence of a step names the order as well, so that a card that rests on the step alone does.
 
 
-def _scheduled(declared: FactDeclaration, dosage: Node, schedule: OneSchedule) -> Fact:
+def _of_order(order: Order, evidence: Sequence[Evidence], place: int) -> Evidence:
+    item = evidence[place]
+    return replace(item, reference=f"{order.reference} {item.reference}".lstrip())
+
+
+def _in_words(
+    order: Order, declared: FactDeclaration, dosage: Node, in_words: Callable[[DosageWords, Node], str]
+) -> Evidence:
     assert declared.dosage_words is not None  # noqa: S101  (every fact of a dosage is compiled with them)
-    read, in_words = _SCHEDULED[declared.element]
-    return read(schedule.read(declared.schedules), in_words(declared.dosage_words, dosage))
+    return Evidence(f"{order.reference} dosageInstruction".lstrip(), in_words(declared.dosage_words, dosage))
 
 
 class Step(NamedTuple):

@@ -6,10 +6,10 @@ structures of msgspec, which cost a tenth of a frozen dataclass to make.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import msgspec
 
@@ -131,6 +131,36 @@ class Evidence(msgspec.Struct, frozen=True):
         return self.sent or self.display
 
 
+class WordedLater(Sequence[Evidence]):
+    """Pieces of evidence that are put into words when somebody looks at them: of a thousand, a card shows three."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, pieces: Iterable[Callable[[], Evidence]]) -> None:
+        self._pieces: list[Evidence | Callable[[], Evidence]] = list(pieces)
+
+    @overload
+    def __getitem__(self, place: int) -> Evidence: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Evidence]: ...
+    def __getitem__(self, place: int | slice) -> Evidence | Sequence[Evidence]:
+        if isinstance(place, slice):
+            return tuple(self[number] for number in range(*place.indices(len(self._pieces))))
+        piece = self._pieces[place]
+        if not isinstance(piece, Evidence):
+            piece = self._pieces[place] = piece()
+        return piece
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
 Value = Interval | str
 PRESENT = "present"  # the value of a fact that only says that something is there
 
@@ -145,7 +175,7 @@ class Fact(msgspec.Struct, frozen=True):
 
     state: State
     value: Value | None = None
-    evidence: tuple[Evidence, ...] = ()
+    evidence: Sequence[Evidence] = ()
     reason: Reason | None = None
     missing: tuple[str, ...] = ()
     beside: Evidence | None = None
@@ -154,6 +184,11 @@ class Fact(msgspec.Struct, frozen=True):
     def of(cls, value: Value, *evidence: Evidence) -> Fact:
         """A fact with a value."""
         return cls(State.VALUE, value, evidence)
+
+    @classmethod
+    def shown_by(cls, value: Value, pieces: Iterable[Callable[[], Evidence]]) -> Fact:
+        """A fact with a value, whose evidence is put into words when somebody looks at it."""
+        return cls(State.VALUE, value, WordedLater(pieces))
 
     @classmethod
     def absent(cls, *evidence: Evidence, reason: Reason | None = None) -> Fact:
