@@ -147,7 +147,7 @@ def readers_of(declarations: Sequence[FactDeclaration], search: Search) -> Seque
 # --- all searches of a fact
 
 
-class Found(NamedTuple):
+class FoundBySearches(NamedTuple):
     """What the searches of a fact tell of its drug.
 
     ``recognised`` are the searches, by their resource type, that brought something which may be of the drug.
@@ -160,16 +160,16 @@ class Found(NamedTuple):
     of_results: Sequence[Search]
 
 
-def found_by(declaration: FactDeclaration, chart: Chart) -> Found:
+def found_by(declaration: FactDeclaration, chart: Chart) -> FoundBySearches:
     """What the searches of a fact tell of its drug, made once a call for all facts that recognise events alike."""
-    readers: tuple[ReadBy, ...] | None = declaration.kept.get("searches")
+    readers: tuple[ReadBy, ...] | None = declaration.kept.get(FoundBySearches)
     if readers is None:
         readers = tuple(read_by(declaration, search) for search in declaration.searches)
-        declaration.kept["searches"] = readers
+        declaration.kept[FoundBySearches] = readers
     return chart.keep(readers, partial(_found, declaration.searches, readers, chart))
 
 
-def _found(searches: Sequence[Search], readers: Sequence[ReadBy], chart: Chart) -> Found:
+def _found(searches: Sequence[Search], readers: Sequence[ReadBy], chart: Chart) -> FoundBySearches:
     recognised = []
     is_whole = True
     of_results = []
@@ -183,7 +183,7 @@ def _found(searches: Sequence[Search], readers: Sequence[ReadBy], chart: Chart) 
             by_reader = chart.once(reader, search)
             if by_reader.known or by_reader.immunizations:
                 recognised.append((search.resource, by_reader))
-    return Found(recognised, is_whole, of_results)
+    return FoundBySearches(recognised, is_whole, of_results)
 
 
 def is_all_read(search: Search, results: Results) -> bool:

@@ -328,7 +328,7 @@ def _candidates(declaration: FactDeclaration, chart: Chart) -> Sequence[Result]:
 def _flaw(declaration: FactDeclaration, candidate: Result, chart: Chart) -> Reason | None:
     """Why a candidate cannot be used, before its value is looked at; ``None`` if it can."""
     concept = candidate.observation.code
-    if concept is None or analyte_codes(declaration).match(concept.pairs()) is None:
+    if candidate.analyte is None and (concept is None or analyte_codes(declaration).match(concept.pairs()) is None):
         return _code_flaw(candidate.observation)
     return contradiction(declaration, candidate.observation) or flaw_of(candidate, chart)
 

@@ -122,6 +122,11 @@ def steps_of(declaration: FactDeclaration, order: Order, zone: tzinfo) -> list[S
     return kept
 
 
+def has_steps(declaration: FactDeclaration, order: Order) -> bool:
+    """Whether some fact has asked for the steps of an order."""
+    return id(declaration.of_steps) in order.kept
+
+
 def fits(declaration: FactDeclaration, order: Order, zone: tzinfo, *, only_doses: bool) -> bool | Reason:
     """Whether a step of an order's dosage is as ``steps`` of a fact asks, or why that cannot be told.
 

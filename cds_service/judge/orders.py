@@ -43,7 +43,10 @@ def judge(
 
     ``drafts`` are all draft resources by their keys; those whose keys are in ``idle`` are not read beside the order.
     """
-    all_drafts = [read_order("", resource, drafts, key) for key, resource in drafts.items() if key not in idle]
+    judged = {order.key: order for order in orders if order is not NO_ORDER}
+    all_drafts = [
+        judged.get(key) or read_order("", resource, drafts, key) for key, resource in drafts.items() if key not in idle
+    ]
 
     def read(order: Order) -> ReadOrder:
         others = [draft for draft in all_drafts if draft.resource is not order.resource]
