@@ -43,7 +43,11 @@ def account(readers: Sequence[FactDeclaration], search: Search, chart: Chart, *,
     can be used are not looked into and count as read, because nothing rests on them. The Patient has none.
     """
     make = _ACCOUNTS.get(search.resource)
-    return make(search, readers, chart, whole=whole) if make is not None and readers else Account()
+    if make is None or not readers:
+        return Account()
+    results = chart.results(search)
+    is_anything = not results.is_empty or results.elsewhere
+    return make(search, readers, chart, whole=whole) if is_anything else Account()
 
 
 def entries_understood(readers: Sequence[FactDeclaration], search: Search, chart: Chart) -> Iterator[Understood]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -214,19 +214,26 @@ _MOST_KEPT = 4096  # subjects of one search
 
 def _subject(resource: lenient.Listed | Procedure, search: Search) -> _Subject:
     """What an entry is about. Records repeat few concepts, so what was made of one is kept with the content."""
-    kept = search.known.kept
-    key = tuple(
-        (concept.text, *((c.system, c.code, c.display) for c in many(concept.coding)))
-        for concept in _concepts(resource)
-    )
+    kept, concepts = search.known.kept, _concepts(resource)
+    key = _as_written(concepts)
     subject: _Subject | None = kept.get(key)
     if subject is None:
         subject = _read_subject(resource, search)
         if len(kept) >= _MOST_KEPT:
             kept.clear()
-        if all(len(concept.all_words()) <= LONGEST_NAME for concept in _concepts(resource)):
+        if all(len(concept.all_words()) <= LONGEST_NAME for concept in concepts):
             kept[key] = subject
     return subject
+
+
+def _as_written(concepts: list[lenient.CodeableConcept]) -> tuple[Any, ...]:
+    """All that concepts say, as it was written. Most entries have one concept, and that has one coding."""
+    if len(concepts) == 1:
+        codings = concepts[0].coding
+        if isinstance(codings, list) and len(codings) == 1:
+            coding = codings[0]
+            return concepts[0].text, coding.system, coding.code, coding.display
+    return tuple((concept.text, *((c.system, c.code, c.display) for c in many(concept.coding))) for concept in concepts)
 
 
 def _read_subject(resource: lenient.Listed | Procedure, search: Search) -> _Subject:
@@ -305,9 +312,9 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
     """
     search = declaration.searches[0]
     listed = chart.once(_read_list, search)
-    outcomes: dict[str, list[Evidence]] = {}
+    outcomes: dict[str, list[Callable[[], Evidence]]] = {}
     flaw: Reason | None = None
-    flawed: list[Evidence] = []
+    flawed: list[Callable[[], Evidence]] = []
     for entry in listed.entries:
         if entry.past and not declaration.any_status:
             continue
@@ -321,7 +328,7 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
         recorded = _recorded(declaration, entry, chart)
         if recorded is _TOO_OLD:
             continue
-        shown = _evidence(declaration, entry, known, name, recorded, chart)
+        shown = partial(_evidence, declaration, entry, known, name, recorded, chart)
         flaw_of_entry = _flaw(entry.resource)
         if flaw_of_entry is not None:
             flaw = flaw or flaw_of_entry
@@ -331,11 +338,11 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
         outcome = _weaker(declaration, PRESENT if is_stated else declaration.without_status, name)
         outcomes.setdefault(outcome, []).append(shown)
     if not outcomes:
-        return Fact.unusable(flaw, flawed[0]) if flaw is not None else _not_listed(declaration, chart, listed)
+        return Fact.unusable(flaw, flawed[0]()) if flaw is not None else _not_listed(declaration, chart, listed)
     value = min(outcomes, key=partial(_rank, declaration))
     if value == _UNKNOWN:
-        return Fact.unknown(reason=Reason("notCertain", {"entry": outcomes[value][0].display}))
-    return Fact.of(value, *outcomes[value])
+        return Fact.unknown(reason=Reason("notCertain", {"entry": outcomes[value][0]().display}))
+    return Fact.shown_by(value, outcomes[value])
 
 
 def _weaker(declaration: FactDeclaration, outcome: str, name: str) -> str:
@@ -418,7 +425,7 @@ def _not_listed(declaration: FactDeclaration, chart: Chart, listed: _List) -> Fa
     results = chart.results(search)
     if not results.complete:
         return not_read(declaration, [results])
-    if results.of_others and not results.resources:
+    if not results.resources and results.of_others:
         return Fact.unknown(reason=Reason("otherPatient"))
     if not listed.not_understood:
         return Fact.absent()

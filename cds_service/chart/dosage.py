@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
 
@@ -40,14 +41,19 @@ def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
         return Fact.unusable(Reason("severalDoses"))
     ends = quantities or [node(ranges[0], "low"), node(ranges[0], "high")]
     amounts = [_amount(declaration, drug, quantity) for quantity in ends]
-    shown, sent = (as_range(words) for words in zip(*map(partial(_written, declaration), ends, amounts), strict=True))
-    evidence = Evidence("dosageInstruction", shown[:_LONGEST_EVIDENCE], sent=sent[:_LONGEST_EVIDENCE])
+    evidence = partial(_evidence, declaration, ends, amounts)
     for amount in amounts:
         if isinstance(amount, Reason):
-            return Fact.unusable(amount, evidence)
+            return Fact.unusable(amount, evidence())
     low, high = amounts[0], amounts[-1]
     assert isinstance(low, Interval) and isinstance(high, Interval)  # noqa: S101  (reasons have returned)
-    return Fact.of(Interval(low.low, high.high), evidence)
+    return Fact.shown_by(Interval(low.low, high.high), [evidence])
+
+
+def _evidence(declaration: FactDeclaration, ends: Sequence[Node], amounts: Sequence[Interval | Reason]) -> Evidence:
+    """A dose in words, or a range from one to another."""
+    shown, sent = (as_range(words) for words in zip(*map(partial(_written, declaration), ends, amounts), strict=True))
+    return Evidence("dosageInstruction", shown[:_LONGEST_EVIDENCE], sent=sent[:_LONGEST_EVIDENCE])
 
 
 def _written(declaration: FactDeclaration, quantity: Node, amount: Interval | Reason) -> tuple[str, str]:

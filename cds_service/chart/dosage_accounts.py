@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cds_service.chart.events import Event, EventKind
-from cds_service.chart.order import named_routes, unread_route
+from cds_service.chart.order import routes_of, unread_route
 from cds_service.chart.record import Chart
-from cds_service.chart.steps import steps_of
+from cds_service.chart.steps import has_steps, steps_of
 from cds_service.fhir.tree import Node, node, nodes, pairs, text, words
 from cds_service.vocabulary.accounting import Aside, Kind
 from cds_service.vocabulary.declarations import FactDeclaration, ValueSet
@@ -36,12 +36,11 @@ def of_event(declarations: Sequence[FactDeclaration], event: Event, chart: Chart
     for declared in declarations:
         for way in declared.ways.values():
             routes.update(way.routes)
-    for dosage in order.dosages() if routes else ():
-        concept = node(dosage, "route")
-        reason = unread_route(named_routes(routes, concept), concept) if concept else None
+    for stated in routes_of(order) if routes else ():
+        reason = unread_route(stated.named(routes), stated.concept)
         if reason is not None:
-            yield of_route(reason, event.reference, concept)
-    if whole or order.kept:
+            yield of_route(reason, event.reference, stated.concept)
+    if whole or has_steps(declarations[0], order):
         for step in steps_of(declarations[0], order, chart.zone):
             for name, declared in declarations[0].of_steps.items():
                 if event.kind is EventKind.GIVEN and declared.element != "dose":

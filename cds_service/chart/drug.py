@@ -56,12 +56,12 @@ def recognise(naming: Naming, value_sets: Collection[ValueSet]) -> Drug | None:
     A code that is known decides. If none is known, the ingredients do, and if they tell nothing, the words. Words that
     name what is excluded, or a known combination, win over ingredients. What one naming came to is kept with it.
     """
-    key = (drug_names_of(value_sets), *[value_set.id for value_set in value_sets])
-    if key not in naming.kept:
+    key = tuple(value_sets)
+    drug: Drug | None = naming.kept.get(key)
+    if drug is None and key not in naming.kept:
         if len(naming.kept) >= MOST_KEPT:  # of content that is served no more
             naming.kept.clear()
-        naming.kept[key] = _recognise(naming, value_sets)
-    drug: Drug | None = naming.kept.get(key)
+        drug = naming.kept[key] = _recognise(naming, value_sets)
     return drug
 
 

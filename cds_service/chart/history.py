@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import cast
 
 from cds_service.chart import progress
 from cds_service.chart.doubled import Counted, as_one, evidence_of
@@ -13,7 +14,7 @@ from cds_service.chart.drug import Drug
 from cds_service.chart.events import Event, EventKind, events_of
 from cds_service.chart.observations import CLOCK_SKEW
 from cds_service.chart.order import Order
-from cds_service.chart.recognised import NOT_RESOLVED, WORDS_ONLY, KnownAs, Recognised, read_by
+from cds_service.chart.recognised import NOT_RESOLVED, WORDS_ONLY, KnownAs, found_by, is_all_read
 from cds_service.chart.record import Chart, Results, Sent, not_read
 from cds_service.chart.results import low_flagged
 from cds_service.chart.statuses import FINAL_RESULT
@@ -89,10 +90,7 @@ def counted(declaration: FactDeclaration, chart: Chart, remainder: Remainder) ->
     named only by a reference to what was not sent (Z48), and beside what only its words tell (Z55).
     """
     found: list[Counted] = []
-    for search in declaration.searches:
-        if search.resource == "Observation" or chart.results(search).is_empty:
-            continue
-        recognised: Recognised = chart.once(read_by(declaration, search), search)
+    for resource, recognised in found_by(declaration, chart).recognised:
         not_understood = 0
         for known in recognised.known:
             event = known.event
@@ -110,7 +108,7 @@ def counted(declaration: FactDeclaration, chart: Chart, remainder: Remainder) ->
             remainder.reason = remainder.reason or Reason("toldByWordsOnly", {"words": words})
         if not_understood:
             asked = sum(_asked_for(declaration, event, chart) for event in recognised.events)
-            remainder.count(NOT_UNDERSTOOD[search.resource], not_understood, asked)
+            remainder.count(NOT_UNDERSTOOD[resource], not_understood, asked)
     return as_one(found, chart)
 
 
@@ -197,12 +195,11 @@ def is_in_future(span: Span | None, chart: Chart) -> bool:
     return span is not None and span.start > chart.now + CLOCK_SKEW
 
 
-def _not_all_read(declaration: FactDeclaration, read: Sequence[Results]) -> bool:
-    """Whether there may be more than was read; what is optional and was not sent is as if there were none (Z55)."""
-    return any(
-        not results.complete and not (search.optional and results.sent is not Sent.READ)
-        for search, results in zip(declaration.searches, read, strict=True)
-    )
+def _is_all_read(declaration: FactDeclaration, chart: Chart) -> bool:
+    """Whether nothing that was searched for is missing."""
+    found = found_by(declaration, chart)
+    results = [is_all_read(search, chart.results(search)) for search in found.of_results]
+    return found.is_whole and all(results)
 
 
 def evidence_in(item: Counted, chart: Chart) -> Evidence:
@@ -212,8 +209,9 @@ def evidence_in(item: Counted, chart: Chart) -> Evidence:
 
 def none_counts(declaration: FactDeclaration, chart: Chart, remainder: Remainder) -> Fact:
     """The fact where no event counts for it: it was not read, or what the remainder says."""
-    read = [chart.results(search) for search in declaration.searches]
-    return not_read(declaration, read) if _not_all_read(declaration, read) else remainder.fact()
+    if _is_all_read(declaration, chart):
+        return remainder.fact()
+    return not_read(declaration, [chart.results(search) for search in declaration.searches])
 
 
 # --- what is asked
@@ -228,8 +226,8 @@ def _present(declaration: FactDeclaration, chart: Chart) -> Fact:
     remainder = Remainder()
     told = [each for item in _recent(declaration, chart, remainder) for each in item.told_by()]
     told.sort(key=lambda item: item.place)
-    evidence = [evidence_in(item, chart) for item in told if _is_recent(item, declaration, chart)]
-    return Fact.of(PRESENT, *evidence) if evidence else none_counts(declaration, chart, remainder)
+    evidence = [partial(evidence_in, item, chart) for item in told if _is_recent(item, declaration, chart)]
+    return Fact.shown_by(PRESENT, evidence) if evidence else none_counts(declaration, chart, remainder)
 
 
 def _recent(declaration: FactDeclaration, chart: Chart, remainder: Remainder) -> list[Counted]:
@@ -258,10 +256,8 @@ def _count(declaration: FactDeclaration, chart: Chart) -> Fact:
     recent = _recent(declaration, chart, remainder)
     if not recent:
         return none_counts(declaration, chart, remainder)
-    read = [chart.results(search) for search in declaration.searches]
-    most = None if _not_all_read(declaration, read) else len(recent)
-    evidence = [evidence_in(item, chart) for item in recent]
-    return Fact.of(Interval(len(recent), most), *evidence)
+    most = len(recent) if _is_all_read(declaration, chart) else None
+    return Fact.shown_by(Interval(len(recent), most), [partial(evidence_in, item, chart) for item in recent])
 
 
 def _agent(declaration: FactDeclaration, chart: Chart) -> Fact:
@@ -272,8 +268,8 @@ def _agent(declaration: FactDeclaration, chart: Chart) -> Fact:
         return none_counts(declaration, chart, remainder)
     chosen = [item for item in recent if item.event.under_way] or recent
     newest = max(chosen, key=lambda item: (day_of(item.last(chart), chart.zone), item.event.reference))
-    evidence = evidence_of(newest.event, newest.drug, newest.last(chart), chart)
-    return Fact.of(newest.drug.agent or NOT_STATED, evidence)
+    evidence = partial(evidence_of, newest.event, newest.drug, newest.last(chart), chart)
+    return Fact.shown_by(newest.drug.agent or NOT_STATED, [evidence])
 
 
 def _days(declaration: FactDeclaration, chart: Chart) -> Fact:
@@ -285,16 +281,19 @@ def _days(declaration: FactDeclaration, chart: Chart) -> Fact:
     read = [chart.results(search) for search in declaration.searches]
     remainder = Remainder()
     newest_first = declaration.element == "newest"
-    dated = _dated_results(declaration, read, chart)
+    dated: list[tuple[Span, Callable[[], Evidence]]] = []
+    for search, results in zip(declaration.searches, read, strict=True):
+        if search.resource == "Observation":
+            dated += _dated_results(declaration, results, chart)
     joined = [each for item in counted(declaration, chart, remainder) for each in (item, *item.joined)]
     for item in sorted(joined, key=lambda item: item.place):
         event = item.event
         span = event.last(chart) if newest_first else event.first(chart)
-        shown = evidence_of(event, item.drug, span, chart)
+        shown = partial(evidence_of, event, item.drug, span, chart)
         if bytes(event.resource.modifierExtension):
-            remainder.unusable = Reason("modifierExtension"), shown
+            remainder.unusable = Reason("modifierExtension"), shown()
         elif span is None:
-            remainder.unusable = Reason("dateMissing"), shown
+            remainder.unusable = Reason("dateMissing"), shown()
         else:
             dated.append((span, shown))
     for search, results in zip(declaration.searches, read, strict=True):
@@ -305,14 +304,15 @@ def _days(declaration: FactDeclaration, chart: Chart) -> Fact:
     if not dated:
         return remainder.fact()
     span, evidence = (max if newest_first else min)(dated, key=lambda item: (item[0].start, item[0].end))
-    return Fact.of(progress.days_since(span, chart), evidence)
+    return Fact.shown_by(progress.days_since(span, chart), [evidence])
 
 
-def _dated_results(declaration: FactDeclaration, read: Sequence[Results], chart: Chart) -> list[tuple[Span, Evidence]]:
+def _dated_results(
+    declaration: FactDeclaration, results: Results, chart: Chart
+) -> Iterator[tuple[Span, Callable[[], Evidence]]]:
     """The date and the evidence of each final result of the value sets."""
-    dated = []
-    for resource in (resource for results in read for resource in results.resources):
-        if not isinstance(resource, lenient.Observation) or resource.status not in FINAL_RESULT:
+    for resource in cast("tuple[lenient.Observation, ...]", results.resources):
+        if resource.status not in FINAL_RESULT:
             continue
         if resource.subject is None or not resource.subject.reference or bytes(resource.modifierExtension):
             continue
@@ -320,10 +320,12 @@ def _dated_results(declaration: FactDeclaration, read: Sequence[Results], chart:
         span = read_date(resource.when(), chart.zone)
         if known is None or resource.code is None or span is None or is_in_future(span, chart):
             continue
-        words = resource.code.words() or known.display
-        day, last_day = day_of(span, chart.zone), last_day_of(span, chart.zone)
-        dated.append((span, Evidence(resource.own_reference(), words, day, last_day=last_day)))
-    return dated
+        yield span, partial(_evidence_of_result, resource, resource.code.words() or known.display, span, chart)
+
+
+def _evidence_of_result(resource: lenient.Observation, words: str, span: Span, chart: Chart) -> Evidence:
+    day, last_day = day_of(span, chart.zone), last_day_of(span, chart.zone)
+    return Evidence(resource.own_reference(), words, day, last_day=last_day)
 
 
 _Course = Callable[[FactDeclaration, Sequence[Counted], Chart], Fact | None]

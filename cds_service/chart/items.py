@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -113,7 +113,9 @@ def times(declared: FactDeclaration, order: Order, chart: Chart) -> Fact:
     return Fact.of(fact.value, Evidence(_place(order), in_signs(fact.value)))
 
 
-def _of_schedules(declared: FactDeclaration, order: Order, chart: Chart, read: Callable[[Schedule, str], Fact]) -> Fact:
+def _of_schedules(
+    declared: FactDeclaration, order: Order, chart: Chart, read: Callable[[Schedule, Sequence[Evidence]], Fact]
+) -> Fact:
     """What all schedules of what is in the value sets say alike, with how often they have it in words; unusable if one
     cannot be read, or two differ.
     """
@@ -121,9 +123,8 @@ def _of_schedules(declared: FactDeclaration, order: Order, chart: Chart, read: C
     made: dict[Fact, Evidence] = {}
     for known in known_items(order, declared.value_sets.values()):
         for schedule in known.item.schedules:
-            said = how_often_in_words(declared.dosage_words, schedule)
-            fact = read(read_schedule(schedule, chart.zone, declared.schedules), said)
-            evidence = Evidence(_place(order), said)
+            evidence = Evidence(_place(order), how_often_in_words(declared.dosage_words, schedule))
+            fact = read(read_schedule(schedule, chart.zone, declared.schedules), [evidence])
             if fact.state is State.UNUSABLE:
                 return Fact.unusable(fact.reason or NOT_READABLE, evidence)
             made.setdefault(Fact(fact.state, fact.value), evidence)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cds_service.chart import dosage_accounts
@@ -30,7 +30,7 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
         return Account(results.elsewhere, elsewhere=results.elsewhere)
     readers = readers_of(declarations, search)
     if not whole:
-        readers = frozenset(reader for reader in readers if chart.has_made(reader, search))
+        readers = [reader for reader in readers if chart.has_made(reader, search)]
         if not readers:
             return Account()
     told = chart.once(events_of, search)
@@ -62,7 +62,7 @@ class SortedEvent(NamedTuple):
 
 
 def sorted_events(
-    search: Search, declarations: Sequence[FactDeclaration], readers: Collection[ReadBy], chart: Chart
+    search: Search, declarations: Sequence[FactDeclaration], readers: Sequence[ReadBy], chart: Chart
 ) -> Iterator[SortedEvent]:
     """What becomes of each event of a search.
 

@@ -45,6 +45,10 @@ class Result(msgspec.Struct, frozen=True):
     @property
     def evidence(self) -> Evidence:
         """The result in words; made on demand, because few results count."""
+        return self.worded()
+
+    def worded(self) -> Evidence:
+        """The result in words."""
         evidence = in_words(self.observation, day_of(self.span, self.zone), self.analyte)
         last_day = last_day_of(self.span, self.zone)
         return msgspec.structs.replace(evidence, last_day=last_day) if last_day else evidence
@@ -72,13 +76,13 @@ def sorted_out(declaration: FactDeclaration, chart: Chart) -> Sorted:
 
 def _sorted_out(search: Search, value_set: ValueSet, analyte: Analyte | None, chart: Chart) -> Sorted:
     own, bearing, elsewhere = [], [], 0
-    for codings, result in chart.once(_dated, search):
+    for codings, observation, span, entry in chart.once(_dated, search):
         if value_set.match(codings) is not None:
-            own.append(msgspec.structs.replace(result, analyte=analyte))
+            own.append(Result(observation, span, chart.zone, entry, analyte))
         elif speaks_in(search.systems, codings):
             elsewhere += 1
         else:
-            bearing.append(result)
+            bearing.append(Result(observation, span, chart.zone, entry))
     return Sorted(own, bearing, elsewhere)
 
 
@@ -87,22 +91,25 @@ def analyte_codes(declaration: FactDeclaration) -> ValueSet:
     return next(iter(declaration.value_sets.values()))
 
 
-def _dated(chart: Chart, search: Search) -> list[tuple[list[tuple[str, str]], Result]]:
-    """Every result under a key with its codings, newest first, for all facts that are read from it.
+_Dated = tuple[list[tuple[str, str]], lenient.Observation, Span | None, int]
+
+
+def _dated(chart: Chart, search: Search) -> list[_Dated]:
+    """The codings, the result, the span of its date and its entry of every result under a key, newest first.
 
     Components and contained Observations stand beside the whole that they are parts of (Z47). Results in error or
     cancelled, and those that are only announced, are none.
     """
-    dated = []
+    dated: list[_Dated] = []
     for entry, whole in enumerate(cast("tuple[lenient.Observation, ...]", chart.results(search).resources)):
         for observation in _readable_parts(whole) if whole.has_parts else (whole,):
             if observation.status in NO_RESULT or (observation.status in PENDING and is_pending(observation)):
                 continue
             span = read_date(observation.when(), chart.zone)
             codings = observation.code.pairs() if observation.code is not None else []
-            dated.append((codings, Result(observation, span, chart.zone, entry)))
+            dated.append((codings, observation, span, entry))
     earliest = datetime.min.replace(tzinfo=chart.now.tzinfo)
-    dated.sort(key=lambda item: item[1].span.start if item[1].span else earliest, reverse=True)
+    dated.sort(key=lambda item: item[2].start if item[2] else earliest, reverse=True)
     return dated
 
 
@@ -152,7 +159,7 @@ def contradiction(declaration: FactDeclaration, observation: lenient.Observation
     What the displays of the codes begin with, before the brackets of LOINC, is the name of no other analyte.
     """
     codes = analyte_codes(declaration)
-    if observation.code is None or not names_another(observation.code.texts(), {*codes.names, *codes.components}):
+    if observation.code is None or not names_another(observation.code.texts(), codes.names, codes.components):
         return None
     return Reason("codeAndNameDisagree", {"name": observation.code.words()})
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from cds_service.fhir.medications import NOT_NAMED, Naming
 from cds_service.fhir.names import folded, folded_route
@@ -191,14 +191,11 @@ def route(declaration: FactDeclaration, order: Order) -> Fact:
     """
     routes: dict[str, Evidence] = {}
     unread: Reason | None = None
-    for dosage in order.dosages():
-        concept = node(dosage, "route")
-        if not concept:
-            continue
-        named = named_routes(declaration.value_sets, concept)
-        why = unread_route(named, concept)
+    for stated in routes_of(order):
+        named = stated.named(declaration.value_sets)
+        why = unread_route(named, stated.concept)
         if why is None:
-            routes.setdefault(named[0], Evidence(f"{order.reference} route", _in_words(concept)))
+            routes.setdefault(named[0], Evidence(f"{order.reference} route", _in_words(stated.concept)))
         elif named:
             unread = why
         else:
@@ -218,29 +215,52 @@ def has_route(declaration: FactDeclaration, order: Order) -> Fact:
     wanted = next(iter(declaration.value_sets))
     disputed: Reason | None = None
     unread: Reason | None = None
-    for dosage in order.dosages():
-        concept = node(dosage, "route")
-        named = named_routes(declaration.value_sets, concept) if concept else []
+    for stated in routes_of(order):
+        named = stated.named(declaration.value_sets)
         if named == [wanted]:
-            return Fact.of(PRESENT, Evidence(f"{order.reference} route", _in_words(concept)))
-        if concept and not named:
-            unread = unread or unread_route(named, concept)
+            return Fact.of(PRESENT, Evidence(f"{order.reference} route", _in_words(stated.concept)))
+        if not named:
+            unread = unread or unread_route(named, stated.concept)
         elif wanted in named:
-            disputed = unread_route(named, concept)
+            disputed = unread_route(named, stated.concept)
     if disputed is not None:
         return Fact.unusable(disputed)
     return Fact.unknown(reason=unread) if unread is not None else Fact.absent()
 
 
+class StatedRoute(NamedTuple):
+    """A route as a step of a dosage states it: its concept, and what it is compared by, its codes and folded names."""
+
+    concept: Node
+    codings: Sequence[tuple[str, str]]
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, concept: Node) -> StatedRoute:
+        """What a concept states."""
+        return cls(concept, pairs(concept), frozenset(map(folded_route, texts(concept))))
+
+    def named(self, value_sets: Mapping[str, ValueSet]) -> list[str]:
+        """The names of the value sets that it is in, by its codes and by its exact words."""
+        return [
+            name
+            for name, value_set in value_sets.items()
+            if value_set.match(self.codings) or not self.names.isdisjoint(value_set.names)
+        ]
+
+
+def routes_of(order: Order) -> list[StatedRoute]:
+    """The routes that the steps of an order's dosage state, read once for all facts."""
+    kept: list[StatedRoute] | None = order.kept.get(StatedRoute)
+    if kept is None:
+        concepts = [node(dosage, "route") for dosage in order.dosages()]
+        kept = order.kept[StatedRoute] = [StatedRoute.of(concept) for concept in concepts if concept]
+    return kept
+
+
 def named_routes(value_sets: Mapping[str, ValueSet], concept: Node) -> list[str]:
     """The names of the value sets that a route is in, by its codes and by its exact words."""
-    codings = pairs(concept)
-    names = {folded_route(written) for written in texts(concept)}
-    return [
-        name
-        for name, value_set in value_sets.items()
-        if value_set.match(codings) or not names.isdisjoint(value_set.names)
-    ]
+    return StatedRoute.of(concept).named(value_sets)
 
 
 def unread_route(named: Sequence[str], concept: Node) -> Reason | None:

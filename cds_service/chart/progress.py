@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from cds_service.chart.doubled import Counted, evidence_of
 from cds_service.chart.events import EventKind
-from cds_service.chart.order import Order, named_routes
+from cds_service.chart.order import Order, StatedRoute
 from cds_service.chart.record import Chart
 from cds_service.chart.steps import step_fits, steps_of
 from cds_service.fhir.dates import Span
@@ -21,7 +21,7 @@ from cds_service.fhir.dose_dates import end_of
 from cds_service.fhir.quantities import read_number
 from cds_service.fhir.schedule import Rhythm, Schedule
 from cds_service.fhir.time_units import months_after
-from cds_service.fhir.tree import Node, node, number_text, pairs, text
+from cds_service.fhir.tree import Node, node, number_text, text
 from cds_service.vocabulary.declarations import NOT_STATED, FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Fact, Facts, Interval, Reason, State
 
@@ -326,10 +326,8 @@ def _regimen(declaration: FactDeclaration, item: Counted, chart: Chart) -> Any:
     order = item.event.as_order()
     steps = []
     for dosage, facts, _ in steps_of(declaration, order, chart.zone):
-        route = node(dosage, "route")
-        steps.append(
-            (tuple(named_routes(routes, route) or pairs(route)), *_dose_and_interval(facts, declaration, dosage))
-        )
+        route = StatedRoute.of(node(dosage, "route"))
+        steps.append((tuple(route.named(routes) or route.codings), *_dose_and_interval(facts, declaration, dosage)))
     agent = "" if item.drug.agent == NOT_STATED else item.drug.agent
     return agent, tuple(steps)
 

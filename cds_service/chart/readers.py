@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -57,24 +56,24 @@ _ORDER_ON_RECORD = {
 }
 
 
-def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> Facts:
-    """Every fact that does not depend on an order, each read when first asked for.
+_OF_PATIENTS = frozenset({"patient", "derived", *_CHART})
+_OF_ORDERS = frozenset({"order", "drafts"})
 
-    Derived facts hold the Facts object by weak reference: otherwise a cycle would keep the record alive until the
-    next garbage collection.
-    """
-    readers: dict[str, Callable[[], Fact]] = {}
-    facts = Facts(readers)
-    for name, declared in declarations.items():
-        if declared.kind == "patient":
-            readers[name] = partial(_PATIENT[declared.element], declared, chart)
-        elif declared.kind in _CHART:
-            readers[name] = partial(_CHART[declared.kind], declared, chart)
-        elif declared.operands:
-            readers[name] = partial(reckoned, declared, weakref.proxy(facts))
-        elif declared.kind == "derived":
-            readers[name] = partial(_derived, declarations, declared, weakref.proxy(facts))
-    return facts
+
+def patient_facts(declarations: Mapping[str, FactDeclaration], chart: Chart) -> Facts:
+    """Every fact that does not depend on an order, each read when first asked for."""
+    return Facts(declarations, _OF_PATIENTS, partial(_of_patient, declarations, chart))
+
+
+def _of_patient(
+    declarations: Mapping[str, FactDeclaration], chart: Chart, declared: FactDeclaration, facts: Facts
+) -> Fact:
+    read = _CHART.get(declared.kind)
+    if read is not None:
+        return read(declared, chart)
+    if declared.kind == "patient":
+        return _PATIENT[declared.element](declared, chart)
+    return reckoned(declared, facts) if declared.operands else _derived(declarations, declared, facts)
 
 
 def _derived(declarations: Mapping[str, FactDeclaration], declared: FactDeclaration, facts: Mapping[str, Fact]) -> Fact:
@@ -100,16 +99,16 @@ def order_facts(
     ``shared`` are the facts of the patient, ``others`` the draft orders beside this one (D7: B12 in the same set of
     drafts counts as under way). Where there is no order every fact of an order is absent.
     """
-    readers: dict[str, Callable[[], Fact]] = {}
-    for name, declared in declarations.items():
-        if declared.kind == "order" and order is NO_ORDER:
-            readers[name] = Fact.absent
-        elif declared.kind == "order" and declared.element in _ORDER_ON_RECORD:
-            readers[name] = partial(_ORDER_ON_RECORD[declared.element], declared, order, chart)
-        elif declared.kind == "order":
-            readers[name] = partial(_ORDER[declared.element], declared, order)
-        elif declared.kind == "drafts":
-            readers[name] = partial(drafted, declared, order, others, chart)
-    facts = Facts(readers, shared)
+    facts = Facts(declarations, _OF_ORDERS, partial(_of_order, order, others, chart), shared)
     steps = [step_facts(declarations, order, dosage, chart.zone, facts) for dosage in order.dosages()]
     return facts, steps
+
+
+def _of_order(order: Order, others: Sequence[Order], chart: Chart, declared: FactDeclaration, _: Facts) -> Fact:
+    if declared.kind == "drafts":
+        return drafted(declared, order, others, chart)
+    if order is NO_ORDER:
+        return Fact.absent()
+    if declared.element in _ORDER_ON_RECORD:
+        return _ORDER_ON_RECORD[declared.element](declared, order, chart)
+    return _ORDER[declared.element](declared, order)

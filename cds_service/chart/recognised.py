@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from cds_service.chart.drug import Drug, drug_names_of, recognise
 from cds_service.chart.events import Event, events_of
-from cds_service.chart.record import Chart
+from cds_service.chart.record import Chart, Results, Sent
 from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.medication_words import NO_DRUG_WORDS
 from cds_service.fhir.medications import MOST_KEPT, Naming, Recognition, name_words
@@ -41,12 +42,13 @@ class Recognised(NamedTuple):
 
 
 class ReadBy:
-    """Recognises the events of a search by some value sets; equal to another that does so by the same ones.
+    """Recognises the events of a search by some value sets.
 
-    Most facts about treatments ask for the same value sets, so the chart keeps what one of these makes of a search.
+    Most facts about treatments ask for the same value sets. They have one of these in common (``read_by``), and the
+    chart keeps what it makes of the search.
     """
 
-    __slots__ = ("_by_words", "_hash", "_ids", "_key", "_names", "_search", "_systems", "_value_sets")
+    __slots__ = ("_by_words", "_ids", "_key", "_names", "_search", "_systems", "_value_sets")
 
     def __init__(self, declaration: FactDeclaration, search: Search) -> None:
         self._by_words = search.resource != "Procedure"
@@ -59,29 +61,25 @@ class ReadBy:
         self._systems = declaration.systems
         self._search = search
         self._names = drug_names_of(self._value_sets)
-        self._key = (self._names, search.key, declaration.systems, *[value_set.id for value_set in self._value_sets])
-        self._hash = hash(self._key)
+        self._key = (declaration.systems, self._value_sets)
+
+    @property
+    def key(self) -> Hashable:
+        """What it recognises events by: equal for two that recognise them alike."""
+        return self._key
 
     @property
     def value_set_ids(self) -> frozenset[str]:
         """The ids of the value sets by which it recognises events."""
         return self._ids
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ReadBy) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return self._hash
-
     def __call__(self, chart: Chart, search: Search) -> Recognised:
         events = chart.once(events_of, search).events
-        recognise_naming = self.recognise
-        known = [
-            KnownAs(event, drug, why)
-            for event in events
-            for drug, why in [recognise_naming(event.naming)]
-            if drug is not None or why
-        ]
+        known = []
+        for event in events:
+            drug, why = event.naming.kept.get(self) or self.recognise(event.naming)
+            if drug is not None or why:
+                known.append(KnownAs(event, drug, why))
         named = [item for item in chart.results(search).immunizations if self._is_named(item.naming())]
         return Recognised(events, known, named)
 
@@ -92,11 +90,11 @@ class ReadBy:
         have codes, or the name of another drug that the pack knows. A procedure whose words alone name a drug may be
         one that gave it, or not (Z55).
         """
-        kept: tuple[Drug | None, str] | None = naming.kept.get(self._key)
+        kept: tuple[Drug | None, str] | None = naming.kept.get(self)
         if kept is None:
             if len(naming.kept) >= MOST_KEPT:  # of content that is served no more
                 naming.kept.clear()
-            kept = naming.kept[self._key] = self._recognise(naming)
+            kept = naming.kept[self] = self._recognise(naming)
         return kept
 
     def _recognise(self, naming: Naming) -> tuple[Drug | None, str]:
@@ -124,20 +122,70 @@ class ReadBy:
 
 
 def read_by(declaration: FactDeclaration, search: Search) -> ReadBy:
-    """How a fact recognises the events of a search, made once and kept with the content that is served."""
+    """How a fact recognises the events of a search: one object for all facts that do so alike, kept with the content
+    that is served.
+    """
     kept: ReadBy | None = declaration.kept.get(search.key)
     if kept is None:
-        kept = declaration.kept[search.key] = ReadBy(declaration, search)
+        made = ReadBy(declaration, search)
+        kept = declaration.kept[search.key] = search.kept.setdefault(made.key, made)
     return kept
 
 
-def readers_of(declarations: Sequence[FactDeclaration], search: Search) -> frozenset[ReadBy]:
+def readers_of(declarations: Sequence[FactDeclaration], search: Search) -> Sequence[ReadBy]:
     """The different ways in which facts recognise the events of a search, kept with the content that is served.
 
     ``declarations`` are the facts that are read from it.
     """
-    kept: tuple[Sequence[FactDeclaration], frozenset[ReadBy]] | None = search.kept.get("readers")
+    kept: tuple[Sequence[FactDeclaration], Sequence[ReadBy]] | None = search.kept.get("readers")
     if kept is None or kept[0] is not declarations:
-        readers = frozenset(read_by(declared, search) for declared in declarations)
+        readers = tuple(dict.fromkeys(read_by(declared, search) for declared in declarations))
         kept = search.kept["readers"] = declarations, readers
     return kept[1]
+
+
+# --- all searches of a fact
+
+
+class FoundBySearches(NamedTuple):
+    """What the searches of a fact tell of its drug.
+
+    ``recognised`` are the searches, by their resource type, that brought something which may be of the drug.
+    ``is_whole`` says that nothing that was searched for is missing, results left aside, of which ``of_results`` are the
+    searches.
+    """
+
+    recognised: Sequence[tuple[str, Recognised]]
+    is_whole: bool
+    of_results: Sequence[Search]
+
+
+def found_by(declaration: FactDeclaration, chart: Chart) -> FoundBySearches:
+    """What the searches of a fact tell of its drug, made once a call for all facts that recognise events alike."""
+    readers: tuple[ReadBy, ...] | None = declaration.kept.get(FoundBySearches)
+    if readers is None:
+        readers = tuple(read_by(declaration, search) for search in declaration.searches)
+        declaration.kept[FoundBySearches] = readers
+    return chart.keep(readers, partial(_found, declaration.searches, readers, chart))
+
+
+def _found(searches: Sequence[Search], readers: Sequence[ReadBy], chart: Chart) -> FoundBySearches:
+    recognised = []
+    is_whole = True
+    of_results = []
+    for search, reader in zip(searches, readers, strict=True):
+        if search.resource == "Observation":
+            of_results.append(search)
+            continue
+        results = chart.results(search)
+        is_whole = is_whole and is_all_read(search, results)
+        if not results.is_empty:
+            by_reader = chart.once(reader, search)
+            if by_reader.known or by_reader.immunizations:
+                recognised.append((search.resource, by_reader))
+    return FoundBySearches(recognised, is_whole, of_results)
+
+
+def is_all_read(search: Search, results: Results) -> bool:
+    """Whether all that was searched for was read; what is optional and was not sent is as if there were none (Z55)."""
+    return results.complete or (search.optional and results.sent is not Sent.READ)

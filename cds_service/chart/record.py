@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import datetime, tzinfo
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from cds_service.fhir import lenient
 from cds_service.fhir.treatments import (
@@ -43,8 +43,7 @@ class Sent(StrEnum):
     MALFORMED = "malformed"  # neither a resource nor a Bundle nor null
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
+class Results(msgspec.Struct, frozen=True):
     """The resources of this patient under one key, and what became of the other entries.
 
     ``complete`` is false where there may be more than these. ``set_aside`` are the entries that are of another patient
@@ -168,6 +167,7 @@ _bundles: dict[str, msgspec.json.Decoder[Any]] = {
     name: msgspec.json.Decoder(_BundleOf[struct])  # type: ignore[valid-type]
     for name, struct in _TYPES.items()
 }
+_WITH_PATIENT = frozenset({"Patient", "AllergyIntolerance"})  # the others say in their subject whose they are
 _FAILURES = frozenset({"error", "fatal"})
 _MOST_ENTRIES = 20_000  # of one key; more are not read, and the key counts as not read whole (Z94)
 _PATIENT = re.compile(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$|^urn:uuid:([^/]+)$")
@@ -193,14 +193,14 @@ class Chart:
         self._prefetch = prefetch
         self._results: dict[str, Results] = {}
         self._looked_at: set[str] = set()
-        self._kept: dict[tuple[str, ...], Any] = {}
+        self._kept: dict[Hashable, Any] = {}
         self._made: dict[tuple[Callable[..., Any], str], Any] = {}
         self.fetched: dict[str, msgspec.Raw] = {}  # undecoded JSON of the keys that were fetched and used
 
     def results(self, search: Search) -> Results:
         """The resources of this patient under ``search``'s key; those of another subject are left out (Z32)."""
         self._looked_at.add(search.key)
-        return self.held(search)
+        return self._results.get(search.key) or self.held(search)
 
     def held(self, search: Search) -> Results:
         """``results`` for whoever fills gaps: nothing is decided by what was only held, so it is not ``looked_at``."""
@@ -218,12 +218,12 @@ class Chart:
     def once(self, work: Callable[[Chart, Search], T], search: Search) -> T:
         """What ``work`` makes of the results of ``search``, made once however many facts ask for it."""
         key = (work, search.key)
-        if key not in self._made:
-            self._made[key] = work(self, search)
-        made: T = self._made[key]
+        made: T | None = self._made.get(key)
+        if made is None:
+            made = self._made[key] = work(self, search)
         return made
 
-    def keep(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """What ``make`` makes, made once for each key however often it is asked for."""
         if key not in self._kept:
             self._kept[key] = make()
@@ -269,10 +269,11 @@ class Chart:
         except msgspec.DecodeError:
             return None
         resources = [entry.resource for entry in bundle.entry[:_MOST_ENTRIES]]
-        if any(resource.resourceType != search.resource for resource in resources):
-            return None
+        for resource in resources:
+            if resource.resourceType != search.resource:
+                return None
         complete = _is_whole(bundle.link, bundle.total, len(bundle.entry), search)
-        return self._sorted_out(resources, complete=complete)
+        return self._sorted_out(resources, search, complete=complete)
 
     def _by_entry(self, raw: bytes, search: Search) -> Results:
         """Any JSON, each entry decoded alone, so that one that cannot be read does not hide the others."""
@@ -285,7 +286,7 @@ class Chart:
         if head.resourceType == search.resource:
             alone = _read(raw, search.resource)
             if alone is not None:
-                return self._sorted_out([alone], complete=True)
+                return self._sorted_out([alone], search, complete=True)
             return self._collect([_Entry(msgspec.Raw(raw))], search, complete=True)
         if head.resourceType != "Bundle":
             return Results(Sent.MALFORMED, (), False, why=_shape_of(raw))
@@ -330,7 +331,7 @@ class Chart:
                     medications += filter(None, [_decoded(_medication, raw)])
                 elif head.resourceType == "Immunization":
                     immunizations += filter(self._is_ours, filter(None, [_decoded(_immunization, raw)]))
-        sorted_out = self._sorted_out(resources, complete=complete)
+        sorted_out = self._sorted_out(resources, search, complete=complete)
         return replace(
             sorted_out,
             complete=sorted_out.complete and not any(aside.kind is Kind.SHAPE for aside in set_aside),
@@ -345,15 +346,19 @@ class Chart:
         report = _decoded(_report, raw) if search.resource == "Observation" else None
         return report.as_observation() if report is not None and isinstance(report.contained, msgspec.Raw) else None
 
-    def _sorted_out(self, resources: list[msgspec.Struct], *, complete: bool) -> Results:
+    def _sorted_out(self, resources: list[Any], search: Search, *, complete: bool) -> Results:
         """The resources of this patient; those of others are set aside."""
-        ours = tuple(filter(self._is_ours, resources))
-        others = [r for r in resources if not self._is_ours(r)] if len(ours) < len(resources) else []
+        likely, own = resources, self._reference
+        if search.resource not in _WITH_PATIENT:  # nearly all of these name the patient in the same few letters
+            likely = [r for r in resources if r.subject is None or r.subject.reference != own]
+        others = [r for r in likely if not self._is_ours(r)]
+        if not others:
+            return Results(Sent.READ, tuple(resources), complete)
         set_aside = tuple(
             Aside(Kind.SUBJECT, Reason("otherPatient"), f"{type(r).__name__}/{getattr(r, 'id', None) or '-'}")
             for r in others
         )
-        return Results(Sent.READ, ours, complete, set_aside)
+        return Results(Sent.READ, tuple(filter(self._is_ours, resources)), complete, set_aside)
 
     def _is_ours(self, resource: msgspec.Struct) -> bool:
         """Whether the resource is of this patient; one without a subject is kept, and is unusable (Z32)."""
@@ -391,11 +396,25 @@ def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:
 
 
 def _has_twice(raw: bytes) -> bool:
+    """Whether an object in the JSON names a member twice."""
+    if _can_be_written_again(raw):
+        return False
     try:
         json.loads(raw, object_pairs_hook=_refuse_twice, parse_int=str, parse_float=str)  # no number is counted
     except _MemberTwiceError:
         return True
     return False
+
+
+def _can_be_written_again(raw: bytes) -> bool:
+    """Whether what was read of JSON is written as it was sent, blanks left aside. Of two members of one name only one
+    is read, so no object in such JSON names a member twice. It costs a third of looking at each member.
+    """
+    try:
+        again = msgspec.json.encode(msgspec.json.decode(raw))
+    except msgspec.DecodeError:
+        return False
+    return again == raw or again == msgspec.json.format(raw, indent=-1)
 
 
 def _is_other_patient(results: Results, search: Search) -> bool:
@@ -409,7 +428,7 @@ def _is_whole(link: list[_BundleLink] | None, total: Any, entries: int, search: 
     It does not if there is a next page, if ``total`` is above the number of its entries, or if it has more entries than
     are read. A search for the newest so many results was read whole once that many came, whatever the total is (Z41).
     """
-    if any(item.relation == "next" for item in link or ()) or entries > _MOST_ENTRIES:
+    if entries > _MOST_ENTRIES or (link and any(item.relation == "next" for item in link)):
         return False
     if not isinstance(total, int) or total <= entries:
         return True

@@ -143,7 +143,7 @@ def _newest(declaration: FactDeclaration, chart: Chart, value_of: Reading, befor
 
 def _with_refused(usable: Sequence[tuple[Interval | str, Result]], refused: Sequence[_Refused]) -> Fact:
     """What can be used, and beside it the newest of what could not."""
-    fact = Fact.of(usable[0][0], *(owner.evidence for _, owner in usable))
+    fact = Fact.shown_by(usable[0][0], [owner.worded for _, owner in usable])
     return replace(fact, reason=refused[0].reason, beside=refused[0].result.evidence) if refused else fact
 
 
@@ -328,7 +328,7 @@ def _candidates(declaration: FactDeclaration, chart: Chart) -> Sequence[Result]:
 def _flaw(declaration: FactDeclaration, candidate: Result, chart: Chart) -> Reason | None:
     """Why a candidate cannot be used, before its value is looked at; ``None`` if it can."""
     concept = candidate.observation.code
-    if concept is None or analyte_codes(declaration).match(concept.pairs()) is None:
+    if candidate.analyte is None and (concept is None or analyte_codes(declaration).match(concept.pairs()) is None):
         return _code_flaw(candidate.observation)
     return contradiction(declaration, candidate.observation) or flaw_of(candidate, chart)
 

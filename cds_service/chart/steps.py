@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -21,15 +20,16 @@ from cds_service.fhir.tree import Node
 from cds_service.fhir.wording import how_long_in_words, how_often_in_words
 from cds_service.vocabulary.declarations import FactDeclaration, Test
 from cds_service.vocabulary.dosage_words import DosageWords
-from cds_service.vocabulary.facts import Fact, Facts, Interval, Reason, State
+from cds_service.vocabulary.facts import Evidence, Fact, Facts, Interval, Reason, State, WordedLater
 
 # By the element of a fact: what makes it of a schedule and its words, and what makes these words of a step.
-_SCHEDULED: Mapping[str, tuple[Callable[[Schedule, str], Fact], Callable[[DosageWords, Node], str]]] = {
+_SCHEDULED: Mapping[str, tuple[Callable[[Schedule, Sequence[Evidence]], Fact], Callable[[DosageWords, Node], str]]] = {
     "interval": (interval, how_often_in_words),
     "doses": (doses, how_long_in_words),
     "days": (days, how_long_in_words),
 }
 _STATED: Mapping[str, Callable[[FactDeclaration, Node], Fact]] = {"rate": rate, "volume": volume}
+_OF_STEPS = frozenset({"dosage"})
 
 
 def step_facts(
@@ -38,48 +38,65 @@ def step_facts(
     dosage: Node,
     zone: tzinfo,
     shared: Facts | None = None,
-    schedule: Callable[[], Schedule] | None = None,
+    schedule: OneSchedule | None = None,
 ) -> Facts:
     """The facts of one step of the dosage of ``order``, each read when first asked for, over those of ``shared``.
 
     Only those of ``declarations`` that are about a dosage are read. ``zone`` is the hospital's. ``schedule`` is that of
-    the step; without it, it is read once, when one of its facts is first asked for.
+    the step, read in the hospital's own words for how often.
     """
-    readers: dict[str, Callable[[], Fact]] = {}
-    step = Facts(readers, shared)
-    for name, declared in declarations.items():
-        if declared.kind == "dosage":
-            match declared.element:
-                case "dose":
-                    drug = recognise_drug(order, declared.value_sets.values())
-                    readers[name] = partial(_of_order, order, partial(dose, declared, drug, dosage))
-                case "interval" | "doses" | "days":
-                    schedule = schedule or cache(partial(read_schedule, dosage, zone, declared.schedules))
-                    readers[name] = partial(_of_order, order, partial(_scheduled, declared, dosage, schedule))
-                case "rate" | "volume":
-                    readers[name] = partial(_of_order, order, partial(_STATED[declared.element], declared, dosage))
-                case "daily":
-                    readers[name] = partial(_daily, declared, weakref.proxy(step))
-                case _:
-                    readers[name] = partial(reckoned, declared, weakref.proxy(step))
-    return step
+    read = partial(_of_step, order, dosage, schedule or OneSchedule(dosage, zone))
+    return Facts(declarations, _OF_STEPS, read, shared)
 
 
-def _of_order(order: Order, read: Callable[[], Fact]) -> Fact:
-    """A fact of a step with the order in its evidence, so that a card that rests on the step alone names the order."""
-    fact = read()
-    named = (replace(item, reference=f"{order.reference} {item.reference}".lstrip()) for item in fact.evidence)
-    return replace(fact, evidence=tuple(named)) if fact.evidence else fact
+class OneSchedule:
+    """The schedule of one step of a dosage, read once when it is first asked for; ``zone`` is the hospital's."""
+
+    __slots__ = ("_dosage", "_schedule", "_zone")
+
+    def __init__(self, dosage: Node, zone: tzinfo) -> None:
+        self._dosage = dosage
+        self._zone = zone
+        self._schedule: Schedule | None = None
+
+    def read(self, own_words: Mapping[str, str]) -> Schedule:
+        """The schedule; ``own_words`` are the hospital's, the same for all facts of a pack (``read_schedule``)."""
+        if self._schedule is None:
+            self._schedule = read_schedule(self._dosage, self._zone, own_words)
+        return self._schedule
 
 
-def _scheduled(declared: FactDeclaration, dosage: Node, schedule: Callable[[], Schedule]) -> Fact:
+def _of_step(order: Order, dosage: Node, schedule: OneSchedule, declared: FactDeclaration, facts: Facts) -> Fact:
+    element = declared.element
+    if element == "daily":
+        return daily(facts[declared.inputs["dose"]], facts[declared.inputs["interval"]])
+    if element in _SCHEDULED:
+        read, in_words = _SCHEDULED[element]
+        said = partial(_in_words, order, declared, dosage, in_words)
+        return read(schedule.read(declared.schedules), WordedLater([said]))
+    if element == "dose":
+        fact = dose(declared, recognise_drug(order, declared.value_sets.values()), dosage)
+    elif element in _STATED:
+        fact = _STATED[element](declared, dosage)
+    else:
+        return reckoned(declared, facts)
+    pieces = [partial(_of_order, order, fact.evidence, place) for place in range(len(fact.evidence))]
+    return replace(fact, evidence=WordedLater(pieces)) if pieces else fact
+
+
+# Evidence of a step names the order as well, so that a card that rests on the step alone does.
+
+
+def _of_order(order: Order, evidence: Sequence[Evidence], place: int) -> Evidence:
+    item = evidence[place]
+    return replace(item, reference=f"{order.reference} {item.reference}".lstrip())
+
+
+def _in_words(
+    order: Order, declared: FactDeclaration, dosage: Node, in_words: Callable[[DosageWords, Node], str]
+) -> Evidence:
     assert declared.dosage_words is not None  # noqa: S101  (every fact of a dosage is compiled with them)
-    read, in_words = _SCHEDULED[declared.element]
-    return read(schedule(), in_words(declared.dosage_words, dosage))
-
-
-def _daily(declared: FactDeclaration, step: Facts) -> Fact:
-    return daily(step[declared.inputs["dose"]], step[declared.inputs["interval"]])
+    return Evidence(f"{order.reference} dosageInstruction".lstrip(), in_words(declared.dosage_words, dosage))
 
 
 class Step(NamedTuple):
@@ -97,12 +114,17 @@ def steps_of(declaration: FactDeclaration, order: Order, zone: tzinfo) -> list[S
         own_words = next((fact.schedules for fact in declaration.of_steps.values() if fact.element == "interval"), {})
         steps = []
         for dosage in order.dosages():
-            schedule = cache(partial(read_schedule, dosage, zone, own_words))
+            schedule = OneSchedule(dosage, zone)
             facts = step_facts(declaration.of_steps, order, dosage, zone, schedule=schedule)
-            steps.append(Step(dosage, facts, schedule))
+            steps.append(Step(dosage, facts, partial(schedule.read, own_words)))
         order.kept[key] = steps
     kept: list[Step] = order.kept[key]
     return kept
+
+
+def has_steps(declaration: FactDeclaration, order: Order) -> bool:
+    """Whether some fact has asked for the steps of an order."""
+    return id(declaration.of_steps) in order.kept
 
 
 def fits(declaration: FactDeclaration, order: Order, zone: tzinfo, *, only_doses: bool) -> bool | Reason:

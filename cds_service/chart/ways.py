@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cds_service.chart.drug import Drug
-from cds_service.chart.order import Order, named_routes
-from cds_service.fhir.tree import node
-from cds_service.vocabulary.declarations import FactDeclaration
+from cds_service.chart.order import Order, routes_of
+from cds_service.vocabulary.declarations import FactDeclaration, ValueSet, Way
 
 
 def is_in_way(declaration: FactDeclaration, order: Order, drug: Drug, prescriptions: Iterable[Order] = ()) -> bool:
@@ -40,10 +39,13 @@ def _is_in(declaration: FactDeclaration, name: str, order: Order, drug: Drug, pr
 
 def _by_route(declaration: FactDeclaration, name: str, order: Order) -> bool | None:
     """Whether a route of an order is of the way; ``None`` if none can be read."""
-    routes = {key: value_set for each in declaration.ways.values() for key, value_set in each.routes.items()}
+    routes: dict[str, ValueSet] | None = declaration.kept.get(Way)
+    if routes is None:
+        routes = {key: value_set for each in declaration.ways.values() for key, value_set in each.routes.items()}
+        declaration.kept[Way] = routes
     readable = None
-    for dosage in order.dosages():
-        named = named_routes(routes, node(dosage, "route"))
+    for stated in routes_of(order):
+        named = stated.named(routes)
         if len(named) == 1:
             if named[0] in declaration.ways[name].routes:
                 return True

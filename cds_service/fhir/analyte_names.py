@@ -7,7 +7,7 @@ Laboratories write the name of an analyte with its specimen and its method, in s
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
@@ -42,10 +42,9 @@ def names_one_of(texts: Iterable[str], names: Collection[str]) -> bool:
     return any(_core(text) in cores for cores in [_cores(frozenset(names))] for text in texts) if names else False
 
 
-def names_another(texts: Iterable[str], names: Collection[str]) -> bool:
+def names_another(texts: Sequence[str], *names: Collection[str]) -> bool:
     """Whether one of the texts names a common analyte that is none of ``names``, and no text names one of these."""
-    read = list(texts)
-    return any(_core(text) in _OTHERS for text in read) and not names_one_of(read, names)
+    return any(_core(text) in _OTHERS for text in texts) and not names_one_of(texts, frozenset().union(*names))
 
 
 @lru_cache(maxsize=64)

@@ -52,7 +52,8 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
 def _read_instant(text: str, zone: tzinfo) -> Span | None:
     try:
         instant = datetime.fromisoformat(text)
-        instant = (instant.replace(tzinfo=zone) if instant.tzinfo is None else instant).astimezone(UTC)
+        if instant.tzinfo is not UTC:
+            instant = (instant.replace(tzinfo=zone) if instant.tzinfo is None else instant).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return Span(instant, instant) if _EARLIEST <= instant <= _LATEST else None

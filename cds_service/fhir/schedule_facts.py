@@ -5,19 +5,21 @@ The counts agree with the dates of ``dose_dates``, which share out the doses of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 from math import ceil
 
 from cds_service.fhir.schedule import NOT_READABLE, Bounds, Rhythm, Schedule, is_whole
 from cds_service.fhir.time_units import WEEK, calendar_days, months_after
-from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason
+from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, State
 
 _UNREADABLE = Fact.unusable(NOT_READABLE)
+_NOT_SAID = (Evidence("dosageInstruction", ""),)
 
 
-def interval(schedule: Schedule, said: str = "") -> Fact:
-    """Days between doses as a range (D9); ``said`` is the schedule in words.
+def interval(schedule: Schedule, evidence: Sequence[Evidence] = _NOT_SAID) -> Fact:
+    """Days between doses as a range (D9); ``evidence`` has the schedule in words.
 
     Absent without a Timing and without a text; unusable if what is there says no interval.
     """
@@ -25,50 +27,48 @@ def interval(schedule: Schedule, said: str = "") -> Fact:
         return Fact.absent()
     if isinstance(schedule.rhythm, Reason):
         return Fact.unusable(schedule.rhythm)
-    return Fact.of(schedule.rhythm.interval, Evidence("dosageInstruction", said))
+    return Fact(State.VALUE, schedule.rhythm.interval, evidence)
 
 
-def doses(schedule: Schedule, said: str = "") -> Fact:
+def doses(schedule: Schedule, evidence: Sequence[Evidence] = _NOT_SAID) -> Fact:
     """How many doses the step gives: its count, as far as its bounds leave room for them; absent if it is unbounded.
 
-    ``said`` is how long it goes on, in words.
+    ``evidence`` has in words how long it goes on.
     """
     rhythm, count, bounds = schedule.rhythm, schedule.count, schedule.bounds
-    evidence = Evidence("dosageInstruction", said)
     if schedule.events:
-        return Fact.of(Interval.point(len(schedule.events)), evidence)
+        return Fact(State.VALUE, Interval.point(len(schedule.events)), evidence)
     if isinstance(count, Reason) or isinstance(bounds, Reason):
         return _UNREADABLE
     if bounds is None:
-        return Fact.absent() if count is None else Fact.of(count, evidence)
+        return Fact.absent() if count is None else Fact(State.VALUE, count, evidence)
     within = _doses_within(rhythm, bounds, schedule.first) if isinstance(rhythm, Rhythm) else None
     if within is None:
-        return _UNREADABLE if count is None else Fact.of(count, evidence)
-    return Fact.of(within if count is None else _lesser(count, within), evidence)
+        return _UNREADABLE if count is None else Fact(State.VALUE, count, evidence)
+    return Fact(State.VALUE, within if count is None else _lesser(count, within), evidence)
 
 
-def days(schedule: Schedule, said: str = "") -> Fact:
+def days(schedule: Schedule, evidence: Sequence[Evidence] = _NOT_SAID) -> Fact:
     """How many days the step lasts, to the end of its bounds or one interval after its last dose, whichever is first.
 
-    Absent if it is unbounded. ``said`` is how long it goes on, in words.
+    Absent if it is unbounded. ``evidence`` has in words how long it goes on.
     """
     rhythm, count, bounds = schedule.rhythm, schedule.count, schedule.bounds
-    evidence = Evidence("dosageInstruction", said)
     if schedule.events:
         if not isinstance(rhythm, Rhythm):
             return _UNREADABLE
         between = Interval.point((schedule.events[-1] - schedule.events[0]).days)
-        return Fact.of(_sum(between, rhythm.interval), evidence)
+        return Fact(State.VALUE, _sum(between, rhythm.interval), evidence)
     if isinstance(count, Reason) or isinstance(bounds, Reason):
         return _UNREADABLE
     counted = _counted_days(rhythm, count) if isinstance(rhythm, Rhythm) and count is not None else None
     if bounds is None:
         if count is None:
             return Fact.absent()
-        return _UNREADABLE if counted is None else Fact.of(counted, evidence)
+        return _UNREADABLE if counted is None else Fact(State.VALUE, counted, evidence)
     if bounds.days is None:
         return _UNREADABLE
-    return Fact.of(bounds.days if counted is None else _lesser(counted, bounds.days), evidence)
+    return Fact(State.VALUE, bounds.days if counted is None else _lesser(counted, bounds.days), evidence)
 
 
 # --- how long and how many

@@ -47,9 +47,9 @@ def judge(
     """
     known = {judged.order.key: judged.decided for judged in before}
     first = before[0].decided if before else None
-    by_key = {order.key: order for order in orders}
+    judged = {order.key: order for order in orders if order is not NO_ORDER}
     all_drafts = [
-        by_key.get(key) or read_order("", resource, drafts, key) for key, resource in drafts.items() if key not in idle
+        judged.get(key) or read_order("", resource, drafts, key) for key, resource in drafts.items() if key not in idle
     ]
 
     def read(order: Order) -> ReadOrder:

@@ -95,7 +95,7 @@ class DrugNames:
 NO_NAMES = DrugNames()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one is equal to itself alone, and so can be a key
 class ValueSet:
     """Codes that mean the same to a rule, by ``(system, code)``, systems spelled canonically.
 

@@ -6,11 +6,15 @@ structures of msgspec, which cost a tenth of a frozen dataclass to make.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
+from typing import TYPE_CHECKING, overload
 
 import msgspec
+
+if TYPE_CHECKING:
+    from cds_service.vocabulary.declarations import FactDeclaration
 
 
 class State(StrEnum):
@@ -127,6 +131,36 @@ class Evidence(msgspec.Struct, frozen=True):
         return self.sent or self.display
 
 
+class WordedLater(Sequence[Evidence]):
+    """Pieces of evidence that are put into words when somebody looks at them: of a thousand, a card shows three."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, pieces: Iterable[Callable[[], Evidence]]) -> None:
+        self._pieces: list[Evidence | Callable[[], Evidence]] = list(pieces)
+
+    @overload
+    def __getitem__(self, place: int) -> Evidence: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Evidence]: ...
+    def __getitem__(self, place: int | slice) -> Evidence | Sequence[Evidence]:
+        if isinstance(place, slice):
+            return tuple(self[number] for number in range(*place.indices(len(self._pieces))))
+        piece = self._pieces[place]
+        if not isinstance(piece, Evidence):
+            piece = self._pieces[place] = piece()
+        return piece
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
 Value = Interval | str
 PRESENT = "present"  # the value of a fact that only says that something is there
 
@@ -141,7 +175,7 @@ class Fact(msgspec.Struct, frozen=True):
 
     state: State
     value: Value | None = None
-    evidence: tuple[Evidence, ...] = ()
+    evidence: Sequence[Evidence] = ()
     reason: Reason | None = None
     missing: tuple[str, ...] = ()
     beside: Evidence | None = None
@@ -152,9 +186,14 @@ class Fact(msgspec.Struct, frozen=True):
         return cls(State.VALUE, value, evidence)
 
     @classmethod
+    def shown_by(cls, value: Value, pieces: Iterable[Callable[[], Evidence]]) -> Fact:
+        """A fact with a value, whose evidence is put into words when somebody looks at it."""
+        return cls(State.VALUE, value, WordedLater(pieces))
+
+    @classmethod
     def absent(cls, *evidence: Evidence, reason: Reason | None = None) -> Fact:
         """A fact that was looked for and is not there; ``reason`` says what beside it was not understood (Z41)."""
-        return cls(State.ABSENT, None, evidence, reason)
+        return cls(State.ABSENT, None, evidence, reason) if evidence or reason is not None else ABSENT
 
     @classmethod
     def unknown(cls, *missing: str, reason: Reason | None = None) -> Fact:
@@ -167,37 +206,57 @@ class Fact(msgspec.Struct, frozen=True):
         return cls(State.UNUSABLE, None, evidence, reason)
 
 
+ABSENT = Fact(State.ABSENT)
+"""What most facts of most patients are."""
+
+
 class Facts(Mapping[str, Fact]):
     """Declared facts by name, each read when it is first asked for, and then kept.
 
-    ``readers`` make the facts by name; a name that none of them has is looked up in ``shared``.
+    Facts of ``kinds`` are made by ``read``, from their declaration and these facts, of which some are derived; all
+    others are looked up in ``shared``. A name that is not declared is a ``KeyError``.
     """
 
-    def __init__(self, readers: Mapping[str, Callable[[], Fact]], shared: Facts | None = None) -> None:
-        self._readers = readers
+    __slots__ = ("_declarations", "_kept", "_kinds", "_read", "_shared")
+
+    def __init__(
+        self,
+        declarations: Mapping[str, FactDeclaration],
+        kinds: Container[str],
+        read: Callable[[FactDeclaration, Facts], Fact],
+        shared: Facts | None = None,
+    ) -> None:
+        self._declarations = declarations
+        self._kinds = kinds
+        self._read = read
         self._shared = shared
-        self._read: dict[str, Fact] = {}
+        self._kept: dict[str, Fact] = {}
 
     def __getitem__(self, name: str) -> Fact:
-        fact = self._read.get(name)
+        fact = self._kept.get(name)
         if fact is None:
-            if name not in self._readers and self._shared is not None:
-                return self._shared[name]
-            fact = self._read[name] = self._readers[name]()
+            declared = self._declarations[name]
+            if declared.kind in self._kinds:
+                fact = self._read(declared, self)
+            elif self._shared is not None:
+                fact = self._shared[name]
+            else:
+                raise KeyError(name)
+            self._kept[name] = fact
         return fact
 
     def read_so_far(self, name: str) -> Fact | None:
         """The fact of this name if it was asked for already, whether here or in what these facts share."""
-        fact = self._read.get(name)
+        fact = self._kept.get(name)
         return self._shared.read_so_far(name) if fact is None and self._shared is not None else fact
 
     @property
     def own_so_far(self) -> Mapping[str, Fact]:
         """The facts that were asked for so far, without those that these facts share."""
-        return self._read
+        return {name: fact for name, fact in self._kept.items() if self._declarations[name].kind in self._kinds}
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._readers
+        yield from (name for name, declared in self._declarations.items() if declared.kind in self._kinds)
         if self._shared is not None:
             yield from self._shared
 

@@ -1,11 +1,11 @@
 """What is read of anything that may stand under a prefetch key, for every type of resource that is asked for."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from cds_service.chart.record import Chart, Results, Sent
 from tests.support.prefetch_shapes import FAILED, MALFORMED, NOTHING_FOUND, ODD_ENTRIES

@@ -31,11 +31,7 @@ def unknown_faults(pack: Pack) -> Iterator[tuple[Decision, UnknownFault]]:
 
     An input that is itself a definition and gives the same answer to both is that definition's own to explain.
     """
-    of_record = {name for name, fact in pack.facts.items() if fact.searches}
-    empty, unread = (
-        Values(pack, OrderFacts(Facts({name: made if name in of_record else Fact.absent for name in pack.facts}), []))
-        for made in (Fact.absent, Fact.unknown)
-    )
+    empty, unread = (Values(pack, _record_with(pack, fact)) for fact in (Fact.absent(), Fact.unknown()))
     for decision in pack.decisions.values():
         if decision.kind != "definition" or decision.status not in ("active", "shadow"):
             continue
@@ -43,6 +39,13 @@ def unknown_faults(pack: Pack) -> Iterator[tuple[Decision, UnknownFault]]:
         if both:
             for fault in _faults_of(pack, decision, both):
                 yield decision, fault
+
+
+def _record_with(pack: Pack, of_record: Fact) -> OrderFacts:
+    """The facts of a patient and an order where every fact that is searched for in the record is this one."""
+    kinds = {declared.kind for declared in pack.facts.values()}
+    facts = Facts(pack.facts, kinds, lambda declared, _: of_record if declared.searches else Fact.absent())
+    return OrderFacts(facts, [])
 
 
 def _faults_of(pack: Pack, decision: Decision, both: Mapping[str, tuple[Fact, Fact]]) -> Iterator[UnknownFault]:
