@@ -134,7 +134,7 @@ class Speech:
         text, words = finding.decision.texts[finding.then.text], self._pack.words
         if not text.source:
             return []
-        templates = {match[1].partition(".")[2] for match in PLACEHOLDER.finditer(text.source)}
+        templates = {name.partition(".")[2] for name in _parts(text.source)[1::2]}
         is_own = any(self._pack.templates[name].basis == "hospital" for name in templates & self._pack.templates.keys())
         order = self._fill(text.ordered, finding, inert) if text.ordered else escaped(ordered())
         gives = words["hospital-gives" if is_own else "source-gives"]
@@ -167,14 +167,15 @@ class Speech:
         if name in self._pack.decisions:
             phrase = self._pack.decisions[name].phrases.get(str(self._values[name].value), "")
             return self._fill(phrase, finding, clean)
-        for suffix in (".date", ".sent", ".reason"):
-            if name.endswith(suffix):
-                base = name.removesuffix(suffix)
-                fact = finding.used.get(base) or self._values[base]
-                if suffix == ".reason":
-                    return self.reason(fact.reason or self._across(finding, base, fact), clean)
-                said = next(((self._day(item.date), item.as_sent) for item in fact.evidence), ("", ""))
-                return clean(said[suffix == ".sent"])
+        base, dot, member = name.rpartition(".")
+        if dot and member in ("date", "sent", "reason"):
+            fact = finding.used.get(base) or self._values[base]
+            if member == "reason":
+                return self.reason(fact.reason or self._across(finding, base, fact), clean)
+            if not fact.evidence:
+                return clean("")
+            read_first = fact.evidence[0]
+            return clean(read_first.as_sent if member == "sent" else self._day(read_first.date))
         fact = finding.used.get(name) or self._values[name]
         if fact.state is State.UNUSABLE:
             return clean(", ".join(evidence.as_sent for evidence in fact.evidence[:2]))

@@ -228,6 +228,7 @@ def _person(pack: Pack, reading: Reading, *, whole: bool) -> Iterator[NotUnderst
 
 
 _OF_TIMES = ("interval", "times", "begins-in")  # elements of an order of a test or of nutrition
+_ACCOUNTED = ("route", *_OF_TIMES)
 
 
 def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Iterator[NotUnderstood]:
@@ -235,7 +236,7 @@ def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Itera
     yield from _status(order)
     yield from _reasons(pack, order)
     for declared in pack.of_kind.get("order", ()):
-        if declared.element in ("route", *_OF_TIMES):
+        if declared.element in _ACCOUNTED:
             fact = _fact(facts.order, declared.name, whole=whole)
             if fact is not None and declared.element in _OF_TIMES:
                 yield from map(NotUnderstood, items.not_read(order, fact))
@@ -244,7 +245,9 @@ def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Itera
     for dosage, step in zip(order.dosages(), facts.dosages, strict=False):
         for declared in pack.of_kind.get("dosage", ()):
             fact = _fact(step, declared.name, whole=whole)
-            for aside in dosage_accounts.of_step(declared, order.reference, dosage, fact) if fact is not None else ():
+            if fact is None or fact.state is not State.UNUSABLE:
+                continue
+            for aside in dosage_accounts.of_step(declared, order.reference, dosage, fact):
                 analytes = (declared.analyte.name,) if declared.analyte is not None else ()
                 yield NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else ())
 
@@ -258,13 +261,16 @@ def _status(order: Order) -> Iterator[NotUnderstood]:
 
 def _ended(order: Order, chart: Chart, searches: Iterable[Search]) -> Iterator[NotUnderstood]:
     """The orders that an order ends (Z65) and that are not on record, so that nobody can tell what it ends."""
+    prior = list(references_in(order.resource, "priorPrescription"))
+    if not prior:
+        return
     on_record = {
         cast("MedicationRequest", resource).own_reference()
         for search in chart.looked_at(searches)
         if search.resource == _PRESCRIPTION
         for resource in chart.results(search).resources
     }
-    for reference in references_in(order.resource, "priorPrescription"):
+    for reference in prior:
         if reference not in on_record:
             yield NotUnderstood(
                 Aside(Kind.REFERENCE, Reason("priorNotOnRecord"), f"{order.reference} priorPrescription")
