@@ -76,7 +76,8 @@ def harmless(text: str) -> str:
 
 def _without_links(text: str) -> str:
     folded = text.casefold()
-    if "@" in text or "://" in text or "www." in folded or "to:" in folded or "pp:" in folded:  # every link has one
+    # Every link has one of these, and a text seldom has any: looking for them costs less than the search.
+    if "@" in text or "://" in text or "www." in folded or "to:" in folded or "pp:" in folded:
         text = _LINK.sub(lambda match: match[0] + _BREAK if match[0] != "@" else _BREAK + "@", text)
     return text
 
