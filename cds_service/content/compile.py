@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cds_service.content.candidates import candidates_of
 from cds_service.content.compile_facts import (
     compile_analyte,
     compile_drug_names,
@@ -37,6 +38,9 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
     searches = compile_searches(pack_files.facts, pack_files.value_sets, value_sets)
     decisions = _decisions(pack_files)
     facts = compile_facts(pack_files.facts, value_sets, analytes, searches, dosage_words)
+    readers = {
+        key: tuple(fact for fact in facts.values() if search in fact.searches) for key, search in searches.items()
+    }
     return Pack(
         id=head["id"],
         version=head["version"],
@@ -51,9 +55,8 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         relevant={kind: tuple(value_sets[name] for name in names) for kind, names in relevant_of(head).items()},
         excluded=tuple(value_sets[name] for name in head["excluded"]),
         facts=facts,
-        readers={
-            key: tuple(fact for fact in facts.values() if search in fact.searches) for key, search in searches.items()
-        },
+        readers=readers,
+        candidates={key: candidates_of(facts_read) for key, facts_read in readers.items()},
         of_kind={kind: tuple(f for f in facts.values() if f.kind == kind) for kind in {f.kind for f in facts.values()}},
         searches=searches,
         decisions={decision.id: decision for decision in decisions},

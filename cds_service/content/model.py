@@ -15,6 +15,7 @@ from cds_service.content.table_tree import Tree
 from cds_service.content.topics import topic_of
 from cds_service.content.unary import Cell
 from cds_service.fhir.order_types import MEDICATION
+from cds_service.vocabulary.accounting import Kind
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
 from cds_service.vocabulary.dosage_words import DosageWords
 from cds_service.vocabulary.facts import Exact
@@ -274,6 +275,8 @@ class Pack:
 
     ``relevant`` are the value sets of what is judged, by the type of order that orders it.
     ``readers`` are the facts that are read from each search, by its key, and ``of_kind`` the facts of each kind.
+    ``candidates`` are where a site could map what is not understood of the entries of each search, by its key
+    (``content.candidates``).
     ``rests_also`` are the statements that every card rests on, but for those on safety.
     ``words``, ``reasons``, ``elements`` (the parts of an order, ``other`` among them), ``routes`` (the values of the
     route ordered), ``months``, ``dosage_words`` and ``table_words`` are those of the framework with the pack's own laid
@@ -318,6 +321,7 @@ class Pack:
     hazards: HazardLog | None = None
     readers: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
     of_kind: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
+    candidates: Mapping[str, Mapping[Kind, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def drugs(self) -> tuple[ValueSet, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 
+from cds_service.content.grounds import Grounds, grounds_of, rests_also
 from cds_service.content.model import Pack, TemplateWords
 from cds_service.content.needs import searches_of, urgent_keys
 from cds_service.content.reviews import Standing
@@ -22,8 +23,9 @@ class Prepared:
     ``zone`` is the hospital's time zone, ``key``, the pack's own, makes uuids (Z18). ``shown`` is false where
     unreviewed content runs as shadow: it is evaluated and counted, and its cards are shown to nobody (Z15).
     ``regimens`` are the order templates in words by their id, ``orders`` their resources with the text of each dosage,
-    ``searches`` what each service reads by the service's id,
-    and ``urgent`` the keys of those that are fetched first (Z88).
+    ``searches`` what each service reads by the service's id, and ``urgent`` the keys of those that are fetched first
+    (Z88). ``grounds`` are the lines that every card of a rule has, by the ids of its decision and of the rule,
+    ``rests_also`` those that all cards have, but for those on safety.
     """
 
     pack: Pack
@@ -34,6 +36,8 @@ class Prepared:
     orders: Mapping[str, Node] = field(default_factory=dict)
     searches: Mapping[str, tuple[Search, ...]] = field(default_factory=dict)
     urgent: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    grounds: Mapping[tuple[str, str], Grounds] = field(default_factory=dict)
+    rests_also: tuple[str, ...] = ()
 
     def today(self, now: datetime) -> date:
         """The day that it is in the hospital's time zone at ``now``."""
@@ -48,8 +52,18 @@ class Prepared:
         """``pack`` made ready. ``key`` is that of the service, from which the key of the pack is made."""
         searches = {service.id: tuple(searches_of(pack, service).values()) for service in pack.services.values()}
         urgent = {service.id: urgent_keys(pack, service) for service in pack.services.values()}
-        words, orders = template_words(pack), template_orders(pack)
-        return cls(pack, zone, key_of_pack(key, pack.topic_prefix), shown, words, orders, searches, urgent)
+        return cls(
+            pack,
+            zone,
+            key_of_pack(key, pack.topic_prefix),
+            shown,
+            template_words(pack),
+            template_orders(pack),
+            searches,
+            urgent,
+            grounds_of(pack),
+            rests_also(pack),
+        )
 
 
 def template_words(pack: Pack) -> dict[str, TemplateWords]:

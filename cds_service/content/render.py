@@ -14,9 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 
 from cds_service.content.decide import Finding, Values, decidable
-from cds_service.content.model import INDICATORS, PLACEHOLDER, Decision, Pack, Rule, Statement, TemplateWords
+from cds_service.content.model import INDICATORS, PLACEHOLDER, Decision, Pack, Rule, TemplateWords
 from cds_service.fhir.quantities import spell
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, State
@@ -28,13 +29,14 @@ _LONGEST_WORDS = 100
 _LINK = re.compile(r":(?=//)|www(?=\.)|@|(?:mailto|xmpp)(?=:)", re.IGNORECASE)
 # What readers that take plain text for HTML or Markdown make something of: tags, links, references, images.
 _MARKUP_IN_PLAIN = re.compile(r"<(?=[a-z/!?])|(?<=\])(?=[(\[:])", re.IGNORECASE)
-_OF_LINKS = (":", "@")
 _BREAK = "\u200b"
 _OF_ORDERS = ("order", "drafts", "dosage")
 _MARKUP = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]~"})
 _TAG = re.compile(r"<(?=[a-z/!?])", re.IGNORECASE)  # "<60" is no tag, and stays as it is
 _ENTITY = re.compile(r"&(?=#|\w+;)")
 _RESOURCE = re.compile(r"[A-Z][A-Za-z]+/\S+")
+_SIGNS = frozenset("\\`*_[]~<&")  # what Markdown or HTML makes something of, wherever it stands
+_SIGNS_IN_PLAIN = frozenset("<]`")
 _LEADING = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=>|]))")  # would begin a list, heading or rule
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
@@ -57,12 +59,9 @@ def inert(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Text as Markdown that says the same and does nothing: no link, no HTML, no heading."""
-    if text.isalnum():
-        return text
-    harmless = _TAG.sub("&lt;", _ENTITY.sub("&amp;", _LEADING.sub(r"\1\\", text.translate(_MARKUP))))
-    if not any(sign in harmless for sign in _OF_LINKS) and "www" not in harmless.casefold():
-        return harmless
-    return _without_links(harmless)
+    if not _SIGNS.isdisjoint(text) or _LEADING.match(text):
+        text = _TAG.sub("&lt;", _ENTITY.sub("&amp;", _LEADING.sub(r"\1\\", text.translate(_MARKUP))))
+    return _without_links(text)
 
 
 def harmless(text: str) -> str:
@@ -70,13 +69,17 @@ def harmless(text: str) -> str:
 
     ``<60`` and ``10*9/L`` stay as they are. What is taken away is unseen, but for the backtick.
     """
-    if any(sign in text for sign in "<]`"):
+    if not _SIGNS_IN_PLAIN.isdisjoint(text):
         text = _MARKUP_IN_PLAIN.sub(lambda match: match[0] + _BREAK, text).replace("`", "'")
     return _without_links(text)
 
 
 def _without_links(text: str) -> str:
-    return _LINK.sub(lambda match: match[0] + _BREAK if match[0] != "@" else _BREAK + "@", text)
+    folded = text.casefold()
+    # Every link has one of these, and a text seldom has any: looking for them costs less than the search.
+    if "@" in text or "://" in text or "www." in folded or "to:" in folded or "pp:" in folded:
+        text = _LINK.sub(lambda match: match[0] + _BREAK if match[0] != "@" else _BREAK + "@", text)
+    return text
 
 
 class Speech:
@@ -132,7 +135,7 @@ class Speech:
         text, words = finding.decision.texts[finding.then.text], self._pack.words
         if not text.source:
             return []
-        templates = {match[1].partition(".")[2] for match in PLACEHOLDER.finditer(text.source)}
+        templates = {name.partition(".")[2] for name in _parts(text.source)[1::2]}
         is_own = any(self._pack.templates[name].basis == "hospital" for name in templates & self._pack.templates.keys())
         order = self._fill(text.ordered, finding, inert) if text.ordered else escaped(ordered())
         gives = words["hospital-gives" if is_own else "source-gives"]
@@ -146,8 +149,7 @@ class Speech:
         return self._fill(finding.decision.texts[finding.then.text].labels[suggestion], finding, plain)
 
     def _fill(self, text: str, finding: Finding, clean: Callable[[str], str]) -> str:
-        filled = PLACEHOLDER.sub(lambda match: self._value(match[1], finding, clean), text)
-        return " ".join(filled.split()).replace(" .", ".")
+        return _filled(text, lambda name: self._value(name, finding, clean)).replace(" .", ".")
 
     def _value(self, name: str, finding: Finding, clean: Callable[[str], str]) -> str:
         head, _, rest = name.partition(".")
@@ -166,14 +168,15 @@ class Speech:
         if name in self._pack.decisions:
             phrase = self._pack.decisions[name].phrases.get(str(self._values[name].value), "")
             return self._fill(phrase, finding, clean)
-        for suffix in (".date", ".sent", ".reason"):
-            if name.endswith(suffix):
-                base = name.removesuffix(suffix)
-                fact = finding.used.get(base) or self._values[base]
-                if suffix == ".reason":
-                    return self.reason(fact.reason or self._across(finding, base, fact), clean)
-                said = next(((self._day(item.date), item.as_sent) for item in fact.evidence), ("", ""))
-                return clean(said[suffix == ".sent"])
+        base, dot, member = name.rpartition(".")
+        if dot and member in ("date", "sent", "reason"):
+            fact = finding.used.get(base) or self._values[base]
+            if member == "reason":
+                return self.reason(fact.reason or self._across(finding, base, fact), clean)
+            if not fact.evidence:
+                return clean("")
+            read_first = fact.evidence[0]
+            return clean(read_first.as_sent if member == "sent" else self._day(read_first.date))
         fact = finding.used.get(name) or self._values[name]
         if fact.state is State.UNUSABLE:
             return clean(", ".join(evidence.as_sent for evidence in fact.evidence[:2]))
@@ -240,6 +243,8 @@ class Speech:
         words, label = self._pack.words, self._pack.facts[name].label
         if not self._about_order and self._pack.facts[name].kind in _OF_ORDERS:
             return []
+        if fact.state is State.ABSENT:
+            return [fill(words["none-found"], {"label": label})]
         reason = self.reason(fact.reason)
         if fact.state is State.UNKNOWN:
             return [fill(words["not-known"], {"label": label, "reason": reason})]
@@ -248,21 +253,13 @@ class Speech:
             read = ", ".join(map(inert, sent))
             date = inert(fact.evidence[0].date) if fact.evidence else ""
             return [fill(words["not-usable"], {"label": label, "said": read, "date": date, "reason": reason})]
-        if fact.state is State.ABSENT:
-            return [fill(words["none-found"], {"label": label})]
         lines = []
         for evidence in fact.evidence[:3]:
-            key = "dated" if evidence.date else "evidence"
-            lines.append(
-                fill(
-                    words[key],
-                    {
-                        "label": evidence.label or label,
-                        "said": inert(self._said(evidence)),
-                        "date": inert(evidence.date),
-                    },
-                )
-            )
+            said = {"label": evidence.label or label, "said": inert(self._said(evidence))}
+            if evidence.date:
+                lines.append(fill(words["dated"], said | {"date": inert(evidence.date)}))
+            else:
+                lines.append(fill(words["evidence"], said))
         if fact.beside is not None:
             beside = {"said": inert(fact.beside.as_sent), "date": inert(fact.beside.date), "reason": reason}
             lines.append(fill(words["not-usable"], {"label": label, **beside}))
@@ -282,31 +279,22 @@ class Speech:
                 codes[found[0]] = codes.get(found[0]) or evidence.code
         return [inert(f"{reference} ({code})" if code else reference) for reference, code in codes.items()]
 
-    def source(self, finding: Finding) -> str:
-        """The statement a finding rests on, quoted, and whether the finding is its word or our reading."""
-        statement = self._pack.statements.get(finding.rule.statement)
-        if statement is None:
-            return ""
-        return f"{self._quoted(statement)} ({self._pack.words['basis-' + (finding.rule.basis or 'reading')]})"
-
-    def rests_also(self) -> list[str]:
-        """The statements that cards rest on beside their own, each in short or quoted."""
-        pack = self._pack
-        return [
-            fill(pack.words["rests-also"], {"statement": statement.id, "says": statement.in_short})
-            if statement.in_short
-            else self._quoted(statement)
-            for statement in (pack.statements[name] for name in pack.rests_also)
-        ]
-
-    def _quoted(self, statement: Statement) -> str:
-        said = {"statement": statement.id, "place": statement.place, "quote": statement.quote}
-        return fill(self._pack.words["source"], said)
-
 
 def fill(text: str, values: Mapping[str, str]) -> str:
     """``text`` with its placeholders replaced."""
-    return " ".join(PLACEHOLDER.sub(lambda match: values[match[1]], text).split())
+    return _filled(text, values.__getitem__)
+
+
+def _filled(text: str, value_of: Callable[[str], str]) -> str:
+    parts = list(_parts(text))
+    parts[1::2] = map(value_of, parts[1::2])
+    return " ".join("".join(parts).split())
+
+
+@lru_cache(maxsize=4096)  # more than a pack has texts
+def _parts(text: str) -> tuple[str, ...]:
+    """A text of the content taken apart: what stands before, between and behind its placeholders, and their names."""
+    return tuple(PLACEHOLDER.split(text))
 
 
 def in_words(pack: Pack, reason: Reason, clean: Callable[[str], str] = plain) -> str:

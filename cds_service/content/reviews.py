@@ -71,10 +71,12 @@ def standing(review: Review | None, version: str, today: date) -> Standing:
     return Standing(state, review.next_review)
 
 
+_FROM_LEAST = tuple(ReviewState)
+
+
 def better(one: Standing, other: Standing) -> Standing:
     """That of two reviews of the same content which says more for it: the current one, else the later one."""
-    states = list(ReviewState)
-    return max(one, other, key=lambda it: (states.index(it.state), it.until or date.min))
+    return max(one, other, key=lambda it: (_FROM_LEAST.index(it.state), it.until or date.min))
 
 
 def review_of(data: Mapping[str, Any]) -> Review | None:

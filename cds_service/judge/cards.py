@@ -11,7 +11,8 @@ from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import NO_ORDER
 from cds_service.chart.progress import today_of
 from cds_service.content.decide import Defect, Finding
-from cds_service.content.render import by_precedence, escaped, fill, harmless, plain
+from cds_service.content.grounds import Grounds
+from cds_service.content.render import Speech, by_precedence, escaped, fill, harmless, plain
 from cds_service.content.reviews import ReviewState, Standing, better
 from cds_service.judge.call import HookCall
 from cds_service.judge.offers import Offer, offer_of_all
@@ -25,11 +26,20 @@ _OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-c
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A finding that gets a card of its own, the order it is about, and the further findings that the card mentions."""
+    """A finding that gets a card of its own, the order it is about, and the further findings that the card mentions.
+
+    ``speech`` has the words for the findings on that order.
+    """
 
     judged: JudgedOrder
     finding: Finding
     further: Sequence[Finding]
+    speech: Speech
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All that its card speaks of."""
+        return (self.finding, *self.further)
 
 
 def cards_of(call: HookCall, defects: list[Defect]) -> list[dict[str, Any]]:
@@ -40,15 +50,16 @@ def cards_of(call: HookCall, defects: list[Defect]) -> list[dict[str, Any]]:
     either fault is added to ``defects`` (ERR-06).
     """
     leads = [
-        Lead(judged, finding, further)
+        Lead(judged, finding, further, speech)
         for judged in call.judged_orders
+        for speech in [call.speech(judged)]
         for finding, further in leading([f for f in judged.decided.cards if f.is_shown])
     ]
     cards = []
     for alike in grouped(call, leads):
         offer = Offer()
         try:
-            offer = offer_of_all(call, [(lead.judged, [lead.finding, *lead.further]) for lead in alike])
+            offer = offer_of_all(call, [(lead.judged, lead.findings) for lead in alike])
         except Exception as error:
             defects.append(Defect(alike[0].finding.topic, error))
         try:
@@ -73,10 +84,9 @@ def _said_alike(call: HookCall, lead: Lead) -> Hashable:
     drug = recognise_drug(lead.judged.order, call.prepared.pack.drugs)
     if drug is None or not drug.agent:
         return lead.judged.order.key, lead.finding.topic
-    speech = call.speech(lead.judged)
     notes = [note.topic for note in lead.judged.decided.notes if note.is_shown]
     try:
-        said = [(finding.topic, speech.without_dosage(finding)) for finding in (lead.finding, *lead.further)]
+        said = [(finding.topic, lead.speech.without_dosage(finding)) for finding in lead.findings]
     except Exception:  # making the card meets the same fault, and there it is counted
         return lead.judged.order.key, lead.finding.topic
     return drug.agent, drug.form, *said, *notes
@@ -100,14 +110,14 @@ def card_of(call: HookCall, alike: Sequence[Lead], offer: Offer) -> dict[str, An
     It is the card of the first of the leads that say alike, and names the orders of the others.
     """
     judged, finding = alike[0].judged, alike[0].finding
-    pack, decision = call.prepared.pack, finding.decision
+    pack, decision, standing = call.prepared.pack, finding.decision, _standing(call, finding)
     card: dict[str, Any] = {
         "uuid": call.uuid(judged, finding),
-        "summary": call.speech(judged).summary(finding),
-        "detail": _detail(call, alike, offer.withheld),
+        "summary": alike[0].speech.summary(finding),
+        "detail": _detail(call, alike, offer.withheld, standing),
         "indicator": finding.then.indicator,
         "source": {
-            "label": pack.label(_standing(call, finding)),
+            "label": pack.label(standing),
             "topic": {"system": pack.topic_system, "code": finding.topic, "display": decision.title},
         },
     }
@@ -128,18 +138,17 @@ def _harmless(suggestion: Mapping[str, Any]) -> dict[str, Any]:
     return {**suggestion, "label": harmless(suggestion["label"]), "actions": actions}
 
 
-def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str]) -> str:
+def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str], standing: Standing) -> str:
     """The Markdown of one card, which reads well without rendering too: first what a clinician needs to decide, then
     what it was read from, what else there is, and what it rests on.
     """
     first, *others = alike
-    finding, further = first.finding, first.further
-    words, speech = call.prepared.pack.words, call.speech(first.judged)
+    finding, speech, words = first.finding, first.speech, call.prepared.pack.words
     message = speech.detail(finding)
     side_by_side = speech.side_by_side(finding, partial(_ordered, call, alike))
     if others and not side_by_side:
         message += " " + fill(words["also-orders"], {"orders": escaped(_ordered(call, others))})
-    noted = [f"{words['also']}: {speech.summary_in_detail(other)}" for other in further]
+    noted = [f"{words['also']}: {speech.summary_in_detail(other)}" for other in first.further]
     noted += [speech.detail(note) for note in first.judged.decided.notes if note.is_shown]
     parts = [
         [message],
@@ -147,7 +156,7 @@ def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str]) -> s
         _listed(words["read"], _read(call, alike)),
         _listed(words["noted"], [*noted, *withheld]),
         _listed(words["rests"], _rests(call, alike)),
-        [_version(call, finding)],
+        [_version(call, finding, standing)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -171,18 +180,14 @@ def _ordered(call: HookCall, alike: Sequence[Lead]) -> str:
 def _rests(call: HookCall, alike: Sequence[Lead]) -> list[str]:
     """What a card rests on: the statements of the source, and the resources that were read."""
     first = alike[0]
-    words, speech = call.prepared.pack.words, call.speech(first.judged)
-    lines = list(dict.fromkeys(filter(None, map(speech.source, [first.finding, *first.further]))))
+    lines = list(dict.fromkeys(filter(None, (_grounds(call, finding).statement for finding in first.findings))))
     if not first.finding.decision.safety:
-        lines += speech.rests_also()
+        lines += call.prepared.rests_also
     resources = dict.fromkeys(
-        reference
-        for lead in alike
-        for finding in (lead.finding, *lead.further)
-        for reference in call.speech(lead.judged).resources(finding.used)
+        reference for lead in alike for finding in lead.findings for reference in lead.speech.resources(finding.used)
     )
     if resources:
-        lines.append(fill(words["resources"], {"references": ", ".join(resources)}))
+        lines.append(fill(call.prepared.pack.words["resources"], {"references": ", ".join(resources)}))
     return lines
 
 
@@ -193,10 +198,10 @@ def _read(call: HookCall, alike: Sequence[Lead]) -> list[str]:
     lines: list[str] = []
     for lead in alike:
         used: dict[str, Fact] = {}
-        for finding in (lead.finding, *lead.further):
+        for finding in lead.findings:
             used |= finding.used
-        lines += call.speech(lead.judged).evidence(used)
-    told = map(call.speech(alike[0].judged).reason, call.not_understood)
+        lines += lead.speech.evidence(used)
+    told = map(alike[0].speech.reason, call.not_understood)
     lines += [sentence for sentence in told if not any(line.endswith(f" {sentence}") for line in lines)]
     return list(dict.fromkeys(lines))
 
@@ -206,25 +211,17 @@ def _standing(call: HookCall, finding: Finding) -> Standing:
     return better(call.prepared.pack.standing(today), finding.decision.standing(today))
 
 
-def _version(call: HookCall, finding: Finding) -> str:
+def _grounds(call: HookCall, finding: Finding) -> Grounds:
+    return call.prepared.grounds[finding.decision.id, finding.rule.id]
+
+
+def _version(call: HookCall, finding: Finding, standing: Standing) -> str:
     """The line that says which version of whose content spoke, and whether a review of it counts (Z15)."""
-    pack, decision = call.prepared.pack, finding.decision
-    version = fill(
-        pack.words["content"],
-        {
-            "pack": pack.id,
-            "version": pack.version,
-            "decision": decision.id,
-            "decision-version": decision.version,
-        },
-    )
-    if pack.site_digest:
-        version += " " + fill(pack.words["site"], {"digest": pack.site_digest})
-    standing = _standing(call, finding)
+    version, words = _grounds(call, finding).version, call.prepared.pack.words
     match standing.state:
         case ReviewState.NONE:
-            return f"{version} {pack.words['not-reviewed']}"
+            return f"{version} {words['not-reviewed']}"
         case ReviewState.EXPIRED:
-            return f"{version} {fill(pack.words['review-expired'], {'date': str(standing.until)})}"
+            return f"{version} {fill(words['review-expired'], {'date': str(standing.until)})}"
         case _:
             return version

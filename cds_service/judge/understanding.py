@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
@@ -46,7 +46,7 @@ class NotUnderstood:
     @property
     def bears(self) -> bool:
         """Whether it may concern the patient: what is over, not final or of somebody else was understood."""
-        return self.aside.kind not in (Kind.STATUS, Kind.SUBJECT) or self.aside.reason.key in _BEARING
+        return _bears(self.aside)
 
     @property
     def counted_as(self) -> tuple[str, str]:
@@ -58,6 +58,10 @@ class NotUnderstood:
 _PLAN = "planNotCounted"
 _PRESCRIPTION = "MedicationRequest"
 _BEARING = ("statusNotKnown", _PLAN)
+
+
+def _bears(aside: Aside) -> bool:
+    return aside.kind not in (Kind.STATUS, Kind.SUBJECT) or aside.reason.key in _BEARING
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +232,7 @@ def _person(pack: Pack, reading: Reading, *, whole: bool) -> Iterator[NotUnderst
 
 
 _OF_TIMES = ("interval", "times", "begins-in")  # elements of an order of a test or of nutrition
+_ACCOUNTED = ("route", *_OF_TIMES)
 
 
 def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Iterator[NotUnderstood]:
@@ -235,7 +240,7 @@ def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Itera
     yield from _status(order)
     yield from _reasons(pack, order)
     for declared in pack.of_kind.get("order", ()):
-        if declared.element in ("route", *_OF_TIMES):
+        if declared.element in _ACCOUNTED:
             fact = _fact(facts.order, declared.name, whole=whole)
             if fact is not None and declared.element in _OF_TIMES:
                 yield from map(NotUnderstood, items.not_read(order, fact))
@@ -244,7 +249,9 @@ def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Itera
     for dosage, step in zip(order.dosages(), facts.dosages, strict=False):
         for declared in pack.of_kind.get("dosage", ()):
             fact = _fact(step, declared.name, whole=whole)
-            for aside in dosage_accounts.of_step(declared, order.reference, dosage, fact) if fact is not None else ():
+            if fact is None or fact.state is not State.UNUSABLE:
+                continue
+            for aside in dosage_accounts.of_step(declared, order.reference, dosage, fact):
                 analytes = (declared.analyte.name,) if declared.analyte is not None else ()
                 yield NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else ())
 
@@ -258,13 +265,16 @@ def _status(order: Order) -> Iterator[NotUnderstood]:
 
 def _ended(order: Order, chart: Chart, searches: Iterable[Search]) -> Iterator[NotUnderstood]:
     """The orders that an order ends (Z65) and that are not on record, so that nobody can tell what it ends."""
+    prior = list(references_in(order.resource, "priorPrescription"))
+    if not prior:
+        return
     on_record = {
         cast("MedicationRequest", resource).own_reference()
         for search in chart.looked_at(searches)
         if search.resource == _PRESCRIPTION
         for resource in chart.results(search).resources
     }
-    for reference in references_in(order.resource, "priorPrescription"):
+    for reference in prior:
         if reference not in on_record:
             yield NotUnderstood(
                 Aside(Kind.REFERENCE, Reason("priorNotOnRecord"), f"{order.reference} priorPrescription")
@@ -335,30 +345,12 @@ def _parts_understood(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[U
 
 def _entries(pack: Pack, search: Search, chart: Chart, *, whole: bool) -> list[NotUnderstood]:
     """The entries under a key that were set aside, each with where a site could map it."""
-    readers = pack.readers[search.key]
-    made = account(readers, search, chart, whole=whole)
+    made = account(pack.readers[search.key], search, chart, whole=whole)
     if not made.set_aside and not made.in_part:
         return []
-    candidates = _candidates(readers)
-    found = [
-        NotUnderstood(aside, candidates.get(aside.kind, candidates[Kind.CODE]), search)
-        for aside in (*made.set_aside, *made.in_part)
+    candidates = pack.candidates[search.key]
+    asides = (*made.set_aside, *made.in_part)
+    entries = made.entries - sum(not _bears(aside) for aside in asides)
+    return [
+        NotUnderstood(aside, candidates.get(aside.kind, candidates[Kind.CODE]), search, entries) for aside in asides
     ]
-    bearing = made.entries - sum(not item.bears for item in found)
-    return [replace(item, entries=bearing) for item in found]
-
-
-def _candidates(readers: Iterable[FactDeclaration]) -> dict[Kind, tuple[str, ...]]:
-    """In which value sets a code or a route of an entry would be understood, and of which analytes a unit is."""
-    sets: dict[str, None] = {}
-    routes: dict[str, None] = {}
-    analytes: dict[str, None] = {}
-    for fact in readers:
-        sets |= {value_set.id: None for value_set in fact.value_sets.values() if value_set.kind in _LISTED}
-        routes |= {value_set.id: None for way in fact.ways.values() for value_set in way.routes.values()}
-        measured = [fact, *(fact.of_steps.values() if fact.events else ())]
-        analytes |= {each.analyte.name: None for each in measured if each.analyte is not None}
-    return {Kind.CODE: tuple(sets), Kind.ROUTE: tuple(routes), Kind.UNIT: tuple(analytes)}
-
-
-_LISTED: Sequence[str] = ("observation", "condition", "allergy", "procedure", "medication")

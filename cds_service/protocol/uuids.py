@@ -49,7 +49,7 @@ def key_of_pack(key: bytes, prefix: str) -> bytes:
 
 
 def _tag(key: bytes, payload: int) -> int:
-    digest = hmac.new(key, payload.to_bytes(9, "big"), "sha256").digest()
+    digest = hmac.digest(key, payload.to_bytes(9, "big"), "sha256")
     return int.from_bytes(digest[:7], "big") >> 6
 
 

@@ -8,11 +8,10 @@ import pytest
 import yaml
 
 from cds_service.content import inherited
-from cds_service.content.decide import OrderFacts, Values
 from cds_service.content.files import read_yaml, repeated_keys, schema
+from cds_service.content.grounds import rests_also
 from cds_service.content.inherited import COMMON, UNITS, WORDS, common_units, common_words, words_with
 from cds_service.content.load import load_pack
-from cds_service.content.render import Speech
 from cds_service.fhir.schedule_words import DAYS_OF_WEEK, WHEN
 from cds_service.fhir.schedule_words import UNITS as TIME_WORDS
 from cds_service.packaged import packaged
@@ -203,11 +202,7 @@ def test_a_short_form_that_no_card_shows_is_found(folder):
 
 
 def test_what_a_card_rests_on_beside_its_own_is_quoted_where_it_has_no_short_form(folder):
-    def rests(pack):
-        values = Values(pack, OrderFacts({}, ()))
-        return Speech(pack, {}, values, "", None).rests_also()
-
-    assert rests(load_pack(folder.parent)) == ["Every rule has its exception. (E-8)"]
+    assert rests_also(load_pack(folder.parent)) == ("Every rule has its exception. (E-8)",)
     sources = (folder / "sources.yaml").read_text(encoding="utf-8")
     (folder / "sources.yaml").write_text(sources.replace("in-short: Every rule has its exception., ", ""), "utf-8")
-    assert rests(load_pack(folder.parent)) == ["E-8 (page 7): 'every rule has its exception'"]
+    assert rests_also(load_pack(folder.parent)) == ("E-8 (page 7): 'every rule has its exception'",)
