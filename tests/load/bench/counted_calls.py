@@ -25,7 +25,8 @@ _SERVICE = "vitamin-b12-order-select"
 
 def evaluated() -> Callable[[bytes], object]:
     prepared = Prepared.of(load_pack(packaged("cards")), zone=ZoneInfo("UTC"), key=KEY.encode())
-    service, now = prepared.pack.services[_SERVICE], datetime.now(UTC)
+    service = prepared.pack.services[_SERVICE]
+    now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)  # the bodies are of today
     return lambda body: evaluate(prepared, service, body, now)
 
 
