@@ -109,7 +109,7 @@ def instructions_a_call(program: Sequence[str], few: int, many: int) -> float:
 
 
 def _can_fix_addresses() -> bool:
-    """Whether a program can be given the same addresses in each run: lookups by the hash of an address depend on them."""
+    """Whether a program can be given the same addresses in each run, on which lookups by their hash depend."""
     if shutil.which("setarch") is None:
         return False
     return subprocess.run(["setarch", "-R", sys.executable, "-c", ""], capture_output=True).returncode == 0
