@@ -14,8 +14,8 @@ PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of processes; where bytecode is not kept, each of them compiles the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all content-mutants bench fuzz hostile \
-	soak measured mutants examples clients format statements clinical reference hazards conformance settings calls pictures screenshots docs \
+.PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all content-mutants bench instructions \
+	fuzz hostile soak measured mutants examples clients format statements clinical reference hazards conformance settings calls pictures screenshots docs \
 	lock audit pin-images sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -76,9 +76,12 @@ test-all: test hostile fuzz soak examples clients ## every test with every case,
 content-mutants: install-dev ## every small wrong change of the content, and whether something notices; make test tries one in seventy-two
 	@EVERY_CASE=1 $(BIN)/python -m pytest tests/content/test_mutants.py
 
-bench: install-dev ## what a call costs against floors measured in the same run, then the inner steps (Linux; needs wrk)
+bench: install-dev ## what a call costs against floors of the same run, then the inner steps (Linux; wrk, valgrind); BENCH="--peer healthchain"
 	$(BIN)/python -m tests.load.bench.table --keep $(BENCH)
 	$(BIN)/python -m pytest tests/load/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
+
+instructions: install-dev ## how many instructions a call takes, and whether a count is more than 1 % from the one kept (needs valgrind)
+	$(BIN)/python -m tests.load.bench.instructions $(INSTRUCTIONS)
 
 fuzz: install-dev ## every parser and the whole request path under fuzzers; FUZZ="SECONDS-A-TARGET SEED"
 	@$(BIN)/python -m tests.load.fuzz.fuzzing --keep $(FUZZ)
@@ -89,7 +92,7 @@ hostile: install-dev ## ten thousand hostile calls, and what they cost beside a 
 soak: install-dev ## mixed requests while everything fails, alone and in pairs; SOAK="REQUESTS CONNECTIONS PAIRS SEED"
 	@$(BIN)/python -m tests.load.soak.soak --keep $(SOAK)
 
-measured: install-dev ## what bench, fuzz, hostile and soak have left is kept in docs/measured, and the tables of the docs
+measured: install-dev ## what bench, instructions, fuzz, hostile and soak have left is kept in docs/measured, and the tables of the docs
 	@$(BIN)/python -m tests.load.measured
 
 mutants: install-dev ## small wrong changes of the code, and whether a test notices each; MUTANTS="SECONDS SEED"

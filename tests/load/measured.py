@@ -8,20 +8,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.load.bench import page as bench_page
+from tests.support.markdown import table
 from tests.support.measured import KEPT, LEFT
 from tests.support.places import ROOT
 
 PAGES = {"soak": "reliability", "hostile": "reliability", "fuzz": "reliability", "bench": "performance"}
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [" | ".join(map(str, row)) for row in [head, ["---"] * len(head), *rows]]
-    return "\n".join(f"| {line} |" for line in lines)
+PAGES["instructions"] = "performance"
 
 
 def of_what(whole: Mapping[str, Any]) -> str:
@@ -107,41 +104,13 @@ def fuzz(figures: Mapping[str, Any]) -> str:
     return f"{total:,} cases, seed {figures['seed']}.\n\n{table(('target', 'cases', 'seconds', 'finds'), rows)}"
 
 
-def bench(figures: Mapping[str, Any]) -> str:
-    from tests.load.bench.table import GOALS
-
-    rows = []
-    for name, by_server in figures["rows"].items():
-        mine, echo = by_server["service"], by_server["echo"]
-
-        def middle(figure: str, mine: Any = mine) -> float:
-            return statistics.median(one[figure] for one in mine)
-
-        def ratio(figure: str, mine: Any = mine, echo: Any = echo) -> float:
-            return statistics.median(a[figure] / b[figure] for a, b in zip(mine, echo, strict=True))
-
-        rows.append(
-            (
-                name,
-                f"{middle('cpu_ms'):.2f} ms",
-                f"{ratio('cpu_ms'):.2f}",
-                GOALS[name] or "-",
-                f"{ratio('per_second'):.2g}",
-                f"{middle('p50'):.1f}, {middle('p99'):.0f} ms",
-            )
-        )
-    head = ("body", "CPU a call", "against echo", "goal", "calls a second against echo", "p50, p99")
-    before, after = (max(figures["memory"][when]) for when in ("before", "after"))
-    ready = figures["ready"]
-    told = (
-        f"A worker had {before:.0f} MB before the load and {after:.0f} MB after it. From the start to the first answer "
-        f"took {ready['service']:.1f} s, and {ready['echo']:.1f} s for echo. Searches at the FHIR server that came too "
-        f"late: {figures['too late']}."
-    )
-    return f"{table(head, rows)}\n\n{told}"
-
-
-TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {"soak": soak, "hostile": hostile, "fuzz": fuzz, "bench": bench}
+TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "soak": soak,
+    "hostile": hostile,
+    "fuzz": fuzz,
+    "bench": bench_page.bench,
+    "instructions": bench_page.instructions,
+}
 
 
 def page(text: str, kept: Path = KEPT) -> str:

@@ -7,16 +7,17 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from cds_service.content.needs import templates_of
 from cds_service.packaged import packaged
 from cds_service.replay.fhir_server import LoadedServer
-from cds_service.replay.scenario import Scenario
-from cds_service.service.served import services_of
-from cds_service.service.start import begin
-from cds_service.settings import Settings
+from cds_service.replay.scenario import DEFAULT_NOW, Scenario, moved, search
 from tests.support.scenarios import by_name
+from tests.support.shipped import shipped_pack
 
 SERVICE = "vitamin-b12-order-select"
+PATIENT_VIEW = "vitamin-b12-patient-view"
 _SAMPLE = "platelets-and-im/sample"
+_WITH_SUGGESTIONS = "beside-and-under-way/kidneyNotKnownNasalDiffers"
 _OTHER_DRUG = "atorvastatin"
 _KINDS = {"Observation": ("platelets", "vitaminB12", "creatinine"), "MedicationRequest": ("medicationRequests",)}
 _KINDS["Condition"] = ("conditions",)
@@ -31,6 +32,7 @@ def bodies() -> dict[str, bytes]:
         "irrelevant 8 KB": _bytes(_with_other_drug(small)),
         "irrelevant 80 KB": _bytes(_with_other_drug(middle)),
         "relevant 8 KB": _bytes(small),
+        "relevant with two suggestions, 11 KB": _bytes(_request(by_name(_WITH_SUGGESTIONS))),
         "relevant 80 KB": _bytes(middle),
         "relevant 2.4 MB": _bytes(_of(sample, observations=1280, medications=640, conditions=640)),
     }
@@ -39,6 +41,16 @@ def bodies() -> dict[str, bytes]:
 def many(observations: int) -> bytes:
     """A relevant order with so many results, for the slope."""
     return _bytes(_of(_sample(), observations=observations, medications=20, conditions=20))
+
+
+def panel() -> list[bytes]:
+    """The chart of each patient of the fixtures opened, as one after another in a population run."""
+    now = datetime.now(UTC)
+    days = (now.date() - datetime.fromisoformat(DEFAULT_NOW).date()).days
+    return [
+        _bytes(_chart_opened(moved([entry["resource"] for entry in json.loads(path.read_bytes())["entry"]], days)))
+        for path in sorted((packaged("fixtures") / "patients").glob("*.json"))
+    ]
 
 
 def without_prefetch(base: str) -> bytes:
@@ -58,9 +70,26 @@ def _scenario() -> Scenario:
 
 
 def _sample() -> dict[str, Any]:
-    pack = begin(Settings(loopback=True), b"\0" * 32).served.packs[0].pack
-    templates = next(service["prefetch"] for service in services_of(pack) if service["id"] == SERVICE)
-    return _scenario().request(templates, datetime.now(UTC))
+    return _request(_scenario())
+
+
+def _request(scenario: Scenario) -> dict[str, Any]:
+    return scenario.request(_templates(SERVICE), datetime.now(UTC))
+
+
+def _chart_opened(record: list[dict[str, Any]]) -> dict[str, Any]:
+    patient = next(resource["id"] for resource in record if resource["resourceType"] == "Patient")
+    return {
+        "hook": "patient-view",
+        "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+        "context": {"userId": "Practitioner/example", "patientId": patient},
+        "prefetch": {key: search(template, record) for key, template in _templates(PATIENT_VIEW).items()},
+    }
+
+
+def _templates(service: str) -> dict[str, str]:
+    pack = shipped_pack()
+    return templates_of(pack, pack.services[service])
 
 
 def _of(sample: dict[str, Any], *, observations: int, medications: int, conditions: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,14 @@ def service(workers: int, settings: Mapping[str, str]) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, "-m", "cds_service", "serve", "--port", str(port), "--workers", str(workers)]
     with _started(command, port, settings) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def peer(command: Sequence[str]) -> Iterator[Server]:
+    """Another server, of a command run in ``tests/load/bench``; ``{port}`` in it is a free port."""
+    port = free_port()
+    with _started([part.format(port=port) for part in command], port, {}) as server:
         yield server
 
 
