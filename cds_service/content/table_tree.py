@@ -9,12 +9,15 @@ Where the questions end is a leaf. Whoever answers what was asked on the way the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cds_service.content.domains import JOINED
 from cds_service.content.unary import Cell
-from cds_service.vocabulary.facts import Fact, Interval, State
+from cds_service.vocabulary.facts import Exact, Fact, Interval, State
 
 if TYPE_CHECKING:
     from cds_service.content.model import Rule
@@ -33,21 +36,37 @@ class InputCells:
         self.of_string = {string: self._fitted(Fact.of(string)) for string in strings}
         self.of_other_strings = sum(bit for cell, bit in self.bits.items() if cell.excluded)
         self._of_ranges = [(cell, bit) for cell, bit in self.bits.items() if cell.intervals]
+        self._limits = sorted({limit for cell, _ in self._of_ranges for limit in cell.numbers()})
+        self._of_points = [self._fitted(Fact.of(Interval.point(number))) for number in _one_of_each(self._limits)]
 
     def of_number(self, fact: Fact) -> int:
         """The cells that a number fits; one that lies across an edge and wholly within none is undecidable (Z19)."""
-        fitted = 0
-        for cell, bit in self._of_ranges:
-            if cell.matches(fact):
-                fitted |= bit
-        if fitted or not isinstance(fact.value, Interval) or fact.value.is_point:
-            return fitted
-        if any(cell.straddled_by(fact.value) for cell, _ in self._of_ranges):
+        number = fact.value
+        if not isinstance(number, Interval):
+            return 0
+        point = number.low
+        if point is not None and number.is_point:
+            place = bisect_left(self._limits, point)
+            is_limit = place < len(self._limits) and self._limits[place] == point
+            return self._of_points[2 * place + is_limit]
+        fitted = sum(bit for cell, bit in self._of_ranges if cell.matches(fact))
+        if not fitted and any(cell.straddled_by(number) for cell, _ in self._of_ranges):
             return self.of_state[State.UNDECIDABLE]
-        return 0
+        return fitted
 
     def _fitted(self, fact: Fact) -> int:
         return sum(bit for cell, bit in self.bits.items() if cell.matches(fact))
+
+
+def _one_of_each(limits: Sequence[Exact]) -> list[Exact]:
+    """A number below all limits, the first limit, one between it and the next, and so on: all that cells tell apart."""
+    if not limits:
+        return [0]
+    between = [Fraction(low + high, 2) for low, high in pairwise(limits)]
+    return [
+        limits[0] - 1,
+        *(number for pair in zip(limits, [*between, limits[-1] + 1], strict=True) for number in pair),
+    ]
 
 
 def output_of(fired: Sequence[Rule]) -> Fact:

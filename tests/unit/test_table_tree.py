@@ -1,5 +1,7 @@
 """The tree of a table asks what its rules ask, in their order, and comes to what they come to."""
 
+from fractions import Fraction
+
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -13,7 +15,7 @@ from cds_service.vocabulary.facts import Fact, Interval, Reason, State
 NUMBERS = ["-", "< 25", ">= 25", "[25..50]", "(25..50]", "50", "absent", "unknown,unusable", "< 25,undecidable"]
 WORDS = ["-", '"IM"', '"IM","SC"', 'not("IM")', "absent", '"PO",unknown']
 STATES = [Fact(State.ABSENT), Fact(State.UNKNOWN), Fact.unusable(Reason("any"))]
-POINTS = [Fact.of(Interval.point(number)) for number in (24, 25, 26, 50, 51)]
+POINTS = [Fact.of(Interval.point(number)) for number in (24, 25, Fraction(51, 2), 26, 50, 51)]
 RANGES = [
     Fact.of(Interval(None, 25)),
     Fact.of(Interval(24, 26)),
