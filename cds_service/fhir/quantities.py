@@ -111,9 +111,12 @@ def written(analyte: Analyte, value: str, code: str, system: str, unit: str, com
     own = f"{comparator}{_cut(value) if number is None else in_digits(number)} {analyte.written[ucum]}"
     if number is None or analyte.written_as_sent:
         return own, ""
-    if ucum == analyte.canonical:
+    canonical = analyte.written[analyte.canonical]
+    if (
+        analyte.factors[ucum] == 1 and analyte.written[ucum] == canonical
+    ):  # the same unit, in UCUM's other spellings too
         return own, ""
-    shown = f"{comparator}{spell(number * analyte.factors[ucum])} {analyte.written[analyte.canonical]}"
+    shown = f"{comparator}{spell(number * analyte.factors[ucum])} {canonical}"
     return shown, "" if shown == own else own
 
 

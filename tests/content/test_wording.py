@@ -186,6 +186,12 @@ def test_a_known_unit_is_written_as_the_content_spells_it_and_the_amount_stays_e
     assert sent == ("" if analyte.written[unit] == written_here else f"{value} {analyte.written[unit]}")
 
 
+def test_a_value_in_another_spelling_of_the_same_unit_is_written_once():
+    shown = ("10000 mL/min/1.73 m²", "")
+    for unit in ("mL/min/{1.73_m2}", "mL/min/{1.73m2}"):
+        assert written(ANALYTES["egfr"], "10000", unit, "http://unitsofmeasure.org", "") == shown
+
+
 @pytest.mark.parametrize(("value", "shown"), [("24.999", "24.999"), ("24.9999999", "24.9999999"), ("25.0", "25")])
 def test_a_count_just_below_a_limit_is_never_rounded_to_it(value, shown):
     assert written(ANALYTES["platelets"], value, "10*9/L", "", "") == (f"{shown} ×10⁹/L", "")
