@@ -117,7 +117,6 @@ class Gate:
                 this client may not call; 503 while the keys of the client are being read and another call waits for
                 that: the key may be a new one of an honest client, which calls again.
         """
-        self.name_caller(incoming)
         if not self.is_named_by(incoming.header("Host") or ""):
             self._on_refusal("host")
             raise Fault(421, "forbidden", _ONLY_THIS_MACHINE)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -21,6 +23,19 @@ def started():
             pytest.fail(reason)
         pytest.skip(reason)
     return PostgreSQL(programs)
+
+
+@pytest.fixture
+def damage():
+    """Overwrites the first page of a file of SQLite, all of whose data is in it."""
+
+    def overwrite(path):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with path.open("r+b") as file:
+            file.write(b"\0" * 4096)
+
+    return overwrite
 
 
 @pytest.fixture(scope="session")

@@ -109,16 +109,12 @@ def test_a_connection_that_died_is_told_from_a_database_that_refuses(postgresql)
     held.close()
 
 
-def test_a_damaged_file_is_a_fault_of_the_database(tmp_path):
+def test_a_damaged_file_is_a_fault_of_the_database(tmp_path, damage):
     path = tmp_path / "store.sqlite3"
     held = HeldConnection(read_url(f"sqlite:///{path}"))
     with held.writing() as statements:
         statements.run("CREATE TABLE noted (number INTEGER PRIMARY KEY)")
-    with sqlite3.connect(path) as other:
-        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    other.close()
-    with path.open("r+b") as file:
-        file.write(b"\0" * 4096)
+    damage(path)
     with pytest.raises(DatabaseFault), held.writing():
         pass
     held.close()

@@ -92,17 +92,15 @@ def test_a_database_that_another_process_has_locked(tmp_path, request_for, asser
     assert_whole(client, request_for)
 
 
-def test_a_file_that_is_damaged_while_it_is_open_is_a_fault_of_the_database_at_the_begin_of_a_transaction(tmp_path):
+def test_a_file_that_is_damaged_while_it_is_open_is_a_fault_of_the_database_at_the_begin_of_a_transaction(
+    tmp_path, damage
+):
     """What every caller waits for; the driver's own error ended the thread that keeps used tokens."""
     path = tmp_path / "store.sqlite3"
     engine = open_engine(read_url(f"sqlite:///{path}"))
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE t (n INTEGER)"))
-    other = sqlite3.connect(path)
-    other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    other.close()
-    with path.open("r+b") as file:
-        file.write(b"\0" * 4096)
+    damage(path)
     with pytest.raises(DatabaseError), engine.begin():
         pass
     engine.dispose()
