@@ -8,9 +8,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from cds_service.chart.entries import patient_in
 from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.readers import patient_facts
-from cds_service.chart.record import Chart, patient_in
+from cds_service.chart.record import Chart
 from cds_service.content.decide import Defect
 from cds_service.content.model import INDICATORS, Pack, Service
 from cds_service.content.prepared import Prepared
@@ -76,6 +77,23 @@ def evaluate(
         Exception: a fault of this software, without which there might have been a card.
     """
     request = decode_request(body, service.hook, prepared.pack.relevant)
+    chart = Chart(request.patient_id, request.prefetch, now, prepared.zone)
+    return judge_request(prepared, service, request, chart, profile, fetch)
+
+
+def judge_request(
+    prepared: Prepared,
+    service: Service,
+    request: HookRequest,
+    chart: Chart,
+    profile: Profile = COMMON,
+    fetch: Fetch | None = None,
+) -> Answer:
+    """``evaluate`` for a call that is decoded, whoever did that, on the record of its patient in ``chart``.
+
+    It is judged at the moment of the chart. The same request and the same record give the same answer, and raise the
+    same.
+    """
     orders = relevant_orders(prepared.pack, request)
     if not orders:
         return Answer({"cards": []}, request, not_understood=tuple(not_understood(prepared.pack, Reading(request))))
@@ -86,7 +104,6 @@ def evaluate(
             f"more than {_MOST_ORDERS} orders that this service judges, or too many like them, cannot be judged at once"
         )
         raise Fault(400, "too-costly", message, "context.draftOrders.entry")
-    chart = Chart(request.patient_id, request.prefetch, now, prepared.zone)
     refuse_other_patients(prepared.pack, request, orders, chart)
     if fetch is not None and request.fhir_server:
         access = FhirAccess(request.fhir_server, request.access_token)

@@ -55,6 +55,11 @@ RECORD = [
 ]
 
 
+def bundle(raws):
+    """A Bundle of resources, of each of which the JSON is given."""
+    return {"resourceType": "Bundle", "entry": [{"resource": json.loads(raw)} for raw in raws]}
+
+
 def values_in(chart):
     """Every fact of the history of a chart, as a test writes it."""
     facts = patient_facts(DECLARED, chart)
@@ -164,7 +169,7 @@ def before_and_after(pack):
     ]
     sent = chart_of(record)
     keys = {search.key: search.template for search in pack.searches.values()}
-    under = {key: json.loads(raw) for key in keys if (raw := sent.raw(pack.searches[key]))}
+    under = {key: bundle(raws) for key in keys if any(raws := sent.undecoded(pack.searches[key]))}
     body = {"context": {"patientId": "p"}, "prefetch": under}
     deidentifier = Deidentifier(pack, b"key")
     kept = deidentifier.request(body, keys)
