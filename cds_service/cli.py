@@ -23,6 +23,7 @@ _VERBS = (
     "fire",
     "impact",
     "new",
+    "population",
     "replay",
     "report",
     "sample",

@@ -17,9 +17,12 @@ from cds_service.console.changes import drafts_of
 from cds_service.console.cited import cited
 from cds_service.console.patient import prefetched_name
 from cds_service.console.plots import Plot
+from cds_service.console.population_view import view_of
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words
+from cds_service.population.shared_counts import Shown
+from cds_service.population.summary import Summary
 from cds_service.replay.impact import KINDS, ChangedAnswer, Impact
 from cds_service.replay.run import ReplayResult
 from cds_service.vocabulary.json_text import encode
@@ -125,6 +128,11 @@ def _templates() -> Environment:
     environment = Environment(loader=places, autoescape=True, undefined=StrictUndefined)
     environment.filters["cited"] = lambda text, pack, page="": cited(pack, text, page)  # a report leads nowhere
     return environment
+
+
+def population_page(summary: Summary, shown: Shown) -> str:
+    """A population run as a page; ``shown`` says how counts are shown."""
+    return _templates().get_template("population.html").render(version=__version__, run=view_of(summary, shown))
 
 
 def page_of(name: str, prepared: Prepared, **values: Any) -> str:

@@ -113,6 +113,11 @@ def folder_digests(pack_folder: Path) -> dict[str, str]:
     return digests
 
 
+def content_digest(pack_folder: Path) -> str:
+    """One digest of all files of a pack, without what is signed in them."""
+    return _digest({name: value.encode() for name, value in folder_digests(pack_folder).items()})
+
+
 def _files_of(entry: Path) -> list[Path]:
     return [path for path in entry.iterdir() if path.is_file()] if entry.is_dir() else [entry]
 

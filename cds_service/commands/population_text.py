@@ -1,0 +1,189 @@
+"""A population run in lines for people, as rows for a spreadsheet, and as data."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from cds_service.commands.common import number
+from cds_service.population.manifest import JudgedContent
+from cds_service.population.shared_counts import Shown
+from cds_service.population.summary import Attention, Change, ContentSummary, Summary
+from cds_service.population.words import answer_in_words, funnel_steps, sentence_of
+
+_LONGEST = 30  # rows of a list of units or facts
+
+
+def as_text(summary: Summary, shown: Shown) -> Iterator[str]:
+    """The whole report."""
+    for content in summary.counted.contents:
+        named = summary.manifest.contents[content.name]
+        yield f"{content.name}: {named.told}" if len(summary.counted.contents) > 1 else named.told
+        yield sentence_of(summary, content, shown)
+        if content.hook:
+            yield ""
+            yield from (f"  {shown.text(count):>9}  {words}" for count, words in funnel_steps(content))
+        yield from _rules(content, named.rules, shown)
+        yield from _units(content, shown)
+        yield from _unread(content, named, shown)
+        if content.view.events:
+            view = content.view
+            yield ""
+            yield (
+                f"Charts opened once at the end: {shown.text(view.events)}, with a card {shown.text(view.with_card)} "
+                f"({shown.rate(view.with_card, view.events)} %)"
+            )
+        yield ""
+    if summary.counted.changes:
+        yield from _changes(summary.counted.changes, summary.manifest.contents, shown)
+        yield ""
+    if summary.counted.problems:
+        yield "What could not be used of the export:"
+        yield from (
+            f"  {shown.text(times):>9}  {problem} ({resource or 'any type'})"
+            for problem, resource, times in summary.counted.problems
+        )
+        yield ""
+    yield "What this run cannot know:"
+    yield from (f"- {limit}" for limit in summary.manifest.limits)
+
+
+def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown) -> Iterator[str]:
+    if content.rules:
+        yield ""
+        yield "      shown      first   repeated  rule"
+    for rule in content.rules:
+        note = (
+            ""
+            if rule.status == "active"
+            else f" [{rule.status}: fired {shown.text(rule.fired)} times, shown to nobody]"
+        )
+        counts = "".join(f"{shown.text(count):>11}" for count in (rule.shown, rule.first, rule.repeated))
+        on_view = " (chart opened)" if rule.hook == "patient-view" else ""
+        yield f"{counts}  {rule.indicator}: {words.get(rule.topic, rule.topic)}{on_view}{note}"
+
+
+def _units(content: ContentSummary, shown: Shown) -> Iterator[str]:
+    if any(unit.unit for unit in content.units):
+        yield ""
+        yield "     orders      cards    per 100  unit"
+        for unit in content.units[:_LONGEST]:
+            rate = shown.rate(unit.cards, unit.events)
+            yield f"{shown.text(unit.events):>11}{shown.text(unit.cards):>11}{rate:>11}  {unit.unit or 'not said'}"
+        yield from _more(len(content.units))
+
+
+def _unread(content: ContentSummary, named: JudgedContent, shown: Shown) -> Iterator[str]:
+    if content.unread:
+        yield ""
+        yield "Findings that rest on a fact that was not known or not usable:"
+        for row in content.unread[:_LONGEST]:
+            rule = named.rules.get(row.topic, row.topic)
+            fact = named.facts.get(row.fact, row.fact)
+            yield f"  {shown.text(row.times):>9} of {shown.text(row.of)}  {fact} {row.state}: {rule}"
+        yield from _more(len(content.unread))
+    if content.missing:
+        yield ""
+        yield "Could not be judged without:"
+        yield from (f"  {shown.text(times):>9}  {key}" for key, times in content.missing.items())
+
+
+def _more(rows: int) -> Iterator[str]:
+    if rows > _LONGEST:
+        yield f"  and {rows - _LONGEST} more (--format json has all)"
+
+
+def _changes(changes: Sequence[Change], contents: Mapping[str, JudgedContent], shown: Shown) -> Iterator[str]:
+    yield "What the new content answers otherwise:"
+    for change in changes:
+        old, new = (
+            answer_in_words(answer, contents[name].rules) for name, answer in (("old", change.old), ("new", change.new))
+        )
+        yield f"  {shown.text(change.events):>9}  {change.hook}"
+        yield f"             - {old}"
+        yield f"             + {new}"
+        if change.events > shown.hidden:
+            yield f"               as {', '.join(change.examples[:3])}"
+
+
+def as_data(summary: Summary, shown: Shown) -> dict[str, Any]:
+    """The report as JSON: ``run.json`` without the words, and all that was counted; a hidden count is ``null``."""
+    run = msgspec.to_builtins(summary.manifest)
+    for content in run["contents"].values():
+        del content["rules"], content["facts"]
+    counted = msgspec.to_builtins(summary.counted)
+    for change in counted["changes"]:
+        if change["events"] <= shown.hidden:
+            change["examples"] = []
+    for content, data in zip(summary.counted.contents, counted["contents"], strict=True):
+        data["sentence"] = sentence_of(summary, content, shown)
+    return {"run": run, **_counted(counted, shown)}
+
+
+def _counted(tree: Any, shown: Shown) -> Any:
+    """Data with every count in it as it may be shown."""
+    if isinstance(tree, dict):
+        return {key: _counted(value, shown) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_counted(value, shown) for value in tree]
+    if isinstance(tree, int) and not isinstance(tree, bool):
+        return shown.number(tree)
+    return tree
+
+
+def as_csv(summary: Summary, shown: Shown) -> str:
+    """The rules of a run as rows: content, hook, decision, rule, severity, words, fired, shown, first, repeated."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            "content",
+            "version",
+            "hook",
+            "decision",
+            "rule",
+            "status",
+            "severity",
+            "says",
+            "fired",
+            "shown",
+            "first",
+            "repeated",
+            "patients",
+        ]
+    )
+    for content in summary.counted.contents:
+        named = summary.manifest.contents[content.name]
+        for rule in content.rules:
+            counts = (rule.fired, rule.shown, rule.first, rule.repeated, rule.patients)
+            says = _inert(named.rules.get(rule.topic, rule.topic))
+            said = [
+                content.name,
+                named.version,
+                rule.hook,
+                rule.decision,
+                rule.rule,
+                rule.status,
+                rule.indicator,
+                says,
+            ]
+            writer.writerow([*said, *(shown.text(count) for count in counts)])
+    return out.getvalue()
+
+
+def _inert(text: str) -> str:
+    """A text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def panel_text(rows: Sequence[Attention], words: Mapping[str, str]) -> Iterator[str]:
+    """Who needs attention, one line a patient and one a card."""
+    yield number(len(rows), "patient") + " with cards when the export was made, the gravest first"
+    for row in rows:
+        about = ", ".join(filter(None, [row.age_band, row.sex]))
+        yield f"{row.indicator:>8}  {row.patient or '(not kept)'}" + (f" ({about})" if about else "")
+        yield from (f"          {words.get(topic, topic)}" for topic in row.topics)

@@ -1,0 +1,210 @@
+"""A population run as a page shows it: every count as it may be shown, every picture in its own units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cds_service.population.manifest import JudgedContent
+from cds_service.population.shared_counts import Shown
+from cds_service.population.summary import VIEW, Change, ContentSummary, Summary, Unread, Week
+from cds_service.population.words import HOOKS, answer_in_words, funnel_steps, sentence_of
+
+_BAR = 360  # units of the longest bar
+_WEEKS_WIDTH, _WEEKS_HEIGHT = 720, 140
+_FOOT = 20  # units below the bars, for the dates
+_MOST_DATES = 8
+_SEVERITIES = ("info", "warning", "critical")  # from the foot of a bar to its top
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the funnel: ``width`` of ``360`` units."""
+
+    words: str
+    count: str
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the bar of one week."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    indicator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weeks:
+    """Cards a week as a picture: bars of parts by severity; ``dates`` are places with the day that a week begins."""
+
+    parts: tuple[Part, ...]
+    dates: tuple[tuple[float, str], ...]
+    most: str
+    words: str
+    width: int = _WEEKS_WIDTH
+    height: int = _WEEKS_HEIGHT
+    foot: int = _WEEKS_HEIGHT - _FOOT
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    """One rule with how often it spoke. ``bar`` and ``bar_first`` are widths of ``360`` units."""
+
+    words: str
+    indicator: str
+    note: str
+    shown: str
+    first: str
+    repeated: str
+    patients: str
+    bar: float
+    bar_first: float
+    decision: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContentView:
+    """What one content says, for a page. ``view`` is a sentence on the charts that were opened once."""
+
+    name: str
+    title: str
+    sentence: str
+    steps: tuple[Step, ...]
+    weeks: Weeks | None
+    rules: tuple[RuleLine, ...]
+    view: str
+    view_rules: tuple[RuleLine, ...]
+    units: tuple[tuple[str, str, str, str], ...]
+    unread: tuple[tuple[str, str, str, str, str], ...]
+    missing: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run for a page. ``changes`` are old answer, new answer, hook, how many, and examples, in words."""
+
+    contents: tuple[ContentView, ...]
+    changes: tuple[tuple[str, str, str, str, str], ...]
+    problems: tuple[tuple[str, str, str], ...]
+    window: str
+    limits: tuple[str, ...]
+    hidden: int
+
+
+def view_of(summary: Summary, shown: Shown) -> RunView:
+    """What a page shows of a run."""
+    contents = summary.manifest.contents
+    return RunView(
+        contents=tuple(_content(summary, content, shown) for content in summary.counted.contents),
+        changes=tuple(_change(change, contents, shown) for change in summary.counted.changes),
+        problems=tuple((problem, resource, shown.text(times)) for problem, resource, times in summary.counted.problems),
+        window=f"{summary.manifest.window.since.date()} to {summary.manifest.window.until.date()}",
+        limits=tuple(summary.manifest.limits),
+        hidden=shown.hidden,
+    )
+
+
+def _content(summary: Summary, content: ContentSummary, shown: Shown) -> ContentView:
+    named = summary.manifest.contents[content.name]
+    steps = funnel_steps(content) if content.hook else ()
+    highest = max([count for count, _ in steps] or [0]) or 1
+    view = content.view
+    told = ""
+    if view.events:
+        rate = shown.rate(view.with_card, view.events)
+        told = f"{shown.text(view.events)} charts were opened once, at the end: {rate} % with a card."
+    return ContentView(
+        name=content.name,
+        title=named.told,
+        sentence=sentence_of(summary, content, shown),
+        steps=tuple(
+            Step(words, shown.text(count), round(_BAR * (shown.number(count) or 0) / highest, 1))
+            for count, words in steps
+        ),
+        weeks=_weeks(content.weeks, shown),
+        rules=_rules(content, named.rules, shown, on_view=False),
+        view=told,
+        view_rules=_rules(content, named.rules, shown, on_view=True),
+        units=tuple(
+            (
+                unit.unit or "not said",
+                shown.text(unit.events),
+                shown.text(unit.cards),
+                shown.rate(unit.cards, unit.events),
+            )
+            for unit in content.units
+        ),
+        unread=tuple(_unread(row, named, shown) for row in content.unread),
+        missing=tuple((key, shown.text(times)) for key, times in content.missing.items()),
+    )
+
+
+def _weeks(weeks: Sequence[Week], shown: Shown) -> Weeks | None:
+    """The picture of the weeks; ``None`` without any. A count that is hidden is drawn as nothing."""
+    if not weeks:
+        return None
+    days = (weeks[-1].monday - weeks[0].monday).days
+    each = _WEEKS_WIDTH / (days // 7 + 1)
+    counts = [[shown.number(getattr(week, severity)) or 0 for severity in _SEVERITIES] for week in weeks]
+    most = max(sum(of_week) for of_week in counts)
+    room = _WEEKS_HEIGHT - _FOOT
+    parts: list[Part] = []
+    dates: list[tuple[float, str]] = []
+    every = max(len(weeks) // _MOST_DATES, 1)
+    for place, (week, of_week) in enumerate(zip(weeks, counts, strict=True)):
+        x = round((week.monday - weeks[0].monday).days / 7 * each, 1)
+        y = float(room)
+        for severity, count in zip(_SEVERITIES, of_week, strict=True):
+            height = round(room * count / most, 1) if most else 0
+            y = round(y - height, 1)
+            if height:
+                parts.append(Part(x, y, round(max(each - 1, 0.5), 1), height, severity))
+        if place % every == 0:
+            dates.append((x, week.monday.isoformat()))
+    words = f"from {weeks[0].monday} on, at most {most:,} in a week"
+    return Weeks(tuple(parts), tuple(dates), f"{most:,}", words)
+
+
+def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown, *, on_view: bool) -> tuple[RuleLine, ...]:
+    rules = [rule for rule in content.rules if (rule.hook == VIEW) is on_view]
+    most = max([rule.shown for rule in rules] or [0]) or 1
+
+    def width(count: int) -> float:
+        return round(_BAR * (shown.number(count) or 0) / most, 1)
+
+    return tuple(
+        RuleLine(
+            words=words.get(rule.topic, rule.topic),
+            indicator=rule.indicator,
+            note=""
+            if rule.status == "active"
+            else f"{rule.status}: fired {shown.text(rule.fired)} times, shown to nobody",
+            shown=shown.text(rule.shown),
+            first=shown.text(rule.first),
+            repeated=shown.text(rule.repeated),
+            patients=shown.text(rule.patients),
+            bar=width(rule.shown),
+            bar_first=width(rule.first),
+            decision=rule.decision,
+            topic=rule.topic,
+        )
+        for rule in rules
+    )
+
+
+def _unread(row: Unread, named: JudgedContent, shown: Shown) -> tuple[str, str, str, str, str]:
+    fact = named.facts.get(row.fact, row.fact)
+    rule = named.rules.get(row.topic, row.topic)
+    return fact, row.state, rule, f"{shown.text(row.times)} of {shown.text(row.of)}", shown.rate(row.times, row.of)
+
+
+def _change(change: Change, contents: Mapping[str, JudgedContent], shown: Shown) -> tuple[str, str, str, str, str]:
+    old = answer_in_words(change.old, contents["old"].rules)
+    new = answer_in_words(change.new, contents["new"].rules)
+    examples = ", ".join(change.examples) if change.events > shown.hidden else ""
+    return old, new, HOOKS.get(change.hook, change.hook), shown.text(change.events), examples

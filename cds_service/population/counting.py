@@ -1,0 +1,173 @@
+"""The summary of a run and its list of patients, counted by DuckDB over the Parquet tables.
+
+The figures on orders are those of order-sign, where it was judged: what order-select would have shown while orders were
+changed is not in any export.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from cds_service.population.run_folder import TABLES, read_manifest
+from cds_service.population.summary import (
+    INDICATORS,
+    VIEW,
+    Attention,
+    Change,
+    ContentSummary,
+    Counted,
+    Funnel,
+    RuleCount,
+    UnitCount,
+    Unread,
+    Week,
+)
+
+_ORDERS = ("order-sign", "order-select")  # the first that was judged tells of orders
+_EXAMPLES = 20
+
+
+def counted(folder: Path, contents: Iterable[str]) -> Counted:
+    """What the tables of a run say; ``contents`` are the names of those that were judged."""
+    with duckdb.connect() as database:
+        for name in TABLES:
+            pattern = str(folder / name / "*.parquet").replace("'", "''")
+            database.execute(f"create view {name} as select * from read_parquet('{pattern}')")  # noqa: S608
+        summaries = tuple(_content(database, name) for name in contents)
+        changes = _changes(database) if len(summaries) > 1 else ()
+        problems = _rows(database, "select problem, resource, sum(times)::int from problems group by all order by all")
+    return Counted(summaries, changes, tuple(problems))
+
+
+def _rows(database: duckdb.DuckDBPyConnection, query: str, **values: Any) -> list[Any]:
+    return database.execute(query, values).fetchall()
+
+
+_TOTALS = """
+    select count(distinct patient), count(distinct prescriber), coalesce(sum(orders), 0)::int
+    from events where content = $content and hook = $hook
+"""
+_FUNNEL = """
+    with spoken as (
+        select content, event, bool_or(shown and indicator in ('critical', 'warning')) as interrupts,
+            bool_or(shown and nth = 1 and indicator in ('critical', 'warning')) as first
+        from cards group by all
+    )
+    select count(*),
+        count(*) filter (outcome = 'not-judged'),
+        count(*) filter (outcome = 'defect'),
+        count(*) filter (outcome = 'silent'),
+        count(*) filter (outcome = 'cards'),
+        count(*) filter (interrupts),
+        count(*) filter (first),
+        count(*) filter (status_dependent)
+    from events left join spoken using (content, event) where content = $content and hook = $hook
+"""
+_WEEKS = """
+    select date_trunc('week', moment::timestamp)::date,
+        count(*) filter (indicator = 'critical'),
+        count(*) filter (indicator = 'warning'),
+        count(*) filter (indicator = 'info')
+    from cards join events using (content, event)
+    where content = $content and hook = $hook and shown group by 1 order by 1
+"""
+_RULES = """
+    select decision, rule, topic, status, indicator, hook, count(*), count(*) filter (shown),
+        count(*) filter (shown and nth = 1), count(distinct patient) filter (shown)
+    from cards join events using (content, event)
+    where content = $content and hook in ($hook, 'patient-view')
+    group by all order by 8 desc, 7 desc, topic, hook
+"""
+_UNITS = """
+    select coalesce(unit, ''), count(*), count(*) filter (outcome = 'cards'), coalesce(sum(spoken), 0)::int
+    from events
+    left join (select content, event, count(*) filter (shown) as spoken from cards group by all) using (content, event)
+    where content = $content and hook = $hook group by 1 order by 4 desc, 2 desc, 1
+"""
+_UNREAD = """
+    with spoken as (select * from cards where content = $content),
+    fired as (select topic, count(*) as times from spoken group by topic),
+    met as (
+        select topic, unnest(unknown) as fact, 'unknown' as state from spoken
+        union all select topic, unnest(unusable), 'unusable' from spoken
+    )
+    select topic, fact, state, count(*), any_value(times) from met join fired using (topic)
+    group by topic, fact, state order by 4 desc, 1, 2, 3
+"""
+_MISSING = """
+    select key, count(*) from (select unnest(missing) as key from events where content = $content)
+    group by key order by 2 desc, 1
+"""
+_CHANGES = """
+    with said as (
+        select events.content, event, hook, outcome,
+            coalesce(list(topic order by topic) filter (shown), []) as topics
+        from events left join cards using (content, event) group by all
+    ),
+    answers as (
+        select content, event, hook, if(outcome in ('cards', 'silent'), topics, [outcome]) as answer from said
+    )
+    select old.hook, old.answer, new.answer, count(*), list(event order by event)
+    from answers old join answers new using (event)
+    where old.content = 'old' and new.content = 'new' and old.answer <> new.answer
+    group by 1, 2, 3 order by 4 desc, 1, 2, 3
+"""
+_ATTENTION = """
+    with shown as (
+        select patient, age_band, sex, topic, list_position(['critical', 'warning', 'info'], indicator) as rank
+        from read_parquet($events) join read_parquet($cards) using (content, event)
+        where content = $content and hook = 'patient-view' and shown
+    )
+    select patient, any_value(age_band), any_value(sex), min(rank), list(topic order by rank, topic) as topics
+    from shown group by patient order by min(rank), len(topics) desc, patient limit $most
+"""
+
+
+def _content(database: duckdb.DuckDBPyConnection, name: str) -> ContentSummary:
+    hooks = {row[0] for row in _rows(database, "select distinct hook from events")}
+    hook = next((known for known in _ORDERS if known in hooks), "")
+    of_orders = {"content": name, "hook": hook}
+    ((patients, prescribers, orders),) = _rows(database, _TOTALS, **of_orders)
+    return ContentSummary(
+        name=name,
+        hook=hook,
+        patients=patients,
+        prescribers=prescribers,
+        orders=orders,
+        funnel=Funnel(*_rows(database, _FUNNEL, **of_orders)[0]),
+        view=Funnel(*_rows(database, _FUNNEL, content=name, hook=VIEW)[0]),
+        weeks=tuple(Week(*row) for row in _rows(database, _WEEKS, **of_orders)),
+        rules=tuple(RuleCount(*row) for row in _rows(database, _RULES, **of_orders)),
+        units=tuple(UnitCount(*row) for row in _rows(database, _UNITS, **of_orders)),
+        unread=tuple(Unread(*row) for row in _rows(database, _UNREAD, content=name)),
+        missing=dict(_rows(database, _MISSING, content=name)),
+    )
+
+
+def _changes(database: duckdb.DuckDBPyConnection) -> tuple[Change, ...]:
+    """The answers of the old content against those of the new one, the most frequent change first."""
+    return tuple(
+        Change(hook, tuple(old), tuple(new), times, tuple(events[:_EXAMPLES]))
+        for hook, old, new, times, events in _rows(database, _CHANGES)
+    )
+
+
+def attention(folder: Path, limit: int) -> list[Attention]:
+    """Who needs attention: patients with cards on patient-view, the gravest first, at most ``limit``; by the new content
+    if two were judged.
+
+    Raises:
+        RunFolderError: the folder is not that of a run.
+    """
+    content = list(read_manifest(folder).contents)[-1]
+    tables = {name: str(folder / name / "*.parquet") for name in ("events", "cards")}
+    with duckdb.connect() as database:
+        found = _rows(database, _ATTENTION, **tables, content=content, most=limit)
+    return [
+        Attention(patient, age_band, sex, INDICATORS[rank - 1], tuple(topics))
+        for patient, age_band, sex, rank, topics in found
+    ]

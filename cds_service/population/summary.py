@@ -1,0 +1,159 @@
+"""What a run says, as data: how many orders and patients, whom the rules interrupt and how often, and what is unknown.
+
+A run keeps it beside its tables, so that it can be read without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from cds_service.population.manifest import Manifest
+from cds_service.population.run_folder import SUMMARY, read_file, read_manifest
+
+VIEW = "patient-view"
+INDICATORS = ("critical", "warning", "info")
+
+
+class Week(msgspec.Struct, frozen=True):
+    """Cards shown in the week that begins on ``monday``, by severity."""
+
+    monday: date
+    critical: int
+    warning: int
+    info: int
+
+    @property
+    def cards(self) -> int:
+        return self.critical + self.warning + self.info
+
+
+class RuleCount(msgspec.Struct, frozen=True):
+    """How often one rule spoke on a hook: it ``fired``, it was ``shown`` on cards, ``first`` of these for the patient.
+
+    ``status`` is that of a finding: ``active``, ``shadow`` or ``withdrawn``. ``patients`` are those who had its cards.
+    """
+
+    decision: str
+    rule: str
+    topic: str
+    status: str
+    indicator: str
+    hook: str
+    fired: int
+    shown: int
+    first: int
+    patients: int
+
+    @property
+    def repeated(self) -> int:
+        return self.shown - self.first
+
+
+class UnitCount(msgspec.Struct, frozen=True):
+    """Orders signed at one unit, and the cards on them. ``unit`` is ``""`` where the export does not say it."""
+
+    unit: str
+    events: int
+    with_card: int
+    cards: int
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """A fact that a rule rested on and that was ``unknown`` or ``unusable``, and at how many of its findings."""
+
+    topic: str
+    fact: str
+    state: str
+    times: int
+    of: int
+
+
+class Funnel(msgspec.Struct, frozen=True):
+    """Events from the first to those that interrupt: each number is a part of the one before, but ``not_judged``."""
+
+    events: int
+    not_judged: int
+    defects: int
+    silent: int
+    with_card: int
+    interrupting: int
+    first: int
+    status_dependent: int
+
+
+class ContentSummary(msgspec.Struct, frozen=True):
+    """What one content says to a population. ``hook`` is that whose events are counted as orders, ``""`` if none was.
+
+    ``view`` is the funnel of patient-view. ``missing`` counts, by prefetch key, events that could not be judged.
+    """
+
+    name: str
+    hook: str
+    patients: int
+    prescribers: int
+    orders: int
+    funnel: Funnel
+    view: Funnel
+    weeks: tuple[Week, ...]
+    rules: tuple[RuleCount, ...]
+    units: tuple[UnitCount, ...]
+    unread: tuple[Unread, ...]
+    missing: Mapping[str, int]
+
+    @property
+    def cards(self) -> int:
+        """Cards on orders."""
+        return sum(week.cards for week in self.weeks)
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Events that were answered with ``old`` cards by the old content and with ``new`` by the new one.
+
+    Both are the topics of what was shown, in order; none is silence. ``examples`` are some of the events.
+    """
+
+    hook: str
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    events: int
+    examples: tuple[str, ...]
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """All that is counted of a run. ``changes`` are there if two contents were judged; ``problems`` are kind of
+    problem, type of resource and how many.
+    """
+
+    contents: tuple[ContentSummary, ...]
+    changes: tuple[Change, ...]
+    problems: tuple[tuple[str, str, int], ...]
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """A whole run: what was judged by what, and what came of it."""
+
+    manifest: Manifest
+    counted: Counted
+
+
+class Attention(msgspec.Struct, frozen=True):
+    """A patient with cards when the export was made: the severity of the gravest, and the ``topics`` of all."""
+
+    patient: str | None
+    age_band: str | None
+    sex: str | None
+    indicator: str
+    topics: tuple[str, ...]
+
+
+def read_summary(folder: Path) -> Summary:
+    """The summary of a run.
+
+    Raises:
+        RunFolderError: the folder is not that of a run.
+    """
+    return Summary(read_manifest(folder), read_file(folder, SUMMARY, Counted))
