@@ -97,7 +97,10 @@ def _attention(run: Path, limit: int) -> list[Attention]:
     _needs_the_extra()
     from cds_service.population.counting import attention
 
-    return attention(run, limit)
+    try:
+        return attention(run, limit)
+    except RunFolderError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _needs_the_extra(engine: str = "duckdb") -> None:

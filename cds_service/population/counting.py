@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from cds_service.population.run_folder import TABLES, read_manifest
+from cds_service.population.run_folder import TABLES, RunFolderError, read_manifest
 from cds_service.population.summary import (
     INDICATORS,
     VIEW,
@@ -119,7 +119,7 @@ _CHANGES = """
 _ATTENTION = """
     with shown as (
         select patient, age_band, sex, topic, list_position(['critical', 'warning', 'info'], indicator) as rank
-        from read_parquet($events) join read_parquet($cards) using (content, event)
+        from read_parquet($events) as events join read_parquet($cards) as cards using (content, event)
         where content = $content and hook = 'patient-view' and shown
     )
     select patient, any_value(age_band), any_value(sex), min(rank), list(topic order by rank, topic) as topics
@@ -157,16 +157,20 @@ def _changes(database: duckdb.DuckDBPyConnection) -> tuple[Change, ...]:
 
 
 def attention(folder: Path, limit: int) -> list[Attention]:
-    """Who needs attention: patients with cards on patient-view, the gravest first, at most ``limit``; by the new content
-    if two were judged.
+    """Who needs attention: patients with cards on patient-view, the gravest first, at most ``limit``.
+
+    If two contents were judged it is by the new one.
 
     Raises:
-        RunFolderError: the folder is not that of a run.
+        RunFolderError: the folder is not that of a run, or its tables cannot be read.
     """
     content = list(read_manifest(folder).contents)[-1]
     tables = {name: str(folder / name / "*.parquet") for name in ("events", "cards")}
-    with duckdb.connect() as database:
-        found = _rows(database, _ATTENTION, **tables, content=content, most=limit)
+    try:
+        with duckdb.connect() as database:
+            found = _rows(database, _ATTENTION, **tables, content=content, most=limit)
+    except duckdb.Error as error:
+        raise RunFolderError(f"{folder}: its tables cannot be read: {type(error).__name__}") from None
     return [
         Attention(patient, age_band, sex, INDICATORS[rank - 1], tuple(topics))
         for patient, age_band, sex, rank, topics in found
