@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,11 @@ _TABLES: Mapping[str, pa.Schema] = {"events": EVENTS, "cards": CARDS, "problems"
 class RunWriter:
     """Takes what was judged, and writes it into the tables of a run."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path) -> None:
         self._writers = {}
         for name, schema in _TABLES.items():
             (folder / name).mkdir()
-            path = folder / name / "part-0.parquet"
-            self._writers[name] = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
+            self._writers[name] = pq.ParquetWriter(folder / name / "part-0.parquet", schema, compression="zstd")
         self.events = 0
         self.cards = 0
         self._problems: dict[tuple[str, str], int] = {}
@@ -61,6 +60,11 @@ class RunWriter:
         self._problems.clear()
         self._writers["problems"].write_table(pa.Table.from_pylist([*rows, *met], schema=PROBLEMS))
 
+    def close(self) -> None:
+        """Ends the tables, so that they can be read."""
+        for writer in self._writers.values():
+            writer.close()
+
 
 @contextmanager
 def new_run(out: Path) -> Iterator[tuple[Path, RunWriter]]:
@@ -78,9 +82,11 @@ def new_run(out: Path) -> Iterator[tuple[Path, RunWriter]]:
     aside.parent.mkdir(parents=True, exist_ok=True)
     aside.mkdir(mode=0o700)
     try:
-        with ExitStack() as stack:
-            writer = RunWriter(aside, stack)
+        writer = RunWriter(aside)
+        try:
             yield aside, writer
+        finally:
+            writer.close()
         _synced(aside)
         if out.is_dir():
             out.rmdir()

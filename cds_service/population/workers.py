@@ -1,19 +1,21 @@
 """Processes that judge: patients are handed out in chunks, and what comes back keeps their order.
 
 Effects: starts processes and ends them. A worker ends by itself when the process that started it is gone, however that
-ended, because nobody is left at the other end of its pipe.
+ended.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
+from threading import Thread
 
 import pyarrow as pa
 
@@ -91,8 +93,7 @@ def _last_patient_begins(batch: pa.RecordBatch) -> int:
 @contextmanager
 def _worker(judge: Judge) -> Iterator[Connection]:
     """A worker, and our end of its pipe."""
-    # A forked child would hold the pipes of its siblings, and so would not notice that its parent is gone.
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("spawn")  # a forked child would hold the pipes of its siblings
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, judge), daemon=True)
     process.start()
@@ -127,6 +128,7 @@ _DONE, _FAILED = b"\0", b"\1"
 def _work(connection: Connection, judge: Judge) -> None:
     """What a worker does: it judges one chunk after another, until there is nobody who asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out
+    Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             chunk = connection.recv_bytes()
@@ -140,6 +142,13 @@ def _work(connection: Connection, judge: Judge) -> None:
             connection.send_bytes(answer)
         except OSError:
             return
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _as_bytes(batches: list[pa.RecordBatch]) -> bytes:

@@ -1,0 +1,59 @@
+"""A run is whole, or it is not there: what is written, what is refused, and who may read it."""
+
+import stat
+
+import pyarrow.parquet as pq
+import pytest
+
+from cds_service.population.run_folder import MANIFEST, RunFolderError, read_manifest
+from cds_service.population.run_writer import new_run
+from cds_service.population.summary import read_summary
+from tests.support.judged_rows import batch, card, event, record, run_of
+
+
+def test_a_run_has_its_tables_and_what_they_were_made_by(tmp_path):
+    run = run_of(tmp_path / "run", [event("a", card("x"), card("y")), event("b"), record(undated=2)])
+    assert pq.read_table(run / "events")["event"].to_pylist() == ["a", "b"]
+    assert pq.read_table(run / "cards")["topic"].to_pylist() == ["x", "y"]
+    assert pq.read_table(run / "cards")["event"].to_pylist() == ["a", "a"]
+    assert pq.read_table(run / "problems").to_pylist() == [
+        {"problem": "undated", "resource": "Observation", "times": 2, "file": None, "line": None}
+    ]
+    assert list(read_manifest(run).contents) == ["content"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_nobody_else_may_read_a_run(tmp_path):
+    run = run_of(tmp_path / "run", [event("a")])
+    assert stat.S_IMODE(run.stat().st_mode) == 0o700
+
+
+def test_what_fails_on_the_way_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="no space"), new_run(tmp_path / "run") as (_, writer):
+        writer.add(batch([event("a")]))
+        raise OSError("no space")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_something_in_it_is_not_written_into(tmp_path):
+    (tmp_path / "theirs").write_text("x")
+    with pytest.raises(RunFolderError, match="something in it already"), new_run(tmp_path):
+        pass
+    with pytest.raises(RunFolderError, match="this is a file"), new_run(tmp_path / "theirs"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize("lost", ["run.json", "summary.json", "events"])
+def test_a_folder_of_which_a_part_is_gone_is_no_run(tmp_path, lost):
+    run = run_of(tmp_path / "run", [event("a")])
+    (run / lost).rename(tmp_path / "lost")
+    with pytest.raises(RunFolderError, match=f"not the folder of a run: it has no {lost}"):
+        read_summary(run)
+
+
+def test_a_manifest_that_is_something_else_is_refused(tmp_path):
+    run = run_of(tmp_path / "run", [event("a")])
+    (run / MANIFEST).write_text('{"contents": []}')
+    with pytest.raises(RunFolderError, match=r"no run\.json that can be read"):
+        read_manifest(run)

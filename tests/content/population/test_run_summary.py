@@ -1,0 +1,138 @@
+"""What a run says: counts against a naive count of the same rows, and what may be shown outside."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cds_service.population.counting import attention
+from cds_service.population.shared_counts import Shown
+from cds_service.population.summary import read_summary
+from tests.support.judged_rows import MOMENT, card, event, record, run_of
+
+TOPICS = ("imPlateletsTransfusionFirst", "folateFirst", "doseDiffers")
+cards = st.builds(
+    card,
+    st.sampled_from(TOPICS),
+    st.sampled_from(["critical", "warning", "info"]),
+    shown=st.booleans(),
+    nth=st.integers(1, 3),
+    unknown=st.lists(st.sampled_from(["platelets", "egfr"]), max_size=2, unique=True),
+)
+events = st.lists(
+    st.tuples(
+        st.lists(cards, max_size=3, unique_by=lambda row: row["topic"]),
+        st.sampled_from(["order-sign", "patient-view"]),
+        st.sampled_from(["3B", None]),
+        st.integers(0, 40),
+        st.sampled_from("abc"),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+def rows_of(drawn):
+    return [
+        event(str(place), *made, hook=hook, unit=unit, moment=MOMENT + timedelta(days=days), patient=patient)
+        for place, (made, hook, unit, days, patient) in enumerate(drawn)
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(events)
+def test_counts_are_those_of_a_naive_count(tmp_path_factory, drawn):
+    rows = rows_of(drawn)
+    (content,) = read_summary(run_of(tmp_path_factory.mktemp("run") / "out", rows)).counted.contents
+    hook = "order-sign" if any(row["hook"] == "order-sign" for row in rows) else ""
+    orders = [row for row in rows if row["hook"] == hook]
+    spoken = [(row, made) for row in orders for made in row["cards"] if made["shown"]]
+    assert content.hook == hook
+    assert content.orders == len(orders)
+    assert content.patients == len({row["patient"] for row in orders})
+    assert content.funnel.events == len(orders)
+    assert content.funnel.with_card == sum(row["outcome"] == "cards" for row in orders)
+    grave = [row["event"] for row, made in spoken if made["indicator"] != "info"]
+    assert content.funnel.interrupting == len(set(grave))
+    first = {row["event"] for row, made in spoken if made["indicator"] != "info" and made["nth"] == 1}
+    assert content.funnel.first == len(first)
+    weeks = Counter((row["moment"] - timedelta(days=row["moment"].weekday())).date() for row, _ in spoken)
+    assert {week.monday: week.cards for week in content.weeks} == weeks
+    by_rule = Counter((row["hook"], made["topic"]) for row in rows for made in row["cards"] if made["shown"])
+    counted = Counter()
+    for rule in content.rules:
+        counted[rule.hook, rule.topic] += rule.shown
+        assert rule.first <= rule.shown <= rule.fired
+    assert +counted == by_rule
+    units = Counter(row["unit"] or "" for row, _ in spoken)
+    assert {unit.unit: unit.cards for unit in content.units if unit.cards} == units
+    unknown = Counter((made["topic"], fact) for row in rows for made in row["cards"] for fact in made["unknown"])
+    assert {(row.topic, row.fact): row.times for row in content.unread} == unknown
+
+
+def test_what_the_new_content_answers_otherwise_is_counted_by_old_and_new_answer(tmp_path):
+    shown = card("a", "warning")
+    rows = [
+        event("same", shown, content="old"),
+        event("same", shown, content="new"),
+        *[event(f"silenced-{n}", shown, content="old") for n in range(2)],
+        *[event(f"silenced-{n}", content="new") for n in range(2)],
+        event("refused", content="old", outcome="not-judged", missing=["platelets"]),
+        event("refused", card("b"), content="new"),
+    ]
+    changes = read_summary(run_of(tmp_path / "run", rows, "old", "new")).counted.changes
+    assert [(change.old, change.new, change.events) for change in changes] == [
+        (("a",), (), 2),
+        (("not-judged",), ("b",), 1),
+    ]
+    assert changes[0].examples == ("silenced-0", "silenced-1")
+
+
+def test_shadow_and_withdrawn_rules_are_counted_apart_from_those_that_are_shown(tmp_path):
+    rows = [event("a", card("x", status="shadow", shown=False)), event("b", card("x"))]
+    (content,) = read_summary(run_of(tmp_path / "run", rows)).counted.contents
+    assert {(rule.status, rule.fired, rule.shown) for rule in content.rules} == {("shadow", 1, 0), ("active", 1, 1)}
+
+
+def test_problems_of_all_records_are_added_up(tmp_path):
+    rows = [event("a"), record(undated=2), record(undated=3, future=1)]
+    assert read_summary(run_of(tmp_path / "run", rows)).counted.problems == (
+        ("future", "Observation", 1),
+        ("undated", "Observation", 5),
+    )
+
+
+def test_those_who_need_attention_come_the_gravest_first_by_the_new_content(tmp_path):
+    view = {"hook": "patient-view"}
+    rows = [
+        event("i", card("x", "info"), content="new", **view),
+        event("c", card("y", "critical"), card("x", "info"), content="new", **view),
+        event("silent", content="new", **view),
+        event("o", card("z", "critical"), content="old", **view),
+        event("signed", card("z", "critical"), content="new"),
+    ]
+    found = attention(run_of(tmp_path / "run", rows, "old", "new"), 10)
+    assert [(row.patient, row.indicator, row.topics) for row in found] == [
+        ("of-c", "critical", ("y", "x")),
+        ("of-i", "info", ("x",)),
+    ]
+    assert len(attention(tmp_path / "run", 1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "text", "number"),
+    [(0, "0", 0), (1, "1 to 7", None), (7, "1 to 7", None), (8, "10", 10), (1_234, "1,235", 1_235)],
+)
+def test_small_counts_are_hidden_and_the_others_rounded(count, text, number):
+    assert Shown(7).text(count) == text
+    assert Shown(7).number(count) == number
+    assert Shown().number(count) == count
+
+
+def test_a_rate_does_not_tell_what_is_hidden():
+    assert Shown(7).rate(3, 100) == "–"
+    assert Shown(7).rate(50, 100) == "50.0"
+    assert Shown().rate(3, 100) == "3.0"
+    assert Shown().rate(0, 0) == "–"

@@ -1,0 +1,140 @@
+"""Processes that judge: what comes back and in which order, and that none of them outlives what started it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from cds_service.population.tables import LINES
+from cds_service.population.workers import WorkerEndedError, judged
+from tests.support.places import ROOT
+
+PATIENTS = 3_000
+
+
+def lines(*, rows_of=lambda number: 1 + number % 9, rows_at_once=1_000):
+    """Batches of lines of many patients, a different number each."""
+    rows = [
+        {"patient": f"p{number:05}", "line": str(place)}
+        for number in range(PATIENTS)
+        for place in range(rows_of(number))
+    ]
+    return [
+        pa.RecordBatch.from_pylist(rows[start : start + rows_at_once], schema=LINES)
+        for start in range(0, len(rows), rows_at_once)
+    ]
+
+
+def counts(batches):
+    """A stand-in for judging: each patient with how many lines came in one piece."""
+    of_patient: dict[str, int] = {}
+    for batch in batches:
+        for patient in batch["patient"].to_pylist():
+            of_patient[patient] = of_patient.get(patient, 0) + 1
+    made = [{"patient": patient, "lines": count, "process": os.getpid()} for patient, count in of_patient.items()]
+    yield pa.RecordBatch.from_pylist(made)
+
+
+def fails(batches):
+    raise ValueError("Amara Okafor")
+
+
+def ends(batches):
+    os.kill(os.getpid(), signal.SIGKILL)
+    yield
+
+
+def sleeps(batches):
+    time.sleep(60)
+    yield from batches
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("rows_at_once", [700, 100_000])
+def test_every_patient_is_judged_once_in_one_piece_and_in_order(workers, rows_at_once):
+    rows = [row for batch in judged(counts, lines(rows_at_once=rows_at_once), workers) for row in batch.to_pylist()]
+    expected = [(f"p{number:05}", 1 + number % 9) for number in range(PATIENTS)]
+    assert [(row["patient"], row["lines"]) for row in rows] == expected
+    assert len({row["process"] for row in rows}) == min(workers, 2)
+    assert os.getpid() not in {row["process"] for row in rows}
+
+
+def test_a_patient_of_more_lines_than_a_chunk_is_not_parted():
+    batches = lines(rows_of=lambda number: 40_000 if number == 7 else 1, rows_at_once=9_000)
+    rows = [row for batch in judged(counts, batches, 2) for row in batch.to_pylist()]
+    assert [row["lines"] for row in rows if row["patient"] == "p00007"] == [40_000]
+    assert len(rows) == PATIENTS
+
+
+def test_nothing_to_judge_gives_nothing():
+    assert list(judged(counts, [], 2)) == []
+
+
+def test_what_fails_in_a_worker_is_told_without_its_words():
+    with pytest.raises(WorkerEndedError, match="ValueError") as told:
+        list(judged(fails, lines(), 2))
+    assert "Okafor" not in str(told.value)
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_a_reason():
+    with pytest.raises(WorkerEndedError, match="was it killed"):
+        list(judged(ends, lines(), 2))
+
+
+MAIN = """
+import sys
+sys.path.insert(0, {root!r})
+from tests.content.population.test_workers import lines, sleeps
+from cds_service.population.workers import judged
+if __name__ == "__main__":
+    print("begun", flush=True)
+    list(judged(sleeps, lines(), 2))
+"""
+
+
+def test_killing_what_started_them_leaves_no_worker(tmp_path):
+    script = tmp_path / "main.py"
+    script.write_text(MAIN.format(root=str(ROOT)))
+    main = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE)
+    workers = wait_for(lambda: of_workers(main.pid), 2)
+    main.kill()
+    main.wait()
+    main.stdout.close()
+    wait_for(lambda: [pid for pid in workers if is_alive(pid)], 0)
+
+
+def of_workers(parent):
+    """The processes that a process has started to judge."""
+    found = []
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            try:
+                if (
+                    f"PPid:\t{parent}\n" in (place / "status").read_text()
+                    and b"spawn_main" in (place / "cmdline").read_bytes()
+                ):
+                    found.append(int(place.name))
+            except OSError:
+                continue
+    return found
+
+
+def is_alive(pid):
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def wait_for(look, number):
+    """What ``look`` finds, once it is so many."""
+    for _ in range(600):
+        if len(found := look()) == number:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"expected {number}, found {found}")
