@@ -1,4 +1,4 @@
-"""Processes that judge: patients are handed out in chunks, and what comes back keeps their order.
+"""Processes that work side by side: each item is handed to one of them, and what comes back keeps the order.
 
 Effects: starts processes and ends them. A worker ends by itself when the process that started it is gone, however that
 ended.
@@ -8,94 +8,113 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from threading import Thread
+from typing import Any, NamedTuple, TypeVar
 
-import pyarrow as pa
-
-Judge = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
-_ROWS_AT_ONCE = 8_192  # lines of one chunk, a patient more or less
-_AHEAD = 2  # chunks read ahead of each worker
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+_AHEAD = 2  # items for each worker that are taken before they are needed
 
 
 class WorkerEndedError(Exception):
-    """A worker was ended from outside, for instance because memory was short."""
+    """Work was not done: a worker was ended from outside, or failed by a fault of this software."""
 
 
-def judged(judge: Judge, batches: Iterable[pa.RecordBatch], workers: int) -> Iterator[pa.RecordBatch]:
-    """What ``judge`` makes of the batches, in their order, whatever the number of workers.
+class _Task(NamedTuple):
+    """What a worker is to do from now on, and which errors it tells as they are, pickled once for all workers."""
 
-    ``batches`` are sorted by their column ``patient``; no patient is parted. ``judge`` is sent to each worker once, so
-    it must pickle, and what it raises is raised here.
+    pickled: bytes
 
-    Raises:
-        WorkerEndedError: a worker ended before its chunk was judged.
-    """
-    with ExitStack() as stack:
-        idle: SimpleQueue[Connection] = SimpleQueue()
-        for _ in range(workers):
-            idle.put(stack.enter_context(_worker(judge)))
-        threads = stack.enter_context(ThreadPoolExecutor(workers))
-        waiting: deque[Future[bytes]] = deque()
+
+class _Item(NamedTuple):
+    """What a worker is to work on."""
+
+    item: Any
+
+
+@dataclass(slots=True)
+class _Worker:
+    """Our end of the pipe to a worker, and the number of the work that it was told to do."""
+
+    connection: Connection
+    work: int = 0
+
+
+class Workers:
+    """So many processes, for one kind of work after another."""
+
+    def __init__(self, idle: SimpleQueue[_Worker], threads: ThreadPoolExecutor, number: int) -> None:
+        self._idle = idle
+        self._threads = threads
+        self._number = number
+        self._works = 0
+
+    def map(self, work: Callable[[_T], _R], items: Iterable[_T], told: type[Exception] = OSError) -> Iterator[_R]:
+        """What ``work`` makes of each item, in the order of the items, of which only a few are taken ahead.
+
+        ``work`` and what it gives must pickle; it is sent to each worker once. An error of the type ``told`` is raised
+        here as it was there. Of any other only the type is told, because its words may be a patient's.
+
+        Raises:
+            WorkerEndedError: a worker was ended before it was done, or met an error of another type.
+        """
+        self._works += 1
+        number, pickled = self._works, pickle.dumps((work, told))
+        waiting: deque[Future[_R]] = deque()
         try:
-            for chunk in _chunks(batches):
-                waiting.append(threads.submit(_ask, idle, _as_bytes(chunk)))
-                if len(waiting) > workers * _AHEAD:
-                    yield from _batches_in(waiting.popleft().result())
+            for item in items:
+                waiting.append(self._threads.submit(self._ask, number, pickled, item))
+                if len(waiting) > self._number * _AHEAD:
+                    yield waiting.popleft().result()
             while waiting:
-                yield from _batches_in(waiting.popleft().result())
+                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
 
-
-def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
-    """The batches in parts of about as many rows, parted between patients only."""
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        held.append(batch)
-        rows += batch.num_rows
-        if rows < _ROWS_AT_ONCE:
-            continue
-        at = _last_patient_begins(batch)
-        if at:
-            held[-1] = batch.slice(0, at)
-            yield held
-            held, rows = [batch.slice(at)], batch.num_rows - at
-        elif len(held) > 1 and batch["patient"][0] != held[-2]["patient"][-1]:
-            yield held[:-1]
-            held, rows = [batch], batch.num_rows
-    if held:
-        yield held
-
-
-def _last_patient_begins(batch: pa.RecordBatch) -> int:
-    """The row at which the last patient of a batch begins."""
-    patients = batch["patient"]
-    last = patients[-1].as_py()
-    low, high = 0, batch.num_rows - 1
-    while low < high:
-        middle = (low + high) // 2
-        if patients[middle].as_py() == last:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    def _ask(self, number: int, work: bytes, item: Any) -> Any:
+        worker = self._idle.get()
+        try:
+            if worker.work != number:
+                worker.connection.send(_Task(work))
+                worker.work = number
+            worker.connection.send(_Item(item))
+            is_done, answer = worker.connection.recv()
+        except (EOFError, OSError):
+            raise WorkerEndedError("a worker ended before it was done; was it killed, or was memory short?") from None
+        finally:
+            self._idle.put(worker)
+        if not is_done:
+            raise answer
+        return answer
 
 
 @contextmanager
-def _worker(judge: Judge) -> Iterator[Connection]:
+def started(number: int) -> Iterator[Workers]:
+    """So many workers, until the end of the block."""
+    with ExitStack() as stack:
+        idle: SimpleQueue[_Worker] = SimpleQueue()
+        for _ in range(number):
+            idle.put(_Worker(stack.enter_context(_process())))
+        threads = stack.enter_context(ThreadPoolExecutor(number))
+        yield Workers(idle, threads, number)
+
+
+@contextmanager
+def _process() -> Iterator[Connection]:
     """A worker, and our end of its pipe."""
     context = multiprocessing.get_context("spawn")  # a forked child would hold the pipes of its siblings
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, judge), daemon=True)
+    process = context.Process(target=_work, args=(theirs,), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -108,40 +127,31 @@ def _worker(judge: Judge) -> Iterator[Connection]:
             process.join()
 
 
-def _ask(idle: SimpleQueue[Connection], chunk: bytes) -> bytes:
-    connection = idle.get()
-    try:
-        connection.send_bytes(chunk)
-        answer = connection.recv_bytes()
-    except (EOFError, OSError):
-        raise WorkerEndedError("a worker ended before it was done; was it killed, or was memory short?") from None
-    finally:
-        idle.put(connection)
-    if answer[:1] == _FAILED:
-        raise WorkerEndedError(answer[1:].decode())
-    return answer[1:]
-
-
-_DONE, _FAILED = b"\0", b"\1"
-
-
-def _work(connection: Connection, judge: Judge) -> None:
-    """What a worker does: it judges one chunk after another, until there is nobody who asks."""
+def _work(connection: Connection) -> None:
+    """What a worker does: it is told what to do, and does it with one item after another, until nobody asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out
     Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        try:
-            chunk = connection.recv_bytes()
-        except (EOFError, OSError):
-            return
-        try:
-            answer = _DONE + _as_bytes(list(judge(_batches_in(chunk))))
-        except Exception as error:
-            answer = _FAILED + f"judging failed: {type(error).__name__}".encode()  # its words may be a patient's
-        try:
-            connection.send_bytes(answer)
-        except OSError:
-            return
+    work: Callable[[Any], Any]
+    told: type[Exception]
+    try:
+        while True:
+            received = connection.recv()
+            if isinstance(received, _Task):
+                work, told = pickle.loads(received.pickled)  # noqa: S301  (from the process that started this one)
+            else:
+                connection.send(_done(work, told, received.item))
+    except (EOFError, OSError):
+        return
+
+
+def _done(work: Callable[[Any], Any], told: type[Exception], item: Any) -> tuple[bool, Any]:
+    """Whether an item was worked on, and what came of it, or the error."""
+    try:
+        return True, work(item)
+    except told as error:
+        return False, error
+    except Exception as error:
+        return False, WorkerEndedError(f"failed by a fault of this software: {type(error).__name__}")
 
 
 def _end_with_parent() -> None:
@@ -149,20 +159,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
-
-
-def _as_bytes(batches: list[pa.RecordBatch]) -> bytes:
-    """Batches as an Arrow stream; nothing if there are none."""
-    if not batches:
-        return b""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batches[0].schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-    return bytes(memoryview(sink.getvalue()))
-
-
-def _batches_in(stream: bytes) -> Iterator[pa.RecordBatch]:
-    if stream:
-        with pa.ipc.open_stream(stream) as reader:
-            yield from reader

@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from cds_service.population.chunks import batches_of, chunks, of_stream
 from cds_service.population.tables import LINES
-from cds_service.population.workers import WorkerEndedError, judged
+from cds_service.population.workers import WorkerEndedError, started
 from tests.support.places import ROOT
 
 PATIENTS = 3_000
@@ -28,6 +30,13 @@ def lines(*, rows_of=lambda number: 1 + number % 9, rows_at_once=1_000):
         pa.RecordBatch.from_pylist(rows[start : start + rows_at_once], schema=LINES)
         for start in range(0, len(rows), rows_at_once)
     ]
+
+
+def judged(judge, batches, number, told=OSError):
+    """What workers make of the batches."""
+    with started(number) as workers:
+        for stream in workers.map(partial(of_stream, judge), chunks(batches), told):
+            yield from batches_of(stream)
 
 
 def counts(batches):
@@ -81,6 +90,17 @@ def test_what_fails_in_a_worker_is_told_without_its_words():
     assert "Okafor" not in str(told.value)
 
 
+def test_an_error_that_may_be_told_is_raised_as_it_was():
+    with pytest.raises(ValueError, match="Amara Okafor"):
+        list(judged(fails, lines(), 2, told=ValueError))
+
+
+def test_workers_do_one_kind_of_work_after_another():
+    with started(2) as workers:
+        assert list(workers.map(str, range(9))) == [str(number) for number in range(9)]
+        assert list(workers.map(hex, range(9))) == [hex(number) for number in range(9)]
+
+
 def test_a_worker_that_is_killed_ends_the_run_with_a_reason():
     with pytest.raises(WorkerEndedError, match="was it killed"):
         list(judged(ends, lines(), 2))
@@ -90,10 +110,13 @@ MAIN = """
 import sys
 sys.path.insert(0, {root!r})
 from tests.content.population.test_workers import lines, sleeps
-from cds_service.population.workers import judged
+from functools import partial
+from cds_service.population.chunks import chunks, of_stream
+from cds_service.population.workers import started
 if __name__ == "__main__":
     print("begun", flush=True)
-    list(judged(sleeps, lines(), 2))
+    with started(2) as workers:
+        list(workers.map(partial(of_stream, sleeps), chunks(lines())))
 """
 
 
