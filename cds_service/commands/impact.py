@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
 import click
 
 from cds_service.commands.common import TimeArgument, WrongUseError, number, progress, say
-from cds_service.commands.packs import fixtures_for, one_pack, pack_option, prepared_content, refuse_without
+from cds_service.commands.old_and_new import contents_of
+from cds_service.commands.packs import fixtures_for, pack_option, refuse_without
 from cds_service.replay.cases import read_cases
 from cds_service.replay.impact import KINDS, ChangedAnswer, Impact, as_data, impact_of
 from cds_service.replay.input_files import FileError
-from cds_service.replay.revisions import RevisionError, materialised
 
 _KEY = b"the same key for both"
-_PROBLEMS = 5
 
 
 @click.command()
@@ -34,31 +32,18 @@ def impact(old: str, new: str, paths: tuple[Path, ...], now: datetime | None, fo
 
     Example: cds-service impact HEAD cards --format html > impact.html
     """
-    with tempfile.TemporaryDirectory() as folder:
-        contents = []
-        for which, name in (("old", old), ("new", new)):
-            try:
-                place = one_pack(materialised(name, Path(folder, which)), pack_id)
-                contents.append(prepared_content(place, key=_KEY))
-            except RevisionError as error:
-                raise WrongUseError(str(error)) from None
-            except WrongUseError as error:
-                raise WrongUseError(f"{name}: {error.message}") from None
-            except click.ClickException as error:
-                problems = error.message.splitlines()
-                more = [f"and {len(problems) - _PROBLEMS} more"] if len(problems) > _PROBLEMS else []
-                first = f"{name} is no content that this version can use:"
-                raise click.ClickException("\n".join([first, *problems[:_PROBLEMS], *more])) from None
+    with contents_of(old, new, pack_id, key=_KEY) as contents:
+        (_, before), (place, after) = contents["old"], contents["new"]
         try:
             cases = list(read_cases(fixtures_for(place), paths, now))
         except FileError as error:
             raise WrongUseError(str(error)) from None
         refuse_without(place, cases)
-        result = impact_of(contents[0], contents[1], progress(cases, "impact"))
+        result = impact_of(before, after, progress(cases, "impact"))
     if form == "html":
         from cds_service.console.reports import impact_page
 
-        say(impact_page(result, contents[1], old, new))
+        say(impact_page(result, after, old, new))
     else:
         say(_as_text(result) if form == "text" else json.dumps(as_data(result), indent=2, ensure_ascii=False))
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import click
 
 from cds_service.commands.common import WrongUseError, say
-from cds_service.population.extra import not_installed
+from cds_service.commands.old_and_new import contents_of
+from cds_service.commands.packs import content_option, one_pack, pack_option, prepared_content
+from cds_service.commands.population_run import RunOptions, needs_the_extra, run_and_tell, run_options
 from cds_service.population.run_folder import RunFolderError
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import Attention, Summary, read_summary
 
 _RUN = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _MOST_PATIENTS = 200
 
 
@@ -24,6 +26,41 @@ def population() -> None:
 
     Example: cds-service population run export/ --out last-year
     """
+
+
+@population.command()
+@click.argument("export", type=_FOLDER)
+@content_option("The content to judge by; without it that of the settings.")
+@pack_option
+@run_options
+def run(options: RunOptions, cards: Path | None, pack_id: str | None) -> None:
+    """Judge the orders of a time, and every chart once, as the content would have.
+
+    EXPORT is a folder of NDJSON as FHIR Bulk Data servers write it, plain or gzip. Every order of the window becomes a
+    draft again, beside those that were signed with it, on the record as it was at that moment.
+
+    Example: cds-service population run export/ --out last-year
+    """
+    folder = one_pack(cards, pack_id)
+    run_and_tell(options, {"content": prepared_content(folder)}, {"content": folder})
+
+
+@population.command()
+@click.argument("old")
+@click.argument("new")
+@click.argument("export", type=_FOLDER)
+@pack_option
+@run_options
+def compare(options: RunOptions, old: str, new: str, pack_id: str | None) -> None:
+    """Judge an export by two contents at once, and count what the new one answers otherwise.
+
+    OLD and NEW are folders of content or revisions of git, as for impact.
+
+    Example: cds-service population compare HEAD cards export/ --out new-limits
+    """
+    with contents_of(old, new, pack_id) as contents:
+        folders = {name: folder for name, (folder, _) in contents.items()}
+        run_and_tell(options, {name: prepared for name, (_, prepared) in contents.items()}, folders)
 
 
 @population.command()
@@ -94,22 +131,10 @@ def _summary(run: Path) -> Summary:
 
 
 def _attention(run: Path, limit: int) -> list[Attention]:
-    _needs_the_extra()
+    needs_the_extra()
     from cds_service.population.counting import attention
 
     try:
         return attention(run, limit)
     except RunFolderError as error:
         raise click.ClickException(str(error)) from None
-
-
-def _needs_the_extra(engine: str = "duckdb") -> None:
-    """Says how to install what only population runs need.
-
-    Raises:
-        WrongUseError: it is not installed.
-    """
-    missing = not_installed(engine)
-    if missing:
-        text = f"population runs need {' and '.join(missing)}: {sys.executable} -m pip install {' '.join(missing)}"
-        raise WrongUseError(text)

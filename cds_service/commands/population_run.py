@@ -1,0 +1,239 @@
+"""What ``cds-service population run`` and ``compare`` have in common: options, the run, and what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cds_service.commands.common import TimeArgument, WrongUseError, open_store, say, settings_of_environment
+from cds_service.content.lock import content_digest
+from cds_service.content.prepared import Prepared
+from cds_service.population.extra import not_installed
+from cds_service.population.manifest import Window
+from cds_service.population.run_folder import RunFolderError
+from cds_service.population.shared_counts import Shown
+from cds_service.population.summary import read_summary
+from cds_service.population.words import sentence_of
+
+HOOKS = ("order-select", "order-sign", "patient-view")
+_A_YEAR = timedelta(days=365)
+_QUIET_SECONDS = 2.0
+
+
+class HooksArgument(click.ParamType[tuple[str, ...]]):
+    """Hooks with commas between them."""
+
+    name = "hooks"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        hooks = tuple(dict.fromkeys(part.strip() for part in str(value).split(",")))
+        for hook in hooks:
+            if hook not in HOOKS:
+                self.fail(f"{hook!r} is none of {', '.join(HOOKS)}", param, ctx)
+        return hooks
+
+
+class MemoryArgument(click.ParamType[str]):
+    """An amount of memory, such as 2GB."""
+
+    name = "memory"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value).strip().upper().replace(" ", "")
+        number = text.removesuffix("GB").removesuffix("MB")
+        if number == text or not number.isdigit() or not 0 < int(number) < 1_000_000:
+            self.fail(f"{value!r} is no amount of memory such as 2GB or 500MB", param, ctx)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The options of a run, as they were given."""
+
+    export: Path
+    out: Path
+    since: datetime | None
+    until: datetime | None
+    hooks: tuple[str, ...]
+    workers: int
+    memory: str
+    patients: str
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options of a run, as ``options``."""
+
+    def with_options(**given: Any) -> Any:
+        names = RunOptions.__dataclass_fields__
+        options = RunOptions(**{name: given.pop(name) for name in names})
+        return command(options=options, **given)
+
+    with_options.__doc__, with_options.__name__ = command.__doc__, command.__name__
+    with_options.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    decorated: Callable[..., Any] = with_options
+    for option in reversed(
+        [
+            click.option(
+                "--out",
+                required=True,
+                type=click.Path(path_type=Path),
+                help="The folder of the run, which must be new.",
+            ),
+            click.option(
+                "--since", type=TimeArgument(), help="Orders from then on; a year before --until if not given."
+            ),
+            click.option(
+                "--until",
+                type=TimeArgument(),
+                help="Orders before then, when charts are opened; else when the export was made, by its manifest.",
+            ),
+            click.option(
+                "--hooks",
+                type=HooksArgument(),
+                default="order-sign,patient-view",
+                show_default=True,
+                help="What is judged, of order-select, order-sign and patient-view.",
+            ),
+            click.option(
+                "--workers",
+                type=click.IntRange(1, 256),
+                default=os.cpu_count() or 1,
+                show_default="one a core",
+                help="Processes that read and judge.",
+            ),
+            click.option(
+                "--memory",
+                type=MemoryArgument(),
+                default="2GB",
+                show_default=True,
+                help="What sorting may use; beyond that it goes to disk, beside --out.",
+            ),
+            click.option(
+                "--patients",
+                type=click.Choice(["hash", "id", "none"]),
+                default="hash",
+                show_default=True,
+                help="How the tables name patients: by a hash made with the key of this service, by id, or not at all.",
+            ),
+        ]
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+def needs_the_extra(engine: str = "duckdb") -> None:
+    """Says how to install what only population runs need.
+
+    Raises:
+        WrongUseError: it is not installed.
+    """
+    missing = not_installed(engine)
+    if missing:
+        text = f"population runs need {' and '.join(missing)}: {sys.executable} -m pip install {' '.join(missing)}"
+        raise WrongUseError(text)
+
+
+def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders: Mapping[str, Path]) -> None:
+    """Runs, and says what came of it in a sentence a content.
+
+    Raises:
+        WrongUseError: the export, the folder or the window cannot be used.
+        ClickException: the run ended before it was done.
+    """
+    needs_the_extra()
+    import duckdb
+
+    from cds_service.population.export_files import ExportError
+    from cds_service.population.run import Asked, run
+    from cds_service.population.workers import WorkerEndedError
+
+    window = _window(options)
+    digests = {name: content_digest(folder) for name, folder in folders.items()}
+    asked = Asked(
+        options.export,
+        contents,
+        digests,
+        options.hooks,
+        window,
+        _key(),
+        options.patients,
+        options.workers,
+        options.memory,
+    )
+    try:
+        with _progress() as tell:
+            run(asked, options.out, tell)
+    except (ExportError, RunFolderError) as error:
+        raise WrongUseError(str(error)) from None
+    except WorkerEndedError as error:
+        raise click.ClickException(f"The run ended before it was done, and left nothing: {error}") from None
+    except duckdb.Error as error:
+        why = "memory was short; give more with --memory" if isinstance(error, duckdb.OutOfMemoryException) else ""
+        why = why or f"{type(error).__name__}; is there room on the disk?"
+        raise click.ClickException(f"The run ended before it was done, and left nothing: {why}") from None
+    summary = read_summary(options.out)
+    for content in summary.counted.contents:
+        name = f"{content.name}: " if len(contents) > 1 else ""
+        say(f"{name}{sentence_of(summary, content, Shown())}")
+    problems = sum(times for _, _, times in summary.counted.problems)
+    if problems:
+        say(f"{problems:,} resources could not be used as they are; {options.out}/problems and the report name them.")
+    say(f"Kept in {options.out}. To read it: cds-service population report {options.out}")
+
+
+def _window(options: RunOptions) -> Window:
+    """The window of a run: until the export was made, from a year before.
+
+    Raises:
+        WrongUseError: nobody says until when, or it ends before it begins.
+    """
+    from cds_service.population.run import transaction_time
+
+    until = options.until or transaction_time(options.export)
+    if until is None:
+        text = f"{options.export} has no manifest.json with a transactionTime: say with --until when it was made"
+        raise WrongUseError(text)
+    since = options.since or until - _A_YEAR
+    if since >= until:
+        raise WrongUseError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
+    return Window(since.astimezone(UTC), until.astimezone(UTC))
+
+
+def _key() -> bytes:
+    """The key of the settings or, without one, that which the service keeps in its store."""
+    settings = settings_of_environment()
+    key = settings.uuid_key()
+    if key is None:
+        store = open_store(settings)
+        key = store.key
+        store.close()
+    return key
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Tells on standard error how far a run is, on a terminal, once it takes more than two seconds."""
+    begun = last = time.monotonic()
+    told = False
+
+    def tell(text: str) -> None:
+        nonlocal last, told
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - begun > _QUIET_SECONDS and now - last > 1:
+            last, told = now, True
+            say(f"\r\x1b[K{text}", err=True, nl=False)
+
+    yield tell
+    if told:
+        say("", err=True)

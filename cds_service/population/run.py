@@ -1,0 +1,146 @@
+"""A whole run on one machine, as one function: an export is sifted, sorted by patient, judged, kept and counted."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cds_service.content.prepared import Prepared
+from cds_service.population.chunks import batches_of, chunks, of_stream
+from cds_service.population.counting import counted
+from cds_service.population.duck import Machine, lines
+from cds_service.population.export_files import Export, ExportError, find_export
+from cds_service.population.judging import Task, judge
+from cds_service.population.line_problems import LineCounts, as_problems
+from cds_service.population.manifest import Manifest, Window, judged_content, manifest_of
+from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
+from cds_service.population.run_writer import RunWriter, new_run
+from cds_service.population.selection import Selection
+from cds_service.population.sifting import sift
+from cds_service.population.workers import started
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be run.
+
+    ``contents`` are named ``content``, or ``old`` and ``new``, and ``digests`` are those of their files. ``workers`` is how many processes judge, and ``memory`` what the sorting may use, such as ``2GB``.
+    """
+
+    export: Path
+    contents: Mapping[str, Prepared]
+    digests: Mapping[str, str]
+    hooks: tuple[str, ...]
+    window: Window
+    key: bytes
+    patients: str = "hash"
+    workers: int = 1
+    memory: str = "2GB"
+
+
+def run(asked: Asked, out: Path, tell: Tell = lambda text: None) -> Manifest:
+    """Runs it into the folder ``out``, which is there when all of it is; ``tell`` is told how far it is.
+
+    Raises:
+        ExportError: the export cannot be read.
+        RunFolderError: there is something at ``out`` already.
+        WorkerEndedError: a process was ended from outside.
+        duckdb.Error: the memory does not suffice.
+        OSError: something cannot be written.
+    """
+    selection = Selection(list(asked.contents.values()))
+    export = find_export(asked.export, selection.types)
+    task = Task(
+        asked.contents,
+        asked.hooks,
+        asked.window.since,
+        asked.window.until,
+        asked.key,
+        asked.patients,
+        _exported(export),
+    )
+    problems: Counter[tuple[str, str]] = Counter()
+    with (
+        new_run(out) as (folder, writer),
+        tempfile.TemporaryDirectory(dir=folder) as aside,
+        started(asked.workers) as workers,
+    ):
+        tell(f"reading {len(export.files)} files")
+        sifted = sift(export, selection, Path(aside), partial(workers.map, told=ExportError))
+        tell(f"read {sifted.counts.lines:,} resources")
+        machine = Machine(asked.workers, asked.memory, Path(aside))
+        found = workers.map(partial(of_stream, partial(judge, task)), chunks(lines(sifted, machine, problems)))
+        for stream in found:
+            for batch in batches_of(stream):
+                writer.add(batch)
+            tell(f"judged {writer.events:,} events, {writer.cards:,} findings")
+        writer.add_problems(as_problems(sifted.counts, [problems]))
+        writer.close()
+        return _described(asked, export, sifted.counts, folder, writer)
+
+
+def _exported(export: Export) -> frozenset[str] | None:
+    """The types of which the export has files, as far as the first lines of its files say."""
+    return frozenset(file.first_type for file in (*export.files, *export.left_out) if file.first_type)
+
+
+def _described(asked: Asked, export: Export, counts: LineCounts, folder: Path, writer: RunWriter) -> Manifest:
+    manifest = manifest_of(
+        {
+            name: judged_content(prepared, asked.digests[name], asked.window.until)
+            for name, prepared in asked.contents.items()
+        },
+        hooks=asked.hooks,
+        window=asked.window,
+        patients=asked.patients,
+        engine={"name": "duckdb", "version": version("duckdb"), "workers": asked.workers, "memory": asked.memory},
+        export=export_as_data(export),
+        counts=counts_as_data(counts) | {"events": writer.events, "findings": writer.cards},
+    )
+    write_file(folder, MANIFEST, manifest)
+    write_file(folder, SUMMARY, counted(folder, manifest.contents))
+    return manifest
+
+
+def export_as_data(export: Export) -> dict[str, Any]:
+    """The files of an export with their sizes in bytes, those that were not read, and when it was made."""
+    return {
+        "folder": str(export.folder),
+        "transactionTime": export.transaction_time or None,
+        "files": {str(file.path.relative_to(export.folder)): file.size for file in export.files},
+        "notRead": {str(file.path.relative_to(export.folder)): file.size for file in export.left_out},
+    }
+
+
+def counts_as_data(counts: LineCounts) -> dict[str, Any]:
+    """What went into the sieve and what was kept of it, by type."""
+    kept: Counter[str] = Counter()
+    for (kind, _), times in counts.kept.items():
+        kept[kind] += times
+    return {
+        "lines": counts.lines,
+        "blank": counts.blank,
+        "bytes": counts.bytes,
+        "read": dict(sorted(counts.types.items())),
+        "kept": dict(sorted(kept.items())),
+    }
+
+
+def transaction_time(export: Path) -> datetime | None:
+    """When an export was made, if its manifest says so."""
+    try:
+        manifest = json.loads((export / "manifest.json").read_bytes())
+        moment = datetime.fromisoformat(manifest["transactionTime"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return moment if moment.tzinfo else None
