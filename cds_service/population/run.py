@@ -34,7 +34,8 @@ Tell = Callable[[str], None]
 class Asked:
     """What is to be run.
 
-    ``contents`` are named ``content``, or ``old`` and ``new``, and ``digests`` are those of their files. ``workers`` is how many processes judge, and ``memory`` what the sorting may use, such as ``2GB``.
+    ``contents`` are named ``content``, or ``old`` and ``new``, and ``digests`` are those of their files. ``workers`` is
+    how many processes read and judge, and ``memory`` what the sorting may use, such as ``2GB``.
     """
 
     export: Path
