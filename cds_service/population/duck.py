@@ -15,9 +15,9 @@ from cds_service.chart.bearing import Bearing
 from cds_service.chart.entries import MOST_ENTRIES
 from cds_service.fhir.order_types import ORDER_TYPES
 from cds_service.population.line_problems import NOT_RESOLVED, UNKNOWN_PATIENT
+from cds_service.population.one_version import one_of_each
 from cds_service.population.selection import ENCOUNTER, LISTS, MEDICINE, OF_NOBODY, TREATMENTS
 from cds_service.population.sifting import Sifted
-from cds_service.population.versions import one_of_each
 
 _ROWS = 4096  # of one batch that is handed on
 
@@ -80,11 +80,11 @@ class Machine:
 
 
 def lines(sifted: Sifted, machine: Machine, problems: Counter[tuple[str, str]]) -> Iterator[pa.RecordBatch]:
-    """The lines to judge, as batches of the schema ``tables.LINES``: those of one patient one after another, by type,
-    id and text, whatever their order in the export.
+    """The lines to judge, as batches of the schema ``tables.LINES``: those of one patient one after another, by type
+    and id, whatever their order in the export.
 
-    Of the lines of a resource one is handed on (``versions``). What is wrong is counted in ``problems`` by problem and
-    type; they are complete when the last batch was taken.
+    Of the lines of a resource one is handed on (``one_version``). What is wrong is counted in ``problems``, by problem
+    and type, until the last batch was taken.
 
     Raises:
         duckdb.Error: the memory does not suffice, or the disk of the folder is full.

@@ -47,7 +47,7 @@ class ExportFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class FilePiece:
     """Those lines of a file that begin at a place from ``start`` to before ``end``, in bytes of its text.
 
     ``number`` is its own among the pieces of the export.
@@ -70,15 +70,15 @@ class Export:
     left_out: tuple[ExportFile, ...] = ()
     transaction_time: str = ""
 
-    def pieces(self, longest: int = _LONGEST_PIECE) -> list[Piece]:
+    def pieces(self, longest: int = _LONGEST_PIECE) -> list[FilePiece]:
         """What is read at once: whole files, and plain ones of more than ``longest`` bytes in several pieces."""
-        pieces: list[Piece] = []
+        pieces: list[FilePiece] = []
         for file in self.files:
             if file.is_packed or file.size <= longest:
-                pieces.append(Piece(len(pieces), file))
+                pieces.append(FilePiece(len(pieces), file))
             else:
                 for start in range(0, file.size, longest):
-                    pieces.append(Piece(len(pieces), file, start, min(start + longest, file.size)))
+                    pieces.append(FilePiece(len(pieces), file, start, min(start + longest, file.size)))
         return pieces
 
 
@@ -108,7 +108,7 @@ def find_export(folder: Path, types: Collection[str]) -> Export:
 
 
 def _first_type(file: ExportFile) -> str:
-    for line in lines_of(Piece(0, file)):
+    for line in lines_of(FilePiece(0, file)):
         if line.strip():
             try:
                 first = json.loads(line)
@@ -129,7 +129,7 @@ def _transaction_time(folder: Path) -> str:
     return time[:_SOME] if isinstance(time, str) else ""
 
 
-def lines_of(piece: Piece) -> Iterator[bytes]:
+def lines_of(piece: FilePiece) -> Iterator[bytes]:
     """The lines of a piece as they stand there, with the ends of the lines; each can be of any length.
 
     Raises:

@@ -24,7 +24,7 @@ from cds_service.fhir.lenient import Reference
 from cds_service.fhir.order_types import ORDER_TYPES
 from cds_service.fhir.treatments import Medicated, Medication
 from cds_service.population import line_problems
-from cds_service.population.export_files import Export, Piece, lines_of
+from cds_service.population.export_files import Export, FilePiece, lines_of
 from cds_service.population.line_problems import BrokenLine, LineCounts
 from cds_service.population.selection import (
     LISTS,
@@ -59,7 +59,7 @@ _Row = tuple[str, str, str, bytes, int, list[str] | None, str | None]
 _OWN = "Patient/"
 
 
-class _Result(msgspec.Struct, gc=False):
+class _ResultLine(msgspec.Struct, gc=False):
     resourceType: str | None = None
     id: str | None = None
     subject: Reference | None = None
@@ -94,14 +94,14 @@ _text = msgspec.json.Decoder(str)
 class Each(Protocol):
     """How a function is called for each piece: ``map``, or that of a pool of processes, in any order."""
 
-    def __call__(self, work: Callable[[Piece], Part], pieces: Iterable[Piece], /) -> Iterable[Part]: ...
+    def __call__(self, work: Callable[[FilePiece], Part], pieces: Iterable[FilePiece], /) -> Iterable[Part]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """What was put aside of one piece, and what was counted; the numbers of lines are those within the piece."""
 
-    piece: Piece
+    piece: FilePiece
     path: Path
     counts: LineCounts
 
@@ -139,7 +139,7 @@ def sift(export: Export, selection: Selection, folder: Path, each: Each = map) -
     return Sifted(tuple(parts[piece].path for piece in pieces), counts)
 
 
-def known_medications(pieces: Iterable[Piece]) -> dict[str, Medication]:
+def known_medications(pieces: Iterable[FilePiece]) -> dict[str, Medication]:
     """The Medications in files that hold them, by id, but for those of which there are two; none if there are too many
     to be kept in memory.
 
@@ -162,7 +162,7 @@ def known_medications(pieces: Iterable[Piece]) -> dict[str, Medication]:
     return {name: medication for name, medication in known.items() if name not in twice}
 
 
-def sift_piece(piece: Piece, selection: Selection, folder: Path) -> Part:
+def sift_piece(piece: FilePiece, selection: Selection, folder: Path) -> Part:
     """Reads one piece of a file, and writes what may be needed of it to a file of its own in ``folder``.
 
     Raises:
@@ -181,7 +181,7 @@ def sift_piece(piece: Piece, selection: Selection, folder: Path) -> Part:
 class _Sieve:
     """Reads the lines of a piece, each as of the type of the line before, which most are."""
 
-    def __init__(self, selection: Selection, piece: Piece) -> None:
+    def __init__(self, selection: Selection, piece: FilePiece) -> None:
         self.counts = LineCounts()
         self._selection = selection
         self._piece = piece
@@ -291,7 +291,7 @@ class _Sieve:
 
 _typed = msgspec.json.Decoder(_Typed)
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
-    RESULT: msgspec.json.Decoder(_Result),
+    RESULT: msgspec.json.Decoder(_ResultLine),
     **{kind: msgspec.json.Decoder(_Owned) for kind in ORDER_TYPES if kind not in LISTS},
 }
 
