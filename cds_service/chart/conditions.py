@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -32,7 +32,7 @@ _NOT_UNDERSTOOD = {
 }
 
 
-class _ListEntry(msgspec.Struct, gc=False):
+class ListEntry(msgspec.Struct, gc=False):
     """One entry of a list that can bear on a fact.
 
     ``codings`` are those of every concept that says what it is about, ``names`` its folded texts that some fact of the
@@ -56,7 +56,7 @@ class _List(msgspec.Struct, gc=False):
     entry has a code of a system that the facts know, ``reason`` how many were not understood.
     """
 
-    entries: list[_ListEntry]
+    entries: list[ListEntry]
     not_understood: list[lenient.Listed | Procedure]
     denied: list[lenient.Listed | Procedure]
     past_unknown: list[lenient.Listed | Procedure]
@@ -101,25 +101,28 @@ def account(search: Search, declarations: Iterable[FactDeclaration], chart: Char
         _aside(resource, Kind.CODE, "entryNotKnown") for resource in (*listed.not_understood, *listed.past_unknown)
     ]
     read = 0
-    in_part: list[Aside] = []
+    partly: list[Aside] = []
     for entry in listed.entries:
         if entry.past and not any(fact.any_status and _knows(fact, entry) for fact in facts):
             aside.append(_aside(entry.resource, Kind.STATUS, "statusNotCurrent"))
         else:
             read += 1
-            in_part += _in_part(entry, search, chart)
+            partly += in_part(entry, search, chart.zone)
     set_aside = (*results.set_aside, *aside)
     entries = len(results.resources) + len(results.set_aside) + results.elsewhere
-    return Account(entries, read, listed.elsewhere + results.elsewhere, set_aside, tuple(in_part))
+    return Account(entries, read, listed.elsewhere + results.elsewhere, set_aside, tuple(partly))
 
 
-def _in_part(entry: _ListEntry, search: Search, chart: Chart) -> list[Aside]:
-    """What of an entry that was read was not understood: its code, if a name tells what it is, its status, its date."""
+def in_part(entry: ListEntry, search: Search, zone: tzinfo) -> list[Aside]:
+    """What of an entry that was read was not understood: its code, if a name tells what it is, its status, its date.
+
+    ``zone`` is the hospital's time zone.
+    """
     resource, asides = entry.resource, []
     if not search.known.has(entry.codings):
         asides.append(_aside(resource, Kind.CODE, "knownByName"))
     date = resource.when() if isinstance(resource, Procedure) else resource.dated()
-    if date is not None and read_date(date, chart.zone) is None:
+    if date is not None and read_date(date, zone) is None:
         asides.append(Aside(Kind.DATE, Reason("dateNotReadable"), resource.own_reference()))
     for stated, known in _statuses(resource):
         if stated is not None and not _status(stated, known):
@@ -150,7 +153,7 @@ def _statuses(
     return [(resource.clinicalStatus, CLINICAL), (resource.verificationStatus, VERIFICATION)]
 
 
-def _knows(declaration: FactDeclaration, entry: _ListEntry) -> bool:
+def _knows(declaration: FactDeclaration, entry: ListEntry) -> bool:
     if declaration.match(entry.codings) is not None:
         return True
     return bool(declaration.by_name) and any(name in declaration.names for name in entry.names)
@@ -175,10 +178,10 @@ def _read_list(chart: Chart, search: Search) -> _List:
     listed = _List([], [], [], [])
     resources = cast("tuple[lenient.Listed | Procedure, ...]", chart.results(search).resources)
     for resource in resources:
-        subject = _subject(resource, search)
+        subject = subject_of(resource, search)
         listed.is_covered = listed.is_covered or subject.is_covered
         if subject.is_known:
-            entry = _entry(resource, subject.codings, subject.names)
+            entry = entry_of(resource, subject.codings, subject.names)
             if entry is None:
                 listed.denied.append(resource)
             else:
@@ -186,17 +189,17 @@ def _read_list(chart: Chart, search: Search) -> _List:
         elif subject.is_covered or subject.says_nothing:
             listed.elsewhere += 1
         else:
-            entry = _entry(resource, subject.codings, ())
+            entry = entry_of(resource, subject.codings, ())
             kind = listed.denied if entry is None else listed.past_unknown if entry.past else listed.not_understood
             kind.append(resource)
     if listed.not_understood:
-        bearing = sum((entry := _entry(resource, [], ())) is not None and not entry.past for resource in resources)
+        bearing = sum((entry := entry_of(resource, [], ())) is not None and not entry.past for resource in resources)
         counts = {"n": str(len(listed.not_understood)), "m": str(bearing)}
         listed.reason = Reason(_NOT_UNDERSTOOD[search.resource], counts)
     return listed
 
 
-class _Subject(NamedTuple):
+class Subject(NamedTuple):
     """What an entry says that it is about: its codings, and the names in it that some fact of its search knows.
 
     ``is_covered`` if a coding is of a system that the facts know, ``is_known`` if a fact knows a coding or a name.
@@ -212,11 +215,11 @@ class _Subject(NamedTuple):
 _MOST_KEPT = 4096  # subjects of one search
 
 
-def _subject(resource: lenient.Listed | Procedure, search: Search) -> _Subject:
+def subject_of(resource: lenient.Listed | Procedure, search: Search) -> Subject:
     """What an entry is about. Records repeat few concepts, so what was made of one is kept with the content."""
-    kept, concepts = search.known.kept, _concepts(resource)
-    key = _as_written(concepts)
-    subject: _Subject | None = kept.get(key)
+    kept, concepts = search.known.kept, concepts_of(resource)
+    key = as_written(concepts)
+    subject: Subject | None = kept.get(key)
     if subject is None:
         subject = _read_subject(resource, search)
         if len(kept) >= _MOST_KEPT:
@@ -226,7 +229,7 @@ def _subject(resource: lenient.Listed | Procedure, search: Search) -> _Subject:
     return subject
 
 
-def _as_written(concepts: list[lenient.CodeableConcept]) -> tuple[Any, ...]:
+def as_written(concepts: list[lenient.CodeableConcept]) -> tuple[Any, ...]:
     """All that concepts say, as it was written. Most entries have one concept, and that has one coding."""
     if len(concepts) == 1:
         codings = concepts[0].coding
@@ -236,11 +239,11 @@ def _as_written(concepts: list[lenient.CodeableConcept]) -> tuple[Any, ...]:
     return tuple((concept.text, *((c.system, c.code, c.display) for c in many(concept.coding))) for concept in concepts)
 
 
-def _read_subject(resource: lenient.Listed | Procedure, search: Search) -> _Subject:
-    codings = [pair for concept in _concepts(resource) for pair in concept.pairs()]
+def _read_subject(resource: lenient.Listed | Procedure, search: Search) -> Subject:
+    codings = [pair for concept in concepts_of(resource) for pair in concept.pairs()]
     is_covered, has_code = speaks_in(search.known.systems, codings), search.known.has(codings)
     names = () if has_code else _names(resource, search)
-    return _Subject(codings, names, is_covered, has_code or bool(names), _says_nothing(resource, search))
+    return Subject(codings, names, is_covered, has_code or bool(names), _says_nothing(resource, search))
 
 
 def _names(resource: lenient.Listed | Procedure, search: Search) -> tuple[str, ...]:
@@ -248,7 +251,7 @@ def _names(resource: lenient.Listed | Procedure, search: Search) -> tuple[str, .
     known = search.known
     if not known.names:
         return ()
-    texts = [text for concept in _concepts(resource) for text in concept.texts()]
+    texts = [text for concept in concepts_of(resource) for text in concept.texts()]
     if known.heads:
         texts = [text for text in texts if not (head := head_of(text)) or head in known.heads]
     fold = FOLD_OF[search.resource]
@@ -258,31 +261,32 @@ def _names(resource: lenient.Listed | Procedure, search: Search) -> tuple[str, .
 def _says_nothing(resource: lenient.Listed | Procedure, search: Search) -> bool:
     """Whether an entry says that there is nothing to list."""
     fold = FOLD_OF[search.resource]
-    return any(says_nothing(fold(text)) for concept in _concepts(resource) for text in concept.texts())
+    return any(says_nothing(fold(text)) for concept in concepts_of(resource) for text in concept.texts())
 
 
-def _entry(
+def entry_of(
     resource: lenient.Listed | Procedure, codings: list[tuple[str, str]], names: tuple[str, ...]
-) -> _ListEntry | None:
+) -> ListEntry | None:
     """An entry with how sure it is; ``None`` if its status says that it is not so."""
     if isinstance(resource, Procedure):
-        return None if (resource.status or "unknown") in NOT_DONE else _ListEntry(resource, codings)
+        return None if (resource.status or "unknown") in NOT_DONE else ListEntry(resource, codings)
     verification = _status(resource.verificationStatus, VERIFICATION)
     if verification in NOT_SO:
         return None
     notes = (verification,) if verification in NOT_SURE else ()
     clinical = _status(resource.clinicalStatus, CLINICAL)
     if isinstance(resource, lenient.AllergyIntolerance):
-        return _ListEntry(resource, codings, names, past=clinical in PAST, notes=notes)
+        return ListEntry(resource, codings, names, past=clinical in PAST, notes=notes)
     if clinical:
         past = clinical in PAST
-        return _ListEntry(resource, codings, names, past=past, notes=(clinical, *notes) if past else notes)
+        return ListEntry(resource, codings, names, past=past, notes=(clinical, *notes) if past else notes)
     if resource.has_abated():
-        return _ListEntry(resource, codings, names, past=True, notes=("ended", *notes))
-    return _ListEntry(resource, codings, names, unstated=True, notes=("status-not-stated", *notes))
+        return ListEntry(resource, codings, names, past=True, notes=("ended", *notes))
+    return ListEntry(resource, codings, names, unstated=True, notes=("status-not-stated", *notes))
 
 
-def _concepts(resource: lenient.Listed | Procedure) -> list[lenient.CodeableConcept]:
+def concepts_of(resource: lenient.Listed | Procedure) -> list[lenient.CodeableConcept]:
+    """Every concept that says what an entry is about."""
     if isinstance(resource, Procedure):
         return [resource.code] if resource.code is not None else []
     return resource.concepts()
@@ -357,14 +361,14 @@ def _rank(declaration: FactDeclaration, outcome: str) -> int:
     return declaration.values.index(outcome) if outcome in declaration.values else len(declaration.values) + 1
 
 
-def _has_naming(declaration: FactDeclaration, entry: _ListEntry) -> bool:
+def _has_naming(declaration: FactDeclaration, entry: ListEntry) -> bool:
     if not declaration.naming:
         return True
-    words = " | ".join(concept.all_words() for concept in _concepts(entry.resource)).casefold()
+    words = " | ".join(concept.all_words() for concept in concepts_of(entry.resource)).casefold()
     return any(name.casefold() in words for name in declaration.naming)
 
 
-def _recorded(declaration: FactDeclaration, entry: _ListEntry, chart: Chart) -> str:
+def _recorded(declaration: FactDeclaration, entry: ListEntry, chart: Chart) -> str:
     """Whether an entry was recorded within the look-back of a fact: ``""``, or that it was not, or has no date.
 
     A procedure counts by the day on which it was done, and one that is in progress on every day (Z74). The day that
@@ -385,7 +389,7 @@ def _recorded(declaration: FactDeclaration, entry: _ListEntry, chart: Chart) -> 
 
 
 def _evidence(
-    declaration: FactDeclaration, entry: _ListEntry, known: Concept, name: str, recorded: str, chart: Chart
+    declaration: FactDeclaration, entry: ListEntry, known: Concept, name: str, recorded: str, chart: Chart
 ) -> Evidence:
     """What a person reads of an entry: its words, with the code that it is known by, or that only a name tells it."""
     resource = entry.resource
@@ -396,7 +400,7 @@ def _evidence(
     )
     notes = (*entry.notes, *([recorded] if recorded else []))
     fold = FOLD_OF[type(resource).__name__]
-    for concept in _concepts(resource):
+    for concept in concepts_of(resource):
         if name and name in map(fold, concept.texts()):
             return dated(concept.words(), notes=("by-name", *notes))
         if not name and declaration.match(concept.pairs()) is known:
@@ -415,7 +419,7 @@ def _flaw(resource: lenient.Listed | Procedure) -> Reason | None:
 
 def _as_it_stands(resource: lenient.Listed | Procedure) -> Evidence:
     """An entry that nobody understands, as people read it."""
-    texts = (text for concept in _concepts(resource) for text in (*concept.texts(), *(c for _, c in concept.pairs())))
+    texts = (text for concept in concepts_of(resource) for text in (*concept.texts(), *(c for _, c in concept.pairs())))
     return Evidence(resource.own_reference(), next(texts, ""))
 
 

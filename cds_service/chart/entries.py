@@ -151,7 +151,7 @@ _bundles: dict[str, msgspec.json.Decoder[Any]] = {
 }
 _WITH_PATIENT = frozenset({"Patient", "AllergyIntolerance"})  # the others say in their subject whose they are
 _FAILURES = frozenset({"error", "fatal"})
-_MOST_ENTRIES = 20_000  # of one key; more are not read, and the key counts as not read whole (Z94)
+MOST_ENTRIES = 20_000  # of one key; more are not read, and the key counts as not read whole (Z94)
 _PATIENT = re.compile(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$|^urn:uuid:([^/]+)$")
 
 
@@ -159,6 +159,11 @@ def patient_in(reference: str | None) -> str | None:
     """The id in a relative, absolute or versioned reference to a Patient; ``None`` if it refers to none (Z32)."""
     match = _PATIENT.search(reference or "")
     return match[1] or match[2] if match else None
+
+
+def decoder_of(resource: str) -> msgspec.json.Decoder[Any]:
+    """What decodes one resource of a type that is read from a record, to the elements that are read of it."""
+    return _decoders[resource]
 
 
 class Entry(NamedTuple):
@@ -184,14 +189,14 @@ def results_of(
     """The results of ``search`` that were decoded before: the same as ``read_results`` gives for a Bundle of them, with
     the ``medications`` to which they may refer beside them.
     """
-    counted = entries[:_MOST_ENTRIES]
+    counted = entries[:MOST_ENTRIES]
     resources = [entry.resource for entry in counted if entry.resource is not None]
     unreadable = tuple(
         Aside(Kind.SHAPE, Reason("elementNotReadable"), f"{search.key}.entry[{place}]")
         for place, entry in enumerate(counted)
         if entry.resource is None
     )
-    complete = not unreadable and len(entries) <= _MOST_ENTRIES
+    complete = not unreadable and len(entries) <= MOST_ENTRIES
     found = _sorted_out(resources, search, patient_id, complete=complete)
     if not unreadable and not medications:
         return found
@@ -214,7 +219,7 @@ def _whole(raw: bytes, search: Search, patient_id: str) -> Results | None:
         bundle = _bundles[search.resource].decode(raw)
     except msgspec.DecodeError:
         return None
-    resources = [entry.resource for entry in bundle.entry[:_MOST_ENTRIES]]
+    resources = [entry.resource for entry in bundle.entry[:MOST_ENTRIES]]
     for resource in resources:
         if resource.resourceType != search.resource:
             return None
@@ -248,7 +253,7 @@ def _collect(entries: list[_Entry], search: Search, patient_id: str, *, complete
     immunizations: list[Immunization] = []
     set_aside: list[Aside] = []
     elsewhere = 0
-    for place, entry in enumerate(entries[:_MOST_ENTRIES]):
+    for place, entry in enumerate(entries[:MOST_ENTRIES]):
         raw, at = bytes(entry.resource), f"{search.key}.entry[{place}]"
         if not raw:
             deleted = entry.request is not None and entry.request.method == "DELETE"
@@ -341,7 +346,7 @@ def _is_whole(link: list[_BundleLink] | None, total: Any, entries: int, search: 
     It does not if there is a next page, if ``total`` is above the number of its entries, or if it has more entries than
     are read. A search for the newest so many results was read whole once that many came, whatever the total is (Z41).
     """
-    if entries > _MOST_ENTRIES or (link and any(item.relation == "next" for item in link)):
+    if entries > MOST_ENTRIES or (link and any(item.relation == "next" for item in link)):
         return False
     if not isinstance(total, int) or total <= entries:
         return True

@@ -1,0 +1,75 @@
+"""What was wrong with the lines of an export: counted, and never dropped unseen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+NOT_JSON = "line-not-json"
+NOT_UTF_8 = "line-not-utf-8"
+NO_TYPE = "line-without-type"
+NO_PATIENT = "line-without-patient"
+NOT_READABLE = "elements-not-readable"
+UNKNOWN_PATIENT = "patient-not-in-export"
+NOT_RESOLVED = "medication-not-in-export"
+REPEATED = "line-repeated"
+OLDER_VERSION = "older-version-left-out"
+
+MOST_PLACES = 1024  # lines that are named of one piece of a file; more of them are counted only
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BrokenLine:
+    """A line that cannot be read: where it stands, and a key of the problems above."""
+
+    file: Path
+    line: int
+    problem: str
+
+
+@dataclass(slots=True)
+class LineCounts:
+    """What was read: ``bytes`` of text, and lines by the type that they say, blank ones apart.
+
+    ``kept`` counts what was put aside by its type and by what it means (``chart.bearing``), ``problems`` by type
+    (``""`` if it is not known) the lines that something is wrong with. ``broken`` are the first that cannot be read.
+    """
+
+    lines: int = 0
+    blank: int = 0
+    bytes: int = 0
+    types: Counter[str] = field(default_factory=Counter)
+    kept: Counter[tuple[str, int]] = field(default_factory=Counter)
+    problems: Counter[tuple[str, str]] = field(default_factory=Counter)
+    broken: list[BrokenLine] = field(default_factory=list)
+
+    def add(self, other: LineCounts) -> None:
+        """Adds what was counted elsewhere."""
+        self.lines += other.lines
+        self.blank += other.blank
+        self.bytes += other.bytes
+        self.types.update(other.types)
+        self.kept.update(other.kept)
+        self.problems.update(other.problems)
+        self.broken += other.broken
+
+
+def as_problems(counts: LineCounts, others: Iterable[Counter[tuple[str, str]]] = ()) -> Iterator[dict[str, object]]:
+    """The problems as rows of ``tables.PROBLEMS``: those with a place one by one, the rest by type."""
+    total = Counter(counts.problems)
+    for more in others:
+        total.update(more)
+    for broken in sorted(counts.broken):
+        total[broken.problem, ""] -= 1
+        yield {
+            "problem": broken.problem,
+            "resource": "",
+            "times": 1,
+            "file": str(broken.file),
+            "line": broken.line,
+        }
+    for (problem, kind), times in sorted(total.items()):
+        if times:
+            yield {"problem": problem, "resource": kind, "times": times, "file": None, "line": None}
