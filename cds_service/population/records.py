@@ -1,0 +1,206 @@
+"""The record of one patient in an export: each line decoded once, with the moment at which it was seen."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cds_service.chart.entries import Entry, decoded_medication
+from cds_service.fhir import lenient
+from cds_service.fhir.dates import read_date
+from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
+from cds_service.fhir.treatments import Medication
+from cds_service.population.moments import dated_head, seen_at
+
+UNDATED, FUTURE, UNREADABLE, DUPLICATE = "undated", "future", "unreadable", "duplicate"
+UNKNOWN_TYPE, NO_PATIENT, SEVERAL_PATIENTS, DEFECT = "unknownType", "noPatient", "severalPatients", "defect"
+PATIENT, _MEDICATION, _ENCOUNTER = "Patient", "Medication", "Encounter"
+_ALWAYS_READ = frozenset({PATIENT, _MEDICATION, _ENCOUNTER, *ORDER_TYPES})
+_TYPE_FIRST = b'{"resourceType":"'
+_NAME_OF_TYPE = re.compile(r"[A-Z][A-Za-z]{2,40}")
+_AHEAD = timedelta(days=1)  # by how much clocks and time zones may differ
+# https://hl7.org/fhir/R4/valueset-medicationrequest-status.html; ended is of R5
+_ENDED = frozenset({"completed", "stopped", "ended"})
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_in_order = attrgetter("seen", "name")
+
+
+class SeenResource(msgspec.Struct, frozen=True, gc=False):
+    """One resource, and when it was first to be seen. ``name`` is its ``Type/id``, or its JSON if it has no id."""
+
+    seen: datetime
+    name: str
+    status: str
+    entry: Entry
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its status says that it is over, as it need not have been before."""
+        return self.status in _ENDED
+
+    def while_active(self) -> SeenResource:
+        """An order that ended, as it was before; another resource, and one that cannot be read, as it is."""
+        resource: Any = self.entry.resource
+        if resource is None or not self.has_ended:
+            return self
+        before = msgspec.structs.replace(resource, status="active")
+        return msgspec.structs.replace(self, status="active", entry=Entry(self.entry.raw, before))
+
+
+@dataclass
+class PatientRecord:
+    """All that an export holds of one patient and that can bear on a decision.
+
+    ``seen`` are the dated resources by their type, in the order in which they were seen. ``medications`` and
+    ``encounters`` are the JSON of those to which they refer, by id. ``problems`` counts what is wrong, by its kind and
+    the type of the resource.
+    """
+
+    patient: str
+    person: Entry | None = None
+    seen: dict[str, list[SeenResource]] = field(default_factory=dict)
+    medications: dict[str, bytes] = field(default_factory=dict)
+    encounters: dict[str, bytes] = field(default_factory=dict)
+    problems: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def decoded_medications(self) -> list[Medication]:
+        """The Medications to which the resources may refer."""
+        return [found for raw in self.medications.values() if (found := decoded_medication(raw)) is not None]
+
+    def with_ended_orders_active(self) -> list[SeenResource]:
+        """The orders of drugs, those that ended as they were before; none if none has ended."""
+        orders = self.seen.get(MEDICATION, [])
+        return [order.while_active() for order in orders] if any(order.has_ended for order in orders) else []
+
+
+class WhatIsRead(NamedTuple):
+    """Which lines are read, and how.
+
+    ``searched`` are the types whose elements are decoded; of orders of another type only the JSON is kept, and of the
+    other types that are ``known`` nothing. Dates without an offset are of ``zone``, and what was seen well after
+    ``until`` is a problem.
+    """
+
+    searched: frozenset[str]
+    known: frozenset[str]
+    zone: tzinfo
+    until: datetime
+
+
+class _Line(NamedTuple):
+    """One resource: its type and id, ``""`` if it has none, its status and its elements, if they are decoded."""
+
+    kind: str
+    identity: str
+    status: str
+    entry: Entry
+
+
+def read_record(patient: str, lines: Iterable[bytes], reading: WhatIsRead) -> PatientRecord:
+    """The record of a patient from the JSON of its resources, in whatever order they come."""
+    record = PatientRecord(patient)
+    for name, line in _newest_versions(lines, reading, record.problems).items():
+        kind, entry = line.kind, line.entry
+        if kind in reading.searched and not _is_understood(entry.resource):
+            record.problems[UNREADABLE, kind] += 1
+        if kind == _MEDICATION:
+            record.medications[line.identity] = entry.raw
+        elif kind == _ENCOUNTER:
+            record.encounters[line.identity] = entry.raw
+        elif kind == PATIENT:
+            record.person = entry
+        else:
+            _add(record, name, line, reading)
+    if record.person is None:
+        record.problems[NO_PATIENT, ""] += 1
+    for resources in record.seen.values():
+        resources.sort(key=_in_order)
+    return record
+
+
+def _newest_versions(
+    lines: Iterable[bytes], reading: WhatIsRead, problems: Counter[tuple[str, str]]
+) -> dict[str, _Line]:
+    """The resources of the lines by their names. Of those with one id the newest is kept: a server has it once."""
+    kept: dict[str, _Line] = {}
+    for raw in lines:
+        try:
+            kind = _type_of(raw)
+            line = _read_line(kind, raw, reading)
+        except (msgspec.DecodeError, RecursionError):
+            problems[UNREADABLE, ""] += 1
+            continue
+        if line is None:
+            if kind not in reading.known:
+                problems[UNKNOWN_TYPE, kind if _NAME_OF_TYPE.fullmatch(kind) else ""] += 1
+            continue
+        name = f"{kind}/{line.identity}" if line.identity else raw.decode()
+        before = kept.get(name)
+        if before is not None:
+            problems[(SEVERAL_PATIENTS, "") if kind == PATIENT else (DUPLICATE, kind)] += 1
+            if _version(raw) <= _version(before.entry.raw):
+                continue
+        kept[name] = line
+    return kept
+
+
+def _type_of(raw: bytes) -> str:
+    """The type of a resource, which most say first; ``""`` if it says none."""
+    if raw.startswith(_TYPE_FIRST):
+        return raw[len(_TYPE_FIRST) : raw.find(b'"', len(_TYPE_FIRST))].decode()
+    kind = dated_head(raw).resourceType
+    return kind if isinstance(kind, str) else ""
+
+
+def _read_line(kind: str, raw: bytes, reading: WhatIsRead) -> _Line | None:
+    """A resource of a type; ``None`` if nothing is read of the type."""
+    entry = Entry(raw, None)
+    if kind in reading.searched:
+        entry = _entry(raw, kind)
+        resource: Any = entry.resource
+        if resource is not None:
+            return _Line(kind, resource.id or "", getattr(resource, "status", None) or "", entry)
+    elif kind not in _ALWAYS_READ:
+        return None
+    head = dated_head(raw)
+    identity, status = (value if isinstance(value, str) else "" for value in (head.id, head.status))
+    return _Line(kind, identity, status, entry)
+
+
+def _entry(raw: bytes, kind: str) -> Entry:
+    try:
+        return Entry.read(raw, kind)
+    except RecursionError:
+        return Entry(raw, None)
+
+
+def _is_understood(resource: msgspec.Struct | None) -> bool:
+    """Whether every element of a resource that is read can be."""
+    return resource is not None and not (isinstance(resource, lenient.Observation) and resource.unread)
+
+
+def _version(raw: bytes) -> tuple[datetime, bytes]:
+    """What orders the versions of one resource: when it was last changed, as far as it says."""
+    stated = dated_head(raw).meta
+    updated = stated.get("lastUpdated") if isinstance(stated, dict) else None
+    span = read_date(updated, UTC) if isinstance(updated, str) else None
+    return (span.start if span is not None else _LONG_AGO), raw
+
+
+def _add(record: PatientRecord, name: str, line: _Line, reading: WhatIsRead) -> None:
+    """Adds a resource that has a date, or counts why it is left out."""
+    kind, entry = line.kind, line.entry
+    seen = seen_at(kind, entry.resource, entry.raw, reading.zone)
+    if seen is None:
+        record.problems[UNDATED, kind] += 1
+    elif seen > reading.until + _AHEAD:
+        record.problems[FUTURE, kind] += 1
+    else:
+        record.seen.setdefault(kind, []).append(SeenResource(seen, name, line.status, entry))
