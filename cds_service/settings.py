@@ -70,8 +70,9 @@ class Settings(BaseSettings):
     store: str = Field(
         default_factory=lambda: _default_store(),
         repr=False,  # it may hold a password
-        description="database of feedback and counts: sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE, "
-        "which needs psycopg[binary]",
+        description="database of feedback and counts: a file of SQLite, such as /var/lib/cds-service/store.sqlite3, or "
+        "postgresql+psycopg://USER@HOST/DATABASE, which needs psycopg[binary]; sqlite:///FILE names a file too, with "
+        "four slashes if its path begins at the root",
     )
     state: Path = Field(
         default_factory=lambda: _state_folder(),

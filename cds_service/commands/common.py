@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import logging
 import re
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -72,6 +75,16 @@ def progress(items: Iterable[_T], label: str) -> Iterator[_T]:
         for item in bar:
             yield item
             bar.hidden = not sys.stderr.isatty() or time.monotonic() - begun < _QUIET_SECONDS
+
+
+def as_called(*arguments: str) -> str:
+    """A command of this program to copy, with the program as it was called, such as ``.venv/bin/cds-service``."""
+    program, called = "cds-service", sys.argv[0]
+    if Path(called).name == "__main__.py":
+        program = "python -m cds_service"
+    elif Path(called).name == program and shutil.which(program) != called:
+        program = called
+    return f"{program} {shlex.join(arguments)}"
 
 
 def number(count: int, thing: str) -> str:

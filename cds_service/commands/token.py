@@ -32,15 +32,27 @@ _DEFAULT_URL = "http://127.0.0.1:8080"
     type=click.Path(file_okay=False, path_type=Path),
     help="Where its key is kept; beside clients.toml if not said.",
 )
-@click.option("--url", type=UrlArgument(), help=f"Base URL of the service as it calls it, such as {_DEFAULT_URL}.")
+@click.option(
+    "--url",
+    type=UrlArgument(),
+    help="Base URL of the service as the client calls it. If not said, the first of its base-urls in clients.toml, "
+    f"the only ones that the service takes; {_DEFAULT_URL} while the client is not there.",
+)
 @click.option("--audience", "audiences", multiple=True, help="URL that the token is for, instead of all services.")
 @click.option("--issuer", help="Who issues the token (iss), if not as clients.toml says.")
 @click.option("--seconds", type=click.IntRange(1), default=300, show_default=True, help="How long the token is valid.")
+@click.option("--entry", "is_entry", is_flag=True, help="Print the lines of clients.toml for the client, and no token.")
 def token(
-    name: str, folder: Path | None, url: str | None, audiences: tuple[str, ...], issuer: str | None, seconds: int
+    name: str,
+    folder: Path | None,
+    url: str | None,
+    audiences: tuple[str, ...],
+    issuer: str | None,
+    seconds: int,
+    is_entry: bool,
 ) -> None:
     """Print a signed token of a test client. Its key is made when it is first needed, and readable by you alone. If
-    clients.toml does not have the client yet, the lines for it are shown. One token serves one call.
+    clients.toml does not have the client yet, the lines for it are shown. One token serves one call and its retries.
 
     Example: curl -H "Authorization: Bearer $(cds-service token)" -H 'Content-Type: application/json' -d @request.json
     http://127.0.0.1:8080/cds-services/vitamin-b12-order-select
@@ -54,6 +66,8 @@ def token(
         most = f"{settings.token_life_seconds:g}"
         raise WrongUseError(f"The service takes no token of more than {most} seconds (CDS_SERVICE_TOKEN_LIFE_SECONDS)")
     client = _registered(settings, name)
+    if client is not None and is_entry:
+        raise WrongUseError(f"{settings.clients} has the client {name} already")
     if client is not None and ALGORITHM not in client.algorithms:
         raise WrongUseError(f"The client {name} may not sign with {ALGORITHM}, and this command signs with no other")
     beside = settings.clients.parent if settings.clients is not None else settings.state / "clients"
@@ -70,11 +84,21 @@ def token(
     base = (url or (client.base_urls[0] if client and client.base_urls else _DEFAULT_URL)).rstrip("/")
     issuer = issuer or (client.issuer if client else f"https://{name}.example")
     if client is None:
-        _tell_entry(settings, name, entry_of(name, issuer, base, _as_written(set_file, settings.clients)))
+        entry = entry_of(name, issuer, base, _as_written(set_file, settings.clients))
+        if is_entry:
+            say(f"\n{entry}" if _has_text(settings.clients) else entry)
+            return
+        _tell_entry(settings, name, entry)
     elif client.jwks_file is None or client.jwks_file.absolute() != set_file:
         keys = client.jwks_file or client.jwks_url or ", ".join(sorted(client.jku))
         say(
             f"clients.toml has the keys of {name} in {keys}, and not in {set_file}: put the public key there.", err=True
+        )
+    if client is not None and url is not None and base not in client.base_urls and not audiences:
+        say(
+            f"clients.toml does not have {base} in base-urls of {name}, so the service refuses this token: correct it "
+            "there, and start the service again.",
+            err=True,
         )
     claims: dict[str, Any] = {"iss": issuer, "aud": list(audiences) or _urls(base)}
     claims |= {"sub": client.subject} if client and client.subject else {}
@@ -83,20 +107,25 @@ def token(
 
 
 def _registered(settings: Settings, name: str) -> Client | None:
-    """The client of this name in ``clients.toml``; ``None`` if that has none, or there is no such file yet.
+    """The client of this name in ``clients.toml``; ``None`` if that has none, is empty, or is not there yet.
 
     Raises:
         ClickException: the file cannot be used; every problem with file and line.
     """
     from cds_service.trust.clients import read_clients
 
-    if settings.clients is None or not settings.clients.exists():
+    if settings.clients is None or not _has_text(settings.clients):
         return None
     try:
         clients = read_clients(settings.clients, settings.default_profile, settings.fhir_budget_ms)
     except ProblemsError as error:
         raise click.ClickException(str(error)) from None
     return next((client for client in clients.clients if client.name == name), None)
+
+
+def _has_text(file: Path | None) -> bool:
+    """Whether the file is there and not empty, as ``>>`` leaves it until a command has printed something."""
+    return file is not None and file.exists() and file.stat().st_size > 0
 
 
 def _key_in(file: Path) -> dict[str, Any]:
@@ -128,7 +157,10 @@ def _as_written(set_file: Path, clients: Path | None) -> str:
 
 def _tell_entry(settings: Settings, name: str, entry: str) -> None:
     if settings.clients is None:
-        where = "No clients are configured. Put these lines into a file, name it in CDS_SERVICE_CLIENTS"
+        where = (
+            "CDS_SERVICE_CLIENTS is not set here, and a service that knows other keys refuses this token: set it as "
+            "there. If no service has clients yet, put these lines into a file, name it in CDS_SERVICE_CLIENTS"
+        )
     elif not settings.clients.exists():
         where = f"{settings.clients} is not there yet. Put these lines into it"
     else:

@@ -17,7 +17,7 @@ from yaml.reader import ReaderError
 from cds_service.content.places import schemas_of
 from cds_service.content.schema_words import refusals_of
 from cds_service.content.yaml_words import syntax_fault
-from cds_service.vocabulary.problems import Problem, ProblemsError
+from cds_service.vocabulary.problems import NO_LINE, Problem, ProblemsError
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -52,7 +52,7 @@ def read_yaml(path: Path, kind: str, *, is_proven: bool = False) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ProblemsError([Problem(path, 1, "schema", str(error.strerror))]) from None
+        raise ProblemsError([Problem(path, NO_LINE, "schema", str(error.strerror))]) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ProblemsError([Problem(path, line, "schema", "this is not UTF-8; save the file as UTF-8")]) from None

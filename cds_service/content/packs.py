@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from cds_service.packaged import packaged
-from cds_service.vocabulary.problems import Problem, ProblemsError
+from cds_service.vocabulary.problems import NO_LINE, Problem, ProblemsError
 
 HEAD = "pack.yaml"
 FIXTURES = "fixtures"
@@ -44,7 +44,7 @@ def pack_folder(place: Path) -> Path:
         text = f"expected one pack, found {len(folders)}: {names}; name the folder of one"
     else:
         text = f"found no pack: neither it nor a folder in it has a {HEAD}; cds-service new pack NAME writes one"
-    raise ProblemsError([Problem(place, 1, "schema", text)])
+    raise ProblemsError([Problem(place, NO_LINE, "schema", text)])
 
 
 def own_fixtures(folder: Path) -> Path | None:

@@ -78,7 +78,7 @@ def read_site(path: Path | None) -> Site:
     """
     if path is None:
         return Site()
-    data, source = read_toml(path, "site", schema("site"))
+    data, source = read_toml(path, "site", schema("site"), "CDS_SERVICE_SITE or --site")
     packs = data.pop("packs", {})
     return replace(as_site(path, hashlib.sha256(source).hexdigest()[:_DIGEST_CHARACTERS], data), packs=packs)
 

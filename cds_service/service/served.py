@@ -25,7 +25,7 @@ from cds_service.protocol.discovery import discovery
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.service.attribution import Attribution
 from cds_service.settings import Settings
-from cds_service.vocabulary.problems import Problem, ProblemsError
+from cds_service.vocabulary.problems import NO_LINE, Problem, ProblemsError
 
 # What was made ready last of each pack, and of what: a worker that is forked finds it made by its parent.
 _last: dict[str, tuple[tuple[object, ...], ServedPack]] = {}
@@ -107,7 +107,7 @@ def read_locked(folder: Path) -> ReadPack:
         ProblemsError: it is no folder of a pack, it cannot be read, or it is not locked.
     """
     if not (folder / HEAD).is_file():
-        raise ProblemsError([Problem(folder, 1, "schema", _why_no_pack(folder))])
+        raise ProblemsError([Problem(folder, NO_LINE, "schema", _why_no_pack(folder))])
     if not is_locked(folder):
         from cds_service.content.proof.versions import lock_problems
 
@@ -163,7 +163,7 @@ def services_of(pack: Pack) -> list[dict[str, Any]]:
 
 def _why_no_pack(folder: Path) -> str:
     if not folder.is_dir():
-        return "there is no such folder"
+        return "there is no such folder; CDS_SERVICE_CARDS names it"
     if pack_folders(folder):
         return "there are packs in it that came after the start; they need a restart"
     return f"found no pack: neither it nor a folder in it has a {HEAD}"

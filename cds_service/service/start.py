@@ -17,7 +17,7 @@ from cds_service.content.site_parts import Names, divided
 from cds_service.service.kept_content import KeptContent, packs_at
 from cds_service.service.served import ReadPack, Served, ServedPack, read_locked, served_pack
 from cds_service.settings import Settings
-from cds_service.vocabulary.problems import Problem, ProblemsError
+from cds_service.vocabulary.problems import NO_LINE, Problem, ProblemsError
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class PackState:
         """What nobody has foreseen as a problem of this pack, such as a file that may not be read."""
         path = Path(error.filename) if isinstance(error, OSError) and error.filename else self.folder
         why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        return Problem(path, 1, "content", f"it cannot be read: {why}")
+        return Problem(path, NO_LINE, "content", f"it cannot be read: {why}")
 
     def told(self, error: ProblemsError, content: Path) -> ProblemsError:
         """The problems of the copy ``content`` as those of the folder that was copied."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+# How a URL or libpq's keywords and values begin: taken for a path, a password in them would become the name of a file.
+_NO_PATH = re.compile(r"[\w+.-]*:|\w+\s*=")
+WHAT_A_STORE_IS = (
+    "the store must be a file, such as /var/lib/cds/store.sqlite3, or postgresql+psycopg://USER@HOST/DATABASE"
+)
 _POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
 
 
@@ -37,11 +43,13 @@ class Address:
 
 
 def read_url(text: str) -> Address:
-    """Parses the database URL of the setting, and completes it with the driver.
+    """Parses the database URL of the setting, and completes it with the driver. A plain path is a file of SQLite.
 
     Raises:
-        ValueError: it is not a database URL, or one of a database that is not supported; without its password.
+        ValueError: it is neither, or the URL of a database that is not supported; without its password.
     """
+    if text and "://" not in text and not _NO_PATH.match(text):
+        text = f"sqlite:///{text}"
     driver, slashes, rest = text.partition("://")
     if driver == "sqlite" and rest[:1] == "/" and rest[1:] not in ("", ":memory:"):
         if "?" in rest:
@@ -52,9 +60,7 @@ def read_url(text: str) -> Address:
 
         url = postgresql_url(text)
         return Address(url.render_as_string(hide_password=False), url.render_as_string())
-    if not driver or not slashes:
-        raise ValueError("the store is no database URL, such as sqlite:////var/lib/cds/store.sqlite3")
-    raise ValueError("the store must be sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
+    raise ValueError(WHAT_A_STORE_IS)
 
 
 def file_of(address: Address) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from cds_service.store.database import Address, describe_cause, describe_error, file_of
+from cds_service.store.database import WHAT_A_STORE_IS, Address, describe_cause, describe_error, file_of
 from cds_service.store.drivers import PATIENCE, connect_sqlite, postgresql_arguments
 
 
@@ -27,9 +27,9 @@ def postgresql_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):  # the latter for a port that is no number
-        raise ValueError("the store is no database URL, such as sqlite:////var/lib/cds/store.sqlite3") from None
+        raise ValueError(WHAT_A_STORE_IS) from None
     if not url.database:
-        raise ValueError("the store must be sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
+        raise ValueError(WHAT_A_STORE_IS)
     return url.set(drivername="postgresql+psycopg")
 
 

@@ -145,7 +145,7 @@ def read_clients(path: Path, default_profile: str = "2.0", default_budget_ms: in
         ProblemsError: the file cannot be read, is not TOML, breaks its schema or contradicts itself; with file and
             line of each problem.
     """
-    data, _ = read_toml(path, "clients", _schema())
+    data, _ = read_toml(path, "clients", _schema(), "CDS_SERVICE_CLIENTS")
     defaults = {"base-urls": data.get("base-urls", []), "profile": default_profile, "fhir-budget-ms": default_budget_ms}
     clients = [_client(path, name, defaults | entry) for name, entry in data["clients"].items()]
     problems = [*_base_problems(path, data)]

@@ -235,9 +235,8 @@ def _check_audience(audience: Any, client: Client, path: str) -> None:
     paths = (path, path.removesuffix(_FEEDBACK))
     accepted = {base + below for base in client.base_urls for below in paths} | client.audiences
     if not any(isinstance(url, str) and (url in accepted or url.removesuffix("/") in accepted) for url in audiences):
-        raise RefusedError(
-            "audience", expected=f"aud must be {' or '.join(sorted(base + path for base in client.base_urls))}"
-        )
+        urls = " or ".join(sorted(base + path for base in client.base_urls))
+        raise RefusedError("audience", expected=f"by base-urls in clients.toml aud must be {urls}")
 
 
 def _seconds(value: Any) -> float:

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cds_service.vocabulary.problems import Problem, ProblemsError
+from cds_service.vocabulary.problems import NO_LINE, Problem, ProblemsError
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -19,8 +19,9 @@ Place = tuple[str | int, ...]
 _NO_DATE = re.compile(r"=\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
 
 
-def read_toml(path: Path, kind: str, validator: Draft202012Validator) -> tuple[dict[str, Any], bytes]:
-    """The data of a file valid for ``validator``, and its bytes; ``kind`` is that of the problems.
+def read_toml(path: Path, kind: str, validator: Draft202012Validator, named_by: str) -> tuple[dict[str, Any], bytes]:
+    """The data of a file valid for ``validator``, and its bytes; ``kind`` is that of the problems. ``named_by`` is the
+    setting that names the file, to be told where that cannot be read.
 
     Raises:
         ProblemsError: there is no such file, it is not TOML, or it is not valid.
@@ -29,9 +30,10 @@ def read_toml(path: Path, kind: str, validator: Draft202012Validator) -> tuple[d
         source = path.read_bytes()
         text = source.decode("utf-8")
         data = _with_days_as_text(tomllib.loads(text))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "this is not UTF-8"
-        raise ProblemsError([Problem(path, 1, kind, reason)]) from None
+    except OSError as error:
+        raise ProblemsError([Problem(path, NO_LINE, kind, f"{error.strerror}; {named_by} names it")]) from None
+    except UnicodeDecodeError:
+        raise ProblemsError([Problem(path, 1, kind, "this is not UTF-8")]) from None
     except tomllib.TOMLDecodeError as error:
         why = f"this is not TOML: {str(error)[:1].lower()}{str(error)[1:]}"
         line = _line_of_syntax_error(error, text)

@@ -240,7 +240,7 @@ def test_a_folder_without_a_pack_says_how_to_begin_one(tmp_path):
     for arguments in (["new", "card", "doseLimit"], ["bump"]):
         done = run(*arguments, "--content", tmp_path)
         assert done.exit_code == 1
-        assert f"{tmp_path}:1: schema: found no pack:" in done.output
+        assert f"{tmp_path}: found no pack:" in done.output
         assert "cds-service new pack NAME writes one" in done.output
 
 

@@ -54,11 +54,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def service(folder: Path):
-    """Starts the service in the folder with the given settings, and gives its address."""
+    """Starts the service in the folder with the given settings, at a port if one is given, and gives its address."""
     started = []
 
-    def start(**settings: str) -> str:
-        port = free_port()
+    def start(port: int = 0, **settings: str) -> str:
+        port = port or free_port()
         command = [".venv/bin/cds-service", "serve", "--port", str(port)]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         started.append(subprocess.Popen(command, cwd=folder, env=environment() | settings, **quiet))
@@ -77,9 +77,15 @@ def verbs(text: str) -> set[str]:
     return set(VERB.findall(text))
 
 
-def typed(folder: Path, page: str, name: str, url: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """Runs a block, at the service at ``url`` if there is one; all of its commands must succeed, also before a pipe."""
-    text = block(ROOT / page, name, {SHOWN: url, "cds-service fire": f"cds-service fire --url {url}"} if url else {})
+def typed(
+    folder: Path, page: str, name: str, url: str = "", *, after: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a block, at the service at ``url`` if there is one; all of its commands must succeed, also before a pipe.
+
+    ``after`` is what was typed in the same terminal before.
+    """
+    places = {SHOWN: url, "cds-service fire": f"cds-service fire --url {url}"} if url else {}
+    text = after + block(ROOT / page, name, places)
     if coming := verbs(text) - KNOWN:
         pytest.skip(f"cds-service has no {', '.join(coming)} yet")
     command = ["bash", "-euo", "pipefail", "-c", text]
@@ -125,14 +131,23 @@ def test_what_is_not_understood_is_listed_with_the_lines_that_map_it(folder):
 
 
 def test_a_token_is_made_trusted_and_sent(folder, service):
-    entry = typed(folder, INTEGRATE, "token-entry").stderr.partition("\n\n")[2]
-    clients = folder / "build/trial/clients.toml"
-    clients.write_text(entry, encoding="utf-8")
-    url = service(CDS_SERVICE_CLIENTS=str(clients))
-    assert "critical" in typed(folder, INTEGRATE, "token-fire", url).stdout.lower()
-    assert json.loads(typed(folder, INTEGRATE, "token-curl", url, CDS_SERVICE_CLIENTS=str(clients)).stdout)["cards"]
-    report = typed(folder, INTEGRATE, "token-feedback", url, CDS_SERVICE_CLIENTS=str(clients)).stdout
-    assert "TransfusionFirst" in report and "overridden" in report
+    """In two terminals with the same settings, of which only the port is another here."""
+    port = free_port()
+    terminal = typed(folder, INTEGRATE, "token-settings").args[-1]
+    assert "PORT=8080\n" in terminal
+    terminal = terminal.replace("PORT=8080", f"PORT={port}")
+    typed(folder, INTEGRATE, "token-entry", after=terminal)
+    trial = {"CDS_SERVICE_CLIENTS": "build/trial/clients.toml", "CDS_SERVICE_STORE": "build/trial/store.sqlite3"}
+    assert all(f"{name}={value}" in terminal for name, value in trial.items())
+    service(port, **trial)
+    refused = typed(folder, INTEGRATE, "token-refused", after=terminal).stdout
+    assert refused.startswith("HTTP/1.1 401 Unauthorized") and "A valid token of a client that may call" in refused
+    answered = typed(folder, INTEGRATE, "token-curl", after=terminal).stdout
+    assert answered.startswith("HTTP/1.1 200 OK") and json.loads(answered.splitlines()[-1])["cards"]
+    assert "critical" in typed(folder, INTEGRATE, "token-fire", after=terminal).stdout.lower()
+    report = typed(folder, INTEGRATE, "token-feedback", after=terminal).stdout
+    assert report.startswith("200\n200\n") and "TransfusionFirst" in report and "overridden" in report
+    assert {path.name for path in (folder / "build").iterdir()} == {"trial"}
 
 
 def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):

@@ -26,6 +26,7 @@ from tests.support.ports import free_port
 from tests.support.servers import Service
 from tests.support.trust_parts import KeyServer
 
+COMMAND = "python -m cds_service"  # as it is told where it was called so
 SERVE = ("-m", "cds_service", "serve", "--port", "{port}")
 ORDER_SELECT = "/cds-services/vitamin-b12-order-select"
 
@@ -80,7 +81,31 @@ def test_from_nothing_to_an_answered_call_with_a_signed_token(tmp_path):
         refused = typed("fire", "--url", base)
         assert refused.returncode == 1
         assert "was answered with 401 and no cards" in refused.stderr
-        assert "cds-service token | cds-service fire --token-from -" in refused.stderr
+        assert f"Send a token: {COMMAND} token | {COMMAND} fire --url {base} --token-from -" in refused.stderr
+        again = typed("fire", "nasal/oneSpray", "--url", base, "--format", "json", CDS_SERVICE_CLIENTS=str(clients))
+        hint = again.stderr.partition("Send a token: ")[2]
+        copied = subprocess.run(
+            ["bash", "-c", hint.replace(COMMAND, f"{sys.executable} -m cds_service")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=os.environ | {"CDS_SERVICE_CLIENTS": str(clients)},
+        )
+        assert copied.returncode == 0 and json.loads(copied.stdout), copied.stderr
+        other = typed("token", "--folder", tmp_path / "other", "--url", base)
+        refused = typed("fire", "--url", base, "--token-from", "-", stdin=other.stdout)
+        assert "The token was refused; the log of the service says why" in refused.stderr
+
+
+@pytest.mark.parametrize(("path", "told"), [("", "{script}"), ("{folder}", "cds-service")])
+def test_a_command_to_copy_names_the_program_as_it_was_called(path, told):
+    """By its path, unless the shell finds it without."""
+    script = Path(sys.executable).parent / "cds-service"
+    places = {"script": script, "folder": script.parent}
+    env = os.environ | {"PATH": path.format(**places) or "/nowhere"}
+    command = [script, "fire", "--url", f"http://127.0.0.1:{free_port()}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    assert f"Start it there with: {told.format(**places)} serve --port " in done.stderr
 
 
 def test_what_fire_sends_is_test_traffic(tmp_path):
@@ -192,6 +217,34 @@ def test_what_would_make_the_token_useless_is_said(tmp_path):
     assert "may not sign with ES384" in done.stderr
 
 
+def test_the_lines_for_the_file_can_be_had_alone_and_appended_to_it(tmp_path):
+    """``>>`` makes the file before the command is run, so one that is empty is one that is not there yet."""
+    clients = tmp_path / "clients.toml"
+    clients.write_text("")
+    done = run("token", "--url", "http://127.0.0.1:8093", "--entry", CDS_SERVICE_CLIENTS=str(clients))
+    assert done.exit_code == 0 and "Put these lines" not in done.stderr
+    clients.write_text(done.stdout)
+    (client,) = read_clients(clients).clients
+    assert (client.name, client.base_urls) == ("test-client", ("http://127.0.0.1:8093",))
+    again = run("token", "--entry", CDS_SERVICE_CLIENTS=str(clients))
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert f"{clients} has the client test-client already" in again.stderr
+    other = run("token", "--client", "second", "--entry", CDS_SERVICE_CLIENTS=str(clients))
+    clients.write_text(clients.read_text() + other.stdout)
+    assert [client.name for client in read_clients(clients).clients] == ["test-client", "second"]
+
+
+def test_a_url_that_the_file_does_not_have_is_said_to_be_refused(tmp_path):
+    """The service compares ``aud`` with ``base-urls``, and never with where it was called."""
+    clients = tmp_path / "clients.toml"
+    clients.write_text(run("token", "--entry", CDS_SERVICE_CLIENTS=str(clients)).stdout)
+    done = run("token", "--url", "http://127.0.0.1:8093", CDS_SERVICE_CLIENTS=str(clients))
+    assert done.exit_code == 0 and len(done.stdout.split()) == 1
+    assert "does not have http://127.0.0.1:8093 in base-urls of test-client, so the service refuses" in done.stderr
+    said = run("token", "--url", "http://127.0.0.1:8080/", CDS_SERVICE_CLIENTS=str(clients))
+    assert said.stderr == ""
+
+
 def test_another_client_in_the_file_stays_beside_the_new_one(tmp_path):
     """What is shown can be put at the end of a file that has clients."""
     clients = tmp_path / "clients.toml"
@@ -215,7 +268,8 @@ def test_an_entry_is_toml_whatever_the_names_are(word):
 def test_without_clients_the_key_is_in_the_folder_for_state(tmp_path):
     done = run("token", CDS_SERVICE_STATE=str(tmp_path / "state"))
     assert done.exit_code == 0
-    assert "No clients are configured. Put these lines into a file, name it in CDS_SERVICE_CLIENTS" in done.stderr
+    assert "CDS_SERVICE_CLIENTS is not set here" in done.stderr
+    assert "a service that knows other keys refuses this token" in done.stderr
     entry = tomllib.loads(done.stderr[done.stderr.index("[clients.") :])["clients"]["test-client"]
     assert Path(entry["jwks-file"]) == tmp_path / "state/clients/test-client.jwks.json"
     claims_of(done.stdout, tmp_path / "state/clients")

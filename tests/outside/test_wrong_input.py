@@ -190,7 +190,7 @@ FAILED = [
         "does not answer: nobody listens there",
         "Start it there with: cds-service serve --port 9. If it runs elsewhere, say where: cds-service fire --url ",
     ),
-    (["check", "DIR/empty"], "empty:1: schema: found no pack"),
+    (["check", "DIR/empty"], "empty: found no pack"),
     (["check", "DIR/broken-pack"], "broken-pack/vitamin-b12/pack.yaml:2: schema: this is not YAML (column 12): "),
     (["check", "DIR/latin-pack"], "latin-pack/vitamin-b12/pack.yaml:1: schema: this is not UTF-8"),
     (["check", "DIR/control-pack"], "control-pack/vitamin-b12/pack.yaml:1: schema: this is not YAML: "),
@@ -198,7 +198,7 @@ FAILED = [
     (["check", "DIR/beside/cards"], "scenarios/x.yaml:6: fixture: a case is names and values"),
     (["check", "--site", "DIR/broken.toml"], "broken.toml:4: site: this is not TOML: ", "line 4, column"),
     (["check", "--site", "DIR/short.toml"], "short.toml:1: site: (top): "),
-    (["export", "dmn", "--cards", "DIR/empty"], "empty:1: schema: found no pack"),
+    (["export", "dmn", "--cards", "DIR/empty"], "empty: found no pack"),
     (["export", "dmn", "--out", "/proc/none"], "/proc/none: there is no such file or folder; check its name"),
     (["export", "openapi", "--out", "/proc/none"], "/proc/none: there is no such file or folder"),
     (["export", "clinical", "--out", "DIR/empty"], "empty/", ": there is no such file or folder"),
@@ -210,15 +210,15 @@ OF_THE_ENVIRONMENT = [
     (["token"], "CDS_SERVICE_STOER", "x", 2, "CDS_SERVICE_STOER is no setting; the nearest is CDS_SERVICE_STORE"),
     (["fire", "--help"], "CDS_SERVICE_STOER", "x", 0, ""),
     (["serve"], "CDS_SERVICE_CONSOLE", "maybe", 2, "CDS_SERVICE_CONSOLE cannot be used"),
-    (["report"], "CDS_SERVICE_STORE", "nonsense", 2, "CDS_SERVICE_STORE: the store is no database URL"),
-    (["report"], "CDS_SERVICE_STORE", "postgresql://a@b:port/c", 2, "CDS_SERVICE_STORE: the store is no database URL"),
-    (["report"], "CDS_SERVICE_STORE", "mysql://a@b/c", 2, "CDS_SERVICE_STORE: the store must be sqlite:///FILE or"),
+    (["report"], "CDS_SERVICE_STORE", "sqlite:/x", 2, "CDS_SERVICE_STORE: the store must be a file"),
+    (["report"], "CDS_SERVICE_STORE", "postgresql://a@b:port/c", 2, "CDS_SERVICE_STORE: the store must be a file"),
+    (["report"], "CDS_SERVICE_STORE", "mysql://a@b/c", 2, "CDS_SERVICE_STORE: the store must be a file"),
     (["report"], "CDS_SERVICE_STORE", "sqlite:////proc/x/y", 1, "The store sqlite:////proc/x/y cannot be read: "),
     (["report"], "CDS_SERVICE_STORE", "sqlite:///DIR/empty", 1, "unable to open database file"),
     (["report"], "CDS_SERVICE_STORE", "sqlite:///DIR/not.sqlite3", 1, "file is not a database"),
-    (["check"], "CDS_SERVICE_CARDS", "DIR/none", 1, "none:1: schema: there is no such folder"),
-    (["check"], "CDS_SERVICE_SITE", "DIR/none.toml", 1, "none.toml:1: site: No such file or directory"),
-    (["sample"], "CDS_SERVICE_CARDS", "DIR/empty", 1, "empty:1: schema: found no pack"),
+    (["check"], "CDS_SERVICE_CARDS", "DIR/none", 1, "none: there is no such folder"),
+    (["check"], "CDS_SERVICE_SITE", "DIR/none.toml", 1, "none.toml: No such file or directory; CDS_SERVICE_SITE"),
+    (["sample"], "CDS_SERVICE_CARDS", "DIR/empty", 1, "empty: found no pack"),
     (["coverage", "DIR/list.json"], "CDS_SERVICE_SITE", "DIR/broken.toml", 1, "broken.toml:4: site: this is not TOML"),
     (["token"], "CDS_SERVICE_CLIENTS", "DIR/clients.toml", 1, "clients.toml:1: clients: this is not TOML"),
     (["token"], "CDS_SERVICE_CLIENTS", "DIR/client.toml", 1, "client.toml:1: clients: clients/a: no base-urls"),
@@ -246,6 +246,20 @@ def test_what_the_environment_says_wrongly_is_one_sentence(given, arguments, nam
         assert done.exit_code == status and words in done.stderr and "Traceback" not in done.stderr
         return
     assert_one_sentence(done, status, words)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("CDS_SERVICE_CLIENTS", "DIR/none: No such file or directory; CDS_SERVICE_CLIENTS names it"),
+        ("CDS_SERVICE_SITE", "DIR/none: No such file or directory; CDS_SERVICE_SITE or --site names it"),
+        ("CDS_SERVICE_CARDS", "DIR/none: there is no such folder; CDS_SERVICE_CARDS names it"),
+    ],
+)
+def test_what_a_setting_names_and_is_not_there_is_told_with_the_setting(given, name, said):
+    settings = {name: "DIR/none", "CDS_SERVICE_STORE": "DIR/store.sqlite3", "CDS_SERVICE_STATE": "DIR/state"}
+    done = run(given, "serve", "--port", str(free_port()), **settings)
+    assert_one_sentence(done, 1, f"Error: {said.replace('DIR', str(given))}")
 
 
 @pytest.mark.parametrize(

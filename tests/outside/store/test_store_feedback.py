@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -206,9 +207,21 @@ def test_requests_that_come_together_share_a_commit(store, store_url):
     engine.dispose()
 
 
+def test_a_plain_path_is_that_of_a_file_of_sqlite(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (f"{tmp_path}/cds.sqlite3", "trial/cds.sqlite3", "cds"):
+        assert read_url(path) == read_url(f"sqlite:///{path}")
+        store = Store(path)
+        assert not store.problem and Path(path).is_file()
+        store.close()
+
+
 @pytest.mark.parametrize(
     "url",
-    ["", "x", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "postgresql://u:secret@h", "://u:secret@h/d"],
+    [
+        *("", "sqlite://", "sqlite:///:memory:", ":memory:", "mysql://u:secret@h/d", "postgresql://u:secret@h"),
+        *("://u:secret@h/d", "postgresql:cds", "password=secret host=/run/postgresql", "host=h password=secret"),
+    ],
 )
 def test_a_url_that_cannot_be_served_is_said_without_its_password(url):
     with pytest.raises(ValueError) as raised:
