@@ -11,13 +11,13 @@ from typing import cast
 from cds_service.chart import progress
 from cds_service.chart.doubled import Counted, as_one, evidence_of
 from cds_service.chart.drug import Drug
-from cds_service.chart.entries import Results, Sent
 from cds_service.chart.events import Event, EventKind, events_of
 from cds_service.chart.observations import CLOCK_SKEW
 from cds_service.chart.order import Order
 from cds_service.chart.recognised import NOT_RESOLVED, WORDS_ONLY, KnownAs, found_by, is_all_read
 from cds_service.chart.record import Chart, not_read
 from cds_service.chart.results import low_flagged
+from cds_service.chart.sent_entries import Results, Sent
 from cds_service.chart.statuses import FINAL_RESULT
 from cds_service.chart.steps import fits
 from cds_service.chart.ways import is_in_way

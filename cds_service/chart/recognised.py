@@ -7,9 +7,9 @@ from functools import partial
 from typing import NamedTuple
 
 from cds_service.chart.drug import Drug, drug_names_of, recognise
-from cds_service.chart.entries import Results, Sent
 from cds_service.chart.events import Event, events_of
 from cds_service.chart.record import Chart
+from cds_service.chart.sent_entries import Results, Sent
 from cds_service.fhir.codes import speaks_in
 from cds_service.fhir.medication_words import NO_DRUG_WORDS
 from cds_service.fhir.medications import MOST_KEPT, Naming, Recognition, name_words

@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from cds_service.chart.entries import Entry, Results, Sent, is_other_patient, read_results, results_of, undecoded
+from cds_service.chart.sent_entries import (
+    ChartEntry,
+    Results,
+    Sent,
+    is_other_patient,
+    read_results,
+    results_of,
+    undecoded,
+)
 from cds_service.fhir.treatments import Medication
 from cds_service.vocabulary.declarations import FactDeclaration, Search
 from cds_service.vocabulary.facts import Fact, Reason
@@ -45,7 +53,7 @@ class Chart:
         self.now = now
         self.zone = zone
         self._prefetch = prefetch
-        self._record: Mapping[str, Sequence[Entry]] = {}
+        self._record: Mapping[str, Sequence[ChartEntry]] = {}
         self._medications: Sequence[Medication] = ()
         self._results: dict[str, Results] = {}
         self._looked_at: set[str] = set()
@@ -57,7 +65,7 @@ class Chart:
     def of(
         cls,
         patient_id: str,
-        record: Mapping[str, Sequence[Entry]],
+        record: Mapping[str, Sequence[ChartEntry]],
         now: datetime,
         zone: tzinfo,
         medications: Sequence[Medication] = (),

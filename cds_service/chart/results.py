@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from cds_service.chart.entries import Results
 from cds_service.chart.observations import (
     Result,
     amount_of,
@@ -29,6 +28,7 @@ from cds_service.chart.observations import (
     sorted_out,
 )
 from cds_service.chart.record import Chart, not_read, repeats_a_member
+from cds_service.chart.sent_entries import Results
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import Span
 from cds_service.fhir.quantities import read_number

@@ -152,15 +152,13 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
         ClickException: the run ended before it was done.
     """
     needs_the_extra()
-    import duckdb
-
     from cds_service.population.export_files import ExportError
-    from cds_service.population.run import Asked, run
+    from cds_service.population.whole_run import AskedRun, SortingError, run
     from cds_service.population.workers import WorkerEndedError
 
     window = _window(options)
     digests = {name: content_digest(folder) for name, folder in folders.items()}
-    asked = Asked(
+    asked = AskedRun(
         options.export,
         contents,
         digests,
@@ -176,12 +174,8 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
             run(asked, options.out, tell)
     except (ExportError, RunFolderError) as error:
         raise WrongUseError(str(error)) from None
-    except WorkerEndedError as error:
+    except (SortingError, WorkerEndedError) as error:
         raise click.ClickException(f"The run ended before it was done, and left nothing: {error}") from None
-    except duckdb.Error as error:
-        why = "memory was short; give more with --memory" if isinstance(error, duckdb.OutOfMemoryException) else ""
-        why = why or f"{type(error).__name__}; is there room on the disk?"
-        raise click.ClickException(f"The run ended before it was done, and left nothing: {why}") from None
     summary = read_summary(options.out)
     for content in summary.counted.contents:
         name = f"{content.name}: " if len(contents) > 1 else ""
@@ -198,7 +192,7 @@ def _window(options: RunOptions) -> Window:
     Raises:
         WrongUseError: nobody says until when, or it ends before it begins.
     """
-    from cds_service.population.run import transaction_time
+    from cds_service.population.whole_run import transaction_time
 
     until = options.until or transaction_time(options.export)
     if until is None:

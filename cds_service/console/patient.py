@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Any
 
 from cds_service.chart.conditions import clinical_status
-from cds_service.chart.entries import Sent
 from cds_service.chart.readers import patient_facts
 from cds_service.chart.record import Chart
+from cds_service.chart.sent_entries import Sent
 from cds_service.chart.statuses import PAST
 from cds_service.console.medicines import medicines_of
 from cds_service.console.plain_words import day_in_words, sent_day_in_words

@@ -18,7 +18,7 @@ _SEVERITIES = ("info", "warning", "critical")  # from the foot of a bar to its t
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FunnelStep:
     """One line of the funnel: ``width`` of ``360`` units."""
 
     words: str
@@ -27,7 +27,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BarPart:
     """A part of the bar of one week."""
 
     x: float
@@ -41,7 +41,7 @@ class Part:
 class Weeks:
     """Cards a week as a picture: bars of parts by severity; ``dates`` are places with the day that a week begins."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[BarPart, ...]
     dates: tuple[tuple[float, str], ...]
     most: str
     words: str
@@ -74,7 +74,7 @@ class ContentView:
     name: str
     title: str
     sentence: str
-    steps: tuple[Step, ...]
+    steps: tuple[FunnelStep, ...]
     weeks: Weeks | None
     rules: tuple[RuleLine, ...]
     view: str
@@ -123,7 +123,7 @@ def _content(summary: Summary, content: ContentSummary, shown: Shown) -> Content
         title=named.told,
         sentence=sentence_of(summary, content, shown),
         steps=tuple(
-            Step(words, shown.text(count), round(_BAR * (shown.number(count) or 0) / highest, 1))
+            FunnelStep(words, shown.text(count), round(_BAR * (shown.number(count) or 0) / highest, 1))
             for count, words in steps
         ),
         weeks=_weeks(content.weeks, shown),
@@ -153,7 +153,7 @@ def _weeks(weeks: Sequence[Week], shown: Shown) -> Weeks | None:
     counts = [[shown.number(getattr(week, severity)) or 0 for severity in _SEVERITIES] for week in weeks]
     most = max(sum(of_week) for of_week in counts)
     room = _WEEKS_HEIGHT - _FOOT
-    parts: list[Part] = []
+    parts: list[BarPart] = []
     dates: list[tuple[float, str]] = []
     every = max(len(weeks) // _MOST_DATES, 1)
     for place, (week, of_week) in enumerate(zip(weeks, counts, strict=True)):
@@ -163,7 +163,7 @@ def _weeks(weeks: Sequence[Week], shown: Shown) -> Weeks | None:
             height = round(room * count / most, 1) if most else 0
             y = round(y - height, 1)
             if height:
-                parts.append(Part(x, y, round(max(each - 1, 0.5), 1), height, severity))
+                parts.append(BarPart(x, y, round(max(each - 1, 0.5), 1), height, severity))
         if place % every == 0:
             dates.append((x, week.monday.isoformat()))
     words = f"from {weeks[0].monday} on, at most {most:,} in a week"

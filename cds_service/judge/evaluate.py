@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from cds_service.chart.entries import patient_in
 from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.readers import patient_facts
 from cds_service.chart.record import Chart
+from cds_service.chart.sent_entries import patient_in
 from cds_service.content.decide import Defect
 from cds_service.content.model import INDICATORS, Pack, Service
 from cds_service.content.prepared import Prepared

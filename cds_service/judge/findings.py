@@ -10,7 +10,7 @@ from cds_service.vocabulary.facts import State
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundRule:
     """A rule that fired on an order.
 
     ``order`` is the key of the draft, ``""`` where the patient alone was judged. ``version`` is that of the decision,
@@ -30,14 +30,14 @@ class Found:
     states: Mapping[str, State]
 
 
-def findings_of(answer: Answer) -> Iterator[Found]:
+def findings_of(answer: Answer) -> Iterator[FoundRule]:
     """All that was found for an answer, order by order: what its cards say, what an info on the same order says better,
     and what runs in the shadow or was withdrawn.
     """
     suggestions = {card["source"]["topic"]["code"]: len(card.get("suggestions", ())) for card in answer.body["cards"]}
     for judged in answer.judged:
         for finding in judged.decided.cards:
-            yield Found(
+            yield FoundRule(
                 order=judged.order.key,
                 decision=finding.decision.id,
                 rule=finding.rule.id,

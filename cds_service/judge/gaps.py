@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from cds_service.chart.entries import Sent
 from cds_service.chart.readers import patient_facts
 from cds_service.chart.record import Chart
+from cds_service.chart.sent_entries import Sent
 from cds_service.content.model import Service
 from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared

@@ -19,9 +19,9 @@ from cds_service.population.summary import (
     Attention,
     Change,
     ContentSummary,
-    Counted,
     Funnel,
-    RuleCount,
+    RuleTimes,
+    RunCounts,
     UnitCount,
     Unread,
     Week,
@@ -31,7 +31,7 @@ _ORDERS = ("order-sign", "order-select")  # the first that was judged tells of o
 _EXAMPLES = 20
 
 
-def counted(folder: Path, contents: Iterable[str]) -> Counted:
+def counted(folder: Path, contents: Iterable[str]) -> RunCounts:
     """What the tables of a run say; ``contents`` are the names of those that were judged."""
     with duckdb.connect() as database:
         for name in TABLES:
@@ -40,7 +40,7 @@ def counted(folder: Path, contents: Iterable[str]) -> Counted:
         summaries = tuple(_content(database, name) for name in contents)
         changes = _changes(database) if len(summaries) > 1 else ()
         problems = _rows(database, "select problem, resource, sum(times)::int from problems group by all order by all")
-    return Counted(summaries, changes, tuple(problems))
+    return RunCounts(summaries, changes, tuple(problems))
 
 
 def _rows(database: duckdb.DuckDBPyConnection, query: str, **values: Any) -> list[Any]:
@@ -141,7 +141,7 @@ def _content(database: duckdb.DuckDBPyConnection, name: str) -> ContentSummary:
         funnel=Funnel(*_rows(database, _FUNNEL, **of_orders)[0]),
         view=Funnel(*_rows(database, _FUNNEL, content=name, hook=VIEW)[0]),
         weeks=tuple(Week(*row) for row in _rows(database, _WEEKS, **of_orders)),
-        rules=tuple(RuleCount(*row) for row in _rows(database, _RULES, **of_orders)),
+        rules=tuple(RuleTimes(*row) for row in _rows(database, _RULES, **of_orders)),
         units=tuple(UnitCount(*row) for row in _rows(database, _UNITS, **of_orders)),
         unread=tuple(Unread(*row) for row in _rows(database, _UNREAD, content=name)),
         missing=dict(_rows(database, _MISSING, content=name)),

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from cds_service.chart.bearing import Bearing
-from cds_service.chart.entries import MOST_ENTRIES
+from cds_service.chart.sent_entries import MOST_ENTRIES
 from cds_service.fhir.order_types import ORDER_TYPES
 from cds_service.population.line_problems import NOT_RESOLVED, UNKNOWN_PATIENT
 from cds_service.population.one_version import one_of_each
@@ -80,8 +80,8 @@ class Machine:
 
 
 def lines(sifted: Sifted, machine: Machine, problems: Counter[tuple[str, str]]) -> Iterator[pa.RecordBatch]:
-    """The lines to judge, as batches of the schema ``tables.LINES``: those of one patient one after another, by type
-    and id, whatever their order in the export.
+    """The lines to judge, as batches of the schema ``LINES``: those of one patient one after another, by type and id,
+    whatever their order in the export.
 
     Of the lines of a resource one is handed on (``one_version``). What is wrong is counted in ``problems``, by problem
     and type, until the last batch was taken.

@@ -29,7 +29,7 @@ from cds_service.population.order_sessions import IsRelevant, SigningSession, se
 from cds_service.population.past_charts import PastCharts, Queries
 from cds_service.population.records import DEFECT, PATIENT, PatientRecord, WhatIsRead, read_record
 from cds_service.population.rows import Judged, Repeats, Row, about_orders, about_person, event_row, problem_row, shown
-from cds_service.population.tables import JUDGED
+from cds_service.population.run_tables import JUDGED
 from cds_service.protocol.envelope import ORDER_HOOKS, REQUESTS, HookRequest
 from cds_service.protocol.faults import Fault
 

@@ -57,7 +57,7 @@ class LineCounts:
 
 
 def as_problems(counts: LineCounts, others: Iterable[Counter[tuple[str, str]]] = ()) -> Iterator[dict[str, object]]:
-    """The problems as rows of ``tables.PROBLEMS``: those with a place one by one, the rest by type."""
+    """The problems as rows of ``run_tables.PROBLEMS``: those with a place one by one, the rest by type."""
     total = Counter(counts.problems)
     for more in others:
         total.update(more)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from cds_service.fhir.dates import read_date
 from cds_service.population.line_problems import OLDER_VERSION, REPEATED
-from cds_service.population.tables import LINES
+from cds_service.population.run_tables import LINES
 
 _KEY = ("patient", "type", "id")
 

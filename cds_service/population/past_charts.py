@@ -10,8 +10,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
-from cds_service.chart.entries import Entry
 from cds_service.chart.record import Chart
+from cds_service.chart.sent_entries import ChartEntry
 from cds_service.fhir.codes import SPELLINGS, canonical
 from cds_service.fhir.dates import read_date
 from cds_service.fhir.lenient import CodeableConcept, many
@@ -125,7 +125,7 @@ class _Newest:
             self._next += 1
         return [self._found[place] for _, place in sorted(self._kept, reverse=True)]
 
-    def _measured(self, entry: Entry) -> datetime:
+    def _measured(self, entry: ChartEntry) -> datetime:
         when = getattr(entry.resource, "when", None)
         span = read_date(when(), self._zone) if when is not None else None
         return span.start if span is not None else _LONG_AGO
@@ -160,7 +160,7 @@ class PastCharts:
         ``left_out`` is the JSON of the orders that were drafts then. With ``ended_as_active`` an order that has
         ended since, or had ended before, is taken for active, because an export does not say when it ended.
         """
-        found: dict[str, list[Entry]] = {}
+        found: dict[str, list[ChartEntry]] = {}
         for search in searches:
             if search.resource == PATIENT:
                 if self._record.person is not None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cds_service.chart.entries import Entry, decoded_medication
+from cds_service.chart.sent_entries import ChartEntry, decoded_medication
 from cds_service.fhir import lenient
 from cds_service.fhir.dates import read_date
 from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
@@ -38,7 +38,7 @@ class SeenResource(msgspec.Struct, frozen=True, gc=False):
     seen: datetime
     name: str
     status: str
-    entry: Entry
+    entry: ChartEntry
 
     @property
     def has_ended(self) -> bool:
@@ -51,7 +51,7 @@ class SeenResource(msgspec.Struct, frozen=True, gc=False):
         if resource is None or not self.has_ended:
             return self
         before = msgspec.structs.replace(resource, status="active")
-        return msgspec.structs.replace(self, status="active", entry=Entry(self.entry.raw, before))
+        return msgspec.structs.replace(self, status="active", entry=ChartEntry(self.entry.raw, before))
 
 
 @dataclass
@@ -64,7 +64,7 @@ class PatientRecord:
     """
 
     patient: str
-    person: Entry | None = None
+    person: ChartEntry | None = None
     seen: dict[str, list[SeenResource]] = field(default_factory=dict)
     medications: dict[str, bytes] = field(default_factory=dict)
     encounters: dict[str, bytes] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class _Line(NamedTuple):
     kind: str
     identity: str
     status: str
-    entry: Entry
+    entry: ChartEntry
 
 
 def read_record(patient: str, lines: Iterable[bytes], reading: WhatIsRead) -> PatientRecord:
@@ -161,7 +161,7 @@ def _type_of(raw: bytes) -> str:
 
 def _read_line(kind: str, raw: bytes, reading: WhatIsRead) -> _Line | None:
     """A resource of a type; ``None`` if nothing is read of the type."""
-    entry = Entry(raw, None)
+    entry = ChartEntry(raw, None)
     if kind in reading.searched:
         entry = _entry(raw, kind)
         resource: Any = entry.resource
@@ -174,11 +174,11 @@ def _read_line(kind: str, raw: bytes, reading: WhatIsRead) -> _Line | None:
     return _Line(kind, identity, status, entry)
 
 
-def _entry(raw: bytes, kind: str) -> Entry:
+def _entry(raw: bytes, kind: str) -> ChartEntry:
     try:
-        return Entry.read(raw, kind)
+        return ChartEntry.read(raw, kind)
     except RecursionError:
-        return Entry(raw, None)
+        return ChartEntry(raw, None)
 
 
 def _is_understood(resource: msgspec.Struct | None) -> bool:

@@ -17,7 +17,7 @@ from cds_service.fhir.lenient import Patient
 from cds_service.fhir.treatments import as_tree, referred
 from cds_service.fhir.tree import Node, node, nodes, text
 from cds_service.judge.evaluate import Answer
-from cds_service.judge.findings import Found, findings_of
+from cds_service.judge.findings import FoundRule, findings_of
 from cds_service.judge.relevance import draft_nodes
 from cds_service.population.keyed import keyed_name
 from cds_service.population.order_sessions import SigningSession
@@ -163,7 +163,7 @@ def event_row(
 
 def _cards(answer: Answer, where: tuple[str, str], moment: datetime, repeats: Repeats) -> Iterator[Row]:
     """A row for each card, and one for each rule that fired and has none of its own."""
-    found: dict[str, Found] = {}
+    found: dict[str, FoundRule] = {}
     for one in findings_of(answer):
         found.setdefault(one.topic, one)
     told: dict[str, tuple[int, int | None]] = {
@@ -177,7 +177,7 @@ def _cards(answer: Answer, where: tuple[str, str], moment: datetime, repeats: Re
             yield _card(one, told[topic], 0)
 
 
-def _card(one: Found, told: tuple[int, int | None], suggestions: int) -> Row:
+def _card(one: FoundRule, told: tuple[int, int | None], suggestions: int) -> Row:
     return {
         "decision": one.decision,
         "rule": one.rule,

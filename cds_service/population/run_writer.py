@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cds_service.population.run_folder import RunFolderError
-from cds_service.population.tables import CARDS, EVENTS, PROBLEMS
+from cds_service.population.run_tables import CARDS, EVENTS, PROBLEMS
 
 _TABLES: Mapping[str, pa.Schema] = {"events": EVENTS, "cards": CARDS, "problems": PROBLEMS}
 

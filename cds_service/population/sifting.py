@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cds_service.chart.bearing import Bearing
-from cds_service.chart.entries import decoded_medication, decoder_of, patient_in
+from cds_service.chart.sent_entries import decoded_medication, decoder_of, patient_in
 from cds_service.fhir.lenient import Reference
 from cds_service.fhir.order_types import ORDER_TYPES
 from cds_service.fhir.treatments import Medicated, Medication

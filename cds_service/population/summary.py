@@ -31,7 +31,7 @@ class Week(msgspec.Struct, frozen=True):
         return self.critical + self.warning + self.info
 
 
-class RuleCount(msgspec.Struct, frozen=True):
+class RuleTimes(msgspec.Struct, frozen=True):
     """How often one rule spoke on a hook: it ``fired``, it was ``shown`` on cards, ``first`` of these for the patient.
 
     ``status`` is that of a finding: ``active``, ``shadow`` or ``withdrawn``. ``patients`` are those who had its cards.
@@ -99,7 +99,7 @@ class ContentSummary(msgspec.Struct, frozen=True):
     funnel: Funnel
     view: Funnel
     weeks: tuple[Week, ...]
-    rules: tuple[RuleCount, ...]
+    rules: tuple[RuleTimes, ...]
     units: tuple[UnitCount, ...]
     unread: tuple[Unread, ...]
     missing: Mapping[str, int]
@@ -123,7 +123,7 @@ class Change(msgspec.Struct, frozen=True):
     examples: tuple[str, ...]
 
 
-class Counted(msgspec.Struct, frozen=True):
+class RunCounts(msgspec.Struct, frozen=True):
     """All that is counted of a run. ``changes`` are there if two contents were judged; ``problems`` are kind of
     problem, type of resource and how many.
     """
@@ -137,7 +137,7 @@ class Summary(msgspec.Struct, frozen=True):
     """A whole run: what was judged by what, and what came of it."""
 
     manifest: Manifest
-    counted: Counted
+    counted: RunCounts
 
 
 class Attention(msgspec.Struct, frozen=True):
@@ -156,4 +156,4 @@ def read_summary(folder: Path) -> Summary:
     Raises:
         RunFolderError: the folder is not that of a run.
     """
-    return Summary(read_manifest(folder), read_file(folder, SUMMARY, Counted))
+    return Summary(read_manifest(folder), read_file(folder, SUMMARY, RunCounts))

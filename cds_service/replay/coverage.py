@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from cds_service.chart.accounts import is_coded, keys_of_result
-from cds_service.chart.entries import patient_in
+from cds_service.chart.sent_entries import patient_in
 from cds_service.content.model import Pack
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared

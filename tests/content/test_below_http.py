@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cds_service.chart.entries import Entry, decoded_medication
 from cds_service.chart.record import Chart
+from cds_service.chart.sent_entries import ChartEntry, decoded_medication
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate, judge_request
 from cds_service.judge.findings import findings_of
@@ -58,7 +58,7 @@ def test_a_record_that_was_decoded_before_gives_the_same_answer_as_a_bundle(scen
     service = SERVICES[scenario.hook]
     searches = PACK.searches
     entries = {
-        key: [Entry.read(encode(resource), searches[key].resource) for resource in resources]
+        key: [ChartEntry.read(encode(resource), searches[key].resource) for resource in resources]
         for key, resources in record.items()
     }
     without = encode({**request, "prefetch": {}})
@@ -80,7 +80,7 @@ def test_a_medication_beside_a_decoded_record_is_what_its_orders_refer_to():
         "authoredOn": "2026-11-01",
     }
     medication = {"resourceType": "Medication", "id": "m", "code": {"text": "Hydroxocobalamin"}}
-    entries = {search.key: [Entry.read(encode(order), search.resource)]}
+    entries = {search.key: [ChartEntry.read(encode(order), search.resource)]}
     beside = [decoded_medication(encode(medication))]
     now = SCENARIOS[0].now
     with_it = Chart.of("p", entries, now, UTC, beside).results(search)

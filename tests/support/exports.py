@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cds_service.chart.entries import Entry, decoded_medication
 from cds_service.chart.record import Chart
+from cds_service.chart.sent_entries import ChartEntry, decoded_medication
 from cds_service.content.needs import searches_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import judge_request
@@ -108,11 +108,11 @@ def answers(patient: str, texts: Sequence[str]) -> list[Any]:
     return found
 
 
-def _entries(search: Search, texts: Sequence[str]) -> list[Entry]:
+def _entries(search: Search, texts: Sequence[str]) -> list[ChartEntry]:
     """What a server with these resources brings to a search."""
     asked = dict(part.partition("=")[::2] for part in search.template.partition("?")[2].split("&"))
     found = [text for text in texts if _kind(text) == search.resource and _is_brought(text, asked)]
-    return [Entry.read(text.encode(), search.resource) for text in found]
+    return [ChartEntry.read(text.encode(), search.resource) for text in found]
 
 
 def _kind(text: str) -> Any:

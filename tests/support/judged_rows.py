@@ -15,8 +15,8 @@ from cds_service.content.prepared import Prepared
 from cds_service.population.counting import counted
 from cds_service.population.manifest import Manifest, Window, judged_content, manifest_of
 from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
+from cds_service.population.run_tables import JUDGED
 from cds_service.population.run_writer import new_run
-from cds_service.population.tables import JUDGED
 from tests.support.shipped import shipped_pack
 
 SINCE, UNTIL = datetime(2025, 11, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from cds_service.content.prepared import Prepared
 from cds_service.population.judging import Task, judge
-from cds_service.population.tables import LINES
+from cds_service.population.run_tables import LINES
 from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.json_text import encode
 from tests.support.answers import KEY

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from cds_service.chart.entries import Results, Sent
 from cds_service.chart.record import Chart
+from cds_service.chart.sent_entries import Results, Sent
 from tests.support.prefetch_shapes import FAILED, MALFORMED, NOTHING_FOUND, ODD_ENTRIES
 
 

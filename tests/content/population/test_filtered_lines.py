@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from cds_service.chart.entries import Entry
+from cds_service.chart.sent_entries import ChartEntry
 from cds_service.population.selection import TREATMENTS, medications_of, referred
 from tests.support.exports import answers, read, resources_of, write
 
@@ -152,7 +152,7 @@ def by_type_and_id(text):
 def medications_beside(texts):
     """The Medications to which the treatments that can be read refer."""
     kinds = [(json.loads(text)["resourceType"], text.encode()) for text in texts]
-    read_ones = [Entry.read(raw, kind).resource for kind, raw in kinds if kind in TREATMENTS]
+    read_ones = [ChartEntry.read(raw, kind).resource for kind, raw in kinds if kind in TREATMENTS]
     named = [referred(name) for resource in read_ones if resource is not None for name in medications_of(resource)]
     return [
         json.dumps({"resourceType": "Medication", "id": name, **medication})

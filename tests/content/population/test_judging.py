@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.chart.entries import Entry
+from cds_service.chart.sent_entries import ChartEntry
 from cds_service.population import judging
 from cds_service.population.judging import Task, judge
-from cds_service.population.tables import JUDGED, LINES
+from cds_service.population.run_tables import JUDGED, LINES
 from tests.support.population import (
     DAY,
     EVERY_HOOK,
@@ -174,13 +174,13 @@ def test_the_same_key_gives_the_same_names_and_another_key_others():
 
 def test_each_resource_is_decoded_once_however_many_events_there_are(monkeypatch):
     read = []
-    real = Entry.read
+    real = ChartEntry.read
 
     def counted(raw, kind):
         read.append(raw)
         return real(raw, kind)
 
-    monkeypatch.setattr(Entry, "read", counted)
+    monkeypatch.setattr(ChartEntry, "read", counted)
     orders = [order(f"o{n}", NOW + n * DAY) for n in range(30)]
     results = [result(f"r{n}", NOW - n * DAY) for n in range(20)]
     rows = events(of_sample([*orders, *results], hooks=ORDER_HOOKS))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from cds_service.population.chunks import batches_of, chunks, of_stream
-from cds_service.population.tables import LINES
+from cds_service.population.run_tables import LINES
 from cds_service.population.workers import WorkerEndedError, started
 from tests.support.places import ROOT
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from joserfc.jwk import ECKey
 
-from cds_service.chart.entries import patient_in
+from cds_service.chart.sent_entries import patient_in
 from cds_service.content.site import read_site
 from cds_service.content.unary import parse_cell
 from cds_service.fhir.dates import read_date, years_between

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import duckdb
+import pyarrow as pa
 
 from cds_service.content.prepared import Prepared
 from cds_service.population.chunks import batches_of, chunks, of_stream
@@ -24,14 +27,18 @@ from cds_service.population.manifest import Manifest, Window, judged_content, ma
 from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
 from cds_service.population.run_writer import RunWriter, new_run
 from cds_service.population.selection import Selection
-from cds_service.population.sifting import sift
+from cds_service.population.sifting import Sifted, sift
 from cds_service.population.workers import started
 
 Tell = Callable[[str], None]
 
 
+class SortingError(Exception):
+    """What was read could not be sorted. The message says why, and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedRun:
     """What is to be run.
 
     ``contents`` are named ``content``, or ``old`` and ``new``, and ``digests`` are those of their files. ``workers`` is
@@ -49,14 +56,14 @@ class Asked:
     memory: str = "2GB"
 
 
-def run(asked: Asked, out: Path, tell: Tell = lambda text: None) -> Manifest:
+def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
     """Runs it into the folder ``out``, which is there when all of it is; ``tell`` is told how far it is.
 
     Raises:
         ExportError: the export cannot be read.
         RunFolderError: there is something at ``out`` already.
         WorkerEndedError: a process was ended from outside.
-        duckdb.Error: the memory does not suffice.
+        SortingError: the memory does not suffice, or the disk is full.
         OSError: something cannot be written.
     """
     selection = Selection(list(asked.contents.values()))
@@ -80,7 +87,7 @@ def run(asked: Asked, out: Path, tell: Tell = lambda text: None) -> Manifest:
         sifted = sift(export, selection, Path(aside), partial(workers.map, told=ExportError))
         tell(f"read {sifted.counts.lines:,} resources")
         machine = Machine(asked.workers, asked.memory, Path(aside))
-        found = workers.map(partial(of_stream, partial(judge, task)), chunks(lines(sifted, machine, problems)))
+        found = workers.map(partial(of_stream, partial(judge, task)), chunks(_sorted(sifted, machine, problems)))
         for stream in found:
             for batch in batches_of(stream):
                 writer.add(batch)
@@ -90,12 +97,21 @@ def run(asked: Asked, out: Path, tell: Tell = lambda text: None) -> Manifest:
         return _described(asked, export, sifted.counts, folder, writer)
 
 
+def _sorted(sifted: Sifted, machine: Machine, problems: Counter[tuple[str, str]]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from lines(sifted, machine, problems)
+    except duckdb.OutOfMemoryException:
+        raise SortingError("memory was short; give more with --memory") from None
+    except duckdb.Error as error:
+        raise SortingError(f"{type(error).__name__}; is there room on the disk?") from None
+
+
 def _exported(export: Export) -> frozenset[str] | None:
     """The types of which the export has files, as far as the first lines of its files say."""
     return frozenset(file.first_type for file in (*export.files, *export.left_out) if file.first_type)
 
 
-def _described(asked: Asked, export: Export, counts: LineCounts, folder: Path, writer: RunWriter) -> Manifest:
+def _described(asked: AskedRun, export: Export, counts: LineCounts, folder: Path, writer: RunWriter) -> Manifest:
     manifest = manifest_of(
         {
             name: judged_content(prepared, asked.digests[name], asked.window.until)

@@ -166,14 +166,14 @@ def decoder_of(resource: str) -> msgspec.json.Decoder[Any]:
     return _decoders[resource]
 
 
-class Entry(NamedTuple):
+class ChartEntry(NamedTuple):
     """One resource of a record: its JSON, and its elements; ``None`` if these cannot be read."""
 
     raw: bytes
     resource: msgspec.Struct | None
 
     @classmethod
-    def read(cls, raw: bytes, resource: str) -> Entry:
+    def read(cls, raw: bytes, resource: str) -> ChartEntry:
         """The entry of a resource of a type."""
         return cls(raw, _read(raw, resource))
 
@@ -184,7 +184,7 @@ def decoded_medication(raw: bytes) -> Medication | None:
 
 
 def results_of(
-    entries: Sequence[Entry], search: Search, patient_id: str, medications: Sequence[Medication] = ()
+    entries: Sequence[ChartEntry], search: Search, patient_id: str, medications: Sequence[Medication] = ()
 ) -> Results:
     """The results of ``search`` that were decoded before: the same as ``read_results`` gives for a Bundle of them, with
     the ``medications`` to which they may refer beside them.
