@@ -91,6 +91,12 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 
 
+class Look(Protocol):
+    """What looks at every line of a type that is needed, beside the reading; it can be pickled."""
+
+    def __call__(self, kind: str, resource: Any, line: bytes, /) -> None: ...
+
+
 class Each(Protocol):
     """How a function is called for each piece: ``map``, or that of a pool of processes, in any order."""
 
@@ -104,6 +110,7 @@ class Part:
     piece: FilePiece
     path: Path
     counts: LineCounts
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +119,16 @@ class Sifted:
 
     files: tuple[Path, ...]
     counts: LineCounts = field(default_factory=LineCounts)
+    looks: tuple[Look, ...] = ()
 
 
-def sift(export: Export, selection: Selection, folder: Path, each: Each = map) -> Sifted:
+def sift(
+    export: Export, selection: Selection, folder: Path, each: Each = map, look: Callable[[], Look] | None = None
+) -> Sifted:
     """Reads an export once. What may be needed is written to ``folder``, which is there and empty.
 
-    ``each`` calls a function for each piece, which may be in other processes.
+    ``each`` calls a function for each piece, which may be in other processes. ``look`` makes what looks at the lines of
+    a piece, if anything does.
 
     Raises:
         ExportError: a file cannot be read.
@@ -125,7 +136,8 @@ def sift(export: Export, selection: Selection, folder: Path, each: Each = map) -
     """
     pieces = export.pieces()
     selection = selection.knowing(known_medications(pieces))
-    parts = {part.piece: part for part in each(partial(sift_piece, selection=selection, folder=folder), pieces)}
+    work = partial(sift_piece, selection=selection, folder=folder, look=look)
+    parts = {part.piece: part for part in each(work, pieces)}
     counts = LineCounts()
     lines_before = 0
     for piece in pieces:
@@ -136,7 +148,8 @@ def sift(export: Export, selection: Selection, folder: Path, each: Each = map) -
         part.counts.broken.clear()
         counts.add(part.counts)
         lines_before += part.counts.lines
-    return Sifted(tuple(parts[piece].path for piece in pieces), counts)
+    looks = tuple(found for piece in pieces if (found := parts[piece].look) is not None)
+    return Sifted(tuple(parts[piece].path for piece in pieces), counts, looks)
 
 
 def known_medications(pieces: Iterable[FilePiece]) -> dict[str, Medication]:
@@ -162,7 +175,7 @@ def known_medications(pieces: Iterable[FilePiece]) -> dict[str, Medication]:
     return {name: medication for name, medication in known.items() if name not in twice}
 
 
-def sift_piece(piece: FilePiece, selection: Selection, folder: Path) -> Part:
+def sift_piece(piece: FilePiece, selection: Selection, folder: Path, look: Callable[[], Look] | None = None) -> Part:
     """Reads one piece of a file, and writes what may be needed of it to a file of its own in ``folder``.
 
     Raises:
@@ -170,19 +183,20 @@ def sift_piece(piece: FilePiece, selection: Selection, folder: Path) -> Part:
         OSError: ``folder`` cannot be written to, or its disk is full.
     """
     path = folder / f"{piece.number:06}.parquet"
-    sieve = _Sieve(selection, piece)
+    sieve = _Sieve(selection, piece, look() if look is not None else None)
     # Dictionaries cost more time than they save where nearly every value is there once.
     with pq.ParquetWriter(path, SIFTED, compression="lz4", use_dictionary=["type"], write_statistics=False) as writer:
         for batch in sieve.batches():
             writer.write_batch(batch)
-    return Part(piece, path, sieve.counts)
+    return Part(piece, path, sieve.counts, sieve.look)
 
 
 class _Sieve:
     """Reads the lines of a piece, each as of the type of the line before, which most are."""
 
-    def __init__(self, selection: Selection, piece: FilePiece) -> None:
+    def __init__(self, selection: Selection, piece: FilePiece, look: Look | None) -> None:
         self.counts = LineCounts()
+        self.look = look
         self._selection = selection
         self._piece = piece
         self._kind = ""
@@ -227,12 +241,14 @@ class _Sieve:
         """Takes one line; gives what is wrong with it if it cannot be read at all."""
         try:
             resource = self._decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return self._take_otherwise(line)
         kind = self._kind
         if resource.resourceType != kind:
             return self._take_otherwise(line)
         self._of_kind += 1
+        if self.look is not None and kind in self._selection.types:
+            self.look(kind, resource, line)
         if kind == RESULT:
             return self._add(resource, line, _READ) if self._selection.asks_for(bytes(resource.code)) else ""
         if kind not in self._selection.types:
@@ -255,6 +271,8 @@ class _Sieve:
             return ""
         self.counts.problems[line_problems.NOT_READABLE, kind] += 1
         part = _in_part(members)
+        if self.look is not None:
+            self.look(kind, part, line)
         if kind == RESULT and not self._selection.asks_for(bytes(part.code)):
             return ""
         return self._add(part, line, _OPEN)
@@ -299,7 +317,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
 def _decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     try:
         return decoder.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 
