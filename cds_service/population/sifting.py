@@ -203,6 +203,8 @@ class _Sieve:
         self._of_kind = 0  # lines of the type since it was another
         self._decode: Callable[[bytes], Any] = _typed.decode
         self._owner: Callable[[Any], str] = _of_nobody
+        self._sort: Callable[[Any, bytes], str] = self._sort_other
+        self._is_needed = False
         self._rows: list[_Row] = []
         self._characters = 0
 
@@ -243,17 +245,14 @@ class _Sieve:
             resource = self._decode(line)
         except (msgspec.DecodeError, RecursionError):
             return self._take_otherwise(line)
-        kind = self._kind
-        if resource.resourceType != kind:
+        if resource.resourceType != self._kind:
             return self._take_otherwise(line)
         self._of_kind += 1
-        if self.look is not None and kind in self._selection.types:
-            self.look(kind, resource, line)
-        if kind == RESULT:
-            return self._add(resource, line, _READ) if self._selection.asks_for(bytes(resource.code)) else ""
-        if kind not in self._selection.types:
-            return ""
-        return self._add(resource, line, self._selection.bearing(kind, resource))
+        if self._is_needed:
+            if self.look is not None:
+                self.look(self._kind, resource, line)
+            return self._sort(resource, line)
+        return ""
 
     def _take_otherwise(self, line: bytes) -> str:
         """Takes a line of another type than the one before, or of which elements cannot be read."""
@@ -267,14 +266,14 @@ class _Sieve:
             self._begin(kind)
             return self._take(line)
         self._of_kind += 1
-        if kind not in self._selection.types:
+        if not self._is_needed:
             return ""
         self.counts.problems[line_problems.NOT_READABLE, kind] += 1
         part = _in_part(members)
         if self.look is not None:
             self.look(kind, part, line)
-        if kind == RESULT and not self._selection.asks_for(bytes(part.code)):
-            return ""
+        if kind == RESULT:
+            return self._sort_result(part, line)
         return self._add(part, line, _OPEN)
 
     def _begin(self, kind: str) -> None:
@@ -282,27 +281,44 @@ class _Sieve:
         if self._of_kind:
             self.counts.types[self._kind] += self._of_kind
         self._kind, self._of_kind = kind, 0
+        self._is_needed = kind in self._selection.types
         self._owner = _OWNERS.get(kind, _subject_of)
         self._decode = (decoder_of(kind) if kind in _READ_BY_THE_CHART else _DECODERS.get(kind, _typed)).decode
+        self._sort = self._sort_result if kind == RESULT else self._sort_other
+        if kind in WHOLE or kind in OF_NOBODY:
+            self._sort = self._sort_whole
 
-    def _add(self, resource: Any, line: bytes, bearing: int) -> str:
-        kind, medications, encounter = self._kind, None, None
+    def _sort_result(self, resource: Any, line: bytes) -> str:
+        return self._add(resource, line, _READ) if self._selection.asks_for(bytes(resource.code)) else ""
+
+    def _sort_whole(self, resource: Any, line: bytes) -> str:
+        return self._add(resource, line, _READ)
+
+    def _sort_other(self, resource: Any, line: bytes) -> str:
+        medications, encounter = None, None
+        bearing = self._selection.bearing(self._kind, resource)
+        if isinstance(resource, Medicated):
+            medications = [found for name in medications_of(resource) if (found := referred(name))] or None
+        if bearing == _OPEN and self._kind in ORDER_TYPES:
+            encounter = _encounter_of_order(line)
+        return self._add(resource, line, bearing, medications, encounter)
+
+    def _add(
+        self,
+        resource: Any,
+        line: bytes,
+        bearing: int,
+        medications: list[str] | None = None,
+        encounter: str | None = None,
+    ) -> str:
+        """Puts a line aside; gives what is wrong with it if it cannot be."""
         patient = self._owner(resource)
-        if not patient and kind not in OF_NOBODY:
-            self.counts.problems[line_problems.NO_PATIENT, kind] += 1
+        if not patient and self._kind not in OF_NOBODY:
+            self.counts.problems[line_problems.NO_PATIENT, self._kind] += 1
             return ""
         if not line.isascii() and not _is_utf_8(line):
             return line_problems.NOT_UTF_8
-        if isinstance(resource, Medicated):
-            medications = [found for name in medications_of(resource) if (found := referred(name))] or None
-            if (
-                bearing == _OPEN
-                and kind in ORDER_TYPES
-                and (named := _decoded(_encounter_of, line)) is not None
-                and named.encounter
-            ):
-                encounter = referred(named.encounter.reference or "")
-        self._rows.append((patient, kind, resource.id or "", line.strip(), bearing, medications, encounter))
+        self._rows.append((patient, self._kind, resource.id or "", line.strip(), bearing, medications, encounter))
         self._characters += len(line)
         return ""
 
@@ -319,6 +335,13 @@ def _decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
         return decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def _encounter_of_order(line: bytes) -> str | None:
+    """The id of the encounter in which something was ordered."""
+    order = _decoded(_encounter_of, line)
+    named = order.encounter if order is not None else None
+    return referred(named.reference) if named is not None and named.reference else None
 
 
 def _of_nobody(_: Any) -> str:
