@@ -175,9 +175,16 @@ def _drafts(pack: Pack, reading: Reading) -> Iterator[NotUnderstood]:
             order = read.get(draft.key) or read_order(draft.path, draft.resource, others, draft.key)
             if draft.key not in read:  # those of an order that is judged are among its parts
                 yield from _status(order)
-            candidates = tuple(value_set.id for value_set in pack.relevant[order.type])
-            for aside in ordered_not_understood(order, _known_of(pack, order)):
-                yield NotUnderstood(aside, candidates)
+            yield from order_not_understood(pack, order)
+
+
+def order_not_understood(pack: Pack, order: Order) -> Iterator[NotUnderstood]:
+    """Why an order of a type that is judged is not known to be one of the pack's by its code, if it is not known to be
+    another one.
+    """
+    candidates = tuple(value_set.id for value_set in pack.relevant[order.type])
+    for aside in ordered_not_understood(order, _known_of(pack, order)):
+        yield NotUnderstood(aside, candidates)
 
 
 def _known_of(pack: Pack, order: Order) -> tuple[ValueSet, ...]:

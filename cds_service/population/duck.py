@@ -90,15 +90,32 @@ def lines(sifted: Sifted, machine: Machine, problems: Counter[tuple[str, str]]) 
         duckdb.Error: the memory does not suffice, or the disk of the folder is full.
     """
     with _opened(machine) as connection:
-        names = [str(path) for path in sifted.files]
-        connection.read_parquet(names).create_view("sifted")
-        connection.execute(_LISTS_NEEDED_WHOLE)
-        connection.execute(f"CREATE TEMP TABLE referred AS {_REFERRED}")
-        (unresolved,) = connection.execute(_NOT_RESOLVED).fetchone() or (0,)
-        problems[NOT_RESOLVED, MEDICINE] += unresolved
-        for kind, times in connection.execute(_UNKNOWN_PATIENTS).fetchall():
-            problems[UNKNOWN_PATIENT, kind] += times
+        _prepare(connection, sifted)
+        problems.update(_problems(connection))
         yield from one_of_each(connection.sql(_LINES).to_arrow_reader(_ROWS), problems)
+
+
+def problems_of(sifted: Sifted, machine: Machine) -> Counter[tuple[str, str]]:
+    """What is wrong with what was put aside, as far as it shows without sorting it, by problem and type.
+
+    Raises:
+        duckdb.Error: the memory does not suffice, or the disk of the folder is full.
+    """
+    with _opened(machine) as connection:
+        _prepare(connection, sifted)
+        return _problems(connection)
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, sifted: Sifted) -> None:
+    connection.read_parquet([str(path) for path in sifted.files]).create_view("sifted")
+    connection.execute(_LISTS_NEEDED_WHOLE)
+    connection.execute(f"CREATE TEMP TABLE referred AS {_REFERRED}")
+
+
+def _problems(connection: duckdb.DuckDBPyConnection) -> Counter[tuple[str, str]]:
+    found = [(UNKNOWN_PATIENT, *row) for row in connection.execute(_UNKNOWN_PATIENTS).fetchall()]
+    found += [(NOT_RESOLVED, MEDICINE, *row) for row in connection.execute(_NOT_RESOLVED).fetchall()]
+    return Counter({(problem, kind): times for problem, kind, times in found if times})
 
 
 @contextmanager

@@ -91,6 +91,12 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 
 
+class Look(Protocol):
+    """What looks at every line of a type that is needed, beside the reading; it can be pickled."""
+
+    def __call__(self, kind: str, resource: Any, line: bytes, /) -> None: ...
+
+
 class Each(Protocol):
     """How a function is called for each piece: ``map``, or that of a pool of processes, in any order."""
 
@@ -104,6 +110,7 @@ class Part:
     piece: FilePiece
     path: Path
     counts: LineCounts
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +119,16 @@ class Sifted:
 
     files: tuple[Path, ...]
     counts: LineCounts = field(default_factory=LineCounts)
+    looks: tuple[Look, ...] = ()
 
 
-def sift(export: Export, selection: Selection, folder: Path, each: Each = map) -> Sifted:
+def sift(
+    export: Export, selection: Selection, folder: Path, each: Each = map, look: Callable[[], Look] | None = None
+) -> Sifted:
     """Reads an export once. What may be needed is written to ``folder``, which is there and empty.
 
-    ``each`` calls a function for each piece, which may be in other processes.
+    ``each`` calls a function for each piece, which may be in other processes. ``look`` makes what looks at the lines of
+    a piece, if anything does.
 
     Raises:
         ExportError: a file cannot be read.
@@ -125,7 +136,8 @@ def sift(export: Export, selection: Selection, folder: Path, each: Each = map) -
     """
     pieces = export.pieces()
     selection = selection.knowing(known_medications(pieces))
-    parts = {part.piece: part for part in each(partial(sift_piece, selection=selection, folder=folder), pieces)}
+    work = partial(sift_piece, selection=selection, folder=folder, look=look)
+    parts = {part.piece: part for part in each(work, pieces)}
     counts = LineCounts()
     lines_before = 0
     for piece in pieces:
@@ -136,7 +148,8 @@ def sift(export: Export, selection: Selection, folder: Path, each: Each = map) -
         part.counts.broken.clear()
         counts.add(part.counts)
         lines_before += part.counts.lines
-    return Sifted(tuple(parts[piece].path for piece in pieces), counts)
+    looks = tuple(found for piece in pieces if (found := parts[piece].look) is not None)
+    return Sifted(tuple(parts[piece].path for piece in pieces), counts, looks)
 
 
 def known_medications(pieces: Iterable[FilePiece]) -> dict[str, Medication]:
@@ -162,7 +175,7 @@ def known_medications(pieces: Iterable[FilePiece]) -> dict[str, Medication]:
     return {name: medication for name, medication in known.items() if name not in twice}
 
 
-def sift_piece(piece: FilePiece, selection: Selection, folder: Path) -> Part:
+def sift_piece(piece: FilePiece, selection: Selection, folder: Path, look: Callable[[], Look] | None = None) -> Part:
     """Reads one piece of a file, and writes what may be needed of it to a file of its own in ``folder``.
 
     Raises:
@@ -170,25 +183,28 @@ def sift_piece(piece: FilePiece, selection: Selection, folder: Path) -> Part:
         OSError: ``folder`` cannot be written to, or its disk is full.
     """
     path = folder / f"{piece.number:06}.parquet"
-    sieve = _Sieve(selection, piece)
+    sieve = _Sieve(selection, piece, look() if look is not None else None)
     # Dictionaries cost more time than they save where nearly every value is there once.
     with pq.ParquetWriter(path, SIFTED, compression="lz4", use_dictionary=["type"], write_statistics=False) as writer:
         for batch in sieve.batches():
             writer.write_batch(batch)
-    return Part(piece, path, sieve.counts)
+    return Part(piece, path, sieve.counts, sieve.look)
 
 
 class _Sieve:
     """Reads the lines of a piece, each as of the type of the line before, which most are."""
 
-    def __init__(self, selection: Selection, piece: FilePiece) -> None:
+    def __init__(self, selection: Selection, piece: FilePiece, look: Look | None) -> None:
         self.counts = LineCounts()
+        self.look = look
         self._selection = selection
         self._piece = piece
         self._kind = ""
         self._of_kind = 0  # lines of the type since it was another
         self._decode: Callable[[bytes], Any] = _typed.decode
         self._owner: Callable[[Any], str] = _of_nobody
+        self._sort: Callable[[Any, bytes], str] = self._sort_other
+        self._is_needed = False
         self._rows: list[_Row] = []
         self._characters = 0
 
@@ -227,17 +243,16 @@ class _Sieve:
         """Takes one line; gives what is wrong with it if it cannot be read at all."""
         try:
             resource = self._decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return self._take_otherwise(line)
-        kind = self._kind
-        if resource.resourceType != kind:
+        if resource.resourceType != self._kind:
             return self._take_otherwise(line)
         self._of_kind += 1
-        if kind == RESULT:
-            return self._add(resource, line, _READ) if self._selection.asks_for(bytes(resource.code)) else ""
-        if kind not in self._selection.types:
-            return ""
-        return self._add(resource, line, self._selection.bearing(kind, resource))
+        if self._is_needed:
+            if self.look is not None:
+                self.look(self._kind, resource, line)
+            return self._sort(resource, line)
+        return ""
 
     def _take_otherwise(self, line: bytes) -> str:
         """Takes a line of another type than the one before, or of which elements cannot be read."""
@@ -251,12 +266,14 @@ class _Sieve:
             self._begin(kind)
             return self._take(line)
         self._of_kind += 1
-        if kind not in self._selection.types:
+        if not self._is_needed:
             return ""
         self.counts.problems[line_problems.NOT_READABLE, kind] += 1
         part = _in_part(members)
-        if kind == RESULT and not self._selection.asks_for(bytes(part.code)):
-            return ""
+        if self.look is not None:
+            self.look(kind, part, line)
+        if kind == RESULT:
+            return self._sort_result(part, line)
         return self._add(part, line, _OPEN)
 
     def _begin(self, kind: str) -> None:
@@ -264,27 +281,44 @@ class _Sieve:
         if self._of_kind:
             self.counts.types[self._kind] += self._of_kind
         self._kind, self._of_kind = kind, 0
+        self._is_needed = kind in self._selection.types
         self._owner = _OWNERS.get(kind, _subject_of)
         self._decode = (decoder_of(kind) if kind in _READ_BY_THE_CHART else _DECODERS.get(kind, _typed)).decode
+        self._sort = self._sort_result if kind == RESULT else self._sort_other
+        if kind in WHOLE or kind in OF_NOBODY:
+            self._sort = self._sort_whole
 
-    def _add(self, resource: Any, line: bytes, bearing: int) -> str:
-        kind, medications, encounter = self._kind, None, None
+    def _sort_result(self, resource: Any, line: bytes) -> str:
+        return self._add(resource, line, _READ) if self._selection.asks_for(bytes(resource.code)) else ""
+
+    def _sort_whole(self, resource: Any, line: bytes) -> str:
+        return self._add(resource, line, _READ)
+
+    def _sort_other(self, resource: Any, line: bytes) -> str:
+        medications, encounter = None, None
+        bearing = self._selection.bearing(self._kind, resource)
+        if isinstance(resource, Medicated):
+            medications = [found for name in medications_of(resource) if (found := referred(name))] or None
+        if bearing == _OPEN and self._kind in ORDER_TYPES:
+            encounter = _encounter_of_order(line)
+        return self._add(resource, line, bearing, medications, encounter)
+
+    def _add(
+        self,
+        resource: Any,
+        line: bytes,
+        bearing: int,
+        medications: list[str] | None = None,
+        encounter: str | None = None,
+    ) -> str:
+        """Puts a line aside; gives what is wrong with it if it cannot be."""
         patient = self._owner(resource)
-        if not patient and kind not in OF_NOBODY:
-            self.counts.problems[line_problems.NO_PATIENT, kind] += 1
+        if not patient and self._kind not in OF_NOBODY:
+            self.counts.problems[line_problems.NO_PATIENT, self._kind] += 1
             return ""
         if not line.isascii() and not _is_utf_8(line):
             return line_problems.NOT_UTF_8
-        if isinstance(resource, Medicated):
-            medications = [found for name in medications_of(resource) if (found := referred(name))] or None
-            if (
-                bearing == _OPEN
-                and kind in ORDER_TYPES
-                and (named := _decoded(_encounter_of, line)) is not None
-                and named.encounter
-            ):
-                encounter = referred(named.encounter.reference or "")
-        self._rows.append((patient, kind, resource.id or "", line.strip(), bearing, medications, encounter))
+        self._rows.append((patient, self._kind, resource.id or "", line.strip(), bearing, medications, encounter))
         self._characters += len(line)
         return ""
 
@@ -299,8 +333,15 @@ _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
 def _decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     try:
         return decoder.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def _encounter_of_order(line: bytes) -> str | None:
+    """The id of the encounter in which something was ordered."""
+    order = _decoded(_encounter_of, line)
+    named = order.encounter if order is not None else None
+    return referred(named.reference) if named is not None and named.reference else None
 
 
 def _of_nobody(_: Any) -> str:
