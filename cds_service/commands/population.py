@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import click
 from cds_service.commands.common import WrongUseError, say
 from cds_service.commands.old_and_new import contents_of
 from cds_service.commands.packs import content_option, one_pack, pack_option, prepared_content
-from cds_service.commands.population_run import RunOptions, needs_the_extra, run_and_tell, run_options
+from cds_service.commands.population_run import RunOptions, checked, cores, needs_the_extra, run_and_tell, run_options
 from cds_service.population.run_folder import RunFolderError
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import Attention, Summary, read_summary
@@ -26,6 +27,35 @@ def population() -> None:
 
     Example: cds-service population run export/ --out last-year
     """
+
+
+@population.command()
+@click.argument("export", type=_FOLDER)
+@content_option("The content that the export is read for; without it that of the settings.")
+@pack_option
+@click.option("--workers", type=click.IntRange(1, 256), default=cores, show_default="one a core", help="Processes.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "site"]), default="text", show_default=True)
+def check(export: Path, cards: Path | None, pack_id: str | None, workers: int, form: str) -> None:
+    """Say what an export holds before hours are spent on it: what cannot be read, is undated or refers to nothing, and
+    which drugs of the hospital's own no code tells, with the lines of site.toml that would.
+
+    The exit status is 1 if a line cannot be read or is of nobody in the export.
+
+    Example: cds-service population check export/
+    """
+    needs_the_extra()
+    from cds_service.commands.population_check import as_data, as_text
+
+    prepared = prepared_content(one_pack(cards, pack_id), b"nothing is shown")
+    found = checked(export, prepared, workers)
+    if form == "site":
+        say(found.site_lines)
+    elif form == "json":
+        say(json.dumps(as_data(found), indent=2, ensure_ascii=False))
+    else:
+        say("\n".join(as_text(found, prepared.pack)))
+    if found.counts.problems or found.problems:
+        sys.exit(1)
 
 
 @population.command()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,9 +26,13 @@ from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import read_summary
 from cds_service.population.words import sentence_of
 
+if TYPE_CHECKING:
+    from cds_service.population.export_check import ExportCheck
+
 HOOKS = ("order-select", "order-sign", "patient-view")
 _A_YEAR = timedelta(days=365)
 _QUIET_SECONDS = 2.0
+_MEMORY = "2GB"
 
 
 class HooksArgument(click.ParamType[tuple[str, ...]]):
@@ -55,6 +61,11 @@ class MemoryArgument(click.ParamType[str]):
         if number == text or not number.isdigit() or not 0 < int(number) < 1_000_000:
             self.fail(f"{value!r} is no amount of memory such as 2GB or 500MB", param, ctx)
         return text
+
+
+def cores() -> int:
+    """How many processes a run starts if nobody says."""
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +119,14 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--workers",
                 type=click.IntRange(1, 256),
-                default=os.cpu_count() or 1,
+                default=cores,
                 show_default="one a core",
                 help="Processes that read and judge.",
             ),
             click.option(
                 "--memory",
                 type=MemoryArgument(),
-                default="2GB",
+                default=_MEMORY,
                 show_default=True,
                 help="What sorting may use; beyond that it goes to disk, beside --out.",
             ),
@@ -144,6 +155,32 @@ def needs_the_extra(engine: str = "duckdb") -> None:
         raise WrongUseError(text)
 
 
+def checked(export: Path, prepared: Prepared, workers: int) -> ExportCheck:
+    """What an export holds.
+
+    Raises:
+        WrongUseError: it cannot be read.
+        ClickException: it ended before it was done.
+    """
+    from cds_service.population.duck import Machine, SortingError
+    from cds_service.population.export_check import check_export
+    from cds_service.population.export_files import ExportError, find_export
+    from cds_service.population.selection import Selection
+    from cds_service.population.workers import WorkerEndedError, started
+
+    try:
+        files = find_export(export, Selection([prepared]).types)
+        with tempfile.TemporaryDirectory() as folder, started(workers) as processes:
+            aside = Path(folder, "aside")
+            aside.mkdir()
+            each = partial(processes.map, told=ExportError)
+            return check_export(prepared, files, Machine(workers, _MEMORY, Path(folder)), aside, each)
+    except ExportError as error:
+        raise WrongUseError(str(error)) from None
+    except (SortingError, WorkerEndedError) as error:
+        raise click.ClickException(f"The check ended before it was done: {error}") from None
+
+
 def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders: Mapping[str, Path]) -> None:
     """Runs, and says what came of it in a sentence a content.
 
@@ -152,8 +189,9 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
         ClickException: the run ended before it was done.
     """
     needs_the_extra()
+    from cds_service.population.duck import SortingError
     from cds_service.population.export_files import ExportError
-    from cds_service.population.whole_run import AskedRun, SortingError, run
+    from cds_service.population.whole_run import AskedRun, run
     from cds_service.population.workers import WorkerEndedError
 
     window = _window(options)

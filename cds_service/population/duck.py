@@ -68,6 +68,10 @@ GROUP BY type
 """  # noqa: S608
 
 
+class SortingError(Exception):
+    """What was put aside could not be sorted. The message says why, and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What DuckDB may use: so many ``threads``, ``memory`` as DuckDB writes it, such as ``2GB``, and for what does not
@@ -87,7 +91,7 @@ def lines(sifted: Sifted, machine: Machine, problems: Counter[tuple[str, str]]) 
     and type, until the last batch was taken.
 
     Raises:
-        duckdb.Error: the memory does not suffice, or the disk of the folder is full.
+        SortingError: the memory does not suffice, or the disk of the folder is full.
     """
     with _opened(machine) as connection:
         _prepare(connection, sifted)
@@ -99,7 +103,7 @@ def problems_of(sifted: Sifted, machine: Machine) -> Counter[tuple[str, str]]:
     """What is wrong with what was put aside, as far as it shows without sorting it, by problem and type.
 
     Raises:
-        duckdb.Error: the memory does not suffice, or the disk of the folder is full.
+        SortingError: the memory does not suffice, or the disk of the folder is full.
     """
     with _opened(machine) as connection:
         _prepare(connection, sifted)
@@ -127,5 +131,10 @@ def _opened(machine: Machine) -> Iterator[duckdb.DuckDBPyConnection]:
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
     }
-    with duckdb.connect(config=config) as connection:
-        yield connection
+    try:
+        with duckdb.connect(config=config) as connection:
+            yield connection
+    except duckdb.OutOfMemoryException:
+        raise SortingError("memory was short; give more with --memory") from None
+    except duckdb.Error as error:
+        raise SortingError(f"{type(error).__name__}; is there room on the disk?") from None

@@ -104,7 +104,8 @@ def check_export(content: Prepared, export: Export, machine: Machine, aside: Pat
 
     Raises:
         ExportError: a file cannot be read.
-        OSError, duckdb.Error: ``aside`` cannot be written to, or the memory does not suffice.
+        OSError: ``aside`` cannot be written to.
+        SortingError: the memory does not suffice.
     """
     medications = known_medications(export.pieces())
     sifted = sift(export, Selection([content]), aside, each, partial(_Looked, content, medications))

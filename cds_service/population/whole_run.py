@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import duckdb
-import pyarrow as pa
 
 from cds_service.content.prepared import Prepared
 from cds_service.population.chunks import batches_of, chunks, of_stream
@@ -27,14 +24,10 @@ from cds_service.population.manifest import Manifest, Window, judged_content, ma
 from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
 from cds_service.population.run_writer import RunWriter, new_run
 from cds_service.population.selection import Selection
-from cds_service.population.sifting import Sifted, sift
+from cds_service.population.sifting import sift
 from cds_service.population.workers import started
 
 Tell = Callable[[str], None]
-
-
-class SortingError(Exception):
-    """What was read could not be sorted. The message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +80,7 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
         sifted = sift(export, selection, Path(aside), partial(workers.map, told=ExportError))
         tell(f"read {sifted.counts.lines:,} resources")
         machine = Machine(asked.workers, asked.memory, Path(aside))
-        found = workers.map(partial(of_stream, partial(judge, task)), chunks(_sorted(sifted, machine, problems)))
+        found = workers.map(partial(of_stream, partial(judge, task)), chunks(lines(sifted, machine, problems)))
         for stream in found:
             for batch in batches_of(stream):
                 writer.add(batch)
@@ -95,15 +88,6 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
         writer.add_problems(as_problems(sifted.counts, [problems]))
         writer.close()
         return _described(asked, export, sifted.counts, folder, writer)
-
-
-def _sorted(sifted: Sifted, machine: Machine, problems: Counter[tuple[str, str]]) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from lines(sifted, machine, problems)
-    except duckdb.OutOfMemoryException:
-        raise SortingError("memory was short; give more with --memory") from None
-    except duckdb.Error as error:
-        raise SortingError(f"{type(error).__name__}; is there room on the disk?") from None
 
 
 def _exported(export: Export) -> frozenset[str] | None:

@@ -201,6 +201,44 @@ def test_every_kind_of_bad_line_is_counted_and_a_line_that_is_broken_is_named(ex
     }
 
 
+def test_an_export_is_told_before_it_is_judged(export, tmp_path):
+    good = command("check", export, "--workers", 1)
+    assert good.exit_code == 0, good.output
+    assert f"{PATIENTS:>13,}  Patient" in good.output
+    assert "Every line can be read" in good.output
+    messy = tmp_path / "messy"
+    shutil.copytree(export, messy)
+    broken = messy_export.plant_broken_line(messy)
+    messy_export.plant_unknown_patient(messy, "AllergyIntolerance")
+    with messy_export.files_of(messy, "MedicationRequest")[0].open("a") as orders:
+        for number in range(1, 7):
+            orders.write(json.dumps(_local_order(number)) + "\n")
+    bad = command("check", messy, "--workers", 2, "--format", "json")
+    assert bad.exit_code == 1
+    told = json.loads(bad.output)
+    assert told["broken"] == [{"file": str(broken.file), "line": broken.line, "problem": "line-not-json"}]
+    (ours,) = [row for row in told["orderables"] if row["likeOurs"]]
+    assert (ours["code"], ours["times"]) == ("B12INJ", 6)
+    assert "B12INJ" in told["site.toml"]
+    assert command("check", messy, "--workers", 1, "--format", "site").output.strip() == told["site.toml"].strip()
+    text = command("check", messy, "--workers", 1).output
+    assert f"{broken.file}:{broken.line}: line-not-json" in text
+    assert "named like a drug of this content, but no code tells it" in text
+
+
+def _local_order(number):
+    concept = {"coding": [{"system": "urn:hospital:drugs", "code": "B12INJ"}], "text": "Hydroxocobalamin 1 mg inj"}
+    return {
+        "resourceType": "MedicationRequest",
+        "id": f"local-{number}",
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": f"Patient/{id_of(number)}"},
+        "authoredOn": "2026-10-01",
+        "medicationCodeableConcept": concept,
+    }
+
+
 def test_a_patient_of_a_hundred_thousand_results_does_not_end_the_run(export, tmp_path):
     messy = tmp_path / "many"
     shutil.copytree(export, messy)
