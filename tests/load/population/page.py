@@ -1,0 +1,80 @@
+"""The figures of ``make bench-population`` in words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.support.markdown import table
+
+_PARTS = ("reading", "sorting", "assembling and judging")
+_MOST_ABOVE_LIMIT, _MOST_OF_WORKER = 300, 180  # MB
+_QUIET = 0.5  # load at which a clock can be trusted
+
+
+def population(figures: Mapping[str, Any]) -> str:
+    """The tables: microseconds of each part for a patient or an event, ratios with their goals, and whole runs."""
+    patients = figures["patients"]
+    told = f"{patients:,} patients, {figures['megabytes']:,.0f} MB of NDJSON."
+    return "\n\n".join([told, _parts(figures), _ratios(figures), _whole(figures)])
+
+
+def _parts(figures: Mapping[str, Any]) -> str:
+    patients, panel, orders = figures["patients"], figures["parts"]["panel"], figures["parts"]["orders"]
+    rows = [
+        (name, f"{1e6 * panel[name] / patients:,.0f}", f"{1e6 * orders[name] / patients:,.0f}")
+        for name in (*_PARTS, "judging alone")
+    ]
+    rows.append(("lines handed on", f"{panel['lines'] / patients:.1f}", f"{orders['lines'] / patients:.1f}"))
+    rows.append(("rows", f"{panel['events']:,}", f"{orders['events']:,}"))
+    return table(("µs of processor time for a patient", "charts opened once", "orders of a year"), rows)
+
+
+def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
+    """What is compared with the goals."""
+    panel, orders = figures["parts"]["panel"], figures["parts"]["orders"]
+    one, two = figures["whole"]
+    return {
+        "assembling and judging": panel["assembling and judging"] / panel["judging alone"],
+        "assembling and judging, orders": orders["assembling and judging"] / orders["judging alone"],
+        "panel": sum(panel[name] for name in _PARTS) / panel["judging alone"],
+        "two workers": one["wall"] / two["wall"] / 2,
+    }
+
+
+def _ratios(figures: Mapping[str, Any]) -> str:
+    found = ratios(figures)
+    one, two = figures["whole"]
+    quiet = max(one["load before"], two["load before"]) < _QUIET
+    speed = f"{found['two workers']:.2f}" if quiet else f"not measured (load {two['load before']:.1f})"
+    limit = f"{one['main megabytes']:,.0f} MB with a limit of {figures['memory limit']}"
+    rows = [
+        ("assembling and judging, of judging: charts", f"{found['assembling and judging']:.2f}", "1.3 at most"),
+        ("assembling and judging, of judging: orders", f"{found['assembling and judging, orders']:.2f}", "1.3 at most"),
+        ("everything, of judging: charts", f"{found['panel']:.2f}", "2.3 at most"),
+        ("two workers, of twice one, by the clock", speed, "0.9 at least"),
+        ("memory of the main process", limit, f"the limit and {_MOST_ABOVE_LIMIT} MB"),
+        ("memory of a worker", f"{two['worker megabytes']:,.0f} MB", f"{_MOST_OF_WORKER} MB at most"),
+    ]
+    return table(("ratio", "measured", "goal"), rows)
+
+
+def _whole(figures: Mapping[str, Any]) -> str:
+    runs = [(figures["patients"], figures["megabytes"], run) for run in figures["whole"]]
+    if large := figures.get("large"):
+        runs.append((large["patients"], large["megabytes"], large))
+    rows = [
+        (
+            f"{patients:,}",
+            f"{megabytes:,.0f}",
+            run["workers"],
+            f"{run['cpu']:.0f}",
+            f"{1e6 * run['cpu'] / patients:,.0f}",
+            f"{run['wall']:.0f}",
+            f"{run['main megabytes']:,.0f}",
+            f"{run['worker megabytes']:,.0f}",
+        )
+        for patients, megabytes, run in runs
+    ]
+    head = ("patients", "MB", "workers", "CPU, s", "µs a patient", "clock, s", "main, MB", "worker, MB")
+    return table(head, rows)
