@@ -1,4 +1,4 @@
-"""The unit in which a page shows the results of one fact, the same in every picture, heading and field; their numbers."""
+"""The unit in which a page shows the results of one fact, the same in every picture, heading and field, and numbers."""
 
 from __future__ import annotations
 
