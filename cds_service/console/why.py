@@ -104,8 +104,9 @@ class Concluded:
 class Why:
     """The reasoning on one order. ``concluded`` are the definitions with what they answered.
 
-    ``fired`` are the ids of the rules of each decision that fired. ``quiet`` says why decisions kept silent, ``nothing_found`` are the titles of those that looked and found nothing,
-    ``absent`` the labels of facts that were looked for and are not there.
+    ``fired`` are the ids of the rules of each decision that fired. ``quiet`` says why decisions kept silent,
+    ``nothing_found`` are the titles of those that looked and found nothing, ``absent`` the labels of facts that were
+    looked for and are not there.
     """
 
     drug: str

@@ -135,6 +135,12 @@ def test_a_search_without_a_result_says_what_to_do(client):
     assert "0 scenarios for" in page and "Use other words or fewer" in page
 
 
+def test_a_search_shows_no_request_because_it_shows_no_case(client):
+    assert "The request as JSON" in client.get("/").text
+    for query in ("platelets", "zzz", ""):
+        assert "The request as JSON" not in client.get("/", query_string={"q": query}).text
+
+
 def test_the_words_of_a_search_stay_text(client):
     page = client.get("/", query_string={"q": '"><script>alert(1)</script>'}).text
     assert "<script>alert" not in page and "&lt;script&gt;" in page
