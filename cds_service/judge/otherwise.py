@@ -85,10 +85,11 @@ def _shown(service: Service, card: Decision, values: Values) -> Cards:
 
 def _with(pack: Pack, facts: OrderFacts, name: str, fact: Fact) -> OrderFacts:
     """The facts of an order with another in place of the one of this name, in every step of the dosage."""
-    kinds = frozenset(declared.kind for declared in pack.facts.values())
 
     def changed(whole: Facts) -> Facts:
-        return Facts(pack.facts, kinds, lambda declared, _: fact if declared.name == name else whole[declared.name])
+        return Facts(
+            pack.facts, pack.of_kind, lambda declared, _: fact if declared.name == name else whole[declared.name]
+        )
 
     return OrderFacts(changed(facts.order), [changed(step) for step in facts.dosages], [*map(changed, facts.regimen)])
 
