@@ -25,6 +25,7 @@ MEASURED = {
     fact.name: fact.analyte
     for fact in shipped_pack().facts.values()
     if fact.kind in OF_RESULTS and fact.analyte is not None and not fact.element
+    if any(value_set.codes for value_set in fact.value_sets.values())  # a site fills those that have none
 }
 UNITS = [(name, code) for name, analyte in MEASURED.items() for code in analyte.factors]
 
