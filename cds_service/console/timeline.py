@@ -26,8 +26,8 @@ _MOST_MARKS, _MOST_LANES, _MOST_LETTERS = 400, 24, 48
 _LABEL_LETTERS, _LABEL_LINES = 22, 3  # of the label of results, which has the height of their lane
 _LONGEST = timedelta(days=3 * 366)
 _LATEST = date.max - timedelta(days=400)  # beyond it there is no next year
-_TICK = 96.0  # pixels from one date to the next: one that begins at its tick, and half of the next one
-_SHORT_MONTH = 28
+_TICK = 104.0  # pixels of a month or more: room for a date that begins at its tick, and half of the next one
+_DAYS_OF_MONTH = 30.4
 _FEW_DAYS = 62
 
 # The shape of a mark by the kind of its event, and the letter in it, so that no colour is needed to tell them apart.
@@ -243,7 +243,7 @@ class _Scale:
         if self._days <= _FEW_DAYS or not months:
             yield from ((self.at(day), day.isoformat()) for day in (self.begin, self.until))
             return
-        month = (WIDTH - _LEFT - _RIGHT) * _SHORT_MONTH / self._days
+        month = (WIDTH - _LEFT - _RIGHT) * _DAYS_OF_MONTH / self._days
         step = next(n for n in (1, 2, 3, 6, 12, 24) if month * n >= _TICK or n == 24)
         yield from ((self.at(m), f"{m:%Y-%m}") for m in months if (m.month - 1 + 12 * m.year) % step == 0)
 
