@@ -141,13 +141,13 @@ def sorted_rows(groups: Sequence[DecisionRows], sort: str, *, descending: bool) 
 
 
 def _sorted(rows: Sequence[RuleRow], sort: str, *, descending: bool) -> list[RuleRow]:
-    """The rows in order; rows without a value last, whichever way, and equal ones by their words."""
+    """The rules in order; rows without a value last, whichever way. Of equal ones that shown most often comes first."""
     value = SORTS[sort][1]
-    in_words = sorted(rows, key=lambda row: row.words.whole.casefold())
-    with_value = [row for row in in_words if value(row) is not None]
+    most_shown = sorted(rows, key=lambda row: (-row.shown, row.words.whole.casefold()))
+    with_value = [row for row in most_shown if value(row) is not None]
     return [
         *sorted(with_value, key=value, reverse=descending),  # type: ignore[arg-type]  # all of one kind
-        *(row for row in in_words if value(row) is None),
+        *(row for row in most_shown if value(row) is None),
     ]
 
 

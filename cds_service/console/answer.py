@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from cds_service.chart.record import Chart
@@ -17,9 +18,10 @@ from cds_service.console.record_events import answered_history
 from cds_service.console.story_order import OrderInWords, order_in_columns
 from cds_service.console.timeline import Timeline
 from cds_service.console.why import Why, why_of
+from cds_service.console.would_change import WouldChange, would_change
 from cds_service.content.model import Service
 from cds_service.content.prepared import Prepared
-from cds_service.judge.evaluate import evaluate
+from cds_service.judge.evaluate import Answer, evaluate
 from cds_service.judge.explanation import asked_service, reasoning, results_of
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.protocol.faults import Fault
@@ -46,21 +48,57 @@ class ShownRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """What an answer was made of: the content, the service, the answer itself, and when it was asked for."""
+
+    prepared: Prepared
+    service: Service
+    answer: Answer
+    now: datetime
+
+
+@dataclass(frozen=True)
 class ShownAnswer:
-    """What became of a request: ``fault`` if it was refused, otherwise cards, plots and the reasoning.
+    """What became of a request: ``fault`` if it was refused, otherwise the cards and the reasoning.
 
     ``asked`` is the request for people, ``None`` if it could not be read. ``reasoning`` is what ``explain`` says about
-    it, ``why`` the same for people, ``text`` the body of the answer as JSON, ``timeline`` the history that was read.
+    it, ``text`` the body of the answer as JSON. What not every page shows is worked out of ``behind`` when it is asked
+    for.
     """
 
     fault: Fault | None = None
     asked: ShownRequest | None = None
     cards: tuple[ShownCard, ...] = ()
     reasoning: Mapping[str, Any] = field(default_factory=dict)
-    why: tuple[Why, ...] = ()
-    plots: tuple[Plot, ...] = ()
-    timeline: Timeline | None = None
     text: str = ""
+    behind: Behind | None = None
+
+    @cached_property
+    def why(self) -> tuple[Why, ...]:
+        """The reasoning on each order for people."""
+        one = self.behind
+        return why_of(one.prepared.pack, one.service, one.answer, self.reasoning) if one is not None else ()
+
+    @cached_property
+    def would_change(self) -> tuple[WouldChange, ...]:
+        """What would change the cards about each order."""
+        one = self.behind
+        judged = one.answer.judged if one is not None else ()
+        return tuple(would_change(one.prepared, one.service, order) for order in judged if one is not None)
+
+    @cached_property
+    def plots(self) -> tuple[Plot, ...]:
+        """The results that were read, as pictures."""
+        one = self.behind
+        results = self.reasoning.get("results", ())
+        return plots_of(one.prepared, one.service, one.answer, results, one.now) if one is not None else ()
+
+    @cached_property
+    def timeline(self) -> Timeline | None:
+        """The history that was read, as a picture; ``None`` if there is none."""
+        one = self.behind
+        results = self.reasoning.get("results", ())
+        return answered_history(one.prepared, one.service, one.answer, results, one.now) if one is not None else None
 
     @property
     def advice(self) -> str:
@@ -81,15 +119,12 @@ def shown_answer(prepared: Prepared, body: bytes, now: datetime, profile: str) -
         return ShownAnswer(fault=fault, asked=asked, text=json.dumps(fault.outcome(), indent=2))
     response: Mapping[str, Any] = json.loads(encode(answer.body))
     drafts = drafts_of(sent)
-    reasons = reasoning(prepared, service, answer, now)
     return ShownAnswer(
         asked=asked,
         cards=tuple(shown_card(card, drafts, now, prepared) for card in response["cards"]),
-        reasoning=reasons,
-        why=why_of(prepared.pack, service, answer, reasons),
-        plots=plots_of(prepared, service, answer, reasons["results"], now),
-        timeline=answered_history(prepared, service, answer, reasons["results"], now),
+        reasoning=reasoning(prepared, service, answer, now),
         text=json.dumps(response, indent=2, ensure_ascii=False),
+        behind=Behind(prepared, service, answer, now),
     )
 
 

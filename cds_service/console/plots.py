@@ -10,7 +10,7 @@ from typing import Any
 
 from cds_service.console.bands import Band, bands_of, ends_of, range_in_words
 from cds_service.console.record_events import MOST_TOLD, record_events
-from cds_service.console.shown_units import unit_shown
+from cds_service.console.shown_units import rounded, unit_shown
 from cds_service.console.timeline import TimelineEvent
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
@@ -190,13 +190,6 @@ def plot_of(
             ValueRow(f"{result.when:%Y-%m-%d}", result.said or "no value", result.note) for result in results[::-1]
         ),
     )
-
-
-def rounded(value: float) -> str:
-    """A number for people, to three digits; whole numbers keep all of theirs."""
-    if value == 0:
-        return "0"
-    return f"{round(value, max(0, 2 - floor(log10(abs(value))))):.10g}"
 
 
 @dataclass(frozen=True, slots=True)

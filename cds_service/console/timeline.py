@@ -12,6 +12,8 @@ from itertools import groupby
 from math import isfinite
 from textwrap import wrap
 
+from cds_service.console.shown_units import rounded
+
 WIDTH = 1080
 _LEFT, _RIGHT, _TOP, _FOOT = 190, 14, 8, 30
 _ROW, _GAP = 22, 10
@@ -24,7 +26,8 @@ _MOST_MARKS, _MOST_LANES, _MOST_LETTERS = 400, 24, 48
 _LABEL_LETTERS, _LABEL_LINES = 22, 3  # of the label of results, which has the height of their lane
 _LONGEST = timedelta(days=3 * 366)
 _LATEST = date.max - timedelta(days=400)  # beyond it there is no next year
-_MOST_TICKS = 10
+_TICK = 104.0  # pixels of a month or more: room for a date that begins at its tick, and half of the next one
+_DAYS_OF_MONTH = 30.4
 _FEW_DAYS = 62
 
 # The shape of a mark by the kind of its event, and the letter in it, so that no colour is needed to tell them apart.
@@ -240,7 +243,8 @@ class _Scale:
         if self._days <= _FEW_DAYS or not months:
             yield from ((self.at(day), day.isoformat()) for day in (self.begin, self.until))
             return
-        step = next(n for n in (1, 2, 3, 6, 12, 24) if len(months) / n <= _MOST_TICKS or n == 24)
+        month = (WIDTH - _LEFT - _RIGHT) * _DAYS_OF_MONTH / self._days
+        step = next(n for n in (1, 2, 3, 6, 12, 24) if month * n >= _TICK or n == 24)
         yield from ((self.at(m), f"{m:%Y-%m}") for m in months if (m.month - 1 + 12 * m.year) % step == 0)
 
 
@@ -312,7 +316,7 @@ def _result_lane(name: str, top: float, events: Sequence[TimelineEvent], scale: 
         known = event.value is not None and isfinite(event.value)
         share = (event.value - low) / (high - low) if event.value is not None and known and high > low else 0.5
         y = round(foot - (foot - head) * share, 1) if known else foot
-        text = f"{round(event.value, 2):g}" if event.value is not None and known else ""
+        text = rounded(event.value) if event.value is not None and known else ""
         is_free = x - last >= len(text) * _LETTER + _PAD
         last = x if is_free else last
         shape = "dot" if known else "ring"

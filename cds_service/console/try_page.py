@@ -6,7 +6,7 @@ Nothing of it is kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from cds_service.console.answer import shown_answer
+from cds_service.console.answer import ShownAnswer, shown_answer
 from cds_service.console.form import AS_TOLD, Choices, Entered, choices_of, entered_of
 from cds_service.console.form_beginning import begun_with
 from cds_service.console.form_record import with_record
-from cds_service.console.form_request import scenario_of
+from cds_service.console.form_request import form_id, scenario_of
 from cds_service.console.outcomes import outcomes_of
 from cds_service.console.story_list import Found, Tile, found, reason_of, stories_of, tiles_of
 from cds_service.content.needs import templates_of
@@ -41,6 +41,7 @@ _BLANK: Mapping[str, Any] = {
     "profile": "2.0",
     "problem": "",
     "answer": None,
+    "not_used": (),
     "outcomes": (),
     "query": None,
     "found": None,
@@ -123,8 +124,15 @@ class TryPage:
         text = json.dumps(body, indent=2, ensure_ascii=False)
         answer = shown_answer(prepared, text.encode(), scenario.now, profile)
         outcomes = () if answer.fault else outcomes_of(prepared, fields["choices"], scenario, profile)
+        not_used = list(_not_used(answer, fields["choices"]))
         return self._page(
-            text=text, now=scenario.now.isoformat(), answer=answer, profile=profile, outcomes=outcomes, **fields
+            text=text,
+            now=scenario.now.isoformat(),
+            answer=answer,
+            profile=profile,
+            outcomes=outcomes,
+            not_used=not_used,
+            **fields,
         )
 
     def _page(self, status: int = 200, **fields: Any) -> Response:
@@ -181,6 +189,15 @@ class TryPage:
     @cached_property
     def _scenarios(self) -> dict[str, Scenario]:
         return {scenario.name: scenario for scenario in read_scenarios(self._fixtures)}
+
+
+def _not_used(answer: ShownAnswer, choices: Choices) -> Iterator[str]:
+    """A sentence for each number that was entered and that the service set aside, with the reason."""
+    entered = {f"Observation/{form_id(result)}" for result in choices.results.values()}
+    for series in answer.reasoning.get("results", ()):
+        for result in series["results"]:
+            if result["reference"] in entered and "because" in result:
+                yield f"{series['label']} was not used: {result['because']}"
 
 
 def _case(chosen: Scenario | None) -> dict[str, str]:

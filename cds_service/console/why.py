@@ -1,4 +1,4 @@
-"""Why a request was answered as it was, for people: which decisions spoke, what would change it, why others kept quiet.
+"""Why a request was answered as it was, for people: which decisions spoke, and why others kept quiet.
 
 ``judge.explanation`` says the same as data, with the ids that programs need.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from cds_service.console.plain_words import fact_in_words, name_in_words
 from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.render import plain
-from cds_service.content.value_words import cell_in_words, label_of
+from cds_service.content.value_words import label_of
 from cds_service.judge.evaluate import Answer
 from cds_service.judge.orders import JudgedOrder
 from cds_service.vocabulary.facts import Fact, State
@@ -44,25 +44,8 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
-    """A rule that would have held if one thing were otherwise: what it ``asked`` for, and the ``value`` there is.
-
-    ``is_state`` is true of one that asks for something not to be known, or not to be usable, ``is_silent`` of one that
-    shows no card.
-    """
-
-    rule: str
-    name: str
-    label: str
-    value: str
-    asked: str
-    is_state: bool
-    is_silent: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Heard:
-    """One decision: its id and title, the rules that fired with what they asked for, and the nearest others.
+    """One decision: its id and title, and the rules that fired with what they asked for.
 
     ``fired`` are the ids of all rules that fired, ``rules`` the names of those that matter. ``spoke`` is whether one of
     its rules says something; ``statement`` is what the first of these rests on.
@@ -76,7 +59,6 @@ class Heard:
     statement: str
     quote: str
     asked: tuple[Asked, ...]
-    near: tuple[Near, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +104,9 @@ class Concluded:
 class Why:
     """The reasoning on one order. ``concluded`` are the definitions with what they answered.
 
-    ``quiet`` says why decisions kept silent, ``nothing_found`` are the titles of those that looked and found nothing,
-    ``absent`` the labels of facts that were looked for and are not there.
+    ``fired`` are the ids of the rules of each decision that fired. ``quiet`` says why decisions kept silent,
+    ``nothing_found`` are the titles of those that looked and found nothing, ``absent`` the labels of facts that were
+    looked for and are not there.
     """
 
     drug: str
@@ -134,6 +117,7 @@ class Why:
     absent: tuple[str, ...]
     quiet: tuple[Quiet, ...]
     nothing_found: tuple[str, ...]
+    fired: Mapping[str, tuple[str, ...]]
 
 
 def why_of(pack: Pack, service: Service, answer: Answer, reasoning: Mapping[str, Any]) -> tuple[Why, ...]:
@@ -159,6 +143,7 @@ def _why(pack: Pack, service: Service, judged: JudgedOrder, told: Mapping[str, A
         absent=tuple(dict.fromkeys(fact.label for fact in facts if fact.state == State.ABSENT)),
         quiet=tuple(_quiet(pack, judged, entry) for entry in told["silence"] if entry["kind"] in _SILENCE),
         nothing_found=tuple(entry["title"] for entry in told["silence"] if entry["kind"] == _NOTHING_FOUND),
+        fired={one.decision: one.fired for one in heard},
     )
 
 
@@ -168,8 +153,6 @@ def _heard(pack: Pack, judged: JudgedOrder, service: Service, told: Mapping[str,
     fired = [rules[one["rule"]] for one in told["fired"]]
     speaking = [rule for rule in fired if not rule.then.silent]
     statement = next((rule.statement for rule in speaking if rule.statement), "")
-    near = [_near(pack, judged, decision, rules[one["rule"]]) for one in told["near"]]
-    near.sort(key=lambda one: one.is_state)  # what may be found comes before what may not be known
     return Heard(
         decision=decision.id,
         fired=tuple(rule.id for rule in fired),
@@ -179,7 +162,6 @@ def _heard(pack: Pack, judged: JudgedOrder, service: Service, told: Mapping[str,
         statement=statement,
         quote=pack.statements[statement].quote if statement else "",
         asked=tuple(asked for rule in speaking for asked in _asked(pack, judged, decision, rule)),
-        near=tuple(near),
     )
 
 
@@ -201,25 +183,6 @@ def _asked(pack: Pack, judged: JudgedOrder, decision: Decision, rule: Rule) -> I
                 if value.state is not State.ABSENT
             ),
         )
-
-
-def _near(pack: Pack, judged: JudgedOrder, decision: Decision, rule: Rule) -> Near:
-    """A rule of which one cell did not match."""
-    values = judged.decided.values
-    name, cell = next(
-        (name, cell)
-        for name, cell in zip(decision.inputs, rule.cells, strict=True)
-        if cell is not None and not cell.matches(values[name])
-    )
-    return Near(
-        rule=rule.id,
-        name=name_in_words(rule.id),
-        label=label_of(pack, name),
-        value=fact_in_words(pack, name, values[name]),
-        asked=cell_in_words(pack, name, cell),
-        is_state=not (cell.intervals or cell.strings or cell.excluded),
-        is_silent=rule.then.silent,
-    )
 
 
 def _facts(pack: Pack, judged: JudgedOrder, told: Mapping[str, Any]) -> Iterator[Read]:

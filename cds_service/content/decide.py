@@ -252,6 +252,14 @@ class Values:
         self._collect(name, self._facts.order, facts)
         return facts
 
+    def asked_by(self, name: str) -> list[str]:
+        """The inputs that a table asked until it came to what it did, whichever step of the dosage it was asked of.
+
+        Nothing else changes what it comes to while these are as they are. A fact asks for nothing.
+        """
+        asked = {one for leaf in self._leaves.get(name, ()) for one in leaf.asked}
+        return [one for one in self._pack.decisions[name].inputs if one in asked] if asked else []
+
     def _collect(self, name: str, known: Mapping[str, Fact], facts: dict[str, Fact]) -> None:
         """Adds to ``facts`` an input that is a fact of ``known``, or the facts behind one that is a definition.
 

@@ -221,6 +221,23 @@ def test_the_table_is_sorted_by_links_and_rows_without_a_value_come_last(pages, 
     assert f"/acceptance?days=365&amp;sort={name}" in page  # and another time keeps it
 
 
+@pytest.mark.parametrize("asked", ["sort=overridden", "sort=overridden&order=asc", "sort=accepted", "sort=reason"])
+def test_of_rows_that_are_equal_the_one_shown_most_often_comes_first(tmp_path, asked):
+    url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    store = Store(url)
+    often = {
+        ("imPlatelets", "OldLow"): 2,
+        ("imPlatelets", "TransfusionFirst"): 4,
+        ("nasalRegimen", "AskNeurological"): 9,
+    }
+    for (decision, rule), times in often.items():
+        for _ in range(times):
+            store.count(SELECT, decision, rule, "1.5.0", "info")
+    store.close()
+    page = create_app(Settings(loopback=True, key=KEY, store=url)).test_client().get(f"/acceptance?{asked}").text
+    assert rules(page) == ["nasalRegimenAskNeurological", "imPlateletsTransfusionFirst", "imPlateletsOldLow"]
+
+
 @pytest.mark.parametrize("asked", ["sort=none", "order=up", "days=5", "sort=shown&order=", "days=-7"])
 def test_what_cannot_be_asked_for_is_said_and_leads_to_the_pages(pages, asked):
     answer = pages.get(f"/acceptance?{asked}")

@@ -158,6 +158,14 @@ def test_platelets_decide_at_the_limits_of_the_tables(client):
     assert said["50.1"] == news(client)[1]
 
 
+def test_a_number_that_was_set_aside_is_said_before_the_card(client):
+    status, said = news(client, story=SAMPLE, **{"result-platelets": "250000"})
+    assert status == 200
+    assert said.startswith("Platelet count was not used: 250000 ×10⁹/L is not plausible; perhaps cells per µL.")
+    assert re.search(r" 1 card\. \w+: ", said)
+    assert "not used" not in news(client, story=SAMPLE, **{"result-platelets": "25"})[1]
+
+
 def test_a_slider_has_the_limits_of_the_tables_and_no_result_has_one_without():
     sliders = {name: list(result.limits) for name, result in choices().results.items() if result.bands}
     assert sliders == {"platelets": [25.0, 50.0], "reported-egfr": [60.0], "homocysteine": [10.0]}

@@ -135,6 +135,12 @@ def test_a_search_without_a_result_says_what_to_do(client):
     assert "0 scenarios for" in page and "Use other words or fewer" in page
 
 
+def test_a_search_shows_no_request_because_it_shows_no_case(client):
+    assert "The request as JSON" in client.get("/").text
+    for query in ("platelets", "zzz", ""):
+        assert "The request as JSON" not in client.get("/", query_string={"q": query}).text
+
+
 def test_the_words_of_a_search_stay_text(client):
     page = client.get("/", query_string={"q": '"><script>alert(1)</script>'}).text
     assert "<script>alert" not in page and "&lt;script&gt;" in page
@@ -337,18 +343,50 @@ def test_why_names_what_spoke_what_it_found_and_what_would_change_it_in_words(cl
     said = part(story(client, "platelets-and-im/sample"), "why")
     assert f"What spoke {pack.decisions['imPlatelets'].title} : Transfusion first" in said
     assert "Platelet count: 22 ×10⁹/L" in said
-    assert "Platelet count is 22 ×10⁹/L ; were it 25 to 50 ×10⁹/L , Thin needle would hold." in said
     title = pack.decisions["imPlatelets"].title
-    assert f"Platelet count is 22 ×10⁹/L ; were it above 50 ×10⁹/L , {title} would show no card." in said
+    change = said[said.index("What would change it") : said.index("What would bring another card")]
+    assert f"Platelet count is 22 ×10⁹/L ; were it 25 to 50 ×10⁹/L : warning {title} : Platelets" in change
+    assert f"were it above 50 ×10⁹/L : no card {title}" in change
+    assert change.index("25 to 50") < change.index("above 50")  # the nearest first
+    assert "not usable" not in change and "not known" not in change
+    doubts = said[said.index("could not be told") :]
+    assert f"were it not usable : info {title}" in doubts and "a range across a limit (25 ×10⁹/L)" in doubts
 
 
-def test_what_would_change_it_is_nothing_that_an_upper_rule_would_keep_from_being_asked(client, pack):
-    """For an order that is no folic acid the first rule of that table says nothing, however much folate may harm."""
-    first = pack.decisions["folateFirst"].rules[0]
-    assert first.then.silent and pack.decisions["folateFirst"].hit_policy == "FIRST"
-    said = part(story(client, "platelets-and-im/sample"), "why")
-    assert pack.decisions["folateFirst"].title in said
-    assert pack.decisions["folateRisk"].title + " is usual ; were it" not in said
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        (
+            "kidney/creatinineOnly",
+            ["Latest eGFR is 27.7 mL/min/1.73 m² ; were it at least 60", "were it hydroxocobalamin"],
+        ),
+        (
+            "pernicious-anaemia-for-life/tabletsAtStart",
+            ["Pernicious anaemia is on record: Pernicious anaemia ; were it none on record", "were it IM"],
+        ),
+    ],
+)
+def test_what_would_change_it_names_what_the_card_is_about(client, name, changes):
+    said = part(story(client, name), "why")
+    change = said[said.index("What would change it") : said.index("What would bring another card")]
+    assert [each for each in changes if each not in change] == []
+
+
+@pytest.mark.parametrize("told", STORIES, ids=lambda told: told.scenario.name)
+def test_one_condition_has_one_line_with_all_that_comes_of_it(client, told):
+    page = story(client, told.scenario.name)
+    why = page[page.index('id="why"') :].partition('<details class="fold"')[0]
+    for fact in re.findall(r"<ul>(<li>were it.*?</li>)</ul>", why, re.S):
+        conditions = re.findall(r"were it <em>(.*?)</em>", fact)
+        assert conditions and len(set(conditions)) == len(conditions)
+
+
+def test_why_of_silence_begins_with_the_reason_for_it(client, pack):
+    said = part(story(client, "loading-regimen/threeWeekly"), "why")
+    title = pack.decisions["loadingRegimen"].title
+    assert said.startswith("Why, and what would change it There is no card about Hydroxocobalamin")
+    assert said.index(f"As the source has it: {title}") < said.index("The decisions that kept silent")
+    assert "What would bring a card" in said
 
 
 @pytest.mark.parametrize("told", STORIES, ids=lambda told: told.scenario.name)

@@ -1,6 +1,7 @@
 """The picture of a history: where marks stand, what is said instead of drawn, and that it has a bound."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -67,6 +68,21 @@ def test_the_label_of_results_stands_in_whole_lines_left_of_them():
 def test_lanes_come_in_the_order_asked_for():
     picture = timeline_of("x", [event("C"), event("A"), event("B")], UNTIL, ("A", "B"))
     assert [lane.label for lane in picture.lanes] == ["A", "B", "C"]
+
+
+def span(picture, x, label):
+    """From where to where a date is written, eight pixels a letter, as the template places it."""
+    length = 8 * len(label)
+    if x < picture.left + 40:
+        return x, x + length
+    return (x - length, x) if x > picture.right - 40 else (x - length / 2, x + length / 2)
+
+
+@given(st.integers(1, 3 * 366), st.dates(date(2016, 1, 1), date(2036, 1, 1)))
+def test_dates_on_the_axis_never_run_into_each_other(days, until):
+    picture = timeline_of("x", [event(first=until - timedelta(days=days))], until)
+    spans = [span(picture, x, label) for x, label in picture.ticks]
+    assert spans and all(end + 4 <= begin for (_, end), (begin, _) in pairwise(spans))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import expect
@@ -105,3 +106,14 @@ def test_the_history_as_a_table_has_no_scrolling_on_a_small_screen_and_stays_a_t
     row = box.get_by_role("row").filter(has_text="Pernicious anaemia")
     expect(row.get_by_role("cell")).to_have_count(5)
     page.close()
+
+
+@pytest.mark.parametrize("scenario", ["kidney/creatinineOnly", "platelets-and-im/sample"])
+def test_the_dates_of_a_history_keep_apart(page, scenario):
+    page.goto(f"/?scenario={scenario}")
+    fold(page, "The history").click()
+    dates = page.locator(".timeline text.tick")
+    expect(dates.first).to_be_visible()
+    spans = dates.evaluate_all("all => all.map(each => each.getBoundingClientRect()).map(box => [box.left, box.right])")
+    assert len(spans) > 1
+    assert all(one[1] < other[0] for one, other in pairwise(spans)), spans

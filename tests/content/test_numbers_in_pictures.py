@@ -1,0 +1,73 @@
+"""A number in a picture of results is that of the table, and stands in the unit that the picture names."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from cds_service.console.answer import shown_answer
+from cds_service.content.needs import templates_of
+from cds_service.fhir.quantities import UCUM
+from cds_service.vocabulary.json_text import encode
+from tests.support.scenarios import by_name
+from tests.support.shipped import shipped_pack
+
+NORMAL = {
+    "10*9/L": 22,
+    "pg/mL": 174,
+    "mL/min/{1.73_m2}": 72,
+    "mg/dL": 0.9,
+    "umol/L": 12,
+    "cm": 60,
+}  # by the canonical unit
+OF_RESULTS = ("observation", "flag")
+MEASURED = {
+    fact.name: fact.analyte
+    for fact in shipped_pack().facts.values()
+    if fact.kind in OF_RESULTS and fact.analyte is not None and not fact.element
+    if any(value_set.codes for value_set in fact.value_sets.values())  # a site fills those that have none
+}
+UNITS = [(name, code) for name, analyte in MEASURED.items() for code in analyte.factors]
+
+
+def answer_with(prepared, name, *results):
+    """The answer to the sample with these results alone, each a number with the code of its unit, 30 days apart."""
+    pack, sample = prepared.pack, by_name("platelets-and-im/sample")
+    concept = next(iter(next(iter(pack.facts[name].value_sets.values())).codes.values()))
+    resources = [each for each in sample.resources if each["resourceType"] != "Observation"]
+    for place, (number, code) in enumerate(results):
+        resources.append(
+            {
+                "resourceType": "Observation",
+                "id": f"result-{place}",
+                "status": "final",
+                "code": {"coding": [{"system": concept.system, "code": concept.code}]},
+                "subject": {"reference": f"Patient/{sample.patient}"},
+                "effectiveDateTime": (sample.now - timedelta(days=30 * (len(results) - place) - 29)).isoformat(),
+                "valueQuantity": {"value": number, "unit": code, "system": UCUM, "code": code},
+            }
+        )
+    service = pack.service_for(sample.hook)
+    body = replace(sample, resources=resources).request(templates_of(pack, service))
+    return shown_answer(prepared, encode(body), sample.now, "2.0")
+
+
+@pytest.mark.parametrize(("name", "code"), UNITS)
+def test_a_lane_and_a_plot_have_the_number_of_the_table_in_the_unit_that_they_name(prepared, name, code):
+    analyte = MEASURED[name]
+    normal = NORMAL[analyte.canonical]
+    sent = float(f"{normal / float(analyte.factors[code]):.4g}")
+    answer = answer_with(prepared, name, (normal * 1.1, analyte.canonical), (sent, code))
+    shown = code if analyte.written_as_sent else analyte.canonical
+    numbers = [normal * 1.1 / float(analyte.factors[shown]), normal / float(analyte.factors[shown])]
+
+    lane = next(lane for lane in answer.timeline.lanes if len(lane.marks) == 2 and lane.path)
+    plot = next(plot for plot in answer.plots if plot.fact == name)
+    assert lane.label == f"{plot.label}, {plot.unit}" and plot.unit == analyte.written[shown]
+    assert [float(mark.text) for mark in lane.marks] == pytest.approx(numbers, rel=0.005)
+    assert [float(dot.value) for dot in plot.dots] == pytest.approx(numbers, rel=0.005)
+
+    number, _, unit = plot.rows[0].said.partition(" ")
+    assert unit == plot.unit and float(number) == pytest.approx(numbers[1], rel=0.005)
+    (row,) = (row for row in answer.timeline.rows if row.source == "Observation/result-1")
+    assert (row.lane, row.label.removesuffix(", low")) == (lane.label, plot.rows[0].said)
