@@ -6,7 +6,7 @@ One function from batches of Arrow to batches of Arrow, so that a pool of proces
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -121,13 +121,14 @@ def judge(task: Task, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBa
     """Batches of the schema ``JUDGED`` for batches of the schema ``LINES``, in which a patient's lines stand together.
 
     A patient may span batches; the order of its lines does not matter. Nothing of one patient is kept when the next
-    begins. A fault of this software costs the event, or the patient, and is told among the rows; the run goes on.
+    begins. A fault of this software costs the event, or the patient, and is told among the rows; the run goes on. A
+    fault of ``batches`` is raised.
     """
     work = _Work.of(task)
     rows = (
         row
         for patient, lines in groupby(_lines(batches), key=itemgetter(0))
-        for row in _rows_or_defect(work, patient, (raw for _, raw in lines))
+        for row in _rows_or_defect(work, patient, [raw for _, raw in lines])
     )
     while some := list(islice(rows, _ROWS)):
         yield pa.RecordBatch.from_pylist(some, schema=JUDGED)
@@ -139,14 +140,14 @@ def _lines(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, bytes]]:
         yield from zip(batch.column("patient").to_pylist(), lines.to_pylist(), strict=True)
 
 
-def _rows_or_defect(work: _Work, patient: str, lines: Iterable[bytes]) -> Iterable[Row]:
+def _rows_or_defect(work: _Work, patient: str, lines: Sequence[bytes]) -> Iterable[Row]:
     try:
         return list(_rows(work, patient, lines))
     except Exception as error:
         return [problem_row(_named(work.task, patient), Counter({(DEFECT, type(error).__name__): 1}))]
 
 
-def _rows(work: _Work, patient: str, lines: Iterable[bytes]) -> Iterator[Row]:
+def _rows(work: _Work, patient: str, lines: Sequence[bytes]) -> Iterator[Row]:
     """The way of a patient: from the lines to the record, its events, each as a call on the chart of its moment, and
     what comes of it under each content.
     """

@@ -125,6 +125,7 @@ ELSEWHERE = {
     ("fhir/wording.py", 3): "dates of doses shown",
     ("judge/evaluate.py", 10): "orders judged in one call",
     ("judge/relevance.py", 20): "drafts from which they are looked through in another way",
+    ("population/rows.py", 18): "years at which a band of ages begins",
     ("net/fhir_client.py", 3): "failures, and seconds, until a server is left alone",
     ("net/servers.py", 4): "segments of a path",
     ("prove.py", 300): "seconds of a proof",

@@ -122,6 +122,17 @@ def test_a_fault_of_the_software_costs_its_event_and_no_other():
     assert told == {("defect", "KeyError"): 1}
 
 
+def test_a_fault_of_the_input_ends_the_run():
+    """A patient whose lines did not all come is not judged on the rest."""
+
+    def failing():
+        yield from batches(population(1))
+        raise OSError("the disk failed")
+
+    with pytest.raises(OSError, match="the disk failed"):
+        list(judge(wide_task(), failing()))
+
+
 # --- what rows hide
 
 
