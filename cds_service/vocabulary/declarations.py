@@ -31,6 +31,9 @@ class UnstatedSystem(str):
         unstated.words = words
         return unstated
 
+    def __reduce__(self) -> tuple[type[UnstatedSystem], tuple[str, frozenset[str]]]:
+        return UnstatedSystem, (str(self), self.words)
+
 
 @dataclass(frozen=True, slots=True)
 class Strength:

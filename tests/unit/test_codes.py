@@ -1,5 +1,6 @@
 """Codes are recognised in every spelling of their system, and no further (Z42)."""
 
+import pickle
 import string
 
 import msgspec
@@ -12,6 +13,7 @@ from cds_service.fhir.check_digits import loinc_is_valid, snomed_is_valid, unii_
 from cds_service.fhir.codes import ICD_10, ICD_10_CM, LOINC, SNOMED, SYSTEMS, UNII, canonical, name_of, speaks_in
 from cds_service.fhir.lenient import CodeableConcept
 from cds_service.fhir.tree import pairs
+from cds_service.vocabulary.declarations import UnstatedSystem
 
 RXNORM, NDC = "http://www.nlm.nih.gov/research/umls/rxnorm", "http://hl7.org/fhir/sid/ndc"
 GM, GERMAN_ATC = "http://fhir.de/CodeSystem/bfarm/icd-10-gm", "http://fhir.de/CodeSystem/bfarm/atc"
@@ -350,3 +352,9 @@ def test_what_is_no_code_at_all_has_no_valid_check_digit(code):
     assert not snomed_is_valid(code)
     assert not unii_is_valid(code)
     assert in_a_draft(coding("", code)) == []
+
+
+def test_the_system_of_a_code_that_was_sent_without_one_is_the_same_after_a_pickle():
+    system = UnstatedSystem("http://loinc.org", frozenset({"platelet"}))
+    again = pickle.loads(pickle.dumps(system))  # noqa: S301  (ours)
+    assert (again, again.words, type(again)) == (system, system.words, UnstatedSystem)

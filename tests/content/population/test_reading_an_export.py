@@ -146,7 +146,10 @@ def test_what_an_order_refers_to_stands_among_the_lines_of_its_patient(tmp_path)
         for name in ("ward", "elsewhere")
     ]
     encounter = {"reference": "Encounter/ward"}
+    test = {"resourceType": "ServiceRequest", "subject": {"reference": "Patient/emily-carter"}, "code": {"text": "B12"}}
     texts = [
+        json.dumps({**test, "id": "of-her"}),
+        json.dumps({**test, "id": "of-another", "subject": {"reference": "Patient/agnes-thornton"}}),
         order("o", medicationReference={"reference": "Medication/b12/_history/4"}, encounter=encounter),
         order("p", medicationReference={"reference": "Medication/lost"}),
     ]
@@ -157,6 +160,7 @@ def test_what_an_order_refers_to_stands_among_the_lines_of_its_patient(tmp_path)
     assert beside == ["ward", "b12"]
     assert wrong == {(problems.NOT_RESOLVED, "Medication"): 1}
     assert set(found) == set(PATIENTS)
+    assert any('"of-her"' in text for text in found["emily-carter"])  # it may be of the same session
 
 
 def test_an_order_whose_medication_is_another_drug_is_left_out_where_the_medications_have_a_file(tmp_path):
