@@ -51,7 +51,7 @@ def check(export: Path, cards: Path | None, pack_id: str | None, workers: int, f
     if form == "site":
         say(found.site_lines)
     elif form == "json":
-        say(json.dumps(as_data(found), indent=2, ensure_ascii=False))
+        say(json.dumps(as_data(found, prepared.pack), indent=2, ensure_ascii=False))
     else:
         say("\n".join(as_text(found, prepared.pack)))
     if found.counts.problems or found.problems:

@@ -27,8 +27,19 @@ def as_text(found: ExportCheck, pack: Pack) -> Iterator[str]:
         yield f"  {times:>11,}  {kind}{undated}"
     if export.left_out:
         yield f"Not read, because no rule asks for them: {', '.join(file.path.name for file in export.left_out)}"
+    missing = types_missing(found, pack)
+    if missing:
+        yield f"Not in the export, so that nothing is known of it: {', '.join(missing)}"
     yield from _problems(found)
     yield from _orderables(found, pack)
+
+
+def types_missing(found: ExportCheck, pack: Pack) -> list[str]:
+    """The types of resource that rules ask for and that the export has none of. Some servers leave them out where there
+    are none, and others where nobody may read them.
+    """
+    wanted = {search.resource for search in pack.searches.values() if not search.optional}
+    return sorted(wanted.difference(found.counts.types))
 
 
 def _problems(found: ExportCheck) -> Iterator[str]:
@@ -79,7 +90,7 @@ def _spelled(spelling: OrderedAs) -> str:
     return " ".join(filter(None, [code, f'"{plain(spelling.words)}"' if spelling.words else ""])) or "(nothing coded)"
 
 
-def as_data(found: ExportCheck) -> dict[str, Any]:
+def as_data(found: ExportCheck, pack: Pack) -> dict[str, Any]:
     """The same as JSON."""
     return {
         "transactionTime": found.export.transaction_time or None,
@@ -87,6 +98,7 @@ def as_data(found: ExportCheck) -> dict[str, Any]:
         "notRead": {file.path.name: file.size for file in found.export.left_out},
         "lines": found.counts.lines,
         "types": dict(found.counts.types),
+        "typesMissing": types_missing(found, pack),
         "undated": dict(found.undated),
         "problems": [
             {"problem": problem, "resource": kind or None, "times": times}

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from cds_service.chart.sent_entries import ChartEntry, decoded_medication
-from cds_service.fhir import lenient
 from cds_service.fhir.dates import read_date
 from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
 from cds_service.fhir.treatments import Medication
+from cds_service.population.line_problems import NOT_JSON, REPEATED
 from cds_service.population.moments import dated_head, seen_at
 
-UNDATED, FUTURE, UNREADABLE, DUPLICATE = "undated", "future", "unreadable", "duplicate"
-UNKNOWN_TYPE, NO_PATIENT, SEVERAL_PATIENTS, DEFECT = "unknownType", "noPatient", "severalPatients", "defect"
+UNDATED, FUTURE, UNKNOWN_TYPE, DEFECT = "undated", "future", "type-not-known", "defect"
+NO_PERSON = "record-without-patient"
 PATIENT, _MEDICATION, _ENCOUNTER = "Patient", "Medication", "Encounter"
 _ALWAYS_READ = frozenset({PATIENT, _MEDICATION, _ENCOUNTER, *ORDER_TYPES})
 _TYPE_FIRST = b'{"resourceType":"'
@@ -108,8 +108,6 @@ def read_record(patient: str, lines: Iterable[bytes], reading: WhatIsRead) -> Pa
     record = PatientRecord(patient)
     for name, line in _newest_versions(lines, reading, record.problems).items():
         kind, entry = line.kind, line.entry
-        if kind in reading.searched and not _is_understood(entry.resource):
-            record.problems[UNREADABLE, kind] += 1
         if kind == _MEDICATION:
             record.medications[line.identity] = entry.raw
         elif kind == _ENCOUNTER:
@@ -119,7 +117,7 @@ def read_record(patient: str, lines: Iterable[bytes], reading: WhatIsRead) -> Pa
         else:
             _add(record, name, line, reading)
     if record.person is None:
-        record.problems[NO_PATIENT, ""] += 1
+        record.problems[NO_PERSON, ""] += 1
     for resources in record.seen.values():
         resources.sort(key=_in_order)
     return record
@@ -135,7 +133,7 @@ def _newest_versions(
             kind = _type_of(raw)
             line = _read_line(kind, raw, reading)
         except (msgspec.DecodeError, RecursionError):
-            problems[UNREADABLE, ""] += 1
+            problems[NOT_JSON, ""] += 1
             continue
         if line is None:
             if kind not in reading.known:
@@ -144,7 +142,7 @@ def _newest_versions(
         name = f"{kind}/{line.identity}" if line.identity else raw.decode()
         before = kept.get(name)
         if before is not None:
-            problems[(SEVERAL_PATIENTS, "") if kind == PATIENT else (DUPLICATE, kind)] += 1
+            problems[REPEATED, kind] += 1
             if _version(raw) <= _version(before.entry.raw):
                 continue
         kept[name] = line
@@ -179,11 +177,6 @@ def _entry(raw: bytes, kind: str) -> ChartEntry:
         return ChartEntry.read(raw, kind)
     except RecursionError:
         return ChartEntry(raw, None)
-
-
-def _is_understood(resource: msgspec.Struct | None) -> bool:
-    """Whether every element of a resource that is read can be."""
-    return resource is not None and not (isinstance(resource, lenient.Observation) and resource.unread)
 
 
 def _version(raw: bytes) -> tuple[datetime, bytes]:

@@ -197,7 +197,7 @@ def test_every_kind_of_bad_line_is_counted_and_a_line_that_is_broken_is_named(ex
         "patient-not-in-export",
         "line-repeated",
         "medication-not-in-export",
-        "noPatient",
+        "record-without-patient",
     }
 
 

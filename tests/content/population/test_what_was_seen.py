@@ -93,12 +93,11 @@ def test_what_is_broken_unknown_or_twice_is_counted_and_the_rest_is_judged():
     ]
     rows = of_sample(lines)
     assert problems(rows) == {
-        ("duplicate", "Observation"): 1,
-        ("severalPatients", ""): 1,
-        ("unknownType", "Basic"): 1,
-        ("unknownType", ""): 1,
-        ("unreadable", ""): 2,
-        ("unreadable", "Condition"): 1,
+        ("line-repeated", "Observation"): 1,
+        ("line-repeated", "Patient"): 1,
+        ("type-not-known", "Basic"): 1,
+        ("type-not-known", ""): 1,
+        ("line-not-json", ""): 2,
     }
     (row,) = events(rows)
     assert topics(row)[0].startswith("imPlateletsTransfusion"), "the newest version of the result counts"
@@ -108,7 +107,7 @@ def test_what_is_broken_unknown_or_twice_is_counted_and_the_rest_is_judged():
 def test_a_record_without_its_patient_is_told_and_nothing_is_known_of_the_person():
     task = task_of(["order-sign"], NOW, NOW + DAY)
     rows = judged(task, SAMPLE.patient, [order("o", NOW)])
-    assert problems(rows) == {("noPatient", ""): 1}
+    assert problems(rows) == {("record-without-patient", ""): 1}
     (row,) = events(rows)
     assert (row["age_band"], row["sex"]) == (None, None)
     (row,) = events(of_sample([order("o", NOW)]))
