@@ -117,7 +117,7 @@ def card_of(call: HookCall, alike: Sequence[Lead], offer: Offer) -> dict[str, An
         "detail": _detail(call, alike, offer.withheld, standing),
         "indicator": finding.then.indicator,
         "source": {
-            "label": pack.label(standing),
+            "label": _source(call, finding, standing),
             "topic": {"system": pack.topic_system, "code": finding.topic, "display": decision.title},
         },
     }
@@ -213,6 +213,14 @@ def _standing(call: HookCall, finding: Finding) -> Standing:
 
 def _grounds(call: HookCall, finding: Finding) -> Grounds:
     return call.prepared.grounds[finding.decision.id, finding.rule.id]
+
+
+def _source(call: HookCall, finding: Finding, standing: Standing) -> str:
+    """Whose word a card is, for an EHR that shows nothing else of it beside the summary (Z78)."""
+    source = call.prepared.pack.label(standing)
+    if not _grounds(call, finding).is_of_hospital:
+        return source
+    return fill(call.prepared.pack.words["source-hospital"], {"source": source})
 
 
 def _version(call: HookCall, finding: Finding, standing: Standing) -> str:
