@@ -14,21 +14,26 @@ from cds_service.vocabulary.problems import Problem
 
 
 def told_no_more(pack: Pack, site: Site) -> Iterator[Problem]:
-    """For each rule that a site has switched off, at its line of the site's file: in which case nobody is told what,
-    and the rules that go on to decide by the same limit.
+    """For each decision and rule that a site has switched off, at its line of the site's file: what nobody is told any
+    more, and of a rule in which case, and the rules that go on to decide by the same limit.
     """
+    for name in site.off:
+        decision = pack.decisions[name]
+        text = f"{name} is off, and nobody is told any more what it found: {decision.title}. {decision.question}"
+        yield site.problem(("decisions", "off", name), text)
+    words = template_words(pack) if site.rules_off else {}
     for decision in pack.decisions.values():
         withdrawn = [rule for rule in decision.rules if rule.withdrawn is not None]
-        table = table_in_words(pack, template_words(pack), decision) if withdrawn else None
+        table = table_in_words(pack, words, decision) if withdrawn else None
         for rule in withdrawn:
             topic = decision.topic(rule.id)
-            says = rule_words(pack, template_words(pack), decision.id, rule.id).says
-            text = f"{topic} is off, and no other rule takes its place: nobody is told “{says}”"
+            place = ("rules", "off", topic)
+            says = rule_words(pack, words, decision.id, rule.id).says
             case = _case(table, rule) if table is not None else ""
-            yield site.problem(("rules", "off", topic), f"{text} any more, {case}" if case else f"{text} any more")
+            text = f"{topic} is off, and no other rule takes its place. Nobody is told any more: “{says}”"
+            yield site.problem(place, f"{text} The case: {case}.")
             if others := list(_on_the_same_limit(pack, decision, rule)):
-                text = f"still on, and on the same limit as {topic}: {', '.join(others)}"
-                yield site.problem(("rules", "off", topic), text)
+                yield site.problem(place, f"still on, on the same limit as {topic}: {', '.join(others)}")
 
 
 def _case(table: TableWords, rule: Rule) -> str:
