@@ -12,10 +12,12 @@ from click.testing import CliRunner
 from cds_service.cli import main
 from cds_service.console.bands import bands_of
 from cds_service.content.load import load_pack
+from cds_service.content.needs import templates_of
 from cds_service.content.number_origins import origins_of
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.protocol.profiles import Profile
+from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
@@ -297,6 +299,20 @@ def test_a_number_that_the_source_says_stays_the_sources_in_a_rule_of_the_hospit
 def test_a_rule_of_the_hospital_quotes_the_source_as_the_source_and_itself_as_the_hospitals(all_own, rule, rests):
     grounds = Prepared.of(load_pack(all_own), zone=UTC, key=KEY.encode()).grounds["imPlatelets", rule]
     assert (grounds.statement, grounds.is_of_hospital) == (rests, True)
+
+
+def test_a_rule_of_the_hospital_that_is_a_line_on_another_card_is_marked_there(tmp_path):
+    """The label of that card is the source's."""
+    cards = Path(shutil.copytree(ROOT / "cards", tmp_path / "cards"))
+    change(cards, "decisions/monitoringDue/table.yaml", "basis: reading", "basis: hospital")
+    pack = load_pack(cards)
+    scenario = next(one for one in read_scenarios(ROOT / "fixtures") if one.name == "after-a-lapse/chart")
+    service = pack.service_for(scenario.hook)
+    prepared = Prepared.of(pack, zone=UTC, key=KEY.encode())
+    body = encode(scenario.request(templates_of(pack, service)))
+    (card,) = json.loads(encode(evaluate(prepared, service, body, scenario.now).body))["cards"]
+    assert not card["source"]["label"].startswith(OUR_LABEL)
+    assert "\n- Also: B12 treatment is under way, and a homocysteine result is due. (hospital rule)\n" in card["detail"]
 
 
 def test_decisions_with_different_rules_of_the_hospital_for_the_same_number_are_noted(copied):

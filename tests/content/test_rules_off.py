@@ -184,8 +184,8 @@ def test_check_names_the_hazards_that_lose_a_control_and_passes(site, text, line
         (
             off("imPlateletsThinNeedle"),
             1,
-            "imPlateletsThinNeedle is off, and no other rule takes its place. Nobody is told any more: “Platelets …, IM "
-            "injection ordered or if given IM: thin 25-27G needle, prolonged pressure.” The case: ",
+            "imPlateletsThinNeedle is off, and no other rule takes its place. Nobody is told any more: “Platelets …, "
+            "IM injection ordered or if given IM: thin 25-27G needle, prolonged pressure.” The case: ",
         ),
         (off("imPlateletsThinNeedle"), 1, "Platelet count: 25 to 50 ×10⁹/L."),
         (
