@@ -31,7 +31,7 @@ FOLDERS = ("cards/vitamin-b12", "fixtures")  # of the two tables of edits, in th
 TABLE = re.compile(r"^<!-- edits -->\n\|.*\n\|-.*\n((?:\|.*\n)+)<!-- end -->$", re.M)
 ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| `([^`]+)` \| `([^`]+)` \|$", re.M)
 LIMITS = re.compile(r"at the end of `hospital/(.+)`:\n\n```yaml hospital-limits\n(.*?)^```$", re.M | re.S)
-STILL_ON = re.compile(r"<!-- still on -->\n(.*?)<!-- end -->", re.S)
+STILL_ON = re.compile(r"^- These stay on with the limit of the example:\n(.*?)\.\n", re.M | re.S)
 OUR_LIMIT, OUR_LABEL = "this hospital's 30", "This hospital's own rule, after: "
 TRANSFUSION = "imPlateletsTransfusionFirst"
 
