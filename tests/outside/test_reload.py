@@ -159,12 +159,12 @@ def test_a_rule_that_was_switched_off_under_other_content_is_told_of_when_this_o
 ):
     """It stays off, and whoever goes back to content in which it is right has to know."""
     site = tmp_path / "site.toml"
-    site.write_text('[rules.off.levelAndNeedleThinNeedle]\nreason = "A drill."\ndate = 2026-11-29\n')
+    site.write_text('[rules.off.examplolLevelAndNeedleBelow]\nreason = "A drill."\ndate = 2026-11-29\n')
     client = serve(site=site)
     edit(cards, *HIGHER)
     publish(cards)
     eventually(lambda: content(client)["version"] == "9.9.9")
-    told = "rules that the site has switched off: levelAndNeedleThinNeedle since 2026-11-29"
+    told = "rules that the site has switched off: examplolLevelAndNeedleBelow since 2026-11-29"
     eventually(lambda: told in caplog.messages)
 
 
