@@ -26,6 +26,8 @@ from cds_service.content.prepared import Prepared
 from cds_service.content.proof.consistency import problems_within
 from cds_service.content.proof.hazard_rows import problems_of_evidence, without_controls
 from cds_service.content.proof.marks import problems_of_marks
+from cds_service.content.proof.numbers import differing_limits
+from cds_service.content.proof.switched_off import told_no_more
 from cds_service.content.proof.valid_fhir import fhir_faults
 from cds_service.content.proof.versions import lock_problems, version_problems
 from cds_service.content.reviews import ReviewState
@@ -60,7 +62,8 @@ class ContentProof:
 
     def remarks(self, today: date) -> list[Problem]:
         """What keeps nothing from being served, and what a reader of the proof has to know all the same: reviews that
-        have expired on the day ``today``, and hazards of which the site has switched a control off (Z15, Z31).
+        have expired on the day ``today``, what nobody is told any more because the site has switched it off, hazards
+        that lose a control by that, and limits of the hospital that differ between decisions (Z15, Z31, Z78).
         """
         if self.pack is None:
             return []
@@ -71,7 +74,8 @@ class ContentProof:
             for path, standing in standings
             if standing.state is ReviewState.EXPIRED
         ]
-        return sorted([*expired, *without_controls(self.pack, self.site)])
+        off = [*told_no_more(self.pack, self.site), *without_controls(self.pack, self.site)]
+        return sorted([*expired, *off, *differing_limits(self.pack)])
 
 
 def prove(

@@ -99,7 +99,7 @@ def _silence(order: Mapping[str, Any]) -> Iterator[str]:
         silence[entry["kind"]].append(entry)
     yield f"{_named(order, 'order')} was judged, and nothing is to be said of it:"
     for entry in silence["in line"]:
-        yield from indented(f"- {entry['title']}: in line with {entry['statement']}, “{entry['quote']}”.", "  ")
+        yield from indented(f"- {entry['title']}: in line with {entry['statement']}, {_quoted(entry)}.", "  ")
         yield from _because(entry)
     for entry in silence["not shown"]:
         text = (
@@ -126,6 +126,15 @@ def _silence(order: Mapping[str, Any]) -> Iterator[str]:
         yield "  - No decision of this service applies to it."
 
 
+def _quoted(entry: Mapping[str, Any]) -> str:
+    return f"“{entry['quote']}”{_whose(entry)}"
+
+
+def _whose(told: Mapping[str, Any]) -> str:
+    """Behind a statement, whose rule it is where that is this hospital's (Z78)."""
+    return f" ({told['whose']})" if "whose" in told else ""
+
+
 _KINDS = ("in line", "not shown", "withdrawn", "noted", "shadow", "ruled out", "nothing found")
 
 
@@ -145,8 +154,8 @@ def _spoken(order: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield f"What decided on {_named(order, 'order')}"
     for decision, rule in spoken:
-        basis = f", rests on {rule['statement']}" if rule["statement"] else ""
-        yield f"  - {decision['title']}: {rule['rule']}{basis}"
+        basis = f", rests on {rule['statement']}{_whose(rule)}" if rule["statement"] else ""
+        yield from indented(f"- {decision['title']}: {rule['rule']}{basis}", "  ")
         yield from _because({"because": rule["tested"]})
 
 

@@ -17,11 +17,12 @@ from typing import Any
 import click
 
 from cds_service.commands.common import WrongUseError, open_store, say, settings_of_environment
-from cds_service.net.ports import claim_port
+from cds_service.net.ports import claim_port, wait_until_listening
 from cds_service.service.gate import clients_of
-from cds_service.service.served import ServedPack
+from cds_service.service.served import Served, ServedPack
 from cds_service.service.start import begin
 from cds_service.settings import Settings, SettingsError, refuse_hidden_preview
+from cds_service.trust.clients import Clients
 from cds_service.vocabulary.problems import ProblemsError
 
 # A worker that is told to stop while it starts may miss that: it is killed after so many seconds.
@@ -60,7 +61,7 @@ def serve(
 
     Example: cds-service serve --port 8080 --workers 2
     """
-    from granian import Granian
+    from granian.server.mp import MPServer
 
     from cds_service.service.fhir_access import allowed_servers
 
@@ -97,24 +98,37 @@ def serve(
     if begun.site_problem:
         say(f"Refused, the last good one is served: {begun.site_problem}", err=True)
     _pass_to_workers(settings, workers)
+    _share_with_workers(settings)
+
+    class Server(MPServer):
+        """The web server, which says where it listens when it does: who calls at once is answered."""
+
+        def startup(self, *loaders: Any) -> None:
+            super().startup(*loaders)  # type: ignore[no-untyped-call]  # Granian does not say
+            wait_until_listening(host, port, lambda: self.interrupt_signal or bool(self.interrupt_children))
+            _tell(settings, host, port, served, clients)
+            if not store.problem:
+                say(f"Feedback is kept in {store.where}")
+
+    server = Server("cds_service.service.app:front", factory=True, **granian_settings(host, port, workers))
+    with claimed:
+        server.serve()
+
+
+def _tell(settings: Settings, host: str, port: int, served: Served, clients: Clients | None) -> None:
+    """Says what is served to whom, and what the site has switched off."""
     say(f"CDS Hooks on http://{host}:{port}/cds-services ({'; '.join(map(_told, served.packs))})")
     say(f"May call: {clients.summary() if clients else 'anybody who reaches it; no clients are configured'}")
     off = [name for one in served.packs for name in one.off]
-    rules_off = [topic for one in served.packs for topic in one.rules_off]
+    rules_off = [topic for one in served.packs for topic in one.withdrawn]
     for kind, names in (("Decisions", off), ("Rules", rules_off)):
         if names:
             say(f"{kind} that the site has switched off: {', '.join(names)}", err=True)
     for warning in clients.warnings(port) if clients else ():
         say(warning, err=True)
-    if not store.problem:
-        say(f"Feedback is kept in {store.where}")
     _warn_of_recordings(settings)
     if settings.preview is not None:
         say(f"Preview of {settings.preview}, for this console only: http://{host}:{port}/preview")
-    _share_with_workers(settings)
-    server = Granian("cds_service.service.app:front", factory=True, **granian_settings(host, port, workers))
-    with claimed:
-        server.serve()
 
 
 def _share_with_workers(settings: Settings) -> None:

@@ -14,7 +14,9 @@ from typing import NamedTuple
 from cds_service.chart.kidney import creatinine_at
 from cds_service.content.model import INDICATORS, Decision, Pack, Rule
 from cds_service.content.needs import reads
+from cds_service.content.render import fill
 from cds_service.content.unary import Cell
+from cds_service.content.whose import is_of_hospital
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Exact, Fact, Interval
 
@@ -186,10 +188,14 @@ def _indicator(told: Sequence[_Told]) -> str:
 
 
 def _words(pack: Pack, told: Sequence[_Told], ends: Collection[Exact | None]) -> str:
-    """The sentence of the source behind a band: one that names a limit of it, else that of the first card."""
+    """The sentence of the source behind a band: one that names a limit of it, else that of the first card. Where the
+    rule, or a limit of it, is this hospital's, that is said (Z78).
+    """
     speaking = [each for each in told if each.rule.then.indicator]
     quoted = [(pack.statements[each.rule.statement], each) for each in speaking if each.rule.statement]
     if not quoted:
         return min(speaking, key=lambda each: each.gravity).decision.title if speaking else ""
-    statement, _ = min(quoted, key=lambda pair: (pair[0].numbers.isdisjoint(ends), pair[1].gravity))
-    return f"“{statement.quote}”"
+    statement, each = min(quoted, key=lambda pair: (pair[0].numbers.isdisjoint(ends), pair[1].gravity))
+    said = f"“{statement.quote}”"
+    is_own = is_of_hospital(pack, each.decision, each.rule)
+    return fill(pack.words["source-hospital"], {"source": said}) if is_own else said

@@ -19,6 +19,7 @@ from cds_service.vocabulary.facts import Fact
 
 _MOST_CELLS = 1500
 _BASES: Mapping[str, str] = {"source": "the source", "reading": "our reading", "hospital": "this hospital"}
+_OWN_LIMIT = ", at this hospital's own limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def shown_table(
                 suggestions=tuple(text.labels[suggestion.id] for suggestion in then.suggestions) if text else (),
                 quote=statement.in_full if statement else "",
                 place=statement.place if statement else "",
-                basis=_BASES.get(rule.basis, ""),
+                basis=_BASES.get(rule.basis, "") + (_OWN_LIMIT if words.limits else ""),
                 scenarios=tuple(scenarios.get(decision.topic(rule.id), ())),
                 is_lit=rule.id in lit,
             )

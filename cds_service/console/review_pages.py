@@ -11,7 +11,6 @@ from cds_service.content.model import Decision
 from cds_service.content.needs import templates_of
 from cds_service.content.prepared import Prepared
 from cds_service.export.review_sheet import (
-    BASES,
     HAZARD_STATUSES,
     ORDER,
     ROLES,
@@ -20,6 +19,7 @@ from cds_service.export.review_sheet import (
     Sheet,
     example,
     origin_in_words,
+    rests_in_words,
     sheet,
 )
 from cds_service.replay.scenario import Scenario
@@ -27,7 +27,7 @@ from cds_service.replay.scenario import Scenario
 INDEX = "index.html"
 HAZARDS = "hazards.html"
 WORDS = {
-    "bases": BASES,
+    "rests_in_words": rests_in_words,
     "roles": ROLES,
     "statuses": HAZARD_STATUSES,
     "order": ORDER,

@@ -13,6 +13,7 @@ from cds_service.console.plain_words import fact_in_words, name_in_words
 from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.render import plain
 from cds_service.content.value_words import label_of
+from cds_service.content.whose import whose
 from cds_service.judge.evaluate import Answer
 from cds_service.judge.orders import JudgedOrder
 from cds_service.vocabulary.facts import Fact, State
@@ -48,7 +49,8 @@ class Heard:
     """One decision: its id and title, and the rules that fired with what they asked for.
 
     ``fired`` are the ids of all rules that fired, ``rules`` the names of those that matter. ``spoke`` is whether one of
-    its rules says something; ``statement`` is what the first of these rests on.
+    its rules says something; ``statement`` is what the first of these rests on, and ``whose`` says in words whose rule
+    that is where it is this hospital's.
     """
 
     decision: str
@@ -58,6 +60,7 @@ class Heard:
     rules: tuple[str, ...]
     statement: str
     quote: str
+    whose: str
     asked: tuple[Asked, ...]
 
 
@@ -152,7 +155,8 @@ def _heard(pack: Pack, judged: JudgedOrder, service: Service, told: Mapping[str,
     rules = {rule.id: rule for rule in decision.rules}
     fired = [rules[one["rule"]] for one in told["fired"]]
     speaking = [rule for rule in fired if not rule.then.silent]
-    statement = next((rule.statement for rule in speaking if rule.statement), "")
+    cited = next((rule for rule in speaking if rule.statement), None)
+    statement = cited.statement if cited is not None else ""
     return Heard(
         decision=decision.id,
         fired=tuple(rule.id for rule in fired),
@@ -161,6 +165,7 @@ def _heard(pack: Pack, judged: JudgedOrder, service: Service, told: Mapping[str,
         rules=tuple(name_in_words(rule.id) for rule in speaking or fired if not rule.is_added),
         statement=statement,
         quote=pack.statements[statement].quote if statement else "",
+        whose=whose(pack, decision, cited).get("whose", "") if cited is not None else "",
         asked=tuple(asked for rule in speaking for asked in _asked(pack, judged, decision, rule)),
     )
 
@@ -222,6 +227,8 @@ def _because(pack: Pack, name: str, fact: Fact) -> str:
 def _quiet(pack: Pack, judged: JudgedOrder, entry: Mapping[str, Any]) -> Quiet:
     values = judged.decided.values
     kind = _SILENCE[entry["kind"]]
+    if entry["kind"] == "in line" and "whose" in entry:
+        kind = f"In line ({entry['whose']})"
     if entry["kind"] == "withdrawn":
         kind = f"{kind} since {entry['date']}: {plain(entry['reason'])}"
     elif entry["kind"] == "not shown":

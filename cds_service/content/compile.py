@@ -20,7 +20,7 @@ from cds_service.content.compile_facts import (
 from cds_service.content.compile_tables import compile_decision
 from cds_service.content.files import PackFiles
 from cds_service.content.hazard_log import compile_hazards
-from cds_service.content.model import Decision, OrderTemplate, Pack, Service, Settlement, Statement
+from cds_service.content.model import Decision, HospitalLimit, OrderTemplate, Pack, Service, Settlement, Statement
 from cds_service.content.relevant import relevant_of
 from cds_service.content.reviews import review_of
 from cds_service.content.topics import prefix_of
@@ -65,6 +65,10 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         settlements={
             key: Settlement(key, entry["clash"], entry["settlement"], entry.get("no-rule", ""))
             for key, entry in sources["settlements"].items()
+        },
+        hospital_limits={
+            fact: tuple(_hospital_limit(fact, entry) for entry in entries)
+            for fact, entries in sources.get("hospital-limits", {}).items()
         },
         source_label=sources["label"],
         unreviewed_label=sources.get("label-unreviewed", sources["label"]),
@@ -118,6 +122,16 @@ def _statement(name: str, entry: Mapping[str, Any]) -> Statement:
         in_short=_on_one_line(entry.get("in-short", "")),
         sentence=entry.get("sentence", ""),
         title=entry.get("title", ""),
+    )
+
+
+def _hospital_limit(fact: str, entry: Mapping[str, Any]) -> HospitalLimit:
+    return HospitalLimit(
+        fact=fact,
+        number=exact(str(entry["limit"])),
+        in_place_of=exact(str(entry["in-place-of"])),
+        why=_on_one_line(entry["why"]),
+        decided_by=_on_one_line(entry["decided-by"]),
     )
 
 

@@ -207,6 +207,25 @@ class Statement:
         """The whole sentence of the source, with whom it is about and the numbers that stand before the quotation."""
         return self.sentence or self.quote
 
+    @property
+    def is_beside_the_source(self) -> bool:
+        """Whether it tells what the source does not say: its id is an L and a number."""
+        return self.id.startswith("L")
+
+
+@dataclass(frozen=True, slots=True)
+class HospitalLimit:
+    """A limit of a fact that is this hospital's own, and the number in whose place it stands (Z78).
+
+    ``why`` and ``decided_by`` are for those who review it.
+    """
+
+    fact: str
+    number: Exact
+    in_place_of: Exact
+    why: str
+    decided_by: str
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
@@ -283,6 +302,7 @@ class Pack:
     over them; they stand around what the pack says itself.
     ``sample`` names the scenario for those who have not chosen one, ``""`` where the pack names none.
     ``intended_use`` is one sentence for whoever calls the services, ``hazards`` the hazard log, if the pack has one.
+    ``hospital_limits`` are the limits that are this hospital's own, by the fact that they are limits of.
     ``source_label`` names the source, ``unreviewed_label`` while no review of the content is recorded.
     """
 
@@ -319,6 +339,7 @@ class Pack:
     topic_prefix: str = ""
     sample: str = ""
     hazards: HazardLog | None = None
+    hospital_limits: Mapping[str, tuple[HospitalLimit, ...]] = field(default_factory=dict)
     readers: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
     of_kind: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
     candidates: Mapping[str, Mapping[Kind, tuple[str, ...]]] = field(default_factory=dict)

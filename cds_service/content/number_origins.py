@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from cds_service.content.hospital_limits import own_limits
 from cds_service.content.model import Decision, Pack, Rule, Settlement, Statement
 from cds_service.content.value_words import interval_in_words, label_of, number_in_words, unit_in_words
 from cds_service.vocabulary.facts import Exact, Interval
@@ -14,8 +15,9 @@ from cds_service.vocabulary.facts import Exact, Interval
 class NumberOrigin:
     """Numbers of one input that have one origin: ``25 and 50 ×10⁹/L`` of the ``Platelet count``.
 
-    ``basis`` is whose they are: ``source`` where a rule that calls itself the source's word asks for them and its
-    statement says them (Z78), ``hospital`` where a rule of the hospital does, else ``reading``. ``statements`` are
+    ``basis`` is whose they are: ``source`` where the statement of a rule that asks for them says them, be the rule the
+    source's word or, by another number of it, the hospital's (Z78); ``hospital`` where they are declared as the
+    hospital's or a rule of the hospital asks for them; else ``reading``. ``statements`` are
     those that say them or, for a reading, that its rules rest on; ``settlements`` say how these rules settle what the
     source leaves open, such as to which side a limit belongs.
     """
@@ -40,7 +42,7 @@ def _of_input(pack: Pack, decision: Decision, place: int) -> Iterator[NumberOrig
             by_number.setdefault(number, []).append(rule)
     alike: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Exact]] = {}
     for number in sorted(by_number):
-        basis, rules = _basis(pack, number, by_number[number])
+        basis, rules = _basis(pack, decision.inputs[place], number, by_number[number])
         cited = tuple(dict.fromkeys(rule.statement for rule in rules if rule.statement in pack.statements))
         settled = tuple(dict.fromkeys(settlement for rule in by_number[number] for settlement in rule.settles))
         alike.setdefault((basis, cited, settled), []).append(number)
@@ -55,17 +57,17 @@ def _of_input(pack: Pack, decision: Decision, place: int) -> Iterator[NumberOrig
         )
 
 
-def _basis(pack: Pack, number: Exact, rules: Iterable[Rule]) -> tuple[str, list[Rule]]:
-    """Whose a number is, and which of the rules that ask for it tell so."""
+def _basis(pack: Pack, fact: str, number: Exact, rules: Iterable[Rule]) -> tuple[str, list[Rule]]:
+    """Whose a number of a fact is, and which of the rules that ask for it tell so."""
     asking = list(rules)
     said = [
         rule
         for rule in asking
-        if rule.basis == "source"
+        if rule.basis in ("source", "hospital")
         and rule.statement in pack.statements
         and number in pack.statements[rule.statement].numbers
     ]
-    own = [rule for rule in asking if rule.basis == "hospital"]
+    own = [rule for rule in asking if rule.basis == "hospital" or own_limits(pack, rule, fact, {number})]
     if said:
         return "source", said
     return ("hospital", own) if own else ("reading", asking)

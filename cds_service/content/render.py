@@ -4,7 +4,8 @@ Texts hold placeholders only. ``{fact}`` is a fact in words, ``{fact.date}`` its
 unit it was sent in, ``{fact.reason}`` why it has no value, ``{limit.fact}`` the threshold of the rule's own cell with
 its unit, ``{limit.definition.fact}`` that of another table, ``{definition}`` the phrase of a definition's output,
 ``{regimen.id}`` an order template in words, ``{dosage-of.id}`` its dosage alone, ``{name.id}`` a name of the pack,
-``{order}`` the drug as drafted, and ``{whose}`` whose rule it is, where it is not the source's (Z78).
+``{order}`` the drug as drafted, and ``{whose}`` whose rule it is, where it is not the source's. A limit says by itself
+that it is this hospital's (Z78).
 Whatever comes from the chart is made inert: ``inert`` where it stands in Markdown, ``harmless`` where a whole text is
 none (RSP-12).
 """
@@ -17,9 +18,9 @@ from datetime import date
 from functools import lru_cache
 
 from cds_service.content.decide import Finding, Values, decidable
+from cds_service.content.hospital_limits import own_limits
 from cds_service.content.model import INDICATORS, PLACEHOLDER, Decision, Pack, Rule, TemplateWords
 from cds_service.fhir.quantities import spell
-from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Evidence, Exact, Fact, Interval, Reason, State
 
 LONGEST_SUMMARY = 139
@@ -189,7 +190,7 @@ class Speech:
         if not isinstance(fact.value, Interval) or fact.value.is_point or not fact.evidence:
             return None
         crossed = sorted(set(self._crossed(finding.decision, name, fact)))
-        said = {"range": fact.evidence[0].display, "limit": _with_unit(crossed, self._pack.facts[name])}
+        said = {"range": fact.evidence[0].display, "limit": _whose(self._pack, finding.rule, name, crossed)}
         return Reason("acrossLimit", said) if crossed else None
 
     def _crossed(self, decision: Decision, name: str, fact: Fact) -> Iterator[Exact]:
@@ -307,14 +308,29 @@ LIMIT = re.compile(r"\{limit\.([^}]+)\}")
 
 
 def limits(pack: Pack, finding: Finding, name: str) -> str:
-    """The thresholds of an input that decided, in words with the unit: ``25-50 ×10⁹/L``."""
-    numbers = limit_numbers(pack, finding, name)
-    declared = pack.facts.get(name if name in finding.decision.inputs else name.partition(".")[2])
-    return _with_unit(numbers, declared)
+    """The thresholds of an input that decided, in words with the unit: ``25-50 ×10⁹/L``; and that one of them is this
+    hospital's own, where it is (Z78).
+    """
+    return _whose(pack, finding.rule, _of_fact(finding, name), limit_numbers(pack, finding, name))
 
 
-def _with_unit(numbers: Sequence[Exact], declared: FactDeclaration | None) -> str:
+def bare_limits(pack: Pack, finding: Finding, name: str) -> str:
+    """The same, whosever they are."""
+    return _with_unit(pack, _of_fact(finding, name), limit_numbers(pack, finding, name))
+
+
+def _of_fact(finding: Finding, name: str) -> str:
+    return name if name in finding.decision.inputs else name.partition(".")[2]
+
+
+def _whose(pack: Pack, rule: Rule, fact: str, numbers: Sequence[Exact]) -> str:
+    said = _with_unit(pack, fact, numbers)
+    return fill(pack.words["hospital-limit"], {"limit": said}) if own_limits(pack, rule, fact, numbers) else said
+
+
+def _with_unit(pack: Pack, fact: str, numbers: Sequence[Exact]) -> str:
     """Thresholds of a fact in words; only that of an analyte has a unit that people know."""
+    declared = pack.facts.get(fact)
     unit = declared.unit_written if declared is not None and declared.analyte is not None else ""
     return f"{'-'.join(map(spell, numbers))} {unit}".strip()
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import reduce
 
 from cds_service.content.look_backs import look_back_in_words
-from cds_service.content.model import Decision, Pack, Rule, TemplateWords
+from cds_service.content.model import Decision, HospitalLimit, Pack, Rule, TemplateWords
 from cds_service.content.rule_words import Piece, pieces_of
 from cds_service.content.unary import Cell
 from cds_service.content.value_words import cell_in_words, label_of, unit_in_words, value_in_words
+from cds_service.content.whose import hospital_limits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Guard:
 class RowWords:
     """One rule: its cells in the order of the columns, and what it says in ``then`` and, of a card, in ``detail``.
 
-    ``severity`` is the indicator of a card, ``""`` for a definition, for a note and where nothing is said.
+    ``severity`` is the indicator of a card, ``""`` for a definition, for a note and where nothing is said. ``limits``
+    are this hospital's own limits that it decides by or shows.
     """
 
     rule: Rule
@@ -60,6 +62,7 @@ class RowWords:
     then: tuple[Piece, ...]
     detail: tuple[Piece, ...]
     cells: tuple[CellWords, ...]
+    limits: tuple[HospitalLimit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ def _rule(
         then=pieces,
         detail=pieces_of(pack, regimens, decision, rule, detail),
         cells=tuple(_cell(pack, column.name, rule.cells[column.place], guards.get(column.name)) for column in columns),
+        limits=hospital_limits_of(pack, decision, rule),
     )
 
 

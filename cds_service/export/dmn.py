@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from cds_service.content.domains import SILENT
 from cds_service.content.model import CardText, Decision, Pack, Rule, Suggestion
+from cds_service.content.whose import basis_in_words
 from cds_service.export.columns import Column, columns, feel_names, label
 from cds_service.export.feel import clauses, quoted
 from cds_service.export.layout import HEIGHT, WIDTH, Box, lay_out
@@ -134,7 +135,7 @@ def _decision(root: Element, pack: Pack, decision: Decision, table: Sequence[Col
     SubElement(body, "annotation", {"name": "Rule and statement"})
     for rule in decision.rules:
         row = SubElement(body, "rule", {"id": rule_id(decision, rule)})
-        note = _annotation(pack, rule)
+        note = _annotation(pack, decision, rule)
         _describe(row, note)
         for clause in inputs:
             _text(row, "inputEntry", clause.entries[rule.index])
@@ -176,13 +177,13 @@ def _offer(decision: Decision, rule: Rule, suggestion: Suggestion) -> str:
     return f"{offer} (if {' and '.join(conditions)})" if conditions else offer
 
 
-def _annotation(pack: Pack, rule: Rule) -> str:
+def _annotation(pack: Pack, decision: Decision, rule: Rule) -> str:
     """What a rule rests on, in one line: its id, that a site has switched it off, the statement with its place, the
     basis, the settlements.
     """
     statement = pack.statements.get(rule.statement)
     cited = f'{statement.id}, {statement.place}: "{statement.quote}"' if statement else ""
-    basis = pack.words.get(f"basis-{rule.basis}", rule.basis)
+    basis = basis_in_words(pack, decision, rule) if rule.basis else ""
     alone = "alone the answer for all steps" if rule.alone else ""
     off = f"switched off by the site on {rule.withdrawn.date}" if rule.withdrawn is not None else ""
     return "; ".join(filter(None, [rule.id, off, cited, basis, ", ".join(rule.settles), alone]))

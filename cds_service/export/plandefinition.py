@@ -15,6 +15,7 @@ from typing import Any
 from cds_service.content.model import CardText, Decision, OrderTemplate, Pack, Rule, Suggestion
 from cds_service.content.prepared import template_words
 from cds_service.content.reviews import Review
+from cds_service.content.whose import basis_in_words
 from cds_service.export.columns import Column, columns, earlier_rules, label
 from cds_service.export.fhirpath import cell_condition, lone_condition, rule_condition, text_literal
 from cds_service.fhir.order_types import MEDICATION, naming_concept
@@ -128,7 +129,9 @@ def _rule(pack: Pack, decision: Decision, table: Sequence[Column], rule: Rule) -
     if then.indicator:
         action["priority"] = _PRIORITY[then.indicator]
     if rule.statement:
-        action["documentation"] = [_citation(pack, rule.statement, rule.basis)]
+        action["documentation"] = [
+            _citation(pack, rule.statement, basis_in_words(pack, decision, rule) if rule.basis else "")
+        ]
     conditions = list(_conditions(decision, table, rule))
     if conditions:
         action["condition"] = conditions
@@ -178,10 +181,10 @@ def _coding(system: str, code: str) -> Resource:
 
 
 def _citation(pack: Pack, statement_id: str, basis: str) -> Resource:
+    """A statement, with whose word the rule is (``basis``, in words) behind it."""
     statement = pack.statements[statement_id]
     quote = f'{statement.place}: "{statement.quote}"'
-    words = pack.words.get(f"basis-{basis}", "")
-    citation = f"{quote} ({words})" if words else quote
+    citation = f"{quote} ({basis})" if basis else quote
     display = pack.source_label if pack.is_reviewed else pack.unreviewed_label
     return {"type": "citation", "label": statement.id, "display": display, "citation": citation}
 

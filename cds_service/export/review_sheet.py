@@ -24,6 +24,7 @@ from cds_service.content.prepared import Prepared
 from cds_service.content.reviews import Review, better
 from cds_service.content.rule_words import as_text
 from cds_service.content.table_words import RowWords, TableWords, table_in_words
+from cds_service.export.review_changes import Changes, changes_of
 from cds_service.judge.evaluate import evaluate
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.accounting import Kind
@@ -31,6 +32,7 @@ from cds_service.vocabulary.facts import Fact, State
 from cds_service.vocabulary.json_text import encode
 
 BASES: Mapping[str, str] = {"source": "source", "reading": "our reading", "hospital": "this hospital"}
+OWN_LIMIT = "this hospital's limit"
 ORIGINS: Mapping[str, str] = {
     "source": "The source says so",
     "reading": "Our reading",
@@ -51,13 +53,15 @@ _SHORT = 16  # digits of a digest that a person can compare
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What a signature is for. ``digest`` is the SHA-256 of its files, ``""`` where it is not known; ``is_locked``
-    tells whether the lock names this version with this digest.
+    tells whether the lock names this version with this digest. ``before`` is the version that is locked in place of
+    this one, ``""`` if there is none or it is this one.
     """
 
     id: str
     version: str
     digest: str
     is_locked: bool
+    before: str
 
     @property
     def short(self) -> str:
@@ -104,7 +108,8 @@ class Sheet:
     what comes of it on ``day``, ``""`` if nothing is wanting.
 
     ``look_backs`` has the labels of facts by how far back they are read, ``origins`` says where each number of the
-    table comes from, and the sheet is number ``place`` of ``count`` in the order of printing.
+    table comes from, ``changes`` what is known of what was changed, and the sheet is number ``place`` of ``count`` in
+    the order of printing.
     """
 
     title: str
@@ -119,6 +124,7 @@ class Sheet:
     rests_on: tuple[DefinitionRead, ...]
     look_backs: Mapping[str, tuple[str, ...]]
     origins: tuple[NumberOrigin, ...]
+    changes: Changes
     place: int
     count: int
     source: str
@@ -154,6 +160,7 @@ def _identities(pack: Pack, lock: Lock, digests: Mapping[str, str]) -> dict[str,
             version,
             digests.get(name, ""),
             name in digests and lock.versions.get(name) == version and lock.digests.get(name) == digests[name],
+            before if (before := lock.versions.get(name, "")) != version else "",
         )
         for name, version in _versions(pack).items()
     }
@@ -178,13 +185,14 @@ def sheet(
     settled = {settlement for rule in decision.rules for settlement in rule.settles}
     review = decision.review if decision.is_reviewed else pack.review if pack.is_reviewed else None
     standing = better(pack.standing(day), decision.standing(day))
-    ordered = in_order(pack)
+    ordered, table = in_order(pack), table_in_words(pack, prepared.regimens, decision)
+    identity = known[f"decision:{decision.id}"]
     return Sheet(
         title=pack.title,
         decision=decision,
-        identity=known[f"decision:{decision.id}"],
+        identity=identity,
         pack=known[f"pack:{pack.id}"],
-        table=table_in_words(pack, prepared.regimens, decision),
+        table=table,
         statements=tuple(one for one in pack.statements.values() if one.id in cited),
         settlements=tuple(one for one in pack.settlements.values() if one.id in settled),
         examples=tuple(examples),
@@ -195,6 +203,7 @@ def sheet(
         ),
         look_backs=look_backs_of(pack, decision),
         origins=origins_of(pack, decision),
+        changes=changes_of(pack, table, identity.version, identity.before),
         place=ordered.index(decision) + 1,
         count=len(ordered),
         source=pack.label(standing),
@@ -321,6 +330,10 @@ def _lines(one: Sheet) -> Iterator[str]:
     if one.rests_on:
         yield from ("", "## Read by it, and not signed with it", "")
         yield ", ".join(f"{other.title} ({other.identity.id} {other.identity.version})" for other in one.rests_on)
+    yield from ("", "## What was changed, and why", "")
+    yield from (f"- {limit}" for limit in one.changes.limits)
+    yield from filter(None, [one.changes.versions])
+    yield from ("What and why: ____________________", "Decided by: ____________________  date __________")
     yield from ("", "## Signatures", "")
     yield from (f"Signed for: {_named(one.identity)}", f"In the pack: {_named(one.pack)}", "")
     for role, who in zip(ROLES, signed(one.review) if one.review else ("", ""), strict=True):
@@ -340,12 +353,17 @@ def origin_in_words(origin: NumberOrigin) -> str:
     return " ".join([f"{ORIGINS[origin.basis]}{f' ({cited})' if cited else ''}.", *settled])
 
 
+def rests_in_words(words: RowWords) -> str:
+    """What a rule rests on, in short: its statement, whose word it is, the settlements."""
+    rule = words.rule
+    own = OWN_LIMIT if words.limits else ""
+    return ", ".join(filter(None, [rule.statement, BASES.get(rule.basis, ""), own, *rule.settles]))
+
+
 def _row(one: Sheet, words: RowWords) -> Sequence[str]:
     then = f"**{words.severity}** {as_text(words.then)}" if words.severity else as_text(words.then)
     asked = [f"{column.label}: {cell.words}" for column, cell in one.table.asked(words)]
-    rule = words.rule
-    rests = ", ".join(filter(None, [rule.statement, BASES.get(rule.basis, ""), *rule.settles]))
-    return f"`{rule.id}`", then, "; ".join(asked) or "in every other case", rests
+    return f"`{words.rule.id}`", then, "; ".join(asked) or "in every other case", rests_in_words(words)
 
 
 def _named(one: Identity) -> str:

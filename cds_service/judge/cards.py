@@ -117,7 +117,7 @@ def card_of(call: HookCall, alike: Sequence[Lead], offer: Offer) -> dict[str, An
         "detail": _detail(call, alike, offer.withheld, standing),
         "indicator": finding.then.indicator,
         "source": {
-            "label": pack.label(standing),
+            "label": _source(call, finding, standing),
             "topic": {"system": pack.topic_system, "code": finding.topic, "display": decision.title},
         },
     }
@@ -148,7 +148,7 @@ def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str], stan
     side_by_side = speech.side_by_side(finding, partial(_ordered, call, alike))
     if others and not side_by_side:
         message += " " + fill(words["also-orders"], {"orders": escaped(_ordered(call, others))})
-    noted = [f"{words['also']}: {speech.summary_in_detail(other)}" for other in first.further]
+    noted = [f"{words['also']}: {_in_short(call, speech, other)}" for other in first.further]
     noted += [speech.detail(note) for note in first.judged.decided.notes if note.is_shown]
     parts = [
         [message],
@@ -159,6 +159,12 @@ def _detail(call: HookCall, alike: Sequence[Lead], withheld: Sequence[str], stan
         [_version(call, finding, standing)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _in_short(call: HookCall, speech: Speech, finding: Finding) -> str:
+    """A further finding as a line on a card, whose label says nothing of whose rule it is (Z78)."""
+    said = speech.summary_in_detail(finding)
+    return f"{said} {call.prepared.pack.words['whose-hospital']}" if _grounds(call, finding).is_of_hospital else said
 
 
 def _listed(heading: str, items: Sequence[str]) -> list[str]:
@@ -213,6 +219,14 @@ def _standing(call: HookCall, finding: Finding) -> Standing:
 
 def _grounds(call: HookCall, finding: Finding) -> Grounds:
     return call.prepared.grounds[finding.decision.id, finding.rule.id]
+
+
+def _source(call: HookCall, finding: Finding, standing: Standing) -> str:
+    """Whose word a card is, for an EHR that shows nothing else of it beside the summary (Z78)."""
+    source = call.prepared.pack.label(standing)
+    if not _grounds(call, finding).is_of_hospital:
+        return source
+    return fill(call.prepared.pack.words["source-hospital"], {"source": source})
 
 
 def _version(call: HookCall, finding: Finding, standing: Standing) -> str:

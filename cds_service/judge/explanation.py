@@ -13,6 +13,7 @@ from cds_service.content.needs import reads
 from cds_service.content.prepared import Prepared
 from cds_service.content.render import in_words, plain
 from cds_service.content.site_lines import as_toml, site_lines
+from cds_service.content.whose import whose
 from cds_service.judge.evaluate import Answer, evaluate
 from cds_service.judge.orders import JudgedOrder
 from cds_service.judge.silence import not_judged, number_of, silent_because, tests_of, value_of
@@ -197,10 +198,11 @@ def _decision(pack: Pack, judged: JudgedOrder, service: Service, decision: Decis
 
 
 def _fired(pack: Pack, judged: JudgedOrder, service: Service, decision: Decision, rule: Rule) -> dict[str, Any]:
-    """A rule that fired and what it ``tested``; ``shown-from`` where the service shows only what is graver (Z63), and
-    ``withdrawn`` where the site does not show it (Z31).
+    """A rule that fired and what it ``tested``; ``whose`` it is where it is this hospital's, ``shown-from`` where the
+    service shows only what is graver (Z63), and ``withdrawn`` where the site does not show it (Z31).
     """
     fired: dict[str, Any] = {"rule": rule.id, "silent": rule.then.silent, "statement": rule.statement}
+    fired |= whose(pack, decision, rule)
     fired["tested"] = tests_of(pack, judged, decision, rule)
     if rule.withdrawn is not None:
         fired["withdrawn"] = {"reason": plain(rule.withdrawn.reason), "date": rule.withdrawn.date}

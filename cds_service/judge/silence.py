@@ -14,6 +14,7 @@ from cds_service.chart.statuses import NOT_JUDGED
 from cds_service.chart.what_is_ordered import recognise_ordered
 from cds_service.content.model import Decision, Pack, Rule, Service
 from cds_service.content.render import plain
+from cds_service.content.whose import whose
 from cds_service.fhir.order_types import MEDICATION
 from cds_service.fhir.tree import text
 from cds_service.judge.orders import JudgedOrder
@@ -106,6 +107,7 @@ def silent_because(pack: Pack, service: Service, judged: JudgedOrder) -> list[di
             entry["because"] = [tested for tested in tests_of(pack, judged, decision, rule) if tested.pop("own")]
             if rule.statement:
                 entry |= {"statement": rule.statement, "quote": pack.statements[rule.statement].quote}
+                entry |= whose(pack, decision, rule)
             if rule.withdrawn is not None and kind == "withdrawn":
                 entry |= {"reason": plain(rule.withdrawn.reason), "date": rule.withdrawn.date}
             if kind == "not shown":

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import socket
+import time
+from collections.abc import Callable
+
+_LOOK_EVERY_SECONDS = 0.02
 
 
 def claim_port(host: str, port: int) -> socket.socket:
@@ -28,3 +32,14 @@ def claim_port(host: str, port: int) -> socket.socket:
         claimed.close()
         raise
     return claimed
+
+
+def wait_until_listening(host: str, port: int, is_in_vain: Callable[[], bool]) -> None:
+    """Returns when somebody accepts connections on a port of this machine, or when it is in vain to wait."""
+    while not is_in_vain():
+        try:
+            socket.create_connection((host or "localhost", port), timeout=1).close()
+        except OSError:
+            time.sleep(_LOOK_EVERY_SECONDS)
+        else:
+            return

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from cds_service.content.model import Decision, Pack, Rule, Service, Statement
 from cds_service.content.needs import reads
+from cds_service.content.whose import hospital_limits_of
 from cds_service.replay.scenario import Scenario
 from cds_service.replay.scenarios import is_of_course
 from cds_service.replay.statements import ShownBy
@@ -75,7 +76,8 @@ def _of_statement(
         for entry in resting:
             shows = [_shown(service, read[service.id], entry) for service in pack.services.values()]
             name = f"`{entry.decision.id}.{entry.rule.id}`"
-            yield _row([entry.decision.title, name, *shows, entry.rule.basis, *_counts(entry.scenarios)])
+            own = ", limit of this hospital" if hospital_limits_of(pack, entry.decision, entry.rule) else ""
+            yield _row([entry.decision.title, name, *shows, entry.rule.basis + own, *_counts(entry.scenarios)])
         yield from _gaps(resting)
 
 

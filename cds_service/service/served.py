@@ -51,6 +51,16 @@ class ServedPack:
     def pack(self) -> Pack:
         return self.prepared.pack
 
+    @property
+    def withdrawn(self) -> list[str]:
+        """The topics of its rules that the site has switched off, each with since when (Z31)."""
+        return [
+            f"{decision.topic(rule.id)} since {rule.withdrawn.date}"
+            for decision in self.pack.decisions.values()
+            for rule in decision.rules
+            if rule.withdrawn is not None
+        ]
+
     def listed_ids(self) -> list[tuple[str, str]]:
         """What clients have registered: the hook and id of each service."""
         return [(service["hook"], service["id"]) for service in self.listed]

@@ -156,6 +156,7 @@ class ServedContent:
         self._served = served_of(self._packs)
         state.kept.keep(content, self._site)
         _log.info("content %s %s was taken up", state.id, served.pack.version)
+        _tell_of_rules_off([served])
 
     def _proved(self, state: PackState, content: Path) -> ServedPack:
         """A pack made ready from ``content``, its folder or a copy of it.
@@ -217,10 +218,17 @@ class ServedContent:
         for state in served:
             state.kept.keep(state.content, self._site)
         _log.info("the site's settings were taken up")
+        _tell_of_rules_off(ready)
 
     def _refuse_site(self, problem: str) -> None:
         self.site_problem = problem
         _log.error("the site's settings were refused, the old ones go on: %s", problem)
+
+
+def _tell_of_rules_off(served: Iterable[ServedPack]) -> None:
+    """Says which rules stay off: what was switched off under other content goes on beside this one, and is unseen."""
+    if off := [told for one in served for told in one.withdrawn]:
+        _log.warning("rules that the site has switched off: %s", ", ".join(off))
 
 
 def _status(state: PackState) -> ServedStatus:

@@ -178,5 +178,35 @@ def test_check_names_the_hazards_that_lose_a_control_and_passes(site, text, line
     assert f"{path}:{line}: site: switched off, {named}" in checked.output
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        (
+            off("imPlateletsThinNeedle"),
+            1,
+            "imPlateletsThinNeedle is off, and no other rule takes its place. Nobody is told any more: “Platelets …, "
+            "IM injection ordered or if given IM: thin 25-27G needle, prolonged pressure.” The case: ",
+        ),
+        (off("imPlateletsThinNeedle"), 1, "Platelet count: 25 to 50 ×10⁹/L."),
+        (
+            off("imPlateletsThinNeedle", "plateletsUnderTreatmentThinNeedle"),
+            1,
+            "on the same limit as imPlateletsThinNeedle: imPlateletsTransfusionFirst, ",
+        ),
+        (
+            '[decisions]\noff = [\n  "imPlatelets",\n]\n',
+            3,
+            "imPlatelets is off, and nobody is told any more what it found: Platelets and IM injection. May this",
+        ),
+    ],
+)
+def test_check_says_in_words_what_nobody_is_told_any_more(site, text, line, said):
+    path = site(text)
+    told = CliRunner().invoke(main, ["check", "--site", str(path)]).output.splitlines()
+    (note,) = [one for one in told if said in one]
+    assert note.startswith(f"note: {path}:{line}: site: ")
+    assert "plateletsUnderTreatmentThinNeedle" not in note or "plateletsUnderTreatmentThinNeedle" not in text
+
+
 def test_nothing_is_named_where_nothing_is_off(site):
     assert "switched off" not in CliRunner().invoke(main, ["check", "--site", str(site('plans = "stated"\n'))]).output

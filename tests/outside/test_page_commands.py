@@ -35,14 +35,16 @@ NOT_RUN = {
     "CDS_SERVICE_DEFAULT_PROFILE=sandbox": "it serves until it is ended, and the sandbox is elsewhere",
     ".venv/bin/cds-service replay\n": "tests/outside/test_command.py replays all",
     ".venv/bin/cds-service serve": "it serves until it is ended; the fixture below starts it",
-    "CDS_SERVICE_CARDS=hospital/cards": "it serves until it is ended; test_own_the_content.py takes it up",
+    "touch site.toml": "it serves until it is ended; test_own_the_content.py takes it up",
+    "curl -s http://127.0.0.1:8080/readyz": "tests/outside/deploy/test_withdrawal.py asks, goes back and asks again",
     ".venv/bin/cds-service check hospital/cards --site site.toml": "the second line serves until it is ended",
     "mv hospital/cards/lock.json": "nothing is at the old place; tests/outside/test_several_packs.py has check name it",
 }
 VERB = re.compile(r"cds-service ([a-z]+)")
 KNOWN = set(main.list_commands(click.Context(main)))
 TRY, INTEGRATE, OWN = "docs/try.md", "docs/integrating.md", "docs/own-the-content.md"
-ON_THE_COPY = '"copy" "check" "impact" "replay" "review" "lock" "keep"'  # blocks of OWN, in order
+# Blocks of OWN in order, but that versions are raised only before they are locked: nothing else is changed here.
+ON_THE_COPY = '"copy" "check" "impact" "my-number" "replay" "review" "bump" "lock" "keep" "back"'
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +162,17 @@ def test_the_content_is_copied_compared_replayed_locked_and_kept(folder):
         said[name] = typed(folder, OWN, name).stdout
     assert "content holds" in said["check"] and "content holds" in said["lock"]
     assert " 0 different" in said["replay"]
+    assert "WARNING: Platelets 28 " in said["my-number"]
     assert "A signature is for" in (folder / "review/imPlatelets.html").read_text(encoding="utf-8")
     assert "<html" in (folder / "impact.html").read_text(encoding="utf-8")
-    assert next(folder.glob("hospital-*/cards/vitamin-b12/lock.json"))
+    assert locked(folder / "hospital") == locked(folder / "hospital-as-it-came") == locked(ROOT)
+    assert locked(folder / "hospital-wrong") == locked(next(folder.glob("hospital-2*"))) != locked(ROOT)
+
+
+def locked(folder: Path) -> str:
+    """The version of the content in a folder, as its lock has it."""
+    lock = json.loads((folder / "cards/vitamin-b12/lock.json").read_text(encoding="utf-8"))
+    return str(lock["versions"]["pack:vitamin-b12"])
 
 
 def test_files_of_settings_that_a_page_shows_hold(folder):

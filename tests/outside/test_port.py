@@ -94,3 +94,14 @@ def test_a_port_that_may_not_be_listened_on_is_one_line(tmp_path):
     said, why = refused.communicate(timeout=60)
     assert refused.returncode == 1
     assert said == "" and why.count("\n") == 1 and "192.0.2.1 cannot be listened on" in why
+
+
+def test_a_call_that_comes_as_soon_as_the_service_says_where_it_listens_is_answered(tmp_path):
+    port = free_port()
+    process = serve(port, tmp_path / "store.sqlite3")
+    try:
+        assert process.stdout.readline().startswith(f"CDS Hooks on http://127.0.0.1:{port}/cds-services")
+        assert status_of(f"http://127.0.0.1:{port}/healthz")[0] == 200
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)

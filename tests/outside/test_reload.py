@@ -154,6 +154,20 @@ def test_the_site_is_still_followed_while_the_content_is_broken(cards, serve, tm
     eventually(lambda: client.get("/readyz").json["site"]["off"] == ["levelAndNeedle"])
 
 
+def test_a_rule_that_was_switched_off_under_other_content_is_told_of_when_this_one_is_taken_up(
+    cards, serve, tmp_path, caplog
+):
+    """It stays off, and whoever goes back to content in which it is right has to know."""
+    site = tmp_path / "site.toml"
+    site.write_text('[rules.off.examplolLevelAndNeedleBelow]\nreason = "A drill."\ndate = 2026-11-29\n')
+    client = serve(site=site)
+    edit(cards, *HIGHER)
+    publish(cards)
+    eventually(lambda: content(client)["version"] == "9.9.9")
+    told = "rules that the site has switched off: examplolLevelAndNeedleBelow since 2026-11-29"
+    eventually(lambda: told in caplog.messages)
+
+
 def test_every_answer_meanwhile_is_that_of_one_content(cards, serve):
     client = serve()
     services = {s["hook"]: s for s in client.get("/cds-services").json["services"]}

@@ -13,11 +13,13 @@ from typing import Any
 
 from cds_service.content.decide import Finding
 from cds_service.content.files import problem_at, texts_path
+from cds_service.content.hospital_limits import own_limits
 from cds_service.content.inherited import WORDS, file_of, texts_in
 from cds_service.content.model import PLACEHOLDER, CardText, Decision, Pack, Rule, TemplateWords
 from cds_service.content.proof.texts import MARKUP
-from cds_service.content.render import LIMIT, limit_numbers, limits
+from cds_service.content.render import LIMIT, bare_limits, limit_numbers
 from cds_service.content.unary import Cell
+from cds_service.content.whose import hospital_limits_of
 from cds_service.vocabulary.declarations import FactDeclaration
 from cds_service.vocabulary.facts import Exact, Fact
 from cds_service.vocabulary.problems import Problem
@@ -135,11 +137,11 @@ def _of_card(
             yield f"{whole} of at most {_MOST_WORDS_BEFORE_EVIDENCE} words stand before the evidence"
         for name in _limits_left_out(pack, text, rule, decision):
             yield f"the limit of {name!r}, which decides, is not named; {{limit.{name}}} says it"
-    if any(rule.basis != "source" for rule in rules):
-        if "{whose}" not in text.detail:
-            yield "a rule that is not the source's leads here, and the detail does not say {whose} it is"
-        if found := _SOURCE_SAYS.search(f"{text.summary} {text.detail}"):
-            yield f"a rule that is not the source's leads here, and the text speaks for it: {found[0]!r}"
+    if any(rule.basis != "source" for rule in rules) and "{whose}" not in text.detail:
+        yield "a rule that is not the source's leads here, and the detail does not say {whose} it is"
+    found = _SOURCE_SAYS.search(f"{text.summary} {text.detail}")
+    if found and any(rule.basis != "source" or hospital_limits_of(pack, decision, rule) for rule in rules):
+        yield f"a rule that is not the source's leads here, and the text speaks for it: {found[0]!r}"
     if not text.source and any(pack.facts[name].kind == "dosage" for name in _facts_named(pack, text)):
         yield "a card on a dose or an interval says what the source gives (source)"
     if all(reason["code"] != _ACTED for reason in text.override_reasons):
@@ -152,7 +154,8 @@ def _facts_named(pack: Pack, text: CardText) -> set[str]:
 
 
 def _limits_left_out(pack: Pack, text: CardText, rule: Rule, decision: Decision) -> Iterator[str]:
-    """The results of a laboratory that a number of the rule decided on, and whose limit the text does not name.
+    """The results of a laboratory that a number of the rule decided on, and whatever it has a limit of this hospital
+    for, whose limit the text does not name.
 
     A number decides directly, or in a rule of a definition without which the value asked for might not be there.
     """
@@ -162,7 +165,8 @@ def _limits_left_out(pack: Pack, text: CardText, rule: Rule, decision: Decision)
     for place, cell in rule.tests:
         name = decision.inputs[place]
         if name in pack.facts:
-            if _is_result(pack.facts[name]) and not named.issuperset(cell.numbers()):
+            is_own = bool(own_limits(pack, rule, name, cell.numbers()))
+            if (is_own or _is_result(pack.facts[name])) and not named.issuperset(cell.numbers()):
                 yield name
         elif name in pack.decisions:
             for fact, numbers in _deciding(pack, pack.decisions[name], cell):
@@ -192,7 +196,10 @@ def _words(text: str) -> int:
 
 
 class _Ordinary:
-    """Texts with ordinary values in place of what comes from a chart."""
+    """Texts with ordinary values in place of what comes from a chart.
+
+    That a limit is this hospital's is left out: what is short enough stays so where a hospital moves a limit (Z78).
+    """
 
     def __init__(self, pack: Pack, regimens: Mapping[str, TemplateWords], finding: Finding) -> None:
         self._pack, self._regimens, self._finding = pack, regimens, finding
@@ -221,7 +228,7 @@ class _Ordinary:
             case "dosage-of" if rest in self._regimens:
                 return self._regimens[rest].dosage
             case "limit":
-                return limits(pack, self._finding, rest)
+                return bare_limits(pack, self._finding, rest)
         if name in pack.decisions:
             return max((self.text(phrase) for phrase in pack.decisions[name].phrases.values()), key=len, default="")
         if name.endswith(".reason"):

@@ -78,7 +78,8 @@ def _longest_value(pack: Pack, regimens: Mapping[str, TemplateWords], name: str)
         case "dosage-of":
             return len(regimens[rest].dosage) if rest in regimens else 0
         case "limit":
-            return _LONGEST_LIMIT
+            own = pack.words["hospital-limit"] if pack.hospital_limits else ""
+            return _LONGEST_LIMIT + len(PLACEHOLDER.sub("", own))
     if name in pack.decisions:
         phrases = pack.decisions[name].phrases.values()
         return max((_longest(pack, regimens, phrase) for phrase in phrases), default=0)

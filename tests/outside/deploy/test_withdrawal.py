@@ -83,4 +83,4 @@ def test_what_is_off_is_said_at_the_start(tmp_path):
         pass
     said = log.read_text().splitlines()
     assert "Decisions that the site has switched off: monthlyMaintenance" in said
-    assert f"Rules that the site has switched off: {TOPIC}" in said
+    assert f"Rules that the site has switched off: {TOPIC} since 2026-11-29" in said
