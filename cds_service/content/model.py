@@ -283,6 +283,7 @@ class Pack:
     over them; they stand around what the pack says itself.
     ``sample`` names the scenario for those who have not chosen one, ``""`` where the pack names none.
     ``intended_use`` is one sentence for whoever calls the services, ``hazards`` the hazard log, if the pack has one.
+    ``silence_has_reasons`` asks of safety decisions that no silence for want of a search is without a reason (Z75).
     ``source_label`` names the source, ``unreviewed_label`` while no review of the content is recorded.
     """
 
@@ -318,6 +319,7 @@ class Pack:
     intended_use: str = ""
     topic_prefix: str = ""
     sample: str = ""
+    silence_has_reasons: bool = False
     hazards: HazardLog | None = None
     readers: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)
     of_kind: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cds_service.content.files import problem_at
-from cds_service.content.model import Pack
+from cds_service.content.model import Decision, Pack, Rule
 from cds_service.content.needs import reads, searches_of
 from cds_service.content.prepared import template_words
 from cds_service.content.proof.cells import faults_of
@@ -65,7 +65,13 @@ def _of_tables(pack: Pack) -> Iterator[Problem]:
             place = ("rules", fault.rule) if fault.rule >= 0 else ("id",)
             yield problem_at(decision.path, place, fault.kind, fault.text)
     for decision, unknown in unknown_faults(pack):
-        yield problem_at(decision.path, ("rules", unknown.rule), "unknown", unknown.text)
+        place = ("rules", unknown.rule) if 0 <= unknown.rule < len(_written(decision)) else ("id",)
+        yield problem_at(decision.path, place, "unknown", unknown.text)
+
+
+def _written(decision: Decision) -> list[Rule]:
+    """The rules that stand in the file."""
+    return [rule for rule in decision.rules if not rule.is_added]
 
 
 def _of_unread(pack: Pack, folder: Path) -> Iterator[Problem]:
