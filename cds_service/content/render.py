@@ -179,10 +179,12 @@ class Speech:
             return clean(read_first.as_sent if member == "sent" else self._day(read_first.date))
         fact = finding.used.get(name) or self._values[name]
         if fact.state is State.UNUSABLE:
-            return clean(", ".join(evidence.as_sent for evidence in fact.evidence[:2]))
+            is_derived = bool(self._pack.facts[name].operands)  # what was read is of its operands, and named
+            read = [f"{item.label} {item.as_sent}" if is_derived else item.as_sent for item in fact.evidence[:2]]
+            return clean(", ".join(read))
         # What it was reckoned from stands behind the result under labels of its own, and is not the value.
-        read = [evidence for evidence in fact.evidence[:2] if evidence.label == fact.evidence[0].label]
-        return clean(", ".join(map(self._noted, read)))
+        value = [evidence for evidence in fact.evidence[:2] if evidence.label == fact.evidence[0].label]
+        return clean(", ".join(map(self._noted, value)))
 
     def _across(self, finding: Finding, name: str, fact: Fact) -> Reason | None:
         """That a range says nothing, where it lies on both sides of a limit that the finding rests on (Z19)."""
@@ -246,7 +248,8 @@ class Speech:
         if fact.state is State.ABSENT:
             return [fill(words["none-found"], {"label": label})]
         reason = self.reason(fact.reason)
-        if fact.state is State.UNKNOWN:
+        # Of what is reckoned from others each operand has a line of its own.
+        if fact.state is State.UNKNOWN or (fact.state is State.UNUSABLE and self._pack.facts[name].operands):
             return [fill(words["not-known"], {"label": label, "reason": reason})]
         if fact.state is State.UNUSABLE:
             sent = dict.fromkeys(evidence.as_sent for evidence in fact.evidence[:3] if evidence.display)

@@ -78,7 +78,7 @@ def _of_unread(pack: Pack, folder: Path) -> Iterator[Problem]:
     """Facts, decisions, value sets and order templates that nothing uses."""
     shown = {name for service in pack.services.values() for name in service.decisions}
     read = {*reads(pack, shown), *shown}
-    for name in pack.facts.keys() - read:
+    for name in pack.facts.keys() - read - _said_of_orders(pack):
         yield problem_at(folder / "facts.yaml", ("facts", name), "unread", f"no rule reads the fact {name!r}")
     for decision in pack.decisions.values():
         if decision.id not in read and decision.is_live:
@@ -90,6 +90,12 @@ def _of_unread(pack: Pack, folder: Path) -> Iterator[Problem]:
         yield Problem(path, 1, "unread", f"no fact uses the value set {name!r}")
     for name in pack.templates.keys() - _used_templates(pack):
         yield Problem(folder / "orders" / f"{name}.yaml", 1, "unread", f"no rule offers the order {name!r}")
+
+
+def _said_of_orders(pack: Pack) -> set[str]:
+    """The facts that an order is put into words by, whether a rule reads them or not (``judge.ordered``)."""
+    said = {(fact.kind, fact.element): fact.name for fact in reversed([*pack.facts.values()])}
+    return {said[kind] for kind in (("order", "route"), ("dosage", "dose")) if kind in said}
 
 
 def _used_templates(pack: Pack) -> set[str]:
