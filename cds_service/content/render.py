@@ -251,6 +251,10 @@ class Speech:
         # Of what is reckoned from others each operand has a line of its own.
         if fact.state is State.UNKNOWN or (fact.state is State.UNUSABLE and self._pack.facts[name].operands):
             return [fill(words["not-known"], {"label": label, "reason": reason})]
+        if fact.state is State.UNUSABLE and len({evidence.label for evidence in fact.evidence}) > 1:
+            pieces = (f"{item.label} {item.as_sent} {item.date}".strip() for item in fact.evidence if item.display)
+            said = {"label": label, "said": "; ".join(map(inert, pieces)), "date": "", "reason": reason}
+            return [fill(words["not-usable"], said)]
         if fact.state is State.UNUSABLE:
             sent = dict.fromkeys(evidence.as_sent for evidence in fact.evidence[:3] if evidence.display)
             read = ", ".join(map(inert, sent))
