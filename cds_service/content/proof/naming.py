@@ -23,7 +23,7 @@ def problems_of_names(pack: Pack, folder: Path) -> Iterator[Problem]:
         if not _FACT.fullmatch(name):
             yield problem_at(folder / "facts.yaml", ("facts", name), "name", _not(name, "a fact", "kebab-case"))
         first = fact.label.partition(" ")[0]
-        if first[:1].islower() and first == first.lower():  # eGFR and pH begin as they are written
+        if first[:1].islower() and first == first.lower():  # pH begins as it is written
             wanted = fact.label[:1].upper() + fact.label[1:]
             text = f"the label {fact.label!r} stands at the beginning of a line: write {wanted!r}"
             yield problem_at(folder / "facts.yaml", ("facts", name, "label"), "name", text)
