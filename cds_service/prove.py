@@ -21,7 +21,7 @@ from cds_service.content.files import problem_at, repeated_keys
 from cds_service.content.load import compiled, read_pack
 from cds_service.content.model import Pack
 from cds_service.content.packs import HEAD, content_files, pack_folder
-from cds_service.content.places import KINDS, files_without_place
+from cds_service.content.places import KINDS, WAITS, changelog_of, files_without_place
 from cds_service.content.prepared import Prepared
 from cds_service.content.proof.consistency import problems_within
 from cds_service.content.proof.hazard_rows import problems_of_evidence, without_controls
@@ -116,6 +116,7 @@ def prove(
             *marks,
             *(version_problems(folder, pack) if to_lock else lock_problems(folder, pack)),
             *problems_within(pack, folder),
+            *_waiting_in_changelog(folder),
             *_missing_evidence(pack, folder, scenarios),
             *_missing_sample(pack, folder, scenarios),
         ]
@@ -196,6 +197,16 @@ def _problems_of_files(folder: Path) -> Iterator[Problem]:
         yield from repeated_keys(path)
     for path in files_without_place(folder):
         yield Problem(path, 1, "unread", f"nothing reads this file; it can be called {', '.join(KINDS)}")
+
+
+def _waiting_in_changelog(folder: Path) -> Iterator[Problem]:
+    """Lines of the changelog of a pack that still wait for a sentence on what changed."""
+    path, is_own = changelog_of(folder), False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.is_file() else (), 1):
+        if line.startswith("#"):
+            is_own = line.startswith(f"### Content: {folder.name} ")
+        elif is_own and line.endswith(WAITS):
+            yield Problem(path, number, "changelog", "say what changed, for whom, and why, in place of these words")
 
 
 def _read(fixtures: Path | None) -> tuple[list[Scenario] | None, list[Problem]]:

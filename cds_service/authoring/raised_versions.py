@@ -12,7 +12,7 @@ from cds_service.authoring.yaml_edits import line_at, with_scalar
 from cds_service.content.files import read_yaml
 from cds_service.content.lock import LOCK, read_lock
 from cds_service.content.nearest import instead
-from cds_service.content.places import changelog_of
+from cds_service.content.places import WAITS, changelog_of
 
 PARTS = ("major", "minor", "patch")
 
@@ -90,7 +90,7 @@ def open_changelog(pack: PackFolder, version: str, what: str) -> tuple[Path, int
     path = changelog_of(pack.folder)
     text = path.read_text(encoding="utf-8") if path.exists() else "# Changelog\n"
     heading = f"### Content: {pack.id} {version}\n"
-    entry = f"- {what}: say here what changed, for whom, and why.\n"
+    entry = f"- {what}: {WAITS}\n"
     found = re.search(rf"^{re.escape(heading)}(?P<entries>(?:(?!#).*\n)*)", text, re.MULTILINE)
     if found:
         there = re.search(rf"^- {re.escape(what)}:", found["entries"], re.MULTILINE)

@@ -9,7 +9,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from cds_service.chart.drug import Drug
-from cds_service.fhir.quantities import UCUM, as_range, read_number, read_quantity, spell, written
+from cds_service.fhir.quantities import UCUM, as_range, in_signs, read_number, read_quantity, spell, written
 from cds_service.fhir.tree import Node, node, nodes, number_text, text
 from cds_service.fhir.units import ucum_of
 from cds_service.vocabulary.declarations import FactDeclaration
@@ -121,8 +121,12 @@ def _counted(declaration: FactDeclaration, code: str, system: str, unit: str) ->
     return by_text
 
 
-def daily(dose_of_step: Fact, interval_of_step: Fact) -> Fact:
-    """The amount a day: the dose of a step divided by the days between its doses. One piece of evidence says both."""
+def daily(declaration: FactDeclaration, dose_of_step: Fact, interval_of_step: Fact) -> Fact:
+    """The amount a day: the dose of a step divided by the days between its doses. One piece of evidence says both.
+
+    Where an analyte writes the unit and the doses are not a day apart, it says the amount, and behind it what was sent:
+    ``10 mg a day (sent as 70 mg weekly)``.
+    """
     for fact in (dose_of_step, interval_of_step):
         if not isinstance(fact.value, Interval):
             return fact
@@ -130,4 +134,8 @@ def daily(dose_of_step: Fact, interval_of_step: Fact) -> Fact:
     assert isinstance(amount, Interval) and isinstance(days, Interval)  # noqa: S101  (others have returned)
     (how_much, *others), (how_often, *_) = dose_of_step.evidence, interval_of_step.evidence
     both = replace(how_much, display=f"{how_much.display} {how_often.display}".strip())
-    return Fact.of(amount.divided_by(days), both, *others)
+    a_day = amount.divided_by(days)
+    if declaration.analyte is not None and days != Interval.point(1):
+        sent = f"{how_much.as_sent} {how_often.display}".strip()
+        both = replace(how_much, display=f"{in_signs(a_day)} {declaration.unit_written}", sent=sent)
+    return Fact.of(a_day, both, *others)

@@ -22,6 +22,7 @@ from cds_service.vocabulary.dosage_words import DosageWords
 
 _BOUNDS = ("boundsDuration", "boundsRange", "boundsPeriod", "count", "countMax")
 _AMOUNTS, _RATES = ("doseQuantity", "doseRange"), ("rateQuantity", "rateRatio", "rateRange")
+_DRUG = ("medicationReference", "medication", "medicationCodeableConcept")
 _SUPPLY = ("quantity", "expectedSupplyDuration", "numberOfRepeatsAllowed")
 
 
@@ -56,14 +57,16 @@ def from_template(template: Mapping[str, Any], patient_id: str, encounter_id: st
 
 
 def with_regimen(draft: Node, template: Mapping[str, Any]) -> Revision:
-    """The draft with the template's drug and dosage (Z6)."""
+    """The draft with the template's drug and dosage (Z6); what it has already is not said to be changed."""
 
     def change(revised: Node) -> tuple[str, ...]:
+        before = {key: revised[key] for key in _DRUG if key in revised}
         revised.pop("medicationReference", None)
         revised.pop("medication", None)
         revised["medicationCodeableConcept"] = copied(template["medicationCodeableConcept"])
         revised["dosageInstruction"] = copied(template["dosageInstruction"])
-        return ("medication", "dosageInstruction")
+        is_same_drug = before == {"medicationCodeableConcept": revised["medicationCodeableConcept"]}
+        return ("dosageInstruction",) if is_same_drug else ("medication", "dosageInstruction")
 
     return _revise(draft, change)
 

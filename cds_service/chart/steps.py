@@ -69,7 +69,7 @@ class OneSchedule:
 def _of_step(order: Order, dosage: Node, schedule: OneSchedule, declared: FactDeclaration, facts: Facts) -> Fact:
     element = declared.element
     if element == "daily":
-        return daily(facts[declared.inputs["dose"]], facts[declared.inputs["interval"]])
+        return daily(declared, facts[declared.inputs["dose"]], facts[declared.inputs["interval"]])
     if element in _SCHEDULED:
         read, in_words = _SCHEDULED[element]
         said = partial(_in_words, order, declared, dosage, in_words)

@@ -19,6 +19,10 @@ from cds_service.content.proof.versions import old_lock_problems, update_lock
 from cds_service.prove import ContentProof, prove
 from cds_service.vocabulary.problems import Problem
 
+_NOT_ANSWERED = (
+    "note: the cases of the scenarios were not answered; replay does it, and check --update-lock before it locks"
+)
+
 
 @click.command()
 @click.argument("cards_dir", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -64,6 +68,8 @@ def check(cards_dir: Path | None, update: bool, site: Path | None, form: str, pa
     else:
         for problem in problems:
             say(problem)
+        if problems and all(problem.kind == "lock" for problem in problems):
+            say(_NOT_ANSWERED)
         if not problems:
             for proof in proofs:
                 say(_holds(proof, today, is_locked=update, are_several=len(proofs) > 1))

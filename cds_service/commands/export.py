@@ -25,7 +25,7 @@ from cds_service.content.packs import fixtures_of
 from cds_service.protocol.openapi import openapi
 from cds_service.replay.clinical import as_page
 from cds_service.replay.scenarios import read_scenarios
-from cds_service.replay.statements import as_table, scenarios_by_rule, statement_rows, written_into
+from cds_service.replay.statements import as_table, new_page, scenarios_by_rule, statement_rows, written_into
 from cds_service.service.served import services_of
 from cds_service.vocabulary.problems import ProblemsError
 
@@ -45,8 +45,8 @@ _PAGES = {"statements": "README.md", "clinical": "clinical.md"}
 def export(form: str, out: Path | None, cards: Path | None, pack_id: str | None) -> None:
     """Print the content in another form: DMN 1.3, FHIR PlanDefinition and ActivityDefinition, the interface as
     OpenAPI 3.1; or, for people, the table of statements with their rules and scenarios (--out names the folder whose
-    README.md carries it), what is done about each statement (the folder whose clinical.md carries it), the hazard
-    log (with --out as hazards.md to read and hazards.csv for a spreadsheet), the review sheets, one for each
+    README.md carries it between its two marks, or gets one), what is done about each statement (likewise clinical.md),
+    the hazard log (with --out as hazards.md to read and hazards.csv for a spreadsheet), the review sheets, one for each
     decision, to be signed (with --out as pages to print, with an index.html), and the reference of every key that
     content can have (with --out as content-reference.md). With schemas, the JSON Schemas by which editors complete and
     check content (--out names the folder of content, which gets a folder schemas).
@@ -152,12 +152,15 @@ def _review(folder: Path, out: Path | None) -> None:
 
 
 def _for_people(form: str, folder: Path, out: Path | None) -> None:
-    """Prints what is made for people, or writes it between the marks of its page in the folder ``out``."""
+    """Prints what is made for people, or writes it between the marks of its page in the folder ``out``, which is made
+    if it is not there.
+    """
     if out is None:
         say(_made(form, folder))
         return
     page = out / _PAGES[form]
-    before = page.read_text(encoding="utf-8")
+    out.mkdir(parents=True, exist_ok=True)
+    before = page.read_text(encoding="utf-8") if page.exists() else new_page(form, load(folder).title)
     try:
         page.write_text(written_into(before, form, _made(form, folder)), encoding="utf-8")
     except ValueError as error:

@@ -46,6 +46,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         version=head["version"],
         title=head["title"],
         intended_use=_on_one_line(head.get("intended-use", "")),
+        silence_has_reasons=head.get("silence-has-reasons", False),
         topic_system=head["topic-system"],
         topic_prefix=prefix_of(head),
         sample=head.get("sample", ""),

@@ -303,6 +303,7 @@ class Pack:
     ``sample`` names the scenario for those who have not chosen one, ``""`` where the pack names none.
     ``intended_use`` is one sentence for whoever calls the services, ``hazards`` the hazard log, if the pack has one.
     ``hospital_limits`` are the limits that are this hospital's own, by the fact that they are limits of.
+    ``silence_has_reasons`` asks of safety decisions that no silence for want of a search is without a reason (Z75).
     ``source_label`` names the source, ``unreviewed_label`` while no review of the content is recorded.
     """
 
@@ -338,6 +339,7 @@ class Pack:
     intended_use: str = ""
     topic_prefix: str = ""
     sample: str = ""
+    silence_has_reasons: bool = False
     hazards: HazardLog | None = None
     hospital_limits: Mapping[str, tuple[HospitalLimit, ...]] = field(default_factory=dict)
     readers: Mapping[str, tuple[FactDeclaration, ...]] = field(default_factory=dict)

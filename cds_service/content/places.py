@@ -54,6 +54,9 @@ def schemas_of(content: Path) -> Path:
     return content / "schemas"
 
 
+WAITS = "say here what changed, for whom, and why."  # what a new line of the changelog says at first
+
+
 def changelog_of(folder: Path) -> Path:
     """The file in which changes of the pack in ``folder`` are told: beside the content folder."""
     return folder.parent.parent / "CHANGELOG.md"

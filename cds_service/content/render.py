@@ -180,10 +180,12 @@ class Speech:
             return clean(read_first.as_sent if member == "sent" else self._day(read_first.date))
         fact = finding.used.get(name) or self._values[name]
         if fact.state is State.UNUSABLE:
-            return clean(", ".join(evidence.as_sent for evidence in fact.evidence[:2]))
+            is_derived = bool(self._pack.facts[name].operands)  # what was read is of its operands, and named
+            read = [f"{item.label} {item.as_sent}" if is_derived else item.as_sent for item in fact.evidence[:2]]
+            return clean(", ".join(read))
         # What it was reckoned from stands behind the result under labels of its own, and is not the value.
-        read = [evidence for evidence in fact.evidence[:2] if evidence.label == fact.evidence[0].label]
-        return clean(", ".join(map(self._noted, read)))
+        value = [evidence for evidence in fact.evidence[:2] if evidence.label == fact.evidence[0].label]
+        return clean(", ".join(map(self._noted, value)))
 
     def _across(self, finding: Finding, name: str, fact: Fact) -> Reason | None:
         """That a range says nothing, where it lies on both sides of a limit that the finding rests on (Z19)."""
@@ -247,8 +249,13 @@ class Speech:
         if fact.state is State.ABSENT:
             return [fill(words["none-found"], {"label": label})]
         reason = self.reason(fact.reason)
-        if fact.state is State.UNKNOWN:
+        # Of what is reckoned from others each operand has a line of its own.
+        if fact.state is State.UNKNOWN or (fact.state is State.UNUSABLE and self._pack.facts[name].operands):
             return [fill(words["not-known"], {"label": label, "reason": reason})]
+        if fact.state is State.UNUSABLE and len({evidence.label for evidence in fact.evidence}) > 1:
+            pieces = (f"{item.label} {item.as_sent} {item.date}".strip() for item in fact.evidence if item.display)
+            said = {"label": label, "said": "; ".join(map(inert, pieces)), "date": "", "reason": reason}
+            return [fill(words["not-usable"], said)]
         if fact.state is State.UNUSABLE:
             sent = dict.fromkeys(evidence.as_sent for evidence in fact.evidence[:3] if evidence.display)
             read = ", ".join(map(inert, sent))

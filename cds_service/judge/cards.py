@@ -18,10 +18,10 @@ from cds_service.judge.call import HookCall
 from cds_service.judge.offers import Offer, offer_of_all
 from cds_service.judge.ordered import order_in_words
 from cds_service.judge.orders import JudgedOrder
+from cds_service.protocol.override_reasons import system_of
 from cds_service.vocabulary.facts import Fact
 
 _LONGEST_ORDERED = 400  # characters of all the orders that a card is about
-_OVERRIDE_SYSTEM = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,12 @@ def card_of(call: HookCall, alike: Sequence[Lead], offer: Offer) -> dict[str, An
     reasons = decision.texts[finding.then.text].override_reasons
     if reasons:
         card["overrideReasons"] = [
-            {"code": reason["code"], "system": _OVERRIDE_SYSTEM, "display": reason["display"]} for reason in reasons
+            {
+                "code": reason["code"],
+                "system": system_of(reason["code"], pack.topic_system),
+                "display": reason["display"],
+            }
+            for reason in reasons
         ]
     return card
 

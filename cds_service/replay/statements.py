@@ -96,13 +96,26 @@ def as_table(rows: Sequence[StatementRow]) -> str:
     return "\n".join(lines)
 
 
+def new_page(form: str, title: str) -> str:
+    """A page with nothing but a title and the two marks of a form of ``cds-service export``."""
+    return f"# {title}\n\n{_first(form)}\n{_last(form)}\n"
+
+
+def _first(form: str) -> str:
+    return f"<!-- {form}: made by cds-service export {form} -->"
+
+
+def _last(form: str) -> str:
+    return f"<!-- /{form} -->"
+
+
 def written_into(page: str, form: str, made: str) -> str:
     """``page`` with ``made``, a form of ``cds-service export``, between its two marks, in place of what stood there.
 
     Raises:
         ValueError: a mark is missing.
     """
-    first, last = f"<!-- {form}: made by cds-service export {form} -->", f"<!-- /{form} -->"
+    first, last = _first(form), _last(form)
     before, begin, rest = page.partition(first)
     _, end, after = rest.partition(last)
     if not begin or not end:

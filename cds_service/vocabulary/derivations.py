@@ -32,3 +32,14 @@ def in_role_order(element: str, roles: Iterable[str]) -> list[str]:
     """The roles of a fact's operands in the order in which its formula or operator takes them."""
     order = OPERATORS.get(element) or FORMULAS.get(element, ())
     return sorted(roles, key=lambda role: order.index(role) if role in order else len(order))
+
+
+# What has a value where only one operand has: the value of that one.
+EITHER = ("newer", "first-of")
+
+
+def never_without(element: str, roles: Iterable[str]) -> frozenset[str]:
+    """The roles whose operand must have a value for the derived fact to have one."""
+    if element in EITHER:
+        return frozenset()
+    return frozenset(roles) - ({"sex"} if element == "ckd-epi-2021" else set())

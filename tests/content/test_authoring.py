@@ -11,9 +11,13 @@ from click.testing import CliRunner
 from cds_service.authoring.raised_versions import raised
 from cds_service.cli import main
 from cds_service.content.load import load_pack
+from cds_service.content.needs import templates_of
 from cds_service.content.packs import own_fixtures, pack_folder
 from cds_service.content.places import files_of, schema_line
+from cds_service.content.prepared import Prepared
+from cds_service.judge.evaluate import evaluate
 from cds_service.prove import prove
+from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
@@ -283,6 +287,7 @@ def test_nobody_can_sign_a_pack_before_its_first_release(cards):
     assert "a pack before version 1.0.0 may still change: raise its version first" in done.output
     assert run("bump", "--part", "major", "--content", cards).exit_code == 0
     edit(head, 'version: "0.1.0"', 'version: "1.0.0"')
+    edit(cards.parent / "CHANGELOG.md", "say here what changed, for whom, and why.", "the first release.")
     assert run("check", cards, "--update-lock").exit_code == 0
 
 
@@ -303,7 +308,7 @@ def test_a_bump_raises_decision_and_pack_once_and_opens_the_changelog(released):
     assert "table.yaml:4: levelBeforeOrder 1.0.0 becomes 1.0.1" in done.output
     assert "pack.yaml:9: iron-infusion 1.0.0 becomes 1.0.1" in done.output
     assert "CHANGELOG.md:4: waits for a sentence" in done.output
-    assert all("is not locked" in line for line in problems_of(released))
+    assert all("is not locked" in line or ": changelog: " in line for line in problems_of(released))
     log = released.parent / "CHANGELOG.md"
     first = log.read_text(encoding="utf-8")
     assert first.splitlines()[2:] == [
@@ -315,6 +320,10 @@ def test_a_bump_raises_decision_and_pack_once_and_opens_the_changelog(released):
     assert log.read_text(encoding="utf-8") == first
     more = run("bump", "levelBeforeOrder", "--content", released)
     assert "levelBeforeOrder 1.0.1 becomes 1.1.0" in more.output
+    waiting = run("check", released, "--update-lock")
+    assert waiting.exit_code == 1
+    assert "CHANGELOG.md:4: changelog: say what changed, for whom, and why, in place of these words" in waiting.output
+    log.write_text(log.read_text(encoding="utf-8").replace("say here what changed", "other words"), encoding="utf-8")
     assert run("check", released, "--update-lock").exit_code == 0
     assert json.loads((released / "iron-infusion/lock.json").read_text())["versions"]["pack:iron-infusion"] == "1.1.0"
 
@@ -354,3 +363,67 @@ def test_the_help_of_each_has_an_example(verb):
     done = run(*verb, "--help")
     assert done.exit_code == 0
     assert f"Example: cds-service {' '.join(verb)}" in " ".join(done.output.split())
+
+
+def test_check_says_that_no_case_was_answered_where_only_the_lock_is_in_the_way(cards):
+    """A case that fails is not hidden unsaid."""
+    scenarios = cards / "iron-infusion/fixtures/scenarios/iron-infusion-level.yaml"
+    edit(scenarios, "indicator: warning", "indicator: critical")
+    edit(cards / "iron-infusion/decisions/levelBeforeOrder/text.en.yaml", "PLACEHOLDER.", "PLACEHOLDER!")
+    said = run("check", cards).output
+    assert "changed since it was locked; run check --update-lock" in said
+    assert said.endswith(
+        "note: the cases of the scenarios were not answered; replay does it, and check --update-lock before it locks\n"
+    )
+    told = run("check", cards, "--update-lock").output
+    assert "expected critical, got warning" in told
+    assert "were not answered" not in told
+
+
+def test_a_label_that_begins_small_is_refused_unless_it_is_an_abbreviation(cards):
+    facts = cards / "iron-infusion/facts.yaml"
+    edit(facts, "label: Placeholderite\n", "label: placeholder of a value\n")
+    assert any("write 'Placeholder of a value'" in line for line in problems_of(cards))
+    edit(facts, "label: placeholder of a value\n", "label: eGFR of a value\n")
+    assert not any("stands at the beginning of a line" in line for line in problems_of(cards))
+
+
+@pytest.mark.parametrize(("form", "page"), [("statements", "README.md"), ("clinical", "clinical.md")])
+def test_what_is_exported_for_people_goes_into_a_new_folder_too(cards, tmp_path, form, page):
+    for _ in range(2):  # the second time between the marks of the first
+        done = run("export", form, "--content", cards, "--out", tmp_path / "new")
+        assert done.exit_code == 0, done.output
+    text = (tmp_path / "new" / page).read_text(encoding="utf-8")
+    assert text.startswith("# Orders of iron-infusion (placeholder)\n")
+    assert text.count(f"<!-- {form}: made by cds-service export {form} -->") == 1
+    assert "S1" in text
+
+
+def test_an_override_reason_goes_out_under_the_system_that_has_its_code(cards):
+    pack = load_pack(cards)
+    prepared = Prepared.of(pack, zone=ZoneInfo("UTC"), key=KEY.encode())
+    (scenario,) = [one for one in read_scenarios(fixtures_in(cards)) if one.name.endswith("/high")]
+    service = pack.service_for(scenario.hook)
+    body = encode(scenario.request(templates_of(pack, service)))
+    (card,) = evaluate(prepared, service, body, scenario.now).body["cards"]
+    assert {reason["code"]: reason["system"] for reason in card["overrideReasons"]} == {
+        "action-completed": "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes",
+        "needed": pack.topic_system,
+    }
+
+
+def test_route_and_dose_of_an_order_may_be_declared_for_the_words_alone(cards):
+    pack = cards / "iron-infusion"
+    (pack / "value-sets/by-mouth.yaml").write_text(
+        "id: by-mouth\ntitle: By mouth\nkind: route\nsources: {A: one, B: two}\nconcepts:\n"
+        '  - {system: "http://snomed.info/sct", code: "26643006", display: Oral route, verified: [A, B]}\n',
+        encoding="utf-8",
+    )
+    facts = pack / "facts.yaml"
+    route = "  order.route: {kind: order, element: route, label: Route, value-sets: {oral: by-mouth}, values: [oral]}\n"
+    text = facts.read_text(encoding="utf-8")
+    facts.write_text(text + route, encoding="utf-8")
+    assert not any(": unread: " in line for line in problems_of(cards))
+    facts.write_text(text + route.replace("order.route:", "order.again:") + route, encoding="utf-8")
+    (unread,) = [line for line in problems_of(cards) if ": unread: " in line]
+    assert unread.endswith("no rule reads the fact 'order.route'")

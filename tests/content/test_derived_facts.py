@@ -1,12 +1,16 @@
 """``check`` refuses facts that cannot be derived as they are declared, and says why."""
 
 import shutil
+from datetime import date
 
 import pytest
 
+from cds_service.chart.dosage import daily
 from cds_service.content.load import load_pack
+from cds_service.content.render import Speech
+from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason
 from cds_service.vocabulary.problems import ProblemsError
-from tests.support.places import SECOND_PACK
+from tests.support.places import ROOT, SECOND_PACK
 
 GAP = "inputs: {subtrahend: level}\n    constants: {minuend: {value: 30, unit: mmol/L}}"
 BETWEEN = "inputs: {from: weight, to: level}"
@@ -92,3 +96,43 @@ def test_events_of_the_past_have_the_facts_of_a_dosage_that_no_fact_of_the_patie
 def test_constants_without_a_unit_are_numbers(problems_with):
     assert problems_with("constants: {share: {value: 0.2, unit: L/kg}}", "constants: {share: 2}") != ""
     assert problems_with("unit: mmol\n", "unit: mmol.kg/L\n") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        # each operand of an operator has a line of its own
+        ("computed-saturation", "{label}: not known. That of 2026-05-01 is older than 90 days."),
+        (
+            "saturation",
+            "{label}: Iron 12 µmol/L 2026-11-20; Binding capacity 60 µmol/L 2026-05-01 not used. "
+            "That of 2026-05-01 is older than 90 days.",
+        ),
+    ],
+)
+def test_what_was_read_of_several_operands_that_are_of_no_use_does_not_run_together(name, line):
+    pack = load_pack(ROOT / "examples/iron")
+    read = [
+        Evidence("Observation/iron", "12 µmol/L", "2026-11-20", label="Iron"),
+        Evidence("Observation/capacity", "60 µmol/L", "2026-05-01", label="Binding capacity"),
+    ]
+    fact = Fact.unusable(Reason("tooOld", {"date": "2026-05-01", "days": "90"}), *read)
+    speech = Speech(pack, {}, None, "", date(2026, 11, 23))
+    assert speech.evidence({name: fact}) == [line.format(label=pack.facts[name].label)]
+
+
+@pytest.mark.parametrize(
+    ("days", "often", "shown", "sent"),
+    [
+        (Interval.point(7), "weekly", "20 mEq", "140 mEq weekly"),
+        (Interval(28, 35), "monthly", "4-5 mEq", "140 mEq monthly"),
+        (Interval.point(1), "daily", "140 mEq daily", ""),
+    ],
+)
+def test_a_dose_a_day_is_shown_as_the_amount_of_a_day_and_what_was_sent_behind_it(days, often, shown, sent):
+    declared = load_pack(ROOT / "examples/potassium").facts["step.daily"]
+    dose = Fact.of(Interval.point(140), Evidence("dosageInstruction", "140 mEq"))
+    fact = daily(declared, dose, Fact.of(days, Evidence("dosageInstruction", often)))
+    (read,) = fact.evidence
+    assert read.display.startswith(shown)
+    assert read.sent == sent

@@ -67,8 +67,9 @@ def test_the_page_of_what_is_done_about_each_statement_is_the_one_that_is_made(p
     assert written == written_into(written, "clinical", page), "make clinical writes it anew"
 
 
-def test_the_page_is_written_between_its_marks_and_needs_a_page_to_stand_in(page, tmp_path):
+def test_the_page_is_written_between_its_marks_and_nowhere_else(page, tmp_path):
     command = ["export", "clinical", "--out", str(tmp_path)]
+    (tmp_path / "clinical.md").write_text("Above.\n", encoding="utf-8")
     refused = CliRunner().invoke(main, command)
     assert refused.exit_code == 1
     assert f"{tmp_path / 'clinical.md'}: " in refused.output

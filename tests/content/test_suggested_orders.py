@@ -46,6 +46,15 @@ def test_an_update_keeps_what_it_does_not_touch(template):
     assert revision.problem == ""
 
 
+def test_what_the_draft_has_already_is_not_said_to_be_changed(template):
+    order = draft("cyanocobalamin-im-daily-week")
+    assert with_regimen(order, template).changed == ("medication", "dosageInstruction")
+    order["medicationCodeableConcept"] = copy.deepcopy(template["medicationCodeableConcept"])
+    assert with_regimen(order, template).changed == ("dosageInstruction",)
+    order["medicationReference"] = {"reference": "#other"}
+    assert with_regimen(order, template).changed == ("medication", "dosageInstruction")
+
+
 @pytest.mark.parametrize(
     "revise",
     [

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cds_service.fhir.codes import SYSTEMS
 from tests.support.followed_page import PageError, Reader, steps
 from tests.support.places import ROOT
 from tests.support.shown_commands import checkout
@@ -31,6 +32,13 @@ def test_the_page_says_what_it_prints_after_every_command_that_ends():
 def test_what_is_left_out_of_an_answer_is_no_more_than_half_of_the_answers():
     shown = [step.shown for step in steps(PAGE) if step.shown is not None]
     assert sum("…" not in text for text in shown) > len(shown) / 2
+
+
+def test_the_addresses_of_code_systems_are_those_that_the_software_knows():
+    rows = re.findall(r"^\| ([^|]+) \| `(http[^`]+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) > 5
+    known = {(system.name, system.canonical) for system in SYSTEMS}
+    assert set(rows) <= known
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cds_service.content.files import problem_at
-from cds_service.content.model import Pack
+from cds_service.content.model import Decision, Pack, Rule
 from cds_service.content.needs import reads, searches_of
 from cds_service.content.prepared import template_words
 from cds_service.content.proof.cells import faults_of
@@ -65,14 +65,20 @@ def _of_tables(pack: Pack) -> Iterator[Problem]:
             place = ("rules", fault.rule) if fault.rule >= 0 else ("id",)
             yield problem_at(decision.path, place, fault.kind, fault.text)
     for decision, unknown in unknown_faults(pack):
-        yield problem_at(decision.path, ("rules", unknown.rule), "unknown", unknown.text)
+        place = ("rules", unknown.rule) if 0 <= unknown.rule < len(_written(decision)) else ("id",)
+        yield problem_at(decision.path, place, "unknown", unknown.text)
+
+
+def _written(decision: Decision) -> list[Rule]:
+    """The rules that stand in the file."""
+    return [rule for rule in decision.rules if not rule.is_added]
 
 
 def _of_unread(pack: Pack, folder: Path) -> Iterator[Problem]:
     """Facts, decisions, value sets and order templates that nothing uses."""
     shown = {name for service in pack.services.values() for name in service.decisions}
     read = {*reads(pack, shown), *shown}
-    for name in pack.facts.keys() - read:
+    for name in pack.facts.keys() - read - _said_of_orders(pack):
         yield problem_at(folder / "facts.yaml", ("facts", name), "unread", f"no rule reads the fact {name!r}")
     for decision in pack.decisions.values():
         if decision.id not in read and decision.is_live:
@@ -84,6 +90,12 @@ def _of_unread(pack: Pack, folder: Path) -> Iterator[Problem]:
         yield Problem(path, 1, "unread", f"no fact uses the value set {name!r}")
     for name in pack.templates.keys() - _used_templates(pack):
         yield Problem(folder / "orders" / f"{name}.yaml", 1, "unread", f"no rule offers the order {name!r}")
+
+
+def _said_of_orders(pack: Pack) -> set[str]:
+    """The facts that an order is put into words by, whether a rule reads them or not (``judge.ordered``)."""
+    said = {(fact.kind, fact.element): fact.name for fact in reversed([*pack.facts.values()])}
+    return {said[kind] for kind in (("order", "route"), ("dosage", "dose")) if kind in said}
 
 
 def _used_templates(pack: Pack) -> set[str]:

@@ -19,9 +19,14 @@ _FACT = re.compile(rf"([a-z]+\.)?{_KEBAB.pattern}")  # with the prefix of what i
 
 def problems_of_names(pack: Pack, folder: Path) -> Iterator[Problem]:
     """Every name of a pack that is not as its kind is named; ``folder`` is the pack's own."""
-    for name in pack.facts:
+    for name, fact in pack.facts.items():
         if not _FACT.fullmatch(name):
             yield problem_at(folder / "facts.yaml", ("facts", name), "name", _not(name, "a fact", "kebab-case"))
+        first = fact.label.partition(" ")[0]
+        if first[:1].islower() and first == first.lower():  # pH begins as it is written
+            wanted = fact.label[:1].upper() + fact.label[1:]
+            text = f"the label {fact.label!r} stands at the beginning of a line: write {wanted!r}"
+            yield problem_at(folder / "facts.yaml", ("facts", name, "label"), "name", text)
     for name in pack.value_sets:
         if not _KEBAB.fullmatch(name):
             path = folder / "value-sets" / f"{name}.yaml"

@@ -53,6 +53,7 @@ def _problems_of_text(pack: Pack, path: Path, place: tuple[str, str], text: str)
         bare = bare.replace(name, "")
     if found := _DIGIT.search(bare):
         stands = f"{found[0]!r} stands in the text; a number comes from the rule, as {{limit.NAME}}, or the patient"
+        stands += ", and one that is part of a name from names in pack.yaml, as {name.NAME}"
         yield problem_at(path, place, "number", stands)
     if MARKUP.search(bare):
         yield problem_at(path, place, "markdown", "only plain text and emphasis may stand in a text")
