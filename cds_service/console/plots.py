@@ -10,7 +10,7 @@ from typing import Any
 
 from cds_service.console.bands import Band, bands_of, ends_of, range_in_words
 from cds_service.console.record_events import MOST_TOLD, record_events
-from cds_service.console.shown_units import unit_shown
+from cds_service.console.shown_units import rounded, unit_shown
 from cds_service.console.timeline import TimelineEvent
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 460, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 22, 34
 _MOST_NUMBERED = 8
 _LINE, _LETTER = 16.0, 8.0  # pixels of a line and of a letter on a narrow screen
-_DATE = 80.0  # pixels from one date to the next
+_DATE = 90.0  # pixels from one date to the next
 _DAYS_OF_MONTH = 30.4
 _BEFORE = timedelta(days=90)  # how long before the first result doses are still shown
 _DOSES = ("dose", "due", "doses")
@@ -190,13 +190,6 @@ def plot_of(
             ValueRow(f"{result.when:%Y-%m-%d}", result.said or "no value", result.note) for result in results[::-1]
         ),
     )
-
-
-def rounded(value: float) -> str:
-    """A number for people, to three digits; whole numbers keep all of theirs."""
-    if value == 0:
-        return "0"
-    return f"{round(value, max(0, 2 - floor(log10(abs(value))))):.10g}"
 
 
 @dataclass(frozen=True, slots=True)

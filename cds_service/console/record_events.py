@@ -104,6 +104,7 @@ def result_events(prepared: Prepared, results: Iterable[Mapping[str, Any]]) -> I
             label = ", ".join(filter(None, [result["said"] or "no value", result.get("flag")]))
             label = f"{label}: {result['because']}" if "because" in result else label
             value = result.get("high", result.get("low"))
+            value = None if value is None else value / unit.factor
             yield TimelineEvent(lane, label, "result", result["reference"], day, value=value)
 
 
@@ -141,7 +142,8 @@ def _treatment(pack: Pack, told: ToldEvent) -> TimelineEvent:
     lane, kind = _OF_KIND[told.kind]
     drug = told.words
     if told.kind in (EventKind.ORDERED, EventKind.STOPPED, EventKind.STATED) and not told.event.under_way:
-        drug = f"{drug or NO_WORDS} ({told.event.status})"
+        status = told.event.status.replace("-", " ") if told.event.is_status else told.event.status
+        drug = f"{drug or NO_WORDS} ({status})"
     label = with_dosage(pack, drug, told.event.as_order())
     named = [told.event.reference, *told.one_with[:_MOST_NAMED]]
     more = len(told.one_with) - _MOST_NAMED

@@ -1,8 +1,9 @@
-"""The unit in which a page shows the results of one fact, the same in every picture, heading and field."""
+"""The unit and the digits in which a page shows the results of one fact, alike in each picture, heading and field."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import floor, log10
 from typing import Any, NamedTuple
 
 from cds_service.vocabulary.declarations import Analyte
@@ -28,3 +29,10 @@ def unit_shown(analyte: Analyte | None, series: Mapping[str, Any]) -> ShownUnit:
                 if has_value and result["said"].endswith(f" {written}"):
                     return ShownUnit(code, written, float(analyte.factors[code]))
     return ShownUnit(series["unit"], series["written"])
+
+
+def rounded(value: float) -> str:
+    """A number for people, to three digits; whole numbers keep all of theirs."""
+    if value == 0:
+        return "0"
+    return f"{round(value, max(0, 2 - floor(log10(abs(value))))):.10g}"

@@ -12,6 +12,8 @@ from itertools import groupby
 from math import isfinite
 from textwrap import wrap
 
+from cds_service.console.shown_units import rounded
+
 WIDTH = 1080
 _LEFT, _RIGHT, _TOP, _FOOT = 190, 14, 8, 30
 _ROW, _GAP = 22, 10
@@ -312,7 +314,7 @@ def _result_lane(name: str, top: float, events: Sequence[TimelineEvent], scale: 
         known = event.value is not None and isfinite(event.value)
         share = (event.value - low) / (high - low) if event.value is not None and known and high > low else 0.5
         y = round(foot - (foot - head) * share, 1) if known else foot
-        text = f"{round(event.value, 2):g}" if event.value is not None and known else ""
+        text = rounded(event.value) if event.value is not None and known else ""
         is_free = x - last >= len(text) * _LETTER + _PAD
         last = x if is_free else last
         shape = "dot" if known else "ring"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from cds_service.chart.kidney import creatinine_at, estimated_gfr
 from cds_service.console.bands import Band, bands_of, ends_of
-from cds_service.console.plots import plot_of, rounded
+from cds_service.console.plots import plot_of
+from cds_service.console.shown_units import rounded
 from cds_service.console.timeline import TimelineEvent
 from cds_service.content.load import load_pack
 from cds_service.vocabulary.facts import Evidence, Fact, Interval, exact
