@@ -161,12 +161,15 @@ def with_dosage(pack: Pack, drug: str, order: Order) -> str:
 
 
 def _due(pack: Pack, told: ToldEvent, until: date) -> Iterator[TimelineEvent]:
-    """The days up to ``until`` on which doses of an order fall due; one period if they are too many to tell apart."""
-    label, reference = with_dosage(pack, told.words, told.event.as_order()), plain(told.event.reference)
+    """The days up to ``until`` on which doses of an order fall due; one period if they are too many to tell apart.
+
+    Each day names the drug alone: the whole dosage stands at the order.
+    """
+    label, reference = plain(told.words or NO_WORDS), plain(told.event.reference)
     last = min(told.last or until, until)
     days = [day for step in (*told.before, *told.steps)[:_MOST_STEPS] for day in _days_of(step, last)]
     if len(days) > _MANY_DOSES:
-        many = f"more than {_MANY_DOSES} doses, {label}"
+        many = f"more than {_MANY_DOSES} doses, {with_dosage(pack, told.words, told.event.as_order())}"
         yield TimelineEvent("Doses ordered", many, "doses", reference, days[0], last)
     else:
         yield from (TimelineEvent("Doses ordered", label, "due", reference, day) for day in days)

@@ -79,6 +79,7 @@ def test_an_order_runs_to_its_end_and_its_doses_fall_due(prepared):
     assert runs.label == "The drug, monthly"
     assert [d.first for d in due] == [date(2026, month, 1) for month in (8, 9, 10, 11)]
     assert {(d.lane, d.kind) for d in due} == {("Doses ordered", "due")} and left_out == []
+    assert {d.label for d in due} == {"The drug"}
 
 
 def test_the_steps_of_an_order_follow_each_other(prepared):
