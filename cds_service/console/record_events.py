@@ -92,7 +92,7 @@ def record_events(
 
 
 def result_events(prepared: Prepared, results: Iterable[Mapping[str, Any]]) -> Iterator[TimelineEvent]:
-    """The results of ``explain`` with their flags, each in the lane of its fact.
+    """The results of ``explain`` with their flags, each in the lane of its fact, its number in the unit of the lane.
 
     One that cannot be used says why, and has no number.
     """
@@ -103,8 +103,8 @@ def result_events(prepared: Prepared, results: Iterable[Mapping[str, Any]]) -> I
             day = datetime.fromisoformat(result["at"]).astimezone(prepared.zone).date()
             label = ", ".join(filter(None, [result["said"] or "no value", result.get("flag")]))
             label = f"{label}: {result['because']}" if "because" in result else label
-            value = result.get("high", result.get("low"))
-            value = None if value is None else value / unit.factor
+            canonical = result.get("high", result.get("low"))
+            value = None if canonical is None else canonical / unit.factor
             yield TimelineEvent(lane, label, "result", result["reference"], day, value=value)
 
 

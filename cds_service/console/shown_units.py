@@ -1,4 +1,4 @@
-"""The unit and the digits in which a page shows the results of one fact, alike in each picture, heading and field."""
+"""The unit in which a page shows the results of one fact, the same in every picture, heading and field, and numbers."""
 
 from __future__ import annotations
 

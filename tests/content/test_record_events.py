@@ -32,7 +32,6 @@ SAMPLE = "platelets-and-im/sample"
 SNOMED = "http://snomed.info/sct"
 DEFICIENCY = {"coding": [{"system": SNOMED, "code": "190634004"}], "text": "B12 deficiency"}
 PLATELETS = {"coding": [{"system": "http://loinc.org", "code": "777-3"}], "text": "A count"}
-CREATININE = {"coding": [{"system": "http://loinc.org", "code": "2160-0"}], "text": "Creatinine"}
 
 
 def resource(kind, **members):
@@ -227,13 +226,6 @@ def test_a_number_above_or_below_a_limit_is_drawn_at_the_limit(prepared):
     below["valueQuantity"]["comparator"] = "<"
     (event,), _ = read(prepared, below)
     assert (event.value, event.label) == (22.0, "<22 ×10⁹/L")
-
-
-def test_a_result_is_drawn_in_the_unit_that_its_lane_names(prepared):
-    events, _ = read(prepared, count(80, "umol/L") | {"code": CREATININE})
-    (drawn,) = timeline_of("x", events, UNTIL).lanes
-    assert drawn.label == "Creatinine, µmol/L"
-    assert [mark.text for mark in drawn.marks] == ["80"]
 
 
 # --- nothing that was sent breaks the page
