@@ -23,6 +23,7 @@ from cds_service.content.model import Decision, Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.reviews import better
 from cds_service.export.review_sheet import HAZARD_STATUSES, ORDER, locked_identities
+from cds_service.fhir.codes import SYSTEMS
 from cds_service.judge.evaluate import Answer
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.problems import ProblemsError
@@ -94,6 +95,7 @@ class ContentPages:
             picture=map_of(prepared.pack, lit, about),
             whole=map_of(prepared.pack, lit),
             scenario=name,
+            called=self._scenarios.title(name) if answer is not None else "",
             lit=lit,
             problem=problem,
             answer=answer,
@@ -158,7 +160,8 @@ class ContentPages:
         if name not in pack.value_sets:
             abort(404)
         facts = [f for f in pack.facts.values() if any(vs.id == name for vs in f.value_sets.values())]
-        return render_template("value_set.html", written=_as_written(self._folder, pack, name), facts=facts)
+        written, systems = _as_written(self._folder, pack, name), {one.canonical: one.name for one in SYSTEMS}
+        return render_template("value_set.html", written=written, facts=facts, systems=systems)
 
     def _page(
         self, prepared: Prepared, decision: Decision, here: FiredHere, *, scenario: str = "", problem: str = ""
@@ -172,6 +175,7 @@ class ContentPages:
             table=shown_table(pack, prepared.regimens, decision, self._scenarios.by_topic, here.rules),
             here=here,
             scenario=scenario,
+            called=self._scenarios.title(scenario) if scenario else "",
             problem=problem,
             proof=proof_of(pack, decision),
             look_backs=look_backs_of(pack, decision),

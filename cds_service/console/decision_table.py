@@ -15,6 +15,7 @@ from cds_service.content.rule_words import Piece
 from cds_service.content.table_words import CellWords, Guard, InputWords, RowWords, table_in_words
 from cds_service.content.value_words import label_of
 from cds_service.judge.evaluate import Answer
+from cds_service.replay.scenario import Scenario
 from cds_service.vocabulary.facts import Fact
 
 _MOST_CELLS = 1500
@@ -28,7 +29,8 @@ class ShownRule:
     HTML.
 
     ``number`` is its place in the table from 1 on, ``basis`` whose word it is, in words; ``scenarios`` are those that
-    expect its card, and ``is_lit`` tells that it fired in the request that is looked at.
+    expect its card, and ``is_lit`` tells that it fired in the request that is looked at. ``is_first_on`` tells that no
+    rule above it rests on the same statement, whose sentence, ``quote``, a table need not say again.
     """
 
     words: RowWords
@@ -39,9 +41,10 @@ class ShownRule:
     cells: tuple[tuple[InputWords, CellWords], ...]
     suggestions: tuple[str, ...]
     quote: str
+    is_first_on: bool
     place: str
     basis: str
-    scenarios: tuple[str, ...]
+    scenarios: tuple[Scenario, ...]
     is_lit: bool
 
     @property
@@ -96,14 +99,14 @@ def shown_table(
     pack: Pack,
     regimens: Mapping[str, TemplateWords],
     decision: Decision,
-    scenarios: Mapping[str, Sequence[str]],
+    scenarios: Mapping[str, Sequence[Scenario]],
     lit: frozenset[str] = frozenset(),
 ) -> ShownTable:
     """A table in words. ``scenarios`` maps topics to the scenarios that expect their card, ``lit`` names the rules that
     fired in the request that is looked at.
     """
     table = table_in_words(pack, regimens, decision)
-    rules = []
+    rules: list[ShownRule] = []
     for number, words in enumerate(table.rules, 1):
         rule, then = words.rule, words.rule.then
         statement = pack.statements.get(rule.statement)
@@ -118,6 +121,7 @@ def shown_table(
                 cells=tuple(zip(table.columns, words.cells, strict=True)),
                 suggestions=tuple(text.labels[suggestion.id] for suggestion in then.suggestions) if text else (),
                 quote=statement.in_full if statement else "",
+                is_first_on=all(above.words.rule.statement != rule.statement for above in rules),
                 place=statement.place if statement else "",
                 basis=_BASES.get(rule.basis, "") + (_OWN_LIMIT if words.limits else ""),
                 scenarios=tuple(scenarios.get(decision.topic(rule.id), ())),

@@ -14,6 +14,7 @@ from cds_service.protocol.faults import Fault
 from cds_service.replay.scenario import Scenario
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.replay.statements import rules_fired
+from cds_service.replay.stories import read_stories
 from cds_service.vocabulary.json_text import encode
 
 
@@ -25,14 +26,15 @@ class FiredScenarios:
         self._fixtures = fixtures
         self._lock = Lock()
         self._read: dict[str, Scenario] | None = None
-        self._by_topic: dict[str, list[str]] = {}
+        self._by_topic: dict[str, list[Scenario]] = {}
+        self._told: dict[str, str] = {}
         self._version = ""
         self._waiting: Iterator[Scenario] = iter(())
         self._first: dict[str, str] = {}
 
     @property
-    def by_topic(self) -> Mapping[str, Sequence[str]]:
-        """The names of the scenarios that expect a card, by the card's topic."""
+    def by_topic(self) -> Mapping[str, Sequence[Scenario]]:
+        """The scenarios that expect a card, by the card's topic."""
         self.all()
         return self._by_topic
 
@@ -43,9 +45,15 @@ class FiredScenarios:
                 scenarios = {scenario.name: scenario for scenario in read_scenarios(self._fixtures)}
                 for scenario in scenarios.values():
                     for card in scenario.expect if isinstance(scenario.expect, list) else ():
-                        self._by_topic.setdefault(card["topic"], []).append(scenario.name)
+                        self._by_topic.setdefault(card["topic"], []).append(scenario)
+                self._told = {one.scenario.name: one.title for one in read_stories(self._fixtures, scenarios)}
                 self._read = scenarios
             return self._read
+
+    def title(self, name: str) -> str:
+        """What a scenario is called for people: its story's title, or its own after that of its file."""
+        scenario = self.all()[name]
+        return self._told.get(name) or ": ".join(filter(None, [scenario.story, scenario.title]))
 
     def first(self, decision: Decision, rule: str) -> str:
         """The name of a scenario in which a rule fires; ``""`` if it fires in none.
@@ -54,7 +62,7 @@ class FiredScenarios:
         are fired until one is found; what they fire on the way is remembered for this version of the content.
         """
         if expected := self.by_topic.get(decision.topic(rule)):
-            return expected[0]
+            return expected[0].name
         scenarios, prepared = self.all(), self._content()
         wanted = f"{decision.id}.{rule}"
         with self._lock:

@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 460, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 22, 34
 _MOST_NUMBERED = 8
 _LINE, _LETTER = 16.0, 8.0  # pixels of a line and of a letter on a narrow screen
-_DATE = 80.0  # pixels from one date to the next
+_DATE = 90.0  # pixels from one date to the next
 _DAYS_OF_MONTH = 30.4
 _BEFORE = timedelta(days=90)  # how long before the first result doses are still shown
 _DOSES = ("dose", "due", "doses")

@@ -142,7 +142,8 @@ def _treatment(pack: Pack, told: ToldEvent) -> TimelineEvent:
     lane, kind = _OF_KIND[told.kind]
     drug = told.words
     if told.kind in (EventKind.ORDERED, EventKind.STOPPED, EventKind.STATED) and not told.event.under_way:
-        drug = f"{drug or NO_WORDS} ({told.event.status})"
+        status = told.event.status.replace("-", " ") if told.event.is_status else told.event.status
+        drug = f"{drug or NO_WORDS} ({status})"
     label = with_dosage(pack, drug, told.event.as_order())
     named = [told.event.reference, *told.one_with[:_MOST_NAMED]]
     more = len(told.one_with) - _MOST_NAMED
@@ -160,12 +161,15 @@ def with_dosage(pack: Pack, drug: str, order: Order) -> str:
 
 
 def _due(pack: Pack, told: ToldEvent, until: date) -> Iterator[TimelineEvent]:
-    """The days up to ``until`` on which doses of an order fall due; one period if they are too many to tell apart."""
-    label, reference = with_dosage(pack, told.words, told.event.as_order()), plain(told.event.reference)
+    """The days up to ``until`` on which doses of an order fall due; one period if they are too many to tell apart.
+
+    Each day names the drug alone: the whole dosage stands at the order.
+    """
+    label, reference = plain(told.words or NO_WORDS), plain(told.event.reference)
     last = min(told.last or until, until)
     days = [day for step in (*told.before, *told.steps)[:_MOST_STEPS] for day in _days_of(step, last)]
     if len(days) > _MANY_DOSES:
-        many = f"more than {_MANY_DOSES} doses, {label}"
+        many = f"more than {_MANY_DOSES} doses, {with_dosage(pack, told.words, told.event.as_order())}"
         yield TimelineEvent("Doses ordered", many, "doses", reference, days[0], last)
     else:
         yield from (TimelineEvent("Doses ordered", label, "due", reference, day) for day in days)

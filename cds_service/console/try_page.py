@@ -31,6 +31,8 @@ from cds_service.replay.stories import Story, read_stories
 
 _MOST_BYTES = 2_000_000
 _LONGEST_QUERY = 200  # characters
+# What the profiles of clients are called for people.
+_CLIENTS = {"2.0": "CDS Hooks 2.0", "3.0": "CDS Hooks 3.0", "epic": "Epic", "sandbox": "the CDS Hooks sandbox"}
 _YEARS = range(1900, 2201)  # look-backs from a time near the ends of the calendar lead out of it
 _NO_SCENARIO = "There is no such scenario. Choose a story, or search for another."
 _BLANK: Mapping[str, Any] = {
@@ -148,7 +150,7 @@ class TryPage:
             title=told.title if told else chosen.title if chosen else "",
             why=told.shows if told else reason_of(chosen) if chosen else "",
             course=chosen.path.stem if chosen and is_of_course(chosen) else "",
-            profiles=PROFILES,
+            clients={name: _CLIENTS.get(name, name) for name in PROFILES},
             case=_case(chosen),
         )
         return Response(text, status=status)

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).resolve().parents[1]
 # The page of the console, and how high its picture is, in pixels.
 PICTURES = {
     "try.png": ("/", 1310),
-    "table.png": ("/content/decisions/imPlatelets?scenario=platelets-and-im/sample", 1040),
+    "table.png": ("/content/decisions/imPlatelets?scenario=platelets-and-im/sample", 1330),
 }
 _WIDTH = 960
 _SECONDS = 60

@@ -78,6 +78,7 @@ def test_an_order_runs_to_its_end_and_its_doses_fall_due(prepared):
     assert runs.label == "The drug, monthly"
     assert [d.first for d in due] == [date(2026, month, 1) for month in (8, 9, 10, 11)]
     assert {(d.lane, d.kind) for d in due} == {("Doses ordered", "due")} and left_out == []
+    assert {d.label for d in due} == {"The drug"}
 
 
 def test_the_steps_of_an_order_follow_each_other(prepared):
@@ -123,7 +124,7 @@ def test_an_order_that_is_over_and_says_no_end_has_no_doses_after_the_last_that_
     events, _ = read(prepared, order(status=status), dose)
     (runs,) = [event for event in events if event.lane == "Orders"]
     assert (runs.last, runs.goes_on) == (date(2026, 9, 15), False)
-    assert runs.label == f"The drug ({status}), monthly"
+    assert runs.label == f"The drug ({status.replace('-', ' ')}), monthly"
     assert [event.first for event in events if event.lane == "Doses ordered"] == [date(2026, 9, 15)]
 
 

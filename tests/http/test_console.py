@@ -162,6 +162,20 @@ def test_a_time_near_the_ends_of_the_calendar_is_refused_in_words(client, reques
     assert "The time must lie between the years 1900 and 2200." in answer.text
 
 
+def test_a_request_that_is_fired_leads_to_its_answer_or_to_what_is_wrong_with_it(client):
+    said = 'role="alert"'
+    for page in (client.get("/?scenario=none").text, client.post("/", data={"request": "{}", "now": "x"}).text):
+        assert '<form method="post" action="/#answer">' in page
+        assert (page.index(said) > page.index('<div id="answer">')) == ("ISO 8601" in page)
+        assert re.search(r'<a href="/" aria-current="page">Try</a>', page)
+
+
+def test_a_client_is_called_by_its_name(client):
+    page = client.get("/").text
+    assert "Answered as for a client of <strong>CDS Hooks 2.0</strong>" in page
+    assert '<option value="epic">Epic</option>' in page
+
+
 def test_a_form_too_large_is_refused(client):
     assert client.post("/", data={"request": "x" * 3_000_000, "now": "", "profile": ""}).status_code == 413
 

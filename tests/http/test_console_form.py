@@ -397,6 +397,17 @@ def test_a_story_says_what_its_order_comes_to_in_each_band_of_a_result(client):
     assert "For this order: below 25 ×10⁹/L: critical; 25 to 50 ×10⁹/L: warning; above 50 ×10⁹/L: no card." in page
 
 
+def test_where_no_result_matters_that_is_one_sentence_and_no_section(client):
+    page = client.get("/", query_string={"scenario": "patient-view/untreated"}).text
+    assert "A new result leaves the cards as they are, whatever its number: Platelet count, eGFR as reported" in page
+    assert "comes to with another result" not in page
+
+
+def test_an_opened_chart_is_not_called_an_order(client):
+    page = client.get("/", query_string={"scenario": "falling-platelets/dueAtFifty"}).text
+    assert "What this chart comes to with another result" in page and "What this order" not in page
+
+
 @pytest.mark.parametrize(
     "name", [SAMPLE, "loading-regimen/dailyForAWeek", "kidney/creatinineOnly", "iv-cyanocobalamin/monthly"]
 )

@@ -176,6 +176,12 @@ def test_released_pages_show_the_released_content_and_those_of_the_preview_its_o
         assert not re.search(r"<script(?! src)|<style|\sstyle=", answer.text)
 
 
+def test_the_page_of_the_preview_that_is_shown_is_marked_among_its_pages(client):
+    for path, label in (("", "Try"), ("content", "Content"), ("content/decisions/levelAndNeedle", "Content")):
+        page = client.get(f"/preview/pages/{path}").text
+        assert re.findall(r'<a href="[^"]*" aria-current="page">(.*?)</a>', page) == [label]
+
+
 def test_every_link_of_a_page_of_the_preview_stays_in_it_or_leads_to_a_page_that_is_there(client):
     for path in ("/preview/pages/content", "/preview/pages/content/decisions/levelAndNeedle"):
         links = set(re.findall(r'(?:href|src)="(/[^"#?]*)', client.get(path).text))

@@ -258,6 +258,7 @@ def test_a_broken_pack_is_left_out_at_the_start_and_said_by_name(packs, tmp_path
     assert 'cds_service_content_refused{pack="vitamin-b12"} 0.0' in web.get("/metrics").text
     page = web.get("/")  # the first by name
     assert page.status_code == 503 and TABLE in page.text and "not served" in page.text
+    assert re.findall(r'<li><a href="([^"]+)">', page.text) == ["/packs/vitamin-b12/"]
     assert "examplol (not served)" in web.get("/packs/vitamin-b12/").text
 
 

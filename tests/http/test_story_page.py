@@ -54,7 +54,7 @@ def test_the_first_page_has_a_tile_for_each_story_with_what_it_shows_and_tells_t
     page = client.get("/").text
     for told in STORIES:
         severity = expected(told.scenario)[0]
-        tile = re.search(rf'<a class="tile[^>]*scenario={told.scenario.name}"[^>]*>(.*?)</a>', page)
+        tile = re.search(rf'<a class="tile[^>]*scenario={told.scenario.name}#story"[^>]*>(.*?)</a>', page)
         assert words(tile[1]) == f"{told.title} {severity}"
     assert f'<h2 id="story">{STORIES[0].title}</h2>' in page
     assert page.count('aria-current="true"') == 1
@@ -92,7 +92,7 @@ def test_a_result_that_the_service_does_not_ask_for_is_not_called_missing(client
 
 def test_a_search_lists_scenarios_by_group_with_the_severity_that_they_expect(client):
     page = client.get("/", query_string={"q": "kidney stage"}).text
-    assert "Disease coded" in page and 'href="/?scenario=kidney/diseaseCoded"' in page
+    assert "Disease coded" in page and 'href="/?scenario=kidney/diseaseCoded#story"' in page
     assert re.search(r"<h3>Cyanocobalamin and kidney function</h3>", page)
     assert '<span class="tag info">info</span>' in page and '<span class="tag no-card">no card</span>' in page
     assert 'id="story"' not in page

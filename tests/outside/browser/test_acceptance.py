@@ -134,6 +134,18 @@ def test_a_rule_is_unfolded_by_the_keyboard_into_its_reasons_versions_and_days(p
     assert fits(page) and serious(page, axe) == []
 
 
+def test_what_is_unfolded_stays_in_the_table_and_nothing_of_it_is_cut_off(page, filled):
+    page.goto("/acceptance?sort=overridden")
+    row = rows(page).first
+    row.locator("summary").click()
+    table = page.locator("table.acceptance").bounding_box()
+    for part in row.locator("details > p, details > ul, details > table, details > .scroll").all():
+        box = part.bounding_box()
+        assert table["x"] <= box["x"] and box["x"] + box["width"] <= table["x"] + table["width"]
+    assert row.locator(".scroll").evaluate("box => box.scrollWidth - box.clientWidth") <= 0
+    assert page.locator("table.acceptance").evaluate("table => table.scrollWidth - table.clientWidth") <= 0
+
+
 def test_what_was_not_understood_says_what_to_do(page, axe, filled):
     page.goto("/not-understood")
     expect(page.get_by_role("row").filter(has_text="Drug")).to_contain_text("Map it in site.toml")

@@ -98,7 +98,7 @@ def test_a_table_is_read_like_a_table_and_leads_to_its_scenarios(page):
     expect(row).to_contain_text("S11")
     page.locator("details.critical > summary").first.click()
     preview = page.get_by_role("article", name="critical TransfusionFirst", exact=True)
-    preview.get_by_role("link", name="platelets-and-im/sample").click()
+    preview.get_by_role("link", name="Sample", exact=True).click()
     expect(page.get_by_role("article")).to_contain_text(CRITICAL)
 
 

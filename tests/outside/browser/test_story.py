@@ -80,6 +80,35 @@ def test_a_suggestion_stands_beside_the_order_with_its_days(page):
     expect(change.locator(".added").first).to_be_visible()
 
 
+def test_a_story_that_is_chosen_is_in_sight_on_a_small_screen_too(browser, console):
+    for width in (390, 1440):
+        page = browser.new_page(viewport={"width": width, "height": 844}, base_url=console)
+        page.goto("/")
+        page.get_by_role("link", name="Loading ordered daily for a week info").click()
+        expect(page.get_by_role("heading", level=2, name="Loading ordered daily for a week")).to_be_in_viewport()
+        page.close()
+
+
+OVERLAPS = """
+() => [...document.querySelectorAll("svg")].filter(picture => picture.checkVisibility()).flatMap(picture => {
+    const boxes = [...picture.querySelectorAll("text")].map(text => [text.textContent, text.getBoundingClientRect()]);
+    return boxes.flatMap(([said, one], place) => boxes.slice(place + 1).filter(([, other]) =>
+        Math.min(one.right, other.right) - Math.max(one.left, other.left) > 2 &&
+        Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 4
+    ).map(([clashing]) => `${said} / ${clashing}`));
+})
+"""
+
+
+@pytest.mark.parametrize("scenario", ["falling-platelets/renewalAtTwentyOne", "platelets-and-im/sample"])
+def test_no_words_of_a_picture_lie_on_each_other(browser, console, scenario):
+    page = browser.new_page(viewport={"width": 390, "height": 900}, base_url=console)
+    page.goto(f"/?scenario={scenario}")
+    page.evaluate("document.querySelectorAll('#answer details').forEach(each => each.open = true)")
+    assert page.evaluate(OVERLAPS) == []
+    page.close()
+
+
 def test_a_search_leads_to_a_scenario(page):
     page.goto("/")
     page.get_by_role("searchbox").fill("SEX unknown agree both")

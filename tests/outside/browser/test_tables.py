@@ -22,6 +22,15 @@ PAGES = [
 ]
 
 
+ON_TOP = """
+cell => {
+    cell.scrollIntoView({block: "center"});
+    const box = cell.getBoundingClientRect();
+    return document.elementFromPoint(box.right - 8, box.top + box.height / 2) === cell;
+}
+"""
+
+
 @pytest.fixture(params=[1024, 800])
 def wide(request, browser, console):
     """A page of a width at which a table is a table, and one of many columns does not fit."""
@@ -133,9 +142,18 @@ def test_under_700_pixels_a_rule_is_a_card_that_is_still_a_row_of_a_table(browse
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
     assert [box["y"] for box in boxes] == sorted(box["y"] for box in boxes)
     assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"] - 1
+    assert row.locator("td.number").evaluate(ON_TOP)
     label = row.locator("td[data-label='Platelet count']")
     assert label.evaluate("cell => getComputedStyle(cell, '::before').content") == '"Platelet count: "'
     context.close()
+
+
+def test_on_a_small_screen_a_rule_that_rests_on_nothing_does_not_say_what_it_rests_on(browser, console):
+    page = browser.new_page(viewport={"width": 390, "height": 900}, base_url=console)
+    page.goto("/content/decisions/stopping")
+    expect(page.locator("#Child td.rests")).to_be_hidden()
+    expect(page.locator("#EndsPermanent td.rests")).to_be_visible()
+    page.close()
 
 
 def test_the_rule_that_fired_is_lit_and_led_to(page):
