@@ -171,7 +171,7 @@ def _weeks(weeks: Sequence[Week], shown: Shown) -> Weeks | None:
 
 
 def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown, *, on_view: bool) -> tuple[RuleLine, ...]:
-    rules = [rule for rule in content.rules if (rule.hook == VIEW) is on_view]
+    rules = content.rules_at(VIEW if on_view else content.hook)
     most = max([rule.shown for rule in rules] or [0]) or 1
 
     def width(count: int) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from cds_service.population.manifest import Manifest
-from cds_service.population.run_folder import SUMMARY, read_file, read_manifest
+from cds_service.population.run_folder import MANIFEST, SUMMARY, RunFolderError, read_file, read_manifest
 
 VIEW = "patient-view"
 INDICATORS = ("critical", "warning", "info")
@@ -88,7 +88,9 @@ class Funnel(msgspec.Struct, frozen=True):
 class ContentSummary(msgspec.Struct, frozen=True):
     """What one content says to a population. ``hook`` is that whose events are counted as orders, ``""`` if none was.
 
-    ``view`` is the funnel of patient-view. ``missing`` counts, by prefetch key, events that could not be judged.
+    ``view`` is the funnel of patient-view. ``rules`` are those of every hook, ``answered`` how many events each hook
+    had that were answered, with cards or with silence. ``missing`` counts, by prefetch key, events that could not be
+    judged.
     """
 
     name: str
@@ -100,6 +102,7 @@ class ContentSummary(msgspec.Struct, frozen=True):
     view: Funnel
     weeks: tuple[Week, ...]
     rules: tuple[RuleCount, ...]
+    answered: Mapping[str, int]
     units: tuple[UnitCount, ...]
     unread: tuple[Unread, ...]
     missing: Mapping[str, int]
@@ -108,6 +111,10 @@ class ContentSummary(msgspec.Struct, frozen=True):
     def cards(self) -> int:
         """Cards on orders."""
         return sum(week.cards for week in self.weeks)
+
+    def rules_at(self, hook: str) -> tuple[RuleCount, ...]:
+        """How often each rule spoke on this hook."""
+        return tuple(rule for rule in self.rules if rule.hook == hook)
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -156,4 +163,8 @@ def read_summary(folder: Path) -> Summary:
     Raises:
         RunFolderError: the folder is not that of a run.
     """
-    return Summary(read_manifest(folder), read_file(folder, SUMMARY, Counted))
+    manifest, counted = read_manifest(folder), read_file(folder, SUMMARY, Counted)
+    names = [content.name for content in counted.contents]
+    if names != list(manifest.contents) or (counted.changes and not {"old", "new"}.issubset(names)):
+        raise RunFolderError(f"{folder}: its {SUMMARY} is not about the contents of its {MANIFEST}")
+    return Summary(manifest, counted)

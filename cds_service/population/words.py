@@ -21,9 +21,10 @@ def sentence_of(summary: Summary, content: ContentSummary, shown: Shown) -> str:
     weeks = max(days / 7, 1)
     if not content.hook:
         return f"No order was judged; {shown.text(content.view.events)} charts were opened once."
+    hook = HOOKS.get(content.hook, content.hook)
     text = (
         f"{shown.text(content.orders)} orders of {shown.text(content.patients)} patients in {days} days: "
-        f"{shown.rate(funnel.with_card, funnel.events)} % of {shown.text(funnel.events)} sets of {HOOKS[content.hook]} "
+        f"{shown.rate(funnel.with_card, funnel.events)} % of {shown.text(funnel.events)} sets of {hook} "
         f"together get a card, {shown.each(content.cards, weeks)} cards a week"
     )
     if content.prescribers:
