@@ -17,6 +17,7 @@ from cds_service.content.model import Pack, TemplateWords
 from cds_service.content.rule_words import rule_words
 from cds_service.population.drift import DAYS, RuleDrift, ServiceWatch, Watch, watch
 from cds_service.population.run_folder import RunFolderError
+from cds_service.population.words import ratio_in_words
 from cds_service.store.store import Store
 
 
@@ -90,8 +91,8 @@ class PackDrift:
 
 def _told(rule: RuleDrift) -> str:
     became = "fell silent" if rule.drift == "silent" else "doubled"
-    high = "any" if isinf(rule.high) else f"{rule.high:.2g}"
-    return f"{became}, {rule.shown} shown of {rule.expected:.1f} expected ({rule.low:.2g} to {high} times)"
+    ratio = ratio_in_words(rule.low, rule.high)
+    return f"{became}, {rule.shown} shown of {rule.expected:.1f} expected ({ratio})"
 
 
 def _rule_as_data(rule: RuleDrift) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from cds_service.population.drift import DAYS, Watch, watch
 from cds_service.population.run_folder import RunFolderError
 from cds_service.population.runs import Spoken, judged_runs, newest, runs_in, spoken
 from cds_service.population.shared_counts import Shown
+from cds_service.population.words import ratio_in_words
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
 
@@ -53,6 +54,7 @@ class PopulationPages:
             days=DAYS,
             watch=held,
             is_store_down=is_store_down,
+            ratio=ratio_in_words,
             words=lambda rule: rule_words(prepared.pack, prepared.regimens, rule.decision, rule.rule).whole,
         )
         return page, 200

@@ -42,7 +42,14 @@ class JudgedRun:
         return self.summary.manifest.contents[self.content.name].told
 
     @property
+    def against(self) -> str:
+        """Which content a comparison held it against; ``""`` if it was no comparison."""
+        contents = self.summary.manifest.contents
+        return next((other.told for name, other in contents.items() if name != self.content.name), "")
+
+    @property
     def sentence(self) -> str:
+        """What it comes to, in one sentence."""
         return sentence_of(self.summary, self.content, Shown())
 
 

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cds_service.population.rate_ratio import proportion_interval, ratio_interval
+from cds_service.population.words import ratio_in_words
 
 LEVEL = 0.99
 
@@ -69,3 +70,16 @@ def test_without_anything_counted_everything_can_be():
 def test_millions_of_cards_are_reckoned_too():
     low, high = ratio_interval(2_000_000, 10**7, 1_000_000, 10**7, LEVEL)
     assert 1.99 < low < 2 < high < 2.01
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0, 0.036, "0.00 to 0.04 times"),
+        (7.94, 812.4, "7.94 to 812 times"),
+        (1234.5, inf, "more than 1,234 times"),
+        (0, inf, "any number of times"),
+    ],
+)
+def test_bounds_are_said_in_digits_that_tell_something(low, high, words):
+    assert ratio_in_words(low, high) == words

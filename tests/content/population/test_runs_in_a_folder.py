@@ -75,6 +75,7 @@ def test_of_a_comparison_the_content_that_is_served_is_told_of_else_the_new_one(
     (run / "run.json").write_text(json.dumps(manifest))
     (judged,) = judged_runs(runs_in(tmp_path), pack)
     assert (judged.content.name, judged.is_of_version) == ("old", True)
+    assert judged.told.startswith("vitamin-b12 2.") and judged.against.startswith("vitamin-b12 99.0.0")
     (judged,) = judged_runs(runs_in(tmp_path), replace(pack, version="98.0.0"))
     assert (judged.content.name, judged.is_of_version) == ("new", False)
 
