@@ -59,6 +59,8 @@ def test_a_day_on_which_two_states_judged_is_nobodys(days, watched):
     days(3, version="1.0.0", cards=50)
     days(3, version="2.0.0", cards=50)
     days(2, cards=2)
+    days(1, version="2.0.0", cards=50)
+    days(1, version="3.0.0", cards=50)
     (found,) = watched()
     assert (found.days, found.judged, found.cards) == (1, 10, {("d", "R"): 2})
 
