@@ -75,7 +75,7 @@ def test_runs_are_listed_from_the_newest_on_with_what_they_come_to(pages, pack):
     assert page.status_code == 200
     assert re.findall(r'href="/population/([\w%-]+)">[\d-]+ to', page.text) == ["last-year", "before"]
     said = plain(page.text)
-    assert f"2025-11-01 to 2026-11-01 last-year vitamin-b12 {pack.version}" in said
+    assert f"2025-11-01 to 2026-11-01 last-year , vitamin-b12 {pack.version}" in said
     assert "102 orders of" in said and "sets of orders signed together get a card" in said
     assert "vitamin-b12 1.9.0" in said and said.count("as served") == 1
 
