@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         description="set by serve --preview: folder of content that need not be locked; the console alone shows it, at "
         "/preview",
     )
+    runs: Path | None = Field(
+        default=None,
+        description="folder of population runs: the console shows them, and the cards that are shown are held against "
+        "the newest run of the content that is served",
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="how the log on stderr is written; auto is text on a terminal, else json"
     )

@@ -12,7 +12,7 @@ import msgspec
 from cds_service.commands.common import number
 from cds_service.population.manifest import JudgedContent
 from cds_service.population.shared_counts import Shown
-from cds_service.population.summary import Attention, Change, ContentSummary, Summary
+from cds_service.population.summary import VIEW, Attention, ChangedEvents, ContentSummary, Summary
 from cds_service.population.words import answer_in_words, funnel_steps, sentence_of
 
 _LONGEST = 30  # rows of a list of units or facts
@@ -53,17 +53,18 @@ def as_text(summary: Summary, shown: Shown) -> Iterator[str]:
 
 
 def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown) -> Iterator[str]:
-    if content.rules:
+    told = [rule for hook in (content.hook, VIEW) for rule in content.rules_at(hook)]
+    if told:
         yield ""
         yield "      shown      first   repeated  rule"
-    for rule in content.rules:
+    for rule in told:
         note = (
             ""
             if rule.status == "active"
             else f" [{rule.status}: fired {shown.text(rule.fired)} times, shown to nobody]"
         )
         counts = "".join(f"{shown.text(count):>11}" for count in (rule.shown, rule.first, rule.repeated))
-        on_view = " (chart opened)" if rule.hook == "patient-view" else ""
+        on_view = " (chart opened)" if rule.hook == VIEW else ""
         yield f"{counts}  {rule.indicator}: {words.get(rule.topic, rule.topic)}{on_view}{note}"
 
 
@@ -97,7 +98,7 @@ def _more(rows: int) -> Iterator[str]:
         yield f"  and {rows - _LONGEST} more (--format json has all)"
 
 
-def _changes(changes: Sequence[Change], contents: Mapping[str, JudgedContent], shown: Shown) -> Iterator[str]:
+def _changes(changes: Sequence[ChangedEvents], contents: Mapping[str, JudgedContent], shown: Shown) -> Iterator[str]:
     yield "What the new content answers otherwise:"
     for change in changes:
         old, new = (

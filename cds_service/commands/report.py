@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ import click
 import msgspec
 
 from cds_service.commands.common import TimeArgument, number, open_store, say, settings_of_environment
+from cds_service.commands.drift_text import drift_of
 from cds_service.commands.packs import pack_option, pack_places
 from cds_service.content.load import load_pack
 from cds_service.content.model import Pack, TemplateWords
@@ -35,8 +37,8 @@ _SYSTEMS = {"none": "without a system", "other": "other systems"}
 @pack_option
 def report(since: datetime | None, form: str, pack_id: str | None) -> None:
     """Show what became of the cards, pack by pack: acceptance and reasons of overrides, per rule and content version;
-    and
-    what calls sent that was not understood.
+    what calls sent that was not understood; and which rules fell silent or doubled, where CDS_SERVICE_RUNS has a
+    population run of the content.
 
     Example: cds-service report --since 2026-11-01
     """
@@ -50,6 +52,7 @@ def report(since: datetime | None, form: str, pack_id: str | None) -> None:
             rest = store.services().difference(*(content.services for content in contents))
             if rest and pack_id is None:
                 groups.append((_Content(None, {}), store.report(since, rest)))
+        drifts = [drift_of(content.folder, store) for content, _ in groups]
     except StoreDown as error:
         raise click.ClickException(
             f"The store {store.where} cannot be read: {error}; CDS_SERVICE_STORE names it"
@@ -57,15 +60,19 @@ def report(since: datetime | None, form: str, pack_id: str | None) -> None:
     finally:
         store.close()
     if form == "json":
-        say(json.dumps(_as_data(groups), indent=2, ensure_ascii=False))
+        data = _as_data(groups)
+        data["drift"] = [each.as_data() for each in drifts if each is not None]
+        say(json.dumps(data, indent=2, ensure_ascii=False))
         return
-    for place, (content, figures) in enumerate(groups):
+    for place, ((content, figures), drift) in enumerate(zip(groups, drifts, strict=True)):
         if len(groups) > 1:
             say("\n" if place else "", nl=False)
             say(f"{content.title}\n")
         if note := content.review():
             say(f"{note}\n")
         say(_as_text(figures, store.where, content))
+        if drift is not None:
+            say("\n".join(["", *drift.as_text(content.regimens)]))
 
 
 def _contents(pack_id: str | None) -> list[_Content]:
@@ -83,21 +90,22 @@ def _contents(pack_id: str | None) -> list[_Content]:
         except ProblemsError:
             contents.append(_Content(None, {}, frozenset(service_ids(folder)), folder.name))
         else:
-            contents.append(_Content(pack, template_words(pack), frozenset(pack.services), pack.id))
+            contents.append(_Content(pack, template_words(pack), frozenset(pack.services), pack.id, folder))
     return contents
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """A pack that is served now, whose words are used; ``pack`` is ``None`` if it cannot be read, and ``id`` is ``""``
-    for
-    services of no pack that is there.
+    """A pack that is served now, whose words are used.
+
+    ``pack`` and ``folder`` are ``None`` if it cannot be read; ``id`` is ``""`` for services of no pack that is there.
     """
 
     pack: Pack | None
     regimens: Mapping[str, TemplateWords]
     services: frozenset[str] = frozenset()
     id: str = ""
+    folder: Path | None = None
 
     @property
     def title(self) -> str:

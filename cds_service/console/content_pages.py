@@ -25,6 +25,7 @@ from cds_service.content.reviews import better
 from cds_service.export.review_sheet import HAZARD_STATUSES, ORDER, locked_identities
 from cds_service.fhir.codes import SYSTEMS
 from cds_service.judge.evaluate import Answer
+from cds_service.population.runs import Spoken
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.problems import ProblemsError
 
@@ -32,11 +33,19 @@ from cds_service.vocabulary.problems import ProblemsError
 class ContentPages:
     """The pages over the pack that ``content`` gives, whose files stand in ``folder``.
 
-    ``fixtures`` is the folder of the scenarios that show what rules do.
+    ``fixtures`` is the folder of the scenarios that show what rules do. ``spoken`` says how often a decision would have
+    spoken in a population run, if there is one.
     """
 
-    def __init__(self, content: Callable[[], Prepared], folder: Path, fixtures: Path) -> None:
+    def __init__(
+        self,
+        content: Callable[[], Prepared],
+        folder: Path,
+        fixtures: Path,
+        spoken: Callable[[Pack, Decision], Spoken | None] | None = None,
+    ) -> None:
         self._content = content
+        self._spoken = spoken
         self._folder = folder
         self._scenarios = FiredScenarios(content, fixtures)
 
@@ -177,6 +186,7 @@ class ContentPages:
             scenario=scenario,
             called=self._scenarios.title(scenario) if scenario else "",
             problem=problem,
+            spoken=self._spoken(pack, decision) if self._spoken else None,
             proof=proof_of(pack, decision),
             look_backs=look_backs_of(pack, decision),
             used_by=[other for other in pack.decisions.values() if decision.id in other.inputs],

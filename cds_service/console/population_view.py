@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cds_service.population.manifest import JudgedContent
 from cds_service.population.shared_counts import Shown
-from cds_service.population.summary import VIEW, Change, ContentSummary, Summary, Unread, Week
+from cds_service.population.summary import VIEW, ChangedEvents, ContentSummary, Summary, UnreadFact, Week
 from cds_service.population.words import HOOKS, answer_in_words, funnel_steps, sentence_of
 
 _BAR = 360  # units of the longest bar
@@ -171,7 +171,7 @@ def _weeks(weeks: Sequence[Week], shown: Shown) -> Weeks | None:
 
 
 def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown, *, on_view: bool) -> tuple[RuleLine, ...]:
-    rules = [rule for rule in content.rules if (rule.hook == VIEW) is on_view]
+    rules = content.rules_at(VIEW if on_view else content.hook)
     most = max([rule.shown for rule in rules] or [0]) or 1
 
     def width(count: int) -> float:
@@ -197,13 +197,15 @@ def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown, *, o
     )
 
 
-def _unread(row: Unread, named: JudgedContent, shown: Shown) -> tuple[str, str, str, str, str]:
+def _unread(row: UnreadFact, named: JudgedContent, shown: Shown) -> tuple[str, str, str, str, str]:
     fact = named.facts.get(row.fact, row.fact)
     rule = named.rules.get(row.topic, row.topic)
     return fact, row.state, rule, f"{shown.text(row.times)} of {shown.text(row.of)}", shown.rate(row.times, row.of)
 
 
-def _change(change: Change, contents: Mapping[str, JudgedContent], shown: Shown) -> tuple[str, str, str, str, str]:
+def _change(
+    change: ChangedEvents, contents: Mapping[str, JudgedContent], shown: Shown
+) -> tuple[str, str, str, str, str]:
     old = answer_in_words(change.old, contents["old"].rules)
     new = answer_in_words(change.new, contents["new"].rules)
     examples = ", ".join(change.examples) if change.events > shown.hidden else ""

@@ -49,7 +49,8 @@ class PreviewPages:
     """The pages over the pack in the folder ``cards`` or alone in it, under the overlay in the file ``site``.
 
     ``released`` gives what is served under an id of a pack; the first pack where nothing is. ``others`` gives the names
-    of all packs that are served, by their ids, and ``zone`` is the name of the hospital's time zone.
+    of all packs that are served, by their ids, and ``zone`` is the name of the hospital's time zone. ``with_runs`` says
+    whether there is a page of population runs.
     """
 
     LINK = ("preview.changes", "Preview")
@@ -61,7 +62,10 @@ class PreviewPages:
         zone: str,
         released: Callable[[str], Released],
         others: Callable[[], Mapping[str, Names]],
+        *,
+        with_runs: bool,
     ) -> None:
+        self._with_runs = with_runs
         self._content = PreviewContent(cards, site, zone, others)
         self._site, self._zone, self._released_under = site, zone, released
         self._comparison: Comparison | None = None
@@ -75,7 +79,14 @@ class PreviewPages:
         pages.add_url_rule("/pages/", "shown", self.shown, methods=_METHODS)
         pages.add_url_rule("/pages/<path:page>", "shown", self.shown, methods=_METHODS)
         pages.context_processor(
-            context(lambda: self._released().prepared, self._content.cards, Place(), [self.LINK], with_counts=True)
+            context(
+                lambda: self._released().prepared,
+                self._content.cards,
+                Place(),
+                [self.LINK],
+                with_counts=True,
+                with_runs=self._with_runs,
+            )
         )
         pages.register_error_handler(HTTPException, lambda error: problem(error, self._released().prepared.pack))
         pages.after_request(with_headers)

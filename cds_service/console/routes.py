@@ -16,6 +16,7 @@ from cds_service.console.acceptance_page import AcceptancePage
 from cds_service.console.content_pages import ContentPages
 from cds_service.console.courses_page import CoursesPage
 from cds_service.console.not_understood_page import NotUnderstoodPage
+from cds_service.console.population_pages import PopulationPages
 from cds_service.console.problem_page import NotServedError, examples_problem, not_served, problem
 from cds_service.console.try_page import TryPage
 from cds_service.content.prepared import Prepared
@@ -36,6 +37,7 @@ _HEADERS = {
 }
 _PAGES = (("try_it", "Try"), ("courses", "Courses"), ("content", "Content"))
 _COUNTS = (("acceptance", "Acceptance"), ("not_understood", "Not understood"))
+_RUNS = (("population", "Population"),)
 FIRST = "console"
 """The name of the console of the first pack, which has the files that all of them load."""
 
@@ -62,6 +64,7 @@ def console(
     services: Callable[[], Collection[str] | None] = lambda: None,
     packs: Callable[[], Links] = tuple,
     keeps_comments: bool = False,
+    runs: Path | None = None,
 ) -> Blueprint:
     """The pages over the pack that ``content`` gives, each under the name of the method that answers.
 
@@ -70,7 +73,7 @@ def console(
     pages about what was counted; ``services`` gives the ids of those that they count, ``None`` for all, and
     ``keeps_comments`` says whether the comments of clinicians are kept. ``links`` are
     the endpoints and names of further pages, in front of the others, ``packs`` gives those of the consoles of all
-    packs.
+    packs. ``runs`` is the folder of population runs, which have no pages without it.
     """
     place = place or Place()
     pages = Blueprint(
@@ -83,11 +86,17 @@ def console(
     )
     TryPage(content, fixtures).register(pages)
     CoursesPage(content, fixtures).register(pages)
-    ContentPages(content, folder, fixtures).register(pages)
+    population = PopulationPages(content, runs, store) if runs is not None else None
+    ContentPages(content, folder, fixtures, population.spoken if population else None).register(pages)
+    if population is not None:
+        population.register(pages)
     if store is not None:
         AcceptancePage(content, store, services, keeps_comments=keeps_comments).register(pages)
         NotUnderstoodPage(store, services).register(pages)
-    pages.context_processor(context(content, folder, place, links, with_counts=store is not None, packs=packs))
+    with_counts, with_runs = store is not None, runs is not None
+    pages.context_processor(
+        context(content, folder, place, links, with_counts=with_counts, with_runs=with_runs, packs=packs)
+    )
 
     @pages.before_request
     def served() -> None:
@@ -107,10 +116,12 @@ def context(
     links: Links,
     *,
     with_counts: bool,
+    with_runs: bool = False,
     packs: Callable[[], Links] = tuple,
 ) -> Callable[[], dict[str, Any]]:
     """What the templates of every page of a console are given: its pages, and what its pack is."""
-    ours = [(f"{place.name}.{endpoint}", label) for endpoint, label in (*_PAGES, *(_COUNTS if with_counts else ()))]
+    named = (*_PAGES, *(_COUNTS if with_counts else ()), *(_RUNS if with_runs else ()))
+    ours = [(f"{place.name}.{endpoint}", label) for endpoint, label in named]
     shown = [*links, *ours]
 
     def everywhere() -> dict[str, Any]:

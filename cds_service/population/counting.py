@@ -17,13 +17,13 @@ from cds_service.population.summary import (
     INDICATORS,
     VIEW,
     Attention,
-    Change,
+    ChangedEvents,
     ContentSummary,
     Funnel,
     RuleTimes,
     RunCounts,
     UnitCount,
-    Unread,
+    UnreadFact,
     Week,
 )
 
@@ -79,8 +79,11 @@ _RULES = """
     select decision, rule, topic, status, indicator, hook, count(*), count(*) filter (shown),
         count(*) filter (shown and nth = 1), count(distinct patient) filter (shown)
     from cards join events using (content, event)
-    where content = $content and hook in ($hook, 'patient-view')
+    where content = $content
     group by all order by 8 desc, 7 desc, topic, hook
+"""
+_ANSWERED = """
+    select hook, count(*) from events where content = $content and outcome in ('cards', 'silent') group by 1 order by 1
 """
 _UNITS = """
     select coalesce(unit, ''), count(*), count(*) filter (outcome = 'cards'), coalesce(sum(spoken), 0)::int
@@ -141,17 +144,18 @@ def _content(database: duckdb.DuckDBPyConnection, name: str) -> ContentSummary:
         funnel=Funnel(*_rows(database, _FUNNEL, **of_orders)[0]),
         view=Funnel(*_rows(database, _FUNNEL, content=name, hook=VIEW)[0]),
         weeks=tuple(Week(*row) for row in _rows(database, _WEEKS, **of_orders)),
-        rules=tuple(RuleTimes(*row) for row in _rows(database, _RULES, **of_orders)),
+        rules=tuple(RuleTimes(*row) for row in _rows(database, _RULES, content=name)),
+        answered=dict(_rows(database, _ANSWERED, content=name)),
         units=tuple(UnitCount(*row) for row in _rows(database, _UNITS, **of_orders)),
-        unread=tuple(Unread(*row) for row in _rows(database, _UNREAD, content=name)),
+        unread=tuple(UnreadFact(*row) for row in _rows(database, _UNREAD, content=name)),
         missing=dict(_rows(database, _MISSING, content=name)),
     )
 
 
-def _changes(database: duckdb.DuckDBPyConnection) -> tuple[Change, ...]:
+def _changes(database: duckdb.DuckDBPyConnection) -> tuple[ChangedEvents, ...]:
     """The answers of the old content against those of the new one, the most frequent change first."""
     return tuple(
-        Change(hook, tuple(old), tuple(new), times, tuple(events[:_EXAMPLES]))
+        ChangedEvents(hook, tuple(old), tuple(new), times, tuple(events[:_EXAMPLES]))
         for hook, old, new, times, events in _rows(database, _CHANGES)
     )
 

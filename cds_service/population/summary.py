@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from cds_service.population.manifest import Manifest
-from cds_service.population.run_folder import SUMMARY, read_file, read_manifest
+from cds_service.population.run_folder import MANIFEST, SUMMARY, RunFolderError, read_file, read_manifest
 
 VIEW = "patient-view"
 INDICATORS = ("critical", "warning", "info")
@@ -62,7 +62,7 @@ class UnitCount(msgspec.Struct, frozen=True):
     cards: int
 
 
-class Unread(msgspec.Struct, frozen=True):
+class UnreadFact(msgspec.Struct, frozen=True):
     """A fact that a rule rested on and that was ``unknown`` or ``unusable``, and at how many of its findings."""
 
     topic: str
@@ -88,7 +88,9 @@ class Funnel(msgspec.Struct, frozen=True):
 class ContentSummary(msgspec.Struct, frozen=True):
     """What one content says to a population. ``hook`` is that whose events are counted as orders, ``""`` if none was.
 
-    ``view`` is the funnel of patient-view. ``missing`` counts, by prefetch key, events that could not be judged.
+    ``view`` is the funnel of patient-view. ``rules`` are those of every hook, ``answered`` how many events each hook
+    had that were answered, with cards or with silence. ``missing`` counts, by prefetch key, events that could not be
+    judged.
     """
 
     name: str
@@ -100,8 +102,9 @@ class ContentSummary(msgspec.Struct, frozen=True):
     view: Funnel
     weeks: tuple[Week, ...]
     rules: tuple[RuleTimes, ...]
+    answered: Mapping[str, int]
     units: tuple[UnitCount, ...]
-    unread: tuple[Unread, ...]
+    unread: tuple[UnreadFact, ...]
     missing: Mapping[str, int]
 
     @property
@@ -109,8 +112,12 @@ class ContentSummary(msgspec.Struct, frozen=True):
         """Cards on orders."""
         return sum(week.cards for week in self.weeks)
 
+    def rules_at(self, hook: str) -> tuple[RuleTimes, ...]:
+        """How often each rule spoke on this hook."""
+        return tuple(rule for rule in self.rules if rule.hook == hook)
 
-class Change(msgspec.Struct, frozen=True):
+
+class ChangedEvents(msgspec.Struct, frozen=True):
     """Events that were answered with ``old`` cards by the old content and with ``new`` by the new one.
 
     Both are the topics of what was shown, in order; none is silence. ``examples`` are some of the events.
@@ -129,7 +136,7 @@ class RunCounts(msgspec.Struct, frozen=True):
     """
 
     contents: tuple[ContentSummary, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[ChangedEvents, ...]
     problems: tuple[tuple[str, str, int], ...]
 
 
@@ -156,4 +163,8 @@ def read_summary(folder: Path) -> Summary:
     Raises:
         RunFolderError: the folder is not that of a run.
     """
-    return Summary(read_manifest(folder), read_file(folder, SUMMARY, RunCounts))
+    manifest, counted = read_manifest(folder), read_file(folder, SUMMARY, RunCounts)
+    names = [content.name for content in counted.contents]
+    if names != list(manifest.contents) or (counted.changes and not {"old", "new"}.issubset(names)):
+        raise RunFolderError(f"{folder}: its {SUMMARY} is not about the contents of its {MANIFEST}")
+    return Summary(manifest, counted)

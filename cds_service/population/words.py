@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isinf
 
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import ContentSummary, Summary
@@ -12,6 +13,7 @@ HOOKS: Mapping[str, str] = {
     "order-select": "orders selected",
     "patient-view": "charts opened",
 }
+_WHOLE = 100  # from here on decimals of a ratio tell nothing
 _OUTCOMES = {"not-judged": "could not be judged", "defect": "failed"}
 
 
@@ -21,14 +23,26 @@ def sentence_of(summary: Summary, content: ContentSummary, shown: Shown) -> str:
     weeks = max(days / 7, 1)
     if not content.hook:
         return f"No order was judged; {shown.text(content.view.events)} charts were opened once."
+    hook = HOOKS.get(content.hook, content.hook)
     text = (
         f"{shown.text(content.orders)} orders of {shown.text(content.patients)} patients in {days} days: "
-        f"{shown.rate(funnel.with_card, funnel.events)} % of {shown.text(funnel.events)} sets of {HOOKS[content.hook]} "
+        f"{shown.rate(funnel.with_card, funnel.events)} % of {shown.text(funnel.events)} sets of {hook} "
         f"together get a card, {shown.each(content.cards, weeks)} cards a week"
     )
     if content.prescribers:
         text += f", {shown.each(content.cards, weeks * content.prescribers)} for each prescriber"
     return f"{text}."
+
+
+def ratio_in_words(low: float, high: float) -> str:
+    """The bounds of a ratio, such as ``0.00 to 0.04 times``; ``high`` may be infinite."""
+    if isinf(high):
+        return f"more than {_ratio(low)} times" if low else "any number of times"
+    return f"{_ratio(low)} to {_ratio(high)} times"
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= _WHOLE else f"{ratio:.2f}"
 
 
 def funnel_steps(content: ContentSummary) -> tuple[tuple[int, str], ...]:

@@ -16,6 +16,7 @@ from cds_service.net.fhir_client import FhirClient
 from cds_service.protocol.feedback import MAX_BODY_BYTES
 from cds_service.service.calls import Calls
 from cds_service.service.direct_calls import DirectCalls
+from cds_service.service.drift_watch import DriftWatch
 from cds_service.service.errors import Errors
 from cds_service.service.fhir_access import allowed_servers, fhir_limits
 from cds_service.service.front import Front
@@ -81,7 +82,8 @@ def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, 
     hooks = HookRoutes(settings, content, store, gate, calls, metrics, fhir, fhir_servers, processor_time)
     hooks.register(app)
     authenticated, open_discovery = gate.clients is not None, settings.open_discovery
-    OperationRoutes(content, store, metrics, authenticated, open_discovery).register(app)
+    drift = DriftWatch(settings.runs, content, store)
+    OperationRoutes(content, store, metrics, drift, authenticated, open_discovery).register(app)
     if not settings.console_problem:
         _add_console(app, settings, content, store)
     passage = Passage(gate, calls, traces, _recorder(app, settings, content, metrics))
@@ -111,7 +113,7 @@ def _add_console(app: Flask, settings: Settings, content: ServedContent, store: 
         preview = preview_pages(settings, settings.preview, content)
         preview.register(app)
         links = [preview.LINK]
-    for pages in consoles(content, store, links, keeps_comments=settings.keep_comments):
+    for pages in consoles(content, store, links, keeps_comments=settings.keep_comments, runs=settings.runs):
         app.register_blueprint(pages)
 
 

@@ -23,12 +23,17 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # as pack.json has it
 
 
 def consoles(
-    content: ServedContent, store: Store, links: Sequence[tuple[str, str]], *, keeps_comments: bool
+    content: ServedContent,
+    store: Store,
+    links: Sequence[tuple[str, str]],
+    *,
+    keeps_comments: bool,
+    runs: Path | None = None,
 ) -> Iterator[Blueprint]:
     """The console of each pack of the settings, also of one that is not served, which says why.
 
     ``links`` are the endpoints and names of further pages of the first; ``keeps_comments`` says whether the comments of
-    clinicians are kept.
+    clinicians are kept, ``runs`` is the folder of population runs, if there is one.
     """
     places = _places(content.packs())
     are_several = len(places) > 1
@@ -52,6 +57,7 @@ def consoles(
             services=_services(state, with_older=is_first) if are_several else lambda: None,
             packs=packs if are_several else tuple,
             keeps_comments=keeps_comments,
+            runs=runs,
         )
 
 
@@ -67,7 +73,8 @@ def preview_pages(settings: Settings, cards: Path, content: ServedContent) -> Pr
     def names() -> Mapping[str, Names]:
         return {one.pack.id: one.names for one in content.now().packs}
 
-    return PreviewPages(cards, settings.site, settings.time_zone, released, names)
+    has_runs = settings.runs is not None
+    return PreviewPages(cards, settings.site, settings.time_zone, released, names, with_runs=has_runs)
 
 
 def _places(packs: Sequence[PackState]) -> list[tuple[PackState, Place]]:

@@ -87,7 +87,8 @@ class HookRoutes:
         if not incoming.is_replay:
             self.metrics.count_findings(service, answer)
             asides = [item.counted_as for item in answer.not_understood]
-            self.store.count_call(service.id, prepared.pack.version, asides)
+            site = prepared.pack.site_digest if answer.judged and prepared.shown else None
+            self.store.count_call(service.id, prepared.pack.version, asides, judged_under=site)
             for shown in of_pack.attribution.shown(answer.body["cards"]):
                 self.store.count(service.id, *shown)
         return Reply.of(200, encode(answer.body), "application/json")

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -20,6 +21,7 @@ from cds_service.content.model import Service
 from cds_service.content.reviews import ReviewState
 from cds_service.judge.evaluate import Answer
 from cds_service.judge.understanding import NotUnderstood
+from cds_service.population.drift import Drift, RuleDrift
 from cds_service.service.served_content import ServedStatus
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess
@@ -36,6 +38,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._versions: dict[str, str] = {}  # by pack
         self._rules_seen_off: dict[str, set[str]] = {}
+        self._watched: set[tuple[str, str, str, str]] = set()  # rules that were ever held against a run
         self._add_counts()
         self._add_states()
 
@@ -103,6 +106,22 @@ class Metrics:
             "cds_service_content_review",
             "1 for what comes of the clinical review of a pack: none of this version, current, or expired",
             ["pack", "state"],
+        )
+        of_rule = ["pack", "service", "decision", "rule"]
+        self._expected = gauge(
+            "cds_service_rule_expected",
+            "Cards of a rule that a population run leads to expect in the days that are watched",
+            of_rule,
+        )
+        self._ratio = gauge(
+            "cds_service_rule_ratio",
+            "Bounds of the 99 % interval of the cards that were shown to those that were expected",
+            [*of_rule, "bound"],
+        )
+        self._drift = gauge(
+            "cds_service_rule_drift",
+            "1 if a rule is less than half as frequent as expected (silent), or more than twice (doubled)",
+            [*of_rule, "drift"],
         )
         self._store = gauge("cds_service_store_reachable", "1 while feedback would be kept, 0 while it would not")
         self._site = gauge(
@@ -210,6 +229,20 @@ class Metrics:
             self._rule_off.labels(pack, topic).set(topic in status.rules_off)
         for state in ReviewState:
             self._review.labels(pack, state).set(state is status.review)
+
+    def set_drift(self, rules: Iterable[tuple[str, RuleDrift]]) -> None:
+        """How often rules speak against what was expected, each with its pack. Of one that is no longer among them
+        nothing is expected and nothing known.
+        """
+        now = {(pack, rule.service, rule.decision, rule.rule): rule for pack, rule in rules}
+        gone = {key: RuleDrift(*key[1:], shown=0, expected=0, low=0, high=inf) for key in self._watched - now.keys()}
+        self._watched |= now.keys()
+        for key, rule in {**gone, **now}.items():
+            self._expected.labels(*key).set(rule.expected)
+            self._ratio.labels(*key, "low").set(rule.low)
+            self._ratio.labels(*key, "high").set(rule.high)
+            for drift in Drift:
+                self._drift.labels(*key, drift).set(drift is rule.drift)
 
     def set_state(self, *, site_refused: bool, store_reachable: bool) -> None:
         """Whether the site's file was refused, and whether feedback would be kept."""

@@ -10,6 +10,7 @@ from flask import Flask, Response
 
 from cds_service import __version__
 from cds_service.protocol.openapi import openapi
+from cds_service.service.drift_watch import DriftWatch
 from cds_service.service.errors import RETRY_AFTER_SECONDS
 from cds_service.service.metrics import Metrics
 from cds_service.service.served_content import ServedContent
@@ -29,6 +30,7 @@ class OperationRoutes:
     content: ServedContent
     store: Store
     metrics: Metrics
+    drift: DriftWatch
     authenticated: bool
     open_discovery: bool
 
@@ -43,10 +45,10 @@ class OperationRoutes:
         """Every metric in the Prometheus text format; those that are states are brought up to date first."""
         self.content.now()
         self.metrics.set_content(self.content.statuses())
-        self.metrics.set_state(
-            site_refused=bool(self.content.site_problem),
-            store_reachable=self.store.reachable(),
-        )
+        reachable = self.store.reachable()
+        self.metrics.set_state(site_refused=bool(self.content.site_problem), store_reachable=reachable)
+        if reachable:
+            self.metrics.set_drift(self.drift.rules())
         return Response(self.metrics.text(), content_type=self.metrics.CONTENT_TYPE)
 
     def describe(self) -> Response:

@@ -121,6 +121,21 @@ class Comment:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class WatchedService:
+    """What one service judged on the days on which one state of the content and the site's settings judged alone.
+
+    ``days`` says how many they are, from ``first`` on. ``judged`` counts the calls whose orders were judged, ``cards``
+    the cards that were shown, by decision and rule.
+    """
+
+    service: str
+    first: date
+    days: int
+    judged: int
+    cards: Mapping[tuple[str, str], int]
+
+
 def per_100(cards: Mapping[str, int], calls: Mapping[str, int]) -> float | None:
     """Cards for every 100 calls of the services at which they were shown, both by service; ``None`` without calls."""
     of = calls_behind(cards, calls)

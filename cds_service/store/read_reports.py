@@ -13,7 +13,8 @@ from cds_service.store.acceptance import read_comments, read_days, read_report
 from cds_service.store.call_counts import known_services, read_calls, read_not_understood
 from cds_service.store.database import Address, StoreDown
 from cds_service.store.engine import describe_sql_error, open_engine, reading
-from cds_service.store.figures import CallCount, Comment, NotUnderstoodDay, Report, RuleDay
+from cds_service.store.figures import CallCount, Comment, NotUnderstoodDay, Report, RuleDay, WatchedService
+from cds_service.store.watched_days import read_watched
 
 T = TypeVar("T")
 
@@ -55,6 +56,10 @@ class Reports:
                 read_calls(connection, begin, services),
             )
         )
+
+    def watched(self, since: datetime, version: str, services: Collection[str]) -> list[WatchedService]:
+        """As ``Store.watched``."""
+        return self._read(lambda connection: read_watched(connection, since, version, services))
 
     def close(self) -> None:
         """Closes the connections to the database."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cds_service.store.database import Address
 from cds_service.store.held_connection import HeldConnection
 
-REVISION = "0003"
+REVISION = "0004"
 
 
 def prepare_tables(address: Address, connection: HeldConnection) -> None:

@@ -18,12 +18,20 @@ from typing import TYPE_CHECKING
 
 from cds_service.store.database import DatabaseFault, StoreDown, describe_error, file_of, read_url
 from cds_service.store.entries import Entry
-from cds_service.store.figures import CallCount, Comment, NotUnderstoodDay, Report, RuleDay
+from cds_service.store.figures import CallCount, Comment, NotUnderstoodDay, Report, RuleDay, WatchedService
 from cds_service.store.held_connection import HeldConnection
 from cds_service.store.kept_feedback import probe, save_feedback
 from cds_service.store.own_thread import OwnThread
 from cds_service.store.revision import prepare_tables
-from cds_service.store.tally import CallOfDay, CardOfDay, NotUnderstoodOfDay, Tally, save_counts
+from cds_service.store.tally import (
+    CallOfDay,
+    CardOfDay,
+    Counted,
+    JudgedOfDay,
+    NotUnderstoodOfDay,
+    Tally,
+    save_counts,
+)
 from cds_service.store.uuid_keys import known_keys, share_key
 
 if TYPE_CHECKING:
@@ -95,15 +103,26 @@ class Store:
         self._tally.add([CardOfDay(datetime.now(UTC).date(), service, decision, rule, version, indicator)])
         self._thread.start()
 
-    def count_call(self, service: str, version: str, not_understood: Iterable[tuple[str, str]] = ()) -> None:
+    def count_call(
+        self,
+        service: str,
+        version: str,
+        not_understood: Iterable[tuple[str, str]] = (),
+        *,
+        judged_under: str | None = None,
+    ) -> None:
         """Counts one call that is answered now by the content of this version.
 
         ``not_understood`` is what it sent that nothing understood: kind and code system of each (Z54). It is written
-        like the cards.
+        like the cards. ``judged_under`` is the digest of the site's settings if an order of the call was judged and
+        could have been shown a card, else ``None``.
         """
         day = datetime.now(UTC).date()
-        asides = [NotUnderstoodOfDay(day, service, kind, system) for kind, system in not_understood]
-        self._tally.add([CallOfDay(day, service, version), *asides])
+        counted: list[Counted] = [CallOfDay(day, service, version)]
+        if judged_under is not None:
+            counted.append(JudgedOfDay(day, service, version, judged_under))
+        counted += [NotUnderstoodOfDay(day, service, kind, system) for kind, system in not_understood]
+        self._tally.add(counted)
         self._thread.start()
 
     def reachable(self) -> bool:
@@ -152,6 +171,14 @@ class Store:
             StoreDown: the database cannot be read.
         """
         return self._reports().not_understood(since, services)
+
+    def watched(self, since: datetime, version: str, services: Collection[str]) -> list[WatchedService]:
+        """What the content of this version, and it alone, has judged and shown at ``services`` from ``since`` on.
+
+        Raises:
+            StoreDown: the database cannot be read.
+        """
+        return self._reports().watched(since, version, services)
 
     def close(self) -> None:
         """Writes what is left, within a bounded time, and closes the connections to the database."""

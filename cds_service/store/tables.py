@@ -102,6 +102,18 @@ call = Table(
     Column("times", BigInteger, nullable=False),
 )
 
+# How many of these calls brought an order that was judged and could have been shown a card. A population run counts the
+# same, so that its rates can be held against those of the cards that were shown.
+judged = Table(
+    "judged",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("version", Text, primary_key=True),  # of the whole content
+    Column("site", Text, primary_key=True),  # the digest of the site's settings, "" without any
+    Column("times", BigInteger, nullable=False),
+)
+
 # How often something was sent and not understood: never what was sent (Z54).
 not_understood = Table(
     "not_understood",

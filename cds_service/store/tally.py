@@ -33,6 +33,18 @@ class CallOfDay(msgspec.Struct, frozen=True):
     version: str
 
 
+class JudgedOfDay(msgspec.Struct, frozen=True):
+    """One call whose orders were judged and whose cards could be shown, on one day (UTC).
+
+    ``version`` is that of the content, ``site`` the digest of the site's settings.
+    """
+
+    day: date
+    service: str
+    version: str
+    site: str
+
+
 class NotUnderstoodOfDay(msgspec.Struct, frozen=True):
     """One thing that was sent to a service and not understood, by kind and code system, on one day (UTC) (Z54)."""
 
@@ -42,7 +54,7 @@ class NotUnderstoodOfDay(msgspec.Struct, frozen=True):
     system: str
 
 
-Counted = CardOfDay | CallOfDay | NotUnderstoodOfDay
+Counted = CardOfDay | CallOfDay | JudgedOfDay | NotUnderstoodOfDay
 
 
 def _add_to(table: str, kind: type[Any]) -> str:
@@ -52,6 +64,7 @@ def _add_to(table: str, kind: type[Any]) -> str:
 _ADD: dict[type[Any], str] = {
     CardOfDay: _add_to("shown", CardOfDay),
     CallOfDay: _add_to("call", CallOfDay),
+    JudgedOfDay: _add_to("judged", JudgedOfDay),
     NotUnderstoodOfDay: _add_to("not_understood", NotUnderstoodOfDay),
 }
 

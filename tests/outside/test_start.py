@@ -3,9 +3,28 @@
 import subprocess
 import sys
 
+from tests.support.judged_runs import events, run_in
+
 
 def test_serving_does_not_import_fhir_resources():
     """Z27: it would cost the start a second."""
     code = "import sys, cds_service.service.app as a; a.create_app(); print('fhir.resources' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_serving_population_runs_does_not_import_what_made_them(tmp_path):
+    """A service is installed without DuckDB and Arrow; it reads what a run has said of itself."""
+    run_in(tmp_path / "runs", "last-year", events(3, 9))
+    code = (
+        "import sys, cds_service.service.app as a\n"
+        "from cds_service.settings import Settings\n"
+        "web = a.create_app(Settings(loopback=True, runs=sys.argv[1], store=sys.argv[2])).test_client()\n"
+        "paths = ['/population', '/population/last-year', '/content/decisions/imPlatelets', '/metrics']\n"
+        "assert [web.get(path).status_code for path in paths] == [200] * len(paths)\n"
+        "assert 'would have spoken 3 times' in web.get(paths[2]).text\n"
+        "print(sorted({'duckdb', 'pyarrow', 'pandas', 'pyspark'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "runs", f"sqlite:///{tmp_path / 'store.sqlite3'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
