@@ -13,7 +13,7 @@ from cds_service.population.words import HOOKS, answer_in_words, funnel_steps, s
 _BAR = 360  # units of the longest bar
 _WEEKS_WIDTH, _WEEKS_HEIGHT = 720, 140
 _FOOT = 20  # units below the bars, for the dates
-_MOST_DATES = 8
+_DATE = 84  # units that a date takes
 _SEVERITIES = ("info", "warning", "critical")  # from the foot of a bar to its top
 
 
@@ -155,8 +155,7 @@ def _weeks(weeks: Sequence[Week], shown: Shown) -> Weeks | None:
     room = _WEEKS_HEIGHT - _FOOT
     parts: list[BarPart] = []
     dates: list[tuple[float, str]] = []
-    every = max(len(weeks) // _MOST_DATES, 1)
-    for place, (week, of_week) in enumerate(zip(weeks, counts, strict=True)):
+    for week, of_week in zip(weeks, counts, strict=True):
         x = round((week.monday - weeks[0].monday).days / 7 * each, 1)
         y = float(room)
         for severity, count in zip(_SEVERITIES, of_week, strict=True):
@@ -164,7 +163,7 @@ def _weeks(weeks: Sequence[Week], shown: Shown) -> Weeks | None:
             y = round(y - height, 1)
             if height:
                 parts.append(BarPart(x, y, round(max(each - 1, 0.5), 1), height, severity))
-        if place % every == 0:
+        if x <= _WEEKS_WIDTH - _DATE and (not dates or x >= dates[-1][0] + _DATE):
             dates.append((x, week.monday.isoformat()))
     words = f"from {weeks[0].monday} on, at most {most:,} in a week"
     return Weeks(tuple(parts), tuple(dates), f"{most:,}", words)

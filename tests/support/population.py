@@ -27,7 +27,7 @@ MINUTE = timedelta(minutes=1)
 @cache
 def prepared() -> Prepared:
     """The shipped content made ready."""
-    return Prepared.of(shipped_pack(), zone=ZoneInfo("Europe/Berlin"), key=KEY)
+    return Prepared.of(shipped_pack(), zone=ZoneInfo("UTC"), key=KEY)
 
 
 def task_of(hooks: Iterable[str], since: datetime, until: datetime, **others: Any) -> Task:
