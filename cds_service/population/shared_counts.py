@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _ROUNDED_TO = 5
+_LEAST = 0.05  # what is less would be written as none at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +37,6 @@ class Shown:
     def each(self, count: int, parts: float) -> str:
         """How many there are for each of so many parts, with one decimal; a dash if that would tell a hidden count."""
         number = self.number(count)
-        return f"{number / parts:.1f}" if number is not None else "–"
+        if number is None:
+            return "–"
+        return "under 0.1" if 0 < number / parts < _LEAST else f"{number / parts:.1f}"

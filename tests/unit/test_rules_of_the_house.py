@@ -75,6 +75,7 @@ ELSEWHERE = {
     ("console/story_list.py", 50): "scenarios that a search shows",
     ("console/population_view.py", 7): "days of a week",
     ("console/population_view.py", 20): "units below the bars of a picture",
+    ("console/population_view.py", 84): "units that a date takes",
     ("console/preview_pages.py", 500): "a status of HTTP",
     ("console/problem_page.py", 500): "a status of HTTP",
     ("console/timeline.py", 3): "years shown, months between two ticks, and the thinnest period in pixels",

@@ -136,3 +136,9 @@ def test_a_rate_does_not_tell_what_is_hidden():
     assert Shown(7).rate(50, 100) == "50.0"
     assert Shown().rate(3, 100) == "3.0"
     assert Shown().rate(0, 0) == "–"
+
+
+def test_a_rate_that_is_not_none_is_not_written_as_none():
+    assert Shown().each(2, 52) == "under 0.1"
+    assert Shown().each(0, 52) == "0.0"
+    assert Shown().each(3, 52) == "0.1"
