@@ -21,8 +21,9 @@ def sentence_of(summary: Summary, content: ContentSummary, shown: Shown) -> str:
     weeks = max(days / 7, 1)
     if not content.hook:
         return f"No order was judged; {shown.text(content.view.events)} charts were opened once."
+    whose = f" of {shown.text(content.patients)} patients" if content.patients else ""  # unless nobody named them
     text = (
-        f"{shown.text(content.orders)} orders of {shown.text(content.patients)} patients in {days} days: "
+        f"{shown.text(content.orders)} orders{whose} in {days} days: "
         f"{shown.rate(funnel.with_card, funnel.events)} % of {shown.text(funnel.events)} sets of {HOOKS[content.hook]} "
         f"together get a card, {shown.each(content.cards, weeks)} cards a week"
     )

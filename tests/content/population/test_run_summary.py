@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cds_service.population.counting import attention
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import read_summary
+from cds_service.population.words import sentence_of
 from tests.support.judged_rows import MOMENT, card, event, record, run_of
 
 TOPICS = ("imPlateletsTransfusionFirst", "folateFirst", "doseDiffers")
@@ -136,3 +137,14 @@ def test_a_rate_does_not_tell_what_is_hidden():
     assert Shown(7).rate(50, 100) == "50.0"
     assert Shown().rate(3, 100) == "3.0"
     assert Shown().rate(0, 0) == "–"
+
+
+def test_patients_whom_nobody_named_are_neither_counted_nor_taken_for_one(tmp_path):
+    named = {"hook": "patient-view", "patient": None}
+    rows = [event("a", card(TOPICS[0], "critical"), **named), event("b", card(TOPICS[1]), **named)]
+    orders = [event(name, card(TOPICS[2]), patient=None) for name in "cd"]
+    run = run_of(tmp_path / "run", [*rows, *orders])
+    assert [one.topics for one in attention(run, 10)] == [(TOPICS[0],), (TOPICS[1],)]
+    summary = read_summary(run)
+    (content,) = summary.counted.contents
+    assert sentence_of(summary, content, Shown()).startswith("2 orders in 365 days: ")
