@@ -1,5 +1,6 @@
 # The verbs of the project; `make help` lists them. What they need is installed into .venv, in the versions and with the
-# hashes of the lock files: requirements.lock to run, requirements-dev.lock for everything else.
+# hashes of the lock files: requirements.lock to run, requirements-population.lock for population runs besides, and
+# requirements-dev.lock for everything else.
 FLOOR := 3.11.2
 PYTHON ?= python3
 PORT ?= 8080
@@ -14,7 +15,7 @@ PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of processes; where bytecode is not kept, each of them compiles the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run install install-dev check test test-unit test-content test-http test-outside test-load test-all content-mutants bench instructions \
+.PHONY: run install install-dev install-population check test test-unit test-content test-http test-outside test-load test-all content-mutants bench bench-population instructions \
 	fuzz hostile soak measured mutants examples clients format statements clinical reference hazards conformance settings calls pictures screenshots docs \
 	lock audit pin-images sbom help
 .DELETE_ON_ERROR:
@@ -27,12 +28,14 @@ install: $(VENV)/.run ## .venv with what running needs; PYTHON=python3.12 for an
 
 install-dev: $(VENV)/.dev ## .venv with what checks and tests need besides
 
+install-population: $(VENV)/.population ## .venv with what population runs need besides (docs/population.md)
+
 # Refuses a Python that is too old before anything is installed. The line itself is understood by Python 2 as well.
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo 'cds-service needs Python $(FLOOR) or newer; $(PYTHON) is not there: make PYTHON=/path/to/python3'; exit 1; } >&2
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:3] >= tuple(map(int, "$(FLOOR)".split("."))) else "cds-service needs Python $(FLOOR) or newer; $(PYTHON) is %d.%d.%d: make PYTHON=/path/to/a/newer/python3" % sys.version_info[:3])'
 	@$(PYTHON) -m venv $(VENV)
-	@rm -f $(VENV)/.run $(VENV)/.dev
+	@rm -f $(VENV)/.run $(VENV)/.dev $(VENV)/.population
 
 $(VENV)/.run: requirements.lock deploy/build.lock pyproject.toml | $(BIN)/python
 	@echo "Installing $$(cat requirements.lock deploy/build.lock | grep -c '^[a-z].*==') packages to run the service into $(VENV), about 20 s"
@@ -43,6 +46,11 @@ $(VENV)/.run: requirements.lock deploy/build.lock pyproject.toml | $(BIN)/python
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@echo "Installing what checks and tests need beside that, $$(grep -c '^[a-z].*==' requirements-dev.lock) packages in all, about 60 s"
 	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.population: $(VENV)/.run requirements-population.lock
+	@echo "Installing what population runs need beside that, DuckDB and Arrow, about 20 s"
+	@$(PIP) install --no-deps --require-hashes -r requirements-population.lock
 	@touch $@
 
 check: install-dev ## formatting, lint, types, the walls between the rooms, the proof of the content
@@ -80,6 +88,9 @@ bench: install-dev ## what a call costs against floors of the same run, then the
 	$(BIN)/python -m tests.load.bench.table --keep $(BENCH)
 	$(BIN)/python -m pytest tests/load/bench --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
 
+bench-population: install-dev ## what judging a whole export costs beside judging alone; POPULATION="--patients 100000 --large 1000000"
+	@$(BIN)/python -m tests.load.population.measure --keep $(POPULATION)
+
 instructions: install-dev ## how many instructions a call takes, and whether a count is more than 1 % from the one kept (needs valgrind)
 	$(BIN)/python -m tests.load.bench.instructions $(INSTRUCTIONS)
 
@@ -92,7 +103,7 @@ hostile: install-dev ## ten thousand hostile calls, and what they cost beside a 
 soak: install-dev ## mixed requests while everything fails, alone and in pairs; SOAK="REQUESTS CONNECTIONS PAIRS SEED"
 	@$(BIN)/python -m tests.load.soak.soak --keep $(SOAK)
 
-measured: install-dev ## what bench, instructions, fuzz, hostile and soak have left is kept in docs/measured, and the tables of the docs
+measured: install-dev ## what bench, bench-population, instructions, fuzz, hostile and soak have left is kept in docs/measured, and the tables of the docs
 	@$(BIN)/python -m tests.load.measured
 
 mutants: install-dev ## small wrong changes of the code, and whether a test notices each; MUTANTS="SECONDS SEED"
@@ -147,6 +158,7 @@ lock: $(BIN)/python ## the lock files after a change of pyproject.toml; what is 
 	build/uv/bin/pip install --quiet --disable-pip-version-check uv
 	build/uv/bin/$(COMPILE) --extra dev pyproject.toml -o requirements-dev.lock
 	build/uv/bin/$(COMPILE) -c requirements-dev.lock pyproject.toml -o requirements.lock
+	build/uv/bin/$(COMPILE) --extra population -c requirements-dev.lock pyproject.toml -o requirements-population.lock
 	build/uv/bin/$(COMPILE) --extra opentelemetry --extra postgresql -c requirements-dev.lock pyproject.toml -o deploy/requirements.lock
 	echo hatchling | build/uv/bin/$(COMPILE) -c requirements-dev.lock - -o deploy/build.lock
 

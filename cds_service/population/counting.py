@@ -121,12 +121,13 @@ _CHANGES = """
 """
 _ATTENTION = """
     with shown as (
-        select patient, age_band, sex, topic, list_position(['critical', 'warning', 'info'], indicator) as rank
+        select event, patient, age_band, sex, topic, list_position(['critical', 'warning', 'info'], indicator) as rank
         from read_parquet($events) as events join read_parquet($cards) as cards using (content, event)
         where content = $content and hook = 'patient-view' and shown
     )
-    select patient, any_value(age_band), any_value(sex), min(rank), list(topic order by rank, topic) as topics
-    from shown group by patient order by min(rank), len(topics) desc, patient limit $most
+    select any_value(patient), any_value(age_band), any_value(sex), min(rank),
+        list(topic order by rank, topic) as topics
+    from shown group by event order by min(rank), len(topics) desc, any_value(patient), event limit $most
 """
 
 

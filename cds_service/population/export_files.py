@@ -85,17 +85,19 @@ class Export:
 def find_export(folder: Path, types: Collection[str]) -> Export:
     """The export in a folder and the folders below it. ``types`` are the types of resources that are asked for.
 
-    A file is left out only if both its name and its first line say that it is of another type.
+    A file is left out only if both its name and its first line say that it is of another type. One to which links lead
+    as well is read once: some programs keep each export in a folder and gather links to the files of all.
 
     Raises:
         ExportError: there is no NDJSON, or a file cannot be read.
     """
     if not folder.is_dir():
         raise ExportError(f"{folder} is no folder")
-    found = [path for path in sorted(folder.rglob("*")) if _NDJSON.search(path.name) and path.is_file()]
+    every = [path for path in sorted(folder.rglob("*")) if _NDJSON.search(path.name) and path.is_file()]
+    found = {path.resolve(): path for path in every}
     files: list[ExportFile] = []
     left_out: list[ExportFile] = []
-    for path in found:
+    for path in sorted(found.values()):
         if path.name in _MANIFESTS:
             continue
         size, named = path.stat().st_size, _TYPE.match(path.name)

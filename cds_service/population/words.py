@@ -24,8 +24,9 @@ def sentence_of(summary: Summary, content: ContentSummary, shown: Shown) -> str:
     if not content.hook:
         return f"No order was judged; {shown.text(content.view.events)} charts were opened once."
     hook = HOOKS.get(content.hook, content.hook)
+    whose = f" of {shown.text(content.patients)} patients" if content.patients else ""  # unless nobody named them
     text = (
-        f"{shown.text(content.orders)} orders of {shown.text(content.patients)} patients in {days} days: "
+        f"{shown.text(content.orders)} orders{whose} in {days} days: "
         f"{shown.rate(funnel.with_card, funnel.events)} % of {shown.text(funnel.events)} sets of {hook} "
         f"together get a card, {shown.each(content.cards, weeks)} cards a week"
     )

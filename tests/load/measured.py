@@ -1,4 +1,5 @@
-"""The tables of ``docs/reliability.md`` and ``docs/performance.md``, from the raw results in ``docs/measured``.
+"""The tables of ``docs/reliability.md``, ``docs/performance.md`` and ``docs/population.md``, from the raw results in
+``docs/measured``.
 
 ``make measured``, or ``python -m tests.load.measured``, first takes up what the last runs have left.
 """
@@ -13,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.load.bench import page as bench_page
+from tests.load.population import page as population_page
 from tests.support.markdown import table
 from tests.support.measured import KEPT, LEFT
 from tests.support.places import ROOT
 
 PAGES = {"soak": "reliability", "hostile": "reliability", "fuzz": "reliability", "bench": "performance"}
-PAGES["instructions"] = "performance"
+PAGES |= {"instructions": "performance", "population": "population"}
 
 
 def of_what(whole: Mapping[str, Any]) -> str:
@@ -110,6 +112,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "fuzz": fuzz,
     "bench": bench_page.bench,
     "instructions": bench_page.instructions,
+    "population": population_page.population,
 }
 
 

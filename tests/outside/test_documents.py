@@ -22,6 +22,7 @@ READERS = {
     "docs/integrating.md": "connect an EHR",
     "docs/own-the-content.md": "change what it says",
     "docs/writing-a-pack.md": "another drug",
+    "docs/population.md": "before go-live",
     "deploy/README.md": "run it",
     "docs/faq.md": "why",
     "docs/upgrading.md": "upgrade",

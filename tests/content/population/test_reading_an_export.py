@@ -62,6 +62,18 @@ def test_however_an_export_is_cut_the_same_lines_come_in_the_same_order(tmp_path
     assert not wrong
 
 
+def test_files_to_which_links_lead_are_read_once(tmp_path):
+    """As smart-fetch leaves them: a folder for each export, and links to the files of all of them."""
+    (tmp_path / "e").mkdir()
+    by_type(tmp_path / "e" / "001.2026-11-23", TEXTS)
+    for file in (tmp_path / "e" / "001.2026-11-23").iterdir():
+        (tmp_path / "e" / file.name).symlink_to(file.relative_to(tmp_path / "e"))
+    expected = len(list((tmp_path / "e" / "001.2026-11-23").iterdir()))
+    found = find_export(tmp_path / "e", selection().types)
+    assert len(found.files) + len(found.left_out) == expected
+    assert sifted(tmp_path / "e", tmp_path / "a").counts.lines == len(TEXTS)
+
+
 def test_a_large_file_is_read_in_pieces_that_share_no_line(tmp_path):
     texts = [f'{{"id":"{number}","x":"{"y" * (number % 50)}"}}' for number in range(500)]
     write(tmp_path / "e" / "all.ndjson", texts)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cds_service.population.counting import attention
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import read_summary
+from cds_service.population.words import sentence_of
 from tests.support.judged_rows import MOMENT, card, event, record, run_of
 
 TOPICS = ("imPlateletsTransfusionFirst", "folateFirst", "doseDiffers")
@@ -142,3 +143,14 @@ def test_a_rate_that_is_not_none_is_not_written_as_none():
     assert Shown().each(2, 52) == "under 0.1"
     assert Shown().each(0, 52) == "0.0"
     assert Shown().each(3, 52) == "0.1"
+
+
+def test_patients_whom_nobody_named_are_neither_counted_nor_taken_for_one(tmp_path):
+    named = {"hook": "patient-view", "patient": None}
+    rows = [event("a", card(TOPICS[0], "critical"), **named), event("b", card(TOPICS[1]), **named)]
+    orders = [event(name, card(TOPICS[2]), patient=None) for name in "cd"]
+    run = run_of(tmp_path / "run", [*rows, *orders])
+    assert [one.topics for one in attention(run, 10)] == [(TOPICS[0],), (TOPICS[1],)]
+    summary = read_summary(run)
+    (content,) = summary.counted.contents
+    assert sentence_of(summary, content, Shown()).startswith("2 orders in 365 days: ")

@@ -32,7 +32,12 @@ from tests.support.places import ROOT
 
 DEPLOY = ROOT / "deploy"
 BASE, EXAMPLE = DEPLOY / "kubernetes/base", DEPLOY / "kubernetes/example"
-LOCKS = [ROOT / "requirements.lock", DEPLOY / "requirements.lock", DEPLOY / "build.lock"]
+LOCKS = [
+    ROOT / "requirements.lock",
+    ROOT / "requirements-population.lock",
+    DEPLOY / "requirements.lock",
+    DEPLOY / "build.lock",
+]
 KUBERNETES = "1.34"
 OLDEST_KUBECTL = 21  # the minor number of 1.21
 PATCHES = {entry["path"] for entry in yaml.safe_load((EXAMPLE / "kustomization.yaml").read_text())["patches"]}
@@ -99,13 +104,15 @@ def steps_of_image():
 
 def test_the_lock_files_pin_alike_and_the_image_gets_what_the_service_needs():
     """After a change of pyproject.toml: make lock."""
-    every, few, deployed, build = (pinned(path) for path in (ROOT / "requirements-dev.lock", *LOCKS))
+    every, few, population, deployed, build = (pinned(path) for path in (ROOT / "requirements-dev.lock", *LOCKS))
     assert few.items() <= deployed.items() <= every.items()
+    assert few.items() <= population.items() <= every.items()
+    assert population.keys() - few.keys() == {"duckdb", "pyarrow"}
     assert build.items() <= every.items() and "hatchling" in build
     asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     assert {re.split(r"[<>=;\[ ]", one)[0].replace(".", "-") for one in asked} <= set(few)
     assert {"psycopg", "psycopg-binary", "opentelemetry-sdk"} <= set(deployed)
-    assert not {"pytest", "mypy", "hypothesis", "pip"} & set(deployed)
+    assert not {"pytest", "mypy", "hypothesis", "pip", "duckdb", "pyarrow"} & set(deployed)
 
 
 def instructions():
