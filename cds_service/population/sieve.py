@@ -107,7 +107,10 @@ class Sieve:
         number, size = 0, 0
         for number, line in enumerate(lines, 1):
             size += len(line)
-            problem = self._take(line)
+            try:
+                problem = self._take(line)
+            except UnicodeDecodeError:  # in an element that is read; others are looked at when a line is kept
+                problem = line_problems.NOT_UTF_8
             if problem:
                 self._note(problem, number)
             if len(self._rows) >= _MOST_LINES or self._characters >= _MOST_CHARACTERS:

@@ -14,14 +14,14 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -88,19 +88,17 @@ class Spark:
             EngineError: Spark did not start, or failed.
         """
         known = selection.knowing(known_medications(export.pieces()))
-        with (
-            _errors_told(),
-            self._session(aside) as spark,
-            _kept_while(_sifted(_lines(spark, export), known)) as sifted,
-        ):
+        with _errors_told(), self._session(aside) as spark, ExitStack() as stack:
+            keep = partial(_kept_until_the_end, stack)
+            sifted = keep(_sifted(_lines(spark, export), known))
             counts.add(_counted(sifted))
             tell(f"read {counts.lines:,} resources")
-            counts.problems.update(_wrong_lines(sifted))
-            work = partial(_as_streams, pickle.dumps(task))
-            with _kept_while(_mapped(_by_patient(sifted, counts), work, _STREAMS)) as streams:
-                streams.count()  # all partitions at once; below, they are fetched one after another
-                for row in streams.toLocalIterator():
-                    yield from batches_of(bytes(row.stream))
+            tables = _Tables.of(sifted, keep)
+            counts.problems.update(tables.wrong_lines())
+            streams = keep(_mapped(tables.by_patient(counts), partial(_as_streams, pickle.dumps(task)), _STREAMS))
+            streams.count()  # all partitions at once; below, they are fetched one after another
+            for row in streams.toLocalIterator():
+                yield from batches_of(bytes(row.stream))
 
     @property
     def _is_local(self) -> bool:
@@ -174,13 +172,13 @@ def judged_by_spark(lines: DataFrame, task: Task) -> DataFrame:
     unplaced = lines.select(
         F.col("value").cast("binary").alias("line"), F.lit("").alias("file"), F.lit(0).alias("start")
     )
-    sifted = _sifted(unplaced, Selection(list(task.contents.values()))).persist(StorageLevel.DISK_ONLY)
-    counts = _counted(sifted)
+    sifted = _kept(_sifted(unplaced, Selection(list(task.contents.values()))))
+    counts, tables = _counted(sifted), _Tables.of(sifted, _kept)
     if task.exported is None:
         task = replace(task, exported=frozenset(counts.types))
-    problems = counts.problems + _wrong_lines(sifted)
+    problems = counts.problems + tables.wrong_lines()
     wrong = pa.Table.from_pylist([problem_row(None, problems)] if problems else [], schema=JUDGED)
-    rows = _mapped(_by_patient(sifted, counts), partial(_as_rows, pickle.dumps(task)), JUDGED)
+    rows = _mapped(tables.by_patient(counts), partial(_as_rows, pickle.dumps(task)), JUDGED)
     return rows.unionAll(spark.createDataFrame(wrong, rows.schema))
 
 
@@ -207,39 +205,59 @@ def _counted(sifted: DataFrame) -> LineCounts:
     return counts
 
 
-def _wrong_lines(sifted: DataFrame) -> Counter[tuple[str, str]]:
-    return Counter({(row.problem, row.type): row.times for row in _asked(sifted, WRONG_LINES).collect()})
-
-
-def _by_patient(sifted: DataFrame, counts: LineCounts) -> DataFrame:
-    """The lines to judge, those of one patient one after another in one partition.
-
-    Spark would make as many partitions as it is set to, which may be far too many or too few.
+class _Tables(NamedTuple):
+    """What the queries of ``joins`` read. Only the last of them needs the texts, which are most of what is kept, so the
+    others read ``keys``, the same without them.
     """
-    lines = sum(times for (_, bearing), times in counts.kept.items() if bearing > Bearing.ELSEWHERE)
-    frame = _asked(sifted, LINES_TO_JUDGE).repartition(1 + lines // _LINES_OF_PARTITION, "patient")
-    return frame.sortWithinPartitions("patient", "type", "id")
+
+    sifted: DataFrame
+    keys: DataFrame
+    whole: DataFrame
+    referred: DataFrame
+
+    @classmethod
+    def of(cls, sifted: DataFrame, keep: Callable[[DataFrame], DataFrame]) -> _Tables:
+        """The tables that are made of what the sieves have kept."""
+        rows = sifted.where("counts IS NULL")
+        keys = keep(rows.drop("line", "counts"))
+        whole = keep(_asked(WHOLE_LISTS, sifted=keys))
+        return cls(rows, keys, whole, keep(_asked(REFERRED, sifted=keys, whole=whole)))
+
+    def wrong_lines(self) -> Counter[tuple[str, str]]:
+        """How many lines something is wrong with, by problem and type."""
+        rows = _asked(WRONG_LINES, sifted=self.keys, referred=self.referred).collect()
+        return Counter({(row.problem, row.type): row.times for row in rows})
+
+    def by_patient(self, counts: LineCounts) -> DataFrame:
+        """The lines to judge, those of one patient one after another in one partition.
+
+        Spark would make as many partitions as it is set to, which may be far too many or too few.
+        """
+        lines = sum(times for (_, bearing), times in counts.kept.items() if bearing > Bearing.ELSEWHERE)
+        frame = _asked(LINES_TO_JUDGE, sifted=self.sifted, whole=self.whole, referred=self.referred)
+        partitions = frame.repartition(1 + lines // _LINES_OF_PARTITION, "patient")
+        return partitions.sortWithinPartitions("patient", "type", "id")
 
 
-def _asked(sifted: DataFrame, query: str) -> DataFrame:
-    """The answer to a query of ``joins``."""
-    kept = "SELECT * FROM {kept} WHERE counts IS NULL"
-    tables = f"sifted AS ({kept}), whole AS ({WHOLE_LISTS}), referred AS ({REFERRED})"
-    return sifted.sparkSession.sql(f"WITH {tables} {query}", kept=sifted)
+def _asked(query: str, **tables: DataFrame) -> DataFrame:
+    """The answer to a query of ``joins``, which reads the tables by their names."""
+    named = ", ".join(f"{name} AS (SELECT * FROM {{{name}}})" for name in tables)  # noqa: S608  (our own)
+    return next(iter(tables.values())).sparkSession.sql(f"WITH {named} {query}", **tables)
 
 
 def _mapped(frame: DataFrame, work: _Work, schema: pa.Schema) -> DataFrame:
     return frame.mapInArrow(work, from_arrow_schema(schema))
 
 
-@contextmanager
-def _kept_while(frame: DataFrame) -> Iterator[DataFrame]:
-    """A frame that is made once, and kept on the disks of the executors until the end of the block."""
-    kept = frame.persist(StorageLevel.DISK_ONLY)
-    try:
-        yield kept
-    finally:
-        kept.unpersist()
+def _kept(frame: DataFrame) -> DataFrame:
+    """A frame that is made once, and kept on the disks of the executors."""
+    return frame.persist(StorageLevel.DISK_ONLY)
+
+
+def _kept_until_the_end(stack: ExitStack, frame: DataFrame) -> DataFrame:
+    kept = _kept(frame)
+    stack.callback(kept.unpersist)
+    return kept
 
 
 @contextmanager

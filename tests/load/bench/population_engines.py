@@ -36,8 +36,6 @@ def measured(folder: Path, patients: int) -> dict[str, Any]:
     lines = write_population(export, patients, seed=_SEED, parts=4, gzipped=True)
     engines: dict[str, tuple[str, ...]] = {
         "DuckDB, 1 worker": ("--workers", "1"),
-        "DuckDB, 2 workers": ("--workers", "2"),
-        "Spark local[1]": ("--engine", "spark", "--master", "local[1]"),
         "Spark local[2]": ("--engine", "spark", "--master", "local[2]"),
         "Spark standalone, 2 workers": ("--engine", "spark", "--memory", "1GB"),
     }
