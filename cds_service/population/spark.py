@@ -315,8 +315,8 @@ def _as_rows(task: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Reco
     problems: Counter[tuple[str, str]] = Counter()
     with _only_types_of_errors_told():
         yield from judge(_unpickled(task), one_of_each(batches, problems))
-    if problems:
-        yield pa.RecordBatch.from_pylist([problem_row(None, problems)], schema=JUDGED)
+    if left_out := +problems:  # without those that were met no time
+        yield pa.RecordBatch.from_pylist([problem_row(None, left_out)], schema=JUDGED)
 
 
 def _as_streams(task: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
