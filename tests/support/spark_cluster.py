@@ -65,7 +65,7 @@ def _start(stack: ExitStack, folder: Path, name: str, *arguments: str) -> None:
     (home,) = find_spec("pyspark").submodule_search_locations  # type: ignore[union-attr,misc]
     command = [str(Path(home) / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *arguments]
     log = stack.enter_context((folder / f"{name}.log").open("ab"))
-    settings = environment(folder / "of-the-cluster")
+    settings = environment(folder / "of-the-cluster", spark__master__rest__enabled="false")
     process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=settings | {"SPARK_HOME": home})
     stack.callback(_end, process)
 
