@@ -16,7 +16,7 @@ PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run install install-dev install-population check test test-unit test-content test-http test-outside test-load test-all content-mutants bench bench-population instructions \
-	fuzz hostile soak measured mutants examples clients format statements clinical reference hazards conformance settings calls pictures screenshots docs \
+	fuzz hostile soak measured mutants examples clients spark format statements clinical reference hazards conformance settings calls pictures screenshots docs \
 	lock audit pin-images sbom help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -79,7 +79,7 @@ test-load: install-dev ## short runs of the fuzzers, the hostile calls, the soak
 	@$(BIN)/python -m pytest $(PARALLEL) tests/load
 
 test-all: export EVERY_CASE := 1
-test-all: test hostile fuzz soak examples clients ## every test with every case, then the long runs, one after another; by hand before a release
+test-all: test hostile fuzz soak examples clients spark ## every test with every case, then the long runs, one after another; by hand before a release
 
 content-mutants: install-dev ## every small wrong change of the content, and whether something notices; make test tries one in seventy-two
 	@EVERY_CASE=1 $(BIN)/python -m pytest tests/content/test_mutants.py
@@ -116,6 +116,12 @@ examples: install-dev ## HL7's example resources and those of other FHIR package
 
 clients: install-dev ## /openapi.json linted, and the hooks called with a client that is generated from it (needs npm)
 	@$(BIN)/python -m tests.real.clients
+
+spark: install-dev ## population runs on Apache Spark give the rows of one machine (needs Java 17 or 21; a download of 435 MB); SPARK="TEST"
+	@$(BIN)/python -m venv build/spark
+	@build/spark/bin/pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@build/spark/bin/pip install --quiet --quiet --disable-pip-version-check --no-build-isolation --editable '.[spark]' pyspark==4.3.0
+	@build/spark/bin/python -m pytest $(or $(SPARK),tests/outside/test_population_on_spark.py)
 
 format: install-dev ## the code in its one format, with what lint can mend by itself
 	$(BIN)/ruff format .

@@ -28,6 +28,7 @@ from cds_service.population.words import sentence_of
 
 if TYPE_CHECKING:
     from cds_service.population.export_check import ExportCheck
+    from cds_service.population.run_engine import Engine
 
 HOOKS = ("order-select", "order-sign", "patient-view")
 _A_YEAR = timedelta(days=365)
@@ -80,6 +81,8 @@ class RunOptions:
     workers: int
     memory: str
     patients: str
+    engine: str
+    master: str | None
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -128,7 +131,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=MemoryArgument(),
                 default=_MEMORY,
                 show_default=True,
-                help="What sorting may use; beyond that it goes to disk, beside --out.",
+                help="What sorting may use; beyond that it goes to disk, beside --out. With Spark, that of a process.",
             ),
             click.option(
                 "--patients",
@@ -136,6 +139,18 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 default="hash",
                 show_default=True,
                 help="How the tables name patients: by a hash made with the key of this service, by id, or not at all.",
+            ),
+            click.option(
+                "--engine",
+                type=click.Choice(["duckdb", "spark"]),
+                default="duckdb",
+                show_default=True,
+                help="What reads and sorts: DuckDB on this machine, or Apache Spark on one or many.",
+            ),
+            click.option(
+                "--master",
+                metavar="URL",
+                help="Where Spark runs, such as spark://host:7077; on this machine with --workers if not given.",
             ),
         ]
     ):
@@ -188,9 +203,10 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
         WrongUseError: the export, the folder or the window cannot be used.
         ClickException: the run ended before it was done.
     """
-    needs_the_extra()
+    engine = _engine(options)
     from cds_service.population.duck import SortingError
     from cds_service.population.export_files import ExportError
+    from cds_service.population.run_engine import EngineError
     from cds_service.population.whole_run import AskedRun, run
     from cds_service.population.workers import WorkerEndedError
 
@@ -203,16 +219,15 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
         options.hooks,
         window,
         _key(),
+        engine,
         options.patients,
-        options.workers,
-        options.memory,
     )
     try:
         with _progress() as tell:
             run(asked, options.out, tell)
     except (ExportError, RunFolderError) as error:
         raise WrongUseError(str(error)) from None
-    except (SortingError, WorkerEndedError) as error:
+    except (EngineError, SortingError, WorkerEndedError) as error:
         raise click.ClickException(f"The run ended before it was done, and left nothing: {error}") from None
     summary = read_summary(options.out)
     for content in summary.counted.contents:
@@ -222,6 +237,24 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
     if problems:
         say(f"{problems:,} resources could not be used as they are; {options.out}/problems and the report name them.")
     say(f"Kept in {options.out}. To read it: cds-service population report {options.out}")
+
+
+def _engine(options: RunOptions) -> Engine:
+    """What reads and judges.
+
+    Raises:
+        WrongUseError: it is not installed, or --master is said of an engine that has none.
+    """
+    if options.master and options.engine != "spark":
+        raise WrongUseError("--master says where Spark runs: give --engine spark too")
+    needs_the_extra(options.engine)
+    if options.engine == "spark":
+        from cds_service.population.spark import Spark
+
+        return Spark(options.master or f"local[{options.workers}]", options.memory)
+    from cds_service.population.one_machine import OneMachine
+
+    return OneMachine(options.workers, options.memory)
 
 
 def _window(options: RunOptions) -> Window:

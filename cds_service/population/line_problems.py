@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 NOT_JSON = "line-not-json"
@@ -54,6 +56,21 @@ class LineCounts:
         self.kept.update(other.kept)
         self.problems.update(other.problems)
         self.broken += other.broken
+
+
+def of_pieces(pieces: Iterable[tuple[Path, LineCounts]]) -> LineCounts:
+    """What was counted in all pieces of all files: those of a file one after another, as they stand in it.
+
+    The numbers of lines are those within a piece; what is given has those within the file.
+    """
+    whole = LineCounts()
+    for _, of_file in groupby(pieces, key=itemgetter(0)):
+        before = 0
+        for _, counts in of_file:
+            counts.broken = [replace(broken, line=broken.line + before) for broken in counts.broken]
+            whole.add(counts)
+            before += counts.lines
+    return whole
 
 
 def as_problems(counts: LineCounts, others: Iterable[Counter[tuple[str, str]]] = ()) -> Iterator[dict[str, object]]:

@@ -1,100 +1,26 @@
 """One pass over the lines of an export: each is read once, and what may be needed is put aside by patient.
 
-Each piece of a file becomes one Parquet file, so that pieces can be read by several processes. Lines of lists that are
-about something else are put aside too: of a patient with an entry that nobody understands they are needed after all,
-because cards count it among all entries of its list.
+Each piece of a file becomes one Parquet file, so that pieces can be read by several processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cds_service.chart.bearing import Bearing
-from cds_service.chart.sent_entries import decoded_medication, decoder_of, patient_in
-from cds_service.fhir.lenient import Reference
-from cds_service.fhir.order_types import ORDER_TYPES
-from cds_service.fhir.treatments import Medicated, Medication
-from cds_service.population import line_problems
+from cds_service.chart.sent_entries import decoded_medication
+from cds_service.fhir.treatments import Medication
 from cds_service.population.export_files import Export, FilePiece, lines_of
-from cds_service.population.line_problems import BrokenLine, LineCounts
-from cds_service.population.selection import (
-    LISTS,
-    MEDICINE,
-    OF_NOBODY,
-    RESULT,
-    WHOLE,
-    Selection,
-    medications_of,
-    referred,
-)
+from cds_service.population.line_problems import LineCounts, of_pieces
+from cds_service.population.selection import MEDICINE, Selection
+from cds_service.population.sieve import SIFTED, Look, Sieve
 
-SIFTED = pa.schema(
-    [
-        ("patient", pa.string()),  # "" of Medications and Encounters, which are found by their id
-        ("type", pa.string()),
-        ("id", pa.string()),
-        ("line", pa.string()),
-        ("bearing", pa.int8()),
-        ("medications", pa.list_(pa.string())),  # ids of those that it refers to
-        ("encounter", pa.string()),  # id of the one in which it was ordered
-    ]
-)
-_MOST_LINES = 8192  # of one batch
 _MOST_MEDICATIONS = 16_384  # as many as a hospital has in its formulary
-_MOST_CHARACTERS = 16_777_216
-_READ_BY_THE_CHART = frozenset({*LISTS, *WHOLE})
-_READ, _OPEN = int(Bearing.READ), int(Bearing.OPEN)
-_BLANK = "blank"
-_TYPE, _BEARING = SIFTED.get_field_index("type"), SIFTED.get_field_index("bearing")
-_Row = tuple[str, str, str, bytes, int, list[str] | None, str | None]
-_OWN = "Patient/"
-
-
-class _ResultLine(msgspec.Struct, gc=False):
-    resourceType: str | None = None
-    id: str | None = None
-    subject: Reference | None = None
-    code: msgspec.Raw = msgspec.Raw()
-
-
-class _Owned(msgspec.Struct, gc=False):
-    resourceType: str | None = None
-    id: str | None = None
-    subject: Reference | None = None
-    patient: Reference | None = None
-
-
-class _InPart(_Owned):
-    code: msgspec.Raw = msgspec.Raw()
-
-
-class _Typed(msgspec.Struct, gc=False):
-    resourceType: str | None = None
-    id: str | None = None
-
-
-class _EncounterOf(msgspec.Struct, gc=False):
-    encounter: Reference | None = None
-
-
-_encounter_of = msgspec.json.Decoder(_EncounterOf)
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_text = msgspec.json.Decoder(str)
-
-
-class Look(Protocol):
-    """What looks at every line of a type that is needed, beside the reading; it can be pickled."""
-
-    def __call__(self, kind: str, resource: Any, line: bytes, /) -> None: ...
 
 
 class Each(Protocol):
@@ -138,16 +64,7 @@ def sift(
     selection = selection.knowing(known_medications(pieces))
     work = partial(sift_piece, selection=selection, folder=folder, look=look)
     parts = {part.piece: part for part in each(work, pieces)}
-    counts = LineCounts()
-    lines_before = 0
-    for piece in pieces:
-        lines_before = lines_before if piece.start else 0
-        part = parts[piece]
-        for broken in part.counts.broken:
-            counts.broken.append(BrokenLine(broken.file, broken.line + lines_before, broken.problem))
-        part.counts.broken.clear()
-        counts.add(part.counts)
-        lines_before += part.counts.lines
+    counts = of_pieces((piece.file.path, parts[piece].counts) for piece in pieces)
     looks = tuple(found for piece in pieces if (found := parts[piece].look) is not None)
     return Sifted(tuple(parts[piece].path for piece in pieces), counts, looks)
 
@@ -183,214 +100,9 @@ def sift_piece(piece: FilePiece, selection: Selection, folder: Path, look: Calla
         OSError: ``folder`` cannot be written to, or its disk is full.
     """
     path = folder / f"{piece.number:06}.parquet"
-    sieve = _Sieve(selection, piece, look() if look is not None else None)
+    sieve = Sieve(selection, piece.file.path, look() if look is not None else None)
     # Dictionaries cost more time than they save where nearly every value is there once.
     with pq.ParquetWriter(path, SIFTED, compression="lz4", use_dictionary=["type"], write_statistics=False) as writer:
-        for batch in sieve.batches():
+        for batch in sieve.batches(lines_of(piece)):
             writer.write_batch(batch)
     return Part(piece, path, sieve.counts, sieve.look)
-
-
-class _Sieve:
-    """Reads the lines of a piece, each as of the type of the line before, which most are."""
-
-    def __init__(self, selection: Selection, piece: FilePiece, look: Look | None) -> None:
-        self.counts = LineCounts()
-        self.look = look
-        self._selection = selection
-        self._piece = piece
-        self._kind = ""
-        self._of_kind = 0  # lines of the type since it was another
-        self._decode: Callable[[bytes], Any] = _typed.decode
-        self._owner: Callable[[Any], str] = _of_nobody
-        self._sort: Callable[[Any, bytes], str] = self._sort_other
-        self._is_needed = False
-        self._rows: list[_Row] = []
-        self._characters = 0
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """What may be needed, in batches of a bounded size."""
-        number, size = 0, 0
-        for number, line in enumerate(lines_of(self._piece), 1):
-            size += len(line)
-            problem = self._take(line)
-            if problem:
-                self._note(problem, number)
-            if len(self._rows) >= _MOST_LINES or self._characters >= _MOST_CHARACTERS:
-                yield self._batch()
-        self._begin("")
-        self.counts.lines, self.counts.bytes = number, size
-        if self._rows:
-            yield self._batch()
-
-    def _batch(self) -> pa.RecordBatch:
-        columns = list(zip(*self._rows, strict=True))
-        self.counts.kept.update(zip(columns[_TYPE], columns[_BEARING], strict=True))
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, SIFTED, strict=True)]
-        self._rows.clear()
-        self._characters = 0
-        return pa.record_batch(arrays, schema=SIFTED)
-
-    def _note(self, problem: str, number: int) -> None:
-        if problem == _BLANK:
-            self.counts.blank += 1
-            return
-        self.counts.problems[problem, ""] += 1
-        if len(self.counts.broken) < line_problems.MOST_PLACES:
-            self.counts.broken.append(BrokenLine(self._piece.file.path, number, problem))
-
-    def _take(self, line: bytes) -> str:
-        """Takes one line; gives what is wrong with it if it cannot be read at all."""
-        try:
-            resource = self._decode(line)
-        except (msgspec.DecodeError, RecursionError):
-            return self._take_otherwise(line)
-        if resource.resourceType != self._kind:
-            return self._take_otherwise(line)
-        self._of_kind += 1
-        if self._is_needed:
-            if self.look is not None:
-                self.look(self._kind, resource, line)
-            return self._sort(resource, line)
-        return ""
-
-    def _take_otherwise(self, line: bytes) -> str:
-        """Takes a line of another type than the one before, or of which elements cannot be read."""
-        members = _decoded(_members, line)
-        if members is None:
-            return line_problems.NOT_JSON if line.strip() else _BLANK
-        kind = _decoded(_text, bytes(members.get("resourceType", b"")))
-        if not kind:
-            return line_problems.NO_TYPE
-        if kind != self._kind:
-            self._begin(kind)
-            return self._take(line)
-        self._of_kind += 1
-        if not self._is_needed:
-            return ""
-        self.counts.problems[line_problems.NOT_READABLE, kind] += 1
-        part = _in_part(members)
-        if self.look is not None:
-            self.look(kind, part, line)
-        if kind == RESULT:
-            return self._sort_result(part, line)
-        return self._add(part, line, _OPEN)
-
-    def _begin(self, kind: str) -> None:
-        """From here on lines are read as of this type."""
-        if self._of_kind:
-            self.counts.types[self._kind] += self._of_kind
-        self._kind, self._of_kind = kind, 0
-        self._is_needed = kind in self._selection.types
-        self._owner = _OWNERS.get(kind, _subject_of)
-        self._decode = (decoder_of(kind) if kind in _READ_BY_THE_CHART else _DECODERS.get(kind, _typed)).decode
-        self._sort = self._sort_result if kind == RESULT else self._sort_other
-        if kind in WHOLE or kind in OF_NOBODY:
-            self._sort = self._sort_whole
-
-    def _sort_result(self, resource: Any, line: bytes) -> str:
-        return self._add(resource, line, _READ) if self._selection.asks_for(bytes(resource.code)) else ""
-
-    def _sort_whole(self, resource: Any, line: bytes) -> str:
-        return self._add(resource, line, _READ)
-
-    def _sort_other(self, resource: Any, line: bytes) -> str:
-        medications, encounter = None, None
-        bearing = self._selection.bearing(self._kind, resource)
-        if isinstance(resource, Medicated):
-            medications = [found for name in medications_of(resource) if (found := referred(name))] or None
-        if bearing == _OPEN and self._kind in ORDER_TYPES:
-            encounter = _encounter_of_order(line)
-        return self._add(resource, line, bearing, medications, encounter)
-
-    def _add(
-        self,
-        resource: Any,
-        line: bytes,
-        bearing: int,
-        medications: list[str] | None = None,
-        encounter: str | None = None,
-    ) -> str:
-        """Puts a line aside; gives what is wrong with it if it cannot be."""
-        patient = self._owner(resource)
-        if not patient and self._kind not in OF_NOBODY:
-            self.counts.problems[line_problems.NO_PATIENT, self._kind] += 1
-            return ""
-        if not line.isascii() and not _is_utf_8(line):
-            return line_problems.NOT_UTF_8
-        self._rows.append((patient, self._kind, resource.id or "", line.strip(), bearing, medications, encounter))
-        self._characters += len(line)
-        return ""
-
-
-_typed = msgspec.json.Decoder(_Typed)
-_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
-    RESULT: msgspec.json.Decoder(_ResultLine),
-    **{kind: msgspec.json.Decoder(_Owned) for kind in ORDER_TYPES if kind not in LISTS},
-}
-
-
-def _decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
-    try:
-        return decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-
-
-def _encounter_of_order(line: bytes) -> str | None:
-    """The id of the encounter in which something was ordered."""
-    order = _decoded(_encounter_of, line)
-    named = order.encounter if order is not None else None
-    return referred(named.reference) if named is not None and named.reference else None
-
-
-def _of_nobody(_: Any) -> str:
-    return ""
-
-
-def _own_id(resource: Any) -> str:
-    return resource.id or ""
-
-
-def _subject_of(resource: Any) -> str:
-    """The id of the patient whose line it is; ``""`` if it names none."""
-    subject = resource.subject
-    return _patient_in(subject.reference) if subject is not None else ""
-
-
-def _patient_or_subject_of(resource: Any) -> str:
-    named = resource.patient or resource.subject
-    return _patient_in(named.reference) if named is not None else ""
-
-
-def _patient_in(reference: str | None) -> str:
-    if reference and reference.startswith(_OWN) and reference.count("/") == 1:  # as nearly all are written
-        return reference[len(_OWN) :]
-    return patient_in(reference) or ""
-
-
-def _is_utf_8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _in_part(members: Mapping[str, msgspec.Raw]) -> _InPart:
-    """The few elements that are needed of every line, of one of which others cannot be read."""
-    part = _InPart()
-    for element in msgspec.structs.fields(_InPart):
-        if element.name in members:
-            with suppress(msgspec.DecodeError):
-                setattr(part, element.name, msgspec.json.decode(members[element.name], type=element.type))
-    return part
-
-
-_OWNERS: Mapping[str, Callable[[Any], str]] = {
-    "Patient": _own_id,
-    "AllergyIntolerance": _patient_or_subject_of,
-    **dict.fromkeys(ORDER_TYPES, _patient_or_subject_of),
-    **dict.fromkeys(LISTS, _subject_of),
-    **dict.fromkeys(OF_NOBODY, _of_nobody),
-}

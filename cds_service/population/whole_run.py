@@ -1,41 +1,33 @@
-"""A whole run on one machine, as one function: an export is sifted, sorted by patient, judged, kept and counted."""
+"""A whole run as one function: an engine reads an export and judges it; what comes of it is kept and counted."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from cds_service.content.prepared import Prepared
-from cds_service.population.chunks import batches_of, chunks, of_stream
 from cds_service.population.counting import counted
-from cds_service.population.duck import Machine, lines
-from cds_service.population.export_files import Export, ExportError, find_export
-from cds_service.population.judging import Task, judge
+from cds_service.population.export_files import Export, find_export
+from cds_service.population.judging import Task
 from cds_service.population.line_problems import LineCounts, as_problems
 from cds_service.population.manifest import Manifest, Window, judged_content, manifest_of
+from cds_service.population.run_engine import Engine, Tell
 from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
 from cds_service.population.run_writer import RunWriter, new_run
 from cds_service.population.selection import Selection
-from cds_service.population.sifting import sift
-from cds_service.population.workers import started
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class AskedRun:
     """What is to be run.
 
-    ``contents`` are named ``content``, or ``old`` and ``new``, and ``digests`` are those of their files. ``workers`` is
-    how many processes read and judge, and ``memory`` what the sorting may use, such as ``2GB``.
+    ``contents`` are named ``content``, or ``old`` and ``new``, and ``digests`` are those of their files.
     """
 
     export: Path
@@ -44,9 +36,8 @@ class AskedRun:
     hooks: tuple[str, ...]
     window: Window
     key: bytes
+    engine: Engine
     patients: str = "hash"
-    workers: int = 1
-    memory: str = "2GB"
 
 
 def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
@@ -55,8 +46,7 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
     Raises:
         ExportError: the export cannot be read.
         RunFolderError: there is something at ``out`` already.
-        WorkerEndedError: a process was ended from outside.
-        SortingError: the memory does not suffice, or the disk is full.
+        EngineError, WorkerEndedError, SortingError: the engine failed, or was ended from outside.
         OSError: something cannot be written.
     """
     selection = Selection(list(asked.contents.values()))
@@ -70,24 +60,16 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
         asked.patients,
         _exported(export),
     )
-    problems: Counter[tuple[str, str]] = Counter()
-    with (
-        new_run(out) as (folder, writer),
-        tempfile.TemporaryDirectory(dir=folder) as aside,
-        started(asked.workers) as workers,
-    ):
+    counts = LineCounts()
+    with new_run(out) as (folder, writer):
         tell(f"reading {len(export.files)} files")
-        sifted = sift(export, selection, Path(aside), partial(workers.map, told=ExportError))
-        tell(f"read {sifted.counts.lines:,} resources")
-        machine = Machine(asked.workers, asked.memory, Path(aside))
-        found = workers.map(partial(of_stream, partial(judge, task)), chunks(lines(sifted, machine, problems)))
-        for stream in found:
-            for batch in batches_of(stream):
+        with tempfile.TemporaryDirectory(dir=folder) as aside:
+            for batch in asked.engine.judged(export, selection, task, Path(aside), counts, tell):
                 writer.add(batch)
-            tell(f"judged {writer.events:,} events, {writer.cards:,} findings")
-        writer.add_problems(as_problems(sifted.counts, [problems]))
+                tell(f"judged {writer.events:,} events, {writer.cards:,} findings")
+        writer.add_problems(as_problems(counts))
         writer.close()
-        return _described(asked, export, sifted.counts, folder, writer)
+        return _described(asked, export, counts, folder, writer)
 
 
 def _exported(export: Export) -> frozenset[str] | None:
@@ -104,7 +86,7 @@ def _described(asked: AskedRun, export: Export, counts: LineCounts, folder: Path
         hooks=asked.hooks,
         window=asked.window,
         patients=asked.patients,
-        engine={"name": "duckdb", "version": version("duckdb"), "workers": asked.workers, "memory": asked.memory},
+        engine=asked.engine.told(),
         export=export_as_data(export),
         counts=counts_as_data(counts) | {"events": writer.events, "findings": writer.cards},
     )

@@ -20,11 +20,11 @@ from click.testing import CliRunner
 from cds_service.cli import main
 from cds_service.packaged import packaged
 from tests.support import messy_export
+from tests.support.runs import TABLES, differing
 from tests.support.synthetic_catalogue import FAMILY_NAMES, GIVEN_NAMES
 from tests.support.synthetic_population import id_of, is_of_interest, write_population
 
 PATIENTS, SEED = 400, 7
-TABLES = ("events", "cards", "problems")
 
 
 def command(*arguments, **more):
@@ -54,21 +54,6 @@ def run(export, tmp_path_factory):
     done = command("run", export, "--out", out, "--workers", 1, "--hooks", "order-select,order-sign,patient-view")
     assert done.exit_code == 0, done.output
     return out, done.output
-
-
-def differing(one, other):
-    """How many rows of the tables of two runs are not in both."""
-    with duckdb.connect() as database:
-        return {
-            table: sum(
-                database.execute(
-                    "select count(*) from (select * from read_parquet($a) except all select * from read_parquet($b))",
-                    {"a": f"{a}/{table}/*.parquet", "b": f"{b}/{table}/*.parquet"},
-                ).fetchone()[0]
-                for a, b in ((one, other), (other, one))
-            )
-            for table in TABLES
-        }
 
 
 def rows(run, table):

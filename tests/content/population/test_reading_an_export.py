@@ -228,3 +228,11 @@ def test_what_the_contents_need_is_the_same_after_a_pickle():
     assert not again.asks_for(code.replace(b"777-3", b"718-7"))
     assert again.asks_for(b'"777-3"')
     assert Bearing.ELSEWHERE < Bearing.READ < Bearing.OPEN
+
+
+@pytest.mark.parametrize("element", ["id", "resourceType"])
+def test_bytes_that_are_no_utf_8_in_an_element_that_is_read_are_named_and_end_no_run(tmp_path, element):
+    texts = {"id": "u", "resourceType": "Condition", "subject": {"reference": "Patient/emily-carter"}, element: "?"}
+    write(tmp_path / "e" / "all.ndjson", [*TEXTS, json.dumps(texts).encode().replace(b"?", b"\xff"), *TEXTS[:1]])
+    _, found, _ = read(tmp_path / "e", tmp_path / "a")
+    assert [(broken.line, broken.problem) for broken in found.counts.broken] == [(len(TEXTS) + 1, problems.NOT_UTF_8)]

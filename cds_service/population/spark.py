@@ -1,0 +1,325 @@
+"""The engine of many machines: Apache Spark reads the lines, and has those of each patient judged together.
+
+The same sieve, the same SQL and the same judging as on one machine; Spark only moves the lines. In a notebook of a
+platform, whose session is there already, ``judged_by_spark`` makes rows of lines.
+
+Effects: starts Spark if no session is there. Spark puts what it has read aside on the disks of its executors.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache, partial
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyspark
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.storagelevel import StorageLevel
+
+from cds_service.chart.bearing import Bearing
+from cds_service.content.load import load_pack
+from cds_service.content.prepared import Prepared
+from cds_service.population.chunks import as_stream, batches_of
+from cds_service.population.export_files import Export
+from cds_service.population.joins import LINES_TO_JUDGE, REFERRED, WHOLE_LISTS, WRONG_LINES
+from cds_service.population.judging import Task, judge
+from cds_service.population.line_problems import LineCounts, of_pieces
+from cds_service.population.one_version import one_of_each
+from cds_service.population.rows import problem_row
+from cds_service.population.run_engine import EngineError, Tell
+from cds_service.population.run_tables import JUDGED
+from cds_service.population.selection import Selection
+from cds_service.population.sieve import SIFTED, Sieve
+from cds_service.population.sifting import known_medications
+
+# What was counted in a piece of a file is a row among the lines that were kept of it, so that it is counted once,
+# however often Spark reads the piece.
+_SIFTED = pa.schema([*SIFTED, ("counts", pa.binary())])
+_STREAMS = pa.schema([("stream", pa.binary())])
+_ROWS = 4096  # of one batch that is handed to Python
+_PARTITIONS_OF_A_JOIN = "32"  # on one machine, where the 200 that Spark makes cost more than they help
+_LINES_OF_PARTITION = 32_768  # what one task judges
+_LOOPBACK = "127.0.0.1"
+_GLOB = re.compile(r"([\\*?\[\]{}])")  # what has a meaning in paths that Spark is given
+_Work = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """A session of Spark, that of the notebook or else one of our own at ``master``, such as ``local[2]`` or
+    ``spark://host:7077``. ``memory``, such as ``2GB``, is what each of its Java processes may use.
+
+    The settings of a cluster are Spark's own, in ``spark-defaults.conf``. Executors need the files of the export at the
+    same place, this package, and the Python that ``PYSPARK_PYTHON`` names.
+    """
+
+    master: str = "local[*]"
+    memory: str = "2GB"
+
+    def told(self) -> dict[str, Any]:
+        """What ``run.json`` says of it."""
+        return {"name": "spark", "version": pyspark.__version__, "master": self.master, "memory": self.memory}
+
+    def judged(
+        self, export: Export, selection: Selection, task: Task, aside: Path, counts: LineCounts, tell: Tell
+    ) -> Iterator[pa.RecordBatch]:
+        """As every engine (``run_engine.Engine``).
+
+        Raises:
+            ExportError: a file cannot be read.
+            EngineError: Spark did not start, or failed.
+        """
+        known = selection.knowing(known_medications(export.pieces()))
+        with _errors_told(), self._session(aside) as spark, ExitStack() as stack:
+            keep = partial(_kept_until_the_end, stack)
+            sifted = keep(_sifted(_lines(spark, export), known))
+            counts.add(_counted(sifted))
+            tell(f"read {counts.lines:,} resources")
+            tables = _Tables.of(sifted, keep)
+            counts.problems.update(tables.wrong_lines())
+            streams = keep(_mapped(tables.by_patient(counts), partial(_as_streams, pickle.dumps(task)), _STREAMS))
+            streams.count()  # all partitions at once; below, they are fetched one after another
+            for row in streams.toLocalIterator():
+                yield from batches_of(bytes(row.stream))
+
+    @property
+    def _is_local(self) -> bool:
+        return self.master.startswith("local")
+
+    @contextmanager
+    def _session(self, aside: Path) -> Iterator[SparkSession]:
+        """The session that is there, or else one of our own until the end of the block."""
+        session = SparkSession.getActiveSession()
+        if session is not None:
+            yield session
+            return
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        if self._is_local:
+            os.environ.setdefault("SPARK_LOCAL_IP", _LOOPBACK)
+        builder = SparkSession.builder.appName("cds-service population").master(self.master)
+        for name, value in self._settings(aside).items():
+            builder = builder.config(name, value)
+        session = builder.getOrCreate()
+        try:
+            yield session
+        finally:
+            session.stop()
+
+    def _settings(self, aside: Path) -> dict[str, str]:
+        memory = self.memory.lower().removesuffix("b")  # 2g, as Java writes it
+        settings = {
+            "spark.log.level": "ERROR",
+            "spark.sql.execution.arrow.maxRecordsPerBatch": str(_ROWS),
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+        }
+        if not self._is_local:
+            return settings | {"spark.executor.memory": memory}
+        return settings | {
+            "spark.driver.bindAddress": _LOOPBACK,
+            "spark.driver.host": _LOOPBACK,
+            "spark.driver.memory": memory,
+            "spark.local.dir": str(aside),
+            "spark.sql.shuffle.partitions": _PARTITIONS_OF_A_JOIN,
+        }
+
+
+def task_of(
+    content: Path | str, *, hooks: Iterable[str], since: datetime, until: datetime, zone: str, key: bytes
+) -> Task:
+    """What to judge lines by: the content of a folder, on the orders written from ``since`` on and before ``until``.
+
+    ``zone`` is the time zone of the hospital, such as ``Europe/Berlin``; ``key`` makes the hashes of patients.
+
+    Raises:
+        ProblemsError: the content cannot be used; every problem with file and line.
+        ValueError: a hook that there is not, or a date without a time zone.
+    """
+    prepared = Prepared.of(load_pack(Path(content)), zone=ZoneInfo(zone), key=key)
+    return Task({"content": prepared}, tuple(hooks), since, until, key)
+
+
+def judged_by_spark(lines: DataFrame, task: Task) -> DataFrame:
+    """Rows of the schema ``run_tables.JUDGED``, one an event, for lines of NDJSON in a column ``value``::
+
+        from cds_service.population.spark import judged_by_spark, task_of
+        task = task_of(content, hooks=["order-sign"], since=since, until=until, zone="Europe/Berlin", key=key)
+        judged_by_spark(spark.read.text("abfss://export@lake/*.ndjson.gz"), task).write.parquet(out)
+
+    The lines are read at once and kept on the disks of the executors; they are judged when the rows are used. Rows
+    without a hook tell what is wrong with lines, by kind of problem and type. Of types that no line has it is not known
+    whether a patient has any, unless ``task.exported`` says otherwise.
+    """
+    spark = lines.sparkSession
+    unplaced = lines.select(
+        F.col("value").cast("binary").alias("line"), F.lit("").alias("file"), F.lit(0).alias("start")
+    )
+    sifted = _kept(_sifted(unplaced, Selection(list(task.contents.values()))))
+    counts, tables = _counted(sifted), _Tables.of(sifted, _kept)
+    if task.exported is None:
+        task = replace(task, exported=frozenset(counts.types))
+    problems = counts.problems + tables.wrong_lines()
+    wrong = pa.Table.from_pylist([problem_row(None, problems)] if problems else [], schema=JUDGED)
+    rows = _mapped(tables.by_patient(counts), partial(_as_rows, pickle.dumps(task)), JUDGED)
+    return rows.unionAll(spark.createDataFrame(wrong, rows.schema))
+
+
+def _lines(spark: SparkSession, export: Export) -> DataFrame:
+    """The lines of an export, each with the file and the place at which Spark began to read a piece of it."""
+    paths = ["file://" + _GLOB.sub(r"\\\1", str(file.path.absolute())) for file in export.files]
+    return spark.read.text(paths, lineSep="\n").select(
+        F.col("value").cast("binary").alias("line"),  # as text, bytes that are no UTF-8 would be lost
+        F.col("_metadata.file_path").alias("file"),
+        F.col("_metadata.file_block_start").alias("start"),
+    )
+
+
+def _sifted(lines: DataFrame, selection: Selection) -> DataFrame:
+    return _mapped(lines, partial(_through_sieves, pickle.dumps(selection)), _SIFTED)
+
+
+def _counted(sifted: DataFrame) -> LineCounts:
+    """What the sieves have counted, in all pieces."""
+    rows = sifted.where("counts IS NOT NULL").select("counts").collect()
+    pieces = sorted((pickle.loads(row.counts) for row in rows), key=itemgetter(0, 1))  # noqa: S301  (our own workers)
+    counts = of_pieces((file, counts) for file, _, counts in pieces)
+    counts.bytes += counts.lines  # their ends, which Spark takes away
+    return counts
+
+
+class _Tables(NamedTuple):
+    """What the queries of ``joins`` read. Only the last of them needs the texts, which are most of what is kept, so the
+    others read ``keys``, the same without them.
+    """
+
+    sifted: DataFrame
+    keys: DataFrame
+    whole: DataFrame
+    referred: DataFrame
+
+    @classmethod
+    def of(cls, sifted: DataFrame, keep: Callable[[DataFrame], DataFrame]) -> _Tables:
+        """The tables that are made of what the sieves have kept."""
+        rows = sifted.where("counts IS NULL")
+        keys = keep(rows.drop("line", "counts"))
+        whole = keep(_asked(WHOLE_LISTS, sifted=keys))
+        return cls(rows, keys, whole, keep(_asked(REFERRED, sifted=keys, whole=whole)))
+
+    def wrong_lines(self) -> Counter[tuple[str, str]]:
+        """How many lines something is wrong with, by problem and type."""
+        rows = _asked(WRONG_LINES, sifted=self.keys, referred=self.referred).collect()
+        return Counter({(row.problem, row.type): row.times for row in rows})
+
+    def by_patient(self, counts: LineCounts) -> DataFrame:
+        """The lines to judge, those of one patient one after another in one partition.
+
+        Spark would make as many partitions as it is set to, which may be far too many or too few.
+        """
+        lines = sum(times for (_, bearing), times in counts.kept.items() if bearing > Bearing.ELSEWHERE)
+        frame = _asked(LINES_TO_JUDGE, sifted=self.sifted, whole=self.whole, referred=self.referred)
+        partitions = frame.repartition(1 + lines // _LINES_OF_PARTITION, "patient")
+        return partitions.sortWithinPartitions("patient", "type", "id")
+
+
+def _asked(query: str, **tables: DataFrame) -> DataFrame:
+    """The answer to a query of ``joins``, which reads the tables by their names."""
+    named = ", ".join(f"{name} AS (SELECT * FROM {{{name}}})" for name in tables)  # noqa: S608  (our own)
+    return next(iter(tables.values())).sparkSession.sql(f"WITH {named} {query}", **tables)
+
+
+def _mapped(frame: DataFrame, work: _Work, schema: pa.Schema) -> DataFrame:
+    return frame.mapInArrow(work, from_arrow_schema(schema))
+
+
+def _kept(frame: DataFrame) -> DataFrame:
+    """A frame that is made once, and kept on the disks of the executors."""
+    return frame.persist(StorageLevel.DISK_ONLY)
+
+
+def _kept_until_the_end(stack: ExitStack, frame: DataFrame) -> DataFrame:
+    kept = _kept(frame)
+    stack.callback(kept.unpersist)
+    return kept
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Tells what went wrong in Spark in a sentence: its own are pages long, and may quote what was read."""
+    try:
+        yield
+    except PySparkException as error:
+        told = error.getCondition() or type(error).__name__
+        path = (error.getMessageParameters() or {}).get("path")
+        raise EngineError(f"Spark failed: {told}" + (f", {path}" if path else "")) from None
+    except Py4JError as error:
+        java = getattr(error, "java_exception", None)
+        told = java.getClass().getSimpleName() if java is not None else type(error).__name__
+        raise EngineError(f"Spark failed: {told}") from None
+
+
+# Below is what Python processes of the executors do. They are given the contents pickled, and are kept by Spark
+# (spark.python.worker.reuse), so each unpickles them once.
+
+
+@lru_cache(maxsize=2)
+def _unpickled(pickled: bytes) -> Any:
+    return pickle.loads(pickled)  # noqa: S301  (from the process that runs Spark)
+
+
+@contextmanager
+def _only_types_of_errors_told() -> Iterator[None]:
+    """Spark writes errors of Python into its logs, and their words may be a patient's."""
+    try:
+        yield
+    except Exception as error:
+        raise RuntimeError(f"a fault of this software: {type(error).__name__}") from None
+
+
+def _through_sieves(selection: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What is kept of lines, each piece of a file through a sieve of its own, and after it what that has counted."""
+    with _only_types_of_errors_told():
+        for (file, start), rows in groupby(_placed(batches), key=itemgetter(0, 1)):
+            path = Path(unquote(urlsplit(file).path))
+            sieve = Sieve(_unpickled(selection), path)
+            for batch in sieve.batches(line for _, _, line in rows):
+                columns = [*batch.columns, pa.nulls(batch.num_rows, pa.binary())]
+                yield pa.RecordBatch.from_arrays(columns, schema=_SIFTED)
+            yield pa.RecordBatch.from_pylist([{"counts": pickle.dumps((path, start, sieve.counts))}], schema=_SIFTED)
+
+
+def _placed(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, int, bytes]]:
+    for batch in batches:
+        yield from zip(*(batch[name].to_pylist() for name in ("file", "start", "line")), strict=True)
+
+
+def _as_rows(task: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What judging makes of lines that are sorted by patient, and how many were left out because they repeat others."""
+    problems: Counter[tuple[str, str]] = Counter()
+    with _only_types_of_errors_told():
+        yield from judge(_unpickled(task), one_of_each(batches, problems))
+    if left_out := +problems:  # without those that were met no time
+        yield pa.RecordBatch.from_pylist([problem_row(None, left_out)], schema=JUDGED)
+
+
+def _as_streams(task: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows as streams of Arrow, which reach the tables of a run as they are."""
+    for batch in _as_rows(task, batches):
+        yield pa.RecordBatch.from_pylist([{"stream": as_stream([batch])}], schema=_STREAMS)
