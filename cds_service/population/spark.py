@@ -59,6 +59,8 @@ _PARTITIONS_OF_A_JOIN = "32"  # on one machine, where the 200 that Spark makes c
 _LINES_OF_PARTITION = 32_768  # what one task judges
 _LOOPBACK = "127.0.0.1"
 _GLOB = re.compile(r"([\\*?\[\]{}])")  # what has a meaning in paths that Spark is given
+_CONDITION = re.compile(r"\[([A-Z_.]+)\]")  # how messages of Spark begin
+_UNREAD = re.compile(r"while reading file (\S+)\.\s")
 _Work = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
@@ -266,13 +268,13 @@ def _errors_told() -> Iterator[None]:
     try:
         yield
     except PySparkException as error:
-        told = error.getCondition() or type(error).__name__
-        path = (error.getMessageParameters() or {}).get("path")
-        raise EngineError(f"Spark failed: {told}" + (f", {path}" if path else "")) from None
+        raise EngineError(f"Spark failed: {error.getCondition() or type(error).__name__}") from None
     except Py4JError as error:
         java = getattr(error, "java_exception", None)
-        told = java.getClass().getSimpleName() if java is not None else type(error).__name__
-        raise EngineError(f"Spark failed: {told}") from None
+        words = str(java.getMessage()) if java is not None else ""
+        condition, file = _CONDITION.match(words), _UNREAD.search(words)
+        told = condition[1] if condition else java.getClass().getSimpleName() if java is not None else "it ended"
+        raise EngineError(f"Spark failed: {told}" + (f", {unquote(file[1])}" if file else "")) from None
 
 
 # Below is what Python processes of the executors do. They are given the contents pickled, and are kept by Spark
