@@ -137,7 +137,7 @@ class ContentPages:
             abort(404)
         scenario = self._scenarios.first(decision, rule)
         if scenario:
-            return redirect(url_for(".try_it", scenario=scenario))
+            return redirect(url_for(".try_it", scenario=scenario, _anchor="story"))
         here = FiredHere(rules=frozenset([rule]))
         return self._page(prepared, decision, here, problem="No invented patient fires this rule."), 404
 
