@@ -14,6 +14,7 @@ from cds_service.population.manifest import JudgedContent
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import VIEW, Attention, ChangedEvents, ContentSummary, Summary
 from cds_service.population.words import answer_in_words, funnel_steps, sentence_of
+from cds_service.vocabulary.spreadsheet import inert
 
 _LONGEST = 30  # rows of a list of units or facts
 
@@ -161,7 +162,7 @@ def as_csv(summary: Summary, shown: Shown) -> str:
         named = summary.manifest.contents[content.name]
         for rule in content.rules:
             counts = (rule.fired, rule.shown, rule.first, rule.repeated, rule.patients)
-            says = _inert(named.rules.get(rule.topic, rule.topic))
+            says = inert(named.rules.get(rule.topic, rule.topic))
             said = [
                 content.name,
                 named.version,
@@ -174,11 +175,6 @@ def as_csv(summary: Summary, shown: Shown) -> str:
             ]
             writer.writerow([*said, *(shown.text(count) for count in counts)])
     return out.getvalue()
-
-
-def _inert(text: str) -> str:
-    """A text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def panel_text(rows: Sequence[Attention], words: Mapping[str, str]) -> Iterator[str]:

@@ -7,8 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from cds_service.console.acceptance_rows import SORTS, RuleRow, rows_of, sorted_rows
+from cds_service.console.acceptance_rows import (
+    HEADS,
+    SORTS,
+    DecisionFigures,
+    RuleRow,
+    decision_figures,
+    lines_of,
+    rows_of,
+    sorted_rows,
+)
 from cds_service.console.problem_page import store_problem
+from cds_service.console.taken_along import csv_file
+from cds_service.content.model import Decision
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words
 from cds_service.store.database import StoreDown
@@ -16,6 +27,7 @@ from cds_service.store.figures import Comment, Report, Share
 from cds_service.store.store import Store
 
 SPANS = (7, 30, 90, 365)  # days
+_USUAL_SPAN = 30  # days
 _COMMENTS = 50
 _ORDERS = {"asc": "ascending", "desc": "descending"}
 _IN_WORDS = ("rule", "reason")  # the columns that begin with A; of the others the largest is looked for first
@@ -44,6 +56,29 @@ class AcceptancePage:
     def register(self, pages: Blueprint) -> None:
         """Adds the page to ``pages``."""
         pages.get("/acceptance")(self.acceptance)
+        pages.get("/acceptance.csv")(self.acceptance_csv)
+
+    def figures_of(self, decision: Decision) -> DecisionFigures | None:
+        """What became of the cards of a decision lately; ``None`` while the store cannot be read."""
+        since = datetime.now(UTC) - timedelta(days=_USUAL_SPAN)
+        try:
+            report, _, _ = self._store.acceptance(since, 0, self._services())
+        except StoreDown:
+            return None
+        return decision_figures(report, decision.id, _USUAL_SPAN)
+
+    def acceptance_csv(self) -> Response:
+        """The figures of the page as a table to take along, for its days and in its order."""
+        span, sort, order = _asked_for()
+        now = datetime.now(UTC)
+        since = now - timedelta(days=span)
+        try:
+            report, days, _ = self._store.acceptance(since, 0, self._services())
+        except StoreDown:
+            return store_problem(self._store)
+        decisions = rows_of(report, days, self._content(), since.date(), now.date())
+        lines = lines_of(sorted_rows(decisions, sort, descending=order == "desc"))
+        return csv_file(f"acceptance-{span}-days.csv", HEADS, lines)
 
     def acceptance(self) -> Response:
         """The figures of the last days, sorted.
@@ -51,10 +86,7 @@ class AcceptancePage:
         How many days is asked for by ``days``, one of a few numbers; ``sort`` names a column, and ``order`` says
         ``asc`` or ``desc``.
         """
-        span, sort = span_asked_for(), request.args.get("sort", "shown")
-        order = request.args.get("order", _first_order(sort))
-        if sort not in SORTS or order not in _ORDERS:
-            abort(404)
+        span, sort, order = _asked_for()
         now = datetime.now(UTC)
         since = now - timedelta(days=span)
         try:
@@ -83,7 +115,7 @@ class AcceptancePage:
 
 def span_asked_for() -> int:
     """The number of days that the present request asks for; a request for another number than there is ends in 404."""
-    span = request.args.get("days", "30")
+    span = request.args.get("days", str(_USUAL_SPAN))
     if span not in map(str, SPANS):
         abort(404)
     return int(span)
@@ -97,6 +129,15 @@ def counted(count: int, thing: str) -> str:
 def percent(share: float) -> str:
     """``54 %``."""
     return f"{100 * share:.0f} %"
+
+
+def _asked_for() -> tuple[int, str, str]:
+    """The days, the column and the order that are asked for; a request for others than there are ends in 404."""
+    span, sort = span_asked_for(), request.args.get("sort", "shown")
+    order = request.args.get("order", _first_order(sort))
+    if sort not in SORTS or order not in _ORDERS:
+        abort(404)
+    return span, sort, order
 
 
 def _first_order(sort: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -12,6 +12,7 @@ from cds_service.content.model import INDICATORS
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import RuleWords, reason_words, rule_words
 from cds_service.store.figures import Report, RuleDay, RuleReport, Share, calls_behind, per_100
+from cds_service.vocabulary.camel_case import spelled_out
 
 _MOST_POINTS = 100
 _WIDTH, _HEIGHT = 100, 20  # of a trend, in its own units
@@ -56,7 +57,7 @@ class RuleRow:
 
     ``per_100`` is the number of its cards for 100 calls of the hooks at which it spoke, ``None`` where calls were not
     counted: it is ``counted`` cards of ``calls`` calls. Cards of the days on which calls were not counted are not among
-    them.
+    them. ``name`` is that of the rule in words where others of its decision say the same, else ``""``.
     """
 
     decision: str
@@ -75,6 +76,7 @@ class RuleRow:
     versions: tuple[RuleReport, ...]
     days: tuple[RuleDay, ...]
     trend: Trend
+    name: str = ""
 
     @property
     def top_reason(self) -> str:
@@ -90,6 +92,24 @@ class DecisionRows:
     total: RuleRow
     rules: tuple[RuleRow, ...]
 
+
+@dataclass(frozen=True, slots=True)
+class DecisionFigures:
+    """How often the cards of a decision were shown in the last ``days`` days, of how many of them a suggestion was
+    accepted, and the same of each of its rules by id.
+    """
+
+    days: int
+    shown: int
+    accepted: Share
+    rules: Mapping[str, tuple[int, Share]]
+
+
+HEADS = (
+    *("decision", "rule", "decision in words", "rule in words", "severity", "version", "shown", "answered"),
+    *("accepted", "accepted share", "low", "high", "overridden"),
+)
+"""The heads of the figures as a table to take along."""
 
 SORTS: Mapping[str, tuple[str, Callable[[RuleRow], object]]] = {
     "rule": ("Rule", lambda row: row.words.whole.casefold()),
@@ -124,11 +144,26 @@ def rows_of(report: Report, days: Sequence[RuleDay], prepared: Prepared, first: 
             for rule, versions in groupby(of_decision, lambda each: each.rule)
             for key in [(decision, rule)]
         ]
+        said = Counter(each.words.says for each in rules)
+        rules = [replace(each, name=spelled_out(each.rule) if said[each.words.says] > 1 else "") for each in rules]
         words = RuleWords(rules[0].words.title, "", _gravest(rules))
         every_day = [day for each in rules for day in of_days.get((decision, each.rule), [])]
         total = replace(row(words, of_decision, every_day), rule="", versions=())
         found.append(DecisionRows(total, tuple(rules)))
     return found
+
+
+def decision_figures(report: Report, decision: str, days: int) -> DecisionFigures:
+    """The figures of one decision in a report of the last ``days`` days, its versions together."""
+    rules: dict[str, tuple[int, Share]] = {}
+    for each in report.rules:
+        if each.decision == decision:
+            shown, accepted = rules.get(each.rule, (0, Share.out_of(0, 0)))
+            together = Share.out_of(accepted.count + each.accepted.count, accepted.of + each.accepted.of)
+            rules[each.rule] = (shown + each.shown, together)
+    shares = [share for _, share in rules.values()]
+    total = Share.out_of(sum(share.count for share in shares), sum(share.of for share in shares))
+    return DecisionFigures(days, sum(shown for shown, _ in rules.values()), total, rules)
 
 
 def sorted_rows(groups: Sequence[DecisionRows], sort: str, *, descending: bool) -> list[DecisionRows]:
@@ -224,3 +259,18 @@ def _reasons(prepared: Prepared, versions: Sequence[RuleReport], overridden: int
             times[reason_words(prepared.pack, *name, reason.code, reason.display)] += reason.share.count
     ranked = sorted(times.items(), key=lambda item: (-item[1], item[0]))
     return tuple(RankedReason(words, Share.out_of(count, overridden)) for words, count in ranked)
+
+
+def lines_of(decisions: Sequence[DecisionRows]) -> Iterator[list[str | float]]:
+    """A line under ``HEADS`` for each version of each rule; shares and the ends of their 95 % intervals are fractions
+    of 1. Comments are left out, because they may name the patient.
+    """
+    for row in (row for decision in decisions for row in decision.rules):
+        words = f"{row.words.says} ({row.name})" if row.name else row.words.says
+        for version in row.versions:
+            said = [row.decision, row.rule, row.words.title, words, row.indicator, version.version]
+            accepted = version.accepted
+            share = (
+                (f"{accepted.count / accepted.of:.4f}", accepted.low, accepted.high) if accepted.of else ("", "", "")
+            )
+            yield [*said, version.shown, accepted.of, accepted.count, *share, version.overridden]

@@ -12,6 +12,7 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
+from cds_service.console.acceptance_rows import DecisionFigures
 from cds_service.console.cited import cited
 from cds_service.console.content_index import index_of
 from cds_service.console.decision_table import FiredHere, fired_here, proof_of, shown_table
@@ -34,7 +35,7 @@ class ContentPages:
     """The pages over the pack that ``content`` gives, whose files stand in ``folder``.
 
     ``fixtures`` is the folder of the scenarios that show what rules do. ``spoken`` says how often a decision would have
-    spoken in a population run, if there is one.
+    spoken in a population run, if there is one; ``figures`` what became of its cards, if that can be read.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class ContentPages:
         folder: Path,
         fixtures: Path,
         spoken: Callable[[Pack, Decision], Spoken | None] | None = None,
+        figures: Callable[[Decision], DecisionFigures | None] | None = None,
     ) -> None:
         self._content = content
         self._spoken = spoken
+        self._figures = figures
         self._folder = folder
         self._scenarios = FiredScenarios(content, fixtures)
 
@@ -137,7 +140,7 @@ class ContentPages:
             abort(404)
         scenario = self._scenarios.first(decision, rule)
         if scenario:
-            return redirect(url_for(".try_it", scenario=scenario))
+            return redirect(url_for(".try_it", scenario=scenario, _anchor="story"))
         here = FiredHere(rules=frozenset([rule]))
         return self._page(prepared, decision, here, problem="No invented patient fires this rule."), 404
 
@@ -187,6 +190,7 @@ class ContentPages:
             called=self._scenarios.title(scenario) if scenario else "",
             problem=problem,
             spoken=self._spoken(pack, decision) if self._spoken else None,
+            figures=self._figures(decision) if self._figures else None,
             proof=proof_of(pack, decision),
             look_backs=look_backs_of(pack, decision),
             used_by=[other for other in pack.decisions.values() if decision.id in other.inputs],

@@ -109,5 +109,5 @@ def _statements(pack: Pack, course: Course) -> list[Statement]:
 def _event(step: ShownStep) -> TimelineEvent:
     cards = len(step.answer.cards)
     label = f"{step.title}, {cards} card{'' if cards == 1 else 's'}" if cards else step.title
-    link = url_for(".try_it", scenario=step.scenario.name)
+    link = url_for(".try_it", scenario=step.scenario.name, _anchor="story")
     return TimelineEvent(HOOKS[step.scenario.hook], label, step.severity, "", step.scenario.now.date(), link=link)

@@ -58,11 +58,12 @@ class FiredScenarios:
     def first(self, decision: Decision, rule: str) -> str:
         """The name of a scenario in which a rule fires; ``""`` if it fires in none.
 
-        One that expects the rule's card is known without firing. For a silent rule, or one of a definition, scenarios
-        are fired until one is found; what they fire on the way is remembered for this version of the content.
+        Of those that expect the rule's card it is the plainest, which is known without firing. For a silent rule, or
+        one of a definition, scenarios are fired until one is found; what they fire on the way is remembered for this
+        version of the content.
         """
         if expected := self.by_topic.get(decision.topic(rule)):
-            return expected[0].name
+            return self._plainest(decision, expected).name
         scenarios, prepared = self.all(), self._content()
         wanted = f"{decision.id}.{rule}"
         with self._lock:
@@ -72,6 +73,20 @@ class FiredScenarios:
                 for fired in rules_fired(prepared, scenario):
                     self._first.setdefault(fired, scenario.name)
             return self._first.get(wanted, "")
+
+    def _plainest(self, decision: Decision, expected: Sequence[Scenario]) -> Scenario:
+        """A story, else one that expects this card alone, else one of a file that is mostly about this decision."""
+        topics = {decision.topic(rule.id) for rule in decision.rules}
+        of_files: dict[Path, list[bool]] = {}
+        for topic, scenarios in self._by_topic.items():
+            for scenario in scenarios:
+                of_files.setdefault(scenario.path, []).append(topic in topics)
+
+        def far_from_plain(scenario: Scenario) -> tuple[bool, bool, bool]:
+            cards = of_files[scenario.path]
+            return scenario.name not in self._told, len(scenario.expect) > 1, 2 * sum(cards) <= len(cards)
+
+        return min(expected, key=far_from_plain)
 
 
 def answer_to(prepared: Prepared, scenario: Scenario) -> Answer | Fault | None:

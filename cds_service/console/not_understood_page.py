@@ -15,11 +15,13 @@ from flask import Blueprint, Response, render_template
 from cds_service.console.acceptance_page import SPANS, span_asked_for
 from cds_service.console.acceptance_rows import Trend, trend_of
 from cds_service.console.problem_page import store_problem
+from cds_service.console.taken_along import csv_file
 from cds_service.store.database import StoreDown
 from cds_service.store.figures import NotUnderstoodDay
 from cds_service.store.store import Store
 from cds_service.vocabulary.accounting import Kind
 
+_HEADS = ("kind", "in words", "code system", "times", "calls")
 _MAP = "Map it in site.toml: cds-service coverage prints the lines."
 _SEND = "Have it sent otherwise: cds-service coverage names the entries and says why."
 
@@ -114,6 +116,23 @@ class NotUnderstoodPage:
     def register(self, pages: Blueprint) -> None:
         """Adds the page to ``pages``."""
         pages.get("/not-understood")(self.not_understood)
+        pages.get("/not-understood.csv")(self.not_understood_csv)
+
+    def not_understood_csv(self) -> Response:
+        """The counts of the page as a table to take along: a line for each kind and code system, out of all calls."""
+        span = span_asked_for()
+        now = datetime.now(UTC)
+        since = now - timedelta(days=span)
+        try:
+            days, counted = self._store.not_understood(since, self._services())
+        except StoreDown:
+            return store_problem(self._store)
+        calls = sum(call.times for call in counted)
+        rows = kind_rows(days, since.date(), now.date())
+        lines: list[list[str | float]] = [
+            [row.kind, row.words.title, system, times, calls] for row in rows for system, times in row.systems
+        ]
+        return csv_file(f"not-understood-{span}-days.csv", _HEADS, lines)
 
     def not_understood(self) -> Response:
         """The counts of the last days; how many days is asked for by ``days``, one of a few numbers."""

@@ -87,11 +87,13 @@ def console(
     TryPage(content, fixtures).register(pages)
     CoursesPage(content, fixtures).register(pages)
     population = PopulationPages(content, runs, store) if runs is not None else None
-    ContentPages(content, folder, fixtures, population.spoken if population else None).register(pages)
+    counted = AcceptancePage(content, store, services, keeps_comments=keeps_comments) if store is not None else None
+    spoken, figures = population.spoken if population else None, counted.figures_of if counted else None
+    ContentPages(content, folder, fixtures, spoken, figures).register(pages)
     if population is not None:
         population.register(pages)
-    if store is not None:
-        AcceptancePage(content, store, services, keeps_comments=keeps_comments).register(pages)
+    if counted is not None and store is not None:
+        counted.register(pages)
         NotUnderstoodPage(store, services).register(pages)
     with_counts, with_runs = store is not None, runs is not None
     pages.context_processor(

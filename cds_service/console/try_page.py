@@ -35,6 +35,8 @@ _LONGEST_QUERY = 200  # characters
 _CLIENTS = {"2.0": "CDS Hooks 2.0", "3.0": "CDS Hooks 3.0", "epic": "Epic", "sandbox": "the CDS Hooks sandbox"}
 _YEARS = range(1900, 2201)  # look-backs from a time near the ends of the calendar lead out of it
 _NO_SCENARIO = "There is no such scenario. Choose a story, or search for another."
+# How a case was entered: in the form, or by a link to another result, which leaves the form folded above its answer.
+_BY_FORM, _BY_BAND = "form", "band"
 _BLANK: Mapping[str, Any] = {
     "entered": Entered(),
     "chosen": None,
@@ -69,7 +71,7 @@ class TryPage:
         profile = request.args.get("profile", "2.0")
         if profile not in PROFILES:
             abort(404)
-        if request.args.get("by") == "form":
+        if request.args.get("by") in (_BY_FORM, _BY_BAND):
             return self._decide(profile)
         if "q" in request.args and "scenario" not in request.args:
             query = request.args["q"][:_LONGEST_QUERY].strip()
@@ -206,11 +208,11 @@ def _case(chosen: Scenario | None) -> dict[str, str]:
     """The fields of the form for the case that is shown, from which another result leads to another case."""
     if chosen is not None:
         return {
-            "by": "form",
+            "by": _BY_BAND,
             "story": chosen.name,
             **({"profile": request.args["profile"]} if "profile" in request.args else {}),
         }
-    return request.args.to_dict()
+    return {**request.args.to_dict(), "by": _BY_BAND}
 
 
 def is_same_origin() -> bool:

@@ -17,10 +17,10 @@ from urllib.parse import parse_qs
 from uuid import NAMESPACE_URL, uuid5
 
 from cds_service.fhir.codes import canonical
+from cds_service.vocabulary.camel_case import spelled_out
 
 DEFAULT_NOW = "2026-11-23T12:00:00Z"
 _DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
-_WORD = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+(?![a-z])\d*|[A-Z]|\d+")  # of a name in camel case
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d(T\S*)?$")
 
 
@@ -56,14 +56,7 @@ class Scenario:
     @property
     def title(self) -> str:
         """Its name without that of its file, for people: ``dailyForAWeek`` as ``Daily for a week``."""
-        words = _WORD.findall(self.name.rpartition("/")[2])
-        first, *others = words or [self.name]
-        return " ".join(
-            [
-                first[:1].upper() + first[1:],
-                *(word if len(word) > 1 and word.isupper() else word.lower() for word in others),
-            ]
-        )
+        return spelled_out(self.name.rpartition("/")[2] or self.name)
 
     @property
     def where(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from datetime import UTC, date, datetime, timedelta
 
@@ -102,6 +103,85 @@ def test_the_versions_of_a_rule_are_one_row_with_its_words(pages, pack):
     assert f"<li>{own}: 1 of 3, 33 %" in page and "<li>Platelets were given: 2 of 3, 67 %" in page
     assert "action-completed" not in page and "as sent" not in page
     assert re.search(r'<th scope="row">1.4.0</th><td>2</td><td>2</td><td>0, 0 % ', page)
+
+
+def test_a_rule_leads_on_to_its_table_its_example_and_its_sheet_and_one_that_is_no_more_does_not(pages):
+    page = pages.get("/acceptance?days=7").text
+    rows = {rule: page[page.index(f'<tr id="{rule}">') :].partition("\n  </tr>")[0] for rule in rules(page)}
+    links = re.findall(r'href="([^"]+)"', rows["imPlateletsTransfusionFirst"])
+    at = "/content/decisions/imPlatelets"
+    assert links == [f"{at}#TransfusionFirst", f"{at}/try/TransfusionFirst", f"{at}/review"]
+    assert [pages.get(link).status_code for link in links] == [200, 302, 200]
+    assert "href=" not in rows["oldDecisionGone"]
+
+
+def test_rules_of_the_same_words_are_told_apart_by_their_names(tmp_path, pack):
+    url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    store = Store(url)
+    for rule in pack.decisions["imPlatelets"].rules:
+        if rule.then.text:
+            store.count(SELECT, "imPlatelets", rule.id, "1.5.0", rule.then.indicator)
+    store.close()
+    page = create_app(Settings(loopback=True, key=KEY, store=url)).test_client().get("/acceptance").text
+    said = re.findall(r"<summary>(Platelets.*?|IM .*?)</summary>", page)
+    assert len(said) > 5 and len(set(said)) == len(said)
+    assert "Usable count needed</span>" in page
+
+
+def test_a_decision_says_what_became_of_its_cards_and_leads_to_the_row(pages):
+    page = pages.get("/content/decisions/imPlatelets").text
+    assert '<a href="/acceptance?days=30#of-imPlatelets">shown 5 times, accepted 1 of 4 in the last 30 days</a>' in page
+    assert '<a href="/acceptance?days=30#imPlateletsTransfusionFirst">Shown 5 times, accepted 1 of 4 in' in page
+    assert "Its cards were not shown in the last 30 days." in pages.get("/content/decisions/renalAgent").text
+
+
+def test_a_decision_is_shown_while_the_store_is_down(tmp_path):
+    (tmp_path / "file").write_text("")
+    web = create_app(Settings(loopback=True, key=KEY, store=f"sqlite:///{tmp_path}/file/store.sqlite3")).test_client()
+    answer = web.get("/content/decisions/imPlatelets")
+    assert answer.status_code == 200 and "in the last 30 days" not in answer.text
+
+
+def taken_along(web, path):
+    """The lines of a table to take along, each by its heads."""
+    answer = web.get(path)
+    assert answer.mimetype == "text/csv" and "attachment" in answer.headers["Content-Disposition"]
+    return list(csv.DictReader(answer.data.decode("utf-8-sig").splitlines()))
+
+
+def test_the_figures_can_be_taken_along_as_they_are_sorted_and_without_comments(pages, pack):
+    page = pages.get("/acceptance?days=7&sort=shown&order=asc").text
+    (path,) = re.findall(r'href="(/acceptance\.csv[^"]*)"', page)
+    lines = taken_along(pages, path.replace("&amp;", "&"))
+    order = dict.fromkeys(line["decision"] + line["rule"] for line in lines)
+    assert list(order) == rules(page)
+    (now,) = [line for line in lines if line["version"] == "1.5.0"]
+    assert now["decision in words"] == pack.decisions["imPlatelets"].title and now["severity"] == "critical"
+    assert (now["shown"], now["answered"], now["accepted"], now["overridden"]) == ("3", "2", "1", "1")
+    assert float(now["low"]) < float(now["accepted share"]) == 0.5 < float(now["high"])
+    assert "given</b> today" not in pages.get("/acceptance.csv?days=7").text
+    assert pages.get("/acceptance.csv?days=8").status_code == 404
+
+
+def test_what_was_not_understood_can_be_taken_along(pages):
+    (path,) = re.findall(r'href="(/not-understood\.csv[^"]*)"', pages.get("/not-understood?days=7").text)
+    lines = taken_along(pages, path)
+    assert [(line["kind"], line["code system"], line["times"], line["calls"]) for line in lines] == [
+        ("code", "SNOMED CT", "10", "11"),
+        ("code", "other", "10", "11"),
+        ("unit", "none", "1", "11"),
+    ]
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", " =", "\t="])
+def test_a_cell_that_a_spreadsheet_would_run_is_made_inert(tmp_path, sign):
+    url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    store = Store(url)
+    store.count(SELECT, f"{sign}1+1", "Gone", "0.9.0", "warning")
+    store.close()
+    web = create_app(Settings(loopback=True, key=KEY, store=url)).test_client()
+    (line,) = taken_along(web, "/acceptance.csv")
+    assert line["decision"] == f"'{sign}1+1"
 
 
 def test_cards_are_reckoned_for_the_calls_of_the_hooks_at_which_they_were_shown(pages):
@@ -291,7 +371,7 @@ def test_every_kind_has_its_words():
     assert later.words.title == "of newer software"
 
 
-@pytest.mark.parametrize("path", ["/acceptance", "/not-understood"])
+@pytest.mark.parametrize("path", ["/acceptance", "/not-understood", "/acceptance.csv", "/not-understood.csv"])
 def test_a_store_that_is_down_is_a_page_that_says_what_to_do(tmp_path, path):
     (tmp_path / "file").write_text("")
     down = create_app(Settings(loopback=True, key=KEY, store=f"sqlite:///{tmp_path}/file/store.sqlite3")).test_client()

@@ -8,6 +8,7 @@ from datetime import UTC
 from html import unescape
 
 import pytest
+import yaml
 from markupsafe import escape
 
 from cds_service.console.decision_table import fired_here
@@ -342,8 +343,26 @@ def test_a_request_that_is_refused_is_said_on_its_page(web):
 def test_try_leads_to_a_request_that_fires_the_rule(web, name, rule):
     answer = web["shipped"].get(f"/content/decisions/{name}/try/{rule}")
     assert answer.status_code == 302
-    scenario = answer.location.partition("scenario=")[2].replace("%2F", "/")
+    scenario = answer.location.removesuffix("#story").partition("scenario=")[2].replace("%2F", "/")
     assert f"{name}.{rule}" in rules_fired(prepared_of("shipped"), by_name(scenario))
+
+
+def test_try_takes_a_story_else_the_plainest_scenario_that_has_the_card(web):
+    def led_to(name, rule):
+        answer = web["shipped"].get(f"/content/decisions/{name}/try/{rule}")
+        return by_name(answer.location.removesuffix("#story").partition("scenario=")[2].replace("%2F", "/"))
+
+    assert led_to("imPlatelets", "TransfusionFirst").name == "platelets-and-im/sample"
+    told = {one["scenario"] for one in yaml.safe_load((ROOT / "fixtures" / "stories.yaml").read_text())["stories"]}
+    expecting = defaultdict(list)
+    for one in scenarios():
+        for card in one.expect if isinstance(one.expect, list) else ():
+            expecting[card["topic"]].append(one)
+    for decision in PACKS["shipped"].decisions.values():
+        for rule in decision.rules:
+            if found := expecting[decision.topic(rule.id)]:
+                best = [one for one in found if one.name in told] or [one for one in found if len(one.expect) == 1]
+                assert led_to(decision.id, rule.id) in (best or found)
 
 
 def test_a_rule_that_no_scenario_fires_has_none_to_try():

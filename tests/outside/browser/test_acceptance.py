@@ -146,6 +146,28 @@ def test_what_is_unfolded_stays_in_the_table_and_nothing_of_it_is_cut_off(page, 
     assert page.locator("table.acceptance").evaluate("table => table.scrollWidth - table.clientWidth") <= 0
 
 
+def test_what_is_unfolded_spans_its_row_under_the_figures(browser, console, filled):
+    for width in (1024, 1440):
+        page = browser.new_page(viewport={"width": width, "height": 900}, base_url=console)
+        page.goto("/acceptance?sort=overridden")
+        row = rows(page).first
+        row.locator("summary").click()
+        opened, whole = row.locator(".opened").bounding_box(), row.bounding_box()
+        assert opened["width"] >= whole["width"] - 40
+        reason = row.locator("td .why").bounding_box()
+        assert reason["y"] + reason["height"] <= opened["y"]
+        page.close()
+
+
+def test_the_head_of_every_page_is_in_one_place(page, filled):
+    places = set()
+    for path in ("/", "/courses", "/content", "/content/decisions/imPlatelets", "/acceptance", "/not-understood"):
+        page.goto(path)
+        links = page.locator("nav[aria-label=Pages] a, .name, h1")
+        places.add(str(links.evaluate_all("all => all.map(each => Math.round(each.getBoundingClientRect().x))")))
+    assert len(places) == 1
+
+
 def test_what_was_not_understood_says_what_to_do(page, axe, filled):
     page.goto("/not-understood")
     expect(page.get_by_role("row").filter(has_text="Drug")).to_contain_text("Map it in site.toml")

@@ -89,6 +89,32 @@ def test_a_story_that_is_chosen_is_in_sight_on_a_small_screen_too(browser, conso
         page.close()
 
 
+LEADING = {
+    "another result": (LOADING, ".strip a >> nth=-1", "#cards"),
+    "the result after it": ("BAND", ".strip a >> nth=0", "#cards"),
+    "a search": ("/?q=loading", ".found li a >> nth=0", "#story"),
+    "the rule of a table": ("/content/decisions/imPlatelets", ".of-rule a >> nth=0", "#story"),
+    "the scenario of a card": ("/content/decisions/imPlatelets", ".named a >> nth=0", "#story"),
+    "the step of a course": ("/courses/neurological-involvement", "text=The whole answer >> nth=0", "#story"),
+}
+
+
+@pytest.mark.parametrize("told", LEADING)
+def test_a_link_to_an_answer_shows_the_answer(browser, console, told):
+    path, link, heading = LEADING[told]
+    for width in (390, 1440):
+        page = browser.new_page(viewport={"width": width, "height": 844}, base_url=console)
+        page.goto(LOADING if path == "BAND" else path)
+        if path == "BAND":
+            page.locator(".strip a").last.click()
+        page.evaluate("document.querySelectorAll('#main details').forEach(each => each.open = true)")
+        page.locator(link).click()
+        page.wait_for_url(f"**{heading}")
+        expect(page.locator(heading)).to_be_in_viewport()
+        expect(page.locator("details.decide")).not_to_have_attribute("open", "")
+        page.close()
+
+
 OVERLAPS = """
 () => [...document.querySelectorAll("svg")].filter(picture => picture.checkVisibility()).flatMap(picture => {
     const boxes = [...picture.querySelectorAll("text")].map(text => [text.textContent, text.getBoundingClientRect()]);

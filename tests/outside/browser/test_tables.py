@@ -225,3 +225,29 @@ def test_a_sheet_fits_its_pages_of_a4_and_leaves_the_console_out(browser, consol
     expect(page.get_by_role("navigation")).to_be_hidden()
     expect(page.get_by_text("A signature is for")).to_be_visible()
     context.close()
+
+
+def test_the_headings_stay_in_sight_while_the_rules_move_under_them(browser, console):
+    page = browser.new_page(viewport={"width": 1024, "height": 800}, base_url=console)
+    page.goto("/content/decisions/imPlatelets")
+    box = page.get_by_role("region", name="Decision table")
+    box.focus()
+    for _ in range(4):
+        page.keyboard.press("PageDown")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('.rules-box').scrollTop > 500")
+    top = box.bounding_box()["y"]
+    for heading in ("Then", "Platelet count"):
+        shown = page.locator(".rules thead th", has_text=heading).first.bounding_box()
+        assert abs(shown["y"] - top) <= 2
+    corner = box.evaluate("""box => {
+        const at = box.querySelector("thead .then").getBoundingClientRect();
+        return document.elementFromPoint(at.left + 40, at.bottom - 6).className;
+    }""")
+    assert corner == "then"
+    page.emulate_media(media="print")
+    assert box.evaluate("box => getComputedStyle(box).maxHeight") == "none"
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert box.evaluate("box => box.scrollHeight - box.clientHeight") <= 1
+    page.close()
