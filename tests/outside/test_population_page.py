@@ -24,7 +24,7 @@ PATIENTS = 400
 # By their beginning: why they are not run here.
 NOT_RUN = {
     "git clone REPOSITORY": "there is no address yet, and it installs from an index",
-    ".venv/bin/cds-service population run export --out last-year --engine spark": "it needs a cluster; tests/real has one",
+    ".venv/bin/cds-service population run export --out last-year --engine spark": "it needs Spark",
     "pipx install smart-fetch": "it needs a FHIR server with Bulk Data",
 }
 WORDS = {
