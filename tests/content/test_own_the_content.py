@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from datetime import UTC
 from pathlib import Path
 
@@ -79,6 +80,8 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sources.write(f"\n{lines}")
     for command in block(PAGE, "bump", {"hospital/cards": str(folder / "cards")}).splitlines():
         assert CliRunner().invoke(main, command.split()[1:]).exit_code == 0
+    sentence = block(PAGE, "changelog", {"hospital/": f"{folder}/"})
+    subprocess.run(["bash", "-euc", sentence], check=True)
     return folder
 
 

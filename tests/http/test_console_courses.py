@@ -84,7 +84,7 @@ def test_a_course_has_a_mark_and_a_step_for_each_moment_that_leads_to_its_answer
     page = page_of(f"/courses/{course.name}")
     picture = page[page.index("<svg") : page.index("</svg>")]
     for scenario in course.scenarios:
-        link = f'href="/?scenario={scenario.name}"'
+        link = f'href="/?scenario={scenario.name}#story"'
         assert (picture.count(link), page.count(link)) == (1, 3)  # the picture, its table, the step
     assert 'role="group"' in picture and "<title" in picture and "<desc" in picture
     assert page.count('class="differences"') == 0

@@ -215,7 +215,7 @@ def test_the_rule_that_fired_is_lit_and_the_heads_say_what_was_read(web):
     heads = " ".join(in_words(head) for head in HEAD.findall(page))
     assert "22 ×10⁹/L (2026-11-21)" in heads
     assert 'href="#TransfusionFirst"' in page
-    assert f'<a href="/?scenario={SAMPLE}">Platelets 22, IM injection</a>: Hydroxocobalamin' in page
+    assert f'<a href="/?scenario={SAMPLE}#story">Platelets 22, IM injection</a>: Hydroxocobalamin' in page
 
 
 @pytest.mark.parametrize("scenario", scenarios()[::190], ids=lambda scenario: scenario.name)
@@ -255,13 +255,13 @@ def test_a_table_begins_with_links_to_the_parts_of_its_page(web, name):
 def test_scenarios_are_named_by_their_titles_below_that_of_their_group(web):
     page = web["shipped"].get("/content/decisions/imPlatelets").text
     said = page[page.index('id="scenarios"') :]
-    assert f'Platelets and an injection into the muscle: <a href="/?scenario={SAMPLE}">Sample</a>' in said
+    assert f'Platelets and an injection into the muscle: <a href="/?scenario={SAMPLE}#story">Sample</a>' in said
     assert "platelets-and-im/" not in re.sub(r"<[^>]+>", "", said)
 
 
 def test_the_map_names_the_scenario_that_it_lights_as_its_story_does(web):
     page = web["shipped"].get("/content/map", query_string={"scenario": SAMPLE}).text
-    assert f'“<a href="/?scenario={SAMPLE}">Platelets 22, IM injection</a>” is lit' in unescape(page)
+    assert f'“<a href="/?scenario={SAMPLE}#story">Platelets 22, IM injection</a>” is lit' in unescape(page)
 
 
 def test_a_value_set_names_its_systems_and_folds_who_reads_it(web):

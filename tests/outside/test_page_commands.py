@@ -44,7 +44,7 @@ VERB = re.compile(r"cds-service ([a-z]+)")
 KNOWN = set(main.list_commands(click.Context(main)))
 TRY, INTEGRATE, OWN = "docs/try.md", "docs/integrating.md", "docs/own-the-content.md"
 # Blocks of OWN in order, but that versions are raised only before they are locked: nothing else is changed here.
-ON_THE_COPY = '"copy" "check" "impact" "my-number" "replay" "review" "bump" "lock" "keep" "back"'
+ON_THE_COPY = '"copy" "check" "impact" "my-number" "replay" "review" "bump" "changelog" "lock" "keep" "back"'
 
 
 @pytest.fixture(scope="module")
