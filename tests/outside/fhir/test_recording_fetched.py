@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from datetime import datetime
 
 import requests
@@ -16,6 +15,8 @@ from cds_service.cli import main
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.vocabulary.json_text import encode
+from tests.support.ports import free_port
+from tests.support.servers import wait_until_answers
 
 SCENARIOS = list(read_scenarios(packaged("fixtures")))
 SELECT = "/cds-services/vitamin-b12-order-select"
@@ -24,7 +25,7 @@ SELECT = "/cds-services/vitamin-b12-order-select"
 def test_serve_records_what_it_fetched_too_and_warns(tmp_path, fhir_stores):
     """A recording is whole: the replay needs no FHIR server."""
     scenario = next(s for s in SCENARIOS if s.name == "platelets-and-im/sample")
-    base, port, folder = f"{fhir_stores}/recorded/fhir", 29000 + os.getpid() % 10000, tmp_path / "kept"
+    base, port, folder = f"{fhir_stores}/recorded/fhir", free_port(), tmp_path / "kept"
     today = datetime.now().astimezone()
     for resource in scenario.record(today):
         put = requests.put(
@@ -46,12 +47,7 @@ def test_serve_records_what_it_fetched_too_and_warns(tmp_path, fhir_stores):
         subprocess.Popen([*command, "--deidentify"], env=os.environ | settings, stderr=stderr) as service,
     ):
         try:
-            for _ in range(150):
-                try:
-                    requests.get(f"http://127.0.0.1:{port}/healthz", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.1)
+            wait_until_answers(f"http://127.0.0.1:{port}/healthz", service)
             body = scenario.request({}, today) | {"fhirServer": base}
             answer = requests.post(
                 f"http://127.0.0.1:{port}{SELECT}",
