@@ -154,7 +154,8 @@ judged_by_spark(spark.read.text(export), task).write.parquet(out)
 
 def test_lines_of_a_notebook_are_judged_and_what_is_wrong_with_them_is_among_the_rows(command, export, run, place):
     arguments = [sys.executable, "-c", NOTEBOOK, packaged("cards") / "vitamin-b12", export / "*.gz", place / "rows"]
-    done = subprocess.run(arguments, env=command.environment, capture_output=True, text=True, timeout=1200)
+    environment = command.environment | {"PYSPARK_PYTHON": sys.executable}  # as a platform sets it
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr
     plain = place / "plain-gz"
     plain.mkdir()
