@@ -263,9 +263,9 @@ def _window(options: RunOptions) -> Window:
     Raises:
         WrongUseError: nobody says until when, or it ends before it begins.
     """
-    from cds_service.population.whole_run import transaction_time
+    from cds_service.population.export_files import transaction_time
 
-    until = options.until or transaction_time(options.export)
+    until = options.until or _moment(transaction_time(options.export))
     if until is None:
         text = f"{options.export} has no manifest.json with a transactionTime: say with --until when it was made"
         raise WrongUseError(text)
@@ -273,6 +273,15 @@ def _window(options: RunOptions) -> Window:
     if since >= until:
         raise WrongUseError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
     return Window(since.astimezone(UTC), until.astimezone(UTC))
+
+
+def _moment(stated: str) -> datetime | None:
+    """A time with an offset; ``None`` if none is stated."""
+    try:
+        moment = datetime.fromisoformat(stated)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _key() -> bytes:

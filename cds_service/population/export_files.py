@@ -106,7 +106,7 @@ def find_export(folder: Path, types: Collection[str]) -> Export:
         (left_out if is_other else files).append(file)
     if not files:
         raise ExportError(f"there is no NDJSON in {folder}" + (" of a type that is asked for" if left_out else ""))
-    return Export(folder, tuple(files), tuple(left_out), _transaction_time(folder))
+    return Export(folder, tuple(files), tuple(left_out), transaction_time(folder))
 
 
 def _first_type(file: ExportFile) -> str:
@@ -121,7 +121,7 @@ def _first_type(file: ExportFile) -> str:
     return ""
 
 
-def _transaction_time(folder: Path) -> str:
+def transaction_time(folder: Path) -> str:
     """What the manifest of the server's answer says, which some tools keep."""
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())

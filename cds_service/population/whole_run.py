@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,13 +115,3 @@ def counts_as_data(counts: LineCounts) -> dict[str, Any]:
         "read": dict(sorted(counts.types.items())),
         "kept": dict(sorted(kept.items())),
     }
-
-
-def transaction_time(export: Path) -> datetime | None:
-    """When an export was made, if its manifest says so."""
-    try:
-        manifest = json.loads((export / "manifest.json").read_bytes())
-        moment = datetime.fromisoformat(manifest["transactionTime"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return moment if moment.tzinfo else None

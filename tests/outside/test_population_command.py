@@ -1,16 +1,13 @@
 """Population runs as a person types them: over real files, with real processes, into real tables."""
 
-import contextlib
 import csv
 import io
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import duckdb
@@ -20,6 +17,7 @@ from click.testing import CliRunner
 from cds_service.cli import main
 from cds_service.packaged import packaged
 from tests.support import messy_export
+from tests.support.processes import is_alive, wait_for, workers_of
 from tests.support.runs import TABLES, differing
 from tests.support.synthetic_catalogue import FAMILY_NAMES, GIVEN_NAMES
 from tests.support.synthetic_population import id_of, is_of_interest, write_population
@@ -274,7 +272,7 @@ def test_killing_the_command_leaves_no_worker_and_no_half_run(tmp_path):
     write_population(export, 3_000, seed=SEED)
     arguments = ["population", "run", str(export), "--out", str(out), "--workers", "2"]
     process = subprocess.Popen([sys.executable, "-m", "cds_service", *arguments], stderr=subprocess.DEVNULL)
-    workers = wait_for(lambda: children_of(process.pid), lambda found: len(found) >= 2)
+    workers = wait_for(lambda: workers_of(process.pid), lambda found: len(found) >= 2)
     wait_for(lambda: list((tmp_path / "runs").glob(".run.*")), bool)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -293,31 +291,3 @@ def test_a_run_that_is_stopped_leaves_nothing(tmp_path):
     assert process.returncode == 1
     assert told.strip().endswith("Stopped before it was done.")
     assert list((tmp_path / "runs").iterdir()) == []
-
-
-def children_of(parent):
-    """The processes that a process has started."""
-    found = []
-    for place in Path("/proc").iterdir():
-        if place.name.isdigit():
-            with contextlib.suppress(OSError):
-                status, line = (place / "status").read_text(), (place / "cmdline").read_bytes()
-                if f"PPid:\t{parent}\n" in status and b"spawn_main" in line:
-                    found.append(int(place.name))
-    return found
-
-
-def is_alive(pid):
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-
-
-def wait_for(look, is_there):
-    """What ``look`` finds, once it is as it should be."""
-    for _ in range(1200):
-        if is_there(found := look()):
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"found {found} of process {os.getpid()}")

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,6 +14,7 @@ from cds_service.population.chunks import batches_of, chunks, of_stream
 from cds_service.population.run_tables import LINES
 from cds_service.population.workers import WorkerEndedError, started
 from tests.support.places import ROOT
+from tests.support.processes import is_alive, wait_for, workers_of
 
 PATIENTS = 3_000
 
@@ -124,40 +124,8 @@ def test_killing_what_started_them_leaves_no_worker(tmp_path):
     script = tmp_path / "main.py"
     script.write_text(MAIN.format(root=str(ROOT)))
     main = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE)
-    workers = wait_for(lambda: of_workers(main.pid), 2)
+    workers = wait_for(lambda: workers_of(main.pid), lambda found: len(found) == 2)
     main.kill()
     main.wait()
     main.stdout.close()
-    wait_for(lambda: [pid for pid in workers if is_alive(pid)], 0)
-
-
-def of_workers(parent):
-    """The processes that a process has started to judge."""
-    found = []
-    for place in Path("/proc").iterdir():
-        if place.name.isdigit():
-            try:
-                if (
-                    f"PPid:\t{parent}\n" in (place / "status").read_text()
-                    and b"spawn_main" in (place / "cmdline").read_bytes()
-                ):
-                    found.append(int(place.name))
-            except OSError:
-                continue
-    return found
-
-
-def is_alive(pid):
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-
-
-def wait_for(look, number):
-    """What ``look`` finds, once it is so many."""
-    for _ in range(600):
-        if len(found := look()) == number:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"expected {number}, found {found}")
+    wait_for(lambda: [pid for pid in workers if is_alive(pid)], lambda alive: not alive)
