@@ -10,10 +10,12 @@ import asyncio
 import io
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from granian.rsgi import ProtocolClosed
 from werkzeug.exceptions import HTTPException
 
 from cds_service.protocol.faults import Fault
@@ -72,9 +74,13 @@ class Front:
             environ[FAULT] = fault
         answered = await self._answered(environ, endpoint, body)
         body.release()
-        # Of a body that was not read the server drops what has arrived, and closes the connection.
-        closing = [("connection", "close")] if body.is_unread else []
-        proto.response_bytes(answered.status, [*answered.headers, *closing], answered.body)
+        if not body.is_unread:
+            proto.response_bytes(answered.status, answered.headers, answered.body)
+            return
+        stream = proto.response_stream(answered.status, [*answered.headers, ("connection", "close")])
+        with suppress(ProtocolClosed):  # the caller has gone
+            await stream.send_bytes(answered.body)
+        await body.drop()
 
     def _endpoint(self, scope: Scope) -> str:
         """The endpoint that answers the request, ``""`` if there is none."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.support.certificates import Certificate
 from tests.support.places import ROOT
 from tests.support.ports import free_port
-from tests.support.servers import end_with
+from tests.support.servers import Service, end_with
 
 PLACES = "/usr/sbin:/usr/bin"
 STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
@@ -138,6 +138,14 @@ class Proxy:
             assert said in text, f"{path} no longer says {said}"
             text = text.replace(said, ours)
         return text
+
+
+@contextlib.contextmanager
+def before_two(proxy: type[Proxy], folder: Path, stores: tuple[str, str], **environment: str):
+    """A proxy before two instances, each with its store; the proxy, and the instance that it asks first."""
+    one, two = (Service(url, folder / name, **environment) for name, url in zip(("one", "two"), stores, strict=True))
+    with one, two, proxy(folder / "proxy", (one.port, two.port)) as running:
+        yield running, one
 
 
 class Nginx(Proxy):

@@ -4,8 +4,7 @@ import contextlib
 
 import pytest
 
-from tests.outside.deploy.proxies import HAProxy, calling, wait_for
-from tests.support.servers import Service
+from tests.outside.deploy.proxies import HAProxy, before_two, calling, wait_for
 
 HOOK = "/cds-services/vitamin-b12-order-select"
 MOST_BYTES = 1_000_000  # of a body, in the example
@@ -14,20 +13,14 @@ CALLERS = 3
 pytestmark = pytest.mark.skipif(bool(HAProxy.missing()), reason=HAProxy.missing())
 
 
-@pytest.fixture(scope="module")
-def instances(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("instances")
-    one, two = (
-        Service(f"sqlite:///{folder}/{name}.sqlite3", folder / name, CDS_SERVICE_INSECURE="1")
-        for name in ("one", "two")
-    )
-    with one, two:
-        yield one, two
+def haproxy(folder):
+    stores = f"sqlite:///{folder}/one.sqlite3", f"sqlite:///{folder}/two.sqlite3"
+    return before_two(HAProxy, folder, stores, CDS_SERVICE_INSECURE="1")
 
 
 @pytest.fixture(scope="module")
-def proxy(instances, tmp_path_factory):
-    with HAProxy(tmp_path_factory.mktemp("haproxy"), (instances[0].port, instances[1].port)) as running:
+def proxy(tmp_path_factory):
+    with haproxy(tmp_path_factory.mktemp("instances")) as (running, _):
         yield running
 
 
@@ -78,13 +71,15 @@ def chunks(body, size=50_000):
     return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
 
 
-def test_an_instance_killed_under_load_fails_no_call_but_those_it_had_begun(proxy, instances, hook_body):
-    """Last: one instance does not come back."""
+def test_an_instance_killed_under_load_fails_no_call_but_those_it_had_begun(tmp_path, hook_body):
     statuses = []
-    with calling(*[lambda: statuses.append(proxy.send(HOOK, hook_body)[0])] * CALLERS):
+    with (
+        haproxy(tmp_path) as (proxy, one),
+        calling(*[lambda: statuses.append(proxy.send(HOOK, hook_body)[0])] * CALLERS),
+    ):
         wait_for(lambda: len(statuses) > 50)
         before = len(statuses)
-        instances[0].kill()
+        one.kill()
         wait_for(lambda: len(statuses) > before + 100)
     failed = [status for status in statuses if status != 200]
     assert len(failed) <= CALLERS and set(failed) <= {502}

@@ -151,6 +151,45 @@ def test_bodies_that_are_cut_off_are_no_defect(service, connect, hook_body):
     assert b"\ncds_service_defects_total 0.0\n" in metrics
 
 
+@pytest.mark.parametrize("more", ["", "Authorization: Bearer nobody\r\n"])
+@pytest.mark.parametrize("size", [300_000, 20_000_001, 30_000_000])
+def test_who_is_refused_can_send_the_whole_body_and_then_reads_the_answer(guarded, size, more):
+    """As a proxy does, which takes a connection that it cannot write to for a service that is dead."""
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", guarded.port), timeout=PATIENCE) as connection:
+            connection.sendall(head(size, more=more))
+            for _ in range(size // 50_000):
+                connection.sendall(b" " * 50_000)  # none of them fails
+            connection.sendall(b" " * (size % 50_000))
+            said = answer(connection)
+        assert said.startswith(b"HTTP/1.1 401 ") and said.endswith(b"}")
+
+
+def test_a_body_in_chunks_that_is_too_large_can_be_sent_on(service):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as connection:
+        connection.sendall(head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
+        for _ in range(300):
+            connection.sendall(b"186a0\r\n" + b" " * 100_000 + b"\r\n")
+        connection.sendall(b"0\r\n\r\n")
+        assert answer(connection).startswith(b"HTTP/1.1 413 ")
+
+
+def test_what_is_sent_without_end_after_a_refusal_is_cut_off(guarded):
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=PATIENCE) as connection:
+        connection.sendall(head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
+        with pytest.raises(OSError, match=r"reset|pipe"):
+            for _ in range(10_000):
+                connection.sendall(b"186a0\r\n" + b" " * 100_000 + b"\r\n")
+
+
+def test_who_is_refused_and_stays_silent_is_let_go(guarded):
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=PATIENCE) as connection:
+        connection.sendall(head(1000) + b"{")
+        assert answer(connection).startswith(b"HTTP/1.1 401 ")
+    assert time.monotonic() - began < BODY_SECONDS
+
+
 @pytest.mark.parametrize(("size", "kind", "status"), [(20_000_001, "json", 413), (15_000_000, "xml", 415)])
 def test_who_is_refused_while_the_body_is_sent_still_gets_the_answer(service, connect, size, kind, status):
     for _ in range(10):
