@@ -27,7 +27,7 @@ class HookCall:
 
     ``facts`` are those of the patient, ``drafts`` all draft resources by their keys, ``judged_orders`` the relevant
     ones of them. ``idle`` are the keys of the drafts that no fact looks for, ``not_understood`` what every card says of
-    what was sent and not understood.
+    what was sent and not understood, each with what it is about.
     """
 
     prepared: Prepared
@@ -39,7 +39,7 @@ class HookCall:
     judged_orders: Sequence[JudgedOrder]
     profile: Profile = COMMON
     idle: Collection[str] = frozenset()
-    not_understood: Sequence[Reason] = ()
+    not_understood: Sequence[tuple[str, Reason]] = ()
 
     def judge_again(self, drafts: Mapping[str, Node], selected: Sequence[str]) -> list[JudgedOrder]:
         """Every decision on the drafts as an accepted suggestion would leave them.

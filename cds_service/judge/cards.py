@@ -212,8 +212,11 @@ def _read(call: HookCall, alike: Sequence[Lead]) -> list[str]:
         for finding in lead.findings:
             used |= finding.used
         lines += lead.speech.evidence(used)
-    told = map(alike[0].speech.reason, call.not_understood)
-    lines += [sentence for sentence in told if not any(line.endswith(f" {sentence}") for line in lines)]
+    for about, reason in call.not_understood:
+        sentence = alike[0].speech.reason(reason)
+        if not any(line.endswith(f" {sentence}") for line in lines):
+            said = {"label": escaped(about), "said": sentence}
+            lines.append(fill(call.prepared.pack.words["evidence"], said) if about else sentence)
     return list(dict.fromkeys(lines))
 
 

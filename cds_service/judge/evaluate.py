@@ -113,8 +113,8 @@ def judge_request(
     if request.selections_matched:  # orders that no selection names are no reason to refuse the call (Z52)
         refuse_for_missing_data(prepared.pack, judged_orders)
     items = not_understood(prepared.pack, _reading(request, judged_orders, chart))
-    reasons = tuple(told_on_cards(prepared.pack, items))
-    call = HookCall(prepared, service, request, chart, facts, drafts, judged_orders, profile, idle, reasons)
+    told = tuple(told_on_cards(prepared.pack, items))
+    call = HookCall(prepared, service, request, chart, facts, drafts, judged_orders, profile, idle, told)
     defects = [defect for judged in judged_orders for defect in judged.decided.defects]
     cards = cards_of(call, defects)
     if defects and not cards:

@@ -23,6 +23,7 @@ from cds_service.content.render import fill, plain
 from cds_service.fhir.codes import name_of, speaks_in
 from cds_service.fhir.treatments import MedicationRequest, references_in
 from cds_service.fhir.tree import node, nodes, pairs, text, words
+from cds_service.judge.ordered import drug_in_words
 from cds_service.judge.relevance import draft_nodes, is_judged, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.vocabulary.accounting import Aside, Kind, Understood
@@ -36,12 +37,15 @@ class NotUnderstood:
 
     ``candidates`` are the value sets in which a code of a site would be understood, or the analyte that a unit is of.
     For an entry of the record ``search`` is what it was found by, and ``entries`` how many of that bear on the patient.
+    A part of an order that is judged has that in ``order``, something about the patient what it is called in ``label``.
     """
 
     aside: Aside
     candidates: tuple[str, ...] = ()
     search: Search | None = None
     entries: int = 0
+    order: Order | None = None
+    label: str = ""
 
     @property
     def bears(self) -> bool:
@@ -120,31 +124,33 @@ _OF_ENTRIES = {
 }
 
 
-def told_on_cards(pack: Pack, missed: Iterable[NotUnderstood]) -> list[Reason]:
+def told_on_cards(pack: Pack, missed: Iterable[NotUnderstood]) -> list[tuple[str, Reason]]:
     """What every card says of what was not understood: how many entries of each search, and which parts of an order.
 
+    Each with what it is about, in words: the drug of the order, or what of the patient; ``""`` where it says so itself.
     Selections and drafts that were not recognised are not told, because a card is about another draft.
     """
     counts: dict[str, tuple[Search, set[str | int], int]] = {}
-    reasons: list[Reason] = []
+    told: list[tuple[str, Reason]] = []
     for item in missed:
         if not item.bears:
             continue
         if item.aside.reason.key == _PLAN:  # it was understood, and is told by itself (Z55)
-            reasons = [item.aside.reason, *(reason for reason in reasons if reason.key != _PLAN)]
+            told = [("", item.aside.reason), *(one for one in told if one[1].key != _PLAN)]
         elif item.search is not None:
             _, entries, _ = counts.setdefault(item.search.key, (item.search, set(), item.entries))
             entry = item.aside.reference.partition(" ")[0]
             entries.add(entry if "/" in entry else id(item))  # of one entry several parts may be not understood
         elif item.aside.kind not in (Kind.SELECTION, Kind.DRUG, Kind.ORDER, Kind.REFERENCE):
-            reasons.append(item.aside.reason)
+            about = item.label if item.order is None else drug_in_words(pack, item.order)
+            told.append((about, item.aside.reason))
     for search, not_understood_here, of in counts.values():
         label = next((fact.label for fact in pack.readers[search.key]), search.key)
         values = {"n": str(len(not_understood_here)), "m": str(of)}
         if search.resource == "Observation":
             values = {"entries": fill(pack.words["some-of"], values), "label": label}
-        reasons.append(Reason(_OF_ENTRIES[search.resource], values))
-    return reasons
+        told.append(("", Reason(_OF_ENTRIES[search.resource], values)))
+    return told
 
 
 def understood(pack: Pack, reading: Reading, searches: Iterable[Search]) -> Iterator[Understood]:
@@ -233,9 +239,8 @@ def _person(pack: Pack, reading: Reading, *, whole: bool) -> Iterator[NotUnderst
             fact = _fact(facts.order, declared.name, whole=whole)
             if fact is not None and fact.state is State.UNUSABLE and fact.reason is not None:
                 words_sent = next((item.display for item in fact.evidence), "")
-                yield NotUnderstood(
-                    Aside(Kind.DATE, fact.reason, f"Patient/{reading.request.patient_id}", words=words_sent)
-                )
+                aside = Aside(Kind.DATE, fact.reason, f"Patient/{reading.request.patient_id}", words=words_sent)
+                yield NotUnderstood(aside, label=declared.label)
 
 
 _OF_TIMES = ("interval", "times", "begins-in")  # elements of an order of a test or of nutrition
@@ -250,7 +255,7 @@ def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Itera
         if declared.element in _ACCOUNTED:
             fact = _fact(facts.order, declared.name, whole=whole)
             if fact is not None and declared.element in _OF_TIMES:
-                yield from map(NotUnderstood, items.not_read(order, fact))
+                yield from (NotUnderstood(aside, order=order) for aside in items.not_read(order, fact))
             elif fact is not None and fact.state is State.UNUSABLE:
                 yield from _routes(declared, order, fact)
     for dosage, step in zip(order.dosages(), facts.dosages, strict=False):
@@ -260,14 +265,14 @@ def _parts(pack: Pack, order: Order, facts: OrderFacts, *, whole: bool) -> Itera
                 continue
             for aside in dosage_accounts.of_step(declared, order.reference, dosage, fact):
                 analytes = (declared.analyte.name,) if declared.analyte is not None else ()
-                yield NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else ())
+                yield NotUnderstood(aside, analytes if aside.kind is Kind.UNIT else (), order=order)
 
 
 def _status(order: Order) -> Iterator[NotUnderstood]:
     status = text(order.resource, "status")
     if status and status not in (REQUEST_STATUSES if order.is_of_a_drug else OTHER_REQUEST_STATUSES):
         reason = Reason("statusNotKnown", {"status": status})
-        yield NotUnderstood(Aside(Kind.STATUS, reason, f"{order.reference} status", code=status))
+        yield NotUnderstood(Aside(Kind.STATUS, reason, f"{order.reference} status", code=status), order=order)
 
 
 def _ended(order: Order, chart: Chart, searches: Iterable[Search]) -> Iterator[NotUnderstood]:
@@ -302,7 +307,7 @@ def _reasons(pack: Pack, order: Order) -> Iterator[NotUnderstood]:
             system, code = codings[0] if codings else ("", "")
             why = Reason("entryNotKnown" if is_unnamed(readers, concept) else "knownByName")
             aside = Aside(Kind.CODE, why, f"{order.reference} reason", system, code, words(concept))
-            yield NotUnderstood(aside, sets)
+            yield NotUnderstood(aside, sets, order=order)
 
 
 def _routes(declared: FactDeclaration, order: Order, fact: Fact) -> Iterator[NotUnderstood]:
@@ -311,7 +316,8 @@ def _routes(declared: FactDeclaration, order: Order, fact: Fact) -> Iterator[Not
         concept = node(dosage, "route")
         if concept and not any(value_set.match(pairs(concept)) for value_set in declared.value_sets.values()):
             aside = dosage_accounts.of_route(fact.reason, order.reference, concept)
-            yield NotUnderstood(aside, tuple(value_set.id for value_set in declared.value_sets.values()))
+            sets = tuple(value_set.id for value_set in declared.value_sets.values())
+            yield NotUnderstood(aside, sets, order=order)
 
 
 def _parts_understood(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[Understood]:

@@ -118,6 +118,18 @@ def test_no_card_shows_ids_machine_units_or_a_refrain_to_clinicians(answers):
             assert "the source says" not in card["summary"].casefold()
 
 
+def test_every_line_of_what_was_read_says_what_it_is_about(answers):
+    """A label stands before it, or the line is a sentence that names what it counts."""
+    labelled = 0
+    for name, fired in answers.items():
+        for card in fired.cards:
+            read = card["detail"].partition("Read from the record:\n")[2].partition("\n\n")[0]
+            for line in filter(None, read.splitlines()):
+                assert re.match(r"- ([^:.]+: |A plan was found|\S+ of \S+ \w+ were not)", line), (name, line)
+                labelled += bool(re.match(r"- [^:.]+: The (dose|schedule|unit) ", line))
+    assert labelled > 3
+
+
 def test_a_card_reads_the_same_where_markdown_is_not_rendered(answers):
     """Epic and many clients of 2.0 show the text as it is: only signs of the chart's own words are escaped."""
     for name, fired in answers.items():
