@@ -182,16 +182,16 @@ def test_nobody_has_accepted_the_log_as_shipped(pack):
     assert {hazard.status for hazard in pack.hazards.hazards.values()} == {"open"}
 
 
-def test_who_has_accepted_it_is_said_for_that_version_only(project):
-    edit(project, LOG, SIGN_OFF, review("2.1.0").replace("review:", "sign-off:", 1))
+def test_who_has_accepted_it_is_said_for_that_version_only(project, pack):
+    edit(project, LOG, SIGN_OFF, review(pack.version).replace("review:", "sign-off:", 1))
     accepted = " ".join(as_document(load_pack(project / "cards")).split())
     assert "Authored by register 1 (Pharmacist, 2026-11-20), checked by register 2 (Haematologist" in accepted
-    edit(project, "pack.yaml", "\nversion: 2.1.0", "\nversion: 2.1.1")
-    assert "Nobody has accepted this log for version 2.1.1:" in as_document(load_pack(project / "cards"))
+    edit(project, "pack.yaml", f"\nversion: {pack.version}", "\nversion: 99.0.0")
+    assert "Nobody has accepted this log for version 99.0.0:" in as_document(load_pack(project / "cards"))
 
 
-def test_a_log_that_is_signed_has_an_owner_for_every_hazard(project, names):
-    edit(project, LOG, SIGN_OFF, review("2.1.0").replace("review:", "sign-off:", 1))
+def test_a_log_that_is_signed_has_an_owner_for_every_hazard(project, names, pack):
+    edit(project, LOG, SIGN_OFF, review(pack.version).replace("review:", "sign-off:", 1))
     told = problems(project, names)
     assert len(told) == len(load_pack(project / "cards").hazards.hazards)
     assert "the log is signed and nobody owns HAZ-01" in str(told)
