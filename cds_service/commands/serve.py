@@ -19,6 +19,7 @@ import click
 from cds_service.commands.common import WrongUseError, open_store, say, settings_of_environment
 from cds_service.net.ports import claim_port, wait_until_listening
 from cds_service.service.gate import clients_of
+from cds_service.service.needed_files import refuse_unusable_files
 from cds_service.service.served import Served, ServedPack
 from cds_service.service.start import begin
 from cds_service.settings import Settings, SettingsError, refuse_hidden_preview
@@ -70,6 +71,7 @@ def serve(
     settings = settings.model_copy(update={"loopback": loopback, "insecure": insecure or settings.insecure})
     settings = _with_recordings(settings, record, deidentify)
     settings = _with_preview(settings, preview, workers)
+    _refuse_unusable_files(settings)
     if not loopback and not settings.insecure and settings.clients is None:
         raise WrongUseError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
     claimed = _claim(host, port)
@@ -220,6 +222,14 @@ def _with_preview(settings: Settings, folder: Path | None, workers: int) -> Sett
     if settings.preview is not None and workers > 1:
         raise WrongUseError("a preview is for one person at one worker; leave out --workers or --preview")
     return settings
+
+
+def _refuse_unusable_files(settings: Settings) -> None:
+    """``refuse_unusable_files``, told as wrong use of the command."""
+    try:
+        refuse_unusable_files(settings)
+    except SettingsError as error:
+        raise WrongUseError(str(error)) from None
 
 
 def _warn_of_recordings(settings: Settings) -> None:

@@ -24,6 +24,7 @@ from cds_service.service.gate import Gate
 from cds_service.service.hooks import HookRoutes
 from cds_service.service.logs import CallLog, discard, open_audit, start_log
 from cds_service.service.metrics import Metrics
+from cds_service.service.needed_files import refuse_unusable_files
 from cds_service.service.operations import OperationRoutes
 from cds_service.service.passage import Passage
 from cds_service.service.processor_time import ProcessorTime
@@ -55,8 +56,8 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
     Raises:
         ProblemsError: the content cannot be used or is not the locked one, or the file of clients cannot be used; every
             problem with file and line.
-        ValueError: a configured FHIR server cannot be one, the store's URL is not a URL of a database, or there is a
-            preview and no console. A store that is only down does not stop the start.
+        ValueError: a configured FHIR server cannot be one, the store's URL is not a URL of a database, there is a
+            preview and no console, or a file of the settings cannot be used. A store that is only down stops no start.
     """
     return _joined(settings or read_settings(), Metrics(), log)[0]
 
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
 def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, Gate]:
     """The application, and what finds out who calls it."""
     refuse_hidden_preview(settings)
+    refuse_unusable_files(settings)
     store = Store(settings.store, settings.uuid_key())
     content = ServedContent(settings, store.key)
     metrics.set_content(content.statuses())

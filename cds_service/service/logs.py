@@ -93,6 +93,15 @@ def start_log(settings: Settings, on_loss: Callable[[], None]) -> CallLog:
     return write
 
 
+def begin_audit(path: Path) -> None:
+    """Makes the audit's file if it is not there.
+
+    Raises:
+        OSError: nothing can be appended to it.
+    """
+    _append(path, b"")
+
+
 def open_audit(path: Path | None, key: bytes, on_failure: Callable[[], None]) -> CallLog:
     """What appends one line for each call to the audit's file: who called which service when, and which cards went out.
 

@@ -263,6 +263,21 @@ def test_what_a_setting_names_and_is_not_there_is_told_with_the_setting(given, n
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("CDS_SERVICE_FHIR_CA_BUNDLE", "DIR/none.pem", "no such file or directory"),
+        ("CDS_SERVICE_FHIR_CA_BUNDLE", "DIR/word.yaml", "it holds no certificates (PEM)"),
+        ("CDS_SERVICE_FHIR_CA_BUNDLE", "DIR", "is a directory"),
+        ("CDS_SERVICE_AUDIT", "DIR/none/audit.ndjson", "no such file or directory"),
+        ("CDS_SERVICE_AUDIT", "DIR", "is a directory"),
+    ],
+)
+def test_a_file_that_only_calls_would_need_stops_the_start_if_it_cannot_be_used(given, name, value, why):
+    done = run(given, "serve", CDS_SERVICE_STORE="DIR/store.sqlite3", **{name: value})
+    assert_one_sentence(done, 2, f"{name} cannot be used: {why}")
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [
         ("broken.json", "broken.json:3:15: this is not JSON"),
