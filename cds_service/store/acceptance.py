@@ -35,6 +35,23 @@ def read_days(connection: Connection, since: datetime, services: Collection[str]
     return [RuleDay(*key, *counts) for key, counts in sorted(sums.items())]
 
 
+def read_services_of_rules(
+    connection: Connection, since: datetime, services: Collection[str] | None = None
+) -> dict[tuple[str, str], frozenset[str]]:
+    """At which services a rule was shown or got feedback from ``since`` on, by decision and rule; of ``services`` alone
+    if given.
+    """
+    found: dict[tuple[str, str], set[str]] = {}
+    for table, is_in_time in (
+        (shown, shown.c.day >= since.astimezone(UTC).date()),
+        (feedback, feedback.c.received_at >= since),
+    ):
+        rows = select(table.c.decision, table.c.rule, table.c.service).distinct()
+        for decision, rule, service in connection.execute(rows.where(is_in_time, at(table.c.service, services))):
+            found.setdefault((decision, rule), set()).add(service)
+    return {rule: frozenset(of_rule) for rule, of_rule in found.items()}
+
+
 def read_comments(connection: Connection, limit: int, services: Collection[str] | None = None) -> list[Comment]:
     """The latest comments, at most ``limit``, newest first; on cards of ``services`` alone if given."""
     columns = (feedback.c.received_at, feedback.c.decision, feedback.c.rule, feedback.c.version, feedback.c.comment)

@@ -122,6 +122,19 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What became of the cards: the ``report``, the same day by day, and the latest comments.
+
+    ``services`` are those at which anything of a rule was counted, by the ids of its decision and its own.
+    """
+
+    report: Report
+    days: list[RuleDay]
+    comments: list[Comment]
+    services: Mapping[tuple[str, str], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class WatchedService:
     """What one service judged on the days on which one state of the content and the site's settings judged alone.
 

@@ -92,6 +92,7 @@ def test_the_versions_of_a_rule_are_one_row_with_its_words(pages, pack):
         "per-100": "50.0 5 in 10",
         "answered": "4",
         "accepted": "25 % 1 of 4",
+        "at-most": "70 %",
         "overridden": "3",
         "trend": "",
     }

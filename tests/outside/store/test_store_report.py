@@ -142,8 +142,8 @@ def test_Z85_counts_of_the_same_process_are_written_before_they_are_read(store_u
     store.count("a-service", "oneDecision", "FirstRule", "1.0.0", "info")
     assert [rule.shown for rule in store.report().rules] == [1]
     store.count("a-service", "oneDecision", "FirstRule", "1.0.0", "info")
-    (report, days, _) = store.acceptance(datetime.now(UTC) - timedelta(days=1), 5)
-    assert [rule.shown for rule in report.rules] == [day.shown for day in days] == [2]
+    read = store.acceptance(datetime.now(UTC) - timedelta(days=1), 5)
+    assert [rule.shown for rule in read.report.rules] == [day.shown for day in read.days] == [2]
     store.close()
 
 
