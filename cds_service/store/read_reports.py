@@ -13,7 +13,8 @@ from cds_service.store.acceptance import read_comments, read_days, read_report, 
 from cds_service.store.call_counts import known_services, read_calls, read_not_understood
 from cds_service.store.database import Address, StoreDown
 from cds_service.store.engine import describe_sql_error, open_engine, reading
-from cds_service.store.figures import Acceptance, CallCount, NotUnderstoodDay, Report, WatchedService
+from cds_service.store.figures import Acceptance, CallCount, NotUnderstoodDay, Report, RuleHistory, WatchedService
+from cds_service.store.rule_history import read_rule_history
 from cds_service.store.watched_days import read_watched
 
 T = TypeVar("T")
@@ -43,6 +44,10 @@ class Reports:
                 read_services_of_rules(connection, since, services),
             )
         )
+
+    def rule_history(self, decision: str, rule: str, services: Collection[str] | None) -> RuleHistory:
+        """As ``Store.rule_history``."""
+        return self._read(lambda connection: read_rule_history(connection, decision, rule, services))
 
     def not_understood(
         self, since: datetime, services: Collection[str] | None

@@ -196,6 +196,25 @@ def test_what_is_unfolded_spans_its_row_under_the_figures(browser, console, fill
         page.close()
 
 
+def test_a_rule_leads_to_its_pictures_over_time_with_their_values(page, axe, filled):
+    page.goto("/acceptance?sort=overridden&group=none")
+    row = rows(page).first
+    row.locator("summary").click()
+    row.get_by_role("link", name="Over time, with its versions").click()
+    expect(page.get_by_role("navigation", name="Pages").locator("[aria-current=page]")).to_have_text("Acceptance")
+    expect(
+        page.get_by_role("img", name=re.compile("^Accepted, of the cards that were answered, by week"))
+    ).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^Shown, for every 100 calls, by week"))).to_be_visible()
+    for tick in page.locator("figure.plot .tick").all():  # no number or date is cut off at the edge of its frame
+        box, frame = tick.bounding_box(), tick.locator("xpath=ancestor::figure").bounding_box()
+        assert frame["x"] <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"]
+    page.locator("details.values summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="The values, by week")).to_be_visible()
+    assert fits(page) and serious(page, axe) == []
+
+
 def test_the_head_of_every_page_is_in_one_place(page, filled):
     places = set()
     for path in ("/", "/courses", "/content", "/content/decisions/imPlatelets", "/acceptance", "/not-understood"):
