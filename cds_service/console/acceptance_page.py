@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, render_template
 
+from cds_service.console.acceptance_choice import GROUPS, ORDERS, SPANS, USUAL_SPAN, AcceptanceChoice, choice_asked_for
+from cds_service.console.acceptance_facets import Facet, facets_of, is_known, rows_chosen
 from cds_service.console.acceptance_rows import (
     HEADS,
     SORTS,
     DecisionFigures,
+    Reckoning,
+    RowGroup,
     RuleRow,
     decision_figures,
     lines_of,
-    rows_of,
+    sorted_groups,
     sorted_rows,
 )
 from cds_service.console.problem_page import store_problem
@@ -26,11 +31,22 @@ from cds_service.store.database import StoreDown
 from cds_service.store.figures import Comment, Report, Share
 from cds_service.store.store import Store
 
-SPANS = (7, 30, 90, 365)  # days
-_USUAL_SPAN = 30  # days
 _COMMENTS = 50
-_ORDERS = {"asc": "ascending", "desc": "descending"}
-_IN_WORDS = ("rule", "reason")  # the columns that begin with A; of the others the largest is looked for first
+_FEW = 6  # values of a facet that are shown unasked
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """The figures that were asked for: the rules that are chosen, all of them in order, and decision by decision.
+
+    ``groups`` are empty if the rules shall not be grouped. ``report`` is that of the chosen service, or of all.
+    """
+
+    report: Report
+    rows: list[RuleRow]
+    groups: list[RowGroup]
+    facets: tuple[Facet, ...]
+    comments: list[Comment]
 
 
 class AcceptancePage:
@@ -60,65 +76,81 @@ class AcceptancePage:
 
     def figures_of(self, decision: Decision) -> DecisionFigures | None:
         """What became of the cards of a decision lately; ``None`` while the store cannot be read."""
-        since = datetime.now(UTC) - timedelta(days=_USUAL_SPAN)
+        since = datetime.now(UTC) - timedelta(days=USUAL_SPAN)
         try:
-            report, _, _ = self._store.acceptance(since, 0, self._services())
+            read = self._store.acceptance(since, 0, self._services())
         except StoreDown:
             return None
-        return decision_figures(report, decision.id, _USUAL_SPAN)
+        return decision_figures(read.report, decision.id, USUAL_SPAN)
 
     def acceptance_csv(self) -> Response:
-        """The figures of the page as a table to take along, for its days and in its order."""
-        span, sort, order = _asked_for()
-        now = datetime.now(UTC)
-        since = now - timedelta(days=span)
+        """The figures of the page as a table to take along: its days, its rules and its order."""
+        choice = choice_asked_for(SORTS)
         try:
-            report, days, _ = self._store.acceptance(since, 0, self._services())
+            figures = self._figures(choice, 0)
         except StoreDown:
             return store_problem(self._store)
-        decisions = rows_of(report, days, self._content(), since.date(), now.date())
-        lines = lines_of(sorted_rows(decisions, sort, descending=order == "desc"))
-        return csv_file(f"acceptance-{span}-days.csv", HEADS, lines)
+        return csv_file(f"acceptance-{choice.days}-days.csv", HEADS, lines_of(figures.rows))
 
     def acceptance(self) -> Response:
         """The figures of the last days, sorted.
 
         How many days is asked for by ``days``, one of a few numbers; ``sort`` names a column, and ``order`` says
-        ``asc`` or ``desc``.
+        ``asc`` or ``desc``. ``group`` is ``decision`` or ``none``. ``severity``, ``decision`` and ``service`` choose
+        rules; of the service that is chosen, the figures are those of its calls alone.
         """
-        span, sort, order = _asked_for()
-        now = datetime.now(UTC)
-        since = now - timedelta(days=span)
+        choice = choice_asked_for(SORTS)
         try:
-            report, days, comments = self._store.acceptance(since, _COMMENTS, self._services())
+            figures = self._figures(choice, _COMMENTS)
         except StoreDown:
             return store_problem(self._store)
         prepared = self._content()
-        decisions = rows_of(report, days, prepared, since.date(), now.date())
-        rows = [row for decision in decisions for row in decision.rules]
         page = render_template(
             "acceptance.html",
-            decisions=sorted_rows(decisions, sort, descending=order == "desc"),
-            summary=_summary(report, rows, span),
-            columns=[(name, heading, _next_order(name, sort, order)) for name, (heading, _) in SORTS.items()],
-            sort=sort,
-            order=order,
-            sorted_how=_ORDERS[order],
-            report=report,
-            span=span,
+            choice=choice,
+            rows=figures.rows,
+            groups=figures.groups,
+            facets=figures.facets,
+            summary=_summary(figures.report, figures.rows, choice.days),
+            columns=[(name, heading) for name, (heading, _) in SORTS.items() if choice.is_flat or name != "decision"],
+            sorted_by=SORTS[choice.sort][0],
+            sorted_how=ORDERS[choice.order],
+            report=figures.report,
             spans=SPANS,
-            comments=[(comment, _rule_of(prepared, comment)) for comment in comments],
+            ways=GROUPS,
+            few=_FEW,
+            comments=[(comment, _rule_of(prepared, comment)) for comment in figures.comments],
             keeps_comments=self._keeps_comments,
         )
         return Response(page)
 
+    def _figures(self, choice: AcceptanceChoice, max_comments: int) -> _Figures:
+        """What a choice asks for; one of a value that there is not ends in 404.
 
-def span_asked_for() -> int:
-    """The number of days that the present request asks for; a request for another number than there is ends in 404."""
-    span = request.args.get("days", str(_USUAL_SPAN))
-    if span not in map(str, SPANS):
-        abort(404)
-    return int(span)
+        Raises:
+            StoreDown: the store cannot be read.
+        """
+        now, prepared = datetime.now(UTC), self._content()
+        since = now - timedelta(days=choice.days)
+        read = self._store.acceptance(since, max_comments, self._services())
+        report = read.report
+        reckoning = Reckoning.of(report, prepared, since.date(), now.date())
+        rows = reckoning.rules(report.rules, read.days)
+        if not is_known(rows, read.services, choice.chosen, prepared.pack):
+            abort(404)
+        facets = facets_of(rows, read.services, choice.chosen, prepared.pack)
+        if service := choice.chosen.get("service"):
+            of_service = self._store.acceptance(since, 0, {service})
+            report = of_service.report
+            reckoning = Reckoning.of(report, prepared, since.date(), now.date())
+            rows = reckoning.rules(report.rules, of_service.days)
+        rows = rows_chosen(rows, read.services, choice.chosen)
+        if choice.is_flat:
+            rows, groups = sorted_rows(rows, choice.sort, descending=choice.is_descending), []
+        else:
+            groups = sorted_groups(reckoning.by_decision(rows), choice.sort, descending=choice.is_descending)
+            rows = [row for group in groups for row in group.rules]
+        return _Figures(report, rows, groups, facets, read.comments)
 
 
 def counted(count: int, thing: str) -> str:
@@ -129,26 +161,6 @@ def counted(count: int, thing: str) -> str:
 def percent(share: float) -> str:
     """``54 %``."""
     return f"{100 * share:.0f} %"
-
-
-def _asked_for() -> tuple[int, str, str]:
-    """The days, the column and the order that are asked for; a request for others than there are ends in 404."""
-    span, sort = span_asked_for(), request.args.get("sort", "shown")
-    order = request.args.get("order", _first_order(sort))
-    if sort not in SORTS or order not in _ORDERS:
-        abort(404)
-    return span, sort, order
-
-
-def _first_order(sort: str) -> str:
-    return "asc" if sort in _IN_WORDS else "desc"
-
-
-def _next_order(column: str, sort: str, order: str) -> str:
-    """The order in which a click on a heading sorts: the other one, if its column is sorted by already."""
-    if column != sort:
-        return _first_order(column)
-    return "asc" if order == "desc" else "desc"
 
 
 def _rule_of(prepared: Prepared, comment: Comment) -> str:
@@ -166,7 +178,7 @@ def _summary(report: Report, rows: Sequence[RuleRow], span: int) -> list[str]:
         sentences = [f"In the last {span} days 1 card was shown"]
     calls = sum(call.times for call in report.calls)
     if calls:
-        cards = sum(count for rule in report.rules for count in rule.at.values())
+        cards = sum(row.counted for row in rows)
         sentences[0] += f": {100 * cards / calls:.1f} for every 100 of {counted(calls, 'call')}"
         if report.calls_from and report.since and report.calls_from > report.since.date():
             sentences[0] += f" (calls are counted since {report.calls_from})"

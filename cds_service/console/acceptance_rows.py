@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -17,6 +17,8 @@ from cds_service.vocabulary.camel_case import spelled_out
 _MOST_POINTS = 100
 _WIDTH, _HEIGHT = 100, 20  # of a trend, in its own units
 _DAYS_OF_A_WEEK = 7
+GONE = "gone"
+"""Stands for the severity of a rule that is no more, if it was not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,11 @@ class RuleRow:
     name: str = ""
 
     @property
+    def severity(self) -> str:
+        """The indicator of the rule, or ``GONE`` for one that is no more and was not shown."""
+        return self.indicator or GONE
+
+    @property
     def top_reason(self) -> str:
         """The reason that was given most often, or that several were given equally often; ``""`` without any."""
         most = [reason for reason in self.reasons if reason.share.count == self.reasons[0].share.count]
@@ -86,7 +93,7 @@ class RuleRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionRows:
+class RowGroup:
     """The rules of one decision, and their figures in ``total`` as if they were one rule, which has no id."""
 
     total: RuleRow
@@ -113,44 +120,90 @@ HEADS = (
 
 SORTS: Mapping[str, tuple[str, Callable[[RuleRow], object]]] = {
     "rule": ("Rule", lambda row: row.words.whole.casefold()),
+    "decision": ("Decision", lambda row: row.words.title.casefold()),
     "severity": ("Severity", lambda row: -INDICATORS.index(row.indicator) if row.indicator in INDICATORS else None),
     "shown": ("Shown", lambda row: row.shown),
     "per-100": ("Per 100 calls", lambda row: row.per_100),
     "answered": ("Answered", lambda row: row.accepted.of),
     "accepted": ("Accepted", lambda row: row.accepted.count / row.accepted.of if row.accepted.of else None),
+    "at-most": ("Accepted at most", lambda row: row.accepted.high if row.accepted.of else None),
     "overridden": ("Overridden", lambda row: row.overridden),
     "reason": ("Top reason", lambda row: row.top_reason.casefold() or None),
 }
 """What the table may be sorted by: the heading, and the value of a row. Rows without a value come last."""
 
 
-def rows_of(report: Report, days: Sequence[RuleDay], prepared: Prepared, first: date, last: date) -> list[DecisionRows]:
-    """The decisions with a row for each rule, its versions together; the trend is from ``first`` to ``last``."""
-    of_days: dict[tuple[str, str], list[RuleDay]] = {}
-    for day in days:
-        of_days.setdefault((day.decision, day.rule), []).append(day)
-    calls: Counter[str] = Counter()
-    for call in report.calls:
-        calls[call.service] += call.times
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """Makes rows of figures that were counted from the day ``first`` to ``last``, in the words of ``prepared``.
 
-    def row(words: RuleWords, versions: Sequence[RuleReport], days: Sequence[RuleDay]) -> RuleRow:
-        return _row(prepared, words, versions, together_by_day(days), calls, first, last)
+    ``calls`` are those of the same days by service.
+    """
 
-    found = []
-    for decision, all_versions in groupby(report.rules, lambda rule: rule.decision):
-        of_decision = list(all_versions)
-        rules = [
-            row(rule_words(prepared.pack, prepared.regimens, decision, rule), list(versions), of_days.get(key, []))
-            for rule, versions in groupby(of_decision, lambda each: each.rule)
-            for key in [(decision, rule)]
+    prepared: Prepared
+    calls: Mapping[str, int]
+    first: date
+    last: date
+
+    @classmethod
+    def of(cls, report: Report, prepared: Prepared, first: date, last: date) -> Reckoning:
+        """For the rules of ``report``, which was read from the day ``first`` on."""
+        calls: Counter[str] = Counter()
+        for call in report.calls:
+            calls[call.service] += call.times
+        return cls(prepared, calls, first, last)
+
+    def rules(self, rules: Sequence[RuleReport], days: Sequence[RuleDay]) -> list[RuleRow]:
+        """A row for each rule, its versions together; both are in the order in which they are read."""
+        of_days: dict[tuple[str, str], list[RuleDay]] = {}
+        for day in days:
+            of_days.setdefault((day.decision, day.rule), []).append(day)
+        rows = []
+        for (decision, rule), versions in groupby(rules, lambda each: (each.decision, each.rule)):
+            words = rule_words(self.prepared.pack, self.prepared.regimens, decision, rule)
+            rows.append(self._row(words, list(versions), of_days.get((decision, rule), [])))
+        said = Counter((row.decision, row.words.says) for row in rows)
+        return [
+            replace(row, name=spelled_out(row.rule) if said[row.decision, row.words.says] > 1 else "") for row in rows
         ]
-        said = Counter(each.words.says for each in rules)
-        rules = [replace(each, name=spelled_out(each.rule) if said[each.words.says] > 1 else "") for each in rules]
-        words = RuleWords(rules[0].words.title, "", _gravest(rules))
-        every_day = [day for each in rules for day in of_days.get((decision, each.rule), [])]
-        total = replace(row(words, of_decision, every_day), rule="", versions=())
-        found.append(DecisionRows(total, tuple(rules)))
-    return found
+
+    def by_decision(self, rows: Sequence[RuleRow]) -> list[RowGroup]:
+        """The rows under the totals of their decisions; those of a decision stand together in ``rows``."""
+        groups = []
+        for _, of_decision in groupby(rows, lambda row: row.decision):
+            rules = tuple(of_decision)
+            words = RuleWords(rules[0].words.title, "", _gravest(rules))
+            versions = [version for row in rules for version in row.versions]
+            total = self._row(words, versions, [day for row in rules for day in row.days])
+            groups.append(RowGroup(replace(total, rule="", versions=()), rules))
+        return groups
+
+    def _row(self, words: RuleWords, versions: Sequence[RuleReport], days: Sequence[RuleDay]) -> RuleRow:
+        indicators: Counter[str] = Counter()
+        at: Counter[str] = Counter()
+        for version in versions:
+            indicators.update(version.indicators)
+            at.update(version.at)
+        accepted, overridden = sum(v.accepted.count for v in versions), sum(v.overridden for v in versions)
+        together = together_by_day(days)
+        return RuleRow(
+            decision=versions[0].decision,
+            rule=versions[0].rule,
+            words=words,
+            indicator=words.indicator or next((name for name, _ in indicators.most_common(1)), ""),
+            indicators=indicators,
+            shown=sum(version.shown for version in versions),
+            accepted=Share.out_of(accepted, accepted + overridden),
+            overridden=overridden,
+            suggestions_accepted=sum(version.suggestions_accepted for version in versions),
+            reasons=_reasons(self.prepared, versions, overridden),
+            per_100=per_100(at, self.calls),
+            counted=sum(at.values()),
+            calls=calls_behind(at, self.calls),
+            versions=tuple(versions),
+            days=tuple(together),
+            trend=trend_of({day.day: day.shown for day in together}, self.first, self.last),
+        )
 
 
 def decision_figures(report: Report, decision: str, days: int) -> DecisionFigures:
@@ -166,16 +219,16 @@ def decision_figures(report: Report, decision: str, days: int) -> DecisionFigure
     return DecisionFigures(days, sum(shown for shown, _ in rules.values()), total, rules)
 
 
-def sorted_rows(groups: Sequence[DecisionRows], sort: str, *, descending: bool) -> list[DecisionRows]:
+def sorted_groups(groups: Sequence[RowGroup], sort: str, *, descending: bool) -> list[RowGroup]:
     """The decisions by one of ``SORTS`` of their totals, and within each its rules by the same."""
     of_total = {id(group.total): group for group in groups}
     return [
-        DecisionRows(total, tuple(_sorted(of_total[id(total)].rules, sort, descending=descending)))
-        for total in _sorted([group.total for group in groups], sort, descending=descending)
+        RowGroup(total, tuple(sorted_rows(of_total[id(total)].rules, sort, descending=descending)))
+        for total in sorted_rows([group.total for group in groups], sort, descending=descending)
     ]
 
 
-def _sorted(rows: Sequence[RuleRow], sort: str, *, descending: bool) -> list[RuleRow]:
+def sorted_rows(rows: Sequence[RuleRow], sort: str, *, descending: bool) -> list[RuleRow]:
     """The rules in order; rows without a value last, whichever way. Of equal ones that shown most often comes first."""
     value = SORTS[sort][1]
     most_shown = sorted(rows, key=lambda row: (-row.shown, row.words.whole.casefold()))
@@ -214,42 +267,6 @@ def trend_of(counts: Mapping[date, int], first: date, last: date) -> Trend:
     return Trend(span, tuple(spans))
 
 
-def _row(
-    prepared: Prepared,
-    words: RuleWords,
-    versions: Sequence[RuleReport],
-    days: Sequence[RuleDay],
-    calls: Mapping[str, int],
-    first: date,
-    last: date,
-) -> RuleRow:
-    decision, rule = versions[0].decision, versions[0].rule
-    indicators: Counter[str] = Counter()
-    at: Counter[str] = Counter()
-    for version in versions:
-        indicators.update(version.indicators)
-        at.update(version.at)
-    accepted, overridden = sum(v.accepted.count for v in versions), sum(v.overridden for v in versions)
-    return RuleRow(
-        decision=decision,
-        rule=rule,
-        words=words,
-        indicator=words.indicator or next((name for name, _ in indicators.most_common(1)), ""),
-        indicators=indicators,
-        shown=sum(version.shown for version in versions),
-        accepted=Share.out_of(accepted, accepted + overridden),
-        overridden=overridden,
-        suggestions_accepted=sum(version.suggestions_accepted for version in versions),
-        reasons=_reasons(prepared, versions, overridden),
-        per_100=per_100(at, calls),
-        counted=sum(at.values()),
-        calls=calls_behind(at, calls),
-        versions=tuple(versions),
-        days=tuple(days),
-        trend=trend_of({day.day: day.shown for day in days}, first, last),
-    )
-
-
 def _reasons(prepared: Prepared, versions: Sequence[RuleReport], overridden: int) -> tuple[RankedReason, ...]:
     """The reasons of all versions, the most frequent first; what was said in the same words is one reason."""
     times: Counter[str] = Counter()
@@ -261,11 +278,11 @@ def _reasons(prepared: Prepared, versions: Sequence[RuleReport], overridden: int
     return tuple(RankedReason(words, Share.out_of(count, overridden)) for words, count in ranked)
 
 
-def lines_of(decisions: Sequence[DecisionRows]) -> Iterator[list[str | float]]:
+def lines_of(rows: Iterable[RuleRow]) -> Iterator[list[str | float]]:
     """A line under ``HEADS`` for each version of each rule; shares and the ends of their 95 % intervals are fractions
     of 1. Comments are left out, because they may name the patient.
     """
-    for row in (row for decision in decisions for row in decision.rules):
+    for row in rows:
         words = f"{row.words.says} ({row.name})" if row.name else row.words.says
         for version in row.versions:
             said = [row.decision, row.rule, row.words.title, words, row.indicator, version.version]

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from flask import Blueprint, Response, render_template
 
-from cds_service.console.acceptance_page import SPANS, span_asked_for
+from cds_service.console.acceptance_choice import SPANS, span_asked_for
 from cds_service.console.acceptance_rows import Trend, trend_of
 from cds_service.console.problem_page import store_problem
 from cds_service.console.taken_along import csv_file

@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from math import ceil, floor, inf, log10
+from math import inf
 from typing import Any
 
+from cds_service.console.axes import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    LETTER,
+    LINE,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Line,
+    TimeAxis,
+    height_of,
+    round_ticks,
+)
 from cds_service.console.bands import Band, bands_of, ends_of, range_in_words
 from cds_service.console.record_events import MOST_TOLD, record_events
 from cds_service.console.shown_units import rounded, unit_shown
@@ -19,16 +33,9 @@ from cds_service.judge.told_history import history_of
 from cds_service.vocabulary.declarations import Analyte
 from cds_service.vocabulary.facts import Fact
 
-WIDTH, HEIGHT = 460, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 22, 34
 _MOST_NUMBERED = 8
-_LINE, _LETTER = 16.0, 8.0  # pixels of a line and of a letter on a narrow screen
-_DATE = 90.0  # pixels from one date to the next
-_DAYS_OF_MONTH = 30.4
 _BEFORE = timedelta(days=90)  # how long before the first result doses are still shown
 _DOSES = ("dose", "due", "doses")
-_STEPS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600)  # months between dates on the axis
-_FEW_DAYS = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +52,6 @@ class Dot:
     usable: bool
     value: str
     is_low: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A limit of the tables, or a tick of an axis; ``at`` is its place in pixels."""
-
-    at: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +107,10 @@ class Plot:
     rows: tuple[ValueRow, ...]
     width: int = WIDTH
     height: int = HEIGHT
-    left: int = _LEFT
-    right: int = WIDTH - _RIGHT
-    top: int = _TOP
-    bottom: int = HEIGHT - _BOTTOM
+    left: int = LEFT
+    right: int = RIGHT
+    top: int = TOP
+    bottom: int = BOTTOM
 
 
 def plots_of(
@@ -164,10 +163,10 @@ def plot_of(
     limits = [limit / factor for limit in ends_of(bands)]
     highest = (max([*values, *(limit for limit in limits if limit <= 3 * max(values))]) or 1.0) * 1.12
     given = [event for event in doses if event.first is not None]
-    scale = _TimeAxis([result.when.date() for result in results], [e.first for e in given if e.first], now.date())
+    scale = _axis([result.when.date() for result in results], [e.first for e in given if e.first], now.date())
 
     def up(value: float) -> float:
-        return round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * min(value, highest) / highest, 1)
+        return height_of(value, highest)
 
     return Plot(
         fact=series["fact"],
@@ -177,7 +176,7 @@ def plot_of(
         path=" ".join(f"{dot.x},{dot.y}" for dot in dots if dot.usable),
         shades=tuple(_shades(bands, factor, highest, up)),
         limits=(lines := tuple(Line(up(limit), rounded(limit)) for limit in limits if limit <= highest)),
-        values=tuple(_ticks(highest, lines, up)),
+        values=tuple(round_ticks(highest, lines)),
         dates=tuple(scale.dates(months)),
         today=scale.at(now.date()),
         doses=tuple(_doses(given, scale)),
@@ -215,51 +214,13 @@ def _in_unit(band: Band, factor: float) -> Band:
     return Band(low, high, band.indicator, band.words)
 
 
-class _TimeAxis:
-    """Days as pixels: from the first result, or doses shortly before it, to today. Later days are at the edge."""
-
-    def __init__(self, results: Sequence[date], doses: Sequence[date], today: date) -> None:
-        first = min(today, *results)
-        self._first = min([first, *(day for day in doses if day < first and first - day <= _BEFORE)])
-        self._last = max(today, self._first + timedelta(days=1))
-        self._days = (self._last - self._first).days
-
-    def shows(self, day: date) -> bool:
-        """Whether a day is in the picture."""
-        return self._first <= day <= self._last
-
-    def at(self, day: date) -> float:
-        """The pixel of a day; a day beyond the picture is at its edge."""
-        days = min(max((day - self._first).days, 0), self._days)
-        return round(_LEFT + (WIDTH - _LEFT - _RIGHT) * days / self._days, 1)
-
-    def dates(self, months: Sequence[str]) -> Iterator[Line]:
-        """The first days of some of the months or years; some of the days where the picture is short."""
-        days = list(self._firsts_of_months())
-        if self._days <= _FEW_DAYS or len(days) < 2:
-            step = ceil(self._days * _DATE / (WIDTH - _LEFT - _RIGHT))
-            days = [self._first + timedelta(days=n) for n in range(0, self._days + 1, step)]
-            yield from (Line(self.at(day), f"{day.day} {_month(day, months)}") for day in days)
-            return
-        month = (WIDTH - _LEFT - _RIGHT) * _DAYS_OF_MONTH / self._days
-        step = next(n for n in _STEPS if month * n >= _DATE or n == _STEPS[-1])
-        for day in days:
-            if (day.month - 1 + 12 * day.year) % step == 0:
-                yield Line(self.at(day), str(day.year) if step >= 12 else f"{_month(day, months)} {day.year}")
-
-    def _firsts_of_months(self) -> Iterator[date]:
-        year, month = self._first.year, self._first.month
-        while (day := date(year, month, 1)) <= self._last:
-            if day >= self._first:
-                yield day
-            year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+def _axis(results: Sequence[date], doses: Sequence[date], today: date) -> TimeAxis:
+    """From the first result, or doses shortly before it, to today."""
+    first = min(today, *results)
+    return TimeAxis(min([first, *(day for day in doses if day < first and first - day <= _BEFORE)]), today)
 
 
-def _month(day: date, months: Sequence[str]) -> str:
-    return months[day.month - 1] if months else f"{day:%b}"
-
-
-def _dots(results: Sequence[_Result], factor: float, scale: _TimeAxis, up: Callable[[float], float]) -> Iterator[Dot]:
+def _dots(results: Sequence[_Result], factor: float, scale: TimeAxis, up: Callable[[float], float]) -> Iterator[Dot]:
     """The dots in order of time; a number is left out where it would lie on the one before."""
     numbered = sum(result.value is not None for result in results) <= _MOST_NUMBERED
     last_x, last_y = -inf, 0.0
@@ -267,7 +228,7 @@ def _dots(results: Sequence[_Result], factor: float, scale: _TimeAxis, up: Calla
         x, value = scale.at(result.when.date()), result.value
         y = up(0.0 if value is None else value / factor)
         text = rounded(value / factor) if value is not None and numbered else ""
-        if text and x - last_x < _LETTER * (len(text) + 1) and abs(y - last_y) < _LINE:
+        if text and x - last_x < LETTER * (len(text) + 1) and abs(y - last_y) < LINE:
             text = ""
         if text:
             last_x, last_y = x, y
@@ -282,17 +243,7 @@ def _shades(bands: Sequence[Band], factor: float, highest: float, up: Callable[[
             yield Shade(up(high), round(up(low) - up(high), 1), band.indicator)
 
 
-def _ticks(highest: float, limits: Sequence[Line], up: Callable[[float], float]) -> Iterator[Line]:
-    """Round numbers on the axis, where no limit stands."""
-    power = 10.0 ** floor(log10(highest))
-    step = next(power * n for n in (0.2, 0.5, 1, 2) if highest <= power * n * 5)
-    for number in range(int(highest / step) + 1):
-        at = up(number * step)
-        if all(abs(at - limit.at) >= _LINE for limit in limits):
-            yield Line(at, rounded(number * step))
-
-
-def _doses(events: Iterable[TimelineEvent], scale: _TimeAxis) -> Iterator[DoseMark]:
+def _doses(events: Iterable[TimelineEvent], scale: TimeAxis) -> Iterator[DoseMark]:
     for event in events:
         first, last = event.first, event.last or event.first
         if first is None or last is None or not (scale.shows(first) or scale.shows(last)):

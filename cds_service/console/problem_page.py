@@ -93,10 +93,10 @@ def examples_problem(error: FileError) -> tuple[str, int]:
 
 def _not_found() -> str:
     """What was looked for, as far as the address says it."""
-    asked = next(iter((request.view_args or {}).values()), "")
+    asked = " ".join(map(str, (request.view_args or {}).values()))
     if asked:
         thing = (request.endpoint or "").rpartition(".")[2].replace("_", " ")
-        return f"There is no {thing} \u201c{plain(str(asked))}\u201d in this content."
+        return f"There is no {thing} \u201c{plain(asked)}\u201d in this content."
     if request.args:
         said = ", ".join(f"{name}={value}" for name, value in request.args.items())
         return f"This page has nothing for \u201c{plain(said)}\u201d."

@@ -18,6 +18,7 @@ from cds_service.console.courses_page import CoursesPage
 from cds_service.console.not_understood_page import NotUnderstoodPage
 from cds_service.console.population_pages import PopulationPages
 from cds_service.console.problem_page import NotServedError, examples_problem, not_served, problem
+from cds_service.console.rule_page import RulePage
 from cds_service.console.try_page import TryPage
 from cds_service.content.prepared import Prepared
 from cds_service.replay.input_files import FileError
@@ -94,6 +95,7 @@ def console(
         population.register(pages)
     if counted is not None and store is not None:
         counted.register(pages)
+        RulePage(content, store, services).register(pages)
         NotUnderstoodPage(store, services).register(pages)
     with_counts, with_runs = store is not None, runs is not None
     pages.context_processor(

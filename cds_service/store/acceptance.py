@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from operator import itemgetter
 
-from sqlalchemy import Connection, Subquery, case, false, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, Table, and_, case, false, func, select, true
 
 from cds_service.store.call_counts import at, first_whole_day, read_calls, read_not_understood
 from cds_service.store.figures import Comment, ReasonShare, Report, RuleDay, RuleReport, Share
@@ -20,19 +20,45 @@ from cds_service.store.tables import accepted_suggestion, feedback, shown
 _RuleName = tuple[str, str, str]  # decision, rule, version of the content
 
 
-def read_days(connection: Connection, since: datetime, services: Collection[str] | None = None) -> list[RuleDay]:
-    """The days from ``since`` on that have any figures, in order; of ``services`` alone if given."""
+def read_days(
+    connection: Connection,
+    since: datetime | None,
+    services: Collection[str] | None = None,
+    rule_name: tuple[str, str] | None = None,
+) -> list[RuleDay]:
+    """The days from ``since`` on, or from the beginning, that have any figures, in order; of ``services`` alone if
+    given, and of the rule alone whose decision and id ``rule_name`` gives.
+    """
     sums: dict[tuple[date, str, str, str], list[int]] = {}  # shown, accepted, overridden
     counted = select(shown.c.day, shown.c.decision, shown.c.rule, shown.c.version, func.sum(shown.c.times))
-    counted = counted.where(shown.c.day >= since.astimezone(UTC).date(), at(shown.c.service, services))
+    counted = counted.where(at(shown.c.service, services), _of_rule(shown, rule_name))
+    if since is not None:
+        counted = counted.where(shown.c.day >= since.astimezone(UTC).date())
     for day, *rule, times in connection.execute(counted.group_by(*counted.selected_columns[:4])):
         sums.setdefault((day, *_rule_name(rule)), [0, 0, 0])[0] += int(times)
-    last = _ranked_outcomes(since, services)
+    last = _ranked_outcomes(since, services, rule_name)
     outcomes = select(last.c.received_at, last.c.decision, last.c.rule, last.c.version, last.c.outcome)
     for received_at, *rule, outcome in connection.execute(outcomes.where(last.c.place == 1, last.c.decision != "")):
         day = received_at.astimezone(UTC).date()
         sums.setdefault((day, *_rule_name(rule)), [0, 0, 0])[1 if outcome == "accepted" else 2] += 1
     return [RuleDay(*key, *counts) for key, counts in sorted(sums.items())]
+
+
+def read_services_of_rules(
+    connection: Connection, since: datetime, services: Collection[str] | None = None
+) -> dict[tuple[str, str], frozenset[str]]:
+    """At which services a rule was shown or got feedback from ``since`` on, by decision and rule; of ``services`` alone
+    if given.
+    """
+    found: dict[tuple[str, str], set[str]] = {}
+    for table, is_in_time in (
+        (shown, shown.c.day >= since.astimezone(UTC).date()),
+        (feedback, feedback.c.received_at >= since),
+    ):
+        rows = select(table.c.decision, table.c.rule, table.c.service).distinct()
+        for decision, rule, service in connection.execute(rows.where(is_in_time, at(table.c.service, services))):
+            found.setdefault((decision, rule), set()).add(service)
+    return {rule: frozenset(of_rule) for rule, of_rule in found.items()}
 
 
 def read_comments(connection: Connection, limit: int, services: Collection[str] | None = None) -> list[Comment]:
@@ -110,11 +136,21 @@ def read_report(connection: Connection, since: datetime | None, services: Collec
     )
 
 
-def _ranked_outcomes(since: datetime | None, services: Collection[str] | None) -> Subquery:
+def _of_rule(table: Table, rule_name: tuple[str, str] | None) -> ColumnElement[bool]:
+    """The rows of this rule alone, by its decision and id; of all for ``None``."""
+    if rule_name is None:
+        return true()
+    decision, rule = rule_name
+    return and_(table.c.decision == decision, table.c.rule == rule)
+
+
+def _ranked_outcomes(
+    since: datetime | None, services: Collection[str] | None, rule_name: tuple[str, str] | None = None
+) -> Subquery:
     """The rows of feedback with their ``place`` among those of the same card: 1 is the last outcome."""
     latest = (feedback.c.outcome_at.desc(), feedback.c.received_at.desc(), feedback.c.id)
     place = func.row_number().over(partition_by=feedback.c.card, order_by=latest).label("place")
-    rows = select(feedback, place).where(at(feedback.c.service, services))
+    rows = select(feedback, place).where(at(feedback.c.service, services), _of_rule(feedback, rule_name))
     return (rows if since is None else rows.where(feedback.c.received_at >= since)).subquery()
 
 

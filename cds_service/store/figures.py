@@ -122,6 +122,34 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What became of the cards: the ``report``, the same day by day, and the latest comments.
+
+    ``services`` are those at which anything of a rule was counted, by the ids of its decision and its own.
+    """
+
+    report: Report
+    days: list[RuleDay]
+    comments: list[Comment]
+    services: Mapping[tuple[str, str], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleHistory:
+    """What became of the cards of one rule, from the beginning on, day by day (UTC).
+
+    ``versions`` say on which days cards of its decision were shown, and of which version, in order. ``calls`` are those
+    of the services at which the rule was ever shown, on the days from ``calls_from`` on, when every call was counted;
+    ``None`` if none was.
+    """
+
+    days: list[RuleDay]
+    versions: list[tuple[date, str]]
+    calls: Mapping[date, int]
+    calls_from: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class WatchedService:
     """What one service judged on the days on which one state of the content and the site's settings judged alone.
 

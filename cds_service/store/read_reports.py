@@ -9,11 +9,12 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_service.store.acceptance import read_comments, read_days, read_report
+from cds_service.store.acceptance import read_comments, read_days, read_report, read_services_of_rules
 from cds_service.store.call_counts import known_services, read_calls, read_not_understood
 from cds_service.store.database import Address, StoreDown
 from cds_service.store.engine import describe_sql_error, open_engine, reading
-from cds_service.store.figures import CallCount, Comment, NotUnderstoodDay, Report, RuleDay, WatchedService
+from cds_service.store.figures import Acceptance, CallCount, NotUnderstoodDay, Report, RuleHistory, WatchedService
+from cds_service.store.rule_history import read_rule_history
 from cds_service.store.watched_days import read_watched
 
 T = TypeVar("T")
@@ -33,17 +34,20 @@ class Reports:
         """As ``Store.report``."""
         return self._read(lambda connection: read_report(connection, since, services))
 
-    def acceptance(
-        self, since: datetime, max_comments: int, services: Collection[str] | None
-    ) -> tuple[Report, list[RuleDay], list[Comment]]:
+    def acceptance(self, since: datetime, max_comments: int, services: Collection[str] | None) -> Acceptance:
         """As ``Store.acceptance``."""
         return self._read(
-            lambda connection: (
+            lambda connection: Acceptance(
                 read_report(connection, since, services),
                 read_days(connection, since, services),
                 read_comments(connection, max_comments, services),
+                read_services_of_rules(connection, since, services),
             )
         )
+
+    def rule_history(self, decision: str, rule: str, services: Collection[str] | None) -> RuleHistory:
+        """As ``Store.rule_history``."""
+        return self._read(lambda connection: read_rule_history(connection, decision, rule, services))
 
     def not_understood(
         self, since: datetime, services: Collection[str] | None

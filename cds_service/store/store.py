@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cds_service.store.database import DatabaseFault, StoreDown, describe_error, file_of, read_url
 from cds_service.store.entries import Entry
-from cds_service.store.figures import CallCount, Comment, NotUnderstoodDay, Report, RuleDay, WatchedService
+from cds_service.store.figures import Acceptance, CallCount, NotUnderstoodDay, Report, RuleHistory, WatchedService
 from cds_service.store.held_connection import HeldConnection
 from cds_service.store.kept_feedback import probe, save_feedback
 from cds_service.store.own_thread import OwnThread
@@ -151,15 +151,23 @@ class Store:
         """
         return self._reports().report(since, services)
 
-    def acceptance(
-        self, since: datetime, max_comments: int, services: Collection[str] | None = None
-    ) -> tuple[Report, list[RuleDay], list[Comment]]:
-        """The report from ``since`` on, the same day by day, and the latest comments; of ``services`` alone if given.
+    def acceptance(self, since: datetime, max_comments: int, services: Collection[str] | None = None) -> Acceptance:
+        """The report from ``since`` on, the same day by day, and at most ``max_comments`` of the latest comments; of
+        ``services`` alone if given.
 
         Raises:
             StoreDown: the database cannot be read.
         """
         return self._reports().acceptance(since, max_comments, services)
+
+    def rule_history(self, decision: str, rule: str, services: Collection[str] | None = None) -> RuleHistory:
+        """What became of the cards of a rule, by the id of its decision and its own, from the beginning on; at
+        ``services`` alone if given.
+
+        Raises:
+            StoreDown: the database cannot be read.
+        """
+        return self._reports().rule_history(decision, rule, services)
 
     def not_understood(
         self, since: datetime, services: Collection[str] | None = None

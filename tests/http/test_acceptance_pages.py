@@ -92,6 +92,7 @@ def test_the_versions_of_a_rule_are_one_row_with_its_words(pages, pack):
         "per-100": "50.0 5 in 10",
         "answered": "4",
         "accepted": "25 % 1 of 4",
+        "at-most": "70 %",
         "overridden": "3",
         "trend": "",
     }
@@ -109,10 +110,10 @@ def test_a_rule_leads_on_to_its_table_its_example_and_its_sheet_and_one_that_is_
     page = pages.get("/acceptance?days=7").text
     rows = {rule: page[page.index(f'<tr id="{rule}">') :].partition("\n  </tr>")[0] for rule in rules(page)}
     links = re.findall(r'href="([^"]+)"', rows["imPlateletsTransfusionFirst"])
-    at = "/content/decisions/imPlatelets"
-    assert links == [f"{at}#TransfusionFirst", f"{at}/try/TransfusionFirst", f"{at}/review"]
-    assert [pages.get(link).status_code for link in links] == [200, 302, 200]
-    assert "href=" not in rows["oldDecisionGone"]
+    at, over_time = "/content/decisions/imPlatelets", "/acceptance/imPlatelets/TransfusionFirst"
+    assert links == [over_time, f"{at}#TransfusionFirst", f"{at}/try/TransfusionFirst", f"{at}/review"]
+    assert [pages.get(link).status_code for link in links] == [200, 200, 302, 200]
+    assert re.findall(r'href="([^"]+)"', rows["oldDecisionGone"]) == ["/acceptance/oldDecision/Gone"]
 
 
 def test_rules_of_the_same_words_are_told_apart_by_their_names(tmp_path, pack):

@@ -223,6 +223,9 @@ def test_counts_are_shown_in_the_console_of_their_pack_alone(tmp_path):
     call(web, OURS[0], "vitamin-b12")
     ours, theirs = web.get("/acceptance").text, web.get("/packs/examplol/acceptance").text
     assert "1 card was shown" in ours and "1 card was shown" in theirs
+    (rule,) = re.findall(r'href="(/packs/examplol/acceptance/[^"]+)"', theirs)
+    assert "its card was shown 1 time" in web.get(rule).text
+    assert web.get(rule.removeprefix("/packs/examplol")).status_code == 404  # ours has no such rule and counted none
     assert card["source"]["topic"]["display"] in theirs and card["source"]["topic"]["display"] not in ours
 
 

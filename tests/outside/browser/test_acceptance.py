@@ -123,6 +123,43 @@ def test_a_heading_sorts_and_sorts_the_other_way_round(page, filled):
     expect(heading).to_have_attribute("aria-sort", "ascending")
 
 
+def test_all_rules_are_one_table_that_is_sorted_by_how_much_is_accepted_at_most(page, axe, filled):
+    page.goto("/acceptance")
+    page.get_by_role("link", name="One table").click()
+    expect(rows(page)).to_have_count(len(filled))
+    expect(page.locator("tr.total")).to_have_count(0)
+    page.get_by_role("link", name="Accepted at most").click()
+    expect(page.locator("th.at-most")).to_have_attribute("aria-sort", "ascending")
+    told = [re.findall(r"(\d+) %", text) for text in page.locator("td.at-most").all_inner_texts()]
+    ends = [int(each[0]) for each in told if each]
+    assert len(ends) > 20 and ends == sorted(ends)
+    assert fits(page) and serious(page, axe) == []
+    for element in page.locator("td.decision, table.acceptance .spoken summary").all():
+        assert element.evaluate(CUT) <= 0, element.inner_text()
+    assert page.locator("table.acceptance").evaluate("table => table.scrollWidth - table.clientWidth") <= 0
+
+
+def test_rules_are_chosen_by_the_keyboard_and_the_choice_is_taken_away(page, axe, filled):
+    page.goto("/acceptance?group=none")
+    facets = page.get_by_role("navigation", name="Which rules")
+    severity = facets.get_by_role("listitem").filter(has_text="critical")
+    count = int(severity.inner_text().split()[-1])
+    severity.get_by_role("link").focus()
+    page.keyboard.press("Enter")
+    expect(rows(page)).to_have_count(count)
+    decision = facets.locator("details").filter(has_text="Decision")
+    if decision.get_attribute("open") is None:
+        decision.locator("summary").focus()
+        page.keyboard.press("Enter")
+    decision.get_by_role("link").first.click()
+    expect(page.locator(".only .taken")).to_have_count(2)
+    assert fits(page) and serious(page, axe) == []
+    page.get_by_role("link", name="without Decision").click()
+    expect(rows(page)).to_have_count(count)
+    page.get_by_role("link", name="All rules", exact=True).click()
+    expect(rows(page)).to_have_count(len(filled))
+
+
 def test_a_rule_is_unfolded_by_the_keyboard_into_its_reasons_versions_and_days(page, axe, filled):
     page.goto("/acceptance?sort=overridden")
     row = rows(page).first
@@ -157,6 +194,25 @@ def test_what_is_unfolded_spans_its_row_under_the_figures(browser, console, fill
         reason = row.locator("td .why").bounding_box()
         assert reason["y"] + reason["height"] <= opened["y"]
         page.close()
+
+
+def test_a_rule_leads_to_its_pictures_over_time_with_their_values(page, axe, filled):
+    page.goto("/acceptance?sort=overridden&group=none")
+    row = rows(page).first
+    row.locator("summary").click()
+    row.get_by_role("link", name="Over time, with its versions").click()
+    expect(page.get_by_role("navigation", name="Pages").locator("[aria-current=page]")).to_have_text("Acceptance")
+    expect(
+        page.get_by_role("img", name=re.compile("^Accepted, of the cards that were answered, by week"))
+    ).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^Shown, for every 100 calls, by week"))).to_be_visible()
+    for tick in page.locator("figure.plot .tick").all():  # no number or date is cut off at the edge of its frame
+        box, frame = tick.bounding_box(), tick.locator("xpath=ancestor::figure").bounding_box()
+        assert frame["x"] <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"]
+    page.locator("details.values summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="The values, by week")).to_be_visible()
+    assert fits(page) and serious(page, axe) == []
 
 
 def test_the_head_of_every_page_is_in_one_place(page, filled):

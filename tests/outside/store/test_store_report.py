@@ -142,8 +142,8 @@ def test_Z85_counts_of_the_same_process_are_written_before_they_are_read(store_u
     store.count("a-service", "oneDecision", "FirstRule", "1.0.0", "info")
     assert [rule.shown for rule in store.report().rules] == [1]
     store.count("a-service", "oneDecision", "FirstRule", "1.0.0", "info")
-    (report, days, _) = store.acceptance(datetime.now(UTC) - timedelta(days=1), 5)
-    assert [rule.shown for rule in report.rules] == [day.shown for day in days] == [2]
+    read = store.acceptance(datetime.now(UTC) - timedelta(days=1), 5)
+    assert [rule.shown for rule in read.report.rules] == [day.shown for day in read.days] == [2]
     store.close()
 
 
@@ -249,3 +249,39 @@ def test_wilson_bounds_are_where_the_score_test_just_rejects(total, data):
             assert isclose(abs(rate - bound), 1.959963985 * sqrt(bound * (1 - bound) / total), abs_tol=1e-8)
     mirrored = wilson(total - count, total)
     assert isclose(mirrored[0], 1 - high, abs_tol=1e-12) and isclose(mirrored[1], 1 - low, abs_tol=1e-12)
+
+
+def test_the_history_of_a_rule_is_of_all_days_and_of_the_calls_at_which_it_was_shown(filled, store_url):
+    today = datetime.now(UTC).date()
+    engine = open_engine(read_url(store_url))
+    row = {"service": "a-service", "decision": "oneDecision", "rule": "FirstRule", "indicator": "info"}
+    earlier = today - timedelta(days=400)
+    calls = [{"day": day, "version": "2.0.0", "times": 10} for day in (earlier, today)]
+    with engine.begin() as connection:
+        connection.execute(metadata.tables["shown"].insert(), [{**row, "day": earlier, "version": "0.9.0", "times": 3}])
+        connection.execute(
+            metadata.tables["call"].insert(),
+            [{**each, "service": service} for each in calls for service in ("a-service", "b-service", "c-service")],
+        )
+    engine.dispose()
+    history = filled.rule_history("oneDecision", "FirstRule")
+    shown = {day.version: (day.day, day.shown) for day in history.days if day.shown}
+    assert shown == {"0.9.0": (earlier, 3), "1.0.0": (today, 8)}
+    report = {(rule.rule, rule.version): rule for rule in filled.report().rules}
+    for version in ("1.0.0", "1.1.0"):
+        days = [day for day in history.days if day.version == version]
+        assert sum(day.accepted for day in days) == report["FirstRule", version].accepted.count
+        assert sum(day.overridden for day in days) == report["FirstRule", version].overridden
+    assert history.versions == [(earlier, "0.9.0"), (today, "1.0.0")]
+    assert (history.calls, history.calls_from) == ({earlier: 20, today: 20}, earlier)
+    of_one = filled.rule_history("oneDecision", "FirstRule", {"b-service"})
+    assert [day.shown for day in of_one.days if day.shown] == [1] and of_one.calls == {earlier: 10, today: 10}
+    assert filled.rule_history("oneDecision", "NoRule").days == []
+
+
+def test_it_is_told_at_which_services_a_rule_was_counted(filled):
+    read = filled.acceptance(NOW - timedelta(days=1), 0)
+    assert read.services["oneDecision", "Silent"] == {"a-service"}
+    assert {"a-service", "b-service"} <= read.services["oneDecision", "FirstRule"]
+    alone = filled.acceptance(NOW - timedelta(days=1), 0, {"b-service"})
+    assert alone.services == {("oneDecision", "FirstRule"): {"b-service"}}
