@@ -33,7 +33,7 @@ _VERBS = (
 
 
 # What a verb imports and reads is kept: to look for cycles in it again and again took a tenth of a start.
-_OBJECTS_BEFORE_COLLECTION = 100_000
+_OBJECTS_BEFORE_COLLECTION = 1_000_000
 
 
 class _Verbs(click.Group):

@@ -14,7 +14,7 @@ from cds_service.commands.card_text import cards_as_text
 from cds_service.commands.common import UrlArgument, WrongUseError, as_called, number, say, settings_of_environment
 from cds_service.commands.packs import pack_option, scenario_named
 from cds_service.content.packs import service_ids
-from cds_service.replay.run import against
+from cds_service.replay.live import against
 from cds_service.replay.sessions import UnreachableError
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")

@@ -35,7 +35,8 @@ from cds_service.content.prepared import Prepared
 from cds_service.replay.cases import Case, at, read_cases
 from cds_service.replay.fhir_server import LoadedServer
 from cds_service.replay.input_files import FileError
-from cds_service.replay.run import ReplayResult, against, in_process
+from cds_service.replay.live import against
+from cds_service.replay.run import ReplayResult, in_process
 from cds_service.replay.sessions import UnreachableError
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

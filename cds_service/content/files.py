@@ -28,10 +28,35 @@ if TYPE_CHECKING:
 else:
     _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOOLEAN, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
+_TEXT, _LIST, _MAPPING = "tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"
 
 
 class _Loader(_SafeLoader):
     """A safe loader, in C where built, to which ``yes``, ``no``, ``on``, ``off`` and days are texts, as in YAML 1.2."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of a node. What nearly all are, texts, lists and mappings by texts, is made without the detours
+        that PyYAML takes for whatever else there is: that spares a start a third of the reading.
+        """
+        if node.tag == _TEXT and isinstance(node, yaml.ScalarNode):
+            return node.value
+        made = self.constructed_objects
+        if node in made:
+            return made[node]
+        if node.tag == _LIST and isinstance(node, yaml.SequenceNode):
+            found = made[node] = []
+            found += [self.construct_object(one) for one in node.value]
+            return found
+        if node.tag == _MAPPING and isinstance(node, yaml.MappingNode) and _goes_by_texts(node):
+            named = made[node] = {}
+            for key, value in node.value:
+                named[key.value] = self.construct_object(value)
+            return named
+        return super().construct_object(node, deep)
+
+
+def _goes_by_texts(node: yaml.MappingNode) -> bool:
+    return all(key.tag == _TEXT and isinstance(key, yaml.ScalarNode) for key, _ in node.value)
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,30 @@ def write_lock(path: Path, lock: Lock) -> None:
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
-def digest(paths: list[Path]) -> str:
+class _Files:
+    """The files of a pack as they are now: each is read once, whichever digests it is in."""
+
+    def __init__(self, pack_folder: Path) -> None:
+        self.folder = pack_folder
+        self.content = list(content_files(pack_folder))
+        self.read = cache(Path.read_bytes)
+
+
+def _digest_of_files(files: _Files, paths: Iterable[Path]) -> str:
     """SHA-256 over the bytes of files, each with its name, without what is signed in them and the line for editors."""
-    texts = ((path.name, _MODELINE.sub(b"", path.read_bytes())) for path in sorted(paths))
+    texts = ((path.name, _MODELINE.sub(b"", files.read(path))) for path in sorted(paths))
     return _digest({name: _SIGNED.sub(b"", text) if _may_be_signed(text) else text for name, text in texts})
 
 
 def digest_of_signatures(pack_folder: Path) -> str:
     """SHA-256 over what is signed in the files of a pack, each with its path."""
-    texts = ((path, path.read_bytes()) for path in content_files(pack_folder))
+    return _digest_of_signatures(_Files(pack_folder))
+
+
+def _digest_of_signatures(files: _Files) -> str:
+    texts = ((path, files.read(path)) for path in files.content)
     found = {path: _SIGNED.findall(text) for path, text in texts if _may_be_signed(text)}
-    return _digest({str(path.relative_to(pack_folder)): b"".join(signed) for path, signed in found.items() if signed})
+    return _digest({str(path.relative_to(files.folder)): b"".join(signed) for path, signed in found.items() if signed})
 
 
 def _may_be_signed(text: bytes) -> bool:
@@ -101,15 +115,18 @@ def _digest(texts: Mapping[str, bytes]) -> str:
 
 def folder_digests(pack_folder: Path) -> dict[str, str]:
     """A digest for each decision, its folder or its file (``decision:<id>``), and one for all else (``pack:<id>``)."""
-    decisions = pack_folder / DECISIONS
+    return _folder_digests(_Files(pack_folder))
+
+
+def _folder_digests(files: _Files) -> dict[str, str]:
     digests = {
-        f"decision:{entry.stem}": digest(_files_of(entry))
-        for entry in sorted(decisions.iterdir())
+        f"decision:{entry.stem}": _digest_of_files(files, _files_of(entry))
+        for entry in sorted((files.folder / DECISIONS).iterdir())
         if entry.is_dir() or entry.suffix == ".yaml"
     }
-    below = len(pack_folder.parts)
-    others = [path for path in content_files(pack_folder) if path.parts[below] != DECISIONS]
-    digests[f"pack:{pack_folder.name}"] = digest(others)
+    below = len(files.folder.parts)
+    others = [path for path in files.content if path.parts[below] != DECISIONS]
+    digests[f"pack:{files.folder.name}"] = _digest_of_files(files, others)
     return digests
 
 
@@ -130,5 +147,5 @@ def is_locked(pack_folder: Path) -> bool:
     """
     if not (pack_folder / HEAD).is_file() or not (pack_folder / DECISIONS).is_dir():
         return False
-    lock = read_lock(pack_folder / LOCK)
-    return folder_digests(pack_folder) == lock.digests and digest_of_signatures(pack_folder) == lock.signed
+    lock, files = read_lock(pack_folder / LOCK), _Files(pack_folder)
+    return _folder_digests(files) == lock.digests and _digest_of_signatures(files) == lock.signed

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+import certifi
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 from urllib3.util.retry import Retry
 from urllib3.util.ssl_ import create_urllib3_context
@@ -40,7 +40,7 @@ class ServerConnections:
 
     They are to be used only within an ``OutboundCall``, and go to that server whatever is asked for. They use no proxy,
     cookie or ``.netrc`` and nothing else of the environment, follow no redirect, and verify the certificate of every
-    TLS server. ``kept`` is how many are kept open at most. Trusted are the certificates that requests brings along, or
+    TLS server. ``kept`` is how many are kept open at most. Trusted are the certificates of certifi, as by requests, or
     those in the file ``ca_bundle`` instead. They are read once, before the first connection: it takes longer than all
     the rest of opening one.
     """
@@ -48,7 +48,7 @@ class ServerConnections:
     def __init__(self, server: Server, kept: int, ca_bundle: str | None = None) -> None:
         self._server = server
         self._kept = kept
-        self._ca_bundle = ca_bundle or DEFAULT_CA_BUNDLE_PATH
+        self._ca_bundle = ca_bundle or certifi.where()
         self._pool: HTTPConnectionPool | None = None
         self._lock = threading.Lock()
 

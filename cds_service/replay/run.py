@@ -1,14 +1,12 @@
-"""Fires cases: in process, at a live service, or through a FHIR server that the patient is loaded onto."""
+"""Fires cases in process, with the record in the request or on a FHIR server that the patient is loaded onto."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
-
-import requests
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from cds_service.content.model import Pack
 from cds_service.content.needs import templates_of
@@ -17,15 +15,15 @@ from cds_service.judge.evaluate import evaluate
 from cds_service.net.fhir_client import FetchLimits, FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.protocol.faults import Fault
-from cds_service.protocol.headers import REPLAY
 from cds_service.protocol.profiles import Profile
 from cds_service.replay.cases import Case
-from cds_service.replay.expectations import differences, without_offers
-from cds_service.replay.fhir_server import LoadedServer
+from cds_service.replay.expectations import differences
 from cds_service.replay.scenario import DEFAULT_NOW as SCENARIOS_NOW
 from cds_service.replay.scenario import Scenario
-from cds_service.replay.sessions import TIMEOUT_SECONDS, discovered, no_answer, steady_session
 from cds_service.vocabulary.json_text import encode
+
+if TYPE_CHECKING:
+    from cds_service.replay.fhir_server import LoadedServer
 
 DEFAULT_NOW = datetime.fromisoformat(SCENARIOS_NOW)
 _FETCH = FetchLimits(seconds=10)  # a replay shows whether the cards are right, not whether the server is quick
@@ -71,7 +69,7 @@ def in_process(prepared: Prepared, server: LoadedServer | None = None) -> Fire:
             return ReplayResult(case.name, [f"no service answers {case.hook}"], where=case.where)
         request = case.request(templates[service.id])
         if server is not None:
-            skipped = _load(server, case, request, None)
+            skipped = load(server, case, request, None)
             if skipped:
                 return ReplayResult(case.name, [], skipped=skipped, where=case.where)
         try:
@@ -81,68 +79,13 @@ def in_process(prepared: Prepared, server: LoadedServer | None = None) -> Fire:
             status, body = 200, json.loads(encode(answer.body))
         except Fault as fault:
             status, body = fault.status, fault.outcome()
-        return _result(case, request, case.now, case.expected(case.now), status, body)
+        return result_of(case, request, case.now, case.expected(case.now), status, body)
 
-    return _surviving(fire)
+    if server is None:
+        return fire
+    from cds_service.replay.live import surviving  # what asks no server need not wait for requests
 
-
-def against(
-    url: str,
-    now: datetime | None = None,
-    server: LoadedServer | None = None,
-    token: str = "",
-    services: Container[str] = (),
-) -> Fire:
-    """What fires a case, moved to today or to ``now``, at a live service; discovery says what to prefetch.
-
-    With ``server`` nothing is prefetched: the patient of each scenario is loaded onto it, and requests name it. Each
-    call says that it is a replay, so that a service which anybody may call does not count its cards as shown (Z85).
-    Where several services answer a hook, the one of ``services``, by its id, is called. ``token`` is sent with each, if
-    there is one; a service takes it for one call and its retries (Z28).
-
-    Raises:
-        UnreachableError: discovery cannot be read.
-    """
-    session = steady_session()
-    if token:
-        session.headers["Authorization"] = f"Bearer {token}"
-    base = url.rstrip("/").removesuffix("/cds-services") + "/cds-services"
-    found = discovered(session, base, services)
-    today = now or datetime.now(UTC)
-
-    def fire(case: Case) -> ReplayResult:
-        if case.in_process_only:
-            return ReplayResult(case.name, [], skipped="calendar-sensitive, in process only", where=case.where)
-        service = found.get(case.hook)
-        if service is None:
-            return ReplayResult(case.name, [f"the service does not answer {case.hook}"], where=case.where)
-        request = case.request(service.get("prefetch", {}), today)
-        if server is not None:
-            skipped = _load(server, case, request, today)
-            if skipped:
-                return ReplayResult(case.name, [], skipped=skipped, where=case.where)
-        answer = session.post(
-            f"{base}/{service['id']}",
-            data=encode(request),
-            headers={"Content-Type": "application/json", REPLAY: "true"},
-            timeout=TIMEOUT_SECONDS,
-        )
-        expect = without_offers(case.expected(today))  # the service decides which profile this client has
-        return _result(case, request, today, expect, answer.status_code, _body(answer))
-
-    return _surviving(fire)
-
-
-def _surviving(fire: Fire) -> Fire:
-    """``fire``, for which a server that does not answer is a case that failed, so that the others go on (Z89)."""
-
-    def fire_or_fail(case: Case) -> ReplayResult:
-        try:
-            return fire(case)
-        except requests.RequestException as error:
-            return ReplayResult(case.name, [no_answer(error)], why=case.why, fault=no_answer(error), where=case.where)
-
-    return fire_or_fail
+    return surviving(fire)
 
 
 def profile_of(case: Case, pack: Pack) -> Profile:
@@ -151,16 +94,7 @@ def profile_of(case: Case, pack: Pack) -> Profile:
     return Profile(case.profile, items)
 
 
-def _body(answer: requests.Response) -> dict[str, Any]:
-    """The JSON object of an answer; an empty one if it is not an answer of a CDS service, but of a proxy perhaps."""
-    try:
-        body = answer.json()
-    except requests.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) and isinstance(body.get("cards", []), list) else {}
-
-
-def _load(server: LoadedServer, case: Case, request: dict[str, Any], today: datetime | None) -> str:
+def load(server: LoadedServer, case: Case, request: dict[str, Any], today: datetime | None) -> str:
     """Puts the patient of a scenario onto the server instead of into ``request``.
 
     Returns why the case cannot be fired like that, ``""`` if it can.
@@ -177,9 +111,10 @@ def _load(server: LoadedServer, case: Case, request: dict[str, Any], today: date
     return ""
 
 
-def _result(
+def result_of(
     case: Case, request: Mapping[str, Any], now: datetime, expect: Any, status: int, body: Mapping[str, Any]
 ) -> ReplayResult:
+    """What became of a case of which ``request`` was sent at ``now``, and answered with ``status`` and ``body``."""
     issues = body.get("issue") if status != 200 else None
     issue = issues[0] if isinstance(issues, list) and issues and isinstance(issues[0], dict) else {}
     words = issue.get("diagnostics") or issue.get("details", {}).get("text", "")

@@ -52,7 +52,7 @@ class KeptContent:
         """
         with contextlib.suppress(OSError, ProblemsError):
             place = self._folder / _digest(self._pack / LOCK) / self._pack.name
-            if _is_whole(place) or self._is_copied_to(place):
+            if _is_whole(place, place.parent.name) or self._is_copied_to(place):
                 os.utime(place.parent)
                 return place
         return self._pack
@@ -81,7 +81,7 @@ class KeptContent:
             good = json.loads((self._folder / _GOOD).read_bytes())
             copy = self._folder / good["content"] / self._pack.name
             site = self._folder / good["site"] if good["site"] else None
-            if not is_locked(copy) or _digest(copy / LOCK) != good["content"]:
+            if not _is_whole(copy, good["content"]):
                 return None
             if site is not None and site.name != f"site-{_digest(site)}.toml":
                 return None
@@ -96,12 +96,12 @@ class KeptContent:
         try:
             left_out = shutil.ignore_patterns(FIXTURES)
             copy = Path(shutil.copytree(self._pack, unfinished / self._pack.name, ignore=left_out))
-            if not is_locked(copy) or _digest(copy / LOCK) != place.parent.name:
+            if not _is_whole(copy, place.parent.name):
                 return False
             shutil.rmtree(place.parent, ignore_errors=True)  # one that is damaged
             with contextlib.suppress(OSError):  # another process was faster
                 unfinished.rename(place.parent)
-            return _is_whole(place)
+            return _is_whole(place, place.parent.name)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -141,8 +141,9 @@ def _folder_of(state: Path, content: Path, site: Path | None) -> Path:
     return state / "content" / hashlib.sha256(served.encode()).hexdigest()[:_DIGEST_CHARACTERS]
 
 
-def _is_whole(pack: Path) -> bool:
-    return pack.is_dir() and is_locked(pack)
+def _is_whole(pack: Path, name: str) -> bool:
+    """Whether the files of a pack are those of its lock, and that is the one that a copy of this ``name`` is of."""
+    return is_locked(pack) and _digest(pack / LOCK) == name
 
 
 def _digest(path: Path) -> str:

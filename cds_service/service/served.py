@@ -110,15 +110,15 @@ class ReadPack:
     files: PackFiles | None
 
 
-def read_locked(folder: Path) -> ReadPack:
-    """The pack in a folder, if its files are those of its lock.
+def read_locked(folder: Path, *, is_whole: bool = False) -> ReadPack:
+    """The pack in a folder, if its files are those of its lock; that ``is_whole`` says that they just were.
 
     Raises:
         ProblemsError: it is no folder of a pack, it cannot be read, or it is not locked.
     """
     if not (folder / HEAD).is_file():
         raise ProblemsError([Problem(folder, NO_LINE, "schema", _why_no_pack(folder))])
-    if not is_locked(folder):
+    if not is_whole and not is_locked(folder):
         from cds_service.content.proof.versions import lock_problems
 
         raise ProblemsError(lock_problems(folder, compiled(read_pack(folder), Site())))

@@ -54,13 +54,13 @@ class PackState:
             return True
 
     def read(self, content: Path) -> ReadPack:
-        """The pack in ``content``, its folder or a copy of that.
+        """The pack in ``content``, its folder or a copy of that as ``kept`` has just made or found it.
 
         Raises:
             ProblemsError: it cannot be used; told of the folder, whichever of the two it is.
         """
         try:
-            return read_locked(content)
+            return read_locked(content, is_whole=content != self.folder)
         except ProblemsError as error:
             raise self.told(error, content) from None
         except Exception as error:  # whatever befalls one folder; the other packs go on

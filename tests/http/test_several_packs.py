@@ -298,6 +298,14 @@ def test_a_pack_that_breaks_is_served_from_its_last_good_copy_even_after_a_resta
         assert call(each, by_id("level-and-needle/below"), "examplol").status_code == 200
 
 
+def test_a_copy_that_was_changed_and_locked_anew_is_not_what_was_locked(packs, tmp_path):
+    before = state_of(served(packs, state=tmp_path / "state"), "examplol")
+    (copy,) = (tmp_path / "state").glob("content/*/examplol/*/examplol")
+    publish(copy, ("title: ", "title: The new "), ("version: 1.1.0", "version: 1.2.0"))
+    assert is_locked(copy)
+    assert state_of(served(packs, state=tmp_path / "state"), "examplol") == before
+
+
 def test_each_pack_is_published_by_its_own_lock(packs, tmp_path):
     web = served(packs, state=tmp_path / "state")
     before = state_of(web, "vitamin-b12")

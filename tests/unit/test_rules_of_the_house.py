@@ -38,7 +38,7 @@ ELSEWHERE = {
     ("authoring/new_card.py", 50): "characters of the name of a decision",
     ("chart/dosage.py", 60): "characters of a dose as shown",
     ("chart/rate.py", 60): "characters of a rate as shown",
-    ("cli.py", 100_000): "objects before cycles are looked for",
+    ("cli.py", 1_000_000): "objects before cycles are looked for",
     ("commands/card_text.py", 100): "characters of a line",
     ("commands/drift_text.py", 4): "decimals of a bound",
     ("commands/population.py", 100): "counts that may be hidden, at most",
