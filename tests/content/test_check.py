@@ -51,7 +51,7 @@ def test_the_content_as_shipped_holds(cards):
 PLATELETS, NASAL = "decisions/imPlatelets/table.yaml", "decisions/nasalRegimen/table.yaml"
 LOADING, ADULT = "decisions/neurologicalLoading/table.yaml", "decisions/adult.yaml"
 IN_THE_FORM_OF_TABLES = [
-    (PLATELETS, "'> 50'", "over 50", ":68: reference: 'over 50' is no value of this input; it can be a number, absent"),
+    (PLATELETS, "'> 50'", "over 50", ":70: reference: 'over 50' is no value of this input; it can be a number, absent"),
     (PLATELETS, "'> 50'", "'> 50, absent'", "alternatives stand in a list"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: lower", "'lower' is no value of this input; it can be low,"),
     (PLATELETS, "plateletDoubt: low", "plateletDoubt: absent", "'absent' is no value of this input"),
