@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from math import ceil, floor, inf, log10
+from math import floor, inf, log10
 from typing import Any
 
-from cds_service.console.bands import Band, bands_of, ends_of, range_in_words
+from cds_service.console.bands import Band, bands_of, ends_of, in_unit, range_in_words
 from cds_service.console.record_events import MOST_TOLD, record_events
 from cds_service.console.shown_units import rounded, unit_shown
+from cds_service.console.time_axis import Line, TimeAxis
 from cds_service.console.timeline import TimelineEvent
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
@@ -24,11 +25,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 22, 34
 _MOST_NUMBERED = 8
 _LINE, _LETTER = 16.0, 8.0  # pixels of a line and of a letter on a narrow screen
 _DATE = 90.0  # pixels from one date to the next
-_DAYS_OF_MONTH = 30.4
 _BEFORE = timedelta(days=90)  # how long before the first result doses are still shown
 _DOSES = ("dose", "due", "doses")
-_STEPS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600)  # months between dates on the axis
-_FEW_DAYS = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +43,6 @@ class Dot:
     usable: bool
     value: str
     is_low: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A limit of the tables, or a tick of an axis; ``at`` is its place in pixels."""
-
-    at: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +154,7 @@ def plot_of(
     limits = [limit / factor for limit in ends_of(bands)]
     highest = (max([*values, *(limit for limit in limits if limit <= 3 * max(values))]) or 1.0) * 1.12
     given = [event for event in doses if event.first is not None]
-    scale = _TimeAxis([result.when.date() for result in results], [e.first for e in given if e.first], now.date())
+    scale = _time_axis([result.when.date() for result in results], [e.first for e in given if e.first], now.date())
 
     def up(value: float) -> float:
         return round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * min(value, highest) / highest, 1)
@@ -173,16 +163,16 @@ def plot_of(
         fact=series["fact"],
         label=series["label"],
         unit=unit,
-        dots=(dots := tuple(_dots(results, factor, scale, up))),
+        dots=(dots := tuple(_dots(results, factor, limits, scale, up))),
         path=" ".join(f"{dot.x},{dot.y}" for dot in dots if dot.usable),
         shades=tuple(_shades(bands, factor, highest, up)),
         limits=(lines := tuple(Line(up(limit), rounded(limit)) for limit in limits if limit <= highest)),
         values=tuple(_ticks(highest, lines, up)),
-        dates=tuple(scale.dates(months)),
+        dates=tuple(scale.dates(_DATE, months)),
         today=scale.at(now.date()),
         doses=tuple(_doses(given, scale)),
         meanings=tuple(
-            (band.indicator, range_in_words(_in_unit(band, factor), unit, rounded), band.words)
+            (band.indicator, range_in_words(in_unit(band, factor), unit, rounded), band.words)
             for band in bands
             if band.indicator
         ),
@@ -210,63 +200,27 @@ class _Result:
         return cls(when, result.get("low", result.get("high")), result["said"], note, is_low)
 
 
-def _in_unit(band: Band, factor: float) -> Band:
-    low, high = (None if end is None else end / factor for end in (band.low, band.high))
-    return Band(low, high, band.indicator, band.words)
+def _time_axis(results: Sequence[date], doses: Sequence[date], today: date) -> TimeAxis:
+    """From the first result, or doses shortly before it, to today."""
+    first = min(today, *results)
+    first = min([first, *(day for day in doses if day < first and first - day <= _BEFORE)])
+    return TimeAxis(first, today, _LEFT, WIDTH - _RIGHT)
 
 
-class _TimeAxis:
-    """Days as pixels: from the first result, or doses shortly before it, to today. Later days are at the edge."""
-
-    def __init__(self, results: Sequence[date], doses: Sequence[date], today: date) -> None:
-        first = min(today, *results)
-        self._first = min([first, *(day for day in doses if day < first and first - day <= _BEFORE)])
-        self._last = max(today, self._first + timedelta(days=1))
-        self._days = (self._last - self._first).days
-
-    def shows(self, day: date) -> bool:
-        """Whether a day is in the picture."""
-        return self._first <= day <= self._last
-
-    def at(self, day: date) -> float:
-        """The pixel of a day; a day beyond the picture is at its edge."""
-        days = min(max((day - self._first).days, 0), self._days)
-        return round(_LEFT + (WIDTH - _LEFT - _RIGHT) * days / self._days, 1)
-
-    def dates(self, months: Sequence[str]) -> Iterator[Line]:
-        """The first days of some of the months or years; some of the days where the picture is short."""
-        days = list(self._firsts_of_months())
-        if self._days <= _FEW_DAYS or len(days) < 2:
-            step = ceil(self._days * _DATE / (WIDTH - _LEFT - _RIGHT))
-            days = [self._first + timedelta(days=n) for n in range(0, self._days + 1, step)]
-            yield from (Line(self.at(day), f"{day.day} {_month(day, months)}") for day in days)
-            return
-        month = (WIDTH - _LEFT - _RIGHT) * _DAYS_OF_MONTH / self._days
-        step = next(n for n in _STEPS if month * n >= _DATE or n == _STEPS[-1])
-        for day in days:
-            if (day.month - 1 + 12 * day.year) % step == 0:
-                yield Line(self.at(day), str(day.year) if step >= 12 else f"{_month(day, months)} {day.year}")
-
-    def _firsts_of_months(self) -> Iterator[date]:
-        year, month = self._first.year, self._first.month
-        while (day := date(year, month, 1)) <= self._last:
-            if day >= self._first:
-                yield day
-            year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-
-
-def _month(day: date, months: Sequence[str]) -> str:
-    return months[day.month - 1] if months else f"{day:%b}"
-
-
-def _dots(results: Sequence[_Result], factor: float, scale: _TimeAxis, up: Callable[[float], float]) -> Iterator[Dot]:
+def _dots(
+    results: Sequence[_Result],
+    factor: float,
+    limits: Sequence[float],
+    scale: TimeAxis,
+    up: Callable[[float], float],
+) -> Iterator[Dot]:
     """The dots in order of time; a number is left out where it would lie on the one before."""
     numbered = sum(result.value is not None for result in results) <= _MOST_NUMBERED
     last_x, last_y = -inf, 0.0
     for result in results:
         x, value = scale.at(result.when.date()), result.value
         y = up(0.0 if value is None else value / factor)
-        text = rounded(value / factor) if value is not None and numbered else ""
+        text = rounded(value / factor, limits) if value is not None and numbered else ""
         if text and x - last_x < _LETTER * (len(text) + 1) and abs(y - last_y) < _LINE:
             text = ""
         if text:
@@ -276,7 +230,7 @@ def _dots(results: Sequence[_Result], factor: float, scale: _TimeAxis, up: Calla
 
 
 def _shades(bands: Sequence[Band], factor: float, highest: float, up: Callable[[float], float]) -> Iterator[Shade]:
-    for band in (_in_unit(band, factor) for band in bands):
+    for band in (in_unit(band, factor) for band in bands):
         low, high = band.low or 0.0, highest if band.high is None else min(band.high, highest)
         if band.indicator and low < highest:
             yield Shade(up(high), round(up(low) - up(high), 1), band.indicator)
@@ -292,7 +246,7 @@ def _ticks(highest: float, limits: Sequence[Line], up: Callable[[float], float])
             yield Line(at, rounded(number * step))
 
 
-def _doses(events: Iterable[TimelineEvent], scale: _TimeAxis) -> Iterator[DoseMark]:
+def _doses(events: Iterable[TimelineEvent], scale: TimeAxis) -> Iterator[DoseMark]:
     for event in events:
         first, last = event.first, event.last or event.first
         if first is None or last is None or not (scale.shows(first) or scale.shows(last)):
