@@ -16,6 +16,7 @@ from cds_service.console.patient import Banner, banner_of
 from cds_service.console.plots import Plot, plots_of
 from cds_service.console.record_events import answered_history
 from cds_service.console.story_order import OrderInWords, order_in_columns
+from cds_service.console.taken import names_of
 from cds_service.console.timeline import Timeline
 from cds_service.console.why import Why, why_of
 from cds_service.console.would_change import WouldChange, would_change
@@ -121,7 +122,10 @@ def shown_answer(prepared: Prepared, body: bytes, now: datetime, profile: str) -
     drafts = drafts_of(sent)
     return ShownAnswer(
         asked=asked,
-        cards=tuple(shown_card(card, drafts, now, prepared) for card in response["cards"]),
+        cards=tuple(
+            shown_card(card, drafts, now, prepared, names)
+            for card, names in zip(response["cards"], names_of(response["cards"]), strict=True)
+        ),
         reasoning=reasoning(prepared, service, answer, now),
         text=json.dumps(response, indent=2, ensure_ascii=False),
         behind=Behind(prepared, service, answer, now),

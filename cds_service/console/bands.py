@@ -28,13 +28,15 @@ class Band:
     """A part of the numbers of a fact, in its canonical unit, from ``low`` to ``high``; ``None`` stands for no end.
 
     ``indicator`` is that of the card which a number in it leads to, ``""`` if it leads to none. ``words`` say what the
-    tables make of it, ``""`` if they do not say.
+    tables make of it, ``""`` if they do not say. ``behind`` is the same band of the fact that the tables compare, where
+    this one was reckoned back from it: ``eGFR below 60 mL/min/1.73 m² at this age and sex``.
     """
 
     low: float | None
     high: float | None
     indicator: str
     words: str
+    behind: str = ""
 
 
 def bands_of(
@@ -59,6 +61,12 @@ def bands_of(
 def ends_of(bands: Sequence[Band]) -> list[float]:
     """The limits between bands, in ascending order."""
     return [band.high for band in bands if band.high is not None]
+
+
+def in_unit(band: Band, factor: float) -> Band:
+    """A band in the unit of which ``factor`` canonical ones make one."""
+    low, high = (None if end is None else end / factor for end in (band.low, band.high))
+    return replace(band, low=low, high=high)
 
 
 def _compared(
@@ -94,17 +102,16 @@ def _reckoned_back(bands: Sequence[Band], formulas: Sequence[Formula], compared:
     if any(back(end) is None for end in ends_of(bands)):
         return ()
     unit = compared.unit_written
-    said = [
-        replace(band, words=f"{compared.label} {range_in_words(band, unit)} at this age and sex: {band.words}")
-        if band.words
-        else band
-        for band in bands
-    ]
+    said = [_said_behind(band, f"{compared.label} {range_in_words(band, unit)} at this age and sex") for band in bands]
     turned = [replace(band, low=back(band.high), high=back(band.low)) for band in reversed(said)]
     is_rising = turned[0].high is None
     return (
         tuple(replace(band, low=band.high, high=band.low) for band in reversed(turned)) if is_rising else tuple(turned)
     )
+
+
+def _said_behind(band: Band, behind: str) -> Band:
+    return replace(band, behind=behind, words=f"{behind}: {band.words}" if band.words else "")
 
 
 def range_in_words(band: Band, unit: str, written: Callable[[float], str] = "{:g}".format) -> str:

@@ -42,11 +42,12 @@ class ShownChange:
 
 @dataclass(frozen=True, slots=True)
 class ShownSuggestion:
-    """One suggestion and what it would change."""
+    """One suggestion and what it would change. Its ``name`` is that by which it is followed, ``""`` if it cannot be."""
 
     label: str
     recommended: bool
     changes: tuple[ShownChange, ...]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,20 @@ class ShownCard:
 
 
 def shown_card(
-    card: Mapping[str, Any], drafts: Mapping[str, Mapping[str, Any]], now: datetime, prepared: Prepared
+    card: Mapping[str, Any],
+    drafts: Mapping[str, Mapping[str, Any]],
+    now: datetime,
+    prepared: Prepared,
+    names: Sequence[str] = (),
 ) -> ShownCard:
     """A card of an answer given at ``now``; ``drafts`` are those of the request by ``Type/id``.
 
-    The days of doses are read as the content in ``prepared`` reads schedules, in its time zone.
+    The days of doses are read as the content in ``prepared`` reads schedules, in its time zone. ``names`` are those by
+    which its suggestions are followed, if they are.
     """
     detail, evidence = _parts(prepared.pack, card["detail"])
+    suggestions = [_suggestion(suggestion, drafts, now, prepared) for suggestion in card.get("suggestions", [])]
+    named = names or [""] * len(suggestions)
     return ShownCard(
         summary=card["summary"],
         detail=_html(detail),
@@ -81,7 +89,7 @@ def shown_card(
         indicator=card["indicator"],
         source=card["source"]["label"],
         topic=card["source"]["topic"]["code"],
-        suggestions=tuple(_suggestion(suggestion, drafts, now, prepared) for suggestion in card.get("suggestions", [])),
+        suggestions=tuple(replace(shown, name=name) for shown, name in zip(suggestions, named, strict=True)),
         selection=card.get("selectionBehavior", ""),
         reasons=tuple(reason["display"] for reason in card.get("overrideReasons", [])),
     )

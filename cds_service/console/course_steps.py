@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from cds_service.chart.overview import overview
+from cds_service.chart.readers import patient_facts
 from cds_service.chart.record import Chart
 from cds_service.console.answer import ShownAnswer, shown_answer
 from cds_service.console.plain_words import whole_day_in_words
-from cds_service.console.record_events import MOST_TOLD, record_events, result_events
+from cds_service.console.record_events import MOST_TOLD, record_events, result_events, rulers_of
+from cds_service.console.result_lane import Ruler
 from cds_service.console.story_list import reason_of
 from cds_service.console.timeline import TimelineEvent
 from cds_service.content.model import INDICATORS
@@ -107,23 +109,39 @@ def steps_of(course: Course, prepared: Prepared) -> list[ShownStep]:
     return steps
 
 
-def record_of(course: Course, prepared: Prepared) -> tuple[list[TimelineEvent], list[str]]:
-    """The whole record of a course as the service reads it on its last day, and what is left out of a picture of it."""
-    last_moment = datetime.combine(course.ends, time.max, prepared.zone)
-    return _events(prepared, course.patient, course.record, last_moment)
+class ToldRecord(NamedTuple):
+    """A record as a picture of it needs it: its events, what is left out, and how the results of lanes are measured."""
+
+    events: list[TimelineEvent]
+    left_out: list[str]
+    rulers: Mapping[str, Ruler]
+
+
+def record_of(course: Course, prepared: Prepared) -> ToldRecord:
+    """The whole record of a course as the service reads it on its last day; limits are those of any service."""
+    pack, last_moment = prepared.pack, datetime.combine(course.ends, time.max, prepared.zone)
+    chart = _chart(prepared, course.patient, course.record, last_moment)
+    results = results_of(pack, pack.decisions, chart)
+    rulers = rulers_of(pack, pack.decisions, results, patient_facts(pack.facts, chart))
+    return ToldRecord(*_events(prepared, chart, results), rulers)
+
+
+def _chart(prepared: Prepared, patient: str, resources: Sequence[Mapping[str, Any]], now: datetime) -> Chart:
+    """The resources of a patient at ``now``, whatever service asks for them."""
+    searches = prepared.pack.searches.values()
+    sent = {each.key: msgspec.Raw(encode(search(each.template, resources))) for each in searches}
+    return Chart(patient, sent, now, prepared.zone)
 
 
 def _events(
-    prepared: Prepared, patient: str, resources: Sequence[Mapping[str, Any]], now: datetime
+    prepared: Prepared, chart: Chart, results: Sequence[Mapping[str, Any]]
 ) -> tuple[list[TimelineEvent], list[str]]:
-    """What the resources of a patient tell at ``now``, whatever service asks for them."""
-    pack = prepared.pack
-    searches = list(pack.searches.values())
-    sent = {each.key: msgspec.Raw(encode(search(each.template, resources))) for each in searches}
-    chart = Chart(patient, sent, now, prepared.zone)
-    past = overview(pack.readers, searches, chart, MOST_TOLD)
-    events, left_out = record_events(prepared, searches, chart, past, now.astimezone(prepared.zone).date())
-    return [*events, *result_events(prepared, results_of(pack, pack.decisions, chart))], left_out
+    """What a chart tells, and what is left out of that."""
+    searches = list(prepared.pack.searches.values())
+    past = overview(prepared.pack.readers, searches, chart, MOST_TOLD)
+    until = chart.now.astimezone(prepared.zone).date()
+    events, left_out = record_events(prepared, searches, chart, past, until)
+    return [*events, *result_events(prepared, results)], left_out
 
 
 def _recorded(
@@ -133,7 +151,8 @@ def _recorded(
 
     Of what was on record before the first step only what the head of the page leaves out.
     """
-    events, _ = _events(prepared, scenario.patient, scenario.resources, scenario.now)
+    chart = _chart(prepared, scenario.patient, scenario.resources, scenario.now)
+    events, _ = _events(prepared, chart, results_of(prepared.pack, prepared.pack.decisions, chart))
     days: dict[tuple[str, str], list[date | None]] = {}
     for event in events:
         key = (event.lane, event.source)

@@ -59,13 +59,15 @@ class CoursesPage:
             abort(404)
         prepared = self._content()
         steps = steps_of(course, prepared)
-        events, left_out = record_of(course, prepared)
+        record = record_of(course, prepared)
         timeline = timeline_of(
             "The course as a timeline",
-            [*(_event(step) for step in steps), *events],
+            [*(_event(step) for step in steps), *record.events],
             course.ends,
             [*HOOKS.values(), *LANES],
-            left_out,
+            record.left_out,
+            rulers=record.rulers,
+            months=prepared.pack.months,
         )
         return render_template(
             "course.html",

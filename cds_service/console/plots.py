@@ -10,6 +10,7 @@ from typing import Any
 
 from cds_service.console.axes import (
     BOTTOM,
+    DATE,
     HEIGHT,
     LEFT,
     LETTER,
@@ -17,14 +18,13 @@ from cds_service.console.axes import (
     RIGHT,
     TOP,
     WIDTH,
-    Line,
-    TimeAxis,
     height_of,
     round_ticks,
 )
-from cds_service.console.bands import Band, bands_of, ends_of, range_in_words
+from cds_service.console.bands import Band, bands_of, ends_of, in_unit, range_in_words
 from cds_service.console.record_events import MOST_TOLD, record_events
 from cds_service.console.shown_units import rounded, unit_shown
+from cds_service.console.time_axis import Line, TimeAxis
 from cds_service.console.timeline import TimelineEvent
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
@@ -163,7 +163,7 @@ def plot_of(
     limits = [limit / factor for limit in ends_of(bands)]
     highest = (max([*values, *(limit for limit in limits if limit <= 3 * max(values))]) or 1.0) * 1.12
     given = [event for event in doses if event.first is not None]
-    scale = _axis([result.when.date() for result in results], [e.first for e in given if e.first], now.date())
+    scale = _time_axis([result.when.date() for result in results], [e.first for e in given if e.first], now.date())
 
     def up(value: float) -> float:
         return height_of(value, highest)
@@ -172,16 +172,16 @@ def plot_of(
         fact=series["fact"],
         label=series["label"],
         unit=unit,
-        dots=(dots := tuple(_dots(results, factor, scale, up))),
+        dots=(dots := tuple(_dots(results, factor, limits, scale, up))),
         path=" ".join(f"{dot.x},{dot.y}" for dot in dots if dot.usable),
         shades=tuple(_shades(bands, factor, highest, up)),
         limits=(lines := tuple(Line(up(limit), rounded(limit)) for limit in limits if limit <= highest)),
         values=tuple(round_ticks(highest, lines)),
-        dates=tuple(scale.dates(months)),
+        dates=tuple(scale.dates(DATE, months)),
         today=scale.at(now.date()),
         doses=tuple(_doses(given, scale)),
         meanings=tuple(
-            (band.indicator, range_in_words(_in_unit(band, factor), unit, rounded), band.words)
+            (band.indicator, range_in_words(in_unit(band, factor), unit, rounded), band.words)
             for band in bands
             if band.indicator
         ),
@@ -209,25 +209,27 @@ class _Result:
         return cls(when, result.get("low", result.get("high")), result["said"], note, is_low)
 
 
-def _in_unit(band: Band, factor: float) -> Band:
-    low, high = (None if end is None else end / factor for end in (band.low, band.high))
-    return Band(low, high, band.indicator, band.words)
-
-
-def _axis(results: Sequence[date], doses: Sequence[date], today: date) -> TimeAxis:
+def _time_axis(results: Sequence[date], doses: Sequence[date], today: date) -> TimeAxis:
     """From the first result, or doses shortly before it, to today."""
     first = min(today, *results)
-    return TimeAxis(min([first, *(day for day in doses if day < first and first - day <= _BEFORE)]), today)
+    first = min([first, *(day for day in doses if day < first and first - day <= _BEFORE)])
+    return TimeAxis(first, today, LEFT, RIGHT)
 
 
-def _dots(results: Sequence[_Result], factor: float, scale: TimeAxis, up: Callable[[float], float]) -> Iterator[Dot]:
+def _dots(
+    results: Sequence[_Result],
+    factor: float,
+    limits: Sequence[float],
+    scale: TimeAxis,
+    up: Callable[[float], float],
+) -> Iterator[Dot]:
     """The dots in order of time; a number is left out where it would lie on the one before."""
     numbered = sum(result.value is not None for result in results) <= _MOST_NUMBERED
     last_x, last_y = -inf, 0.0
     for result in results:
         x, value = scale.at(result.when.date()), result.value
         y = up(0.0 if value is None else value / factor)
-        text = rounded(value / factor) if value is not None and numbered else ""
+        text = rounded(value / factor, limits) if value is not None and numbered else ""
         if text and x - last_x < LETTER * (len(text) + 1) and abs(y - last_y) < LINE:
             text = ""
         if text:
@@ -237,7 +239,7 @@ def _dots(results: Sequence[_Result], factor: float, scale: TimeAxis, up: Callab
 
 
 def _shades(bands: Sequence[Band], factor: float, highest: float, up: Callable[[float], float]) -> Iterator[Shade]:
-    for band in (_in_unit(band, factor) for band in bands):
+    for band in (in_unit(band, factor) for band in bands):
         low, high = band.low or 0.0, highest if band.high is None else min(band.high, highest)
         if band.indicator and low < highest:
             yield Shade(up(high), round(up(low) - up(high), 1), band.indicator)

@@ -16,7 +16,9 @@ from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.overview import Overview, ToldEvent
 from cds_service.chart.progress import Stretch
 from cds_service.chart.record import Chart
-from cds_service.console.shown_units import unit_shown
+from cds_service.console.bands import bands_of, in_unit
+from cds_service.console.result_lane import Ruler
+from cds_service.console.shown_units import ShownUnit, unit_shown
 from cds_service.console.timeline import Timeline, TimelineEvent, timeline_of
 from cds_service.content.model import Pack, Service
 from cds_service.content.prepared import Prepared
@@ -28,6 +30,7 @@ from cds_service.judge.evaluate import Answer
 from cds_service.judge.ordered import steps_in_words
 from cds_service.judge.told_history import history_of
 from cds_service.vocabulary.declarations import Search
+from cds_service.vocabulary.facts import Fact
 
 LANES = ("Problems", "Procedures", "Orders", "Doses ordered", "Doses given", "Dispensed", "Stated")
 _LISTS = ("Condition", "Procedure")
@@ -55,12 +58,22 @@ def answered_history(
     """
     if answer.chart is None:
         return None
+    found = list(results)
+    known = answer.judged[0].facts.order if answer.judged else None
     past = history_of(prepared, service, answer, MOST_TOLD)
     until = now.astimezone(prepared.zone).date()
     events, left_out = record_events(prepared, prepared.searches[service.id], answer.chart, past, until)
     drafts = draft_events(prepared.pack, (judged.order for judged in answer.judged), until)
-    events += [*result_events(prepared, results), *drafts]
-    return timeline_of("The history of the patient as it was read", events, until, LANES, left_out)
+    events += [*result_events(prepared, found), *drafts]
+    return timeline_of(
+        "The history of the patient as it was read",
+        events,
+        until,
+        LANES,
+        left_out,
+        rulers=rulers_of(prepared.pack, service.decisions, found, known),
+        months=prepared.pack.months,
+    )
 
 
 def record_events(
@@ -97,8 +110,7 @@ def result_events(prepared: Prepared, results: Iterable[Mapping[str, Any]]) -> I
     One that cannot be used says why, and has no number.
     """
     for series in results:
-        unit = unit_shown(prepared.pack.facts[series["fact"]].analyte, series)
-        lane = f"{series['label']}, {unit.written}"
+        lane, unit = _lane_of(prepared.pack, series)
         for result in series["results"]:
             day = datetime.fromisoformat(result["at"]).astimezone(prepared.zone).date()
             label = ", ".join(filter(None, [result["said"] or "no value", result.get("flag")]))
@@ -106,6 +118,28 @@ def result_events(prepared: Prepared, results: Iterable[Mapping[str, Any]]) -> I
             canonical = result.get("high", result.get("low"))
             value = None if canonical is None else canonical / unit.factor
             yield TimelineEvent(lane, label, "result", result["reference"], day, value=value)
+
+
+def rulers_of(
+    pack: Pack, decisions: Iterable[str], results: Iterable[Mapping[str, Any]], known: Mapping[str, Fact] | None
+) -> dict[str, Ruler]:
+    """The unit of each lane of ``result_events``, and the bands that the tables of ``decisions`` have for it.
+
+    ``known`` are facts of the patient, by which the limits of a formula are reckoned back.
+    """
+    own, rulers = list(decisions), {}
+    for series in results:
+        lane, unit = _lane_of(pack, series)
+        bands = bands_of(pack, own, series["fact"], known)
+        if bands or lane not in rulers:  # two facts of one analyte are one lane
+            rulers[lane] = Ruler(unit.written, tuple(in_unit(band, unit.factor) for band in bands))
+    return rulers
+
+
+def _lane_of(pack: Pack, series: Mapping[str, Any]) -> tuple[str, ShownUnit]:
+    """The lane of the results of one fact, and the unit of its numbers."""
+    unit = unit_shown(pack.facts[series["fact"]].analyte, series)
+    return f"{series['label']}, {unit.written}", unit
 
 
 def draft_events(pack: Pack, orders: Iterable[Order], until: date) -> Iterator[TimelineEvent]:

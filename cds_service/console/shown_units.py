@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import floor, log10
 from typing import Any, NamedTuple
 
 from cds_service.vocabulary.declarations import Analyte
+
+_DIGITS = range(3, 7)
 
 
 class ShownUnit(NamedTuple):
@@ -31,8 +33,15 @@ def unit_shown(analyte: Analyte | None, series: Mapping[str, Any]) -> ShownUnit:
     return ShownUnit(series["unit"], series["written"])
 
 
-def rounded(value: float) -> str:
-    """A number for people, to three digits; whole numbers keep all of theirs."""
+def rounded(value: float, limits: Sequence[float] = ()) -> str:
+    """A number for people, to three digits or as many more as keep it on its side of ``limits``; whole numbers keep
+    all of theirs.
+    """
     if value == 0:
         return "0"
-    return f"{round(value, max(0, 2 - floor(log10(abs(value))))):.10g}"
+    near = value
+    for digits in _DIGITS:
+        near = round(value, max(0, digits - 1 - floor(log10(abs(value)))))
+        if all((value < limit, value > limit) == (near < limit, near > limit) for limit in limits):
+            break
+    return f"{near:.10g}"

@@ -9,15 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
-from math import isfinite
 from textwrap import wrap
 
-from cds_service.console.shown_units import rounded
+from cds_service.console.result_lane import NO_RULER, Dotted, PlacedResult, Ruler, ValueAxis, dotted
+from cds_service.console.time_axis import Line, TimeAxis
 
 WIDTH = 1080
-_LEFT, _RIGHT, _TOP, _FOOT = 190, 14, 8, 30
+_LEFT, _RIGHT, _TOP, _FOOT = 232, 14, 8, 32
 _ROW, _GAP = 22, 10
-_RESULT_HEIGHT = 58
 _LETTER = 6.4  # pixels of one letter
 _MARK = 16  # pixels that a mark with a letter takes
 _PAD = 4
@@ -26,9 +25,7 @@ _MOST_MARKS, _MOST_LANES, _MOST_LETTERS = 400, 24, 48
 _LABEL_LETTERS, _LABEL_LINES = 22, 3  # of the label of results, which has the height of their lane
 _LONGEST = timedelta(days=3 * 366)
 _LATEST = date.max - timedelta(days=400)  # beyond it there is no next year
-_TICK = 104.0  # pixels of a month or more: room for a date that begins at its tick, and half of the next one
-_DAYS_OF_MONTH = 30.4
-_FEW_DAYS = 62
+_DATE = 116.0  # pixels from one date to the next: room for one that begins at its tick, and half of the next one
 
 # The shape of a mark by the kind of its event, and the letter in it, so that no colour is needed to tell them apart.
 _SHAPES: Mapping[str, tuple[str, str]] = {
@@ -101,9 +98,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One lane: its label, where it begins, how high it is, and what stands in it; ``path`` joins results.
+    """One lane: its label, where it begins, how high it is, and what stands in it.
 
-    ``lines`` are the label as it is written before the lane, as much of it as there is room for.
+    ``lines`` are the label as it is written before the lane, as much of it as there is room for. A lane of results has
+    ``paths`` that join them, their ``unit``, which is the last of its lines, and the ``axis`` of their values.
     """
 
     label: str
@@ -111,7 +109,9 @@ class Lane:
     top: float
     height: float
     marks: tuple[Mark, ...]
-    path: str = ""
+    paths: tuple[str, ...] = ()
+    unit: str = ""
+    axis: ValueAxis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,31 +131,42 @@ class Timeline:
     """Everything that a template needs to draw the picture, in pixels, and the same facts as ``rows``.
 
     ``not_drawn`` has, for what could not be drawn, its source, its words and the reason; ``notes`` say what was left
-    out because it is too much or too old.
+    out because it is too much or too old, and what lies beyond the scale of its lane. ``limits`` has for a lane
+    the bands that the tables have, each with the severity of the card that a value in it leads to.
     """
 
     title: str
     description: str
     lanes: tuple[Lane, ...]
-    ticks: tuple[tuple[float, str], ...]
+    ticks: tuple[Line, ...]
     rows: tuple[Row, ...]
     not_drawn: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
     height: float
     key: tuple[tuple[str, str, str], ...]
+    limits: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     width: int = WIDTH
     left: int = _LEFT
     right: int = WIDTH - _RIGHT
 
 
 def timeline_of(
-    title: str, events: Iterable[TimelineEvent], until: date, lanes: Sequence[str] = (), said: Sequence[str] = ()
+    title: str,
+    events: Iterable[TimelineEvent],
+    until: date,
+    lanes: Sequence[str] = (),
+    said: Sequence[str] = (),
+    *,
+    rulers: Mapping[str, Ruler] | None = None,
+    months: Sequence[str] = (),
 ) -> Timeline | None:
     """The picture of events up to the day ``until``; ``None`` if there are none.
 
     ``lanes`` come first, in their order; the others follow in the order of the events. ``said`` is what else is to be
-    said of what was left out.
+    said of what was left out. ``rulers`` say by the lanes of results how these are measured, ``months`` are the names
+    of the months.
     """
+    rulers = rulers or {}
     given = list(events)
     until = min(until, _LATEST)
     flawed = [event for event in given if _flaw(event, until)]
@@ -164,23 +175,28 @@ def timeline_of(
         return None
     begin = _begin(sound, until)
     drawn, notes = _bounded(sound, begin, lanes)
-    scale = _Scale(begin, max(until, begin + timedelta(days=1)))
-    placed, top = [], float(_TOP)
+    scale = TimeAxis(begin, until, _LEFT, WIDTH - _RIGHT)
+    placed, top, beyond = [], float(_TOP), []
     for name, members in _by_lane(drawn, lanes):
-        lane = _result_lane(name, top, members, scale) if _is_result(members) else _lane(name, top, members, scale)
+        if _is_result(members):
+            lane, above = _result_lane(name, top, members, scale, rulers.get(name, NO_RULER))
+            beyond += above
+        else:
+            lane = _lane(name, top, members, scale)
         placed.append(lane)
         top += lane.height + _GAP
     rows = tuple(_row(event) for event in sorted(drawn, key=lambda e: (e.first or until, e.lane)))
     return Timeline(
         title,
-        f"{len(drawn)} entries from {begin} to {until}, in {len(placed)} lanes: {', '.join(p.label for p in placed)}.",
+        _description(drawn, begin, until, placed),
         tuple(placed),
-        tuple(scale.ticks()),
+        tuple(scale.dates(_DATE, months)),
         rows,
         tuple((event.source, _short(event.label), _flaw(event, until)) for event in flawed[:_MOST_MARKS]),
-        (*said, *notes, *_too_many(len(flawed) - _MOST_MARKS, "that cannot be drawn")),
+        (*said, *notes, *_too_many(len(flawed) - _MOST_MARKS, "that cannot be drawn"), *beyond),
         top + _FOOT,
         tuple(_key(placed)),
+        tuple((_bare(lane.label, ruler), tuple(ruler.told())) for lane in placed if (ruler := rulers.get(lane.label))),
     )
 
 
@@ -225,36 +241,6 @@ def _too_many(count: int, which: str) -> list[str]:
     return [f"Not drawn: {count} {'entry' if count == 1 else 'entries'} {which}."] if count > 0 else []
 
 
-class _Scale:
-    """Days as pixels."""
-
-    def __init__(self, begin: date, until: date) -> None:
-        self.begin, self.until = begin, until
-        self._days = (until - begin).days
-
-    def at(self, day: date) -> float:
-        """The pixel of a day; a day beyond the picture is at its edge."""
-        days = min(max((day - self.begin).days, 0), self._days)
-        return round(_LEFT + (WIDTH - _LEFT - _RIGHT) * days / self._days, 1)
-
-    def ticks(self) -> Iterator[tuple[float, str]]:
-        """The first days of some of the months, or the two ends where the picture is short."""
-        months = [m for m in _months(self.begin, self.until) if m >= self.begin]
-        if self._days <= _FEW_DAYS or not months:
-            yield from ((self.at(day), day.isoformat()) for day in (self.begin, self.until))
-            return
-        month = (WIDTH - _LEFT - _RIGHT) * _DAYS_OF_MONTH / self._days
-        step = next(n for n in (1, 2, 3, 6, 12, 24) if month * n >= _TICK or n == 24)
-        yield from ((self.at(m), f"{m:%Y-%m}") for m in months if (m.month - 1 + 12 * m.year) % step == 0)
-
-
-def _months(begin: date, until: date) -> Iterator[date]:
-    year, month = begin.year, begin.month
-    while (day := date(year, month, 1)) <= until:
-        yield day
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-
-
 def _by_lane(events: Sequence[TimelineEvent], lanes: Sequence[str]) -> Iterator[tuple[str, list[TimelineEvent]]]:
     order = {name: place for place, name in enumerate(dict.fromkeys([*lanes, *(e.lane for e in events)]))}
     for name, members in groupby(sorted(events, key=lambda e: order[e.lane]), key=lambda e: e.lane):
@@ -265,7 +251,7 @@ def _is_result(events: Sequence[TimelineEvent]) -> bool:
     return all(event.kind == "result" for event in events)
 
 
-def _lane(name: str, top: float, events: Sequence[TimelineEvent], scale: _Scale) -> Lane:
+def _lane(name: str, top: float, events: Sequence[TimelineEvent], scale: TimeAxis) -> Lane:
     """A lane of periods and marks; what would lie on another goes into a row of its own."""
     ends: list[float] = []
     marks = []
@@ -279,9 +265,9 @@ def _lane(name: str, top: float, events: Sequence[TimelineEvent], scale: _Scale)
     return Lane(name, _lines(name, 1), top, _ROW * max(len(ends), 1), tuple(marks))
 
 
-def _mark(event: TimelineEvent, scale: _Scale) -> tuple[Mark, float, float]:
+def _mark(event: TimelineEvent, scale: TimeAxis) -> tuple[Mark, float, float]:
     """A mark that has no row yet, with the pixels from and to which it takes up its row."""
-    x = scale.at(event.first or scale.begin)
+    x = scale.at(event.first or scale.first)
     if event.kind not in _SHAPES:
         return _bar(event, x, scale)
     shape, letter = _SHAPES[event.kind]
@@ -289,9 +275,9 @@ def _mark(event: TimelineEvent, scale: _Scale) -> tuple[Mark, float, float]:
     return Mark(x, 0, 0, shape, letter, event.kind, _words(event), event.link), x - half, x + half
 
 
-def _bar(event: TimelineEvent, x: float, scale: _Scale) -> tuple[Mark, float, float]:
+def _bar(event: TimelineEvent, x: float, scale: TimeAxis) -> tuple[Mark, float, float]:
     """A period; its text stands in it if there is room, else behind it, else before it."""
-    end = scale.until if event.goes_on else event.last or event.first or scale.begin
+    end = scale.last if event.goes_on else event.last or event.first or scale.first
     width = max(scale.at(end) - x, _THINNEST)
     text = _short(event.label, max(_MOST_LETTERS, int(width / _LETTER) - 2))
     length = len(text) * _LETTER
@@ -305,29 +291,37 @@ def _bar(event: TimelineEvent, x: float, scale: _Scale) -> tuple[Mark, float, fl
     return mark, taken[0], taken[1] + _PAD
 
 
-def _result_lane(name: str, top: float, events: Sequence[TimelineEvent], scale: _Scale) -> Lane:
-    """A lane of results, joined by a line from the least value at its foot to the greatest at its head."""
-    values = [event.value for event in events if event.value is not None and isfinite(event.value)]
-    low, high = (min(values), max(values)) if values else (0.0, 0.0)
-    foot, head = top + _RESULT_HEIGHT - 9, top + 22
-    marks, last = [], float("-inf")
-    for event in events:
-        x = scale.at(event.first or scale.begin)
-        known = event.value is not None and isfinite(event.value)
-        share = (event.value - low) / (high - low) if event.value is not None and known and high > low else 0.5
-        y = round(foot - (foot - head) * share, 1) if known else foot
-        text = rounded(event.value) if event.value is not None and known else ""
-        is_free = x - last >= len(text) * _LETTER + _PAD
-        last = x if is_free else last
-        shape = "dot" if known else "ring"
-        near_end = x > WIDTH - _RIGHT - 30
-        marks.append(
-            Mark(x, y, 0, shape, "", "result", _words(event), event.link, text if is_free else "", x, "middle")
-        )
-        if near_end:
-            marks[-1] = replace(marks[-1], anchor="end", text_x=float(WIDTH - _RIGHT))
-    path = " ".join(f"{mark.x},{mark.y}" for mark in marks if mark.shape == "dot")
-    return Lane(name, _lines(name, _LABEL_LINES), top, _RESULT_HEIGHT, tuple(marks), path)
+def _result_lane(
+    name: str, top: float, events: Sequence[TimelineEvent], scale: TimeAxis, ruler: Ruler
+) -> tuple[Lane, list[str]]:
+    """A lane of results on a scale of their values, and a sentence if some lie above it."""
+    results = [PlacedResult(scale.at(event.first or scale.first), event.value, _days(event)) for event in events]
+    drawn = dotted(results, top, _LEFT, WIDTH - _RIGHT, ruler)
+    marks = [_dot_mark(event, dot) for event, dot in zip(events, drawn.dots, strict=True)]
+    lines = (*_lines(_bare(name, ruler), _LABEL_LINES), *([ruler.unit] if ruler.unit else []))
+    said = [f"{name}: {drawn.beyond}"] if drawn.beyond else []
+    return Lane(name, lines, top, drawn.height, tuple(marks), drawn.paths, ruler.unit, drawn.axis), said
+
+
+def _bare(name: str, ruler: Ruler) -> str:
+    """A lane without its unit."""
+    return name.removesuffix(f", {ruler.unit}")
+
+
+def _dot_mark(event: TimelineEvent, dot: Dotted) -> Mark:
+    words = ", ".join(filter(None, [_words(event), dot.where]))
+    return Mark(dot.x, dot.y, 0, dot.shape, "", "result", words, event.link, dot.text, dot.text_x, dot.anchor)
+
+
+def _description(drawn: Sequence[TimelineEvent], begin: date, until: date, lanes: Sequence[Lane]) -> str:
+    entries = "1 entry" if len(drawn) == 1 else f"{len(drawn)} entries"
+    of_lanes = "1 lane" if len(lanes) == 1 else f"{len(lanes)} lanes"
+    return f"{entries} from {begin} to {until}, in {of_lanes}: {', '.join(map(_said, lanes))}."
+
+
+def _said(lane: Lane) -> str:
+    """A lane in the description of the picture, with its axis if it has one."""
+    return f"{lane.label} ({lane.axis.in_words()})" if lane.axis is not None else lane.label
 
 
 def _lines(label: str, most: int) -> tuple[str, ...]:
@@ -353,6 +347,8 @@ def _key(lanes: Sequence[Lane]) -> Iterator[tuple[str, str, str]]:
     """What the marks of the picture mean: shape, letter and what it is called of each that occurs."""
     kinds = {mark.kind for lane in lanes for mark in lane.marks}
     yield from ((*_SHAPES[kind], _CALLED.get(kind, kind)) for kind in _SHAPES if kind in kinds)
+    if any(mark.shape == "above" for lane in lanes for mark in lane.marks):
+        yield "above", "", "above the scale"
 
 
 def _short(text: str, most: int = _MOST_LETTERS) -> str:

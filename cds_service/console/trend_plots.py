@@ -9,18 +9,18 @@ from itertools import groupby
 
 from cds_service.console.axes import (
     BOTTOM,
+    DATE,
     HEIGHT,
     LEFT,
     LETTER,
     RIGHT,
     TOP,
     WIDTH,
-    Line,
-    TimeAxis,
     height_of,
     round_ticks,
 )
 from cds_service.console.rule_periods import RulePeriod
+from cds_service.console.time_axis import Line, TimeAxis
 
 _QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _HEADROOM = 1.12  # how much higher the axis is than the highest value
@@ -94,7 +94,7 @@ class TrendFrame:
 
     @property
     def _axis(self) -> TimeAxis:
-        return TimeAxis(self.periods[0].first, self.periods[-1].last + timedelta(days=1))
+        return TimeAxis(self.periods[0].first, self.periods[-1].last + timedelta(days=1), LEFT, RIGHT)
 
     def share_plot(self) -> TrendPlot | None:
         """What share of the answers accepted, on an axis from 0 to 100 %; ``None`` without any answer."""
@@ -164,7 +164,7 @@ class TrendFrame:
             bands=bands,
             marks=tuple(_marks(self.changes, axis)),
             values=ticks,
-            dates=tuple(axis.dates(self.months)),
+            dates=tuple(axis.dates(DATE, self.months)),
         )
 
 

@@ -22,7 +22,7 @@ from cds_service.console.form_record import with_record
 from cds_service.console.form_request import form_id, scenario_of
 from cds_service.console.outcomes import outcomes_of
 from cds_service.console.story_list import Found, Tile, found, reason_of, stories_of, tiles_of
-from cds_service.content.needs import templates_of
+from cds_service.console.taken import NotOfferedError, after_taking, hook_after
 from cds_service.content.prepared import Prepared
 from cds_service.protocol.profiles import NAMES as PROFILES
 from cds_service.replay.scenario import DEFAULT_NOW, Scenario
@@ -35,8 +35,10 @@ _LONGEST_QUERY = 200  # characters
 _CLIENTS = {"2.0": "CDS Hooks 2.0", "3.0": "CDS Hooks 3.0", "epic": "Epic", "sandbox": "the CDS Hooks sandbox"}
 _YEARS = range(1900, 2201)  # look-backs from a time near the ends of the calendar lead out of it
 _NO_SCENARIO = "There is no such scenario. Choose a story, or search for another."
+_NOT_OFFERED = "The answer has no such suggestion. Choose a story, and take a suggestion of its cards."
 # How a case was entered: in the form, or by a link to another result, which leaves the form folded above its answer.
 _BY_FORM, _BY_BAND = "form", "band"
+_TAKEN = "taken"
 _BLANK: Mapping[str, Any] = {
     "entered": Entered(),
     "chosen": None,
@@ -49,6 +51,8 @@ _BLANK: Mapping[str, Any] = {
     "outcomes": (),
     "query": None,
     "found": None,
+    "taken": None,
+    "follow": None,
 }
 
 
@@ -118,16 +122,21 @@ class TryPage:
         return self._page(answer.fault.status if answer.fault else 200, **fields, answer=answer)
 
     def _fire(self, scenario: Scenario, profile: str, **fields: Any) -> Response:
-        """The page with the answer to a scenario; 404 if the content has no service for its hook."""
+        """The page with the answer to a scenario, after the suggestions of it that are ``taken``.
+
+        404 if the content has no service for its hook, or an answer no such suggestion.
+        """
         prepared = self._content()
-        service = prepared.pack.service_for(scenario.hook)
-        if service is None:
+        if prepared.pack.service_for(scenario.hook) is None:
             problem = f"No service of this content answers the hook {scenario.hook}."
             return self._page(404, problem=problem, profile=profile, **fields)
-        body = scenario.request(templates_of(prepared.pack, service))
-        text = json.dumps(body, indent=2, ensure_ascii=False)
+        try:
+            taken = after_taking(prepared, scenario, profile, request.args.getlist(_TAKEN))
+        except NotOfferedError:
+            return self._page(404, problem=_NOT_OFFERED, profile=profile, **fields)
+        text = json.dumps(taken.request, indent=2, ensure_ascii=False)
         answer = shown_answer(prepared, text.encode(), scenario.now, profile)
-        outcomes = () if answer.fault else outcomes_of(prepared, fields["choices"], scenario, profile)
+        outcomes = () if answer.fault or taken.names else outcomes_of(prepared, fields["choices"], scenario, profile)
         not_used = list(_not_used(answer, fields["choices"]))
         return self._page(
             text=text,
@@ -136,6 +145,8 @@ class TryPage:
             profile=profile,
             outcomes=outcomes,
             not_used=not_used,
+            taken=taken if taken.names else None,
+            follow=taken.names if hook_after(prepared.pack, scenario.hook) else None,
             **fields,
         )
 
@@ -154,6 +165,7 @@ class TryPage:
             course=chosen.path.stem if chosen and is_of_course(chosen) else "",
             clients={name: _CLIENTS.get(name, name) for name in PROFILES},
             case=_case(chosen),
+            told=_told(chosen),
         )
         return Response(text, status=status)
 
@@ -210,9 +222,20 @@ def _case(chosen: Scenario | None) -> dict[str, str]:
         return {
             "by": _BY_BAND,
             "story": chosen.name,
-            **({"profile": request.args["profile"]} if "profile" in request.args else {}),
+            **_profile(),
         }
     return {**request.args.to_dict(), "by": _BY_BAND}
+
+
+def _told(chosen: Scenario | None) -> dict[str, str]:
+    """The address of the case that is shown, without what was taken of its suggestions: a suggestion adds its name."""
+    if chosen is not None:
+        return {"scenario": chosen.name, **_profile()}
+    return {name: value for name, value in _case(chosen).items() if name != _TAKEN}
+
+
+def _profile() -> dict[str, str]:
+    return {"profile": request.args["profile"]} if "profile" in request.args else {}
 
 
 def is_same_origin() -> bool:

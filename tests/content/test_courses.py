@@ -13,10 +13,11 @@ from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
 from cds_service.packaged import packaged
+from cds_service.replay.accepted import accepted
 from cds_service.replay.courses import read_courses
 from cds_service.replay.run import in_process
 from tests.support.faults import assert_none
-from tests.support.scenarios import accepted, by_name
+from tests.support.scenarios import by_name
 
 FIXTURES = packaged("fixtures")
 COURSES = read_courses(FIXTURES)

@@ -22,6 +22,7 @@ from cds_service.fhir.order_types import NUTRITION, SERVICE
 from cds_service.judge.explanation import explain
 from cds_service.protocol.profiles import Profile
 from cds_service.recording.deidentify import Deidentifier, comparable_decisions
+from cds_service.replay.accepted import accepted
 from cds_service.replay.coverage import cover
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
@@ -30,7 +31,7 @@ from cds_service.vocabulary.json_text import encode
 from tests.support.keys import KEY
 from tests.support.places import SECOND_PACK
 from tests.support.planting import finds, planted
-from tests.support.scenarios import accepted, fire
+from tests.support.scenarios import fire
 
 CARDS, FIXTURES = SECOND_PACK / "cards", SECOND_PACK / "fixtures"
 SCENARIOS = {scenario.name: scenario for scenario in read_scenarios(FIXTURES)}

@@ -15,12 +15,13 @@ from cds_service.content.model import INDICATORS
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate
 from cds_service.packaged import packaged
+from cds_service.replay.accepted import accepted
 from cds_service.replay.expectations import differences
 from cds_service.replay.run import in_process
 from cds_service.vocabulary.json_text import encode
 from tests.support.faults import assert_none
 from tests.support.places import ROOT
-from tests.support.scenarios import accepted, by_name, fire, request_of
+from tests.support.scenarios import by_name, fire, request_of
 
 RESPONSE = Draft202012Validator(json.loads((ROOT / "cds_service/protocol/schemas/response.json").read_text()))
 

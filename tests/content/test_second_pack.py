@@ -17,6 +17,7 @@ from cds_service.judge.evaluate import evaluate
 from cds_service.judge.explanation import explain
 from cds_service.protocol.faults import Fault
 from cds_service.prove import prove
+from cds_service.replay.accepted import accepted
 from cds_service.replay.expectations import differences
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.service.app import create_app
@@ -24,7 +25,6 @@ from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
 from tests.support.keys import KEY
 from tests.support.places import SECOND_PACK
-from tests.support.scenarios import accepted
 
 CARDS = SECOND_PACK / "cards"
 SCENARIOS = list(read_scenarios(SECOND_PACK / "fixtures"))

@@ -6,7 +6,6 @@ no test may change it.
 
 from __future__ import annotations
 
-import copy
 import json
 import traceback
 from collections.abc import Mapping
@@ -109,32 +108,3 @@ def fire_all(prepared: Prepared) -> dict[str, Fired]:
         scenario.name: fire(prepared, request_of(prepared, scenario), scenario.now, profile_of(scenario, prepared.pack))
         for scenario in scenarios()
     }
-
-
-def accepted(request: Mapping[str, Any], suggestion: Mapping[str, Any]) -> dict[str, Any]:
-    """The next request of a client that carried out every action of a suggestion.
-
-    Raises:
-        AssertionError: an action names an order that is not there, or creates one that is.
-    """
-    following: dict[str, Any] = copy.deepcopy(dict(request))
-    context = following["context"]
-    entries, selections = context["draftOrders"]["entry"], context.get("selections", [])
-    for action in suggestion["actions"]:
-        name = action["resourceId"] if action["type"] == "delete" else _reference(action["resource"])
-        there = [entry for entry in entries if _reference(entry["resource"]) == name]
-        assert bool(there) == (action["type"] != "create"), action
-        if action["type"] == "delete":
-            entries[:] = [entry for entry in entries if entry not in there]
-            selections[:] = [selected for selected in selections if selected != name]
-        elif action["type"] == "update":
-            for entry in there:
-                entry["resource"] = action["resource"]
-        else:
-            entries.append({"resource": action["resource"]})
-            selections.append(name)
-    return following
-
-
-def _reference(resource: Mapping[str, Any]) -> str:
-    return f"{resource['resourceType']}/{resource['id']}"

@@ -63,6 +63,11 @@ def test_a_result_lies_in_the_band_that_its_number_is_in():
     assert below.y > critical.top and warning.top < above.y < critical.top
 
 
+def test_a_number_beside_a_dot_is_never_rounded_onto_a_limit():
+    plot = plotted(result("2026-11-01T08:00:00+00:00", 24.96), result("2026-11-12T08:00:00+00:00", 31.26))
+    assert [dot.value for dot in plot.dots] == ["24.96", "31.3"]
+
+
 def test_a_limit_far_above_all_results_does_not_press_them_to_the_foot():
     plot = plotted(result("2026-11-01T08:00:00+00:00", 2.0))
     assert plot.limits == ()

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cds_service.console.bands import Band
+from cds_service.console.result_lane import Ruler
 from cds_service.console.timeline import KINDS, WIDTH, TimelineEvent, timeline_of
 
 UNTIL = date(2026, 11, 23)
@@ -53,7 +55,32 @@ def test_results_are_joined_from_the_least_to_the_greatest():
     first, unread, least, _ = marks(picture)
     assert first.y < least.y and unread.shape == "ring"
     assert (first.text, least.text) == ("232", "21")
-    assert len(picture.lanes[0].path.split()) == 3
+    assert len(picture.lanes[0].paths[0].split()) == 3
+
+
+BANDS = (Band(None, 150.0, "warning", ""), Band(150.0, None, "", ""))
+
+
+def test_a_lane_of_results_says_its_unit_its_axis_and_the_limits_of_rules_once():
+    values = [120.0, 180.0, 200.0]
+    results = [event("B12, ng/L", "result", A_YEAR_AGO + timedelta(days=60 * n), value=v) for n, v in enumerate(values)]
+    picture = timeline_of("x", results, UNTIL, rulers={"B12, ng/L": Ruler("ng/L", BANDS)})
+    (lane,) = picture.lanes
+    assert (lane.lines, lane.unit) == (("B12", "ng/L"), "ng/L")
+    assert [limit.label for limit in lane.axis.limits] == ["150"]
+    assert picture.limits == (("B12", (("below 150 ng/L", "warning"),)),)
+    assert "in 1 lane: B12, ng/L (its axis has 150, 200; limits of rules: 150)." in picture.description
+    assert marks(picture)[0].words == f"{A_YEAR_AGO}: a thing, result, below 150 ng/L"
+
+
+def test_a_result_far_above_the_others_is_said_to_lie_above_the_scale():
+    values = [174.0, 180.0, 2150.0, 190.0]
+    results = [event("B12, ng/L", "result", A_YEAR_AGO + timedelta(days=60 * n), value=v) for n, v in enumerate(values)]
+    picture = timeline_of("x", [*results, event()], UNTIL, rulers={"B12, ng/L": Ruler("ng/L")})
+    (note,) = picture.notes
+    assert note.startswith("B12, ng/L: 2150 ng/L (2026-03-23) lies above the scale of the picture")
+    assert [mark.words.endswith(", above the scale") for mark in marks(picture)] == [False, False, True, False, False]
+    assert ("above", "", "above the scale") in picture.key
 
 
 def test_the_label_of_results_stands_in_whole_lines_left_of_them():

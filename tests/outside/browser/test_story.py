@@ -15,6 +15,10 @@ STATES = [
     "/?scenario=pernicious-anaemia-for-life/tabletsAtStart",
     "/?scenario=loading-regimen/threeWeekly",
 ]
+ABOVE = "/?by=form&story=loading-regimen/dailyForAWeek&result-b12-flag=2150&unit-b12-flag=pg/mL"  # of a lane's scale
+TAKEN = f"{LOADING}&taken=loadingRegimenDiffers.1"
+STATES += [ABOVE, TAKEN, "/?scenario=iv-cyanocobalamin/start&taken=ivCyanocobalaminAvoid.2"]
+STATES += ["/?scenario=folate-first/perniciousAnaemia&taken=folateFirstTreatFirstHighRisk.2", f"{LOADING}&taken=none"]
 STATES += ["/?scenario=folate-first/problemsNotSent", "/?scenario=stopping/endDate&profile=epic", "/?q=", "/?q=zzz"]
 
 
@@ -80,6 +84,20 @@ def test_a_suggestion_stands_beside_the_order_with_its_days(page):
     expect(change.locator(".added").first).to_be_visible()
 
 
+def test_a_suggestion_is_followed_to_what_is_said_then_and_back_by_the_keyboard(page):
+    page.goto(LOADING)
+    label = "Order hydroxocobalamin 1000 mcg IM 3 times a week for 2 weeks"
+    link = page.get_by_role("link", name=f"If this is taken ({label})")
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("note", name="If this is taken")).to_contain_text(f"Taken: “{label}”.")
+    expect(page.get_by_role("region", name="The order that is left")).to_contain_text("3 times a week")
+    expect(page.get_by_role("heading", name="Nothing more to say")).to_be_visible()
+    page.get_by_role("link", name="Back to the answer before").click()
+    expect(page.get_by_role("region", name="The order", exact=True)).to_contain_text("daily")
+    expect(page.get_by_role("heading", name="1 card")).to_be_in_viewport()
+
+
 def test_a_story_that_is_chosen_is_in_sight_on_a_small_screen_too(browser, console):
     for width in (390, 1440):
         page = browser.new_page(viewport={"width": width, "height": 844}, base_url=console)
@@ -90,6 +108,8 @@ def test_a_story_that_is_chosen_is_in_sight_on_a_small_screen_too(browser, conso
 
 
 LEADING = {
+    "what follows from a suggestion": (LOADING, ".if-taken >> nth=0", "#story"),
+    "the answer before it": (TAKEN, "text=Back to the answer before", "#cards"),
     "another result": (LOADING, ".strip a >> nth=-1", "#cards"),
     "the result after it": ("BAND", ".strip a >> nth=0", "#cards"),
     "a search": ("/?q=loading", ".found li a >> nth=0", "#story"),
@@ -126,10 +146,14 @@ OVERLAPS = """
 """
 
 
-@pytest.mark.parametrize("scenario", ["falling-platelets/renewalAtTwentyOne", "platelets-and-im/sample"])
-def test_no_words_of_a_picture_lie_on_each_other(browser, console, scenario):
+PICTURES = ["/?scenario=falling-platelets/renewalAtTwentyOne", "/?scenario=platelets-and-im/sample", ABOVE]
+PICTURES += ["/courses/falling-platelets", "/courses/pernicious-anaemia-for-life", "/courses/dialysis"]
+
+
+@pytest.mark.parametrize("path", PICTURES)
+def test_no_words_of_a_picture_lie_on_each_other(browser, console, path):
     page = browser.new_page(viewport={"width": 390, "height": 900}, base_url=console)
-    page.goto(f"/?scenario={scenario}")
+    page.goto(path)
     page.evaluate("document.querySelectorAll('#answer details').forEach(each => each.open = true)")
     assert page.evaluate(OVERLAPS) == []
     page.close()
