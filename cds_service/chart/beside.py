@@ -8,7 +8,7 @@ from cds_service.chart.doubled import Counted
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.history import Remainder, counted, evidence_in, none_counts
 from cds_service.chart.order import NO_ORDER, Order
-from cds_service.chart.progress import stretches, today_of
+from cds_service.chart.progress import stretches
 from cds_service.chart.record import Chart
 from cds_service.chart.statuses import NOT_DRAFTED
 from cds_service.chart.steps import steps_of
@@ -141,7 +141,7 @@ def ends_in(declared: FactDeclaration, order: Order, chart: Chart) -> Fact:
 
     Absent if it has no end. It begins on the day that it gives, or else today; a range of lengths gives one of days.
     """
-    today = today_of(chart)
+    today = chart.today
     steps = stretches(declared, order, today, chart) if order is not NO_ORDER else []
     if not steps:
         return Fact.absent()

@@ -19,7 +19,7 @@ from cds_service.fhir.names import FOLD_OF, LONGEST_NAME, head_of, says_nothing
 from cds_service.fhir.treatments import Procedure
 from cds_service.vocabulary.accounting import Account, Aside, Kind
 from cds_service.vocabulary.declarations import Concept, FactDeclaration, Search
-from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Reason
+from cds_service.vocabulary.facts import ABSENT, PRESENT, Evidence, Fact, Reason
 
 _UNKNOWN = "unknown"
 _IN_PROGRESS = "in-progress"
@@ -53,7 +53,8 @@ class _List(msgspec.Struct, gc=False):
 
     ``elsewhere`` counts those about something else, ``denied`` are those that their status denies, such as refuted
     ones. Nobody knows what ``not_understood`` are, nor ``past_unknown``, which are over. ``is_covered`` says whether an
-    entry has a code of a system that the facts know, ``reason`` how many were not understood.
+    entry has a code of a system that the facts know, ``reason`` how many were not understood. Of one that ``is_whole``
+    all was read and understood, so what none of its entries bears on is absent.
     """
 
     entries: list[ListEntry]
@@ -62,6 +63,7 @@ class _List(msgspec.Struct, gc=False):
     past_unknown: list[lenient.Listed | Procedure]
     elsewhere: int = 0
     is_covered: bool = False
+    is_whole: bool = False
     reason: Reason | None = None
 
 
@@ -176,7 +178,8 @@ def _read_list(chart: Chart, search: Search) -> _List:
     statuses are not read.
     """
     listed = _List([], [], [], [])
-    resources = cast("tuple[lenient.Listed | Procedure, ...]", chart.results(search).resources)
+    results = chart.results(search)
+    resources = cast("tuple[lenient.Listed | Procedure, ...]", results.resources)
     for resource in resources:
         subject = subject_of(resource, search)
         listed.is_covered = listed.is_covered or subject.is_covered
@@ -196,6 +199,8 @@ def _read_list(chart: Chart, search: Search) -> _List:
         bearing = sum((entry := entry_of(resource, [], ())) is not None and not entry.past for resource in resources)
         counts = {"n": str(len(listed.not_understood)), "m": str(bearing)}
         listed.reason = Reason(_NOT_UNDERSTOOD[search.resource], counts)
+    else:
+        listed.is_whole = results.complete and (bool(resources) or not results.of_others)
     return listed
 
 
@@ -316,6 +321,8 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
     """
     search = declaration.searches[0]
     listed = chart.once(_read_list, search)
+    if listed.is_whole and not listed.entries:
+        return ABSENT
     outcomes: dict[str, list[Callable[[], Evidence]]] = {}
     flaw: Reason | None = None
     flawed: list[Callable[[], Evidence]] = []
@@ -342,7 +349,9 @@ def _listed(declaration: FactDeclaration, chart: Chart) -> Fact:
         outcome = _weaker(declaration, PRESENT if is_stated else declaration.without_status, name)
         outcomes.setdefault(outcome, []).append(shown)
     if not outcomes:
-        return Fact.unusable(flaw, flawed[0]()) if flaw is not None else _not_listed(declaration, chart, listed)
+        if flaw is not None:
+            return Fact.unusable(flaw, flawed[0]())
+        return ABSENT if listed.is_whole else _not_listed(declaration, chart, listed)
     value = min(outcomes, key=partial(_rank, declaration))
     if value == _UNKNOWN:
         return Fact.unknown(reason=Reason("notCertain", {"entry": outcomes[value][0]().display}))
@@ -431,8 +440,6 @@ def _not_listed(declaration: FactDeclaration, chart: Chart, listed: _List) -> Fa
         return not_read(declaration, [results])
     if not results.resources and results.of_others:
         return Fact.unknown(reason=Reason("otherPatient"))
-    if not listed.not_understood:
-        return Fact.absent()
     if declaration.kind == "allergy":  # one that nobody understands may be this one
         return Fact.unusable(listed.reason or Reason("entryNotKnown"), *map(_as_it_stands, listed.not_understood))
     return Fact.absent(reason=listed.reason) if listed.is_covered else Fact.unknown(reason=listed.reason)

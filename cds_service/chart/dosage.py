@@ -8,7 +8,8 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from cds_service.chart.drug import Drug
+from cds_service.chart.drug import Drug, recognise_drug
+from cds_service.chart.order import Order
 from cds_service.fhir.quantities import UCUM, as_range, in_signs, read_number, read_quantity, spell, written
 from cds_service.fhir.tree import Node, node, nodes, number_text, text
 from cds_service.fhir.units import ucum_of
@@ -18,6 +19,16 @@ from cds_service.vocabulary.facts import Evidence, Fact, Interval, Reason
 _LONGEST_EVIDENCE = 60  # characters
 # Where a dose stands in R4, and where it stood in earlier versions of FHIR.
 _DOSES = ("doseAndRate", "doseQuantity", "doseSimpleQuantity", "doseRange")
+
+
+def dose_of(declaration: FactDeclaration, order: Order, dosage: Node) -> Fact:
+    """The ``dose`` of a step of an order, read once for whoever decides on it or says it."""
+    key = dose, declaration.name, id(dosage)  # the order holds its steps
+    fact: Fact | None = order.kept.get(key)
+    if fact is None:
+        drug = recognise_drug(order, declaration.value_sets.values())
+        fact = order.kept[key] = dose(declaration, drug, dosage)
+    return fact
 
 
 def dose(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> Fact:
@@ -68,21 +79,21 @@ def _written(declaration: FactDeclaration, quantity: Node, amount: Interval | Re
     return f"{spell(amount.low)} {analyte.written[analyte.canonical]}", "" if known == analyte.canonical else as_sent
 
 
-def dose_in_words(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> str:
+def dose_in_words(declaration: FactDeclaration, order: Order, dosage: Node) -> str:
     """The dose of a step for people, ``""`` where none is stated."""
-    return next((item.display for item in dose(declaration, drug, dosage).evidence), "")
+    return next((item.display for item in dose_of(declaration, order, dosage).evidence), "")
 
 
-def dose_as_ordered(declaration: FactDeclaration, drug: Drug | None, dosage: Node) -> str:
+def dose_as_ordered(declaration: FactDeclaration, order: Order, dosage: Node) -> str:
     """The dose of a step in the unit of mass that it was ordered in: ``5 mg``.
 
     Where products were ordered it is the largest unit in which the dose is a whole number. As ``dose_in_words`` has it
     where the dose could not be read; ``""`` where none is stated.
     """
-    value, analyte = dose(declaration, drug, dosage).value, declaration.analyte
+    value, analyte = dose_of(declaration, order, dosage).value, declaration.analyte
     assert analyte is not None  # noqa: S101  (the schema of facts.yaml demands it)
     if not isinstance(value, Interval) or value.low is None or value.high is None:
-        return dose_in_words(declaration, drug, dosage)
+        return dose_in_words(declaration, order, dosage)
     stated = [*nodes(dosage, "doseAndRate"), dosage]  # one of these holds the dose, or it could not be read
     quantities = [node(one, "doseQuantity") or node(node(one, "doseRange"), "low") for one in stated]
     units = [ucum_of(analyte, text(one, "code")) or ucum_of(analyte, text(one, "unit")) for one in quantities]

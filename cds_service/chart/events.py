@@ -50,6 +50,10 @@ class EventKind(StrEnum):
     PLANNED = "planned"
 
 
+# Looked up once, because Python 3.11 takes long to find a member of an Enum, and most events are one of these.
+_ORDERED, _STOPPED = EventKind.ORDERED, EventKind.STOPPED
+
+
 class Event:
     """One event of the history, as one resource tells it.
 
@@ -162,7 +166,7 @@ def _ordered(resource: MedicationRequest, naming: Naming, _: Chart) -> Event | s
         return "notGiven"
     if resource.intent in NO_ORDER:
         return "onlyProposed"
-    kind = EventKind.STOPPED if status == "stopped" else EventKind.ORDERED
+    kind = _STOPPED if status == "stopped" else _ORDERED
     if resource.intent == PLAN:
         kind = EventKind.STATED if resource.is_reported else EventKind.PLANNED
     return Event(kind, status, resource, naming, is_status=status in REQUEST_STATUSES)

@@ -25,7 +25,7 @@ from cds_service.fhir import lenient
 from cds_service.fhir.dates import Span, day_of, last_day_of, read_date
 from cds_service.fhir.treatments import MedicationStatement
 from cds_service.vocabulary.declarations import NOT_STATED, FactDeclaration, Search
-from cds_service.vocabulary.facts import PRESENT, Evidence, Fact, Interval, Reason, State
+from cds_service.vocabulary.facts import ABSENT, PRESENT, Evidence, Fact, Interval, Reason, State
 
 NOT_UNDERSTOOD: Mapping[str, str] = {
     "MedicationRequest": "medicationsNotUnderstood",
@@ -37,6 +37,7 @@ NOT_UNDERSTOOD: Mapping[str, str] = {
 """By the type of an entry, the reason that says how many were not understood."""
 
 _PRESCRIBED = (EventKind.ORDERED, EventKind.STATED)  # what has a status that a fact may ask for
+_PLANNED = EventKind.PLANNED  # asked of every event for every fact, and Python 3.11 is slow to look it up
 
 
 class Remainder:
@@ -77,8 +78,11 @@ class Remainder:
 
 
 def history(declaration: FactDeclaration, chart: Chart) -> Fact:
-    """What the declared element asks of the events that pass the declared filter."""
-    return _ELEMENTS[declaration.element](declaration, chart)
+    """What the declared element asks of the events that pass the declared filter.
+
+    Where all was read and nothing of it can be of the drug, whatever is asked is absent; so are most facts.
+    """
+    return ABSENT if found_by(declaration, chart).is_nothing else _ELEMENTS[declaration.element](declaration, chart)
 
 
 # --- the filter
@@ -120,7 +124,7 @@ def _by_words(known: KnownAs) -> Reason:
 def _asked_for(declaration: FactDeclaration, event: Event, chart: Chart, told: Remainder | None = None) -> bool:
     """Whether an event is of a kind and of a status that a fact asks for; a plan that is none is noted in ``told``."""
     kind = event.kind
-    if kind is EventKind.PLANNED:
+    if kind is _PLANNED:
         if not is_stated_plan(declaration, event, chart):
             if told is not None and EventKind.STATED in declaration.events:
                 told.planned = True

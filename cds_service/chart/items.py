@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cds_service.chart.order import Order
-from cds_service.chart.progress import today_of
 from cds_service.chart.record import Chart
 from cds_service.fhir import schedule_facts
 from cds_service.fhir.codes import speaks_in
@@ -140,7 +139,7 @@ def begins_in(declared: FactDeclaration, order: Order, chart: Chart) -> Fact:
 
     The day is that of a date, the start of a period, or the first day of a schedule. A partial date gives a range.
     """
-    today = today_of(chart)
+    today = chart.today
     begins: list[tuple[date, date]] = []
     for known in known_items(order, declared.value_sets.values()):
         for stated in [*known.item.days, *known.item.schedules]:

@@ -73,10 +73,12 @@ def sorted_events(
     for recognised in made:
         for known in recognised.known:
             open_to.setdefault(id(known.event), []).append(known)
+    stopped = EventKind.STOPPED
+    is_stop_told = any(stopped in declared.events for declared in declarations)
     for event in chart.once(events_of, search).events:
         known_as = open_to.get(id(event), [])
         drugs = [known.drug for known in known_as if known.drug is not None]
-        if event.kind is EventKind.STOPPED and not any(event.kind in declared.events for declared in declarations):
+        if event.kind is stopped and not is_stop_told:
             yield SortedEvent(event, drugs, Aside(Kind.STATUS, Reason("notGiven"), event.reference))
         elif known_as and (len(known_as) == len(made) or drugs):
             yield SortedEvent(event, drugs, _set_aside(event, known_as, declarations, chart))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+import msgspec
 
 from cds_service.fhir.medications import NOT_NAMED, Naming
 from cds_service.fhir.names import folded, folded_route
@@ -21,8 +22,7 @@ _VERSION = re.compile(r"/_history/[^/]*$")
 _TYPE_AND_ID = re.compile(r"[A-Za-z]+/[^/\s]+$")
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """One draft order: its ``path`` in the request, its JSON tree, and the CodeableConcepts that may name what it
     orders.
 
@@ -41,7 +41,7 @@ class Order:
     type: str = ""
     items: tuple[Item, ...] = ()
     is_of_a_drug: bool = True
-    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    kept: dict[Any, Any] = msgspec.field(default_factory=dict)
 
     @property
     def reference(self) -> str:
@@ -245,7 +245,7 @@ class StatedRoute(NamedTuple):
         return [
             name
             for name, value_set in value_sets.items()
-            if value_set.match(self.codings) or not self.names.isdisjoint(value_set.names)
+            if value_set.match(self.codings) or not value_set.names.keys().isdisjoint(self.names)
         ]
 
 

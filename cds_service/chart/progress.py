@@ -62,14 +62,9 @@ def stretches(declaration: FactDeclaration, order: Order, start: date, chart: Ch
 # --- days
 
 
-def today_of(chart: Chart) -> date:
-    """The day of the call in the hospital's time zone."""
-    return chart.now.astimezone(chart.zone).date()
-
-
 def days_since(span: Span, chart: Chart) -> Interval:
     """Whole days from a date to the day of the call; a partial date gives a range."""
-    today, first, last = today_of(chart), _day(span, chart), _last_day(span, chart)
+    today, first, last = chart.today, _day(span, chart), _last_day(span, chart)
     return Interval(max((today - last).days, 0), max((today - first).days, 0))
 
 
@@ -152,7 +147,7 @@ def _course_of(declaration: FactDeclaration, items: Sequence[Counted], chart: Ch
 
     An order that is on hold, or over before its end, is no course that is under way.
     """
-    given, today = given_days(items, chart), today_of(chart)
+    given, today = given_days(items, chart), chart.today
     courses = []
     for item in _prescribed(items):
         for stretch in stretches_of(declaration, item, given, chart):
@@ -213,7 +208,7 @@ def next_due(declaration: FactDeclaration, items: Sequence[Counted], chart: Char
     Of several orders the one that is due first counts. Unusable where an order is under way and no dose, or no
     interval, is on record: then nobody can say that none is due.
     """
-    given, today = given_days(items, chart), today_of(chart)
+    given, today = given_days(items, chart), chart.today
     due: list[tuple[Interval, Counted]] = []
     for item in _prescribed(items):
         if not item.event.under_way:
@@ -265,7 +260,7 @@ def end_of_event(item: Counted, steps: Sequence[Stretch], chart: Chart) -> date 
     end = steps[-1].end if steps else None
     if item.event.under_way:
         return end
-    is_open = item.event.kind is EventKind.STOPPED or end is None or end > today_of(chart)
+    is_open = item.event.kind is EventKind.STOPPED or end is None or end > chart.today
     return last_day(item, chart) if is_open else end
 
 
@@ -275,7 +270,7 @@ def ended(declaration: FactDeclaration, items: Sequence[Counted], chart: Chart) 
     An order ends one interval after its last dose, or at the end of its bounds (Z57); one that is over and says no end,
     and what was given or dispensed, ends on the last day of which it tells.
     """
-    given, today = given_days(items, chart), today_of(chart)
+    given, today = given_days(items, chart), chart.today
     ends: list[tuple[date, Counted]] = []
     for item in items:
         steps = stretches_of(declaration, item, given, chart) if item.event.kind in _PRESCRIBED else []

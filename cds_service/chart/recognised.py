@@ -160,6 +160,11 @@ class FoundBySearches(NamedTuple):
     is_whole: bool
     of_results: Sequence[Search]
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether all that was searched for was read, and nothing of it may be of the drug."""
+        return self.is_whole and not self.recognised and not self.of_results
+
 
 def found_by(declaration: FactDeclaration, chart: Chart) -> FoundBySearches:
     """What the searches of a fact tell of its drug, made once a call for all facts that recognise events alike."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any, TypeVar
 
 import msgspec
@@ -59,6 +59,7 @@ class Chart:
         self._looked_at: set[str] = set()
         self._kept: dict[Hashable, Any] = {}
         self._made: dict[tuple[Callable[..., Any], str], Any] = {}
+        self._today: date | None = None
         self.fetched: dict[str, msgspec.Raw] = {}  # undecoded JSON of the keys that were fetched and used
 
     @classmethod
@@ -77,6 +78,13 @@ class Chart:
         chart = cls(patient_id, {}, now, zone)
         chart._record, chart._medications = record, medications
         return chart
+
+    @property
+    def today(self) -> date:
+        """The day of ``now`` in the hospital's time zone."""
+        if self._today is None:
+            self._today = self.now.astimezone(self.zone).date()
+        return self._today
 
     def results(self, search: Search) -> Results:
         """The resources of this patient under ``search``'s key; those of another subject are left out (Z32)."""

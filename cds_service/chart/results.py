@@ -345,7 +345,7 @@ def _is_old(span: Span | None, declaration: FactDeclaration, chart: Chart) -> bo
     if declaration.look_back_days is None or span is None:
         return False
     last_moment = span.end - timedelta(microseconds=1) if span.end > span.start else span.end
-    return _day(last_moment, chart.zone) < _day(chart.now, chart.zone) - timedelta(days=declaration.look_back_days)
+    return _day(last_moment, chart.zone) < chart.today - timedelta(days=declaration.look_back_days)
 
 
 def _day(moment: datetime, zone: tzinfo) -> date:

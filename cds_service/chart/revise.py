@@ -9,9 +9,10 @@ that the text of any other dosage is made of.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
+
+import msgspec
 
 from cds_service.chart.order import dosages_of
 from cds_service.fhir import strict
@@ -26,8 +27,7 @@ _DRUG = ("medicationReference", "medication", "medicationCodeableConcept")
 _SUPPLY = ("quantity", "expectedSupplyDuration", "numberOfRepeatsAllowed")
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(msgspec.Struct, frozen=True):
     """A changed draft, with the elements that were changed, dropped and mended.
 
     ``problem`` is the path of the element that keeps the result from being valid FHIR; ``""`` if nothing does.
@@ -211,4 +211,4 @@ def _has_modifier(tree: Any) -> bool:
     if isinstance(tree, dict) and "modifierExtension" in tree:
         return True
     below = tree.values() if isinstance(tree, dict) else tree
-    return any(_has_modifier(item) for item in below if isinstance(item, dict | list))
+    return any(_has_modifier(item) for item in below if isinstance(item, (dict, list)))

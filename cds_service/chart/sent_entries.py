@@ -80,6 +80,9 @@ class Results(msgspec.Struct, frozen=True):
         return self.sent is Sent.READ and not self.complete and not self.unreadable
 
 
+_NOTHING = Results(Sent.READ)  # what was asked for under most keys of most patients
+
+
 class _BundleLink(msgspec.Struct, gc=False):
     relation: str | None = None
 
@@ -209,7 +212,7 @@ def read_results(raw: bytes, search: Search, patient_id: str) -> Results:
     wrong enough to be an error.
     """
     if raw == b"null":
-        return Results(Sent.READ)
+        return _NOTHING
     return _whole(raw, search, patient_id) or _by_entry(raw, search, patient_id)
 
 
@@ -224,6 +227,8 @@ def _whole(raw: bytes, search: Search, patient_id: str) -> Results | None:
         if resource.resourceType != search.resource:
             return None
     complete = _is_whole(bundle.link, bundle.total, len(bundle.entry), search)
+    if not resources and complete:
+        return _NOTHING
     return _sorted_out(resources, search, patient_id, complete=complete)
 
 

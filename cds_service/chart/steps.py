@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from cds_service.chart.dosage import daily, dose
-from cds_service.chart.drug import recognise_drug
+from cds_service.chart.dosage import daily, dose_of
 from cds_service.chart.operators import reckoned
 from cds_service.chart.order import Order
 from cds_service.chart.rate import rate, volume
@@ -75,7 +74,7 @@ def _of_step(order: Order, dosage: Node, schedule: OneSchedule, declared: FactDe
         said = partial(_in_words, order, declared, dosage, in_words)
         return read(schedule.read(declared.schedules), WordedLater([said]))
     if element == "dose":
-        fact = dose(declared, recognise_drug(order, declared.value_sets.values()), dosage)
+        fact = dose_of(declared, order, dosage)
     elif element in _STATED:
         fact = _STATED[element](declared, dosage)
     else:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from cds_service.content.domains import SILENT, SPEAKS
 from cds_service.content.model import Decision, Outcome, Pack, Rule, Service
 from cds_service.content.table_tree import Leaf, Question, output_of
 from cds_service.content.unary import Cell
 from cds_service.vocabulary.facts import Fact, Facts, Interval, State
 
+_SILENT, _SPEAKS = Fact.of(SILENT), Fact.of(SPEAKS)
 
-@dataclass(frozen=True, slots=True)
-class OrderFacts:
+
+class OrderFacts(msgspec.Struct, frozen=True):
     """The facts of one order: its own with the patient's behind them, and those of each of its dosage steps.
 
     ``regimen`` are the steps of all the drafts of the regimen that the order is a step of, its own among them (Z72).
@@ -52,8 +55,7 @@ def _alike(fact: Fact, other: Fact) -> bool:
     return fact.state is other.state and fact.value == other.value
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """A rule that fired. ``used`` are the inputs it looked at, by name, definitions followed down to facts."""
 
     decision: Decision
@@ -89,8 +91,7 @@ class Defect:
     error: Exception
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True):
     """All that was decided on one order: cards, notes, and the value of each definition that was asked for.
 
     ``defects`` are the decisions that could not be made.
@@ -126,12 +127,14 @@ def decide(pack: Pack, service: Service, facts: OrderFacts, like: Decided | None
         if not decision.is_live:
             continue
         try:
-            findings = [
-                Finding(decision, rule, values.used(decision, rule))
-                for rule in values.of_order(decision)
-                if not rule.then.silent and service.shows(name, rule.then.indicator)
-            ]
-            (notes if decision.kind == "note" else cards).extend(findings)
+            said = values.of_order(decision).said
+            if said:
+                findings = [
+                    Finding(decision, rule, values.used(decision, rule))
+                    for rule in said
+                    if service.shows(name, rule.then.indicator)
+                ]
+                (notes if decision.kind == "note" else cards).extend(findings)
         except Exception as error:
             defects.append(Defect(name, error))
     return Decided(tuple(cards), tuple(notes), values, tuple(defects))
@@ -197,19 +200,19 @@ class Values:
         """Whether the user gets to see this card. One in the shadow, or that failed, takes no other away (ERR-06)."""
         service = self._service
         if card.status != "active" or service is None or card.id not in service.decisions:
-            return Fact.of(SILENT)
+            return _SILENT
         try:
-            said = [rule.then for rule in self.of_order(card) if not rule.then.silent]
-            return Fact.of(SPEAKS if any(service.shows(card.id, then.indicator) for then in said) else SILENT)
+            said = self.of_order(card).said
+            return _SPEAKS if any(service.shows(card.id, rule.then.indicator) for rule in said) else _SILENT
         except Exception:  # whoever asks for the card itself gets to know
-            return Fact.of(SILENT)
+            return _SILENT
 
-    def of_order(self, decision: Decision) -> Sequence[Rule]:
-        """The rules of a card or note that fire on the order."""
+    def of_order(self, decision: Decision) -> Leaf:
+        """What a card or note comes to on the order."""
         known = self._leaves.get(decision.id)
         if known is None:
             known = self._leaves[decision.id] = (self.leaf(decision, self._facts.order),)
-        return known[0].rules
+        return known[0]
 
     def _output(self, definition: Decision) -> Fact:
         """What a definition comes to, on all the steps that it is asked of."""
@@ -232,10 +235,10 @@ class Values:
 
     def leaf(self, decision: Decision, facts: Mapping[str, Fact]) -> Leaf:
         """What a table comes to."""
-        step, tables = decision.tree.first, self._pack.decisions
+        step, answers, tables = decision.tree.first, self._answers, self._pack.decisions
         while isinstance(step, Question):
             name = step.name
-            step = step.after(self._answer(name) if name in tables else facts[name])
+            step = step.after(answers.get(name) or self._answer(name) if name in tables else facts[name])
         return step
 
     def used(self, decision: Decision, rule: Rule) -> dict[str, Fact]:

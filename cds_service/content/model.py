@@ -156,20 +156,18 @@ class Decision:
     known_gaps: tuple[str, ...] = ()
     review: Review | None = None
     topic_prefix: str = ""
+    is_live: bool = field(init=False, repr=False, compare=False)
+    """Whether it is evaluated, be it to show or only to count what it finds."""
     tree: Tree = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         tree = Tree(self.inputs, self.rules, self.columns, every=self.hit_policy == "COLLECT")
+        object.__setattr__(self, "is_live", self.status in ("active", "shadow"))
         object.__setattr__(self, "tree", tree)
 
     def topic(self, rule: str) -> str:
         """The code of ``source.topic`` of one of its rules."""
         return topic_of(self.topic_prefix, self.id, rule)
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it is evaluated, be it to show or only to count what it finds."""
-        return self.status in ("active", "shadow")
 
     @property
     def is_reviewed(self) -> bool:

@@ -36,8 +36,8 @@ _MARKUP = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]~"})
 _TAG = re.compile(r"<(?=[a-z/!?])", re.IGNORECASE)  # "<60" is no tag, and stays as it is
 _ENTITY = re.compile(r"&(?=#|\w+;)")
 _RESOURCE = re.compile(r"[A-Z][A-Za-z]+/\S+")
-_SIGNS = frozenset("\\`*_[]~<&")  # what Markdown or HTML makes something of, wherever it stands
-_SIGNS_IN_PLAIN = frozenset("<]`")
+_SIGNS = re.compile(r"[\\`*_\[\]~<&]")  # what Markdown or HTML makes something of, wherever it stands
+_SIGNS_IN_PLAIN = re.compile(r"[<\]`]")
 _LEADING = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=>|]))")  # would begin a list, heading or rule
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
@@ -60,7 +60,7 @@ def inert(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Text as Markdown that says the same and does nothing: no link, no HTML, no heading."""
-    if not _SIGNS.isdisjoint(text) or _LEADING.match(text):
+    if _SIGNS.search(text) or _LEADING.match(text):
         text = _TAG.sub("&lt;", _ENTITY.sub("&amp;", _LEADING.sub(r"\1\\", text.translate(_MARKUP))))
     return _without_links(text)
 
@@ -70,7 +70,7 @@ def harmless(text: str) -> str:
 
     ``<60`` and ``10*9/L`` stay as they are. What is taken away is unseen, but for the backtick.
     """
-    if not _SIGNS_IN_PLAIN.isdisjoint(text):
+    if _SIGNS_IN_PLAIN.search(text):
         text = _MARKUP_IN_PLAIN.sub(lambda match: match[0] + _BREAK, text).replace("`", "'")
     return _without_links(text)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from cds_service.content.domains import JOINED
 from cds_service.content.unary import Cell
-from cds_service.vocabulary.facts import Exact, Fact, Interval, State
+from cds_service.vocabulary.facts import HAS_VALUE, Exact, Fact, Interval, State
 
 if TYPE_CHECKING:
     from cds_service.content.model import Rule
@@ -76,12 +76,16 @@ def output_of(fired: Sequence[Rule]) -> Fact:
 
 
 class Leaf:
-    """What a table came to: the ``rules`` that fire, their ``output``, and the inputs ``asked`` on the way, by name."""
+    """What a table came to: the ``rules`` that fire, their ``output``, and the inputs ``asked`` on the way, by name.
 
-    __slots__ = ("asked", "output", "rules")
+    ``said`` are those of the rules that are not silent.
+    """
+
+    __slots__ = ("asked", "output", "rules", "said")
 
     def __init__(self, rules: tuple[Rule, ...], asked: frozenset[str]) -> None:
         self.rules, self.asked, self.output = rules, asked, output_of(rules)
+        self.said = tuple([rule for rule in rules if not rule.then.silent])
 
 
 class Question:
@@ -100,7 +104,7 @@ class Question:
     def after(self, fact: Fact) -> Question | Leaf:
         """What follows if the input is this fact: another question, or the leaf."""
         column, value = self._column, fact.value
-        if fact.state is not State.VALUE:
+        if fact.state is not HAS_VALUE:
             fitted = column.of_state[fact.state]
         elif isinstance(value, str):
             fitted = column.of_string.get(value, column.of_other_strings)

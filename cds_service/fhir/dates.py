@@ -9,7 +9,7 @@ import msgspec
 
 _FHIR_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 
-_TWO_DAYS = timedelta(days=2)
+_DAY, _TWO_DAYS = timedelta(days=1), timedelta(days=2)
 
 # Dates between these exist in every time zone.
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
@@ -29,8 +29,11 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
     """
     if text is None:
         return None
-    if text[10:11] == "T" and text[4:5] == text[7:8] == "-":
-        return _read_instant(text, zone)
+    if text[4:5] == text[7:8] == "-":  # as nearly all are written
+        if text[10:11] == "T":
+            return _read_instant(text, zone)
+        if not text[10:] and (whole_day := _read_day(text, zone)) is not None:
+            return whole_day
     match = _FHIR_DATE.fullmatch(text)
     if match is None:
         return None
@@ -44,6 +47,15 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
         else:
             last = date(first.year + 1, 1, 1)
         span = Span(*(datetime(d.year, d.month, d.day, tzinfo=zone).astimezone(UTC) for d in (first, last)))
+    except (ValueError, OverflowError):
+        return None
+    return span if span.start >= _EARLIEST and span.end <= _LATEST else None
+
+
+def _read_day(text: str, zone: tzinfo) -> Span | None:
+    try:
+        midnight = datetime.fromisoformat(text).replace(tzinfo=zone)
+        span = Span(midnight.astimezone(UTC), (midnight + _DAY).astimezone(UTC))
     except (ValueError, OverflowError):
         return None
     return span if span.start >= _EARLIEST and span.end <= _LATEST else None

@@ -303,7 +303,7 @@ def _without_primitive_extensions(node: Any) -> Any:
         return {
             key: _without_primitive_extensions(value)
             for key, value in node.items()
-            if not (key[1:] in _ELEMENTS and key[0] == "_" and isinstance(value, dict | list))
+            if not (key[1:] in _ELEMENTS and key[0] == "_" and isinstance(value, (dict, list)))
         }
     return [_without_primitive_extensions(item) for item in node] if isinstance(node, list) else node
 

@@ -16,7 +16,7 @@ Node = dict[str, Any]
 def copied(tree: Any) -> Any:
     """A JSON tree once more, so that editing it leaves the first one as it is."""
     if isinstance(tree, dict):
-        return {key: copied(value) if isinstance(value, dict | list) else value for key, value in tree.items()}
+        return {key: copied(value) if isinstance(value, (dict, list)) else value for key, value in tree.items()}
     return [copied(item) for item in tree] if isinstance(tree, list) else tree
 
 
@@ -53,7 +53,7 @@ def number_text(parent: Any, key: str) -> str:
     value = parent.get(key) if isinstance(parent, dict) else None
     if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         return "not a number"
     return str(value)
 

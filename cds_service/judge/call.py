@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from cds_service.chart.order import NO_ORDER, read_order
-from cds_service.chart.progress import today_of
 from cds_service.chart.record import Chart
 from cds_service.content.decide import Finding
 from cds_service.content.model import Service
@@ -21,8 +21,7 @@ from cds_service.protocol.uuids import make_uuid
 from cds_service.vocabulary.facts import Facts, Reason
 
 
-@dataclass(frozen=True, slots=True)
-class HookCall:
+class HookCall(msgspec.Struct, frozen=True):
     """One call of a hook: the content it is judged by, what it brought, and what was decided on its orders.
 
     ``facts`` are those of the patient, ``drafts`` all draft resources by their keys, ``judged_orders`` the relevant
@@ -60,7 +59,7 @@ class HookCall:
             self.prepared.regimens,
             judged.decided.values,
             plain(judged.order.name),
-            today_of(self.chart),
+            self.chart.today,
             about_order=judged.order is not NO_ORDER,
         )
 

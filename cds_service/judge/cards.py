@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import NO_ORDER
-from cds_service.chart.progress import today_of
 from cds_service.content.decide import Defect, Finding
 from cds_service.content.grounds import Grounds
 from cds_service.content.render import Speech, by_precedence, escaped, fill, harmless, plain
@@ -24,8 +24,7 @@ from cds_service.vocabulary.facts import Fact
 _LONGEST_ORDERED = 400  # characters of all the orders that a card is about
 
 
-@dataclass(frozen=True, slots=True)
-class Lead:
+class Lead(msgspec.Struct, frozen=True):
     """A finding that gets a card of its own, the order it is about, and the further findings that the card mentions.
 
     ``speech`` has the words for the findings on that order.
@@ -221,7 +220,7 @@ def _read(call: HookCall, alike: Sequence[Lead]) -> list[str]:
 
 
 def _standing(call: HookCall, finding: Finding) -> Standing:
-    today = today_of(call.chart)
+    today = call.chart.today
     return better(call.prepared.pack.standing(today), finding.decision.standing(today))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from cds_service.chart.order import NO_ORDER, Order
 from cds_service.chart.readers import patient_facts
@@ -32,8 +33,7 @@ _MOST_ORDERS = 10
 _MOST_PAIRS = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The response body, and what was asked, read and decided for it (to explain, count and audit).
 
     ``judged`` are the relevant orders. ``defects`` are faults of this software that cost a finding, a card or a

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from cds_service.content.decide import Finding
 from cds_service.content.model import INDICATORS, Pack, Suggestion
@@ -16,17 +17,15 @@ from cds_service.judge.orders import JudgedOrder
 from cds_service.judge.suggestions import Proposal, propose, removal, without_update
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """The suggestions of one card, a line for each that is withheld, and how many may be taken (RSP-16)."""
 
-    suggestions: list[dict[str, Any]] = field(default_factory=list)
-    withheld: list[str] = field(default_factory=list)
+    suggestions: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    withheld: list[str] = msgspec.field(default_factory=list)
     selection: str = "at-most-one"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A suggestion that applies to an order: its finding, its place among those of the rule, its label and uuid."""
 
     finding: Finding
@@ -36,8 +35,7 @@ class Candidate:
     uuid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True):
     """What became of a candidate: its ``actions``, or the line that says why it is ``withheld``.
 
     With neither there is nothing that a client could carry out, and the card does not speak of it. ``settles`` if
@@ -45,7 +43,7 @@ class Trial:
     """
 
     candidate: Candidate
-    actions: list[dict[str, Any]] = field(default_factory=list)
+    actions: list[dict[str, Any]] = msgspec.field(default_factory=list)
     withheld: str = ""
     settles: bool = False
 
@@ -171,11 +169,10 @@ def tried(call: HookCall, judged: JudgedOrder, candidate: Candidate) -> Trial:
 
 def says_anything(call: HookCall, judged: JudgedOrder) -> bool:
     """Whether a card decision finds anything on an order, also what this service does not show of it (Z63)."""
-    decisions = call.prepared.pack.decisions
+    decisions, values = call.prepared.pack.decisions, judged.decided.values
     return any(
-        decisions[name].kind == "card" and decisions[name].status == "active" and not rule.then.silent
-        for name in call.service.decisions
-        for rule in judged.decided.values.of_order(decisions[name])
+        decision.kind == "card" and decision.status == "active" and values.of_order(decision).said
+        for decision in map(decisions.__getitem__, call.service.decisions)
     )
 
 

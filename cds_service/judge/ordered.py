@@ -7,7 +7,7 @@ from functools import partial
 
 from cds_service.chart.dosage import dose_as_ordered, dose_in_words
 from cds_service.chart.drug import recognise_drug
-from cds_service.chart.order import Order, named_routes
+from cds_service.chart.order import Order, routes_of
 from cds_service.content.model import Pack
 from cds_service.content.render import plain
 from cds_service.fhir.tree import Node, node, text, words
@@ -51,7 +51,7 @@ def steps_in_words(pack: Pack, order: Order) -> list[OrderedStep]:
 
 def _step(pack: Pack, order: Order, dosage: Node) -> OrderedStep:
     said, timing, written = pack.dosage_words, node(dosage, "timing"), plain(text(dosage, "text"), _LONGEST)
-    dose, route = plain(_dose(pack, order, dosage)), plain(_route(pack, dosage))
+    dose, route = plain(_dose(pack, order, dosage)), plain(_route(pack, order, dosage))
     how_often, how_long = plain(timing_in_words(said, timing)), plain(length_in_words(said, node(timing, "repeat")))
     if any((dose, how_often, how_long)):  # what the text says beyond the structure, as texts made of it end
         structure = dosages_in_words(said, [dosage])
@@ -84,7 +84,8 @@ def _drug(pack: Pack, order: Order) -> str:
 
 
 def _amount(pack: Pack, order: Order, dosage: Node) -> str:
-    dose, route = _dose(pack, order, dosage) or pack.words["no-dose"], _route(pack, dosage) or pack.words["no-route"]
+    dose = _dose(pack, order, dosage) or pack.words["no-dose"]
+    route = _route(pack, order, dosage) or pack.words["no-route"]
     return f"{dose} {route} {rate_in_words(pack.dosage_words, dosage)}".rstrip()
 
 
@@ -93,7 +94,7 @@ def _dose(pack: Pack, order: Order, dosage: Node) -> str:
     if declared is None:
         return ""
     in_words = dose_in_words if _is_ordered_here(pack, order) else dose_as_ordered
-    return in_words(declared, recognise_drug(order, declared.value_sets.values()), dosage)
+    return in_words(declared, order, dosage)
 
 
 def _is_ordered_here(pack: Pack, order: Order) -> bool:
@@ -103,9 +104,10 @@ def _is_ordered_here(pack: Pack, order: Order) -> bool:
     return any(concept.agent in agents for kind in kinds for concept in kind.codes.values())
 
 
-def _route(pack: Pack, dosage: Node) -> str:
+def _route(pack: Pack, order: Order, dosage: Node) -> str:
     concept, declared = node(dosage, "route"), _declared(pack, "order", "route")
-    named = named_routes(declared.value_sets, concept) if concept and declared else []
+    stated = next((route for route in routes_of(order) if route.concept is concept), None)
+    named = stated.named(declared.value_sets) if stated is not None and declared is not None else []
     return pack.routes[named[0]] if len(named) == 1 else words(concept)
 
 

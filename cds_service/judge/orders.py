@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from cds_service.chart.order import NO_ORDER, Order, read_order
 from cds_service.chart.readers import order_facts
@@ -17,8 +18,7 @@ from cds_service.judge.sequences import ReadOrder, sequences
 from cds_service.vocabulary.facts import Facts
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedOrder:
+class JudgedOrder(msgspec.Struct, frozen=True):
     """One order with its facts and all that was decided about it.
 
     ``siblings`` are the other drafts of the regimen that it is a step of.

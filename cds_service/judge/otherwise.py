@@ -78,8 +78,8 @@ def _shown(service: Service, card: Decision, values: Values) -> Cards:
     """The rules of a card that show something."""
     return frozenset(
         (card.id, rule.id)
-        for rule in values.of_order(card)
-        if not rule.then.silent and service.shows(card.id, rule.then.indicator) and Finding(card, rule, {}).is_shown
+        for rule in values.of_order(card).said
+        if service.shows(card.id, rule.then.indicator) and Finding(card, rule, {}).is_shown
     )
 
 

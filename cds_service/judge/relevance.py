@@ -10,7 +10,7 @@ from cds_service.chart.statuses import NOT_JUDGED
 from cds_service.chart.what_is_ordered import recognise_ordered
 from cds_service.content.model import Pack
 from cds_service.fhir.tree import Node, pairs, text
-from cds_service.protocol.envelope import ORDER_HOOKS, HookRequest
+from cds_service.protocol.envelope import ORDER_HOOKS, Draft, HookRequest
 from cds_service.vocabulary.declarations import ValueSet
 
 _MANY_DRAFTS = 20
@@ -21,11 +21,21 @@ def draft_nodes(request: HookRequest) -> dict[str, Node]:
 
     Orders refer to a Medication in either way.
     """
-    drafts = {draft.key: draft.resource for draft in request.drafts}
-    for draft in request.drafts:
-        if draft.full_url and draft.resource.get("resourceType") == "Medication":
-            drafts.setdefault(draft.full_url, draft.resource)
-    return drafts
+    kept: dict[str, Node] | None = request.kept.get(draft_nodes)
+    if kept is None:
+        kept = request.kept[draft_nodes] = {draft.key: draft.resource for draft in request.drafts}
+        for draft in request.drafts:
+            if draft.full_url and draft.resource.get("resourceType") == "Medication":
+                kept.setdefault(draft.full_url, draft.resource)
+    return kept
+
+
+def order_in(request: HookRequest, draft: Draft) -> Order:
+    """One of its drafts read as an order, once for all that ask for it."""
+    kept: Order | None = request.kept.get(draft.key)
+    if kept is None:
+        kept = request.kept[draft.key] = read_order(draft.path, draft.resource, draft_nodes(request), draft.key)
+    return kept
 
 
 def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
@@ -35,12 +45,11 @@ def relevant_orders(pack: Pack, request: HookRequest) -> list[Order]:
     """
     if request.hook not in ORDER_HOOKS:
         return [NO_ORDER]
-    others = draft_nodes(request)
     return [
         order
         for draft in request.selected
         if is_judged(pack, draft.resource)
-        for order in [read_order(draft.path, draft.resource, others, draft.key)]
+        for order in [order_in(request, draft)]
         if is_relevant(pack, order)
     ]
 

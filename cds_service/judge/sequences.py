@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, tzinfo
 from itertools import pairwise
+
+import msgspec
 
 from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import Order
@@ -14,8 +15,7 @@ from cds_service.fhir.schedule import Bounds, Schedule, read_schedule
 from cds_service.vocabulary.facts import Facts, Interval, State
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOrder:
+class ReadOrder(msgspec.Struct, frozen=True):
     """One draft with its facts, and those of each step of its dosage, in the hospital's ``zone``."""
 
     order: Order

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+import msgspec
+
 from cds_service.chart.order import Order
-from cds_service.chart.progress import today_of
 from cds_service.chart.revise import Revision, from_template, with_dosage, with_regimen, with_route, without_end
 from cds_service.content.model import Suggestion
 from cds_service.content.render import fill, plain
@@ -20,8 +20,7 @@ from cds_service.judge.ordered import order_in_words
 from cds_service.judge.orders import JudgedOrder
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(msgspec.Struct, frozen=True):
     """The actions of one suggestion, and what is left when it is accepted.
 
     ``drafts`` are the draft resources by their keys, ``selected`` the keys of those that are judged.
@@ -198,7 +197,7 @@ def _revision(call: HookCall, order: Order, suggestion: Suggestion) -> tuple[Rev
 
 def _new_order(call: HookCall, suggestion: Suggestion, identity: str) -> Node:
     template, request = call.prepared.orders[suggestion.template], call.request
-    return from_template(template, request.patient_id, request.encounter_id, identity, today_of(call.chart))
+    return from_template(template, request.patient_id, request.encounter_id, identity, call.chart.today)
 
 
 def _creating(created: Node, description: str, drafts: Mapping[str, Node], selected: tuple[str, ...]) -> Proposal:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+import msgspec
+
 from cds_service.chart import dosage_accounts, items
 from cds_service.chart.accounts import account, entries_understood
 from cds_service.chart.drug import recognise_drug
-from cds_service.chart.order import NO_ORDER, Order, is_unnamed, read_order, reasons_of
+from cds_service.chart.order import NO_ORDER, Order, is_unnamed, reasons_of
 from cds_service.chart.readers import order_facts, patient_facts
 from cds_service.chart.record import Chart
 from cds_service.chart.statuses import OTHER_REQUEST_STATUSES, REQUEST_STATUSES
@@ -24,7 +26,7 @@ from cds_service.fhir.codes import name_of, speaks_in
 from cds_service.fhir.treatments import MedicationRequest, references_in
 from cds_service.fhir.tree import node, nodes, pairs, text, words
 from cds_service.judge.ordered import drug_in_words
-from cds_service.judge.relevance import draft_nodes, is_judged, relevant_orders
+from cds_service.judge.relevance import is_judged, order_in, relevant_orders
 from cds_service.protocol.envelope import HookRequest, decode_request
 from cds_service.vocabulary.accounting import Aside, Kind, Understood
 from cds_service.vocabulary.declarations import FactDeclaration, Search, ValueSet
@@ -68,8 +70,7 @@ def _bears(aside: Aside) -> bool:
     return aside.kind not in (Kind.STATUS, Kind.SUBJECT) or aside.reason.key in _BEARING
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What was read of a call, whatever was decided: the relevant orders with their facts, and the record."""
 
     request: HookRequest
@@ -174,12 +175,11 @@ def _drafts(pack: Pack, reading: Reading) -> Iterator[NotUnderstood]:
     Of drafts that are not judged also the status, by which they count beside the one that is judged, or do not.
     """
     request = reading.request
-    read = {order.key: order for order, _ in reading.orders}
-    others = draft_nodes(request)
+    parts = {order.key for order, _ in reading.orders}
     for draft in request.drafts:
         if is_judged(pack, draft.resource):
-            order = read.get(draft.key) or read_order(draft.path, draft.resource, others, draft.key)
-            if draft.key not in read:  # those of an order that is judged are among its parts
+            order = order_in(request, draft)
+            if draft.key not in parts:  # those of an order that is judged are among its parts
                 yield from _status(order)
             yield from order_not_understood(pack, order)
 
@@ -205,12 +205,11 @@ def drafts_read(pack: Pack, request: HookRequest) -> list[dict[str, str]]:
     ``recognised`` is ``by code``, ``by name``, ``by name, perhaps with another drug`` and so on, ``as excluded``, ``as
     another drug`` or ``as another order``, or ``no``.
     """
-    others = draft_nodes(request)
     lines = []
     for draft in request.drafts:
         if not is_judged(pack, draft.resource):
             continue
-        order = read_order(draft.path, draft.resource, others, draft.key)
+        order = order_in(request, draft)
         known = recognise_ordered(order, pack.relevant[order.type])
         if recognise_drug(order, pack.excluded) is not None:
             recognised = "as excluded"

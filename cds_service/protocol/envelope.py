@@ -133,8 +133,7 @@ class _HookOnly(msgspec.Struct):
     hook: str
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """One resource of ``draftOrders`` and where it stood in the request.
 
     ``reference`` is ``Type/id`` as selections name it (CTX-04), ``""`` without an id. ``key`` tells this draft from the
@@ -163,6 +162,8 @@ class HookRequest:
     type, every draft is ``selected``, and ``selections_matched`` is false (Z52). ``unmatched_selections`` are those
     that name no draft, as they were sent.
 
+    ``kept`` is for what readers have worked out of the drafts, which several steps of a call ask for.
+
     ``fhir_server`` and ``access_token`` are ``""`` if the client sends none. ``scope`` and ``expires_in`` of a token
     are not looked at, because clients write them in many ways (FA-05, FA-06).
     """
@@ -179,6 +180,7 @@ class HookRequest:
     selections_matched: bool = True
     fhir_server: str = ""
     access_token: str = field(default="", repr=False)
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 _hook_only = msgspec.json.Decoder(_HookOnly)

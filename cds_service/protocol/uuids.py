@@ -24,7 +24,7 @@ def make_uuid(key: bytes, finding: int, *about: str) -> str:
     nonce = int.from_bytes(digest[:6], "big")
     payload = (finding & (1 << _FINDING_BITS) - 1) << _NONCE_BITS | nonce
     bits = payload << _TAG_BITS | _tag(key, payload)
-    return str(_version8(bits))
+    return _version8(bits)
 
 
 def read_uuid(key: bytes, text: str) -> int | None:
@@ -53,6 +53,7 @@ def _tag(key: bytes, payload: int) -> int:
     return int.from_bytes(digest[:7], "big") >> 6
 
 
-def _version8(bits: int) -> UUID:
+def _version8(bits: int) -> str:
     high, middle, low = bits >> 74, bits >> 62 & 0xFFF, bits & (1 << 62) - 1
-    return UUID(int=high << 80 | 8 << 76 | middle << 64 | 2 << 62 | low)
+    digits = f"{high << 80 | 8 << 76 | middle << 64 | 2 << 62 | low:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Final, overload
 
 import msgspec
 
@@ -25,6 +25,10 @@ class State(StrEnum):
     UNKNOWN = "unknown"  # could not look
     UNUSABLE = "unusable"  # there, but it cannot be trusted
     UNDECIDABLE = "undecidable"  # a range that fits no single band of a table (Z19)
+
+
+HAS_VALUE: Final = State.VALUE
+"""Asked for with every question of a table: Python 3.11 takes as long to look up a member of an Enum as to ask it."""
 
 
 # An exact rational number. Whole ones are int, which costs a tenth to compare; divide two by ``Fraction(a, b)``.
@@ -145,7 +149,7 @@ class WordedLater(Sequence[Evidence]):
     def __getitem__(self, place: slice) -> Sequence[Evidence]: ...
     def __getitem__(self, place: int | slice) -> Evidence | Sequence[Evidence]:
         if isinstance(place, slice):
-            return tuple(self[number] for number in range(*place.indices(len(self._pieces))))
+            return tuple([self[number] for number in range(len(self._pieces))[place]])
         piece = self._pieces[place]
         if not isinstance(piece, Evidence):
             piece = self._pieces[place] = piece()
@@ -183,12 +187,12 @@ class Fact(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, value: Value, *evidence: Evidence) -> Fact:
         """A fact with a value."""
-        return cls(State.VALUE, value, evidence)
+        return cls(HAS_VALUE, value, evidence)
 
     @classmethod
     def shown_by(cls, value: Value, pieces: Iterable[Callable[[], Evidence]]) -> Fact:
         """A fact with a value, whose evidence is put into words when somebody looks at it."""
-        return cls(State.VALUE, value, WordedLater(pieces))
+        return cls(HAS_VALUE, value, WordedLater(pieces))
 
     @classmethod
     def absent(cls, *evidence: Evidence, reason: Reason | None = None) -> Fact:
