@@ -24,7 +24,6 @@ _UNSHOWN: Mapping[str, str] = {
     "shadow": "It is only counted while it is on trial.",
     "withdrawn": "It is switched off at this site.",
 }
-_ENDINGS: Mapping[int, str] = {1: "st", 2: "nd", 3: "rd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +154,10 @@ def _fired(fired: FiredRule, facts: Mapping[str, ToldFact], content: JudgedConte
 def _notes(fired: FiredRule) -> list[str]:
     notes = [] if fired.shown else [_UNSHOWN.get(fired.status, "")]
     if fired.days_since is not None:
-        after = {0: "on the day of", 1: "a day after"}.get(fired.days_since, f"{fired.days_since} days after")
-        notes.append(f"It spoke of this patient for the {_ordinal(fired.nth)} time, {after} the last.")
+        before = fired.nth - 1
+        times = "once" if before == 1 else f"{before:,} times"
+        notes.append(f"It had spoken of this patient {times} before, the last time {_when(fired.days_since)}.")
     return [note for note in notes if note]
-
-
-def _ordinal(number: int) -> str:
-    """``2nd``, ``11th``."""
-    if number % 100 in (11, 12, 13):
-        return f"{number}th"
-    return f"{number}{_ENDINGS.get(number % 10, 'th')}"
 
 
 def _fact(fact: ToldFact, content: JudgedContent) -> FactInWords:

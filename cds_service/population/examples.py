@@ -14,7 +14,7 @@ import msgspec
 EXAMPLES = "examples.ndjson"
 
 
-class AskedInput(msgspec.Struct, frozen=True):
+class ToldInput(msgspec.Struct, frozen=True):
     """What a rule asked for, as ``run_tables.ASKED`` has it."""
 
     name: str
@@ -46,7 +46,7 @@ class FiredRule(msgspec.Struct, frozen=True):
     nth: int
     days_since: int | None
     suggestions: int
-    asked: tuple[AskedInput, ...]
+    asked: tuple[ToldInput, ...]
     facts: tuple[ToldFact, ...]
 
 
