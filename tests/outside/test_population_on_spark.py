@@ -27,7 +27,8 @@ PATIENTS, SEED = 1000, 7
 HOOKS = "order-select,order-sign,patient-view"
 SPARK = ("--engine", "spark", "--memory", "1GB")
 # Runs of seconds are over before the better compiler and collector of Java have paid for themselves.
-QUICK = {"spark__executor__extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+QUICK = {"spark__driver__extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+QUICK["spark__executor__extraJavaOptions"] = QUICK["spark__driver__extraJavaOptions"]
 
 
 @pytest.fixture(scope="module")
