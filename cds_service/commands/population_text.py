@@ -118,12 +118,21 @@ def as_data(summary: Summary, shown: Shown) -> dict[str, Any]:
     for content in run["contents"].values():
         del content["rules"], content["facts"]
     counted = msgspec.to_builtins(summary.counted)
-    for change in counted["changes"]:
-        if change["events"] <= shown.hidden:
-            change["examples"] = []
+    _leave_out_few(counted, shown)
     for content, data in zip(summary.counted.contents, counted["contents"], strict=True):
         data["sentence"] = sentence_of(summary, content, shown)
     return {"run": run, **_counted(counted, shown)}
+
+
+def _leave_out_few(counted: dict[str, Any], shown: Shown) -> None:
+    """Takes away examples of what is so rare that its number is hidden."""
+    of_rules = [(rule, rule["fired"]) for content in counted["contents"] for rule in content["rules"]]
+    for told, times in (*of_rules, *((change, change["events"]) for change in counted["changes"])):
+        if times <= shown.hidden:
+            told["examples"] = []
+    for content in counted["contents"]:
+        if shown.hidden:  # how many there are of these is told by hook, and they are not
+            content["unjudged"] = []
 
 
 def _counted(tree: Any, shown: Shown) -> Any:

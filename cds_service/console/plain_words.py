@@ -1,28 +1,17 @@
-"""Words of the console alone: days, the names of rules, and what was read of a patient, rounded but never over a limit.
+"""Words of the console alone: days, the names of rules, and what was read of a patient with the words of the record.
 
 Days have no year where it is this one. Values, units and cells of tables are in ``content.value_words``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 from cds_service.content.model import Pack
 from cds_service.content.render import fill, plain
-from cds_service.content.value_words import (
-    id_in_words,
-    interval_in_words,
-    is_on_record,
-    number_in_words,
-    state_in_words,
-    unit_in_words,
-    value_in_words,
-)
-from cds_service.judge.explanation import limits_of
-from cds_service.vocabulary.facts import Fact, Interval, exact
-
-_DIGITS = range(3, 7)  # a number has as few of these as keep it on its side of every threshold
+from cds_service.content.value_words import id_in_words, is_on_record
+from cds_service.judge.fact_words import FactWords
+from cds_service.vocabulary.facts import Fact, Interval
 
 
 def day_in_words(pack: Pack, day: date, today: date) -> str:
@@ -53,25 +42,11 @@ def name_in_words(name: str) -> str:
     return said[:1].upper() + said[1:]
 
 
-def rounded(value: float, limits: Sequence[float] = ()) -> str:
-    """A number rounded for people, but never onto or over one of ``limits``."""
-    for digits in _DIGITS:
-        text = f"{value:.{digits}g}"
-        near = float(text)
-        if all((value < limit, value > limit) == (near < limit, near > limit) for limit in limits):
-            break
-    return number_in_words(exact(text))
-
-
 def fact_in_words(pack: Pack, name: str, fact: Fact) -> str:
     """What a fact or a decision is: a rounded number with its unit, the entry that was found, a word, or a state."""
-    value = fact.value
-    if isinstance(value, Interval):
-        limits = [float(limit) for limit in limits_of(pack, name)]
-        return interval_in_words(pack, value, unit_in_words(pack, name), lambda end: rounded(float(end), limits))
-    if value is None:
-        return state_in_words(pack, name, fact.state)
-    said = value_in_words(pack, name, value)
+    said = FactWords(pack).value(name, fact)
+    if fact.value is None or isinstance(fact.value, Interval):
+        return said
     found = plain(next((item.display for item in fact.evidence if item.display), ""))
     is_more = found and is_on_record(pack, name) and found.casefold() != said.casefold()
     return f"{said}: {found}" if is_more else said

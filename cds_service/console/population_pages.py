@@ -8,13 +8,15 @@ from pathlib import Path
 
 from flask import Blueprint, abort, render_template
 
+from cds_service.console.population_event import event_view
 from cds_service.console.population_view import view_of
 from cds_service.content.model import Decision, Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words
 from cds_service.population.drift import DAYS, Watch, watch
+from cds_service.population.examples import example_of
 from cds_service.population.run_folder import RunFolderError
-from cds_service.population.runs import Spoken, judged_runs, newest, runs_in, spoken
+from cds_service.population.runs import JudgedRun, Spoken, judged_runs, newest, runs_in, spoken
 from cds_service.population.shared_counts import Shown
 from cds_service.population.words import ratio_in_words
 from cds_service.store.database import StoreDown
@@ -34,6 +36,7 @@ class PopulationPages:
         """Adds the pages to ``pages``; the endpoint of each has the name of its method."""
         pages.get("/population")(self.population)
         pages.get("/population/<run>")(self.population_run)
+        pages.get("/population/<run>/event/<event>")(self.population_event)
 
     def population(self) -> tuple[str, int]:
         """The runs, the newest first, and how often rules speak against what the newest led to expect.
@@ -61,14 +64,28 @@ class PopulationPages:
 
     def population_run(self, run: str) -> str:
         """What one run found; ``run`` is the name of its folder, as it is listed."""
+        found = self._listed(run)
+        return render_template("population_run.html", opens=found.name, run=view_of(found.summary, Shown()))
+
+    def population_event(self, run: str, event: str) -> str:
+        """Why an example of a run was answered as it was; ``event`` is its name, as the run keeps it."""
+        found = self._listed(run)
+        example = example_of(found.folder, event)
+        if example is None:
+            abort(404)
+        shown = event_view(example, found.summary.manifest, self._content().pack)
+        return render_template("population_event.html", name=found.name, event=shown)
+
+    def _listed(self, name: str) -> JudgedRun:
+        """The run of this name; the answer is 404 if no such run of this pack is listed."""
         try:
             listed = judged_runs(runs_in(self._runs), self._content().pack)
         except RunFolderError:
             listed = []
-        found = next((one for one in listed if one.name == run), None)
+        found = next((one for one in listed if one.name == name), None)
         if found is None:
             abort(404)
-        return render_template("population_run.html", name=found.name, run=view_of(found.summary, Shown()))
+        return found
 
     def spoken(self, pack: Pack, decision: Decision) -> Spoken | None:
         """How often the rules of a decision would have spoken in the newest run; ``None`` if there is none."""

@@ -52,7 +52,9 @@ class Weeks:
 
 @dataclass(frozen=True, slots=True)
 class RuleLine:
-    """One rule with how often it spoke. ``bar`` and ``bar_first`` are widths of ``360`` units."""
+    """One rule with how often it spoke. ``bar`` and ``bar_first`` are widths of ``360`` units, and ``examples`` the
+    names of events.
+    """
 
     words: str
     indicator: str
@@ -65,11 +67,14 @@ class RuleLine:
     bar_first: float
     decision: str
     topic: str
+    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ContentView:
-    """What one content says, for a page. ``view`` is a sentence on the charts that were opened once."""
+    """What one content says, for a page. ``view`` is a sentence on the charts that were opened once, ``unjudged`` are
+    the names of some events that could not be judged.
+    """
 
     name: str
     title: str
@@ -82,14 +87,15 @@ class ContentView:
     units: tuple[tuple[str, str, str, str], ...]
     unread: tuple[tuple[str, str, str, str, str], ...]
     missing: tuple[tuple[str, str], ...]
+    unjudged: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run for a page. ``changes`` are old answer, new answer, hook, how many, and examples, in words."""
+    """A run for a page. ``changes`` are old answer, new answer, hook and how many in words, and names of examples."""
 
     contents: tuple[ContentView, ...]
-    changes: tuple[tuple[str, str, str, str, str], ...]
+    changes: tuple[tuple[str, str, str, str, tuple[str, ...]], ...]
     problems: tuple[tuple[str, str, str], ...]
     window: str
     limits: tuple[str, ...]
@@ -141,6 +147,7 @@ def _content(summary: Summary, content: ContentSummary, shown: Shown) -> Content
         ),
         unread=tuple(_unread(row, named, shown) for row in content.unread),
         missing=tuple((key, shown.text(times)) for key, times in content.missing.items()),
+        unjudged=_some(content.unjudged, content.funnel.not_judged, shown),
     )
 
 
@@ -191,6 +198,7 @@ def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown, *, o
             bar_first=width(rule.first),
             decision=rule.decision,
             topic=rule.topic,
+            examples=_some(rule.examples, rule.fired, shown),
         )
         for rule in rules
     )
@@ -204,8 +212,13 @@ def _unread(row: UnreadFact, named: JudgedContent, shown: Shown) -> tuple[str, s
 
 def _change(
     change: ChangedEvents, contents: Mapping[str, JudgedContent], shown: Shown
-) -> tuple[str, str, str, str, str]:
+) -> tuple[str, str, str, str, tuple[str, ...]]:
     old = answer_in_words(change.old, contents["old"].rules)
     new = answer_in_words(change.new, contents["new"].rules)
-    examples = ", ".join(change.examples) if change.events > shown.hidden else ""
-    return old, new, HOOKS.get(change.hook, change.hook), shown.text(change.events), examples
+    hook, examples = HOOKS.get(change.hook, change.hook), _some(change.examples, change.events, shown)
+    return old, new, hook, shown.text(change.events), examples
+
+
+def _some(examples: tuple[str, ...], of: int, shown: Shown) -> tuple[str, ...]:
+    """Examples of so many events; none if these are so few that their number is hidden."""
+    return examples if of > shown.hidden else ()

@@ -1,7 +1,8 @@
 """The summary of a run and its list of patients, counted by DuckDB over the Parquet tables.
 
 The figures on orders are those of order-sign, where it was judged: what order-select would have shown while orders were
-changed is not in any export.
+changed is not in any export. Examples are the events whose names come first: as these are keyed hashes, it is a choice
+at random, and the same in every run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from cds_service.population.summary import (
 )
 
 _ORDERS = ("order-sign", "order-select")  # the first that was judged tells of orders
-_EXAMPLES = 20
 
 
 def counted(folder: Path, contents: Iterable[str]) -> RunCounts:
@@ -77,7 +77,7 @@ _WEEKS = """
 """
 _RULES = """
     select decision, rule, topic, status, indicator, hook, count(*), count(*) filter (shown),
-        count(*) filter (shown and nth = 1), count(distinct patient) filter (shown)
+        count(*) filter (shown and nth = 1), count(distinct patient) filter (shown), min(event, 10)
     from cards join events using (content, event)
     where content = $content
     group by all order by 8 desc, 7 desc, topic, hook
@@ -105,6 +105,7 @@ _MISSING = """
     select key, count(*) from (select unnest(missing) as key from events where content = $content)
     group by key order by 2 desc, 1
 """
+_UNJUDGED = "select coalesce(min(event, 10), []) from events where content = $content and outcome = 'not-judged'"
 _CHANGES = """
     with said as (
         select events.content, event, hook, outcome,
@@ -114,7 +115,7 @@ _CHANGES = """
     answers as (
         select content, event, hook, if(outcome in ('cards', 'silent'), topics, [outcome]) as answer from said
     )
-    select old.hook, old.answer, new.answer, count(*), list(event order by event)
+    select old.hook, old.answer, new.answer, count(*), min(event, 20)
     from answers old join answers new using (event)
     where old.content = 'old' and new.content = 'new' and old.answer <> new.answer
     group by 1, 2, 3 order by 4 desc, 1, 2, 3
@@ -145,18 +146,23 @@ def _content(database: duckdb.DuckDBPyConnection, name: str) -> ContentSummary:
         funnel=Funnel(*_rows(database, _FUNNEL, **of_orders)[0]),
         view=Funnel(*_rows(database, _FUNNEL, content=name, hook=VIEW)[0]),
         weeks=tuple(Week(*row) for row in _rows(database, _WEEKS, **of_orders)),
-        rules=tuple(RuleTimes(*row) for row in _rows(database, _RULES, content=name)),
+        rules=tuple(RuleTimes(*map(_frozen, row)) for row in _rows(database, _RULES, content=name)),
         answered=dict(_rows(database, _ANSWERED, content=name)),
         units=tuple(UnitCount(*row) for row in _rows(database, _UNITS, **of_orders)),
         unread=tuple(UnreadFact(*row) for row in _rows(database, _UNREAD, content=name)),
         missing=dict(_rows(database, _MISSING, content=name)),
+        unjudged=tuple(_rows(database, _UNJUDGED, content=name)[0][0]),
     )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _changes(database: duckdb.DuckDBPyConnection) -> tuple[ChangedEvents, ...]:
     """The answers of the old content against those of the new one, the most frequent change first."""
     return tuple(
-        ChangedEvents(hook, tuple(old), tuple(new), times, tuple(events[:_EXAMPLES]))
+        ChangedEvents(hook, tuple(old), tuple(new), times, tuple(events))
         for hook, old, new, times, events in _rows(database, _CHANGES)
     )
 

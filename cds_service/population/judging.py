@@ -28,8 +28,9 @@ from cds_service.population.keyed import keyed_name
 from cds_service.population.order_sessions import IsRelevant, SigningSession, sessions_of
 from cds_service.population.past_charts import PastCharts, Queries
 from cds_service.population.records import DEFECT, PATIENT, PatientRecord, WhatIsRead, read_record
-from cds_service.population.rows import Judged, Repeats, Row, about_orders, about_person, event_row, problem_row, shown
+from cds_service.population.rows import Judged, Repeats, about_orders, about_person, event_row, problem_row, shown
 from cds_service.population.run_tables import JUDGED
+from cds_service.population.told_facts import Row, ToldFacts
 from cds_service.protocol.envelope import ORDER_HOOKS, REQUESTS, HookRequest
 from cds_service.protocol.faults import Fault
 
@@ -67,18 +68,21 @@ class Task:
 
 
 class _Judge(NamedTuple):
-    """One content with what is worked out of it once: its services by hook, and what these ask a record for."""
+    """One content with what is worked out of it once: its services by hook, what these ask a record for, and how facts
+    are told.
+    """
 
     prepared: Prepared
     services: Mapping[str, Service]
     queries: Queries
+    told: ToldFacts
 
     @classmethod
     def of(cls, prepared: Prepared, hooks: Iterable[str]) -> _Judge:
         """The content as far as it answers ``hooks``."""
         services = {hook: service for hook in hooks if (service := prepared.pack.service_for(hook)) is not None}
         searches = [search for service in services.values() for search in prepared.searches[service.id]]
-        return cls(prepared, services, Queries(searches))
+        return cls(prepared, services, Queries(searches), ToldFacts(prepared.pack, prepared.zone))
 
 
 class _Event(NamedTuple):
@@ -185,6 +189,7 @@ def _rows(work: _Work, patient: str, lines: Sequence[bytes]) -> Iterator[Row]:
                 judged=judged,
                 depends=depends,
                 repeats=repeats,
+                told=one.told,
             )
     if record.problems:
         yield problem_row(named, record.problems)

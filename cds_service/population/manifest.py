@@ -12,6 +12,7 @@ import msgspec
 from cds_service import __version__
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words
+from cds_service.content.value_words import label_of
 
 LIMITS = (
     "Drafts that were changed or dropped because of a card are in no export: order-select is an estimate of its last "
@@ -29,7 +30,7 @@ LIMITS = (
 class JudgedContent(msgspec.Struct, frozen=True):
     """One content of a run. ``digest`` is that of its files, ``site`` that of the site's settings, ``review`` what
     people have to know of its review, ``""`` if nothing. ``rules`` are the words of each rule by its topic, ``facts``
-    the labels of the facts by their names.
+    the labels of the facts, and the titles of the decisions, by their names.
     """
 
     id: str
@@ -95,7 +96,7 @@ def judged_content(prepared: Prepared, digest: str, at: datetime) -> JudgedConte
             for rule in decision.rules
             if not rule.then.silent
         },
-        facts={name: fact.label for name, fact in pack.facts.items()},
+        facts={name: label_of(pack, name) for name in (*pack.facts, *pack.decisions)},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,11 +22,11 @@ from cds_service.judge.relevance import draft_nodes
 from cds_service.population.keyed import keyed_name
 from cds_service.population.order_sessions import SigningSession
 from cds_service.population.records import PatientRecord
+from cds_service.population.told_facts import Row, ToldFacts
 from cds_service.protocol.envelope import HookRequest
 from cds_service.protocol.faults import Fault
 from cds_service.vocabulary.facts import State
 
-Row = dict[str, Any]
 Judged = Answer | Exception
 """What came of a call: an answer, a ``Fault`` for which it was refused, or a fault of this software."""
 
@@ -137,6 +137,7 @@ def event_row(
     judged: Judged,
     depends: bool,
     repeats: Repeats,
+    told: ToldFacts,
 ) -> Row:
     """The row of one event under one content."""
     missing: list[str] = []
@@ -156,28 +157,33 @@ def event_row(
         "not_understood": sum(item.bears for item in answer.not_understood) if answer is not None else 0,
         "age_band": person[0],
         "sex": person[1],
-        "cards": list(_cards(answer, (content, hook), moment, repeats)) if answer is not None else [],
+        "cards": list(_cards(answer, (content, hook), moment, repeats, told, person[0])) if answer is not None else [],
         "problems": [],
     }
 
 
-def _cards(answer: Answer, where: tuple[str, str], moment: datetime, repeats: Repeats) -> Iterator[Row]:
+def _cards(
+    answer: Answer,
+    where: tuple[str, str],
+    moment: datetime,
+    repeats: Repeats,
+    told: ToldFacts,
+    age_band: str | None,
+) -> Iterator[Row]:
     """A row for each card, and one for each rule that fired and has none of its own."""
     found: dict[str, FoundRule] = {}
-    for one in findings_of(answer):
+    for one in findings_of(told.pack, answer):
         found.setdefault(one.topic, one)
-    told: dict[str, tuple[int, int | None]] = {
-        topic: repeats.told((*where, topic, "shown" if one.shown else ""), moment) for topic, one in found.items()
-    }
-    for card in answer.body["cards"]:
-        topic = card["source"]["topic"]["code"]
-        yield _card(found[topic], told[topic], len(card.get("suggestions", ())))
+    rows: dict[str, Row] = {}
     for topic, one in found.items():
-        if not one.shown:
-            yield _card(one, told[topic], 0)
+        nth, days = repeats.told((*where, topic, "shown" if one.shown else ""), moment)
+        rows[topic] = _card(one, nth, days) | told.rows(one, moment, age_band)
+    for card in answer.body["cards"]:
+        yield rows[card["source"]["topic"]["code"]] | {"suggestions": len(card.get("suggestions", ()))}
+    yield from (rows[topic] for topic, one in found.items() if not one.shown)
 
 
-def _card(one: FoundRule, told: tuple[int, int | None], suggestions: int) -> Row:
+def _card(one: FoundRule, nth: int, days_since: int | None) -> Row:
     return {
         "decision": one.decision,
         "rule": one.rule,
@@ -186,9 +192,9 @@ def _card(one: FoundRule, told: tuple[int, int | None], suggestions: int) -> Row
         "status": one.status,
         "indicator": one.indicator,
         "shown": one.shown,
-        "nth": told[0],
-        "days_since": told[1],
-        "suggestions": suggestions,
+        "nth": nth,
+        "days_since": days_since,
+        "suggestions": 0,
         "unknown": _of_state(one.states, State.UNKNOWN),
         "unusable": _of_state(one.states, State.UNUSABLE),
     }

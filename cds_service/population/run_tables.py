@@ -10,6 +10,25 @@ LINES = pa.schema([("patient", pa.string()), ("line", pa.string())])
 A Medication or an Encounter to which resources of the patient refer stands among these, once for each such patient.
 """
 
+ASKED = pa.struct(
+    [
+        ("name", pa.string()),  # of a fact, or of a definition
+        ("value", pa.string()),  # in the content's words
+        ("behind", pa.list_(pa.string())),  # the facts that a definition rests on, but for those that are absent
+    ]
+)
+
+FACT = pa.struct(
+    [
+        ("name", pa.string()),
+        ("state", pa.string()),  # value, absent, unknown, unusable or undecidable
+        ("value", pa.string()),  # in the content's words, which tell of an age the band only
+        ("because", pa.string()),  # why it has no value, without what was sent
+        ("source", pa.string()),  # the type of the resource that it was read from first
+        ("days", pa.int32()),  # how many days before the event that was; null if that is not known
+    ]
+)
+
 CARD = pa.struct(
     [
         ("decision", pa.string()),
@@ -24,6 +43,8 @@ CARD = pa.struct(
         ("suggestions", pa.int16()),
         ("unknown", pa.list_(pa.string())),  # facts that it rests on and that could not be looked for
         ("unusable", pa.list_(pa.string())),  # and those that were there and could not be trusted
+        ("asked", pa.list_(ASKED)),  # what the rule's own cells ask for, in their order
+        ("facts", pa.list_(FACT)),  # all that it rests on, definitions followed down to facts
     ]
 )
 

@@ -15,8 +15,9 @@ from cds_service.population.words import sentence_of
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run, by the ``name`` of its folder: its ``summary``, or the ``problem`` for which it has none."""
+    """One run, by the ``name`` of its ``folder``: its ``summary``, or the ``problem`` for which it has none."""
 
+    folder: Path
     name: str
     summary: Summary | None
     problem: str = ""
@@ -26,6 +27,7 @@ class Run:
 class JudgedRun:
     """What a run found of one content. ``is_of_version`` says whether that is the version that is served."""
 
+    folder: Path
     name: str
     summary: Summary
     content: ContentSummary
@@ -85,7 +87,7 @@ def judged_runs(runs: Iterable[Run], pack: Pack) -> list[JudgedRun]:
         of_version = [content for content in ours if named[content.name].version == pack.version]
         if ours:
             content = (of_version or ours)[-1]
-            found.append(JudgedRun(run.name, run.summary, content, bool(of_version)))
+            found.append(JudgedRun(run.folder, run.name, run.summary, content, bool(of_version)))
     return found
 
 
@@ -125,6 +127,6 @@ def spoken(run: JudgedRun, decision: str) -> Spoken:
 def _read(folder: Path) -> Run:
     name = folder.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # whatever a disk calls it
     try:
-        return Run(name, read_summary(folder))
+        return Run(folder, name, read_summary(folder))
     except RunFolderError as error:
-        return Run(name, None, str(error).removeprefix(f"{folder}: "))
+        return Run(folder, name, None, str(error).removeprefix(f"{folder}: "))

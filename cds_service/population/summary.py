@@ -35,6 +35,7 @@ class RuleTimes(msgspec.Struct, frozen=True):
     """How often one rule spoke on a hook: it ``fired``, it was ``shown`` on cards, ``first`` of these for the patient.
 
     ``status`` is that of a finding: ``active``, ``shadow`` or ``withdrawn``. ``patients`` are those who had its cards.
+    ``examples`` are some of the events at which it fired.
     """
 
     decision: str
@@ -47,6 +48,7 @@ class RuleTimes(msgspec.Struct, frozen=True):
     shown: int
     first: int
     patients: int
+    examples: tuple[str, ...] = ()
 
     @property
     def repeated(self) -> int:
@@ -90,7 +92,7 @@ class ContentSummary(msgspec.Struct, frozen=True):
 
     ``view`` is the funnel of patient-view. ``rules`` are those of every hook, ``answered`` how many events each hook
     had that were answered, with cards or with silence. ``missing`` counts, by prefetch key, events that could not be
-    judged.
+    judged, of which ``unjudged`` are some.
     """
 
     name: str
@@ -106,6 +108,7 @@ class ContentSummary(msgspec.Struct, frozen=True):
     units: tuple[UnitCount, ...]
     unread: tuple[UnreadFact, ...]
     missing: Mapping[str, int]
+    unjudged: tuple[str, ...] = ()
 
     @property
     def cards(self) -> int:
@@ -138,6 +141,13 @@ class RunCounts(msgspec.Struct, frozen=True):
     contents: tuple[ContentSummary, ...]
     changes: tuple[ChangedEvents, ...]
     problems: tuple[tuple[str, str, int], ...]
+
+    @property
+    def examples(self) -> frozenset[str]:
+        """All events that are an example of something."""
+        of_rules = (rule.examples for content in self.contents for rule in content.rules)
+        of_others = (*(one.unjudged for one in self.contents), *(change.examples for change in self.changes))
+        return frozenset[str]().union(*of_rules, *of_others)
 
 
 class Summary(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.content.prepared import Prepared
+from cds_service.population.choosing_examples import write_examples
 from cds_service.population.counting import counted
 from cds_service.population.export_files import Export, find_export
 from cds_service.population.judging import Task
@@ -89,7 +90,9 @@ def _described(asked: AskedRun, export: Export, counts: LineCounts, folder: Path
         counts=counts_as_data(counts) | {"events": writer.events, "findings": writer.cards},
     )
     write_file(folder, MANIFEST, manifest)
-    write_file(folder, SUMMARY, counted(folder, manifest.contents))
+    found = counted(folder, manifest.contents)
+    write_file(folder, SUMMARY, found)
+    write_examples(folder, found.examples)
     return manifest
 
 

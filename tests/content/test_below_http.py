@@ -94,7 +94,7 @@ def test_what_was_found_says_the_rule_its_version_and_the_states_of_what_it_rest
     scenario = next(scenario for scenario in SCENARIOS if scenario.name == "platelets-and-im/sample")
     service = SERVICES[scenario.hook]
     answer = evaluate(PREPARED, service, encode(request_of(PREPARED, scenario)), scenario.now)
-    found = {found.topic: found for found in findings_of(answer)}
+    found = {found.topic: found for found in findings_of(PACK, answer)}
     critical = found["imPlateletsTransfusionFirst"]
     assert (critical.decision, critical.rule, critical.status) == ("imPlatelets", "TransfusionFirst", "active")
     assert critical.version == PACK.decisions["imPlatelets"].version

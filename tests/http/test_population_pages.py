@@ -103,6 +103,61 @@ def test_only_a_run_that_is_listed_has_a_page(pages, name):
     assert answer.status_code in (404, 308) and "Whom the rules interrupt, " not in answer.text
 
 
+EXAMPLE = "order-sign-imPlatelets-TransfusionFirst-0"
+
+
+def test_an_example_of_a_rule_opens_in_why(pages, pack):
+    run = pages.get("/population/last-year").text
+    row = run.partition('<tr id="imPlateletsTransfusionFirst">')[2].partition("</tr>")[0]
+    links = re.findall(r'href="(/population/last-year/event/[^"]+)"', row)
+    assert len(links) == 10 and links[0].endswith(EXAMPLE)
+    page = pages.get(links[0])
+    said = plain(page.text)
+    assert page.status_code == 200 and "Orders signed on 2026-01-05" in said
+    assert "Platelet count: 22 ×10⁹/L" in said and "from Age: 65-79" in said
+    assert "Platelet count platelets 22 ×10⁹/L Observation 3 days before" in said
+    assert "not usable The route … is not known." in said
+    assert f"Looked for, and not there {pack.facts['thrombocytopenia'].label}" in said
+    assert "It rests on S12" in said
+    assert 'href="/content/decisions/imPlatelets?fired=TransfusionFirst#TransfusionFirst"' in page.text
+    assert "style=" not in page.text and "<style" not in page.text and "of-order-sign" not in page.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "last-year/event/none",
+        "last-year/event/order-sign-imPlatelets-TransfusionFirst-99",  # in the tables, and no example
+        "last-year/event/patient-view-imPlatelets-TransfusionFirst",
+        f"theirs/event/{EXAMPLE}",
+        f"none/event/{EXAMPLE}",
+        "last-year/event/..%2f..%2f..%2fetc%2fpasswd",
+        "last-year/event/%22",
+        f"..%2Flast-year/event/{EXAMPLE}",
+    ],
+)
+def test_only_an_example_of_a_run_of_the_pack_has_a_page(pages, path):
+    assert pages.get(f"/population/{path}").status_code == 404
+
+
+def test_an_example_of_an_older_version_of_a_decision_is_not_told_with_the_words_of_the_new_one(tmp_path):
+    run_in(tmp_path / "runs", "old", events(1, 1, version="0.0.1"))
+    web = served(tmp_path / "runs", f"sqlite:///{tmp_path / 's'}")
+    page = web.get(f"/population/old/event/{EXAMPLE}")
+    assert page.status_code == 200 and "Platelet count: 22" in plain(page.text)
+    assert "It rests on" not in page.text and "/content/decisions/imPlatelets" not in page.text
+
+
+def test_an_example_of_a_comparison_has_both_answers(tmp_path, pack):
+    old = [row | {"content": "old"} for row in events(1, 1)]
+    new = [row | {"content": "new", "event": old[0]["event"]} for row in events(0, 1)]
+    run_in(tmp_path / "runs", "compared", [*old, *new], "old", "new")
+    web = served(tmp_path / "runs", f"sqlite:///{tmp_path / 's'}")
+    said = plain(web.get(f"/population/compared/event/{EXAMPLE}").text)
+    assert said.index("Old: vitamin-b12") < said.index("Platelet count: 22") < said.index("New: vitamin-b12")
+    assert "New: vitamin-b12" in said.partition("No card.")[0]
+
+
 def test_no_file_outside_the_folder_is_read(runs, tmp_path, pages):
     run_in(runs.parent, "outside", events(1, 2))
     assert pages.get("/population/..%2Foutside").status_code == 404

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.console.answer import shown_answer
-from cds_service.console.plain_words import day_in_words, rounded
+from cds_service.console.plain_words import day_in_words
 from cds_service.console.story_list import expected, found, reason_of, tiles_of
 from cds_service.content.load import load_pack
 from cds_service.content.lock import folder_digests
 from cds_service.content.prepared import Prepared
+from cds_service.judge.fact_words import rounded
 from cds_service.packaged import packaged
 from cds_service.replay.scenarios import read_scenarios
 from cds_service.replay.stories import read_stories

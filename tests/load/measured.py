@@ -20,7 +20,7 @@ from tests.support.measured import KEPT, LEFT
 from tests.support.places import ROOT
 
 PAGES = {"soak": "reliability", "hostile": "reliability", "fuzz": "reliability", "bench": "performance"}
-PAGES |= {"instructions": "performance", "population": "population"}
+PAGES |= {"instructions": "performance", "population": "population", "population-spark": "population"}
 
 
 def of_what(whole: Mapping[str, Any]) -> str:
@@ -113,6 +113,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "bench": bench_page.bench,
     "instructions": bench_page.instructions,
     "population": population_page.population,
+    "population-spark": population_page.engines,
 }
 
 

@@ -16,6 +16,8 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.packaged import packaged
+from cds_service.population.examples import EXAMPLES, example_of
+from cds_service.population.summary import read_summary
 from tests.support import messy_export
 from tests.support.processes import is_alive, wait_for, workers_of
 from tests.support.runs import TABLES, differing
@@ -92,6 +94,7 @@ def test_workers_parts_packing_and_order_of_lines_change_no_row(run, tmp_path, p
     )
     assert done.exit_code == 0, done.output
     assert differing(run[0], tmp_path / "out") == dict.fromkeys(TABLES, 0)
+    assert (tmp_path / "out" / EXAMPLES).read_bytes() == (run[0] / EXAMPLES).read_bytes() != b""
 
 
 def test_the_same_content_twice_is_answered_alike_and_another_is_told(run, export, tmp_path):
@@ -128,6 +131,26 @@ def test_reports_agree_in_every_form(run):
     assert 'http-equiv="Content-Security-Policy"' in page
 
 
+def test_every_example_that_the_summary_names_is_kept_with_the_reasons_of_its_rules(run):
+    out, _ = run
+    (content,) = read_summary(out).counted.contents
+    for rule in content.rules:
+        assert len(rule.examples) == min(rule.fired, 10)
+        for name in rule.examples:
+            example = example_of(out, name)
+            (fired,) = [one for one in example.answers["content"].fired if one.topic == rule.topic]
+            assert example.hook == rule.hook and fired.asked and fired.facts
+
+
+def test_a_report_for_others_names_no_example_of_what_is_rare(run):
+    whole = json.loads(command("report", run[0], "--format", "json").output)["contents"][0]
+    told = json.loads(command("report", run[0], "--format", "json", "--suppress", "7").output)["contents"][0]
+    assert all(rule["examples"] for rule in whole["rules"])
+    rare = [rule for rule in told["rules"] if rule["fired"] is None]
+    assert rare and all(rule["examples"] == [] for rule in rare)
+    assert any(rule["examples"] for rule in told["rules"])
+
+
 def test_a_report_for_others_shows_no_small_count(run):
     data = json.loads(command("report", run[0], "--format", "json", "--suppress", "7").output)
     for rule in data["contents"][0]["rules"]:
@@ -150,6 +173,7 @@ def test_who_needs_attention_is_named_as_the_run_keeps_patients(run, export, tmp
 def test_no_name_and_no_id_of_a_patient_is_in_a_table_a_report_or_what_was_said(run):
     out, said = run
     texts = [said, (out / "run.json").read_text(), (out / "summary.json").read_text()]
+    texts.append((out / EXAMPLES).read_text())
     texts += [command("report", out, "--format", form).output for form in ("text", "json", "csv", "html")]
     texts += [json.dumps(rows(out, table), default=str) for table in TABLES]
     whole = "\n".join(texts)

@@ -105,7 +105,10 @@ def rows(heading: str, columns: int) -> list[list[str]]:
 
 
 def in_words(kind: object) -> str:
-    return "texts" if str(kind).startswith("list<") else WORDS[str(kind)]
+    listed = str(kind)
+    if listed.startswith("list<"):
+        return "rows" if "struct<" in listed else "texts"
+    return WORDS[listed]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from cds_service.content.prepared import Prepared
+from cds_service.population.choosing_examples import write_examples
 from cds_service.population.counting import counted
 from cds_service.population.manifest import Manifest, Window, judged_content, manifest_of
 from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
@@ -26,7 +27,16 @@ MOMENT = datetime(2026, 1, 5, 9, tzinfo=UTC)  # a Monday
 def card(topic: str, indicator: str = "info", **more: Any) -> dict[str, Any]:
     """A card as it is kept: shown, the first of its rule for the patient, all its facts known."""
     row = {"decision": "d", "rule": "R", "topic": topic, "version": "1.0.0", "status": "active", "indicator": indicator}
-    row |= {"shown": True, "nth": 1, "days_since": None, "suggestions": 0, "unknown": [], "unusable": []}
+    row |= {
+        "shown": True,
+        "nth": 1,
+        "days_since": None,
+        "suggestions": 0,
+        "unknown": [],
+        "unusable": [],
+        "asked": [],
+        "facts": [],
+    }
     return row | more
 
 
@@ -75,5 +85,7 @@ def run_of(out: Path, rows: Iterable[Mapping[str, Any]], *contents: str) -> Path
         writer.add_problems([])
         writer.close()
         write_file(folder, MANIFEST, made)
-        write_file(folder, SUMMARY, counted(folder, made.contents))
+        found = counted(folder, made.contents)
+        write_file(folder, SUMMARY, found)
+        write_examples(folder, found.examples)
     return out

@@ -15,9 +15,28 @@ from tests.support.shipped import shipped_pack
 RULE = ("imPlatelets", "TransfusionFirst")
 
 
+_RESTS_ON = {
+    "version": shipped_pack().decisions[RULE[0]].version,
+    "asked": [
+        {"name": "platelets", "value": "22 ×10⁹/L", "behind": []},
+        {"name": "injectionBeside", "value": "no", "behind": ["patient-age"]},
+    ],
+    "facts": [
+        {"name": name, "state": state, "value": value, "because": because, "source": source, "days": days}
+        for name, state, value, because, source, days in (
+            ("platelets", "value", "22 ×10⁹/L", None, "Observation", 3),
+            ("patient-age", "value", "65-79", None, "Patient", None),
+            ("order.route", "unusable", "not usable", "The route … is not known.", None, None),
+            ("thrombocytopenia", "absent", "none on record", None, None, None),
+        )
+    ],
+}
+
+
 def spoken_card(decision: str = RULE[0], rule: str = RULE[1], **more: Any) -> dict[str, Any]:
     """A card of a rule of the shipped content."""
-    return card(f"{decision}{rule}", "critical", decision=decision, rule=rule, **more)
+    rests_on = _RESTS_ON if (decision, rule) == RULE else {}
+    return card(f"{decision}{rule}", "critical", decision=decision, rule=rule, **(rests_on | more))
 
 
 def events(

@@ -1,4 +1,4 @@
-"""The figures of ``make bench-population`` in words and tables."""
+"""The figures of ``make bench-population``, and those of the engines, in words and tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from tests.support.markdown import table
 
 _PARTS = ("reading", "sorting", "assembling and judging")
+_MB = 1_000_000
 _MOST_ABOVE_LIMIT, _MOST_OF_WORKER = 300, 180  # MB
 
 
@@ -76,3 +77,24 @@ def _whole(figures: Mapping[str, Any]) -> str:
     ]
     head = ("patients", "MB", "workers", "CPU, s", "µs a patient", "clock, s", "main, MB", "worker, MB")
     return table(head, rows)
+
+
+def engines(figures: Mapping[str, Any]) -> str:
+    """The table of what a run costs with each engine, the first of which is the measure of the others."""
+    runs = figures["engines"]
+    first = runs[0]["processor seconds"]
+    size = f"{figures['bytes'] / _MB:,.0f} MB as gzip"
+    told = f"{figures['patients']:,} patients, {figures['resources']:,} resources, {size}."
+    rows = [
+        (
+            run["engine"],
+            f"{run['processor seconds']:,.0f}",
+            f"{run['processor seconds'] / first:.1f}",
+            f"{run['seconds']:,.0f}, with a load of {run['load']:.0f}",
+            f"{run['shuffle bytes'] / _MB:,.0f}",
+            f"{run['rows that differ']:,}",
+        )
+        for run in runs
+    ]
+    head = ("engine", "CPU, s", "of the first", "clock, s", "MB between processes", "rows that differ")
+    return f"{told}\n\n{table(head, rows)}"

@@ -8,7 +8,15 @@ from playwright.sync_api import expect
 from tests.support.judged_runs import runs_of_a_hospital
 from tests.support.servers import Service
 
-PAGES = ["/population", "/population/last-year", "/population/compared", "/content/decisions/imPlatelets"]
+EXAMPLE = "order-sign-imPlatelets-TransfusionFirst-0"
+PAGES = [
+    "/population",
+    "/population/last-year",
+    "/population/compared",
+    f"/population/last-year/event/{EXAMPLE}",
+    f"/population/compared/event/{EXAMPLE}",
+    "/content/decisions/imPlatelets",
+]
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +47,12 @@ def test_from_a_decision_to_its_run_and_from_there_to_what_drifted(page):
     page.get_by_role("link", name="last-year").click()
     expect(page.get_by_role("img", name="Cards a week")).to_be_visible()
     assert page.locator("svg rect.critical").first.evaluate("bar => getComputedStyle(bar).fill") != "rgb(0, 0, 0)"
+    of_rule = page.locator("#imPlateletsTransfusionFirst").first
+    of_rule.get_by_text("Why, at 10 examples").click()
+    of_rule.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Orders signed on 20")
+    expect(page.get_by_role("row").filter(has_text="Platelet count")).to_contain_text("3 days before")
+    page.get_by_role("link", name="last-year").click()
     page.get_by_role("link", name="Population").last.click()
     silent = page.get_by_role("row").filter(has_text="imPlatelets TransfusionFirst")
     expect(silent).to_contain_text("fell silent")

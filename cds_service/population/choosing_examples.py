@@ -1,0 +1,53 @@
+"""The examples of a run, taken out of its Parquet tables by DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from cds_service.population.examples import EXAMPLES, ExampleAnswer, ExampleEvent
+
+_EVENTS = """
+    select * exclude (patient, prescriber) from read_parquet($events)
+    where list_contains($chosen, event) order by event, content
+"""
+_CARDS = """
+    select * from read_parquet($cards) where list_contains($chosen, event)
+    order by event, content, not shown, list_position(['critical', 'warning', 'info'], indicator), topic
+"""
+
+
+def write_examples(folder: Path, chosen: Iterable[str]) -> None:
+    """Writes the events of these names out of the tables in ``folder`` to a file beside them.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    names = sorted(chosen)
+    with duckdb.connect() as database:
+        events = _rows(database, _EVENTS, events=str(folder / "events" / "*.parquet"), chosen=names)
+        cards = _rows(database, _CARDS, cards=str(folder / "cards" / "*.parquet"), chosen=names)
+    fired: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for card in cards:
+        fired.setdefault((card["event"], card["content"]), []).append(card)
+    answers: dict[str, dict[str, ExampleAnswer]] = {}
+    told: dict[str, dict[str, Any]] = {}
+    for event in events:
+        name, content = event["event"], event["content"]
+        found = {**event, "fired": fired.get((name, content), ())}
+        answers.setdefault(name, {})[content] = msgspec.convert(found, ExampleAnswer)
+        told[name] = event
+    with (folder / EXAMPLES).open("wb") as file:
+        for name, event in told.items():
+            example = msgspec.convert({**event, "answers": answers[name]}, ExampleEvent)
+            file.write(msgspec.json.encode(example) + b"\n")
+
+
+def _rows(database: duckdb.DuckDBPyConnection, query: str, **values: Any) -> list[dict[str, Any]]:
+    found = database.execute(query, values)
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

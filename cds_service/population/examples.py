@@ -1,0 +1,87 @@
+"""Examples of a run: the events that its summary names, with what each rule that fired at them rested on.
+
+A run keeps them beside its tables as NDJSON, one event a line, so that one can be shown without an engine that reads
+Parquet. They hold what the tables hold of an event, and neither its patient nor its prescriber.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+EXAMPLES = "examples.ndjson"
+
+
+class ToldInput(msgspec.Struct, frozen=True):
+    """What a rule asked for, as ``run_tables.ASKED`` has it."""
+
+    name: str
+    value: str
+    behind: tuple[str, ...]
+
+
+class ToldFact(msgspec.Struct, frozen=True):
+    """A fact that a rule rested on, as ``run_tables.FACT`` has it."""
+
+    name: str
+    state: str
+    value: str
+    because: str | None
+    source: str | None
+    days: int | None
+
+
+class FiredRule(msgspec.Struct, frozen=True):
+    """A rule that fired, as ``run_tables.CARD`` has it."""
+
+    decision: str
+    rule: str
+    topic: str
+    version: str
+    status: str
+    indicator: str
+    shown: bool
+    nth: int
+    days_since: int | None
+    suggestions: int
+    asked: tuple[ToldInput, ...]
+    facts: tuple[ToldFact, ...]
+
+
+class ExampleAnswer(msgspec.Struct, frozen=True):
+    """What one content answered."""
+
+    outcome: str
+    missing: tuple[str, ...]
+    status_dependent: bool
+    not_understood: int
+    fired: tuple[FiredRule, ...]
+
+
+class ExampleEvent(msgspec.Struct, frozen=True):
+    """One event, as ``run_tables.EVENT`` has it, with the answer of each content by its name."""
+
+    event: str
+    hook: str
+    moment: datetime
+    unit: str | None
+    drug: str | None
+    agent: str | None
+    route: str | None
+    orders: int
+    age_band: str | None
+    sex: str | None
+    answers: dict[str, ExampleAnswer]
+
+
+def example_of(folder: Path, event: str) -> ExampleEvent | None:
+    """The example of this name of a run; ``None`` if the run has no such example, or none that can be read."""
+    begin = b'{"event":' + msgspec.json.encode(event) + b","
+    try:
+        with (folder / EXAMPLES).open("rb") as lines:
+            line = next((line for line in lines if line.startswith(begin)), None)
+        return msgspec.json.decode(line, type=ExampleEvent) if line is not None else None
+    except (OSError, msgspec.DecodeError):
+        return None
