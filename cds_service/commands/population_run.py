@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -58,8 +59,7 @@ class MemoryArgument(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(value).strip().upper().replace(" ", "")
-        number = text.removesuffix("GB").removesuffix("MB")
-        if number == text or not number.isdigit() or not 0 < int(number) < 1_000_000:
+        if not re.fullmatch(r"[1-9][0-9]{0,5}(MB|GB)", text):
             self.fail(f"{value!r} is no amount of memory such as 2GB or 500MB", param, ctx)
         return text
 

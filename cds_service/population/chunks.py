@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import pyarrow as pa
 
 Judge = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
-_ROWS = 8_192  # lines of one chunk, a patient more or less
+_ROWS = 4_096  # lines of one chunk, a patient more or less
 
 
 def chunks(batches: Iterable[pa.RecordBatch], rows: int = _ROWS) -> Iterator[bytes]:
