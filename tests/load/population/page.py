@@ -44,36 +44,38 @@ def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
 
 def _ratios(figures: Mapping[str, Any]) -> str:
     found = ratios(figures)
-    one, two = figures["whole"]
+    two = figures["whole"][-1]
     speed = f"{found['two workers']:.2f}, its start included (load {two['load before']:.1f} before)"
-    limit = f"{one['main megabytes']:,.0f} MB with a limit of {figures['memory limit']}"
+    largest = figures.get("large") or two | {"patients": figures["patients"]}
+    limit = f"{largest['main megabytes']:,.0f} MB with a limit of {figures['memory limit']}"
+    of = f"{largest['patients']:,} patients"
     rows = [
         ("assembling and judging, of judging: charts", f"{found['assembling and judging']:.2f}", "1.3 at most"),
         ("assembling and judging, of judging: orders", f"{found['assembling and judging, orders']:.2f}", "1.3 at most"),
         ("everything, of judging: charts", f"{found['panel']:.2f}", "2.3 at most"),
         ("two workers, of twice one, by the clock", speed, "0.9 at least"),
-        ("memory of the main process", limit, f"the limit and {_MOST_ABOVE_LIMIT} MB"),
-        ("memory of a worker", f"{two['worker megabytes']:,.0f} MB", f"{_MOST_OF_WORKER} MB at most"),
+        (f"memory of the main process, {of}", limit, f"the limit and {_MOST_ABOVE_LIMIT} MB"),
+        (f"memory of a worker, {of}", f"{largest['worker megabytes']:,.0f} MB", f"{_MOST_OF_WORKER} MB at most"),
     ]
     return table(("ratio", "measured", "goal"), rows)
 
 
 def _whole(figures: Mapping[str, Any]) -> str:
-    runs = [(figures["patients"], figures["megabytes"], run) for run in figures["whole"]]
+    runs = [(figures["patients"], f"{figures['megabytes']:,.0f}", run) for run in figures["whole"]]
     if large := figures.get("large"):
-        runs.append((large["patients"], large["megabytes"], large))
+        runs.append((large["patients"], f"{large['megabytes compressed']:,.0f} compressed", large))
     rows = [
         (
             f"{patients:,}",
-            f"{megabytes:,.0f}",
+            size,
             run["workers"],
-            f"{run['cpu']:.0f}",
+            f"{run['cpu']:,.0f}",
             f"{1e6 * run['cpu'] / patients:,.0f}",
-            f"{run['wall']:.0f}",
+            f"{run['wall']:,.0f} (load {run['load before']:.1f} before)",
             f"{run['main megabytes']:,.0f}",
             f"{run['worker megabytes']:,.0f}",
         )
-        for patients, megabytes, run in runs
+        for patients, size, run in runs
     ]
     head = ("patients", "MB", "workers", "CPU, s", "µs a patient", "clock, s", "main, MB", "worker, MB")
     return table(head, rows)

@@ -37,5 +37,7 @@ def test_the_tables_have_a_row_for_each_and_one_more_for_a_large_run(figures):
     for name in ("reading", "sorting", "assembling and judging", "judging alone", "memory of a worker"):
         assert any(name in row for row in rows), name
     assert sum(row.startswith(f"| {PATIENTS} |") for row in rows) == 2
-    large = {"patients": 1_000_000, "megabytes": 36_000.0, **figures["whole"][1]}
-    assert "| 1,000,000 | 36,000 | 2 |" in population({**figures, "large": large})
+    large = {"patients": 1_000_000, "megabytes compressed": 2_800.0, **figures["whole"][1]}
+    told = population({**figures, "large": large})
+    assert "| 1,000,000 | 2,800 compressed | 2 |" in told
+    assert "| memory of the main process, 1,000,000 patients |" in told
