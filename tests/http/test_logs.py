@@ -119,7 +119,10 @@ def test_the_file_of_the_audit_may_be_moved_away(tmp_path, request_for):
 
 def test_a_call_is_answered_though_its_line_of_the_audit_cannot_be_written(tmp_path, request_for):
     path = tmp_path / "folder" / "audit.jsonl"
+    path.parent.mkdir()
     audited = create_app(Settings(loopback=True, key=KEY, audit=path)).test_client()
+    path.unlink()
+    path.parent.rmdir()
     assert audited.post(ORDER_SELECT, json=request_for(PATIENT, DRAFT)).status_code == 200
     eventually(lambda: "\ncds_service_audit_failures_total 1.0\n" in audited.get("/metrics").text)
 
