@@ -16,8 +16,8 @@ from cds_service.population.one_version import one_of_each
 from cds_service.population.sifting import Sifted
 
 _ROWS = 4096  # of one batch that is handed on
-# DuckDB holds up to a quarter more than its limit, for what it reads and hands on (measured at 100,000 patients).
-_LIMIT_OF_MEMORY = 0.8
+# What DuckDB reads and hands on is not within its limit; this keeps the process within ``memory`` and 300 MB.
+_LIMIT_OF_MEMORY = 0.7
 
 
 class SortingError(Exception):
