@@ -308,7 +308,12 @@ def test_a_run_that_is_stopped_leaves_nothing(tmp_path):
     export, out = tmp_path / "export", tmp_path / "runs" / "run"
     write_population(export, 3_000, seed=SEED)
     arguments = ["population", "run", str(export), "--out", str(out), "--workers", "1"]
-    process = subprocess.Popen([sys.executable, "-m", "cds_service", *arguments], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cds_service", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's "&" has it ignored
+    )
     wait_for(lambda: list((tmp_path / "runs").glob(".run.*/events")), bool)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)

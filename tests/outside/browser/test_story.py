@@ -71,7 +71,7 @@ def test_a_suggestion_stands_beside_the_order_with_its_days(page):
     expect(table).to_be_visible()
     row = table.get_by_role("row").filter(has=page.get_by_role("rowheader", name="How often"))
     expect(row.get_by_role("cell")).to_have_text(["daily", re.compile("3 times a week")])
-    first = page.locator(".choices > details[open]")
+    first = page.locator(".choice > details[open]")
     expect(first).to_have_count(1)
     assert first.locator("td.dose").count() == 6  # three a week for two weeks
     expect(first.locator("td.today")).to_have_count(1)

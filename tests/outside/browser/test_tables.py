@@ -8,6 +8,8 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.waiting import eventually
+
 SAMPLE = "platelets-and-im/sample"
 TABLE = "/content/decisions/imPlatelets"
 PAGES = [
@@ -235,7 +237,8 @@ def test_the_headings_stay_in_sight_while_the_rules_move_under_them(browser, con
     for _ in range(4):
         page.keyboard.press("PageDown")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('.rules-box').scrollTop > 500")
+    # A function that waits within the page is a text that is evaluated, which the policy of the page forbids.
+    eventually(lambda: page.evaluate("document.querySelector('.rules-box').scrollTop") > 500)
     top = box.bounding_box()["y"]
     for heading in ("Then", "Platelet count"):
         shown = page.locator(".rules thead th", has_text=heading).first.bounding_box()
