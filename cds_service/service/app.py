@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask
 
@@ -17,6 +17,7 @@ from cds_service.protocol.feedback import MAX_BODY_BYTES
 from cds_service.service.calls import Calls
 from cds_service.service.direct_calls import DirectCalls
 from cds_service.service.drift_watch import DriftWatch
+from cds_service.service.environ import Environ
 from cds_service.service.errors import Errors
 from cds_service.service.fhir_access import allowed_servers, fhir_limits
 from cds_service.service.front import Front
@@ -29,6 +30,7 @@ from cds_service.service.operations import OperationRoutes
 from cds_service.service.passage import Passage
 from cds_service.service.processor_time import ProcessorTime
 from cds_service.service.served_content import ServedContent
+from cds_service.service.step_by_step import Steps
 from cds_service.settings import (
     Settings,
     SettingsError,
@@ -59,11 +61,18 @@ def create_app(settings: Settings | None = None, log: CallLog = discard) -> Flas
         ValueError: a configured FHIR server cannot be one, the store's URL is not a URL of a database, there is a
             preview and no console, or a file of the settings cannot be used. A store that is only down stops no start.
     """
-    return _joined(settings or read_settings(), Metrics(), log)[0]
+    return _joined(settings or read_settings(), Metrics(), log).app
 
 
-def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, Gate]:
-    """The application, and what finds out who calls it."""
+class _Joined(NamedTuple):
+    """The application, what finds out who calls it, and what begins to answer a call without Flask."""
+
+    app: Flask
+    gate: Gate
+    begin: Callable[[Environ], Steps | None]
+
+
+def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> _Joined:
     refuse_hidden_preview(settings)
     refuse_unusable_files(settings)
     store = Store(settings.store, settings.uuid_key())
@@ -92,10 +101,11 @@ def _joined(settings: Settings, metrics: Metrics, log: CallLog) -> tuple[Flask, 
     passage.surround(app)
     errors = Errors(calls.count_defect)
     errors.register(app)
-    if settings.direct_calls:
-        # The method is replaced and not the application, as Flask has it for what stands before it.
-        app.wsgi_app = DirectCalls(app.wsgi_app, hooks.direct(), content.serves, passage, errors)  # type: ignore[method-assign]
-    return app, gate
+    if not settings.direct_calls:
+        return _Joined(app, gate, lambda _: None)
+    calls_directly = DirectCalls(app.wsgi_app, hooks.direct(), content.serves, passage, errors)
+    app.wsgi_app = calls_directly  # type: ignore[method-assign]  # as Flask has it for what stands before it
+    return _Joined(app, gate, calls_directly.begin)
 
 
 def _empty_app(max_body_bytes: int) -> Flask:
@@ -157,9 +167,9 @@ def front() -> Front:
     Raises:
         SystemExit, ValueError, ProblemsError: as ``wsgi``.
     """
-    settings, app, gate = _started()
+    settings, joined = _started()
     limit = settings.max_body_bytes
-    return Front(app, gate, limit, {"take_feedback": min(limit, MAX_BODY_BYTES)})
+    return Front(joined.app, joined.begin, joined.gate, limit, {"take_feedback": min(limit, MAX_BODY_BYTES)})
 
 
 def wsgi() -> Flask:
@@ -172,10 +182,10 @@ def wsgi() -> Flask:
         ValueError: as ``create_app``.
         ProblemsError: as ``create_app``.
     """
-    return _started()[1]
+    return _started()[1].app
 
 
-def _started() -> tuple[Settings, Flask, Gate]:
+def _started() -> tuple[Settings, _Joined]:
     """The settings of the environment, and what they make."""
     try:
         settings = _settings_of_server()
@@ -186,13 +196,13 @@ def _started() -> tuple[Settings, Flask, Gate]:
     log = start_log(settings, metrics.count_lost_line)
     if made := kubernetes_names(os.environ):
         _log.info("no settings, for Kubernetes made them of Services: %s", ", ".join(made))
-    app, gate = _joined(settings, metrics, log)
+    joined = _joined(settings, metrics, log)
     # What was made at the start is never garbage, and what a call makes is freed by reference counts alone. Without
     # this, looking for cycles in thousands of decoded resources took half the time of a large call.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
-    return settings, app, gate
+    return settings, joined
 
 
 def _settings_of_server() -> Settings:

@@ -16,7 +16,7 @@ from cds_service.service.environ import Environ
 from cds_service.service.errors import Errors
 from cds_service.service.incoming import Incoming
 from cds_service.service.passage import Passage
-from cds_service.service.reply import Reply
+from cds_service.service.step_by_step import Steps, reply_here
 
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 """An application of WSGI (PEP 3333)."""
@@ -46,7 +46,7 @@ class DirectCalls:
     def __init__(
         self,
         others: Application,
-        routes: Mapping[str, Callable[[Incoming], Reply]],
+        routes: Mapping[str, Callable[[Incoming], Steps]],
         is_service: Callable[[str], bool],
         passage: Passage,
         errors: Errors,
@@ -56,19 +56,25 @@ class DirectCalls:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answers one request (PEP 3333)."""
-        path = environ["PATH_INFO"]
-        endpoint, service_id = plain_call(environ["REQUEST_METHOD"], path)
-        if not endpoint or environ.get("SCRIPT_NAME") or not self._is_service(service_id):
+        if (steps := self.begin(environ)) is None:
             return self._others(environ, start_response)
-        reply = self._answered(Incoming(environ, path, endpoint, service_id))
+        reply = reply_here(steps)
         start_response(_STATUS_LINES[reply.status], reply.headers.to_wsgi_list())
         return [reply.body]
 
-    def _answered(self, incoming: Incoming) -> Reply:
+    def begin(self, environ: Environ) -> Steps | None:
+        """The steps that answer one request; ``None`` if it is one for the others."""
+        path = environ["PATH_INFO"]
+        endpoint, service_id = plain_call(environ["REQUEST_METHOD"], path)
+        if not endpoint or environ.get("SCRIPT_NAME") or not self._is_service(service_id):
+            return None
+        return self._answered(Incoming(environ, path, endpoint, service_id))
+
+    def _answered(self, incoming: Incoming) -> Steps:
         try:
             try:
                 self._passage.enter(incoming)
-                reply = self._routes[incoming.endpoint](incoming)
+                reply = yield from self._routes[incoming.endpoint](incoming)
             except Exception as error:
                 reply = self._errors.reply(error)
             self._passage.leave(incoming, reply.status, reply.headers)

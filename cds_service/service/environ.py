@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 from cds_service.protocol.faults import Fault
+from cds_service.service.reply import Reply
 
 if TYPE_CHECKING:
     from granian.rsgi import Scope
@@ -32,6 +33,11 @@ class Answered:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+
+    @classmethod
+    def of(cls, reply: Reply) -> Answered:
+        """The same, of a reply that was made without Flask."""
+        return cls(reply.status, [(name.lower(), value) for name, value in reply.headers], reply.body)
 
 
 def environ_of(scope: Scope) -> Environ:

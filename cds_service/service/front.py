@@ -1,7 +1,9 @@
-"""The way of a request from Granian to Flask: who calls is found out, then the body is read, then a thread answers.
+"""The way of a request from Granian to its answer: who calls is found out, then the body is read, then it is answered.
 
-No thread waits for a connection. A caller that is slow, silent or refused costs a connection and no more, and requests
-of one kind wait only for their like.
+No thread waits for a connection. A caller that is slow, silent or refused costs a connection and no more. A usual call
+is answered where it came in: the interpreter runs one thread at a time, so that another would only add what it takes to
+hand the call over and back. What waits or takes long is done by threads, and so is whatever Flask answers; requests of
+one kind wait only for their like.
 """
 
 from __future__ import annotations
@@ -9,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from flask import Flask
 from granian.rsgi import ProtocolClosed
@@ -25,9 +27,12 @@ from cds_service.service.environ import FAULT, Answered, Environ, answer_of, env
 from cds_service.service.gate import ADMISSION, Gate, is_put_off
 from cds_service.service.incoming import is_service
 from cds_service.service.lanes import LaneFullError, ThreadLane
+from cds_service.service.step_by_step import Steps, reply_on_loop
 
 if TYPE_CHECKING:
     from granian.rsgi import HTTPProtocol, Scope
+
+T = TypeVar("T")
 
 _AT_ONCE = "alive"  # the endpoint that never waits for a thread
 # While the keys of a client are being read, so many other callers wait for that, without a thread, for so long.
@@ -38,12 +43,15 @@ _START_SECONDS = 1.0  # so long a worker waits for the keys of clients before it
 class Front:
     """What Granian calls for each request, by its interface RSGI.
 
-    ``limit`` is the most bytes that are read of a body; ``limits`` are those of single endpoints of Flask.
+    ``begin`` gives the steps that answer a request of ``call_service`` or ``take_feedback``, ``None`` where ``app``
+    answers. ``limit`` is the most bytes that are read of a body; ``limits`` are those of single endpoints of Flask.
     https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md
     """
 
-    def __init__(self, app: Flask, gate: Gate, limit: int, limits: Mapping[str, int]) -> None:
-        self._app, self._gate, self._limit, self._limits = app, gate, limit, limits
+    def __init__(
+        self, app: Flask, begin: Callable[[Environ], Steps | None], gate: Gate, limit: int, limits: Mapping[str, int]
+    ) -> None:
+        self._app, self._begin, self._gate, self._limit, self._limits = app, begin, gate, limit, limits
         self._routes = app.url_map.bind("")
         self._room = BodyRoom()
         self._waiting = 0  # callers that wait for keys
@@ -101,6 +109,18 @@ class Front:
         if not (self._gate.is_guarded and is_service(path)):
             return self._gate.is_named_by(environ.get("HTTP_HOST", ""))
         judge = partial(self._gate.judge, environ.get("HTTP_AUTHORIZATION"), path)
+        admission = judge(may_wait=False)
+        if is_put_off(admission):
+            admission = await self._judged_when_keys_are_read(judge)
+        environ[ADMISSION] = admission
+        return not isinstance(admission, Exception)
+
+    async def _judged_when_keys_are_read(self, judge: Callable[[], T]) -> T:
+        """What ``judge`` says once the keys of the client were read, or when that takes too long.
+
+        Raises:
+            Fault: 503, too many callers wait for keys.
+        """
         ends = time.monotonic() + _KEYS_SECONDS
         try:
             admission = await self._callers.run(judge)
@@ -111,13 +131,15 @@ class Front:
                 admission = await self._callers.run(judge)
         except LaneFullError:
             raise _too_many_wait() from None
-        environ[ADMISSION] = admission
-        return not isinstance(admission, Exception)
+        return admission
 
     async def _answered(self, environ: Environ, endpoint: str, body: IncomingBody) -> Answered:
         answer = partial(answer_of, self._app, environ)
         if FAULT in environ or endpoint == _AT_ONCE:
             return answer()
+        if not body.is_large and (steps := self._begin(environ)) is not None:
+            reply = await reply_on_loop(steps, partial(self._elsewhere, endpoint))
+            return Answered.of(reply)
         lane = self._lanes.get(endpoint, self._pages)
         if endpoint == "call_service" and body.is_large:
             lane = self._large_calls
@@ -126,6 +148,18 @@ class Front:
         except LaneFullError:
             environ[FAULT] = _too_many_wait()
             return answer()
+
+    async def _elsewhere(self, endpoint: str, work: Callable[[], T]) -> T:
+        """What a thread of the endpoint's lane returns for ``work``.
+
+        Raises:
+            Fault: 503, too many wait for one.
+            Exception: as ``work``.
+        """
+        try:
+            return await self._lanes[endpoint].run(work)
+        except LaneFullError:
+            raise _too_many_wait() from None
 
 
 def _too_many_wait() -> Fault:

@@ -75,10 +75,18 @@ class Gate:
         """Whether only configured clients may call."""
         return self._verifier is not None
 
-    def judge(self, authorization: str | None, path: str) -> Admission | RefusedError | KeySetBusyError | None:
-        """What the token in an ``Authorization`` header says of who calls ``path``; it may have to be waited for.
+    @property
+    def remembers_tokens(self) -> bool:
+        """Whether it is remembered which call a token was used for."""
+        return self._verifier is not None and self._verifier.remembers_tokens
 
-        ``None`` while no clients are configured.
+    def judge(
+        self, authorization: str | None, path: str, *, may_wait: bool = True
+    ) -> Admission | RefusedError | KeySetBusyError | None:
+        """What the token in an ``Authorization`` header says of who calls ``path``, ``None`` while no clients are
+        configured.
+
+        Keys that have to be read for it are waited for, if that ``may_wait``.
         """
         if self._verifier is None:
             return None
@@ -86,7 +94,7 @@ class Gate:
         from cds_service.trust.tokens import RefusedError
 
         try:
-            return self._verifier.verify(authorization, path)
+            return self._verifier.verify(authorization, path, may_wait=may_wait)
         except (RefusedError, KeySetBusyError) as refused:
             return refused
 

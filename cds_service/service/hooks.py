@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import NoReturn
 
 from flask import Flask, Response, g
 
 from cds_service.content.model import Service
-from cds_service.judge.evaluate import evaluate
+from cds_service.judge.evaluate import Answer, evaluate
 from cds_service.net.fhir_client import FhirClient
 from cds_service.net.servers import AllowedServers
 from cds_service.protocol.faults import Fault
@@ -26,9 +28,12 @@ from cds_service.service.processor_time import ProcessorTime
 from cds_service.service.reply import Reply
 from cds_service.service.served import ServedPack
 from cds_service.service.served_content import ServedContent
+from cds_service.service.step_by_step import NotBriefError, Steps, Work, reply_here
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
 from cds_service.store.store import Store
+from cds_service.trust.clients import Client
+from cds_service.vocabulary.fetched import Fetch
 from cds_service.vocabulary.json_text import encode
 
 
@@ -52,7 +57,7 @@ class HookRoutes:
         app.post("/cds-services/<service_id>", endpoint="call_service")(_view(self.call_service))
         app.post("/cds-services/<service_id>/feedback", endpoint="take_feedback")(_view(self.take_feedback))
 
-    def direct(self) -> Mapping[str, Callable[[Incoming], Reply]]:
+    def direct(self) -> Mapping[str, Callable[[Incoming], Steps]]:
         """The routes that need nothing of Flask, by the names of their endpoints."""
         return {answer.__name__: answer for answer in (self.call_service, self.take_feedback)}
 
@@ -62,8 +67,10 @@ class HookRoutes:
             Response(self.content.now().catalogues[g.incoming.client.profile], mimetype="application/json")
         )
 
-    def call_service(self, incoming: Incoming) -> Reply:
+    def call_service(self, incoming: Incoming) -> Steps:
         """The cards of one service for one request; what a recorder may keep is noted in ``incoming.exchange``.
+
+        A call for which no FHIR server is asked is judged at once, unless it takes long.
 
         Raises:
             Fault: the request cannot be answered with cards.
@@ -73,14 +80,15 @@ class HookRoutes:
         prepared = of_pack.prepared
         incoming.is_replay = self.gate.is_replay(incoming)
         body = json_body(incoming, self.settings.max_body_bytes)
-        self.gate.claim_token(incoming, body)
+        if self.gate.remembers_tokens:
+            yield Work(partial(self.gate.claim_token, incoming, body))
         client = incoming.client
-        seconds = timedelta(milliseconds=client.fhir_budget_ms).total_seconds()
-        fetch = self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name], seconds))
         profile = Profile(client.profile, client.preference_list, client.issuer)
         exchange = incoming.exchange = Exchange(service, body, datetime.now(UTC), profile)
-        answer = self.processor_time.bounded(
-            lambda call: evaluate(prepared, service, body, exchange.now, profile, call.unstopped(fetch))
+        judged = partial(evaluate, prepared, service, body, exchange.now, profile)
+        answer: Answer = yield Work(
+            do=lambda: self.processor_time.bounded(lambda call: judged(call.unstopped(self._fetch(client)))),
+            do_briefly=lambda: self.processor_time.brief(partial(judged, _fetch_later)),
         )
         exchange.fetched = answer.chart.fetched if answer.chart is not None else {}
         self.calls.answered(incoming, answer, prepared.pack)
@@ -93,7 +101,7 @@ class HookRoutes:
                 self.store.count(service.id, *shown)
         return Reply.of(200, encode(answer.body), "application/json")
 
-    def take_feedback(self, incoming: Incoming) -> Reply:
+    def take_feedback(self, incoming: Incoming) -> Steps:
         """Stores feedback, which is on disk before the 200 is sent (FB-14).
 
         Raises:
@@ -102,19 +110,25 @@ class HookRoutes:
         """
         of_pack, service = self._found(incoming)
         body = json_body(incoming, min(self.settings.max_body_bytes, MAX_BODY_BYTES))
-        self.gate.claim_token(incoming, body)
+        if self.gate.remembers_tokens:
+            yield Work(partial(self.gate.claim_token, incoming, body))
         feedback = decode_feedback(body, keep_comments=self.settings.keep_comments)
         now = datetime.now(UTC)
         entries = of_pack.attribution.entries(
             feedback, self.store.keys, service.id, client=incoming.client.name, now=now
         )
         try:
-            self.store.add(entries)
+            yield Work(partial(self.store.add, entries))
         except StoreDown:
             text = "the feedback could not be stored; send it again later"
             raise Fault(503, "transient", text) from None
         self.calls.stored(incoming, len(feedback))
         return Reply.of(200)
+
+    def _fetch(self, client: Client) -> Fetch:
+        """What asks FHIR servers for one call; the time that it may take begins now."""
+        seconds = timedelta(milliseconds=client.fhir_budget_ms).total_seconds()
+        return self.metrics.counting(self.fhir.within_budget(self.fhir_servers[client.name], seconds))
 
     def _found(self, incoming: Incoming) -> tuple[ServedPack, Service]:
         """The service that is called, and its pack.
@@ -128,10 +142,19 @@ class HookRoutes:
         return found
 
 
-def _view(answer: Callable[[Incoming], Reply]) -> Callable[[str], Response]:
+def _fetch_later(*_: object, **__: object) -> NoReturn:
+    """Asks no FHIR server, which would have to be waited for.
+
+    Raises:
+        NotBriefError: always.
+    """
+    raise NotBriefError
+
+
+def _view(answer: Callable[[Incoming], Steps]) -> Callable[[str], Response]:
     """``answer`` as Flask calls it."""
 
     def view(service_id: str) -> Response:
-        return answer(g.incoming).response()
+        return reply_here(answer(g.incoming)).response()
 
     return view

@@ -14,11 +14,13 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from cds_service.protocol.faults import Fault
+from cds_service.service.step_by_step import NotBriefError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOOK_EVERY_SECONDS = 0.05
+_BRIEF_SECONDS = 0.02  # several times what a usual call takes
 _TELL_AGAIN_SECONDS = 1.0  # what is raised where Python collects garbage, as in a finalizer, is lost
 
 
@@ -94,7 +96,31 @@ class ProcessorTime:
             Fault: 503, its processor time was spent before it was done.
             Exception: as ``work``.
         """
-        call = Call(self._seconds)
+        try:
+            return self._within(self._seconds, work)
+        except SpentError:
+            raise Fault(503, "too-costly", "the call took more processor time than one may take") from None
+
+    def brief(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, if it takes no longer than one may hold up whatever else its thread does.
+
+        Raises:
+            NotBriefError: it takes longer, and was stopped.
+            Exception: as ``work``.
+        """
+        try:
+            return self._within(min(_BRIEF_SECONDS, self._seconds), lambda _: work())
+        except SpentError:
+            raise NotBriefError from None
+
+    def _within(self, seconds: float, work: Callable[[Call], T]) -> T:
+        """What ``work`` returns.
+
+        Raises:
+            SpentError: its processor time was spent before it was done.
+            Exception: as ``work``.
+        """
+        call = Call(seconds)
         try:
             self._calls[call.thread] = call
             self._watch()
@@ -103,10 +129,8 @@ class ProcessorTime:
                 return work(call)
             finally:
                 call.disarm()
-        except SpentError:
-            call.armed = False
-            raise Fault(503, "too-costly", "the call took more processor time than one may take") from None
         finally:
+            call.armed = False
             self._calls.pop(call.thread, None)
 
     def _watch(self) -> None:

@@ -90,13 +90,14 @@ class KeySet:
         self._next_at = float("-inf")
         self._failures = 0
 
-    def find(self, kid: str, kty: str) -> Key | None:
+    def find(self, kid: str, kty: str, *, may_wait: bool = True) -> Key | None:
         """The key with this ``kid`` and ``kty``; ``None`` if the set does not hold it or cannot be read.
 
         One thread at most waits for a reading: callers with unknown keys, or a set that is slow, must not hold all.
 
         Raises:
-            KeySetBusyError: the key is not held, and another thread waits for the reading that is under way.
+            KeySetBusyError: the key is not held, and another thread waits for the reading that is under way; or this
+                one would, and must not.
         """
         held, limits = self._held, self._limits
         age = self._clock() - held.read_at
@@ -106,6 +107,8 @@ class KeySet:
                 self._refresh()  # before the set is too old, so that no request has to wait
             return key
         reading = self._refresh()
+        if reading is not None and not may_wait:
+            raise KeySetBusyError
         seconds = limits.wait if key is None else min(limits.patience, limits.wait)
         is_told = reading is None or self._wait_for(reading, seconds)
         held = self._held

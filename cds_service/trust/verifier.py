@@ -117,12 +117,18 @@ class Verifier:
         for key_set in self._key_sets.values() if seconds > 0 else ():
             key_set.read_ahead(ends - time.monotonic())
 
-    def verify(self, authorization: str | None, path: str) -> Admission:
+    @property
+    def remembers_tokens(self) -> bool:
+        """Whether it is remembered which call a token was used for."""
+        return self._used_tokens is not None
+
+    def verify(self, authorization: str | None, path: str, *, may_wait: bool = True) -> Admission:
         """Verifies the token in an ``Authorization`` header, sent with a call of ``path`` below our base URL.
 
         Raises:
             RefusedError: the token is not valid for this call; with its claims, if they could be read.
-            KeySetBusyError: nobody can tell yet, because the keys are being read.
+            KeySetBusyError: nobody can tell yet, because the keys are being read, and it may not wait for them or
+                another thread does already.
         """
         text = bearer_token(authorization)
         digest = hashlib.sha256(text.encode()).digest()
@@ -130,11 +136,11 @@ class Verifier:
             remembered = self._remembered.get(digest)
         token = remembered[0] if remembered else parse_token(text)
         try:
-            return self._admit(token, path, digest, remembered[1] if remembered else None)
+            return self._admit(token, path, digest, remembered[1] if remembered else None, may_wait=may_wait)
         except RefusedError as error:
             raise RefusedError(error.reason, token.claims, error.expected) from None
 
-    def _admit(self, token: Token, path: str, digest: bytes, verified_with: Key | None) -> Admission:
+    def _admit(self, token: Token, path: str, digest: bytes, verified_with: Key | None, *, may_wait: bool) -> Admission:
         """Checks everything but replays. ``verified_with`` is the key that verified the same token before, if any."""
         claims = token.claims
         algorithm, kid, jku = _checked_header(token.header)
@@ -151,7 +157,7 @@ class Verifier:
         keys = self._key_sets.get((client.name, jku))
         if keys is None:
             raise RefusedError("jku")
-        key = keys.find(kid, _key_types[algorithm])
+        key = keys.find(kid, _key_types[algorithm], may_wait=may_wait)
         if key is None:
             raise RefusedError("key")
         if verified_with is not None and verified_with == key:

@@ -1,7 +1,11 @@
-"""Calls that are answered without Flask are answered as Flask's views answer them: status, headers, bytes and notes."""
+"""Calls that are answered without Flask are answered as Flask's views answer them: status, headers, bytes and notes.
+
+So are those that are answered on an event loop, where threads do what is not brief.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import re
@@ -16,6 +20,8 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from cds_service.packaged import packaged
 from cds_service.service import hooks
 from cds_service.service.app import create_app
+from cds_service.service.lanes import ThreadLane
+from cds_service.service.step_by_step import reply_on_loop
 from cds_service.settings import Settings
 from tests.support.keys import KEY
 from tests.support.scenarios import request_of, scenarios
@@ -30,39 +36,62 @@ _BY_CHANCE = ("seconds", "request_id")
 JSON = {"Content-Type": "application/json"}
 
 
+def with_flask(app, environ):
+    chunks, status, headers = run_wsgi_app(app, environ, buffered=True)
+    return status, list(headers), b"".join(chunks)
+
+
+def on_loop(app, environ):
+    steps = app.wsgi_app.begin(environ)
+    if steps is None:
+        return with_flask(app, environ)
+
+    async def answer():
+        lane = ThreadLane("test", threads=1)
+        return (await reply_on_loop(steps, lane.run)).response()
+
+    response = asyncio.run(answer())
+    return response.status, list(response.headers), response.data
+
+
+WAYS = {"direct": with_flask, "on loop": on_loop, "Flask": with_flask}
+
+
 class Both:
-    """The service with direct calls and without, alike in all else; each has a store of its own."""
+    """The service with direct calls and without, alike in all else; each has a store of its own. Direct calls are made
+    as a WSGI server makes them, and on an event loop.
+    """
 
     def __init__(self, folder, **settings):
-        self.logs = {True: [], False: []}
+        self.logs = {way: [] for way in WAYS}
         self.apps = {
-            direct: create_app(
+            way: create_app(
                 Settings(
                     loopback=True,
                     key=KEY,
-                    direct_calls=direct,
-                    store=f"sqlite:///{folder / str(direct)}.sqlite3",
-                    state=folder / f"state {direct}",
+                    direct_calls=way != "Flask",
+                    store=f"sqlite:///{folder / way}.sqlite3",
+                    state=folder / f"state {way}",
                     **settings,
                 ),
-                self.logs[direct].append,
+                self.logs[way].append,
             )
-            for direct in (True, False)
+            for way in WAYS
         }
 
     def answered(self, path, body=b"", headers=(), method="POST", *, chunked=False, **more):
         """What both answer, if they agree: status line, headers in their order, bytes."""
         said = []
-        for app in self.apps.values():
+        for way, app in self.apps.items():
             builder = EnvironBuilder(path, method=method, headers={**JSON, **OWN, **dict(headers)}, data=body)
             environ = {**builder.get_environ(), **more}
             if chunked:
                 del environ["CONTENT_LENGTH"]
                 environ |= {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
-            chunks, status, all_headers = run_wsgi_app(app, environ, buffered=True)
+            status, all_headers, body_sent = WAYS[way](app, environ)
             answered = [item for item in all_headers if item[0] != "X-Request-ID" or item[1] in OWN.values()]
-            said.append((status, answered, UUID.sub(b"uuid", b"".join(chunks))))
-        assert said[0] == said[1]
+            said.append((status, answered, UUID.sub(b"uuid", body_sent)))
+        assert said[0] == said[1] == said[2]
         return said[0]
 
     def noted(self):
@@ -71,7 +100,7 @@ class Both:
             [{name: value for name, value in call.items() if name not in _BY_CHANCE} for call in log]
             for log in self.logs.values()
         ]
-        assert logs[0] == logs[1]
+        assert logs[0] == logs[1] == logs[2]
         counts = [
             sorted(
                 line
@@ -80,7 +109,7 @@ class Both:
             )
             for app in self.apps.values()
         ]
-        assert counts[0] == counts[1]
+        assert counts[0] == counts[1] == counts[2]
         return logs[0], counts[0]
 
 

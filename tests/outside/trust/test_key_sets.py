@@ -179,6 +179,21 @@ def test_while_a_slow_set_is_read_one_thread_waits_and_the_others_are_told_at_on
     assert [answer is not None for answer in answers] == [kid == "one"]
 
 
+def test_who_must_not_wait_is_told_that_the_set_has_to_be_read(held, ticks):
+    key_set = key_set_at(f"{held.url}/jwks", Reach.LOOPBACK, replace(LIMITS, wait=60, patience=60), ticks)
+    with pytest.raises(KeySetBusyError):
+        key_set.find("one", "EC", may_wait=False)
+    held.may_answer.set()
+    assert key_set.find("one", "EC")
+    assert key_set.find("one", "EC", may_wait=False)
+    assert key_set.find("unknown", "EC", may_wait=False) is None  # it was read just now
+    held.may_answer.clear()
+    ticks.now += LIMITS.fresh + 1
+    with pytest.raises(KeySetBusyError):
+        key_set.find("one", "EC", may_wait=False)
+    held.may_answer.set()
+
+
 def test_while_a_slow_set_is_read_keys_that_are_held_serve_at_once(held, ticks):
     held.may_answer.set()
     key_set = key_set_at(f"{held.url}/jwks", Reach.LOOPBACK, replace(LIMITS, wait=60, patience=60), ticks)
