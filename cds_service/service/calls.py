@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 
 from structlog.contextvars import bind_contextvars, clear_contextvars
-from werkzeug.datastructures import Headers
 
 from cds_service.content.model import Pack
 from cds_service.judge.evaluate import Answer
 from cds_service.service.incoming import Incoming
 from cds_service.service.logs import CallLog
 from cds_service.service.metrics import Metrics
+from cds_service.service.reply import AnyHeaders
 
 _log = logging.getLogger("cds_service")
 
@@ -64,7 +64,7 @@ class Calls:
         """Notes that feedback was stored: the number of its entries."""
         incoming.outcome = {"feedback": entries}
 
-    def end(self, incoming: Incoming, status: int, headers: Headers) -> None:
+    def end(self, incoming: Incoming, status: int, headers: AnyHeaders) -> None:
         """After a request, whatever became of it: counts and logs it, and gives the answer the request's id."""
         headers["X-Request-ID"] = incoming.request_id
         service = incoming.service_id
