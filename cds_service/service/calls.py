@@ -7,12 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from structlog.contextvars import bind_contextvars, clear_contextvars
-
 from cds_service.content.model import Pack
 from cds_service.judge.evaluate import Answer
 from cds_service.service.incoming import Incoming
-from cds_service.service.logs import CallLog
+from cds_service.service.logs import CallLog, begin_request
 from cds_service.service.metrics import Metrics
 from cds_service.service.reply import AnyHeaders
 
@@ -30,8 +28,7 @@ class Calls:
 
     def begin(self, incoming: Incoming) -> None:
         """Before a request: its id stands in every line that is logged on its way."""
-        clear_contextvars()
-        bind_contextvars(request_id=incoming.request_id)
+        begin_request(incoming.request_id)
 
     def count_defect(self, error: Exception) -> None:
         """Counts a defect of this software and logs where it is, never its words: they may hold data of a patient

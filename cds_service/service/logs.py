@@ -16,7 +16,9 @@ import random
 import re
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ CallLog = Callable[[Mapping[str, Any]], None]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _HASH_HEX = 32  # characters: 128 bits
 _encode = msgspec.json.Encoder().encode
+_request_id: ContextVar[str | None] = ContextVar("the id of the present request", default=None)
 
 
 def discard(call: Mapping[str, Any]) -> None:
@@ -47,6 +50,11 @@ def request_id_of(header: str | None) -> str:
     return f"{random.getrandbits(128):032x}"
 
 
+def begin_request(request_id: str) -> None:
+    """Has every line that is logged on the way of this request from now on carry its id."""
+    _request_id.set(request_id)
+
+
 def start_log(settings: Settings, on_loss: Callable[[], None]) -> CallLog:
     """Sends every log of this process to stderr in one form, and returns what writes the line of one call.
 
@@ -57,7 +65,7 @@ def start_log(settings: Settings, on_loss: Callable[[], None]) -> CallLog:
     """
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -79,16 +87,14 @@ def start_log(settings: Settings, on_loss: Callable[[], None]) -> CallLog:
         logging.getLogger(name).propagate = False
     if not settings.log_calls:
         return discard
-    last: Processor = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    if as_json:
-        last = structlog.processors.JSONRenderer(serializer=_text)
-    processors = (*shared, last)
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 
-    def write(call: Mapping[str, Any]) -> None:
-        line: Any = {**call, "event": "call"}
-        for processor in processors:  # a logger of structlog would do the same, and take as long again
-            line = processor(None, "info", line)
-        stderr.write(f"{line}\n")
+    def write(call: Mapping[str, Any]) -> None:  # what a logger of structlog would write, for a fifth of its time
+        line = {**call, "event": "call", "level": "info", "timestamp": _now()}
+        if as_json:
+            stderr.put(_encode(line) + b"\n")
+        else:
+            stderr.write(f"{console(None, 'info', line)}\n")
 
     return write
 
@@ -113,10 +119,9 @@ def open_audit(path: Path | None, key: bytes, on_failure: Callable[[], None]) ->
     if path is None:
         return discard
     lines = LineWriter(partial(_append, path), on_failure)
-    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
     def write(call: Mapping[str, Any]) -> None:
-        line = dict(stamp(None, "", dict(call)))
+        line = {**call, "timestamp": _now()}
         for name in ("patient", "user"):
             if line.get(name):
                 line[name] = _hash(key, name, line[name])
@@ -127,6 +132,18 @@ def open_audit(path: Path | None, key: bytes, on_failure: Callable[[], None]) ->
 
 def _hash(key: bytes, kind: str, value: str) -> str:
     return hmac.new(key, f"{kind}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:_HASH_HEX]
+
+
+def _now() -> str:
+    """The time as every line has it."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _add_request_id(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Adds the id of the request on whose way the line is logged, as a processor of structlog."""
+    if (request_id := _request_id.get()) is not None:
+        line.setdefault("request_id", request_id)
+    return line
 
 
 def _text(event: Any, **_: Any) -> str:
@@ -141,8 +158,12 @@ class _Lines(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Has the text written soon."""
-        self._lines.put(text.encode(errors="backslashreplace"))
+        self.put(text.encode(errors="backslashreplace"))
         return len(text)
+
+    def put(self, line: bytes) -> None:
+        """Has a line written soon that is encoded already."""
+        self._lines.put(line)
 
 
 def _write_all(descriptor: int, line: bytes) -> None:
