@@ -22,15 +22,10 @@ from cds_service.service.gate import clients_of
 from cds_service.service.needed_files import refuse_unusable_files
 from cds_service.service.served import Served, ServedPack
 from cds_service.service.start import begin
+from cds_service.service.web_server import granian_settings
 from cds_service.settings import Settings, SettingsError, refuse_hidden_preview
 from cds_service.trust.clients import Clients
 from cds_service.vocabulary.problems import ProblemsError
-
-# A worker that is told to stop while it starts may miss that: it is killed after so many seconds.
-_STOP_SECONDS = 10
-# The headers of a call, its token among them, take a few kilobytes; who sends them slowly or without end is dropped.
-_HEADER_MILLISECONDS = 10_000
-_HEADER_BYTES = 65_536
 
 
 @click.command()
@@ -243,28 +238,6 @@ def _warn_of_recordings(settings: Settings) -> None:
     else:
         what_they_hold = "with all patient data in them: protect the folder, and delete it when it has served"
     say(f"requests are recorded in {settings.record}, {what_they_hold}", err=True)
-
-
-def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
-    """The settings of the web server; benchmarks serve what they compare with by the same settings."""
-    from granian.constants import HTTPModes, Interfaces, Loops
-    from granian.http import HTTP1Settings
-
-    return {
-        "address": host,
-        "port": port,
-        "workers": workers,
-        "interface": Interfaces.RSGI,
-        # uvloop where there is one: a call goes to a thread and back for a third of what asyncio takes for that.
-        "loop": Loops.auto,
-        "websockets": False,
-        "log_access": False,
-        "log_level": "warning",
-        "workers_kill_timeout": _STOP_SECONDS,
-        "respawn_failed_workers": True,  # one that was killed, perhaps for want of memory, is replaced at once
-        "http": HTTPModes.http1,  # to tell HTTP/1 from HTTP/2, Granian would wait without end for a silent client
-        "http1_settings": HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
-    }
 
 
 def _is_loopback(host: str) -> bool:
