@@ -7,6 +7,7 @@ import gc
 import ipaddress
 import os
 import secrets
+import shutil
 import tempfile
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -22,15 +23,12 @@ from cds_service.service.gate import clients_of
 from cds_service.service.needed_files import refuse_unusable_files
 from cds_service.service.served import Served, ServedPack
 from cds_service.service.start import begin
+from cds_service.service.web_server import granian_settings
 from cds_service.settings import Settings, SettingsError, refuse_hidden_preview
 from cds_service.trust.clients import Clients
 from cds_service.vocabulary.problems import ProblemsError
 
-# A worker that is told to stop while it starts may miss that: it is killed after so many seconds.
-_STOP_SECONDS = 10
-# The headers of a call, its token among them, take a few kilobytes; who sends them slowly or without end is dropped.
-_HEADER_MILLISECONDS = 10_000
-_HEADER_BYTES = 65_536
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @click.command()
@@ -62,10 +60,6 @@ def serve(
 
     Example: cds-service serve --port 8080 --workers 2
     """
-    from granian.server.mp import MPServer
-
-    from cds_service.service.fhir_access import allowed_servers
-
     loopback = _is_loopback(host)
     settings = settings_of_environment()
     settings = settings.model_copy(update={"loopback": loopback, "insecure": insecure or settings.insecure})
@@ -74,7 +68,20 @@ def serve(
     _refuse_unusable_files(settings)
     if not loopback and not settings.insecure and settings.clients is None:
         raise WrongUseError(f"{host} is not a loopback host and no clients are configured; use --insecure to serve")
-    claimed = _claim(host, port)
+    with _claim(host, port):
+        _serve(settings, host, port, workers)
+
+
+def _serve(settings: Settings, host: str, port: int, workers: int) -> None:
+    """Serves on a port that is claimed, until it is told to stop.
+
+    Raises:
+        ClickException: what is to be served cannot be.
+    """
+    from granian.server.mp import MPServer
+
+    from cds_service.service.fhir_access import allowed_servers
+
     store = open_store(settings)  # its tables are brought up to date before the port is opened
     store.close()
     try:
@@ -99,7 +106,7 @@ def serve(
             say(f"{state.id} is served as it was locked; its files have changed since: cds-service check", err=True)
     if begun.site_problem:
         say(f"Refused, the last good one is served: {begun.site_problem}", err=True)
-    _pass_to_workers(settings, workers)
+    metrics = _pass_to_workers(settings, workers)
     _share_with_workers(settings)
 
     class Server(MPServer):
@@ -113,8 +120,15 @@ def serve(
                 say(f"Feedback is kept in {store.where}")
 
     server = Server("cds_service.service.app:front", factory=True, **granian_settings(host, port, workers))
-    with claimed:
+    if metrics is None:
         server.serve()
+        return
+    # Made when signals are heeded already, so that whoever stops the service does not leave it behind.
+    server.on_startup(lambda: metrics.mkdir(mode=0o700))
+    try:
+        server.serve()
+    finally:
+        shutil.rmtree(metrics, ignore_errors=True)
 
 
 def _tell(settings: Settings, host: str, port: int, served: Served, clients: Clients | None) -> None:
@@ -171,8 +185,12 @@ def _claim(host: str, port: int) -> AbstractContextManager[object]:
         ) from None
 
 
-def _pass_to_workers(settings: Settings, workers: int) -> None:
-    """Puts what the command line says into the environment, from which each worker makes its own settings."""
+def _pass_to_workers(settings: Settings, workers: int) -> Path | None:
+    """Puts what the command line says into the environment, from which each worker makes its own settings.
+
+    Several workers share a folder for their metrics. Returned is the one that is to be made for that, ``None`` if there
+    is none to make.
+    """
     os.environ["CDS_SERVICE_LOOPBACK"] = "1" if settings.loopback else "0"
     os.environ["CDS_SERVICE_INSECURE"] = "1" if settings.insecure else "0"
     if settings.record is not None:
@@ -183,7 +201,11 @@ def _pass_to_workers(settings: Settings, workers: int) -> None:
     if workers > 1:
         # A token that was used at one worker must count as used at all of them (SEC-14).
         os.environ.setdefault("CDS_SERVICE_REPLAY_STORE", "database")
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="cds-service-metrics-"))
+        if _METRICS not in os.environ:
+            metrics = Path(tempfile.gettempdir(), f"cds-service-metrics-{secrets.token_hex(8)}")
+            os.environ[_METRICS] = str(metrics)
+            return metrics
+    return None
 
 
 def _with_recordings(settings: Settings, record: Path | None, deidentify: bool) -> Settings:
@@ -243,28 +265,6 @@ def _warn_of_recordings(settings: Settings) -> None:
     else:
         what_they_hold = "with all patient data in them: protect the folder, and delete it when it has served"
     say(f"requests are recorded in {settings.record}, {what_they_hold}", err=True)
-
-
-def granian_settings(host: str, port: int, workers: int) -> dict[str, Any]:
-    """The settings of the web server; benchmarks serve what they compare with by the same settings."""
-    from granian.constants import HTTPModes, Interfaces, Loops
-    from granian.http import HTTP1Settings
-
-    return {
-        "address": host,
-        "port": port,
-        "workers": workers,
-        "interface": Interfaces.RSGI,
-        # uvloop where there is one: a call goes to a thread and back for a third of what asyncio takes for that.
-        "loop": Loops.auto,
-        "websockets": False,
-        "log_access": False,
-        "log_level": "warning",
-        "workers_kill_timeout": _STOP_SECONDS,
-        "respawn_failed_workers": True,  # one that was killed, perhaps for want of memory, is replaced at once
-        "http": HTTPModes.http1,  # to tell HTTP/1 from HTTP/2, Granian would wait without end for a silent client
-        "http1_settings": HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES),
-    }
 
 
 def _is_loopback(host: str) -> bool:

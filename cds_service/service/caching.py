@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from flask import Response, request
-from werkzeug.datastructures import Headers
 
 from cds_service.service.incoming import Incoming
+from cds_service.service.reply import AnyHeaders
 
 
-def keep_from_caches(incoming: Incoming, headers: Headers) -> None:
+def keep_from_caches(incoming: Incoming, headers: AnyHeaders) -> None:
     """Adds the headers by which answers of services, errors too, are stored nowhere and taken for nothing but JSON.
 
     An answer that has a ``Cache-Control`` of its own keeps it.

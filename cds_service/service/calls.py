@@ -7,14 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from structlog.contextvars import bind_contextvars, clear_contextvars
-from werkzeug.datastructures import Headers
-
 from cds_service.content.model import Pack
 from cds_service.judge.evaluate import Answer
 from cds_service.service.incoming import Incoming
-from cds_service.service.logs import CallLog
+from cds_service.service.logs import CallLog, begin_request
 from cds_service.service.metrics import Metrics
+from cds_service.service.reply import AnyHeaders
 
 _log = logging.getLogger("cds_service")
 
@@ -30,8 +28,7 @@ class Calls:
 
     def begin(self, incoming: Incoming) -> None:
         """Before a request: its id stands in every line that is logged on its way."""
-        clear_contextvars()
-        bind_contextvars(request_id=incoming.request_id)
+        begin_request(incoming.request_id)
 
     def count_defect(self, error: Exception) -> None:
         """Counts a defect of this software and logs where it is, never its words: they may hold data of a patient
@@ -64,7 +61,7 @@ class Calls:
         """Notes that feedback was stored: the number of its entries."""
         incoming.outcome = {"feedback": entries}
 
-    def end(self, incoming: Incoming, status: int, headers: Headers) -> None:
+    def end(self, incoming: Incoming, status: int, headers: AnyHeaders) -> None:
         """After a request, whatever became of it: counts and logs it, and gives the answer the request's id."""
         headers["X-Request-ID"] = incoming.request_id
         service = incoming.service_id

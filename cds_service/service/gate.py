@@ -11,13 +11,12 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from werkzeug.datastructures import Headers
-
 from cds_service.net.addresses import is_loopback_authority
 from cds_service.protocol.faults import Fault
 from cds_service.protocol.headers import REPLAY
 from cds_service.service.bounded_warnings import BoundedWarnings
 from cds_service.service.incoming import DISCOVERY, Incoming
+from cds_service.service.reply import AnyHeaders
 from cds_service.settings import Settings
 from cds_service.store.database import StoreDown
 from cds_service.store.used_tokens import UsedTokensInDatabase
@@ -167,14 +166,14 @@ class Gate:
         except StoreDown:
             raise Fault(503, "transient", "the caller cannot be checked now; call again later") from None
 
-    def allow_browsers(self, incoming: Incoming, headers: Headers) -> None:
+    def allow_browsers(self, incoming: Incoming, headers: AnyHeaders) -> None:
         """Adds the CORS headers for browser clients to answers of services, errors too (SEC-18, SEC-19, Z26)."""
         if not incoming.is_for_service:
             return
         if self.clients is None:
             headers["Access-Control-Allow-Origin"] = "*"
         else:
-            headers.add("Vary", "Origin")
+            headers["Vary"] = "Origin"
             origin = incoming.header("Origin")
             if origin is None or origin not in self.clients.origins:
                 return

@@ -18,14 +18,15 @@ class LineWriter:
     """Hands lines to ``write`` one after another, as they came. It may be used from many threads, and after a fork.
 
     ``on_loss`` is called for each line that is not written, because ``write`` raised an ``OSError`` or because
-    ``most_waiting`` lines wait already.
+    about ``most_waiting`` lines wait already.
     """
 
     def __init__(
         self, write: Callable[[bytes], None], on_loss: Callable[[], None], most_waiting: int = _MOST_WAITING
     ) -> None:
-        self._write, self._on_loss = write, on_loss
-        self._lines: queue.Queue[bytes | None] = queue.Queue(most_waiting)
+        self._write, self._on_loss, self._most_waiting = write, on_loss, most_waiting
+        # It takes no lock of Python, on which its callers and the thread would wait for each other.
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         # A worker of multiprocessing ends without calling atexit, any other process without calling Finalize.
@@ -35,9 +36,9 @@ class LineWriter:
     def put(self, line: bytes) -> None:
         """Has a line written soon; it does not wait."""
         self._start()
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
+        if self._lines.qsize() < self._most_waiting:
+            self._lines.put(line)
+        else:
             self._on_loss()
 
     def close(self) -> None:
@@ -46,12 +47,8 @@ class LineWriter:
         thread, self._thread = self._thread, None
         if thread is None or not thread.is_alive():
             return
-        ends = time.monotonic() + _CLOSE_SECONDS
-        try:
-            self._lines.put(None, timeout=_CLOSE_SECONDS)
-        except queue.Full:  # whoever should take them hangs
-            return
-        thread.join(max(0.0, ends - time.monotonic()))
+        self._lines.put(None)
+        thread.join(_CLOSE_SECONDS)
 
     def _start(self) -> None:
         """Starts the thread at the first line and not before: a thread does not survive a fork of its process."""

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
+from typing import TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -26,7 +27,23 @@ from cds_service.service.served_content import ServedStatus
 from cds_service.vocabulary.declarations import Search
 from cds_service.vocabulary.fetched import Fetch, Fetched, FhirAccess
 
+M = TypeVar("M", Counter, Histogram)
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class _Known(dict[tuple[object, ...], M]):
+    """The metrics of ``parent``, such as a counter, by their labels; each is looked for in it once.
+
+    The labels are words of the content and other closed sets, so that there are few of them.
+    """
+
+    def __init__(self, parent: M) -> None:
+        self._parent: M = parent
+
+    def __missing__(self, labels: tuple[object, ...]) -> M:
+        found: M = self._parent.labels(*labels)
+        self[labels] = found
+        return found
 
 
 class Metrics:
@@ -46,23 +63,27 @@ class Metrics:
         """What only grows: counters, and histograms of durations in seconds."""
         counter = partial(Counter, registry=self._registry)
         histogram = partial(Histogram, registry=self._registry, buckets=_SECONDS)
-        self._calls = counter("cds_service_calls", "Calls by service and status", ["service", "status"])
-        self._seconds = histogram("cds_service_call_seconds", "Time to answer a call, by service", ["service"])
+        self._calls = _Known(counter("cds_service_calls", "Calls by service and status", ["service", "status"]))
+        self._seconds = _Known(histogram("cds_service_call_seconds", "Time to answer a call, by service", ["service"]))
         self._replays = counter(
             "cds_service_replays",
             "Calls that replay sent, by service and status; they are counted nowhere else",
             ["service", "status"],
         )
         self._feedback = counter("cds_service_feedback", "Feedback by service and status", ["service", "status"])
-        self._findings = counter(
-            "cds_service_findings",
-            "Findings by rule, whether shown (active) or not (shadow, withdrawn)",
-            ["service", "decision", "version", "rule", "indicator", "status"],
+        self._findings = _Known(
+            counter(
+                "cds_service_findings",
+                "Findings by rule, whether shown (active) or not (shadow, withdrawn)",
+                ["service", "decision", "version", "rule", "indicator", "status"],
+            )
         )
-        self._not_understood = counter(
-            "cds_service_not_understood",
-            "What calls sent and nothing understood, by what it is of an entry or order, and by its code system",
-            ["kind", "system"],
+        self._not_understood = _Known(
+            counter(
+                "cds_service_not_understood",
+                "What calls sent and nothing understood, by what it is of an entry or order, and by its code system",
+                ["kind", "system"],
+            )
         )
         self._refused = counter("cds_service_refusals", "Calls that were not let in, by reason", ["reason"])
         self._searches = counter(
@@ -136,8 +157,8 @@ class Metrics:
 
     def count_call(self, service: str, status: int, seconds: float) -> None:
         """One call of a hook was answered, with any status, after so many seconds."""
-        self._calls.labels(service, status).inc()
-        self._seconds.labels(service).observe(seconds)
+        self._calls[service, status].inc()
+        self._seconds[(service,)].observe(seconds)
 
     def count_replay(self, service: str, status: int) -> None:
         """One call of a hook that replay had sent was answered, with any status (Z85)."""
@@ -152,19 +173,19 @@ class Metrics:
         for judged in answer.judged:
             for finding in judged.decided.cards:
                 decision = finding.decision
-                self._findings.labels(
+                self._findings[
                     service.id,
                     decision.id,
                     decision.version,
                     finding.rule.id,
                     finding.then.indicator,
                     finding.status,
-                ).inc()
+                ].inc()
 
     def count_not_understood(self, items: Iterable[NotUnderstood]) -> None:
         """What one call sent and nothing understood; a system that is in no table is ``other``, no system ``none``."""
         for item in items:
-            self._not_understood.labels(*item.counted_as).inc()
+            self._not_understood[item.counted_as].inc()
 
     def count_refusal(self, reason: str) -> None:
         """One call was not let in; ``reason`` is one of few fixed words."""

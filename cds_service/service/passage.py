@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
-from werkzeug.datastructures import Headers
 
 from cds_service.service.caching import keep_from_caches
 from cds_service.service.calls import Calls
 from cds_service.service.environ import FAULT, refuse_malformed
 from cds_service.service.gate import Gate
 from cds_service.service.incoming import Incoming
+from cds_service.service.reply import AnyHeaders
 
 if TYPE_CHECKING:
     from cds_service.recording.recorder import Recorder
@@ -43,7 +43,7 @@ class Passage:
         refuse_malformed(incoming.environ)
         self.gate.enter(incoming)
 
-    def leave(self, incoming: Incoming, status: int, headers: Headers) -> None:
+    def leave(self, incoming: Incoming, status: int, headers: AnyHeaders) -> None:
         """When the answer has been made, whatever became of the request; ``headers`` are those of the answer."""
         keep_from_caches(incoming, headers)
         self.gate.allow_browsers(incoming, headers)

@@ -167,6 +167,20 @@ def test_a_reader_of_the_log_that_hangs_delays_nobody(tmp_path):
     assert all(line["event"] == "call" for line in lines)
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_of_an_exception_that_is_logged_anywhere_the_kind_is_written_and_not_the_words(form):
+    code = (
+        "import logging, sys\n"
+        "from cds_service.service.logs import start_log; from cds_service.settings import Settings\n"
+        "start_log(Settings(loopback=True, log_format=sys.argv[1]), lambda: None)\n"
+        "logging.getLogger('another').error('it failed', exc_info=ValueError('marker of a patient'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, form], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr.count("\n") == 1
+    assert "it failed" in done.stderr and "ValueError" in done.stderr
+    assert "marker" not in done.stderr
+
+
 def test_lines_that_nobody_takes_are_counted_and_the_others_written_in_their_order():
     taking, written, lost = threading.Event(), [], []
 

@@ -8,9 +8,11 @@ import pytest
 from tests.support.judged_runs import events, run_in
 
 
-@pytest.mark.parametrize("package", ["fhir.resources", "requests", "jsonschema"])
+@pytest.mark.parametrize("package", ["fhir.resources", "requests", "jsonschema", "structlog"])
 def test_serving_does_not_import(package, tmp_path):
-    """The first would cost it a second (Z27); the others are for replay, for key sets and for content not proven."""
+    """The first would cost it a second (Z27); the others are for replay, for key sets, for content not proven and for
+    logs that people read.
+    """
     code = (
         "import sys; from cds_service.service.app import create_app; from cds_service.settings import Settings;"
         "client = create_app(Settings(loopback=True, store=sys.argv[1])).test_client();"

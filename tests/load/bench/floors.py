@@ -44,7 +44,7 @@ if __name__ == "__main__":
     from granian import Granian
     from granian.constants import Interfaces
 
-    from cds_service.commands.serve import granian_settings
+    from cds_service.service.web_server import granian_settings
 
     name, port, workers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     wsgi = {"interface": Interfaces.WSGI, "blocking_threads": 4}
