@@ -37,7 +37,7 @@ class Answered:
     @classmethod
     def of(cls, reply: Reply) -> Answered:
         """The same, of a reply that was made without Flask."""
-        return cls(reply.status, [(name.lower(), value) for name, value in reply.headers], reply.body)
+        return cls(reply.status, [(name.lower(), value) for name, value in reply.headers.items()], reply.body)
 
 
 def environ_of(scope: Scope) -> Environ:
