@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from cds_service.chart import dosage_accounts
 from cds_service.chart.drug import Drug
@@ -37,20 +38,20 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     set_aside = [no_treatment(resource, reason) for resource, _, reason in told.no_treatment]
     in_part: list[Aside] = []
     read = 0
-    for event, drugs, aside in sorted_events(search, declarations, readers, chart):
-        if aside is not None:
-            set_aside.append(aside)
-        elif drugs:
+    for each in sorted_events(search, declarations, readers, chart):
+        if each.aside is not None:
+            set_aside.append(each.aside)
+        elif each.drugs:
             read += 1
-            if all(drug.by_name for drug in drugs):
-                in_part.append(_aside(event, Kind.DRUG, "knownByName"))
-            in_part += dosage_accounts.of_event(declarations, event, chart, whole=whole)
+            if all(drug.by_name for drug in each.drugs):
+                in_part.append(_aside(each.event, Kind.DRUG, "knownByName"))
+            in_part += dosage_accounts.of_event(declarations, each.event, chart, whole=whole)
     asides = (*results.set_aside, *set_aside)
     entries = len(results.resources) + results.elsewhere + len(results.set_aside)
     return Account(entries, read, entries - read - len(asides), asides, tuple(in_part))
 
 
-class SortedEvent(NamedTuple):
+class SortedEvent(msgspec.Struct, frozen=True):
     """One event of a search with the drugs that it may be of, the first that is known first.
 
     ``aside`` says why it is not read. It has neither if it is about something else.
