@@ -145,8 +145,7 @@ def events_of(chart: Chart, search: Search) -> Told:
     sent = {medication.id: medication for medication in results.medications if medication.id}
     read = _READ[search.resource]
     told = Told([], [])
-    for resource in results.resources:
-        treatment = cast("Medicated", resource)
+    for treatment in cast("tuple[Medicated, ...]", results.resources):
         naming = treatment.naming(sent)
         event = read(treatment, naming, chart)
         if isinstance(event, str):

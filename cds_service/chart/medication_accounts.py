@@ -71,18 +71,20 @@ def sorted_events(
     """
     made = [chart.once(reader, search) for reader in readers]
     open_to: dict[int, list[KnownAs]] = {}
+    drugs_of: dict[int, list[Drug]] = {}
     for recognised in made:
         for known in recognised.known:
             open_to.setdefault(id(known.event), []).append(known)
+            if known.drug is not None:
+                drugs_of.setdefault(id(known.event), []).append(known.drug)
     stopped = EventKind.STOPPED
     is_stop_told = any(stopped in declared.events for declared in declarations)
     for event in chart.once(events_of, search).events:
-        known_as = open_to.get(id(event), [])
-        drugs = [known.drug for known in known_as if known.drug is not None]
+        known_as, drugs = open_to.get(id(event), ()), drugs_of.get(id(event), ())
         if event.kind is stopped and not is_stop_told:
             yield SortedEvent(event, drugs, Aside(Kind.STATUS, Reason("notGiven"), event.reference))
         elif known_as and (len(known_as) == len(made) or drugs):
-            yield SortedEvent(event, drugs, _set_aside(event, known_as, declarations, chart))
+            yield SortedEvent(event, drugs, _set_aside(event, known_as, drugs, declarations, chart))
         else:
             yield SortedEvent(event)
 
@@ -93,10 +95,13 @@ def no_treatment(resource: Treatment, reason: str) -> Aside:
 
 
 def _set_aside(
-    event: Event, known_as: Sequence[KnownAs], declarations: Sequence[FactDeclaration], chart: Chart
+    event: Event,
+    known_as: Sequence[KnownAs],
+    drugs: Sequence[Drug],
+    declarations: Sequence[FactDeclaration],
+    chart: Chart,
 ) -> Aside | None:
     """Why an event that is of a drug that facts ask for, or may be, is not read; ``None`` if it is."""
-    drugs = [known.drug for known in known_as if known.drug is not None]
     subject = event.resource.subject
     span = event.last(chart)
     if not drugs:
