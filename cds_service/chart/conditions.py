@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import timedelta, tzinfo
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -204,7 +204,7 @@ def _read_list(chart: Chart, search: Search) -> _List:
     return listed
 
 
-class Subject(NamedTuple):
+class Subject(msgspec.Struct, frozen=True):
     """What an entry says that it is about: its codings, and the names in it that some fact of its search knows.
 
     ``is_covered`` if a coding is of a system that the facts know, ``is_known`` if a fact knows a coding or a name.
@@ -237,10 +237,11 @@ def subject_of(resource: lenient.Listed | Procedure, search: Search) -> Subject:
 def as_written(concepts: list[lenient.CodeableConcept]) -> tuple[Any, ...]:
     """All that concepts say, as it was written. Most entries have one concept, and that has one coding."""
     if len(concepts) == 1:
-        codings = concepts[0].coding
+        concept = concepts[0]
+        codings = concept.coding
         if isinstance(codings, list) and len(codings) == 1:
             coding = codings[0]
-            return concepts[0].text, coding.system, coding.code, coding.display
+            return concept.text, coding.system, coding.code, coding.display
     return tuple((concept.text, *((c.system, c.code, c.display) for c in many(concept.coding))) for concept in concepts)
 
 
@@ -292,8 +293,6 @@ def entry_of(
 
 def concepts_of(resource: lenient.Listed | Procedure) -> list[lenient.CodeableConcept]:
     """Every concept that says what an entry is about."""
-    if isinstance(resource, Procedure):
-        return [resource.code] if resource.code is not None else []
     return resource.concepts()
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar, cast
 
+import msgspec
+
 from cds_service.chart.order import Order
 from cds_service.chart.record import Chart
 from cds_service.chart.statuses import (
@@ -54,22 +56,19 @@ class EventKind(StrEnum):
 _ORDERED, _STOPPED = EventKind.ORDERED, EventKind.STOPPED
 
 
-class Event:
+class Event(msgspec.Struct, eq=False):
     """One event of the history, as one resource tells it.
 
     ``status`` is that of the resource in the words of R4; one that FHIR does not know stays as it was sent, and then
-    ``is_status`` is false. ``naming`` is all that names the drug.
+    ``is_status`` is false. ``naming`` is all that names the drug, ``kept`` what was worked out of the event so far.
     """
 
-    __slots__ = ("_kept", "is_status", "kind", "naming", "resource", "status")
-
-    def __init__(self, kind: EventKind, status: str, resource: Treatment, naming: Naming, *, is_status: bool) -> None:
-        self.kind = kind
-        self.status = status
-        self.resource = resource
-        self.naming = naming
-        self.is_status = is_status
-        self._kept: dict[str, Any] = {}
+    kind: EventKind
+    status: str
+    resource: Treatment
+    naming: Naming
+    is_status: bool
+    kept: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def under_way(self) -> bool:
@@ -113,7 +112,7 @@ class Event:
     @property
     def has_order(self) -> bool:
         """Whether some fact has looked at its dosage so far."""
-        return "order" in self._kept
+        return "order" in self.kept
 
     def _as_order(self) -> Order:
         resource = {
@@ -124,9 +123,9 @@ class Event:
         return Order("", resource, (), naming=self.naming)
 
     def _once(self, key: str, make: Callable[[], T]) -> T:
-        if key not in self._kept:
-            self._kept[key] = make()
-        made: T = self._kept[key]
+        if key not in self.kept:
+            self.kept[key] = make()
+        made: T = self.kept[key]
         return made
 
 
@@ -146,8 +145,7 @@ def events_of(chart: Chart, search: Search) -> Told:
     sent = {medication.id: medication for medication in results.medications if medication.id}
     read = _READ[search.resource]
     told = Told([], [])
-    for resource in results.resources:
-        treatment = cast("Medicated", resource)
+    for treatment in cast("tuple[Medicated, ...]", results.resources):
         naming = treatment.naming(sent)
         event = read(treatment, naming, chart)
         if isinstance(event, str):

@@ -96,10 +96,11 @@ def counted(declaration: FactDeclaration, chart: Chart, remainder: Remainder) ->
     """
     found: list[Counted] = []
     for resource, recognised in found_by(declaration, chart).recognised:
-        not_understood = 0
+        asked = not_understood = 0
         for known in recognised.known:
             event = known.event
             if _asked_for(declaration, event, chart, remainder if known.drug is not None else None):
+                asked += 1
                 if known.drug is not None:
                     _sort_in(declaration, event, known.drug, chart, remainder, found)
                 elif known.why == NOT_RESOLVED:
@@ -112,7 +113,7 @@ def counted(declaration: FactDeclaration, chart: Chart, remainder: Remainder) ->
             words = next(iter(recognised.immunizations[0].naming().texts), "")
             remainder.reason = remainder.reason or Reason("toldByWordsOnly", {"words": words})
         if not_understood:
-            asked = sum(_asked_for(declaration, event, chart) for event in recognised.events)
+            asked += sum(_asked_for(declaration, event, chart) for event in recognised.others)
             remainder.count(NOT_UNDERSTOOD[resource], not_understood, asked)
     return as_one(found, chart)
 

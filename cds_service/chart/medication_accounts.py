@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from cds_service.chart import dosage_accounts
 from cds_service.chart.drug import Drug
@@ -37,20 +38,20 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     set_aside = [no_treatment(resource, reason) for resource, _, reason in told.no_treatment]
     in_part: list[Aside] = []
     read = 0
-    for event, drugs, aside in sorted_events(search, declarations, readers, chart):
-        if aside is not None:
-            set_aside.append(aside)
-        elif drugs:
+    for each in sorted_events(search, declarations, readers, chart):
+        if each.aside is not None:
+            set_aside.append(each.aside)
+        elif each.drugs:
             read += 1
-            if all(drug.by_name for drug in drugs):
-                in_part.append(_aside(event, Kind.DRUG, "knownByName"))
-            in_part += dosage_accounts.of_event(declarations, event, chart, whole=whole)
+            if all(drug.by_name for drug in each.drugs):
+                in_part.append(_aside(each.event, Kind.DRUG, "knownByName"))
+            in_part += dosage_accounts.of_event(declarations, each.event, chart, whole=whole)
     asides = (*results.set_aside, *set_aside)
     entries = len(results.resources) + results.elsewhere + len(results.set_aside)
     return Account(entries, read, entries - read - len(asides), asides, tuple(in_part))
 
 
-class SortedEvent(NamedTuple):
+class SortedEvent(msgspec.Struct, frozen=True):
     """One event of a search with the drugs that it may be of, the first that is known first.
 
     ``aside`` says why it is not read. It has neither if it is about something else.
@@ -70,18 +71,20 @@ def sorted_events(
     """
     made = [chart.once(reader, search) for reader in readers]
     open_to: dict[int, list[KnownAs]] = {}
+    drugs_of: dict[int, list[Drug]] = {}
     for recognised in made:
         for known in recognised.known:
             open_to.setdefault(id(known.event), []).append(known)
+            if known.drug is not None:
+                drugs_of.setdefault(id(known.event), []).append(known.drug)
     stopped = EventKind.STOPPED
     is_stop_told = any(stopped in declared.events for declared in declarations)
     for event in chart.once(events_of, search).events:
-        known_as = open_to.get(id(event), [])
-        drugs = [known.drug for known in known_as if known.drug is not None]
+        known_as, drugs = open_to.get(id(event), ()), drugs_of.get(id(event), ())
         if event.kind is stopped and not is_stop_told:
             yield SortedEvent(event, drugs, Aside(Kind.STATUS, Reason("notGiven"), event.reference))
         elif known_as and (len(known_as) == len(made) or drugs):
-            yield SortedEvent(event, drugs, _set_aside(event, known_as, declarations, chart))
+            yield SortedEvent(event, drugs, _set_aside(event, known_as, drugs, declarations, chart))
         else:
             yield SortedEvent(event)
 
@@ -92,10 +95,13 @@ def no_treatment(resource: Treatment, reason: str) -> Aside:
 
 
 def _set_aside(
-    event: Event, known_as: Sequence[KnownAs], declarations: Sequence[FactDeclaration], chart: Chart
+    event: Event,
+    known_as: Sequence[KnownAs],
+    drugs: Sequence[Drug],
+    declarations: Sequence[FactDeclaration],
+    chart: Chart,
 ) -> Aside | None:
     """Why an event that is of a drug that facts ask for, or may be, is not read; ``None`` if it is."""
-    drugs = [known.drug for known in known_as if known.drug is not None]
     subject = event.resource.subject
     span = event.last(chart)
     if not drugs:

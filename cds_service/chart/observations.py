@@ -71,7 +71,7 @@ def sorted_out(declaration: FactDeclaration, chart: Chart) -> Sorted:
     search, value_set = declaration.searches[0], analyte_codes(declaration)
     analyte = declaration.analyte
     key = ("sorted", search.key, value_set.id, analyte.name if analyte is not None else "")
-    return chart.keep(key, lambda: _sorted_out(search, value_set, analyte, chart))
+    return chart.keep(key, _sorted_out, search, value_set, analyte, chart)
 
 
 def _sorted_out(search: Search, value_set: ValueSet, analyte: Analyte | None, chart: Chart) -> Sorted:

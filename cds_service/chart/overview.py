@@ -93,13 +93,14 @@ def overview(
     for search, declared in asked.items():
         known_by = list(dict.fromkeys(read_by(fact, search) for fact in declared))
         set_aside += _not_of_treatment(search, known_by, chart)
-        for event, drugs, aside in sorted_events(search, declared, known_by, chart):
+        for each in sorted_events(search, declared, known_by, chart):
+            event, aside = each.event, each.aside
             if aside is not None and aside.reason.key == NOT_KNOWN:
                 not_known += search.resource != "Procedure"  # most are operations, and have an account of their own
             elif aside is not None:
                 set_aside.append(replace(aside, words=event.words))
-            elif drugs:
-                place, drug = _family_of(event.naming, families, known_by, drugs[0])
+            elif each.drugs:
+                place, drug = _family_of(event.naming, families, known_by, each.drugs[0])
                 found[place].append(Counted(event, drug, len(found[place])))
             else:
                 elsewhere += search.resource != "Procedure"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from functools import partial
 from typing import NamedTuple
+
+import msgspec
 
 from cds_service.chart.drug import Drug, drug_names_of, recognise
 from cds_service.chart.events import Event, events_of
@@ -23,7 +24,7 @@ WORDS_ONLY = "toldByWordsOnly"
 NOT_KNOWN = "drugNotKnown"
 
 
-class KnownAs(NamedTuple):
+class KnownAs(msgspec.Struct, frozen=True):
     """One event that is not known to be of something else, with its drug, or the reason why its drug is not known."""
 
     event: Event
@@ -32,13 +33,13 @@ class KnownAs(NamedTuple):
 
 
 class Recognised(NamedTuple):
-    """The events of a search, and those of them that are not known to be of something else.
+    """The events of a search that are not known to be of something else, and the others.
 
     Most are of something else, so they are passed once. ``immunizations`` are those whose words name the drug.
     """
 
-    events: list[Event]
     known: list[KnownAs]
+    others: list[Event]
     immunizations: list[Immunization]
 
 
@@ -75,14 +76,15 @@ class ReadBy:
         return self._ids
 
     def __call__(self, chart: Chart, search: Search) -> Recognised:
-        events = chart.once(events_of, search).events
-        known = []
-        for event in events:
+        known, others = [], []
+        for event in chart.once(events_of, search).events:
             drug, why = event.naming.kept.get(self) or self.recognise(event.naming)
             if drug is not None or why:
                 known.append(KnownAs(event, drug, why))
+            else:
+                others.append(event)
         named = [item for item in chart.results(search).immunizations if self._is_named(item.naming())]
-        return Recognised(events, known, named)
+        return Recognised(known, others, named)
 
     def recognise(self, naming: Naming) -> tuple[Drug | None, str]:
         """What something is, or why that is not known (Z48); neither if it is known to be something else (Z41).
@@ -148,7 +150,7 @@ def readers_of(declarations: Sequence[FactDeclaration], search: Search) -> Seque
 # --- all searches of a fact
 
 
-class FoundBySearches(NamedTuple):
+class FoundBySearches(msgspec.Struct, frozen=True):
     """What the searches of a fact tell of its drug.
 
     ``recognised`` are the searches, by their resource type, that brought something which may be of the drug.
@@ -172,7 +174,7 @@ def found_by(declaration: FactDeclaration, chart: Chart) -> FoundBySearches:
     if readers is None:
         readers = tuple(read_by(declaration, search) for search in declaration.searches)
         declaration.kept[FoundBySearches] = readers
-    return chart.keep(readers, partial(_found, declaration.searches, readers, chart))
+    return chart.keep(readers, _found, declaration.searches, readers, chart)
 
 
 def _found(searches: Sequence[Search], readers: Sequence[ReadBy], chart: Chart) -> FoundBySearches:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime, tzinfo
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 import msgspec
 
@@ -24,6 +24,7 @@ from cds_service.vocabulary.facts import Fact, Reason
 from cds_service.vocabulary.fetched import Fetched
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 def not_read(declaration: FactDeclaration, results: Iterable[Results]) -> Fact:
@@ -119,11 +120,11 @@ class Chart:
             made = self._made[key] = work(self, search)
         return made
 
-    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What ``make`` makes, made once for each key however often it is asked for."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        made: T = self._kept[key]
+    def keep(self, key: Hashable, make: Callable[[*Ts], T], *given: *Ts) -> T:
+        """What ``make`` makes of what it is given, made once for each key however often it is asked for."""
+        made: T | None = self._kept.get(key)
+        if made is None:
+            made = self._kept[key] = make(*given)
         return made
 
     def has_made(self, work: Callable[[Chart, Search], Any], search: Search) -> bool:

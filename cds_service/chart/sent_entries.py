@@ -213,7 +213,16 @@ def read_results(raw: bytes, search: Search, patient_id: str) -> Results:
     """
     if raw == b"null":
         return _NOTHING
-    return _whole(raw, search, patient_id) or _by_entry(raw, search, patient_id)
+    likely = _alone if search.resource == "Patient" else _whole
+    return likely(raw, search, patient_id) or _by_entry(raw, search, patient_id)
+
+
+def _alone(raw: bytes, search: Search, patient_id: str) -> Results | None:
+    """One resource of the search's type, as a Patient is read; ``None`` for anything else."""
+    resource: Any = decoded(_decoders[search.resource], raw)
+    if resource is None or resource.resourceType != search.resource:
+        return None
+    return _sorted_out([resource], search, patient_id, complete=True)
 
 
 def _whole(raw: bytes, search: Search, patient_id: str) -> Results | None:
@@ -222,13 +231,13 @@ def _whole(raw: bytes, search: Search, patient_id: str) -> Results | None:
         bundle = _bundles[search.resource].decode(raw)
     except msgspec.DecodeError:
         return None
+    complete = _is_whole(bundle.link, bundle.total, len(bundle.entry), search)
+    if complete and not bundle.entry:
+        return _NOTHING
     resources = [entry.resource for entry in bundle.entry[:MOST_ENTRIES]]
     for resource in resources:
         if resource.resourceType != search.resource:
             return None
-    complete = _is_whole(bundle.link, bundle.total, len(bundle.entry), search)
-    if not resources and complete:
-        return _NOTHING
     return _sorted_out(resources, search, patient_id, complete=complete)
 
 

@@ -85,6 +85,10 @@ class Procedure(Treatment):
     occurrenceDateTime: str | None = None
     occurrencePeriod: Period | None = None
 
+    def concepts(self) -> list[CodeableConcept]:
+        """Every concept that says what was done."""
+        return [self.code] if self.code is not None else []
+
     def naming(self, _: Mapping[str, Medication]) -> Naming:
         """The codes and the words of what was done; by words alone nothing was given (Z55)."""
         return Naming(self.code.pairs(), self.code.texts()) if self.code is not None else Naming()
@@ -138,9 +142,11 @@ class Medicated(Treatment):
         """
         concept = self.medicationCodeableConcept
         if concept is not None and self.medicationReference is None and self.medication is None:
-            coding = concept.coding[0] if isinstance(concept.coding, list) and len(concept.coding) == 1 else None
-            if coding is not None and len(coding.display or "") + len(concept.text or "") <= _LONGEST_KEPT:
-                return _naming_of(coding.system, coding.code, coding.display, concept.text)
+            codings = concept.coding
+            if isinstance(codings, list) and len(codings) == 1:
+                coding = codings[0]
+                if len(coding.display or "") + len(concept.text or "") <= _LONGEST_KEPT:
+                    return _naming_of(coding.system, coding.code, coding.display, concept.text)
             return Naming(concept.pairs(), concept.texts())
         modern = self.medication
         references = [self.medicationReference, modern.reference if modern else None]

@@ -32,7 +32,8 @@ def decode_json(decoder: msgspec.json.Decoder[Any], body: bytes, prefix: str) ->
     if body[:3] == codecs.BOM_UTF8:
         body = body[3:]  # RFC 8259, 8.1: a reader may pass over it (Z53)
     try:
-        body.decode("utf-8")
+        if not body.isascii():
+            body.decode("utf-8")
         return decoder.decode(body)
     except UnicodeDecodeError as error:
         text = "the body is not UTF-8" + ("" if prefix else f": {_place(body, error.start)}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -153,8 +152,7 @@ class Draft(msgspec.Struct, frozen=True):
         return {self.reference, self.reference.partition("/")[2], *_readings(self.full_url, ids=True)} - {""}
 
 
-@dataclass(frozen=True, slots=True)
-class HookRequest:
+class HookRequest(msgspec.Struct, frozen=True, eq=False):
     """A call whose envelope is in order.
 
     ``selected`` are the drafts to judge: those that the selections name, or every draft if the hook has no selections
@@ -179,8 +177,12 @@ class HookRequest:
     unmatched_selections: tuple[str, ...] = ()
     selections_matched: bool = True
     fhir_server: str = ""
-    access_token: str = field(default="", repr=False)
-    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    access_token: str = ""
+    kept: dict[Any, Any] = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """The hook alone: neither a token nor anything of a patient may come into a message by accident."""
+        return f"HookRequest({self.hook!r})"
 
 
 _hook_only = msgspec.json.Decoder(_HookOnly)

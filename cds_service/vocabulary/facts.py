@@ -37,7 +37,7 @@ Exact = int | Fraction
 
 def exact(number: Exact | str) -> Exact:
     """A number, or its decimal text, exactly."""
-    value = Fraction(number)
+    value = number if isinstance(number, Fraction) else Fraction(number)
     return value.numerator if value.denominator == 1 else value
 
 
@@ -89,6 +89,8 @@ class Interval(msgspec.Struct, frozen=True):
     def divided_by(self, other: Interval) -> Interval:
         """The range of quotients of two ranges of positive numbers."""
         low = None if self.low is None or other.high is None else exact(Fraction(self.low, other.high))
+        if low is not None and self.is_point and other.is_point:
+            return Interval.point(low)
         high = None if self.high is None or not other.low else exact(Fraction(self.high, other.low))
         return Interval(low, high)
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cds_service.chart.record import Chart
-from cds_service.chart.sent_entries import ChartEntry, decoded_medication
+from cds_service.chart.sent_entries import ChartEntry, decoded_medication, is_other_patient, read_results
 from cds_service.content.prepared import Prepared
 from cds_service.judge.evaluate import evaluate, judge_request
 from cds_service.judge.findings import findings_of
@@ -112,3 +112,23 @@ def test_prepared_content_is_the_same_after_a_pickle():
     service = SERVICES[scenario.hook]
     first = evaluate(PREPARED, service, body, scenario.now).body
     assert evaluate(again, again.pack.services[service.id], body, scenario.now).body == first
+
+
+@pytest.mark.parametrize("bundled", [False, True], ids=["alone", "in a Bundle"])
+@pytest.mark.parametrize("other", [False, True], ids=["of the context", "another"])
+def test_a_patient_is_read_alone_as_in_a_bundle(bundled, other):
+    request = request_of(PREPARED, next(item for item in SCENARIOS if item.hook == "order-select"))
+    patient = request["prefetch"]["patient"] | ({"id": "another"} if other else {})
+    bundle = {"resourceType": "Bundle", "total": 1, "entry": [{"resource": patient}]}
+    search = PACK.searches["patient"]
+    read = read_results(encode(bundle if bundled else patient), search, request["context"]["patientId"])
+    assert [resource.birthDate for resource in read.resources] == ([] if other else [patient["birthDate"]])
+    assert is_other_patient(read, search) is other
+
+
+def test_a_call_shows_nothing_of_a_patient_and_no_token_by_its_repr():
+    request = request_of(PREPARED, SCENARIOS[0])
+    request |= {"fhirServer": "https://fhir.example.org", "fhirAuthorization": {"access_token": "lent-token"}}
+    call = decode_request(encode(request), request["hook"], PACK.relevant)
+    assert call.access_token
+    assert repr(call) == f"HookRequest({request['hook']!r})"
