@@ -193,7 +193,13 @@ class Values:
         answer = self._answers.get(name)
         if answer is None:
             table = self._pack.decisions[name]
-            answer = self._answers[name] = self._speaks(table) if table.kind == "card" else self._output(table)
+            if table.kind == "card":
+                answer = self._speaks(table)
+            elif table.each == "order":
+                answer = self.of_order(table).output
+            else:
+                answer = self._output_on_steps(table)
+            self._answers[name] = answer
         return answer
 
     def _speaks(self, card: Decision) -> Fact:
@@ -208,14 +214,14 @@ class Values:
             return _SILENT
 
     def of_order(self, decision: Decision) -> Leaf:
-        """What a card or note comes to on the order."""
+        """What a table that is asked of the order comes to on it, as cards and notes are."""
         known = self._leaves.get(decision.id)
         if known is None:
             known = self._leaves[decision.id] = (self.leaf(decision, self._facts.order),)
         return known[0]
 
-    def _output(self, definition: Decision) -> Fact:
-        """What a definition comes to, on all the steps that it is asked of."""
+    def _output_on_steps(self, definition: Decision) -> Fact:
+        """What a definition comes to on all the steps that it is asked of, in their order."""
         leaves = tuple([self.leaf(definition, step) for step in self._steps(definition)])
         self._leaves[definition.id] = leaves
         return leaves[0].output if len(leaves) == 1 else output_of([rule for leaf in leaves for rule in leaf.rules])
