@@ -177,7 +177,9 @@ class Values:
         for name, leaves in before._leaves.items():
             answer = before._answers.get(name)
             is_like = has_like_steps or self._pack.decisions[name].each == "order"
-            if is_like and name not in self._leaves and not _asked_any(leaves, changed):
+            for leaf in leaves:
+                is_like = is_like and leaf.asked.isdisjoint(changed)
+            if is_like:
                 self._leaves[name] = leaves
                 if answer is not None:
                     self._answers[name] = answer
@@ -299,14 +301,6 @@ class Values:
     def _is_unread(self, name: str, known: Mapping[str, Fact]) -> bool:
         """Whether an input is a fact that was not read, which a rule that takes it for absent has to name (Z75)."""
         return name not in self._pack.decisions and known[name].state in (State.UNKNOWN, State.UNUSABLE)
-
-
-def _asked_any(leaves: Sequence[Leaf], names: set[str]) -> bool:
-    """Whether any of the inputs of these names was asked on the way to the leaves."""
-    for leaf in leaves:  # noqa: SIM110  (a generator would cost more than what it asks)
-        if not leaf.asked.isdisjoint(names):
-            return True
-    return False
 
 
 def decidable(fact: Fact, column: Sequence[Cell]) -> Fact:
