@@ -8,6 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from cds_service.fhir.codes import SPELLINGS, canonical, unstated
 
 Node = dict[str, Any]
@@ -15,9 +17,7 @@ Node = dict[str, Any]
 
 def copied(tree: Any) -> Any:
     """A JSON tree once more, so that editing it leaves the first one as it is."""
-    if isinstance(tree, dict):
-        return {key: copied(value) if isinstance(value, (dict, list)) else value for key, value in tree.items()}
-    return [copied(item) for item in tree] if isinstance(tree, list) else tree
+    return msgspec.to_builtins(tree, builtin_types=(Decimal,))
 
 
 def nodes(node: Any, key: str) -> list[Node]:
