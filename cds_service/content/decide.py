@@ -94,12 +94,14 @@ class Defect:
 class Decided(msgspec.Struct, frozen=True):
     """All that was decided on one order: cards, notes, and the value of each definition that was asked for.
 
-    ``defects`` are the decisions that could not be made.
+    ``says_anything`` if an active card found something, also where the service does not show it (Z63). ``defects`` are
+    the decisions that could not be made.
     """
 
     cards: tuple[Finding, ...]
     notes: tuple[Finding, ...]
     values: Values
+    says_anything: bool
     defects: tuple[Defect, ...] = ()
 
     @property
@@ -122,6 +124,7 @@ def decide(pack: Pack, service: Service, facts: OrderFacts, like: Decided | None
     cards: list[Finding] = []
     notes: list[Finding] = []
     defects: list[Defect] = []
+    says_anything = False
     for name in service.decisions:
         decision = pack.decisions[name]
         if not decision.is_live:
@@ -129,6 +132,7 @@ def decide(pack: Pack, service: Service, facts: OrderFacts, like: Decided | None
         try:
             said = values.of_order(decision).said
             if said:
+                says_anything = says_anything or (decision.kind == "card" and decision.status == "active")
                 findings = [
                     Finding(decision, rule, values.used(decision, rule))
                     for rule in said
@@ -137,7 +141,7 @@ def decide(pack: Pack, service: Service, facts: OrderFacts, like: Decided | None
                 (notes if decision.kind == "note" else cards).extend(findings)
         except Exception as error:
             defects.append(Defect(name, error))
-    return Decided(tuple(cards), tuple(notes), values, tuple(defects))
+    return Decided(tuple(cards), tuple(notes), values, says_anything, tuple(defects))
 
 
 class Values:
