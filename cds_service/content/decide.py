@@ -11,7 +11,7 @@ from cds_service.content.domains import SILENT, SPEAKS
 from cds_service.content.model import Decision, Outcome, Pack, Rule, Service
 from cds_service.content.table_tree import Leaf, Question, output_of
 from cds_service.content.unary import Cell
-from cds_service.vocabulary.facts import Fact, Facts, Interval, State
+from cds_service.vocabulary.facts import HAS_VALUE, Fact, Facts, Interval, State
 
 _SILENT, _SPEAKS = Fact.of(SILENT), Fact.of(SPEAKS)
 
@@ -246,11 +246,22 @@ class Values:
         return self.leaf(decision, facts).rules
 
     def leaf(self, decision: Decision, facts: Mapping[str, Fact]) -> Leaf:
-        """What a table comes to."""
+        """What a table comes to.
+
+        Every order asks some hundred questions, so what an answer fits is told here without a call.
+        """
         step, answers, tables = decision.tree.first, self._answers, self._pack.decisions
         while isinstance(step, Question):
-            name = step.name
-            step = step.after(answers.get(name) or self._answer(name) if name in tables else facts[name])
+            name, column = step.name, step.column
+            fact = answers.get(name) or self._answer(name) if name in tables else facts[name]
+            value = fact.value
+            if fact.state is not HAS_VALUE:
+                fitted = column.of_state[fact.state]
+            elif isinstance(value, str):
+                fitted = column.of_string.get(value, column.of_other_strings)
+            else:
+                fitted = column.of_number(fact)
+            step = step.known.get(fitted) or step.grown(fitted)
         return step
 
     def used(self, decision: Decision, rule: Rule) -> dict[str, Fact]:
