@@ -207,8 +207,15 @@ def _references(tree: Any) -> list[str]:
     return [reference for item in tree for reference in _references(item)] if isinstance(tree, list) else []
 
 
-def _has_modifier(tree: Any) -> bool:
-    if isinstance(tree, dict) and "modifierExtension" in tree:
-        return True
-    below = tree.values() if isinstance(tree, dict) else tree
-    return any(_has_modifier(item) for item in below if isinstance(item, (dict, list)))
+def _has_modifier(tree: Node) -> bool:
+    """Whether a JSON tree has a ``modifierExtension`` at any depth."""
+    waiting: list[Any] = [tree]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if "modifierExtension" in item:
+                return True
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return False

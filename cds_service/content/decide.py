@@ -11,7 +11,7 @@ from cds_service.content.domains import SILENT, SPEAKS
 from cds_service.content.model import Decision, Outcome, Pack, Rule, Service
 from cds_service.content.table_tree import Leaf, Question, output_of
 from cds_service.content.unary import Cell
-from cds_service.vocabulary.facts import Fact, Facts, Interval, State
+from cds_service.vocabulary.facts import HAS_VALUE, Fact, Facts, Interval, State
 
 _SILENT, _SPEAKS = Fact.of(SILENT), Fact.of(SPEAKS)
 
@@ -94,12 +94,14 @@ class Defect:
 class Decided(msgspec.Struct, frozen=True):
     """All that was decided on one order: cards, notes, and the value of each definition that was asked for.
 
-    ``defects`` are the decisions that could not be made.
+    ``says_anything`` if an active card found something, also where the service does not show it (Z63). ``defects`` are
+    the decisions that could not be made.
     """
 
     cards: tuple[Finding, ...]
     notes: tuple[Finding, ...]
     values: Values
+    says_anything: bool
     defects: tuple[Defect, ...] = ()
 
     @property
@@ -122,6 +124,7 @@ def decide(pack: Pack, service: Service, facts: OrderFacts, like: Decided | None
     cards: list[Finding] = []
     notes: list[Finding] = []
     defects: list[Defect] = []
+    says_anything = False
     for name in service.decisions:
         decision = pack.decisions[name]
         if not decision.is_live:
@@ -129,6 +132,7 @@ def decide(pack: Pack, service: Service, facts: OrderFacts, like: Decided | None
         try:
             said = values.of_order(decision).said
             if said:
+                says_anything = says_anything or (decision.kind == "card" and decision.status == "active")
                 findings = [
                     Finding(decision, rule, values.used(decision, rule))
                     for rule in said
@@ -137,7 +141,7 @@ def decide(pack: Pack, service: Service, facts: OrderFacts, like: Decided | None
                 (notes if decision.kind == "note" else cards).extend(findings)
         except Exception as error:
             defects.append(Defect(name, error))
-    return Decided(tuple(cards), tuple(notes), values, tuple(defects))
+    return Decided(tuple(cards), tuple(notes), values, says_anything, tuple(defects))
 
 
 class Values:
@@ -177,7 +181,9 @@ class Values:
         for name, leaves in before._leaves.items():
             answer = before._answers.get(name)
             is_like = has_like_steps or self._pack.decisions[name].each == "order"
-            if is_like and name not in self._leaves and not _asked_any(leaves, changed):
+            for leaf in leaves:
+                is_like = is_like and leaf.asked.isdisjoint(changed)
+            if is_like:
                 self._leaves[name] = leaves
                 if answer is not None:
                     self._answers[name] = answer
@@ -193,7 +199,13 @@ class Values:
         answer = self._answers.get(name)
         if answer is None:
             table = self._pack.decisions[name]
-            answer = self._answers[name] = self._speaks(table) if table.kind == "card" else self._output(table)
+            if table.kind == "card":
+                answer = self._speaks(table)
+            elif table.each == "order":
+                answer = self.of_order(table).output
+            else:
+                answer = self._output_on_steps(table)
+            self._answers[name] = answer
         return answer
 
     def _speaks(self, card: Decision) -> Fact:
@@ -208,14 +220,14 @@ class Values:
             return _SILENT
 
     def of_order(self, decision: Decision) -> Leaf:
-        """What a card or note comes to on the order."""
+        """What a table that is asked of the order comes to on it, as cards and notes are."""
         known = self._leaves.get(decision.id)
         if known is None:
             known = self._leaves[decision.id] = (self.leaf(decision, self._facts.order),)
         return known[0]
 
-    def _output(self, definition: Decision) -> Fact:
-        """What a definition comes to, on all the steps that it is asked of."""
+    def _output_on_steps(self, definition: Decision) -> Fact:
+        """What a definition comes to on all the steps that it is asked of, in their order."""
         leaves = tuple([self.leaf(definition, step) for step in self._steps(definition)])
         self._leaves[definition.id] = leaves
         return leaves[0].output if len(leaves) == 1 else output_of([rule for leaf in leaves for rule in leaf.rules])
@@ -234,11 +246,22 @@ class Values:
         return self.leaf(decision, facts).rules
 
     def leaf(self, decision: Decision, facts: Mapping[str, Fact]) -> Leaf:
-        """What a table comes to."""
+        """What a table comes to.
+
+        Every order asks some hundred questions, so what an answer fits is told here without a call.
+        """
         step, answers, tables = decision.tree.first, self._answers, self._pack.decisions
         while isinstance(step, Question):
-            name = step.name
-            step = step.after(answers.get(name) or self._answer(name) if name in tables else facts[name])
+            name, column = step.name, step.column
+            fact = answers.get(name) or self._answer(name) if name in tables else facts[name]
+            value = fact.value
+            if fact.state is not HAS_VALUE:
+                fitted = column.of_state[fact.state]
+            elif isinstance(value, str):
+                fitted = column.of_string.get(value, column.of_other_strings)
+            else:
+                fitted = column.of_number(fact)
+            step = step.known.get(fitted) or step.grown(fitted)
         return step
 
     def used(self, decision: Decision, rule: Rule) -> dict[str, Fact]:
@@ -293,14 +316,6 @@ class Values:
     def _is_unread(self, name: str, known: Mapping[str, Fact]) -> bool:
         """Whether an input is a fact that was not read, which a rule that takes it for absent has to name (Z75)."""
         return name not in self._pack.decisions and known[name].state in (State.UNKNOWN, State.UNUSABLE)
-
-
-def _asked_any(leaves: Sequence[Leaf], names: set[str]) -> bool:
-    """Whether any of the inputs of these names was asked on the way to the leaves."""
-    for leaf in leaves:  # noqa: SIM110  (a generator would cost more than what it asks)
-        if not leaf.asked.isdisjoint(names):
-            return True
-    return False
 
 
 def decidable(fact: Fact, column: Sequence[Cell]) -> Fact:

@@ -136,7 +136,7 @@ class Speech:
         text, words = finding.decision.texts[finding.then.text], self._pack.words
         if not text.source:
             return []
-        templates = {name.partition(".")[2] for name in _parts(text.source)[1::2]}
+        templates = {name.partition(".")[2] for name, _ in _parts(text.source)[1]}
         is_own = any(self._pack.templates[name].basis == "hospital" for name in templates & self._pack.templates.keys())
         order = self._fill(text.ordered, finding, inert) if text.ordered else escaped(ordered())
         gives = words["hospital-gives" if is_own else "source-gives"]
@@ -294,15 +294,24 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 
 def _filled(text: str, value_of: Callable[[str], str]) -> str:
-    parts = list(_parts(text))
-    parts[1::2] = map(value_of, parts[1::2])
-    return " ".join("".join(parts).split())
+    filled, placeholders = _parts(text)
+    if not placeholders:
+        return filled
+    for name, behind in placeholders:
+        filled += value_of(name) + behind
+    return " ".join(filled.split())
 
 
 @lru_cache(maxsize=4096)  # more than a pack has texts
-def _parts(text: str) -> tuple[str, ...]:
-    """A text of the content taken apart: what stands before, between and behind its placeholders, and their names."""
-    return tuple(PLACEHOLDER.split(text))
+def _parts(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """A text of the content taken apart: what stands before its placeholders, and each with what stands behind it.
+
+    Of a text without any it is all, on one line.
+    """
+    before, *others = PLACEHOLDER.split(text)
+    if not others:
+        return " ".join(before.split()), ()
+    return before, tuple(zip(others[::2], others[1::2], strict=True))
 
 
 def in_words(pack: Pack, reason: Reason, clean: Callable[[str], str] = plain) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from cds_service.content.domains import JOINED
 from cds_service.content.unary import Cell
-from cds_service.vocabulary.facts import HAS_VALUE, Exact, Fact, Interval, State
+from cds_service.vocabulary.facts import Exact, Fact, Interval, State
 
 if TYPE_CHECKING:
     from cds_service.content.model import Rule
@@ -91,31 +91,23 @@ class Leaf:
 class Question:
     """The next input that a table looks at, by its name, and what follows each answer that was ever given.
 
-    ``answered`` are the cells that the answers before it fitted, by the place of their input.
+    ``column`` tells which cells of the input an answer fits, ``known`` is what follows those. ``answered`` are the
+    cells that the answers before it fitted, by the place of their input.
     """
 
-    __slots__ = ("_after", "_column", "_tree", "answered", "name", "place")
+    __slots__ = ("_tree", "answered", "column", "known", "name", "place")
 
     def __init__(self, tree: Tree, place: int, answered: Mapping[int, int]) -> None:
         self.name, self.place, self.answered = tree.inputs[place], place, answered
-        self._tree, self._column = tree, tree.columns[place]
-        self._after: dict[int, Question | Leaf] = {}
+        self._tree, self.column = tree, tree.columns[place]
+        self.known: dict[int, Question | Leaf] = {}
 
-    def after(self, fact: Fact) -> Question | Leaf:
-        """What follows if the input is this fact: another question, or the leaf."""
-        column, value = self._column, fact.value
-        if fact.state is not HAS_VALUE:
-            fitted = column.of_state[fact.state]
-        elif isinstance(value, str):
-            fitted = column.of_string.get(value, column.of_other_strings)
-        else:
-            fitted = column.of_number(fact)
-        known = self._after.get(fitted)
-        if known is None:
-            known = self._tree.next({**self.answered, self.place: fitted})
-            if self._tree.may_grow():
-                self._after[fitted] = known
-        return known
+    def grown(self, fitted: int) -> Question | Leaf:
+        """What follows an answer that ``fitted`` these cells, and is not known yet: another question, or the leaf."""
+        following = self._tree.next({**self.answered, self.place: fitted})
+        if self._tree.may_grow():
+            self.known[fitted] = following
+        return following
 
 
 class Tree:

@@ -163,17 +163,8 @@ def tried(call: HookCall, judged: JudgedOrder, candidate: Candidate) -> Trial:
         summary = call.speech(raised[0]).summary_in_detail(raised[1])
         return Trial(candidate, withheld=fill(pack.words["withheld"], {"label": label, "summary": summary}))
     others = {other.order.key for other in call.judged_orders} - {judged.order.key}
-    settles = not any(says_anything(call, left) for left in after if left.order.key not in others)
+    settles = not any(left.decided.says_anything for left in after if left.order.key not in others)
     return Trial(candidate, proposal.actions, settles=settles)
-
-
-def says_anything(call: HookCall, judged: JudgedOrder) -> bool:
-    """Whether a card decision finds anything on an order, also what this service does not show of it (Z63)."""
-    decisions, values = call.prepared.pack.decisions, judged.decided.values
-    return any(
-        decision.kind == "card" and decision.status == "active" and values.of_order(decision).said
-        for decision in map(decisions.__getitem__, call.service.decisions)
-    )
 
 
 def judged_after(call: HookCall, proposal: Proposal) -> list[JudgedOrder]:

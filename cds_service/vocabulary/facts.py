@@ -259,7 +259,8 @@ class Facts(Mapping[str, Fact]):
     @property
     def own_so_far(self) -> Mapping[str, Fact]:
         """The facts that were asked for so far, without those that these facts share."""
-        return {name: fact for name, fact in self._kept.items() if self._declarations[name].kind in self._kinds}
+        shared = self._shared._kept if self._shared is not None else {}
+        return {name: self._kept[name] for name in self._kept.keys() - shared.keys()}
 
     def __iter__(self) -> Iterator[str]:
         yield from (name for name, declared in self._declarations.items() if declared.kind in self._kinds)

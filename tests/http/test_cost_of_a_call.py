@@ -52,8 +52,8 @@ def sent():
 COUNTS = {
     "irrelevant 80 KB": {"chart": 34, "fhir": 52, "judge": 30, "libraries": 7, "protocol": 43},
     "relevant 8 KB": {
-        "chart": 918,
-        "content": 1341,
+        "chart": 915,
+        "content": 1173,
         "fhir": 531,
         "judge": 212,
         "libraries": 100,
@@ -61,17 +61,17 @@ COUNTS = {
         "vocabulary": 367,
     },
     "relevant with two suggestions, 11 KB": {
-        "chart": 1749,
-        "content": 2278,
+        "chart": 1717,
+        "content": 1902,
         "fhir": 1630,
-        "judge": 424,
+        "judge": 372,
         "libraries": 47,
         "protocol": 78,
-        "vocabulary": 715,
+        "vocabulary": 719,
     },
     "relevant 80 KB": {
         "chart": 1445,
-        "content": 1341,
+        "content": 1173,
         "fhir": 827,
         "judge": 212,
         "libraries": 100,

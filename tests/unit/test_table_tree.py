@@ -1,14 +1,15 @@
 """The tree of a table asks what its rules ask, in their order, and comes to what they come to."""
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as some
 
 from cds_service.content import table_tree as trees
-from cds_service.content.decide import decidable
+from cds_service.content.decide import OrderFacts, Values, decidable
 from cds_service.content.model import Outcome, Rule
-from cds_service.content.table_tree import Question, Tree
+from cds_service.content.table_tree import Tree
 from cds_service.content.unary import parse_cell
 from cds_service.vocabulary.facts import Fact, Interval, Reason, State
 
@@ -42,13 +43,23 @@ def tree_of(rules, *, every=True):
     return Tree(INPUTS, rules, columns, every=every)
 
 
+class Noted(dict):
+    """Facts that note which of them are asked for, in order."""
+
+    def __init__(self, facts):
+        super().__init__(facts)
+        self.names = []
+
+    def __getitem__(self, name):
+        self.names.append(name)
+        return super().__getitem__(name)
+
+
 def asked(tree, facts):
     """The names that the tree asks for, in order, and the rules that fire."""
-    names, step = [], tree.first
-    while isinstance(step, Question):
-        names.append(step.name)
-        step = step.after(facts[step.name])
-    return names, step.rules
+    noted = Noted(facts)
+    values = Values(SimpleNamespace(decisions={}, facts={}), OrderFacts(noted, []))
+    return noted.names, values.rules(SimpleNamespace(tree=tree), noted)
 
 
 def tried(rules, facts, *, every):
