@@ -25,7 +25,7 @@ from cds_service.judge.evaluate import judge_request
 from cds_service.judge.relevance import is_judged, is_relevant
 from cds_service.population.keyed import KeyedNames, as_uuid
 from cds_service.population.order_sessions import IsRelevant, SigningSession, sessions_of
-from cds_service.population.past_charts import Asked, PastCharts, Queries
+from cds_service.population.past_charts import AskedOfRecord, PastCharts, Queries
 from cds_service.population.records import DEFECT, PATIENT, PatientRecord, WhatIsRead, read_record
 from cds_service.population.rows import Judged, Repeats, about_orders, about_person, event_row, problem_row, shown
 from cds_service.population.run_tables import JUDGED
@@ -73,7 +73,7 @@ class _Judge(NamedTuple):
 
     prepared: Prepared
     services: Mapping[str, Service]
-    asked: Mapping[str, Asked]
+    asked: Mapping[str, AskedOfRecord]
     queries: Queries
     told: ToldFacts
 
@@ -82,7 +82,7 @@ class _Judge(NamedTuple):
         """The content as far as it answers the hooks of ``task``."""
         services = {hook: service for hook in task.hooks if (service := prepared.pack.service_for(hook)) is not None}
         searches = {hook: prepared.searches[service.id] for hook, service in services.items()}
-        asked = {hook: Asked.of(of_hook, task.exported) for hook, of_hook in searches.items()}
+        asked = {hook: AskedOfRecord.of(of_hook, task.exported) for hook, of_hook in searches.items()}
         queries = Queries(search for of_hook in searches.values() for search in of_hook)
         return cls(prepared, services, asked, queries, ToldFacts(prepared.pack, prepared.zone))
 

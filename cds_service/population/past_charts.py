@@ -99,7 +99,7 @@ def _asking(by_code: _ByCode, resource: Any) -> Sequence[_Query]:
     return asking
 
 
-class Asked(NamedTuple):
+class AskedOfRecord(NamedTuple):
     """What one service asks a record for: the keys of its searches for the ``person``, and of those of its other
     searches to which there is an answer, with nothing ``found`` yet.
     """
@@ -108,7 +108,7 @@ class Asked(NamedTuple):
     found: Mapping[str, Sequence[ChartEntry]]
 
     @classmethod
-    def of(cls, searches: Iterable[Search], exported: Container[str] | None) -> Asked:
+    def of(cls, searches: Iterable[Search], exported: Container[str] | None) -> AskedOfRecord:
         """What ``searches`` ask for. Of types that are not ``exported`` nothing is known; ``None`` if all are."""
         person, found = [], {}
         for search in searches:
@@ -169,7 +169,9 @@ class PastCharts:
             brought[key] = _Newest(found, search.count, self._zone) if is_bounded else found
         return brought
 
-    def at(self, moment: datetime, asked: Asked, left_out: Container[bytes], *, ended_as_active: bool = False) -> Chart:
+    def at(
+        self, moment: datetime, asked: AskedOfRecord, left_out: Container[bytes], *, ended_as_active: bool = False
+    ) -> Chart:
         """The chart as it was just before ``moment``, as far as it is ``asked`` for.
 
         ``left_out`` is the JSON of the orders that were drafts then. With ``ended_as_active`` an order that has

@@ -25,7 +25,7 @@ _TABLES: Mapping[str, pa.Schema] = {"events": EVENTS, "cards": CARDS, "problems"
 _TOGETHER = 32_768
 
 
-class _Table:
+class _GroupedTable:
     """A table in a file, to which rows are added; some of them wait to be written together."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -56,7 +56,7 @@ class RunWriter:
         self._tables = {}
         for name, schema in _TABLES.items():
             (folder / name).mkdir()
-            self._tables[name] = _Table(folder / name / "part-0.parquet", schema)
+            self._tables[name] = _GroupedTable(folder / name / "part-0.parquet", schema)
         self.events = 0
         self.cards = 0
         self._problems: dict[tuple[str, str], int] = {}
