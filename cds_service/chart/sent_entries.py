@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -169,7 +169,7 @@ def decoder_of(resource: str) -> msgspec.json.Decoder[Any]:
     return _decoders[resource]
 
 
-class ChartEntry(NamedTuple):
+class ChartEntry(msgspec.Struct, frozen=True, gc=False):
     """One resource of a record: its JSON, and its elements; ``None`` if these cannot be read."""
 
     raw: bytes
@@ -178,7 +178,7 @@ class ChartEntry(NamedTuple):
     @classmethod
     def read(cls, raw: bytes, resource: str) -> ChartEntry:
         """The entry of a resource of a type."""
-        return cls(raw, _read(raw, resource))
+        return cls(raw, elements_of(raw, resource))
 
 
 def decoded_medication(raw: bytes) -> Medication | None:
@@ -192,8 +192,12 @@ def results_of(
     """The results of ``search`` that were decoded before: the same as ``read_results`` gives for a Bundle of them, with
     the ``medications`` to which they may refer beside them.
     """
+    if not entries and not medications:
+        return _NOTHING
     counted = entries[:MOST_ENTRIES]
     resources = [entry.resource for entry in counted if entry.resource is not None]
+    if len(resources) == len(entries) and not medications:  # as nearly all are
+        return _sorted_out(resources, search, patient_id, complete=True)
     unreadable = tuple(
         Aside(Kind.SHAPE, Reason("elementNotReadable"), f"{search.key}.entry[{place}]")
         for place, entry in enumerate(counted)
@@ -201,8 +205,6 @@ def results_of(
     )
     complete = not unreadable and len(entries) <= MOST_ENTRIES
     found = _sorted_out(resources, search, patient_id, complete=complete)
-    if not unreadable and not medications:
-        return found
     set_aside = (*found.set_aside, *unreadable)
     return replace(found, set_aside=set_aside, elsewhere=len(medications), medications=tuple(medications))
 
@@ -250,7 +252,7 @@ def _by_entry(raw: bytes, search: Search, patient_id: str) -> Results:
     if head.resourceType == "OperationOutcome":
         return _outcome(head.issue)
     if head.resourceType == search.resource:
-        alone = _read(raw, search.resource)
+        alone = elements_of(raw, search.resource)
         if alone is not None:
             return _sorted_out([alone], search, patient_id, complete=True)
         return _collect([_Entry(msgspec.Raw(raw))], search, patient_id, complete=True)
@@ -285,7 +287,7 @@ def _collect(entries: list[_Entry], search: Search, patient_id: str, *, complete
                 return outcome
             elsewhere += 1
         elif head.resourceType == search.resource:
-            resource = _read(raw, search.resource)
+            resource = elements_of(raw, search.resource)
             if resource is None:
                 set_aside.append(Aside(Kind.SHAPE, Reason("elementNotReadable"), at))
             else:
@@ -385,15 +387,15 @@ def decoded(decoder: msgspec.json.Decoder[D], raw: bytes) -> D | None:
         return None
 
 
-def _read(raw: bytes, resource: str) -> msgspec.Struct | None:
-    """One resource of a type; ``None`` if nothing of it can be read.
+def elements_of(raw: bytes, resource: str) -> Any:
+    """What is read of one resource of a type that is read from a record; ``None`` if nothing of it can be.
 
     If only some of its elements cannot be, the others are, and ``unread`` names those (observations only).
     """
-    elements: msgspec.Struct | None = decoded(_decoders[resource], raw)
-    if elements is None and resource == "Observation":
-        return lenient.observation_in_part(raw)
-    return elements
+    try:
+        return _decoders[resource].decode(raw)
+    except msgspec.DecodeError:
+        return lenient.observation_in_part(raw) if resource == "Observation" else None
 
 
 def _outcome(issues: list[_Issue] | None) -> Results:

@@ -13,7 +13,6 @@ from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import NamedTuple
-from uuid import NAMESPACE_URL, uuid5
 
 import pyarrow as pa
 
@@ -24,9 +23,9 @@ from cds_service.content.prepared import Prepared
 from cds_service.fhir.tree import Node
 from cds_service.judge.evaluate import judge_request
 from cds_service.judge.relevance import is_judged, is_relevant
-from cds_service.population.keyed import keyed_name
+from cds_service.population.keyed import KeyedNames, as_uuid
 from cds_service.population.order_sessions import IsRelevant, SigningSession, sessions_of
-from cds_service.population.past_charts import PastCharts, Queries
+from cds_service.population.past_charts import AskedOfRecord, PastCharts, Queries
 from cds_service.population.records import DEFECT, PATIENT, PatientRecord, WhatIsRead, read_record
 from cds_service.population.rows import Judged, Repeats, about_orders, about_person, event_row, problem_row, shown
 from cds_service.population.run_tables import JUDGED
@@ -68,21 +67,24 @@ class Task:
 
 
 class _Judge(NamedTuple):
-    """One content with what is worked out of it once: its services by hook, what these ask a record for, and how facts
-    are told.
+    """One content with what is worked out of it once: its services by hook, what each of these asks a record for, and
+    how facts are told.
     """
 
     prepared: Prepared
     services: Mapping[str, Service]
+    asked: Mapping[str, AskedOfRecord]
     queries: Queries
     told: ToldFacts
 
     @classmethod
-    def of(cls, prepared: Prepared, hooks: Iterable[str]) -> _Judge:
-        """The content as far as it answers ``hooks``."""
-        services = {hook: service for hook in hooks if (service := prepared.pack.service_for(hook)) is not None}
-        searches = [search for service in services.values() for search in prepared.searches[service.id]]
-        return cls(prepared, services, Queries(searches), ToldFacts(prepared.pack, prepared.zone))
+    def of(cls, prepared: Prepared, task: Task) -> _Judge:
+        """The content as far as it answers the hooks of ``task``."""
+        services = {hook: service for hook in task.hooks if (service := prepared.pack.service_for(hook)) is not None}
+        searches = {hook: prepared.searches[service.id] for hook, service in services.items()}
+        asked = {hook: AskedOfRecord.of(of_hook, task.exported) for hook, of_hook in searches.items()}
+        queries = Queries(search for of_hook in searches.values() for search in of_hook)
+        return cls(prepared, services, asked, queries, ToldFacts(prepared.pack, prepared.zone))
 
 
 class _Event(NamedTuple):
@@ -101,11 +103,13 @@ class _Work(NamedTuple):
     judges: Mapping[str, _Judge]
     relevant: Mapping[str, IsRelevant]
     reading: WhatIsRead
+    names: KeyedNames
+    until: str
 
     @classmethod
     def of(cls, task: Task) -> _Work:
         """The task made ready."""
-        judges = {name: _Judge.of(prepared, task.hooks) for name, prepared in task.contents.items()}
+        judges = {name: _Judge.of(prepared, task) for name, prepared in task.contents.items()}
         packs = [prepared.pack for prepared in task.contents.values()]
         order_hooks = set(task.hooks) & set(ORDER_HOOKS)
         return cls(
@@ -118,6 +122,8 @@ class _Work(NamedTuple):
                 next(iter(task.contents.values())).zone,
                 task.until,
             ),
+            KeyedNames(task.key),
+            task.until.astimezone(UTC).isoformat(),
         )
 
 
@@ -148,18 +154,18 @@ def _rows_or_defect(work: _Work, patient: str, lines: Sequence[bytes]) -> Iterab
     try:
         return list(_rows(work, patient, lines))
     except Exception as error:
-        return [problem_row(_named(work.task, patient), Counter({(DEFECT, type(error).__name__): 1}))]
+        return [problem_row(_named(work, patient), Counter({(DEFECT, type(error).__name__): 1}))]
 
 
 def _rows(work: _Work, patient: str, lines: Sequence[bytes]) -> Iterator[Row]:
     """The way of a patient: from the lines to the record, its events, each as a call on the chart of its moment, and
     what comes of it under each content.
     """
-    task, named = work.task, _named(work.task, patient)
+    named = _named(work, patient)
     record = read_record(patient, lines, work.reading)
     events, repeats = list(_events(work, record)), Repeats()
     charts = (
-        {name: PastCharts(record, one.queries, one.prepared.zone, task.exported) for name, one in work.judges.items()}
+        {name: PastCharts(record, one.queries, one.prepared.zone) for name, one in work.judges.items()}
         if events
         else {}
     )
@@ -169,12 +175,12 @@ def _rows(work: _Work, patient: str, lines: Sequence[bytes]) -> Iterator[Row]:
             request = _request(event, patient, name)
             if service is None or (event.session is not None and not request.selected):
                 continue
-            searches = one.prepared.searches[service.id]
+            asked = one.asked[event.hook]
             left_out = event.session.sources if event.session is not None else frozenset()
-            judged = _judged(one, service, request, charts[name].at(event.moment, searches, left_out))
+            judged = _judged(one, service, request, charts[name].at(event.moment, asked, left_out))
             depends = False
             if charts[name].depends_on_ends(event.moment, left_out):
-                other = charts[name].at(event.moment, searches, left_out, ended_as_active=True)
+                other = charts[name].at(event.moment, asked, left_out, ended_as_active=True)
                 depends = shown(_judged(one, service, request, other)) != shown(judged)
             if isinstance(judged, Exception) and not isinstance(judged, Fault):
                 record.problems[DEFECT, type(judged).__name__] += 1
@@ -184,7 +190,7 @@ def _rows(work: _Work, patient: str, lines: Sequence[bytes]) -> Iterator[Row]:
                 event=event.name,
                 patient=named,
                 moment=event.moment,
-                orders=about_orders(one.prepared.pack, request, record, event.session, task.key),
+                orders=about_orders(one.prepared.pack, request, record, event.session, work.names),
                 person=about_person(record, event.moment),
                 judged=judged,
                 depends=depends,
@@ -202,17 +208,17 @@ def _events(work: _Work, record: PatientRecord) -> Iterator[_Event]:
         for hook in task.hooks:
             if hook in ORDER_HOOKS:
                 about = (hook, record.patient, session.moment.isoformat(), *session.names)
-                yield _Event(hook, session.moment, keyed_name(task.key, "event", *about), session)
+                yield _Event(hook, session.moment, work.names.of("event", *about), session)
     for hook in task.hooks:
         if hook not in ORDER_HOOKS:
-            about = (hook, record.patient, task.until.astimezone(UTC).isoformat())
-            yield _Event(hook, task.until, keyed_name(task.key, "event", *about), None)
+            name = work.names.of("event", hook, record.patient, work.until)
+            yield _Event(hook, task.until, name, None)
 
 
 def _request(event: _Event, patient: str, content: str) -> HookRequest:
     if event.session is not None:
         return event.session.request(event.hook, patient, content, event.name)
-    return HookRequest(event.hook, str(uuid5(NAMESPACE_URL, event.name)), patient, "", "", (), (), {})
+    return HookRequest(event.hook, as_uuid(event.name), patient, "", "", (), (), {})
 
 
 def _judged(one: _Judge, service: Service, request: HookRequest, chart: Chart) -> Judged:
@@ -227,8 +233,9 @@ def _relevant(pack: Pack, draft: Node, medications: Mapping[str, Node]) -> bool:
     return is_judged(pack, draft) and is_relevant(pack, read_order("", draft, medications))
 
 
-def _named(task: Task, patient: str) -> str | None:
+def _named(work: _Work, patient: str) -> str | None:
     """What the rows call a patient."""
-    if task.patients == "none":
+    how = work.task.patients
+    if how == "none":
         return None
-    return patient if task.patients == "id" else keyed_name(task.key, "patient", patient)
+    return patient if how == "id" else work.names.of("patient", patient)

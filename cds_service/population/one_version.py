@@ -38,9 +38,14 @@ def one_of_each(batches: Iterable[pa.RecordBatch], problems: Counter[tuple[str, 
     """
     held: pa.Table | None = None  # the last resource of the batch before, of which more lines may come
     for batch in batches:
+        if not batch.num_rows:
+            continue
         table = pa.Table.from_batches([batch])
         if held is not None:
-            table = pa.concat_tables([held, table]).combine_chunks()
+            if _key_at(held, 0) == _key_at(table, 0):
+                table = pa.concat_tables([held, table]).combine_chunks()
+            else:  # as nearly always, and then nothing need be copied
+                yield from _as_lines(_without_others(held, problems))
         first = _first_of_last(table)
         held = table.slice(first)
         yield from _as_lines(_without_others(table.slice(0, first), problems))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
@@ -15,6 +14,7 @@ from cds_service.chart.statuses import NOT_ORDERED
 from cds_service.fhir.order_types import ORDER_TYPES
 from cds_service.fhir.treatments import as_tree, referred
 from cds_service.fhir.tree import Node, node, nodes, text
+from cds_service.population.keyed import as_uuid
 from cds_service.population.records import PatientRecord, SeenResource
 from cds_service.protocol.envelope import Draft, HookRequest
 
@@ -77,7 +77,7 @@ class SigningSession:
     @property
     def sources(self) -> frozenset[bytes]:
         """The JSON of its orders, which were no history yet."""
-        return frozenset(order.source.entry.raw for order in (*self.judged, *self.others))
+        return frozenset(order.source.raw for order in (*self.judged, *self.others))
 
     def request(self, hook: str, patient: str, content: str, event: str) -> HookRequest:
         """The call of ``hook`` that a client would have made, with the orders that ``content`` judges selected.
@@ -95,7 +95,7 @@ class SigningSession:
         first = self.judged[0]
         return HookRequest(
             hook,
-            str(uuid5(NAMESPACE_URL, event)),
+            as_uuid(event),
             patient,
             first.encounter.rpartition("/")[2],
             first.requester,
@@ -134,12 +134,12 @@ def sessions_of(
     signed: dict[bytes, SignedOrder | None] = {}
     judged = [order for one in in_window if (order := _signed(one, relevant, medications)) and order.relevant_to]
     sessions = _grouped(judged)
-    known = {order.source.entry.raw for order in judged}
+    known = {order.source.raw for order in judged}
     for session in sessions:
         first = session.judged[0]
         near = slice(bisect_left(moments, first.written - _TOGETHER), bisect_right(moments, first.written + _TOGETHER))
         for one in written[near]:
-            raw = one.entry.raw
+            raw = one.raw
             if raw in known:
                 continue
             if raw not in signed:
@@ -177,7 +177,7 @@ def _signed(
     order: SeenResource, relevant: Mapping[str, IsRelevant], medications: Mapping[str, Node]
 ) -> SignedOrder | None:
     """An order as the draft that it was; ``None`` for what nobody signed, such as a plan or what was only reported."""
-    tree: Any = as_tree(msgspec.Raw(order.entry.raw))
+    tree: Any = as_tree(msgspec.Raw(order.raw))
     if not isinstance(tree, dict) or text(tree, "intent") not in _SIGNED or _is_reported(tree):
         return None
     draft = {**tree, "status": "draft"}

@@ -26,7 +26,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class _Query(NamedTuple):
     """What the prefetch template of a search asks a FHIR server for; without codes or statuses, for every one."""
 
-    search: Search
+    key: str
     codes: frozenset[str]
     statuses: frozenset[str]
 
@@ -35,11 +35,11 @@ class _Query(NamedTuple):
         """The query of a search."""
         asked = parse_qs(search.template.partition("?")[2])
         codes, statuses = (frozenset(",".join(asked.get(name, ())).split(",")) - {""} for name in ("code", "status"))
-        return cls(search, codes, statuses)
+        return cls(search.key, codes, statuses)
 
-    def takes(self, resource: SeenResource) -> bool:
-        """Whether a resource of its type, and of its codes, has a status that is asked for."""
-        return not self.statuses or resource.status in self.statuses
+
+_ByCode = dict[str, dict[str, list[_Query]]]
+"""Queries by the codes that they ask for, and by the systems of these."""
 
 
 class Queries:
@@ -47,58 +47,76 @@ class Queries:
 
     def __init__(self, searches: Iterable[Search]) -> None:
         self._all: dict[str, list[_Query]] = {}  # by type of resource
-        self._by_code: dict[str, dict[str, list[_Query]]] = {}
+        self._by_code: dict[str, _ByCode] = {}
         self.keys: dict[str, Search] = {search.key: search for search in searches}
-        for query in map(_Query.of, self.keys.values()):
+        for search in self.keys.values():
+            query = _Query.of(search)
             if query.codes:
-                of_type = self._by_code.setdefault(query.search.resource, {})
+                of_type = self._by_code.setdefault(search.resource, {})
                 for code in query.codes:
-                    of_type.setdefault(code, []).append(query)
+                    system, _, plain = code.rpartition("|")
+                    of_type.setdefault(plain, {}).setdefault(system, []).append(query)
             else:
-                self._all.setdefault(query.search.resource, []).append(query)
+                self._all.setdefault(search.resource, []).append(query)
 
     @property
     def types(self) -> frozenset[str]:
         """The types of resource that are searched for."""
         return frozenset(search.resource for search in self.keys.values())
 
-    def answered(self, resources: Mapping[str, Sequence[SeenResource]]) -> dict[str, list[SeenResource]]:
-        """What each search finds among resources by type, by its key and in their order."""
-        found: dict[str, list[SeenResource]] = {}
+    def answered(self, resources: Mapping[str, Sequence[SeenResource]]) -> dict[str, Sequence[SeenResource]]:
+        """What each search that finds any finds among resources by type, by its key and in their order."""
+        found: dict[str, Sequence[SeenResource]] = {}
         for kind, of_type in resources.items():
-            for query in self._all.get(kind, ()):
-                found[query.search.key] = [one for one in of_type if query.takes(one)] if query.statuses else [*of_type]
+            for key, _, statuses in self._all.get(kind, ()):
+                found[key] = [one for one in of_type if one.status in statuses] if statuses else of_type
             by_code = self._by_code.get(kind)
             if by_code is not None:
-                for one in of_type:
-                    asking = [query for code in _codes(one.entry.resource) for query in by_code.get(code, ())]
-                    for query in asking if len(asking) < 2 else {query.search.key: query for query in asking}.values():
-                        if query.takes(one):
-                            found.setdefault(query.search.key, []).append(one)
+                found |= _found_by_code(by_code, of_type)
         return found
 
 
-def _codes(resource: Any) -> list[str]:
-    """The codes of a resource as a search by code names them, in whatever spelling their system was recorded."""
+def _found_by_code(by_code: _ByCode, of_type: Iterable[SeenResource]) -> dict[str, list[SeenResource]]:
+    found: dict[str, list[SeenResource]] = {}
+    for one in of_type:
+        for key, _, statuses in _asking(by_code, one.resource):
+            if not statuses or one.status in statuses:
+                found.setdefault(key, []).append(one)
+    return found
+
+
+def _asking(by_code: _ByCode, resource: Any) -> Sequence[_Query]:
+    """The queries that ask for one of the codes of a resource, in whatever spelling their system was recorded."""
     concept = getattr(resource, "code", None)
     if not isinstance(concept, CodeableConcept):
-        return []
-    return [
-        f"{SPELLINGS.get(coding.system) or canonical(coding.system)}|{coding.code}"
-        for coding in many(concept.coding)
-        if coding.system and coding.code
-    ]
+        return ()
+    asking: Sequence[_Query] = ()
+    for coding in many(concept.coding):
+        by_system = by_code.get(coding.code or "")
+        if by_system is not None and coding.system:
+            more = by_system.get(SPELLINGS.get(coding.system) or canonical(coding.system), ())
+            asking = [*asking, *(query for query in more if query not in asking)] if asking else more
+    return asking
 
 
-class _Every:
-    """All that a search brought until some moment."""
+class AskedOfRecord(NamedTuple):
+    """What one service asks a record for: the keys of its searches for the ``person``, and of those of its other
+    searches to which there is an answer, with nothing ``found`` yet.
+    """
 
-    def __init__(self, found: Sequence[SeenResource]) -> None:
-        self._found = found
+    person: Sequence[str]
+    found: Mapping[str, Sequence[ChartEntry]]
 
-    def before(self, moment: datetime) -> Sequence[SeenResource]:
-        """What was seen before ``moment``."""
-        return self._found[: bisect_left(self._found, moment, key=_SEEN)]
+    @classmethod
+    def of(cls, searches: Iterable[Search], exported: Container[str] | None) -> AskedOfRecord:
+        """What ``searches`` ask for. Of types that are not ``exported`` nothing is known; ``None`` if all are."""
+        person, found = [], {}
+        for search in searches:
+            if search.resource == PATIENT:
+                person.append(search.key)
+            elif exported is None or search.resource in exported:
+                found[search.key] = ()
+        return cls(person, found)
 
 
 class _Newest:
@@ -117,7 +135,7 @@ class _Newest:
     def before(self, moment: datetime) -> Sequence[SeenResource]:
         """The newest of what was seen before ``moment``."""
         while self._next < len(self._found) and self._found[self._next].seen < moment:
-            item = self._measured(self._found[self._next].entry), self._next
+            item = self._measured(self._found[self._next]), self._next
             if len(self._kept) < self._count:
                 heappush(self._kept, item)
             else:
@@ -134,50 +152,57 @@ class _Newest:
 class PastCharts:
     """What one content finds in the record of a patient, at one moment after another and never at an earlier one."""
 
-    def __init__(self, record: PatientRecord, queries: Queries, zone: tzinfo, exported: Container[str] | None) -> None:
+    def __init__(self, record: PatientRecord, queries: Queries, zone: tzinfo) -> None:
         self._record = record
         self._queries = queries
         self._zone = zone
-        self._exported = exported
-        self._medications = record.decoded_medications()
-        self._as_exported = self._walks(record.seen)
-        active = record.with_ended_orders_active()
-        self._as_active = self._walks({MEDICATION: active} if active else {})
+        self._medications = record.decoded_medications() if record.medications else ()
+        self._as_exported = self._brought(record.seen)
+        self._as_active: dict[str, Sequence[SeenResource] | _Newest] | None = None  # is seldom asked for
 
-    def _walks(self, resources: Mapping[str, Sequence[SeenResource]]) -> dict[str, _Every | _Newest]:
-        walks: dict[str, _Every | _Newest] = {}
+    def _brought(self, resources: Mapping[str, Sequence[SeenResource]]) -> dict[str, Sequence[SeenResource] | _Newest]:
+        """What each search that finds any brings in time, by its key."""
+        brought: dict[str, Sequence[SeenResource] | _Newest] = {}
         for key, found in self._queries.answered(resources).items():
             search = self._queries.keys[key]
-            bounded = search.newest_first and 0 < search.count < len(found)
-            walks[key] = _Newest(found, search.count, self._zone) if bounded else _Every(found)
-        return walks
+            is_bounded = search.newest_first and 0 < search.count < len(found)
+            brought[key] = _Newest(found, search.count, self._zone) if is_bounded else found
+        return brought
 
     def at(
-        self, moment: datetime, searches: Iterable[Search], left_out: Container[bytes], *, ended_as_active: bool = False
+        self, moment: datetime, asked: AskedOfRecord, left_out: Container[bytes], *, ended_as_active: bool = False
     ) -> Chart:
-        """The chart as it was just before ``moment``, as far as ``searches`` ask for it.
+        """The chart as it was just before ``moment``, as far as it is ``asked`` for.
 
         ``left_out`` is the JSON of the orders that were drafts then. With ``ended_as_active`` an order that has
         ended since, or had ended before, is taken for active, because an export does not say when it ended.
         """
-        found: dict[str, list[ChartEntry]] = {}
-        for search in searches:
-            if search.resource == PATIENT:
-                if self._record.person is not None:
-                    found[search.key] = [self._record.person]
-                continue
-            if self._exported is not None and search.resource not in self._exported:
-                continue
-            walk = (ended_as_active and self._as_active.get(search.key)) or self._as_exported.get(search.key)
-            seen = walk.before(moment) if walk else ()
-            if left_out and search.resource == MEDICATION:
-                seen = [one for one in seen if one.entry.raw not in left_out]
-            found[search.key] = [one.entry for one in seen]
+        found = {**asked.found}
+        for key, brought in (self._with_ended_as_active() if ended_as_active else self._as_exported).items():
+            if key in found:
+                seen = brought.before(moment) if isinstance(brought, _Newest) else _before(brought, moment)
+                if left_out and self._queries.keys[key].resource == MEDICATION:
+                    seen = [one for one in seen if one.raw not in left_out]
+                found[key] = seen
+        if self._record.person is not None:
+            found.update(dict.fromkeys(asked.person, (self._record.person,)))
         return Chart.of(self._record.patient, found, moment, self._zone, self._medications)
+
+    def _with_ended_as_active(self) -> Mapping[str, Sequence[SeenResource] | _Newest]:
+        if self._as_active is None:
+            self._as_active = self._brought({MEDICATION: self._record.with_ended_orders_active()})
+        return self._as_exported | self._as_active
 
     def depends_on_ends(self, moment: datetime, left_out: Container[bytes]) -> bool:
         """Whether some order that has ended stands in the chart before ``moment``, so that it matters when it did."""
-        return bool(self._as_active) and any(
-            one.has_ended and one.seen < moment and one.entry.raw not in left_out
+        return any(
+            one.has_ended and one.seen < moment and one.raw not in left_out
             for one in self._record.seen.get(MEDICATION, ())
         )
+
+
+def _before(found: Sequence[SeenResource], moment: datetime) -> Sequence[SeenResource]:
+    """What of resources in the order in which they were seen was seen before ``moment``."""
+    if not found or found[-1].seen < moment:
+        return found
+    return found[: bisect_left(found, moment, key=_SEEN)]

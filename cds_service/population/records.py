@@ -11,8 +11,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
-from cds_service.chart.sent_entries import ChartEntry, decoded_medication
+from cds_service.chart.sent_entries import ChartEntry, decoded_medication, elements_of
 from cds_service.fhir.dates import read_date
 from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
 from cds_service.fhir.treatments import Medication
@@ -32,13 +33,12 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _in_order = attrgetter("seen", "name")
 
 
-class SeenResource(msgspec.Struct, frozen=True, gc=False):
+class SeenResource(ChartEntry, frozen=True, gc=False):
     """One resource, and when it was first to be seen. ``name`` is its ``Type/id``, or its JSON if it has no id."""
 
     seen: datetime
     name: str
     status: str
-    entry: ChartEntry
 
     @property
     def has_ended(self) -> bool:
@@ -47,11 +47,10 @@ class SeenResource(msgspec.Struct, frozen=True, gc=False):
 
     def while_active(self) -> SeenResource:
         """An order that ended, as it was before; another resource, and one that cannot be read, as it is."""
-        resource: Any = self.entry.resource
+        resource: Any = self.resource
         if resource is None or not self.has_ended:
             return self
-        before = msgspec.structs.replace(resource, status="active")
-        return msgspec.structs.replace(self, status="active", entry=ChartEntry(self.entry.raw, before))
+        return replace(self, status="active", resource=replace(resource, status="active"))
 
 
 @dataclass
@@ -75,9 +74,8 @@ class PatientRecord:
         return [found for raw in self.medications.values() if (found := decoded_medication(raw)) is not None]
 
     def with_ended_orders_active(self) -> list[SeenResource]:
-        """The orders of drugs, those that ended as they were before; none if none has ended."""
-        orders = self.seen.get(MEDICATION, [])
-        return [order.while_active() for order in orders] if any(order.has_ended for order in orders) else []
+        """The orders of drugs, those that ended as they were before."""
+        return [order.while_active() for order in self.seen.get(MEDICATION, ())]
 
 
 class WhatIsRead(NamedTuple):
@@ -94,28 +92,27 @@ class WhatIsRead(NamedTuple):
     until: datetime
 
 
-class _Line(NamedTuple):
-    """One resource: its type and id, ``""`` if it has none, its status and its elements, if they are decoded."""
-
-    kind: str
-    identity: str
-    status: str
-    entry: ChartEntry
+# One resource: its type and id, ``""`` if it has none, its status, its JSON, and its elements, if they are decoded.
+_Line = tuple[str, str, str, bytes, Any]
 
 
 def read_record(patient: str, lines: Iterable[bytes], reading: WhatIsRead) -> PatientRecord:
     """The record of a patient from the JSON of its resources, in whatever order they come."""
     record = PatientRecord(patient)
-    for name, line in _newest_versions(lines, reading, record.problems).items():
-        kind, entry = line.kind, line.entry
+    latest = reading.until + _AHEAD
+    for name, (kind, identity, status, raw, resource) in _newest_versions(lines, reading, record.problems).items():
         if kind == _MEDICATION:
-            record.medications[line.identity] = entry.raw
+            record.medications[identity] = raw
         elif kind == _ENCOUNTER:
-            record.encounters[line.identity] = entry.raw
+            record.encounters[identity] = raw
         elif kind == PATIENT:
-            record.person = entry
+            record.person = ChartEntry(raw, resource)
+        elif (seen := seen_at(kind, resource, raw, reading.zone)) is None:
+            record.problems[UNDATED, kind] += 1
+        elif seen > latest:
+            record.problems[FUTURE, kind] += 1
         else:
-            _add(record, name, line, reading)
+            record.seen.setdefault(kind, []).append(SeenResource(raw, resource, seen, name, status))
     if record.person is None:
         record.problems[NO_PERSON, ""] += 1
     for resources in record.seen.values():
@@ -128,9 +125,12 @@ def _newest_versions(
 ) -> dict[str, _Line]:
     """The resources of the lines by their names. Of those with one id the newest is kept: a server has it once."""
     kept: dict[str, _Line] = {}
+    kind, begin = "", _TYPE_FIRST + b'"'
     for raw in lines:
         try:
-            kind = _type_of(raw)
+            if not raw.startswith(begin):  # most are of the type of the line before
+                kind = _type_of(raw)
+                begin = _TYPE_FIRST + kind.encode() + b'"'
             line = _read_line(kind, raw, reading)
         except (msgspec.DecodeError, RecursionError):
             problems[NOT_JSON, ""] += 1
@@ -139,11 +139,10 @@ def _newest_versions(
             if kind not in reading.known:
                 problems[UNKNOWN_TYPE, kind if _NAME_OF_TYPE.fullmatch(kind) else ""] += 1
             continue
-        name = f"{kind}/{line.identity}" if line.identity else raw.decode()
-        before = kept.get(name)
-        if before is not None:
+        name = f"{kind}/{line[1]}" if line[1] else raw.decode()
+        if name in kept:
             problems[REPEATED, kind] += 1
-            if _version(raw) <= _version(before.entry.raw):
+            if _version(raw) <= _version(kept[name][3]):
                 continue
         kept[name] = line
     return kept
@@ -159,24 +158,18 @@ def _type_of(raw: bytes) -> str:
 
 def _read_line(kind: str, raw: bytes, reading: WhatIsRead) -> _Line | None:
     """A resource of a type; ``None`` if nothing is read of the type."""
-    entry = ChartEntry(raw, None)
     if kind in reading.searched:
-        entry = _entry(raw, kind)
-        resource: Any = entry.resource
+        try:
+            resource = elements_of(raw, kind)
+        except RecursionError:
+            resource = None
         if resource is not None:
-            return _Line(kind, resource.id or "", getattr(resource, "status", None) or "", entry)
+            return kind, resource.id or "", getattr(resource, "status", None) or "", raw, resource
     elif kind not in _ALWAYS_READ:
         return None
     head = dated_head(raw)
     identity, status = (value if isinstance(value, str) else "" for value in (head.id, head.status))
-    return _Line(kind, identity, status, entry)
-
-
-def _entry(raw: bytes, kind: str) -> ChartEntry:
-    try:
-        return ChartEntry.read(raw, kind)
-    except RecursionError:
-        return ChartEntry(raw, None)
+    return kind, identity, status, raw, None
 
 
 def _version(raw: bytes) -> tuple[datetime, bytes]:
@@ -185,15 +178,3 @@ def _version(raw: bytes) -> tuple[datetime, bytes]:
     updated = stated.get("lastUpdated") if isinstance(stated, dict) else None
     span = read_date(updated, UTC) if isinstance(updated, str) else None
     return (span.start if span is not None else _LONG_AGO), raw
-
-
-def _add(record: PatientRecord, name: str, line: _Line, reading: WhatIsRead) -> None:
-    """Adds a resource that has a date, or counts why it is left out."""
-    kind, entry = line.kind, line.entry
-    seen = seen_at(kind, entry.resource, entry.raw, reading.zone)
-    if seen is None:
-        record.problems[UNDATED, kind] += 1
-    elif seen > reading.until + _AHEAD:
-        record.problems[FUTURE, kind] += 1
-    else:
-        record.seen.setdefault(kind, []).append(SeenResource(seen, name, line.status, entry))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from cds_service.fhir.tree import Node, node, nodes, text
 from cds_service.judge.evaluate import Answer
 from cds_service.judge.findings import FoundRule, findings_of
 from cds_service.judge.relevance import draft_nodes
-from cds_service.population.keyed import keyed_name
+from cds_service.population.keyed import KeyedNames
 from cds_service.population.order_sessions import SigningSession
 from cds_service.population.records import PatientRecord
 from cds_service.population.told_facts import Row, ToldFacts
@@ -30,8 +31,8 @@ from cds_service.vocabulary.facts import State
 Judged = Answer | Exception
 """What came of a call: an answer, a ``Fault`` for which it was refused, or a fault of this software."""
 
-_BANDS = ((18, "0-17"), (40, "18-39"), (65, "40-64"), (80, "65-79"))
-_OLDEST = "80+"
+_BANDS = ("0-17", "18-39", "40-64", "65-79", "80+")
+_BANDS_FROM = (18, 40, 65, 80)  # years at which the next band begins
 # https://hl7.org/fhir/R4/valueset-administrative-gender.html
 _SEXES = frozenset({"male", "female", "other", "unknown"})
 _PREFETCH = "prefetch."
@@ -61,12 +62,15 @@ class AboutOrders(NamedTuple):
     orders: int = 0
 
 
+_NO_ORDERS = AboutOrders()
+
+
 def about_orders(
-    pack: Pack, request: HookRequest, record: PatientRecord, session: SigningSession | None, key: bytes
+    pack: Pack, request: HookRequest, record: PatientRecord, session: SigningSession | None, names: KeyedNames
 ) -> AboutOrders:
     """What a row tells of the orders of a call; of several drugs, that which was ordered first."""
     if session is None:
-        return AboutOrders()
+        return _NO_ORDERS
     first, requester = request.selected[0], session.judged[0].requester
     order = read_order(first.path, first.resource, draft_nodes(request), first.key)
     known = recognise_ordered(order, pack.relevant.get(order.type, ()))
@@ -74,7 +78,7 @@ def about_orders(
     way = route(ways[0], order).value if ways else None
     return AboutOrders(
         _unit(record.encounters.get(request.encounter_id), session.moment),
-        keyed_name(key, "prescriber", requester) if requester else None,
+        names.of("prescriber", requester) if requester else None,
         known.concept.display if known is not None else None,
         getattr(known, "agent", "") or None,
         str(way) if way is not None else None,
@@ -100,12 +104,8 @@ def about_person(record: PatientRecord, moment: datetime) -> tuple[str | None, s
     if not isinstance(person, Patient):
         return None, None
     years = years_between(person.birthDate, moment)
-    bands = {_band(age) for age in years} if years is not None else set()
-    return (bands.pop() if len(bands) == 1 else None), (person.gender if person.gender in _SEXES else None)
-
-
-def _band(age: int) -> str:
-    return next((name for below, name in _BANDS if age < below), _OLDEST)
+    least, most = (bisect_right(_BANDS_FROM, age) for age in years) if years is not None else (0, 1)
+    return (_BANDS[least] if least == most else None), (person.gender if person.gender in _SEXES else None)
 
 
 def shown(judged: Judged) -> tuple[str, list[str]]:
@@ -144,6 +144,7 @@ def event_row(
     if isinstance(judged, Fault):
         missing = [fault.path.removeprefix(_PREFETCH) for fault in judged.every() if fault.path.startswith(_PREFETCH)]
     answer = judged if isinstance(judged, Answer) else None
+    has_found = answer is not None and any(one.decided.cards for one in answer.judged)
     return {
         "content": content,
         "hook": hook,
@@ -157,7 +158,7 @@ def event_row(
         "not_understood": sum(item.bears for item in answer.not_understood) if answer is not None else 0,
         "age_band": person[0],
         "sex": person[1],
-        "cards": list(_cards(answer, (content, hook), moment, repeats, told, person[0])) if answer is not None else [],
+        "cards": [*_cards(answer, (content, hook), moment, repeats, told, person[0])] if answer and has_found else [],
         "problems": [],
     }
 

@@ -20,16 +20,43 @@ from cds_service.population.run_folder import RunFolderError
 from cds_service.population.run_tables import CARDS, EVENTS, PROBLEMS
 
 _TABLES: Mapping[str, pa.Schema] = {"events": EVENTS, "cards": CARDS, "problems": PROBLEMS}
+# Rows of a table that are written together. Parquet keeps an account of every column of each such group until the file
+# is closed, so that memory would grow with the population if every few rows were a group.
+_TOGETHER = 32_768
+
+
+class _GroupedTable:
+    """A table in a file, to which rows are added; some of them wait to be written together."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._waiting: list[pa.Table] = []
+        self._number = 0
+
+    def add(self, rows: pa.Table) -> None:
+        self._waiting.append(rows)
+        self._number += rows.num_rows
+        if self._number >= _TOGETHER:
+            self._write()
+
+    def _write(self) -> None:
+        waiting, self._waiting, self._number = self._waiting, [], 0
+        if waiting:
+            self._writer.write_table(pa.concat_tables(waiting))
+
+    def close(self) -> None:
+        self._write()
+        self._writer.close()
 
 
 class RunWriter:
     """Takes what was judged, and writes it into the tables of a run."""
 
     def __init__(self, folder: Path) -> None:
-        self._writers = {}
+        self._tables = {}
         for name, schema in _TABLES.items():
             (folder / name).mkdir()
-            self._writers[name] = pq.ParquetWriter(folder / name / "part-0.parquet", schema, compression="zstd")
+            self._tables[name] = _GroupedTable(folder / name / "part-0.parquet", schema)
         self.events = 0
         self.cards = 0
         self._problems: dict[tuple[str, str], int] = {}
@@ -38,7 +65,7 @@ class RunWriter:
         """Takes rows of ``JUDGED``."""
         rows = pa.table(batch)
         events = rows.filter(pc.is_valid(rows["hook"]))
-        self._writers["events"].write_table(events.select(EVENTS.names))
+        self._tables["events"].add(events.select(EVENTS.names))
         self.events += events.num_rows
         self._add_cards(events)
         for row in rows["problems"].combine_chunks().flatten().to_pylist():
@@ -51,19 +78,19 @@ class RunWriter:
         cards = lists.flatten()
         columns = [events["content"].take(parents), events["event"].take(parents), *cards.flatten()]
         table = pa.table(columns, names=CARDS.names).cast(CARDS)
-        self._writers["cards"].write_table(table)
+        self._tables["cards"].add(table)
         self.cards += table.num_rows
 
     def add_problems(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Takes problems that were met before anything was judged, as rows of ``PROBLEMS``."""
         met = [{"problem": p, "resource": r, "times": n} for (p, r), n in sorted(self._problems.items())]
         self._problems.clear()
-        self._writers["problems"].write_table(pa.Table.from_pylist([*rows, *met], schema=PROBLEMS))
+        self._tables["problems"].add(pa.Table.from_pylist([*rows, *met], schema=PROBLEMS))
 
     def close(self) -> None:
         """Ends the tables, so that they can be read."""
-        for writer in self._writers.values():
-            writer.close()
+        for table in self._tables.values():
+            table.close()
 
 
 @contextmanager

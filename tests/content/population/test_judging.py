@@ -2,10 +2,12 @@
 
 import dataclasses
 import gc
+import hmac
 import pickle
 import random
 import weakref
 from datetime import datetime
+from uuid import RFC_4122, UUID
 
 import msgspec
 import pyarrow as pa
@@ -13,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.chart.sent_entries import ChartEntry
-from cds_service.population import judging
+from cds_service.population import judging, records
 from cds_service.population.judging import Task, judge
+from cds_service.population.keyed import KeyedNames, as_uuid
 from cds_service.population.run_tables import JUDGED, LINES
 from tests.support.population import (
     DAY,
@@ -180,18 +182,33 @@ def test_the_same_key_gives_the_same_names_and_another_key_others():
     assert {row["patient"] for row in first if row["patient"]} != set()
 
 
+def test_a_name_is_the_keyed_hash_of_what_it_names_whatever_was_named_before():
+    names = KeyedNames(b"a key")
+    for parts in (["p1"], ["p1", "p2"], ["p1"]):
+        text = msgspec.json.encode(["event", *parts])
+        assert names.of("event", *parts) == hmac.new(b"a key", text, "sha256").hexdigest()[:32]
+    assert names.of("event", "p1") != KeyedNames(b"another").of("event", "p1")
+
+
+@given(st.text("0123456789abcdef", min_size=32, max_size=32))
+def test_a_name_can_be_written_as_a_uuid(name):
+    made = UUID(as_uuid(name))
+    assert (made.version, made.variant) == (8, RFC_4122)
+    assert str(made) == as_uuid(name)
+
+
 # --- what it costs
 
 
 def test_each_resource_is_decoded_once_however_many_events_there_are(monkeypatch):
     read = []
-    real = ChartEntry.read
+    real = records.elements_of
 
     def counted(raw, kind):
         read.append(raw)
         return real(raw, kind)
 
-    monkeypatch.setattr(ChartEntry, "read", counted)
+    monkeypatch.setattr(records, "elements_of", counted)
     orders = [order(f"o{n}", NOW + n * DAY) for n in range(30)]
     results = [result(f"r{n}", NOW - n * DAY) for n in range(20)]
     rows = events(of_sample([*orders, *results], hooks=ORDER_HOOKS))

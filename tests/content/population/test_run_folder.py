@@ -23,6 +23,17 @@ def test_a_run_has_its_tables_and_what_they_were_made_by(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_rows_that_come_in_small_batches_are_written_together(tmp_path):
+    """Parquet keeps an account of each group of rows in memory until its file is closed."""
+    with new_run(tmp_path / "run") as (folder, writer):
+        for number in range(40):
+            writer.add(batch([event(f"e{number}", card("x"))]))
+        writer.close()
+        tables = [pq.ParquetFile(folder / name / "part-0.parquet") for name in ("events", "cards")]
+        assert [(table.metadata.num_rows, table.num_row_groups) for table in tables] == [(40, 1), (40, 1)]
+        assert (writer.events, writer.cards) == (40, 40)
+
+
 def test_nobody_else_may_read_a_run(tmp_path):
     run = run_of(tmp_path / "run", [event("a")])
     assert stat.S_IMODE(run.stat().st_mode) == 0o700

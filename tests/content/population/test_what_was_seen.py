@@ -65,6 +65,25 @@ def test_of_a_search_for_the_newest_results_the_newest_that_were_seen_count():
     assert [topics(row) for row in rows] == [[PLATELETS], []]
 
 
+def test_a_result_with_several_codes_is_found_once_by_each_search_that_asks_for_one_of_them(monkeypatch):
+    """A laboratory sends its own code beside that of LOINC, which may be there twice in two spellings."""
+    handed = []
+
+    def watched(content, service, request, chart):
+        handed.extend(json.loads(raw)["id"] for raw in chart.undecoded(content.pack.searches["platelets"]))
+        return judge_request(content, service, request, chart)
+
+    monkeypatch.setattr(judging, "judge_request", watched)
+    several = result("several", NOW - DAY)
+    known = next(one for one in several["code"]["coding"] if one.get("system") == "http://loinc.org")
+    own = {"system": "urn:oid:1.2.3", "code": known["code"]}
+    spelled = {**known, "system": "urn:oid:2.16.840.1.113883.6.1"}
+    several["code"] = {"coding": [own, {"display": "no code"}, known, spelled]}
+    others = {**result("others", NOW - DAY), "code": {"coding": [own, {"code": known["code"]}]}}
+    assert topics(events(of_sample([order("o", NOW), several, others]))[0]) == [PLATELETS]
+    assert handed == ["several"]
+
+
 @pytest.mark.parametrize("kind", ["Observation", "Condition", "MedicationRequest"])
 def test_what_is_undated_or_of_the_future_is_counted_and_never_seen(kind):
     resource = next(one for one in SAMPLE.resources if one["resourceType"] == kind)
