@@ -46,8 +46,11 @@ class Order(msgspec.Struct, frozen=True):
     @property
     def reference(self) -> str:
         """``Type/id``; ``""`` for ``NO_ORDER``."""
-        kind, identity = text(self.resource, "resourceType"), text(self.resource, "id")
-        return f"{kind}/{identity}" if kind or identity else ""
+        known: str | None = self.kept.get("reference")
+        if known is None:
+            kind, identity = text(self.resource, "resourceType"), text(self.resource, "id")
+            known = self.kept["reference"] = f"{kind}/{identity}" if kind or identity else ""
+        return known
 
     @property
     def is_named(self) -> bool:

@@ -9,10 +9,11 @@ Where the questions end is a leaf. Whoever answers what was asked on the way the
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
+from math import lcm
 from typing import TYPE_CHECKING
 
 from cds_service.content.domains import JOINED
@@ -36,8 +37,11 @@ class InputCells:
         self.of_string = {string: self._fitted(Fact.of(string)) for string in strings}
         self.of_other_strings = sum(bit for cell, bit in self.bits.items() if cell.excluded)
         self._of_ranges = [(cell, bit) for cell, bit in self.bits.items() if cell.intervals]
-        self._limits = sorted({limit for cell, _ in self._of_ranges for limit in cell.numbers()})
-        self._of_points = [self._fitted(Fact.of(Interval.point(number))) for number in _one_of_each(self._limits)]
+        limits = sorted({limit for cell, _ in self._of_ranges for limit in cell.numbers()})
+        self._of_points = [self._fitted(Fact.of(Interval.point(number))) for number in _one_of_each(limits)]
+        # Whole numbers are compared ten times as quickly as fractions are.
+        self._scale = lcm(*(limit.denominator for limit in limits))
+        self._limits = [int(limit * self._scale) for limit in limits]
 
     def of_number(self, fact: Fact) -> int:
         """The cells that a number fits; one that lies across an edge and wholly within none is undecidable (Z19)."""
@@ -46,9 +50,10 @@ class InputCells:
             return 0
         point = number.low
         if point is not None and number.is_point:
-            place = bisect_left(self._limits, point)
-            is_limit = place < len(self._limits) and self._limits[place] == point
-            return self._of_points[2 * place + is_limit]
+            scaled, rest = divmod(point.numerator * self._scale, point.denominator)
+            place = bisect_right(self._limits, scaled)
+            is_limit = not rest and place > 0 and self._limits[place - 1] == scaled
+            return self._of_points[2 * place - is_limit]
         fitted = sum(bit for cell, bit in self._of_ranges if cell.matches(fact))
         if not fitted and any(cell.straddled_by(number) for cell, _ in self._of_ranges):
             return self.of_state[State.UNDECIDABLE]
