@@ -9,13 +9,13 @@ is on its preference list (Z7; fhir.epic.com, CDS Hooks).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 NAMES = ("2.0", "3.0", "epic", "sandbox")
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """How one client is answered. ``preference_list`` maps order templates to the client's own Codings of them.
 
     ``issuer`` is that of the client's tokens; it tells a hookInstance of this client from the same one of another
@@ -23,7 +23,7 @@ class Profile:
     """
 
     name: str = "2.0"
-    preference_list: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    preference_list: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)
     issuer: str = ""
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -12,8 +11,7 @@ from cds_service.content.model import Service
 from cds_service.protocol.profiles import Profile
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """A request to a service at ``now``, and what was fetched for it.
 
     ``body`` is the request as it came, ``fetched`` what a FHIR server gave for prefetch keys that the client left out,
@@ -24,4 +22,4 @@ class Exchange:
     body: bytes
     now: datetime
     profile: Profile
-    fetched: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    fetched: Mapping[str, msgspec.Raw] = {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from cds_service.service.reply import Reply
 
@@ -15,8 +16,7 @@ class NotBriefError(BaseException):
     """Raised within work that would wait or take long; no handler of ``Exception`` takes it for its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """Something that may wait or take long, which ``do`` does.
 
     ``do_briefly`` does the same where that neither waits nor takes long. It raises ``NotBriefError`` where it would,
