@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-_OBJECTS_BEFORE_COLLECTION = 100_000  # as the command itself has it
+OBJECTS_BEFORE_COLLECTION = 100_000  # as the command itself has it
 _AHEAD = 2  # items for each worker that are taken before they are needed
 
 
@@ -132,7 +132,7 @@ def _process() -> Iterator[Connection]:
 def _work(connection: Connection) -> None:
     """What a worker does: it is told what to do, and does it with one item after another, until nobody asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     Thread(target=_end_with_parent, daemon=True).start()
     work: Callable[[Any], Any]
     told: type[Exception]
