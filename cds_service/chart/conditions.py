@@ -204,7 +204,7 @@ def _read_list(chart: Chart, search: Search) -> _List:
     return listed
 
 
-class Subject(msgspec.Struct, frozen=True, gc=False):
+class Subject(msgspec.Struct, frozen=True):
     """What an entry says that it is about: its codings, and the names in it that some fact of its search knows.
 
     ``is_covered`` if a coding is of a system that the facts know, ``is_known`` if a fact knows a coding or a name.

@@ -51,7 +51,7 @@ def account(search: Search, declarations: Sequence[FactDeclaration], chart: Char
     return Account(entries, read, entries - read - len(asides), asides, tuple(in_part))
 
 
-class SortedEvent(msgspec.Struct, frozen=True, gc=False):
+class SortedEvent(msgspec.Struct, frozen=True):
     """One event of a search with the drugs that it may be of, the first that is known first.
 
     ``aside`` says why it is not read. It has neither if it is about something else.

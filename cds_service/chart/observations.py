@@ -29,7 +29,7 @@ CLOCK_SKEW = timedelta(days=1)  # a date that is later than now by more than thi
 _LONGEST_NUMBER = 12  # characters of a number that evidence shows
 
 
-class Result(msgspec.Struct, frozen=True, gc=False):
+class Result(msgspec.Struct, frozen=True):
     """One Observation, or a part of one.
 
     ``span`` is that of its date, ``None`` if it has no readable one; ``entry`` is its place among the resources of its
@@ -54,7 +54,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
         return msgspec.structs.replace(evidence, last_day=last_day) if last_day else evidence
 
 
-class Sorted(msgspec.Struct, frozen=True, gc=False):
+class Sorted(msgspec.Struct, frozen=True):
     """Results under one key, each list newest first with the undated ones last.
 
     ``own`` have a code of the analyte, ``bearing`` may be of the analyte, because they have no code in a system that

@@ -28,7 +28,7 @@ class Kind(StrEnum):
     SHAPE = "shape"
 
 
-class Aside(msgspec.Struct, frozen=True, gc=False):
+class Aside(msgspec.Struct, frozen=True):
     """One entry of a search, or one part of an order, that was sent and set aside.
 
     ``reason`` says why, ``reference`` names it as ``Type/id`` or by its path in the request. ``system``, ``code`` and
@@ -43,7 +43,7 @@ class Aside(msgspec.Struct, frozen=True, gc=False):
     words: str = ""
 
 
-class Account(msgspec.Struct, frozen=True, gc=False):
+class Account(msgspec.Struct, frozen=True):
     """What became of the entries of one search. ``entries`` is ``read`` + ``elsewhere`` + ``len(set_aside)``.
 
     ``read`` were used or could have been, ``elsewhere`` are about something else. ``in_part`` is what of the entries
@@ -57,7 +57,7 @@ class Account(msgspec.Struct, frozen=True, gc=False):
     in_part: tuple[Aside, ...] = ()
 
 
-class Understood(msgspec.Struct, frozen=True, gc=False):
+class Understood(msgspec.Struct, frozen=True):
     """One code, unit, route or schedule that was sent and understood, as it was sent."""
 
     kind: Kind

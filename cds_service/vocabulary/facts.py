@@ -41,7 +41,7 @@ def exact(number: Exact | str) -> Exact:
     return value.numerator if value.denominator == 1 else value
 
 
-class Interval(msgspec.Struct, frozen=True, gc=False):
+class Interval(msgspec.Struct, frozen=True):
     """A number as the range that it can lie in; ``None`` stands for no limit. Most are points.
 
     Ends are exact rationals, so 25 x10^3/uL is 25 and never 24.999 (Z19, docs/decisions.md#units).
@@ -101,14 +101,14 @@ class Interval(msgspec.Struct, frozen=True, gc=False):
         return Interval(low, high)
 
 
-class Reason(msgspec.Struct, frozen=True, gc=False):
+class Reason(msgspec.Struct, frozen=True):
     """Why a fact has no value: a key of the pack's ``reasons`` texts and what fills its placeholders."""
 
     key: str
     values: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-class Evidence(msgspec.Struct, frozen=True, gc=False):
+class Evidence(msgspec.Struct, frozen=True):
     """One element that a fact was read from.
 
     ``reference`` is ``Type/id`` (or the element of the order), ``display`` what a person reads of it: the value with
@@ -171,7 +171,7 @@ Value = Interval | str
 PRESENT = "present"  # the value of a fact that only says that something is there
 
 
-class Fact(msgspec.Struct, frozen=True, gc=False):
+class Fact(msgspec.Struct, frozen=True):
     """One declared fact of one patient or order: its state, its value, and what it was read from.
 
     Only a fact in state ``VALUE`` or ``UNDECIDABLE`` has a value. ``reason`` says why there is none, and ``missing``

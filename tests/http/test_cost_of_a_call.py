@@ -7,6 +7,7 @@ here; one that makes it smaller should lower the bound. ``make bench`` measures 
 import gc
 import sys
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +16,11 @@ import requests
 
 import cds_service
 from cds_service.judge.evaluate import evaluate
+from cds_service.protocol.faults import Fault
+from cds_service.vocabulary.json_text import encode
 from tests.support.bodies import SERVICE, bodies, many
 from tests.support.loaded import floor
+from tests.support.scenarios import request_of, scenarios
 
 ALLOWED = 1.2
 PACKAGE = Path(cds_service.__file__).parent
@@ -90,6 +94,22 @@ def test_no_room_costs_a_fifth_more(prepared, sent, name):
     assert too_many == {}
     too_low = {room: calls[room] for room, bound in COUNTS[name].items() if calls[room] < bound / ALLOWED}
     assert too_low == {}, "cheaper now: lower the counts, so that it stays so"
+
+
+def test_calls_leave_nothing_behind(prepared):
+    """What refers to itself and is hidden from the collector of garbage would stay for ever."""
+    requests_made = [(case, encode(request_of(prepared, case))) for case in scenarios()[::40]]
+
+    def left():
+        for case, body in requests_made:
+            with suppress(Fault):
+                evaluate(prepared, prepared.pack.service_for(case.hook), body, case.now)
+        gc.collect()
+        return len(gc.get_objects())
+
+    left()  # what is kept of the content for all calls
+    settled = left()
+    assert left() - settled < len(requests_made) / 2
 
 
 def test_an_order_of_something_else_costs_the_same_whatever_was_prefetched(prepared, sent):
