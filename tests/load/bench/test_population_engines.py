@@ -33,3 +33,5 @@ def test_each_engine_has_a_row_with_what_it_costs_of_the_first():
     told = engines(figures)
     assert told.startswith("1,000 patients, 46,000 resources, 3 MB as gzip.")
     assert "| Spark | 220 | 2.2 | 60, with a load of 2 | 3 | 0 |" in told
+    both = engines(figures | {"beside": figures | {"patients": 77}})
+    assert both.startswith(told) and "77 patients" in both

@@ -82,7 +82,15 @@ def _whole(figures: Mapping[str, Any]) -> str:
 
 
 def engines(figures: Mapping[str, Any]) -> str:
-    """The table of what a run costs with each engine, the first of which is the measure of the others."""
+    """The table of what a run costs with each engine, the first of which is the measure of the others.
+
+    Below it stands that of another export, where the figures have one as ``beside``.
+    """
+    tables = [_engines(each) for each in (figures, figures.get("beside")) if each]
+    return "\n\n".join(tables)
+
+
+def _engines(figures: Mapping[str, Any]) -> str:
     runs = figures["engines"]
     first = runs[0]["processor seconds"]
     size = f"{figures['bytes'] / _MB:,.0f} MB as gzip"
