@@ -38,10 +38,10 @@ class _Known(dict[tuple[object, ...], M]):
     """
 
     def __init__(self, parent: M) -> None:
-        self._parent: M = parent
+        self.parent: M = parent
 
     def __missing__(self, labels: tuple[object, ...]) -> M:
-        found: M = self._parent.labels(*labels)
+        found: M = self.parent.labels(*labels)
         self[labels] = found
         return found
 

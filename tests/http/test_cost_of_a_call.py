@@ -109,7 +109,7 @@ def test_calls_leave_nothing_behind(prepared):
 
     left()  # what is kept of the content for all calls
     settled = left()
-    assert left() - settled < len(requests_made) / 2
+    assert left() - settled < 5 * len(requests_made)  # other threads make some too
 
 
 def test_an_order_of_something_else_costs_the_same_whatever_was_prefetched(prepared, sent):

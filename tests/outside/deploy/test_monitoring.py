@@ -42,7 +42,8 @@ def labels_of():
     told = app.test_client().get("/metrics").text
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", told, re.M))
     found = {"up": {"job", "instance"}}
-    for metric in vars(Metrics()).values():
+    for attribute in vars(Metrics()).values():
+        metric = getattr(attribute, "parent", attribute)  # of those that are found by their labels
         if not hasattr(metric, "_labelnames"):
             continue
         for family in metric.describe():
