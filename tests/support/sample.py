@@ -2,7 +2,7 @@
 
 Some tests try one thing on every scenario, mutant or replacement, which takes minutes. ``make test`` takes the same
 part of the cases each time, so that a failure does not come and go; with ``EVERY_CASE=1`` all are taken
-(``make test-all``, ``make content-mutants``). Of a test with many cases of its own it takes every fifth; who runs a
+(``make test-all``, ``make content-mutants``). Of a test with many cases of its own it takes every eighth; who runs a
 file by hand, without ``--numprocesses``, has them all.
 """
 
@@ -17,7 +17,7 @@ import pytest
 
 Case = TypeVar("Case")
 EVERY_CASE = bool(os.environ.get("EVERY_CASE"))
-_MANY, _ONE_IN = 12, 5  # cases of one test
+_MANY, _ONE_IN = 12, 8  # cases of one test
 
 
 def sampled(cases: Sequence[Case], one_in: int) -> Sequence[Case]:
@@ -26,6 +26,6 @@ def sampled(cases: Sequence[Case], one_in: int) -> Sequence[Case]:
 
 
 def left_out(items: Iterable[pytest.Item]) -> set[str]:
-    """The node ids of the cases that ``make test`` does not run: of a test with over twelve, four in five."""
+    """The node ids of the cases that ``make test`` does not run: of a test with over twelve, seven in eight."""
     by_test = [list(cases) for _, cases in groupby(items, lambda item: item.nodeid.partition("[")[0])]
     return {case.nodeid for cases in by_test if len(cases) > _MANY for n, case in enumerate(cases) if n % _ONE_IN}
