@@ -37,6 +37,18 @@ from tests.support.scenarios import by_name
 # --- what is seen at a moment
 
 
+def ids_handed(monkeypatch, key):
+    """The ids of what every judging from now on is handed under a key."""
+    handed = []
+
+    def watched(content, service, request, chart):
+        handed.extend(json.loads(raw)["id"] for raw in chart.undecoded(content.pack.searches[key]))
+        return judge_request(content, service, request, chart)
+
+    monkeypatch.setattr(judging, "judge_request", watched)
+    return handed
+
+
 def test_a_result_is_seen_when_it_is_issued_and_not_when_it_was_taken():
     taken = NOW - 3 * DAY
     before = result("a", taken, issued=(NOW - MINUTE).isoformat())
@@ -67,13 +79,7 @@ def test_of_a_search_for_the_newest_results_the_newest_that_were_seen_count():
 
 def test_a_result_with_several_codes_is_found_once_by_each_search_that_asks_for_one_of_them(monkeypatch):
     """A laboratory sends its own code beside that of LOINC, which may be there twice in two spellings."""
-    handed = []
-
-    def watched(content, service, request, chart):
-        handed.extend(json.loads(raw)["id"] for raw in chart.undecoded(content.pack.searches["platelets"]))
-        return judge_request(content, service, request, chart)
-
-    monkeypatch.setattr(judging, "judge_request", watched)
+    handed = ids_handed(monkeypatch, "platelets")
     several = result("several", NOW - DAY)
     known = next(one for one in several["code"]["coding"] if one.get("system") == "http://loinc.org")
     own = {"system": "urn:oid:1.2.3", "code": known["code"]}
@@ -232,13 +238,7 @@ def test_orders_of_a_session_are_drafts_beside_each_other_and_no_history():
 
 
 def test_what_was_signed_in_the_session_is_not_yet_on_record(monkeypatch):
-    handed = []
-
-    def watched(content, service, request, chart):
-        handed.extend(json.loads(raw)["id"] for raw in chart.undecoded(content.pack.searches["medicationRequests"]))
-        return judge_request(content, service, request, chart)
-
-    monkeypatch.setattr(judging, "judge_request", watched)
+    handed = ids_handed(monkeypatch, "medicationRequests")
     assert len(
         events(of_sample([order("long-ago", NOW - 300 * DAY), order("a", NOW), order("b", NOW + MINUTE)], days=1))
     )
