@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,14 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+_MANY = 6  # cases of one test on one screen
 SCREENS = {f"{scheme}{width}": (width, scheme) for width in (390, 1024, 1440) for scheme in ("light", "dark")}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the screens that a test is run on, ``make test`` takes one, another for each test."""
+    """Of the screens that a test is run on, ``make test`` takes one, another for each test; and of a test with many
+    cases on each screen every second.
+    """
     on_screens: dict[str, list[pytest.Item]] = {}
     for item in items:
         parts = re.split(r"[\[\]-]", item.nodeid)
@@ -67,6 +71,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             on_screens.setdefault("-".join(part for part in parts if part not in screens), []).append(item)
     taken = {name: zlib.crc32(name.encode()) % len(same) for name, same in on_screens.items()}
     left_out = {id(item) for name, same in on_screens.items() for n, item in enumerate(same) if n != taken[name]}
+    for _, names in groupby(on_screens, lambda name: name.partition("-")[0]):
+        cases = list(names)
+        if len(cases) > _MANY:
+            left_out |= {id(item) for name in cases[1::2] for item in on_screens[name]}
     if left_out and not EVERY_CASE:
         config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
         items[:] = [item for item in items if id(item) not in left_out]
