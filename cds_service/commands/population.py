@@ -13,12 +13,20 @@ from cds_service.commands.old_and_new import contents_of
 from cds_service.commands.packs import content_option, one_pack, pack_option, prepared_content
 from cds_service.commands.population_run import RunOptions, checked, cores, needs_the_extra, run_and_tell, run_options
 from cds_service.population.run_folder import RunFolderError
-from cds_service.population.shared_counts import Shown
-from cds_service.population.summary import Attention, Summary, read_summary
+from cds_service.population.shared_counts import Shown, can_hide
+from cds_service.population.shared_run import for_others
+from cds_service.population.summary import Panel, Summary, read_summary
 
 _RUN = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _MOST_PATIENTS = 200
+
+
+def _to_hide(ctx: click.Context, param: click.Parameter, hidden: int) -> int:
+    if not can_hide(hidden):
+        text = f"with {hidden} a hidden count could be told by subtracting rounded ones; give another number, such as 7"
+        raise click.BadParameter(text, ctx, param)
+    return hidden
 
 
 @click.group()
@@ -102,6 +110,7 @@ def compare(options: RunOptions, old: str, new: str, pack_id: str | None) -> Non
     default=0,
     show_default=True,
     metavar="N",
+    callback=_to_hide,
     help="Hide counts from 1 to N, and round the others to 5.",
 )
 def report(run: Path, form: str, suppress: int) -> None:
@@ -111,7 +120,8 @@ def report(run: Path, form: str, suppress: int) -> None:
 
     Example: cds-service population report last-year --format html > last-year.html
     """
-    summary, shown = _summary(run), Shown(suppress)
+    shown = Shown(suppress)
+    summary = for_others(_summary(run), shown)
     if form == "html":
         from cds_service.console.reports import population_page
 
@@ -134,23 +144,24 @@ def report(run: Path, form: str, suppress: int) -> None:
 def panel(run: Path, limit: int, form: str) -> None:
     """Show who needs attention now: patients whose chart had cards when it was opened at the end, the gravest first.
 
-    They are named as the run kept them: by a hash, or by their ids if it was made with --patients id.
+    They are named as the run kept them: by a hash, or by their ids if it was made with --patients id. A run that opened
+    no chart, or kept no patients, has no such list.
 
     Example: cds-service population panel last-year --limit 50
     """
     summary = _summary(run)
-    rows = _attention(run, limit)
+    found = _panel(run, summary, limit)
     if form == "json":
         import msgspec
 
-        say(json.dumps(msgspec.to_builtins(rows), indent=2, ensure_ascii=False))
+        say(json.dumps(msgspec.to_builtins(found), indent=2, ensure_ascii=False))
         return
     from cds_service.commands.population_text import panel_text
 
     words: dict[str, str] = {}
     for content in summary.manifest.contents.values():
         words |= content.rules
-    say("\n".join(panel_text(rows, words)))
+    say("\n".join(panel_text(found, words)))
 
 
 def _summary(run: Path) -> Summary:
@@ -160,7 +171,11 @@ def _summary(run: Path) -> Summary:
         raise WrongUseError(str(error)) from None
 
 
-def _attention(run: Path, limit: int) -> list[Attention]:
+def _panel(run: Path, summary: Summary, limit: int) -> Panel:
+    if summary.manifest.patients == "none":
+        raise WrongUseError(f"{run}: the run kept no patients (--patients none); make one with --patients hash or id")
+    if not summary.counted.contents[-1].view.events:
+        raise WrongUseError(f"{run}: the run opened no chart; make one with patient-view among its --hooks")
     needs_the_extra()
     from cds_service.population.counting import attention
 

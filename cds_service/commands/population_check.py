@@ -10,7 +10,8 @@ from cds_service.commands.common import number
 from cds_service.content.model import Pack
 from cds_service.content.render import plain
 from cds_service.fhir.codes import name_of
-from cds_service.population.export_check import FEWEST_PATIENTS, ExportCheck, OrderedAs
+from cds_service.population.export_check import ExportCheck, OrderedAs
+from cds_service.population.shared_counts import FEWEST_PATIENTS
 
 _MOST_LINES = 20  # broken ones that are named
 _MEGABYTE = 1_000_000

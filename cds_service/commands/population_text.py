@@ -12,11 +12,12 @@ import msgspec
 from cds_service.commands.common import number
 from cds_service.population.manifest import JudgedContent
 from cds_service.population.shared_counts import Shown
-from cds_service.population.summary import VIEW, Attention, ChangedEvents, ContentSummary, Summary
+from cds_service.population.summary import VIEW, ChangedEvents, ContentSummary, Panel, Summary
 from cds_service.population.words import answer_in_words, funnel_steps, sentence_of
 from cds_service.vocabulary.spreadsheet import inert
 
 _LONGEST = 30  # rows of a list of units or facts
+_NO_PEOPLE = "others"  # counts units, and is told as it is
 
 
 def as_text(summary: Summary, shown: Shown) -> Iterator[str]:
@@ -51,6 +52,9 @@ def as_text(summary: Summary, shown: Shown) -> Iterator[str]:
         yield ""
     yield "What this run cannot know:"
     yield from (f"- {limit}" for limit in summary.manifest.limits)
+    if shown.note:
+        yield ""
+        yield shown.note
 
 
 def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown) -> Iterator[str]:
@@ -70,12 +74,12 @@ def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown) -> I
 
 
 def _units(content: ContentSummary, shown: Shown) -> Iterator[str]:
-    if any(unit.unit for unit in content.units):
+    if any(unit.unit or unit.others for unit in content.units):
         yield ""
         yield "     orders      cards    per 100  unit"
         for unit in content.units[:_LONGEST]:
             rate = shown.rate(unit.cards, unit.events)
-            yield f"{shown.text(unit.events):>11}{shown.text(unit.cards):>11}{rate:>11}  {unit.unit or 'not said'}"
+            yield f"{shown.text(unit.events):>11}{shown.text(unit.cards):>11}{rate:>11}  {unit.told}"
         yield from _more(len(content.units))
 
 
@@ -108,37 +112,27 @@ def _changes(changes: Sequence[ChangedEvents], contents: Mapping[str, JudgedCont
         yield f"  {shown.text(change.events):>9}  {change.hook}"
         yield f"             - {old}"
         yield f"             + {new}"
-        if change.events > shown.hidden:
+        if change.examples:
             yield f"               as {', '.join(change.examples[:3])}"
 
 
 def as_data(summary: Summary, shown: Shown) -> dict[str, Any]:
-    """The report as JSON: ``run.json`` without the words, and all that was counted; a hidden count is ``null``."""
+    """The report as JSON: ``run.json`` without the words, and all that was counted; a hidden count is ``null``, and a
+    ``note`` says which are.
+    """
     run = msgspec.to_builtins(summary.manifest)
     for content in run["contents"].values():
         del content["rules"], content["facts"]
     counted = msgspec.to_builtins(summary.counted)
-    _leave_out_few(counted, shown)
     for content, data in zip(summary.counted.contents, counted["contents"], strict=True):
         data["sentence"] = sentence_of(summary, content, shown)
-    return {"run": run, **_counted(counted, shown)}
-
-
-def _leave_out_few(counted: dict[str, Any], shown: Shown) -> None:
-    """Takes away examples of what is so rare that its number is hidden."""
-    of_rules = [(rule, rule["fired"]) for content in counted["contents"] for rule in content["rules"]]
-    for told, times in (*of_rules, *((change, change["events"]) for change in counted["changes"])):
-        if times <= shown.hidden:
-            told["examples"] = []
-    for content in counted["contents"]:
-        if shown.hidden:  # how many there are of these is told by hook, and they are not
-            content["unjudged"] = []
+    return {"run": run, **_counted(counted, shown), **({"note": shown.note} if shown.note else {})}
 
 
 def _counted(tree: Any, shown: Shown) -> Any:
     """Data with every count in it as it may be shown."""
     if isinstance(tree, dict):
-        return {key: _counted(value, shown) for key, value in tree.items()}
+        return {key: value if key == _NO_PEOPLE else _counted(value, shown) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
         return [_counted(value, shown) for value in tree]
     if isinstance(tree, int) and not isinstance(tree, bool):
@@ -186,10 +180,11 @@ def as_csv(summary: Summary, shown: Shown) -> str:
     return out.getvalue()
 
 
-def panel_text(rows: Sequence[Attention], words: Mapping[str, str]) -> Iterator[str]:
+def panel_text(panel: Panel, words: Mapping[str, str]) -> Iterator[str]:
     """Who needs attention, one line a patient and one a card."""
-    yield number(len(rows), "patient") + " with cards when the export was made, the gravest first"
-    for row in rows:
+    some = f"; the first {len(panel.patients):,}" if len(panel.patients) < panel.total else ""
+    yield number(panel.total, "patient") + f" with cards when the export was made{some}, the gravest first"
+    for row in panel.patients:
         about = ", ".join(filter(None, [row.age_band, row.sex]))
-        yield f"{row.indicator:>8}  {row.patient or '(not kept)'}" + (f" ({about})" if about else "")
+        yield f"{row.indicator:>8}  {row.patient}" + (f" ({about})" if about else "")
         yield from (f"          {words.get(topic, topic)}" for topic in row.topics)

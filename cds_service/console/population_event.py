@@ -93,7 +93,7 @@ def event_view(example: ExampleEvent, manifest: Manifest, pack: Pack) -> EventVi
         ("Event", example.event),
     )
     return EventView(
-        title=f"{HOOKS.get(example.hook, example.hook).capitalize()} on {example.moment.date()}",
+        title=f"{HOOKS.get(example.hook, example.hook).capitalize()} on {example.day}",
         about=tuple((label, value) for label, value in about if value),
         answers=tuple(
             _answer(name, example.answers[name], content, pack)

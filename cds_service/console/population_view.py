@@ -118,7 +118,7 @@ def view_of(summary: Summary, shown: Shown) -> RunView:
 def _content(summary: Summary, content: ContentSummary, shown: Shown) -> ContentView:
     named = summary.manifest.contents[content.name]
     steps = funnel_steps(content) if content.hook else ()
-    highest = max([count for count, _ in steps] or [0]) or 1
+    highest = max([shown.number(count) or 0 for count, _ in steps] or [0]) or 1
     view = content.view
     told = ""
     if view.events:
@@ -138,7 +138,7 @@ def _content(summary: Summary, content: ContentSummary, shown: Shown) -> Content
         view_rules=_rules(content, named.rules, shown, on_view=True),
         units=tuple(
             (
-                unit.unit or "not said",
+                unit.told,
                 shown.text(unit.events),
                 shown.text(unit.cards),
                 shown.rate(unit.cards, unit.events),
@@ -147,7 +147,7 @@ def _content(summary: Summary, content: ContentSummary, shown: Shown) -> Content
         ),
         unread=tuple(_unread(row, named, shown) for row in content.unread),
         missing=tuple((key, shown.text(times)) for key, times in content.missing.items()),
-        unjudged=_some(content.unjudged, content.funnel.not_judged, shown),
+        unjudged=content.unjudged,
     )
 
 
@@ -172,13 +172,22 @@ def _weeks(weeks: Sequence[Week], shown: Shown) -> Weeks | None:
                 parts.append(BarPart(x, y, round(max(each - 1, 0.5), 1), height, severity))
         if x <= _WEEKS_WIDTH - _DATE and (not dates or x >= dates[-1][0] + _DATE):
             dates.append((x, week.monday.isoformat()))
-    words = f"from {weeks[0].monday} on, at most {most:,} in a week"
+    words = _about_weeks(weeks[0], most, shown)
     return Weeks(tuple(parts), tuple(dates), f"{most:,}", words)
+
+
+def _about_weeks(first: Week, most: int, shown: Shown) -> str:
+    """What the picture of the weeks shows, in words; a whole sentence if nothing of it can be drawn."""
+    if not most:
+        return f"No week has more than {shown.hidden} cards of one severity, so none is drawn."
+    if shown.hidden:
+        return f"from {first.monday} on; at most {most:,} are drawn in a week, without counts from 1 to {shown.hidden}"
+    return f"from {first.monday} on, at most {most:,} in a week"
 
 
 def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown, *, on_view: bool) -> tuple[RuleLine, ...]:
     rules = content.rules_at(VIEW if on_view else content.hook)
-    most = max([rule.shown for rule in rules] or [0]) or 1
+    most = max([shown.number(rule.shown) or 0 for rule in rules] or [0]) or 1
 
     def width(count: int) -> float:
         return round(_BAR * (shown.number(count) or 0) / most, 1)
@@ -198,7 +207,7 @@ def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown, *, o
             bar_first=width(rule.first),
             decision=rule.decision,
             topic=rule.topic,
-            examples=_some(rule.examples, rule.fired, shown),
+            examples=rule.examples,
         )
         for rule in rules
     )
@@ -215,10 +224,4 @@ def _change(
 ) -> tuple[str, str, str, str, tuple[str, ...]]:
     old = answer_in_words(change.old, contents["old"].rules)
     new = answer_in_words(change.new, contents["new"].rules)
-    hook, examples = HOOKS.get(change.hook, change.hook), _some(change.examples, change.events, shown)
-    return old, new, hook, shown.text(change.events), examples
-
-
-def _some(examples: tuple[str, ...], of: int, shown: Shown) -> tuple[str, ...]:
-    """Examples of so many events; none if these are so few that their number is hidden."""
-    return examples if of > shown.hidden else ()
+    return old, new, HOOKS.get(change.hook, change.hook), shown.text(change.events), change.examples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import duckdb
 import msgspec
 
 from cds_service.population.examples import EXAMPLES, ExampleAnswer, ExampleEvent
+from cds_service.population.named_units import NAMED_UNITS
 
-_EVENTS = """
-    select * exclude (patient, prescriber) from read_parquet($events)
+_EVENTS = f"""
+    with events as (from read_parquet($events))
+    select * exclude (patient, prescriber) replace (if(unit in ({NAMED_UNITS}), unit, null) as unit) from events
     where list_contains($chosen, event) order by event, content
-"""
+"""  # noqa: S608
 _CARDS = """
     select * from read_parquet($cards) where list_contains($chosen, event)
     order by event, content, not shown, list_position(['critical', 'warning', 'info'], indicator), topic
@@ -40,7 +43,7 @@ def write_examples(folder: Path, chosen: Iterable[str]) -> None:
         name, content = event["event"], event["content"]
         found = {**event, "fired": fired.get((name, content), ())}
         answers.setdefault(name, {})[content] = msgspec.convert(found, ExampleAnswer)
-        told[name] = event
+        told[name] = event | {"day": event["moment"].astimezone(UTC).date()}
     with (folder / EXAMPLES).open("wb") as file:
         for name, event in told.items():
             example = msgspec.convert({**event, "answers": answers[name]}, ExampleEvent)

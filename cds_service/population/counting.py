@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from cds_service.population.named_units import NAMED_UNITS
 from cds_service.population.run_folder import TABLES, RunFolderError, read_manifest
 from cds_service.population.summary import (
     INDICATORS,
@@ -21,6 +22,7 @@ from cds_service.population.summary import (
     ChangedEvents,
     ContentSummary,
     Funnel,
+    Panel,
     RuleTimes,
     RunCounts,
     UnitCount,
@@ -34,6 +36,7 @@ _ORDERS = ("order-sign", "order-select")  # the first that was judged tells of o
 def counted(folder: Path, contents: Iterable[str]) -> RunCounts:
     """What the tables of a run say; ``contents`` are the names of those that were judged."""
     with duckdb.connect() as database:
+        database.execute("set TimeZone = 'UTC'")  # of weeks, whatever that of the machine
         for name in TABLES:
             pattern = str(folder / name / "*.parquet").replace("'", "''")
             database.execute(f"create view {name} as select * from read_parquet('{pattern}')")  # noqa: S608
@@ -85,12 +88,14 @@ _RULES = """
 _ANSWERED = """
     select hook, count(*) from events where content = $content and outcome in ('cards', 'silent') group by 1 order by 1
 """
-_UNITS = """
-    select coalesce(unit, ''), count(*), count(*) filter (outcome = 'cards'), coalesce(sum(spoken), 0)::int
-    from events
+_UNITS = f"""
+    with placed as (select *, unit is not null and unit not in ({NAMED_UNITS}) as is_other from events)
+    select if(is_other, '', coalesce(unit, '')), count(*), count(*) filter (outcome = 'cards'),
+        coalesce(sum(spoken), 0)::int, count(distinct unit) filter (is_other)
+    from placed
     left join (select content, event, count(*) filter (shown) as spoken from cards group by all) using (content, event)
-    where content = $content and hook = $hook group by 1 order by 4 desc, 2 desc, 1
-"""
+    where content = $content and hook = $hook group by is_other, 1 order by 4 desc, 2 desc, 1, 5
+"""  # noqa: S608
 _UNREAD = """
     with spoken as (select * from cards where content = $content),
     fired as (select topic, count(*) as times from spoken group by topic),
@@ -127,7 +132,7 @@ _ATTENTION = """
         where content = $content and hook = 'patient-view' and shown
     )
     select any_value(patient), any_value(age_band), any_value(sex), min(rank),
-        list(topic order by rank, topic) as topics
+        list(topic order by rank, topic) as topics, count(*) over ()
     from shown group by event order by min(rank), len(topics) desc, any_value(patient), event limit $most
 """
 
@@ -167,8 +172,8 @@ def _changes(database: duckdb.DuckDBPyConnection) -> tuple[ChangedEvents, ...]:
     )
 
 
-def attention(folder: Path, limit: int) -> list[Attention]:
-    """Who needs attention: patients with cards on patient-view, the gravest first, at most ``limit``.
+def attention(folder: Path, limit: int) -> Panel:
+    """Who needs attention: patients with cards on patient-view, of whom at most ``limit`` are told.
 
     If two contents were judged it is by the new one.
 
@@ -182,7 +187,8 @@ def attention(folder: Path, limit: int) -> list[Attention]:
             found = _rows(database, _ATTENTION, **tables, content=content, most=limit)
     except duckdb.Error as error:
         raise RunFolderError(f"{folder}: its tables cannot be read: {type(error).__name__}") from None
-    return [
+    patients = tuple(
         Attention(patient, age_band, sex, INDICATORS[rank - 1], tuple(topics))
-        for patient, age_band, sex, rank, topics in found
-    ]
+        for patient, age_band, sex, rank, topics, _ in found
+    )
+    return Panel(found[0][-1] if found else 0, patients)

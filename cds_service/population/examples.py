@@ -1,12 +1,13 @@
 """Examples of a run: the events that its summary names, with what each rule that fired at them rested on.
 
 A run keeps them beside its tables as NDJSON, one event a line, so that one can be shown without an engine that reads
-Parquet. They hold what the tables hold of an event, and neither its patient nor its prescriber.
+Parquet. They hold what the tables hold of an event, but neither its patient nor its prescriber, of its moment
+the day, and of its unit the name only where patients enough have it.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -61,11 +62,14 @@ class ExampleAnswer(msgspec.Struct, frozen=True):
 
 
 class ExampleEvent(msgspec.Struct, frozen=True):
-    """One event, as ``run_tables.EVENT`` has it, with the answer of each content by its name."""
+    """One event, as ``run_tables.EVENT`` has it, with the answer of each content by its name.
+
+    ``day`` is the day of its moment, UTC. ``unit`` is ``None`` too if it is none of the units that are named.
+    """
 
     event: str
     hook: str
-    moment: datetime
+    day: date
     unit: str | None
     drug: str | None
     agent: str | None

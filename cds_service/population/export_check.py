@@ -21,11 +21,10 @@ from cds_service.population.export_files import Export
 from cds_service.population.line_problems import LineCounts
 from cds_service.population.moments import seen_at
 from cds_service.population.selection import LISTS, RESULT, Selection, medications_of
+from cds_service.population.shared_counts import FEWEST_PATIENTS
 from cds_service.population.sifting import Each, known_medications, sift
 from cds_service.vocabulary.accounting import Kind
 
-FEWEST_PATIENTS = 5
-"""A spelling that fewer patients have may tell who they are, and is only counted."""
 _DATED = frozenset({RESULT, "AllergyIntolerance", *LISTS, *ORDER_TYPES})
 _LIKE_OURS = frozenset({"knownByName", "drugNameElsewhere"})
 _MOST_SPELLINGS = 50_000  # that are told apart in one piece of a file

@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FEWEST_PATIENTS = 5
+"""What the record calls a thing may tell who somebody is if fewer patients have it, and is not told then."""
 _ROUNDED_TO = 5
+# Of hidden counts up to 1, 4, 6, 9, 11 and so on, one could be told by subtracting rounded counts from a rounded total.
+_TOLD_BY_SUBTRACTION = (1, 4)
 _LEAST = 0.05  # what is less would be written as none at all
+
+
+def can_hide(hidden: int) -> bool:
+    """Whether counts from 1 to ``hidden`` stay hidden beside rounded ones."""
+    return hidden % _ROUNDED_TO not in _TOLD_BY_SUBTRACTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +27,28 @@ class Shown:
 
     hidden: int = 0
 
+    @property
+    def note(self) -> str:
+        """What a reader has to know of the counts, in a sentence; ``""`` if they are exact."""
+        if not self.hidden:
+            return ""
+        return f"Counts from 1 to {self.hidden} are hidden, and the others are rounded to the nearest 5."
+
     def number(self, count: int) -> int | None:
         """A count as a number; ``None`` if it is hidden."""
-        if not self.hidden:
+        if not self.hidden or not count:
             return count
-        return None if 0 < count <= self.hidden else _ROUNDED_TO * round(count / _ROUNDED_TO)
+        least = (self.hidden // _ROUNDED_TO + 1) * _ROUNDED_TO  # that is not taken for one that is hidden
+        return None if count <= self.hidden else max(least, _ROUNDED_TO * round(count / _ROUNDED_TO))
+
+    def is_hidden(self, *counts: int) -> bool:
+        """Whether one of these counts is not shown."""
+        return any(self.number(count) is None for count in counts)
+
+    def rank(self, count: int) -> int:
+        """Where a count stands in an order from the highest on, which tells no more of it than is shown."""
+        number = self.number(count)
+        return -1 if number is None else -number
 
     def text(self, count: int) -> str:
         """A count in words."""

@@ -56,12 +56,20 @@ class RuleTimes(msgspec.Struct, frozen=True):
 
 
 class UnitCount(msgspec.Struct, frozen=True):
-    """Orders signed at one unit, and the cards on them. ``unit`` is ``""`` where the export does not say it."""
+    """Orders signed at one unit, and the cards on them. ``unit`` is ``""`` where the export does not say it, and for
+    so many ``others`` together, which are not named.
+    """
 
     unit: str
     events: int
     with_card: int
     cards: int
+    others: int = 0
+
+    @property
+    def told(self) -> str:
+        """Which unit it is, in words."""
+        return f"other units ({self.others:,})" if self.others else self.unit or "not said"
 
 
 class UnreadFact(msgspec.Struct, frozen=True):
@@ -75,12 +83,15 @@ class UnreadFact(msgspec.Struct, frozen=True):
 
 
 class Funnel(msgspec.Struct, frozen=True):
-    """Events from the first to those that interrupt: each number is a part of the one before, but ``not_judged``."""
+    """Events from the first to those that interrupt: each number is a part of the one before, but ``not_judged``.
+
+    ``silent`` is ``None`` where it is not told.
+    """
 
     events: int
     not_judged: int
     defects: int
-    silent: int
+    silent: int | None
     with_card: int
     interrupting: int
     first: int
@@ -165,6 +176,13 @@ class Attention(msgspec.Struct, frozen=True):
     sex: str | None
     indicator: str
     topics: tuple[str, ...]
+
+
+class Panel(msgspec.Struct, frozen=True):
+    """Who needs attention: how many patients in ``total``, and some of them, the gravest first."""
+
+    total: int
+    patients: tuple[Attention, ...]
 
 
 def read_summary(folder: Path) -> Summary:

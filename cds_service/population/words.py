@@ -30,8 +30,8 @@ def sentence_of(summary: Summary, content: ContentSummary, shown: Shown) -> str:
         f"{shown.rate(funnel.with_card, funnel.events)} % of {shown.text(funnel.events)} sets of {hook} "
         f"together get a card, {shown.each(content.cards, weeks)} cards a week"
     )
-    if content.prescribers:
-        text += f", {shown.each(content.cards, weeks * content.prescribers)} for each prescriber"
+    if prescribers := shown.number(content.prescribers):
+        text += f", {shown.each(content.cards, weeks * prescribers)} for each prescriber"
     return f"{text}."
 
 
@@ -47,9 +47,9 @@ def _ratio(ratio: float) -> str:
 
 
 def funnel_steps(content: ContentSummary) -> tuple[tuple[int, str], ...]:
-    """The steps of the funnel with their counts, the first that of everything."""
+    """The steps of the funnel with their counts, the first that of everything; without those that are not told."""
     funnel = content.funnel
-    return (
+    steps = (
         (funnel.events, f"sets of {HOOKS.get(content.hook, 'orders')} together"),
         (funnel.not_judged, "could not be judged for want of data"),
         (funnel.defects, "failed by a fault of this software"),
@@ -59,6 +59,7 @@ def funnel_steps(content: ContentSummary) -> tuple[tuple[int, str], ...]:
         (funnel.first, "with the first one of its rule for the patient"),
         (funnel.status_dependent, "depend on statuses that the export no longer has"),
     )
+    return tuple((count, words) for count, words in steps if count is not None)
 
 
 def answer_in_words(answer: Sequence[str], words: Mapping[str, str]) -> str:

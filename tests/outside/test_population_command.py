@@ -142,13 +142,13 @@ def test_every_example_that_the_summary_names_is_kept_with_the_reasons_of_its_ru
             assert example.hook == rule.hook and fired.asked and fired.facts
 
 
-def test_a_report_for_others_names_no_example_of_what_is_rare(run):
+def test_a_report_for_others_names_no_event(run):
     whole = json.loads(command("report", run[0], "--format", "json").output)["contents"][0]
-    told = json.loads(command("report", run[0], "--format", "json", "--suppress", "7").output)["contents"][0]
-    assert all(rule["examples"] for rule in whole["rules"])
-    rare = [rule for rule in told["rules"] if rule["fired"] is None]
-    assert rare and all(rule["examples"] == [] for rule in rare)
-    assert any(rule["examples"] for rule in told["rules"])
+    names = {name for rule in whole["rules"] for name in rule["examples"]}
+    assert names
+    for form in ("text", "json", "csv", "html"):
+        told = command("report", run[0], "--format", form, "--suppress", "7").output
+        assert not [name for name in names if name in told]
 
 
 def test_a_report_for_others_shows_no_small_count(run):
@@ -161,13 +161,35 @@ def test_a_report_for_others_shows_no_small_count(run):
 
 
 def test_who_needs_attention_is_named_as_the_run_keeps_patients(run, export, tmp_path):
-    assert len(json.loads(command("panel", run[0], "--format", "json", "--limit", 5).output)) == 5
-    hashed = json.loads(command("panel", run[0], "--format", "json", "--limit", PATIENTS).output)
+    hashed = json.loads(command("panel", run[0], "--format", "json").output)["patients"]
+    some = json.loads(command("panel", run[0], "--format", "json", "--limit", 5).output)
+    assert some == {"total": len(hashed), "patients": hashed[:5]}
     assert not [row for row in hashed if re.match(r"p\d{7}", row["patient"])]
     command("run", export, "--out", tmp_path / "ids", "--workers", 1, "--patients", "id", "--hooks", "patient-view")
-    named = json.loads(command("panel", tmp_path / "ids", "--format", "json", "--limit", PATIENTS).output)
+    named = json.loads(command("panel", tmp_path / "ids", "--format", "json").output)["patients"]
     assert all(re.fullmatch(r"p\d{7}", row["patient"]) for row in named)
     assert sorted(row["topics"] for row in named) == sorted(row["topics"] for row in hashed)
+
+
+def test_a_panel_of_some_says_how_many_there_are(run):
+    total = json.loads(command("panel", run[0], "--format", "json").output)["total"]
+    assert total > 2
+    first, *lines = command("panel", run[0], "--limit", 2).output.splitlines()
+    assert first == f"{total} patients with cards when the export was made; the first 2, the gravest first"
+    assert len([line for line in lines if re.match(r" {1,8}\w+  [0-9a-f]{32}", line)]) == 2
+    assert command("panel", run[0]).output.startswith(f"{total} patients with cards when the export was made, the")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(["--hooks", "order-sign"], "the run opened no chart"), (["--patients", "none"], "the run kept no patients")],
+)
+def test_a_run_without_charts_or_without_patients_has_no_panel(export, tmp_path, options, told):
+    out = tmp_path / "run"
+    assert command("run", export, "--out", out, "--workers", 1, *options).exit_code == 0
+    done = command("panel", out)
+    assert done.exit_code == 2 and told in done.output and "patients with cards" not in done.output
+    assert command("panel", out, "--format", "json").exit_code == 2
 
 
 def test_no_name_and_no_id_of_a_patient_is_in_a_table_a_report_or_what_was_said(run):

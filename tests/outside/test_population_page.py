@@ -24,7 +24,7 @@ PATIENTS = 400
 # By their beginning: why they are not run here.
 NOT_RUN = {
     "git clone REPOSITORY": "there is no address yet, and it installs from an index",
-    ".venv/bin/cds-service population run export --out last-year --engine spark": "it needs Spark",
+    ".venv/bin/cds-service population run ../population/export --out ../population/last-year --engine": "it is Spark",
     "pipx install smart-fetch": "it needs a FHIR server with Bulk Data",
 }
 WORDS = {
@@ -49,17 +49,20 @@ def own_orderable(folder: Path, number: int) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A checkout with an export beside it, in which things are wrong as in a hospital's."""
-    made = tmp_path_factory.mktemp("checkout")
+    made = tmp_path_factory.mktemp("reader") / "checkout"
+    made.mkdir()
     checkout(made)
     python = made / ".venv/bin/python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', encoding="utf-8")
     python.chmod(0o755)
-    write_population(made / "export", PATIENTS, seed=7)
+    typed(made, "place")
+    export = made.parent / "population/export"
+    write_population(export, PATIENTS, seed=7)
     for number in range(1, 10):
-        own_orderable(made / "export", number)
-    messy_export.plant_broken_line(made / "export")
-    messy_export.plant_dangling_medication(made / "export")
-    messy_export.plant_undated(made / "export", "Condition")
+        own_orderable(export, number)
+    messy_export.plant_broken_line(export)
+    messy_export.plant_dangling_medication(export)
+    messy_export.plant_undated(export, "Condition")
     return made
 
 
@@ -73,7 +76,7 @@ def typed(folder: Path, name: str, status: int = 0) -> str:
 
 
 def test_every_block_is_run_or_has_a_reason_why_not():
-    tried = set(re.findall(r'typed\(folder, "([\w-]+)"', Path(__file__).read_text(encoding="utf-8")))
+    tried = set(re.findall(r'typed\((?:folder|made), "([\w-]+)"', Path(__file__).read_text(encoding="utf-8")))
     assert tried == {name for name, _ in blocks(PAGE) if name}
     for name, text in blocks(PAGE):
         assert name or any(text.startswith(begin) for begin in NOT_RUN), text
@@ -87,14 +90,18 @@ def test_check_says_what_the_page_shows(folder):
 def test_a_year_is_run_reported_compared_and_looked_into(folder):
     assert "sets of orders signed together get a card" in typed(folder, "run")
     assert "What this run cannot know" in typed(folder, "report")
-    assert "<html" in (folder / "last-year.html").read_text(encoding="utf-8")
+    population = folder.parent / "population"
+    assert "<html" in (population / "last-year.html").read_text(encoding="utf-8")
     typed(folder, "share")
-    assert "Counts from 1 to 7 are hidden" in (folder / "to-show.html").read_text(encoding="utf-8")
+    assert "Counts from 1 to 7 are hidden" in (population / "to-show.html").read_text(encoding="utf-8")
     assert "with cards when the export was made" in typed(folder, "panel")
     assert "silent" in typed(folder, "tables")
     (folder / "hospital").mkdir()
     (folder / "hospital/cards").symlink_to(folder / "cards")
     assert "old: vitamin-b12" in typed(folder, "compare")
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"cards", "fixtures", ".venv", "hospital"}, "patient data must not be in a clone"
+    assert population.stat().st_mode & 0o077 == 0
 
 
 def rows(heading: str, columns: int) -> list[list[str]]:

@@ -146,6 +146,7 @@ ELSEWHERE = {
     ("commands/population_check.py", 1e6): "bytes of a megabyte",
     ("commands/population_run.py", 365): "days of a year of orders",
     ("population/duck.py", 1000): "megabytes of a gigabyte",
+    ("population/shared_counts.py", 4): "what a number of hidden counts leaves over when it is divided by 5",
     ("population/shared_counts.py", 100): "per cent",
     ("population/words.py", 7): "days of a week",
     ("population/workers.py", 100000): "objects before the first collection",

@@ -33,7 +33,7 @@ def test_of_each_rule_on_each_hook_the_ten_events_whose_names_come_first_are_exa
 def test_an_example_has_its_reasons_and_neither_patient_nor_prescriber(tmp_path):
     made = card("a", "critical", asked=[ASKED], facts=[FACT])
     rows = [event("e", card("b"), made, card("c", "critical", shown=False), prescriber="somebody", unit="3B")]
-    run = run_of(tmp_path / "run", rows)
+    run = run_of(tmp_path / "run", [*rows, *(event(f"silent-{n}", unit="3B") for n in range(4))])
     example = example_of(run, "e")
     assert (example.hook, example.unit, example.orders) == ("order-sign", "3B", 1)
     answer = example.answers["content"]
@@ -42,6 +42,19 @@ def test_an_example_has_its_reasons_and_neither_patient_nor_prescriber(tmp_path)
     assert [asked.value for asked in answer.fired[0].asked] == ["22"]
     text = (run / EXAMPLES).read_text()
     assert "of-e" not in text and "somebody" not in text
+
+
+def test_an_example_has_the_day_of_its_event_and_no_time(tmp_path):
+    run = run_of(tmp_path / "run", [event("e", card("a"))])
+    (told,) = map(json.loads, (run / EXAMPLES).read_text().splitlines())
+    assert told["day"] == "2026-01-05" and "moment" not in told and "09:00" not in json.dumps(told)
+
+
+def test_an_example_names_its_unit_only_where_five_patients_have_it(tmp_path):
+    rows = [event(f"e{n}", card("a"), unit=unit) for n, unit in enumerate(["3B"] * 5 + ["Home of Mrs Doe"] * 4)]
+    run = run_of(tmp_path / "run", rows)
+    assert [example_of(run, f"e{n}").unit for n in range(9)] == ["3B"] * 5 + [None] * 4
+    assert "Doe" not in (run / EXAMPLES).read_text()
 
 
 def test_events_that_could_not_be_judged_and_those_that_are_answered_otherwise_are_examples_too(tmp_path):

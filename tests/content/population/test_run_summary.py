@@ -1,5 +1,6 @@
 """What a run says: counts against a naive count of the same rows, and what may be shown outside."""
 
+import time
 from collections import Counter
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.population.counting import attention
+from cds_service.population.examples import example_of
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import read_summary
 from cds_service.population.words import sentence_of
@@ -26,9 +28,9 @@ events = st.lists(
     st.tuples(
         st.lists(cards, max_size=3, unique_by=lambda row: row["topic"]),
         st.sampled_from(["order-sign", "patient-view"]),
-        st.sampled_from(["3B", None]),
+        st.sampled_from(["3B", "3C", "4A", None]),
         st.integers(0, 40),
-        st.sampled_from("abc"),
+        st.sampled_from("abcdef"),
     ),
     min_size=1,
     max_size=30,
@@ -67,8 +69,12 @@ def test_counts_are_those_of_a_naive_count(tmp_path_factory, drawn):
         counted[rule.hook, rule.topic] += rule.shown
         assert rule.first <= rule.shown <= rule.fired
     assert +counted == by_rule
-    units = Counter(row["unit"] or "" for row, _ in spoken)
-    assert {unit.unit: unit.cards for unit in content.units if unit.cards} == units
+    of_units = {unit: {row["patient"] for row in rows if row["unit"] == unit} for unit in ("3B", "3C", "4A")}
+    named = {None: "not said"} | {unit: unit for unit, patients in of_units.items() if len(patients) > 4}
+    others = {row["unit"] for row in orders} - set(named)
+    units = Counter(named.get(row["unit"], f"other units ({len(others)})") for row, _ in spoken)
+    assert {unit.told: unit.cards for unit in content.units if unit.cards} == units
+    assert sum(unit.events for unit in content.units) == len(orders)
     unknown = Counter((made["topic"], fact) for row in rows for made in row["cards"] for fact in made["unknown"])
     assert {(row.topic, row.fact): row.times for row in content.unread} == unknown
 
@@ -89,6 +95,38 @@ def test_what_the_new_content_answers_otherwise_is_counted_by_old_and_new_answer
         (("not-judged",), ("b",), 1),
     ]
     assert changes[0].examples == ("silenced-0", "silenced-1")
+
+
+def test_a_unit_that_fewer_than_five_patients_have_is_in_no_file_that_is_shown(tmp_path):
+    home = "Home of Erika Mustermann, 12 Elm St"
+    rows = [event(f"a{n}", card("x"), unit=home, patient=f"p{n % 4}") for n in range(12)]
+    rows += [event(f"b{n}", card("y"), unit="3B", patient=f"p{n}") for n in range(5)]
+    run = run_of(tmp_path / "run", rows)
+    (content,) = read_summary(run).counted.contents
+    assert [(unit.told, unit.events) for unit in content.units] == [("other units (1)", 12), ("3B", 5)]
+    for name in ("run.json", "summary.json", "examples.ndjson"):
+        assert "Mustermann" not in (run / name).read_text()
+    assert '"unit":"3B"' in (run / "examples.ndjson").read_text()
+
+
+def test_a_run_that_tells_no_patients_apart_names_no_unit(tmp_path):
+    rows = [event(f"a{n}", card("x"), unit="3B", patient=None) for n in range(12)]
+    (content,) = read_summary(run_of(tmp_path / "run", rows)).counted.contents
+    assert [(unit.told, unit.events) for unit in content.units] == [("other units (1)", 12)]
+
+
+def test_a_week_begins_on_monday_in_utc_wherever_it_is_counted(tmp_path, monkeypatch):
+    late = MOMENT.replace(hour=20) - timedelta(days=1)  # a Sunday, and in Tokyo the Monday after it
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        run = run_of(tmp_path / "run", [event("e", card("x"), moment=late)])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    (content,) = read_summary(run).counted.contents
+    assert [week.monday.isoformat() for week in content.weeks] == ["2025-12-29"]
+    assert example_of(run, "e").day.isoformat() == "2026-01-04"
 
 
 def test_shadow_and_withdrawn_rules_are_counted_apart_from_those_that_are_shown(tmp_path):
@@ -115,11 +153,12 @@ def test_those_who_need_attention_come_the_gravest_first_by_the_new_content(tmp_
         event("signed", card("z", "critical"), content="new"),
     ]
     found = attention(run_of(tmp_path / "run", rows, "old", "new"), 10)
-    assert [(row.patient, row.indicator, row.topics) for row in found] == [
+    assert [(row.patient, row.indicator, row.topics) for row in found.patients] == [
         ("of-c", "critical", ("y", "x")),
         ("of-i", "info", ("x",)),
     ]
-    assert len(attention(tmp_path / "run", 1)) == 1
+    first = attention(tmp_path / "run", 1)
+    assert (first.patients, first.total, found.total) == (found.patients[:1], 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +189,7 @@ def test_patients_whom_nobody_named_are_neither_counted_nor_taken_for_one(tmp_pa
     rows = [event("a", card(TOPICS[0], "critical"), **named), event("b", card(TOPICS[1]), **named)]
     orders = [event(name, card(TOPICS[2]), patient=None) for name in "cd"]
     run = run_of(tmp_path / "run", [*rows, *orders])
-    assert [one.topics for one in attention(run, 10)] == [(TOPICS[0],), (TOPICS[1],)]
+    assert [one.topics for one in attention(run, 10).patients] == [(TOPICS[0],), (TOPICS[1],)]
     summary = read_summary(run)
     (content,) = summary.counted.contents
     assert sentence_of(summary, content, Shown()).startswith("2 orders in 365 days: ")
