@@ -76,10 +76,13 @@ def _not_recognised(found: ExportCheck, pack: Pack) -> Iterator[str]:
     ordered, results = found.orderables, found.results
     for title, rows in (
         (
-            "Named like one of these, but its code is not known or not asked for: no rule sees it.",
+            "Results that have the name or the code of one of these, and that no rule can use:",
             _of(results, Kind.CODE),
         ),
-        ("Of one of these, but its unit is not understood: no rule can use it.", _of(results, Kind.UNIT)),
+        (
+            "Results of one of these with a unit that is not understood, so that no rule can use the number:",
+            _of(results, Kind.UNIT),
+        ),
         (
             "Ordered, and known by its name only. These orders are in the run; with a code more can be said of them:",
             [row for row in ordered if row.is_judged],

@@ -224,6 +224,23 @@ def _local_order(number):
     }
 
 
+def test_patients_are_known_to_content_that_asks_nothing_of_the_person(export, tmp_path):
+    content = ("--cards", ROOT / "examples", "--pack", "iron", "--workers", 1)
+    checked = command("check", export, *content)
+    assert (checked.exit_code, "patient-not-in-export" in checked.output) == (0, False)
+    written = f"{id_of(1)}-iron"
+    resources = [one for one in EACH_TYPE if one["resourceType"] != "MedicationRequest"]
+    ordered = {"medicationCodeableConcept": {"text": "Ferric carboxymaltose 50 mg/mL injection"}, "status": "active"}
+    folder = small(
+        tmp_path / "e",
+        *resources,
+        one_of("MedicationRequest", id=written, intent="order", **ordered, authoredOn="2026-10-01"),
+    )
+    run = command("run", folder, "--out", tmp_path / "out", *content, "--until", "2026-11-01", "--hooks", "order-sign")
+    assert run.exit_code == 0, run.output
+    assert [row["orders"] for row in rows(tmp_path / "out", "events")] == [1]
+
+
 def test_an_export_is_told_before_it_is_judged(export, tmp_path):
     good = command("check", export, "--workers", 1)
     assert good.exit_code == 0, good.output
