@@ -44,10 +44,12 @@ def population() -> None:
 @click.option("--workers", type=click.IntRange(1, 256), default=cores, show_default="one a core", help="Processes.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "site"]), default="text", show_default=True)
 def check(export: Path, cards: Path | None, pack_id: str | None, workers: int, form: str) -> None:
-    """Say what an export holds before hours are spent on it: what cannot be read, is undated or refers to nothing, and
-    which drugs of the hospital's own no code tells, with the lines of site.toml that would.
+    """Say what an export holds before hours are spent on it: what cannot be read, is undated or refers to nothing,
+    which types are missing, and which drugs and results of the hospital's own no code tells, with the lines of
+    site.toml that would.
 
-    The exit status is 1 if a line cannot be read or is of nobody in the export.
+    The exit status is 1 if some line cannot be used as it is, or a type that rules ask for is missing. What is not
+    recognised does not change it: --format site prints nothing where nothing is left to map.
 
     Example: cds-service population check export/
     """
@@ -57,12 +59,13 @@ def check(export: Path, cards: Path | None, pack_id: str | None, workers: int, f
     prepared = prepared_content(one_pack(cards, pack_id), b"nothing is shown")
     found = checked(export, prepared, workers)
     if form == "site":
-        say(found.site_lines)
+        if found.site_lines:
+            say(found.site_lines)
     elif form == "json":
         say(json.dumps(as_data(found, prepared.pack), indent=2, ensure_ascii=False))
     else:
         say("\n".join(as_text(found, prepared.pack)))
-    if found.counts.problems or found.problems:
+    if not found.is_sound:
         sys.exit(1)
 
 

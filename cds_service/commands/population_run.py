@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 HOOKS = ("order-select", "order-sign", "patient-view")
 _A_YEAR = timedelta(days=365)
+_A_DAY = timedelta(days=1)  # which the day of an export may still have to run
 _QUIET_SECONDS = 2.0
 _MEMORY = "2GB"
 
@@ -235,7 +236,9 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
         say(f"{name}{sentence_of(summary, content, Shown())}")
     problems = sum(times for _, _, times in summary.counted.problems)
     if problems:
-        say(f"{problems:,} resources could not be used as they are; {options.out}/problems and the report name them.")
+        what, they = ("resource", "it is") if problems == 1 else ("resources", "they are")
+        where = f"{options.out}/problems and the report say why"
+        say(f"{problems:,} {what} could not be used as {they}; {where}.")
     say(f"Kept in {options.out}. To read it: cds-service population report {options.out}")
 
 
@@ -258,21 +261,37 @@ def _engine(options: RunOptions) -> Engine:
 
 
 def _window(options: RunOptions) -> Window:
-    """The window of a run: until the export was made, from a year before.
+    """The window of a run: until the export was made, from a year before. Says so where it ends after that.
 
     Raises:
-        WrongUseError: nobody says until when, or it ends before it begins.
+        WrongUseError: nobody says until when, it ends before it begins, or in the future.
     """
     from cds_service.population.export_files import transaction_time
 
-    until = options.until or _moment(transaction_time(options.export))
+    made = _moment(transaction_time(options.export))
+    until = options.until or made
     if until is None:
         text = f"{options.export} has no manifest.json with a transactionTime: say with --until when it was made"
         raise WrongUseError(text)
+    if options.until is not None:
+        _not_after_the_export(options.until, made)
     since = options.since or until - _A_YEAR
     if since >= until:
         raise WrongUseError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
     return Window(since.astimezone(UTC), until.astimezone(UTC))
+
+
+def _not_after_the_export(until: datetime, made: datetime | None) -> None:
+    """Says where a window ends more than a day after an export was made, if anybody knows when it was.
+
+    Raises:
+        WrongUseError: it ends more than a day from now.
+    """
+    if until > datetime.now(UTC) + _A_DAY:
+        raise WrongUseError(f"--until {until.isoformat()} is in the future, of which no export knows anything")
+    if made is not None and until > made + _A_DAY:
+        text = f"--until {until.isoformat()} is after {made.isoformat()}, when the export was made by its manifest: "
+        say(f"{text}charts are opened as if nothing had happened since.", err=True)
 
 
 def _moment(stated: str) -> datetime | None:

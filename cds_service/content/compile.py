@@ -57,7 +57,7 @@ def compile_pack(pack_files: PackFiles, finding_numbers: Mapping[tuple[str, str]
         excluded=tuple(value_sets[name] for name in head["excluded"]),
         facts=facts,
         readers=readers,
-        candidates={key: candidates_of(facts_read) for key, facts_read in readers.items()},
+        candidates={key: candidates_of(read, searches[key].resource) for key, read in readers.items()},
         of_kind={kind: tuple(f for f in facts.values() if f.kind == kind) for kind in {f.kind for f in facts.values()}},
         searches=searches,
         decisions={decision.id: decision for decision in decisions},

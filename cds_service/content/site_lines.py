@@ -30,6 +30,8 @@ def site_lines(pack: Pack, aside: Aside, candidates: Sequence[str]) -> SiteLines
     person can know, such as which of several value sets is meant, is a question mark, which no site.toml may hold.
     """
     if aside.kind in _OF_CODES and aside.system and aside.code and candidates:
+        if any(pack.value_sets[name].find(aside.system, aside.code) is not None for name in candidates):
+            return None  # it is known already, and something else about it is wrong
         return _code(pack, aside, candidates)
     if aside.kind is Kind.UNIT and aside.reason.key == "unitNotKnown" and (aside.words or aside.code) and candidates:
         return _unit(pack, aside, candidates[0])

@@ -109,7 +109,7 @@ def not_understood(pack: Pack, reading: Reading, searches: Iterable[Search] | No
     found += _person(pack, reading, whole=whole)
     if chart is not None:
         for search in chart.looked_at(pack.searches.values()) if searches is None else searches:
-            found += _entries(pack, search, chart, whole=whole)
+            found += entries_not_understood(pack, search, chart, whole=whole)
     return found
 
 
@@ -355,8 +355,11 @@ def _parts_understood(pack: Pack, order: Order, facts: OrderFacts) -> Iterator[U
 # --- entries of the record --------------------------------------------------------------------------------------
 
 
-def _entries(pack: Pack, search: Search, chart: Chart, *, whole: bool) -> list[NotUnderstood]:
-    """The entries under a key that were set aside, each with where a site could map it."""
+def entries_not_understood(pack: Pack, search: Search, chart: Chart, *, whole: bool = True) -> list[NotUnderstood]:
+    """The entries under a key that were set aside, each with where a site could map it.
+
+    Without ``whole`` it is only what the decisions looked at.
+    """
     made = account(pack.readers[search.key], search, chart, whole=whole)
     if not made.set_aside and not made.in_part:
         return []

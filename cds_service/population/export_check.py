@@ -1,101 +1,87 @@
-"""What an export holds, before it is judged: how much, what of it is wrong, and which orders nobody understands."""
+"""What an export holds, before it is judged: how much, what of it is wrong, and what in it nobody understands."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cds_service.chart.order import Order
+from cds_service.chart.sent_entries import patient_in
+from cds_service.content.model import Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.site_lines import SiteLines, as_toml, site_lines
 from cds_service.fhir.medications import Naming
 from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
 from cds_service.fhir.treatments import Medication, MedicationRequest
-from cds_service.judge.understanding import NotUnderstood, order_not_understood
+from cds_service.judge.relevance import is_relevant
+from cds_service.judge.understanding import order_not_understood
 from cds_service.population.duck import Machine, problems_of
 from cds_service.population.export_files import Export
+from cds_service.population.known_results import KnownResults, names_of_results
 from cds_service.population.line_problems import LineCounts
 from cds_service.population.moments import seen_at
+from cds_service.population.records import UNDATED
 from cds_service.population.selection import LISTS, RESULT, Selection, medications_of
-from cds_service.population.shared_counts import FEWEST_PATIENTS
 from cds_service.population.sifting import Each, known_medications, sift
+from cds_service.population.spellings import Rare, SentAs, SpellingCounts
 from cds_service.vocabulary.accounting import Kind
+from cds_service.vocabulary.facts import Reason
 
 _DATED = frozenset({RESULT, "AllergyIntolerance", *LISTS, *ORDER_TYPES})
 _LIKE_OURS = frozenset({"knownByName", "drugNameElsewhere"})
-_MOST_SPELLINGS = 50_000  # that are told apart in one piece of a file
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class OrderedAs:
-    """How a drug was ordered that no code tells: its first code, its words, and the key of the pack's ``reasons`` that
-    says why it was not understood.
+@dataclass(frozen=True, slots=True)
+class NotRecognised:
+    """A spelling that is shown, how often it was met, why it is not understood, and the lines of ``site.toml`` that
+    would map it, if any can. ``is_judged`` of a drug: orders of it are in a run all the same.
     """
 
-    system: str
-    code: str
-    words: str
-    reason: str
+    spelling: SentAs
+    times: int
+    why: Reason
+    proposed: tuple[SiteLines, ...] = ()
+    is_judged: bool = False
 
     @property
     def is_like_ours(self) -> bool:
         """Whether the name of a drug of the content stands in its words."""
-        return self.reason in _LIKE_OURS
-
-
-@dataclass(slots=True)
-class Met:
-    """How often something was ordered, and for how many patients, of whom no more are told apart than have to be."""
-
-    times: int = 0
-    patients: set[str] = field(default_factory=set)
-
-    def add(self, times: int, patients: Iterable[str]) -> None:
-        """Adds orders, and for whom they are."""
-        self.times += times
-        for patient in patients:
-            if len(self.patients) < FEWEST_PATIENTS:
-                self.patients.add(patient)
-
-    @property
-    def is_common(self) -> bool:
-        """Whether there are patients enough to show it."""
-        return len(self.patients) >= FEWEST_PATIENTS
-
-
-@dataclass(frozen=True, slots=True)
-class Orderable:
-    """A spelling that is shown, how often it was ordered, and the lines of ``site.toml`` that would map it (``""`` if
-    none can).
-    """
-
-    spelling: OrderedAs
-    times: int
-    site_lines: str
+        return self.spelling.reason in _LIKE_OURS
 
 
 @dataclass(frozen=True, slots=True)
 class ExportCheck:
     """What an export holds.
 
-    ``problems`` count lines by problem and type, beside those in ``counts``; ``undated`` those without a date that can
-    be read, by type. ``orderables`` are the spellings of drugs that no code tells, those like ours first and then the
-    most frequent; ``site_lines`` are the lines of all of them as one file. Of fewer patients there are ``rare``
-    spellings; these, and those that were too many to be told apart, were ordered ``rare_times``.
+    ``problems`` count lines by problem and type, those without a date among them. ``missing`` are the types that rules
+    ask for and of which there is no line, each with what the content calls the facts that are read from it.
+    ``orderables`` are the spellings of drugs that no code tells: those of orders that are judged all the same, then
+    those like ours, then the others, the most frequent first. ``results`` are those of results that are not understood.
+    ``site_lines`` are the lines of all of them as one file. ``recognised`` counts the results that searches bring, by
+    the key of each search, and ``names`` are what the content calls these. What is rare is only counted, because it may
+    tell who the patients are.
     """
 
     export: Export
     counts: LineCounts
     problems: Counter[tuple[str, str]]
-    undated: Counter[str]
-    orderables: tuple[Orderable, ...]
+    missing: Mapping[str, tuple[str, ...]]
+    orderables: tuple[NotRecognised, ...]
+    results: tuple[NotRecognised, ...]
     site_lines: str
-    rare: int
-    rare_times: int
+    rare_orderables: Rare
+    rare_results: Rare
+    recognised: Counter[str]
+    names: Mapping[str, str]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every line can be used as it is, and no type is missing."""
+        return not (self.problems or self.missing)
 
 
 def check_export(content: Prepared, export: Export, machine: Machine, aside: Path, each: Each = map) -> ExportCheck:
@@ -106,78 +92,115 @@ def check_export(content: Prepared, export: Export, machine: Machine, aside: Pat
         OSError: ``aside`` cannot be written to.
         SortingError: the memory does not suffice.
     """
-    medications = known_medications(export.pieces())
+    pack, medications = content.pack, known_medications(export.pieces())
     sifted = sift(export, Selection([content]), aside, each, partial(_Looked, content, medications))
-    looks = [look for look in sifted.looks if isinstance(look, _Looked)]
-    undated = Counter[str]()
-    met: dict[OrderedAs, Met] = {}
-    why: dict[OrderedAs, NotUnderstood] = {}
-    for look in looks:
-        undated.update(look.undated)
-        why |= look.why
-        for spelling, part in look.met.items():
-            met.setdefault(spelling, Met()).add(part.times, part.patients)
-    common = [spelling for spelling, of in met.items() if of.is_common]
-    common.sort(key=lambda s: (not s.is_like_ours, -met[s].times, s))
-    lines = {s: site_lines(content.pack, why[s].aside, why[s].candidates) for s in common}
-    rare = [of.times for of in met.values() if not of.is_common]
+    found = _Found()
+    for look in sifted.looks:
+        if isinstance(look, _Looked):
+            found.merge(look.found)
+    undated = Counter({(UNDATED, kind): times for kind, times in found.undated.items()})
+    others = sorted(_shown(pack, found.not_judged), key=lambda row: not row.is_like_ours)
+    rows = (*_shown(pack, found.judged, is_judged=True), *others)
+    results = tuple(_shown(pack, found.results))
     return ExportCheck(
         export,
         sifted.counts,
-        problems_of(sifted, machine),
-        undated,
-        tuple(Orderable(s, met[s].times, _as_toml([lines[s]])) for s in common),
-        _as_toml(lines.values()),
-        len(rare),
-        sum(rare) + sum(look.not_told_apart for look in looks),
+        +(sifted.counts.problems + problems_of(sifted, machine) + undated),
+        types_missing(pack, sifted.counts),
+        rows,
+        results,
+        as_toml(lines for row in (*rows, *results) for lines in row.proposed),
+        Rare.of(found.judged, found.not_judged),
+        Rare.of(found.results),
+        found.recognised,
+        dict(names_of_results(pack)),
     )
 
 
-def _as_toml(lines: Iterable[SiteLines | None]) -> str:
-    return as_toml(item for item in lines if item is not None)
+def types_missing(pack: Pack, counts: LineCounts) -> dict[str, tuple[str, ...]]:
+    """The types of resource that rules ask for and of which an export has none, with the facts that rest on each, as
+    the content calls them. Some servers leave types out where there are none, and others where nobody may read them.
+    """
+    missing: dict[str, dict[str, None]] = {}
+    for key, search in pack.searches.items():
+        if not search.optional and not counts.types[search.resource]:
+            missing.setdefault(search.resource, {}).update({fact.label: None for fact in pack.readers[key]})
+    return {kind: tuple(labels) for kind, labels in sorted(missing.items())}
+
+
+def _shown(pack: Pack, spellings: SpellingCounts, *, is_judged: bool = False) -> list[NotRecognised]:
+    """What may be shown of what was met."""
+    rows = []
+    for spelling in spellings.common():
+        item = spellings.example[spelling]
+        lines = site_lines(pack, item.aside, item.candidates)
+        proposed = (lines,) if lines is not None else ()
+        rows.append(NotRecognised(spelling, spellings.times(spelling), item.aside.reason, proposed, is_judged))
+    return rows
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found by looking at lines: orders that are judged though no code tells their drug, those that are not,
+    results that are not understood, and how many are brought by each search.
+    """
+
+    undated: Counter[str] = field(default_factory=Counter)
+    judged: SpellingCounts = field(default_factory=SpellingCounts)
+    not_judged: SpellingCounts = field(default_factory=SpellingCounts)
+    results: SpellingCounts = field(default_factory=SpellingCounts)
+    recognised: Counter[str] = field(default_factory=Counter)
+
+    def merge(self, other: _Found) -> None:
+        self.undated.update(other.undated)
+        self.recognised.update(other.recognised)
+        self.judged.merge(other.judged)
+        self.not_judged.merge(other.not_judged)
+        self.results.merge(other.results)
 
 
 class _Looked:
-    """Looks at the lines of one piece: whether they are dated, and what was ordered in them."""
+    """Looks at the lines of one piece: whether they are dated, what was ordered in them, and what was measured."""
 
     def __init__(self, content: Prepared, medications: dict[str, Medication]) -> None:
         self._content = content
         self._medications = medications
-        self.undated = Counter[str]()
-        self.met: dict[OrderedAs, Met] = {}
-        self.why: dict[OrderedAs, NotUnderstood] = {}
-        self.not_told_apart = 0
+        self._results = KnownResults(content)
+        self.found = _Found()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _found, (self.undated, self.met, self.why, self.not_told_apart)
+        return _looked, (self.found,)
 
     def __call__(self, kind: str, resource: Any, line: bytes) -> None:
         if kind in _DATED and seen_at(kind, resource, line, self._content.zone) is None:
-            self.undated[kind] += 1
-        if kind == MEDICATION and isinstance(resource, MedicationRequest) and MEDICATION in self._content.pack.relevant:
+            self.found.undated[kind] += 1
+        if kind == RESULT:
+            known = self._results(bytes(resource.code), line)
+            for key in known.keys:
+                self.found.recognised[key] += 1
+            for item in known.missed:
+                self.found.results.add(item, _patient_of(resource))
+        elif kind == MEDICATION and isinstance(resource, MedicationRequest) and kind in self._content.pack.relevant:
             naming = resource.naming(self._medications if medications_of(resource) else {})
             if naming.resolved:
-                self._look_at(naming, (resource.subject.reference if resource.subject is not None else "") or "")
+                self._look_at(naming, resource)
 
-    def _look_at(self, naming: Naming, patient: str) -> None:
-        words = {"text": next(iter(naming.texts), "")}
+    def _look_at(self, naming: Naming, resource: MedicationRequest) -> None:
+        pack, words = self._content.pack, {"text": next(iter(naming.texts), "")}
         order = Order("", {"resourceType": MEDICATION}, (words,), naming=naming, type=MEDICATION)
-        for item in order_not_understood(self._content.pack, order):
-            if item.aside.kind is not Kind.DRUG:
-                continue
-            aside = item.aside
-            spelling = OrderedAs(aside.system, aside.code, aside.words, aside.reason.key)
-            if spelling not in self.met and len(self.met) >= _MOST_SPELLINGS:
-                self.not_told_apart += 1
-            else:
-                self.why.setdefault(spelling, item)
-                self.met.setdefault(spelling, Met()).add(1, [patient])
+        for item in order_not_understood(pack, order):
+            if item.aside.kind is Kind.DRUG:
+                met = self.found.judged if is_relevant(pack, order) else self.found.not_judged
+                met.add(item, _patient_of(resource))
 
 
-def _found(
-    undated: Counter[str], met: dict[OrderedAs, Met], why: dict[OrderedAs, NotUnderstood], not_told_apart: int
-) -> _Looked:
-    """What was looked at in another process; it looks at nothing more."""
+def _patient_of(resource: Any) -> str:
+    """The id of the patient whose line it is; ``""`` if it names none."""
+    return patient_in(resource.subject.reference) or "" if resource.subject is not None else ""
+
+
+def _looked(found: _Found) -> _Looked:
+    """What looked at lines in another process; it looks at nothing more."""
     looked = _Looked.__new__(_Looked)
-    looked.undated, looked.met, looked.why, looked.not_told_apart = undated, met, why, not_told_apart
+    looked.found = found
     return looked

@@ -27,13 +27,13 @@ from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
 from cds_service.fhir.treatments import Medicated, Medication, Procedure
 from cds_service.vocabulary.declarations import Search
 
-ENCOUNTER, MEDICINE, RESULT = "Encounter", "Medication", "Observation"
+ENCOUNTER, MEDICINE, PATIENT, RESULT = "Encounter", "Medication", "Patient", "Observation"
 OF_NOBODY = (MEDICINE, ENCOUNTER)
 """The types that are found by their id, by the lines that refer to them."""
 TREATMENTS = ("MedicationRequest", "MedicationDispense", "MedicationAdministration", "MedicationStatement")
 LISTS = ("Condition", "Procedure", *TREATMENTS)
 """The types of which a patient's lines are read together, where one of them is not understood."""
-WHOLE = ("Patient", "AllergyIntolerance")
+WHOLE = (PATIENT, "AllergyIntolerance")
 """The types of which every line is needed."""
 
 _OF_LISTS = frozenset({"condition", "allergy", "procedure"})  # kinds of facts that are read from entries, not events
@@ -67,7 +67,8 @@ class Selection:
         self._codes = frozenset[str]().union(*(codes_asked_for(search.template) for search in searches))
         self._asked: dict[bytes, bool] = {}
         self._given: dict[tuple[Any, ...], Bearing] = {}
-        self.types = frozenset({*self._of_type, *ORDER_TYPES, ENCOUNTER, MEDICINE})
+        # Nothing is read of a patient who is not in the export, whether or not a fact asks for the person.
+        self.types = frozenset({*self._of_type, *ORDER_TYPES, ENCOUNTER, MEDICINE, PATIENT})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Selection, (self.contents, self._medications)

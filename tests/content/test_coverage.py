@@ -103,6 +103,29 @@ def test_what_only_a_person_can_choose_is_refused_until_it_is_chosen(run, captur
     assert CliRunner().invoke(main, ["check", "--site", str(site)]).exit_code == 0
 
 
+def a_result(folder, codings, **more):
+    concept = {"coding": [{"system": system, "code": code} for system, code in codings], **more}
+    head = {"resourceType": "Observation", "id": "1", "status": "final", "subject": {"reference": "Patient/1"}}
+    value = {"valueQuantity": {"value": 200, "unit": "pg/mL"}, "effectiveDateTime": "2026-11-01"}
+    (folder / "Observation.ndjson").write_text(json.dumps({**head, **value, "code": concept}) + "\n")
+
+
+def test_a_code_of_a_laboratory_is_mapped_to_results_and_never_to_a_drug(run, tmp_path):
+    """B12 is a result and a drug, and facts look at both."""
+    a_result(tmp_path, [(LABORATORY, "B12")], text="Vitamin B12")
+    lines = run("--format", "site", tmp_path)
+    assert tomllib.loads(lines)["codes"] == {
+        "vitamin-b12-level": [{"system": LABORATORY, "code": "B12", "display": "Vitamin B12"}]
+    }
+
+
+def test_for_a_code_that_is_known_and_contradicts_its_name_no_lines_are_offered(run, tmp_path):
+    a_result(tmp_path, [("http://loinc.org", "2132-9")], text="Ferritin")
+    (row,) = json.loads(run("--format", "json", tmp_path))["not-understood"]
+    assert "mean different things" in row["reason"]
+    assert "site.toml" not in row
+
+
 def test_what_is_proposed_for_many_things_is_one_valid_file(run, tmp_path):
     """Each table stands there once, whatever was met; pasted as it is, only the placeholders are refused."""
     lines = run("--format", "site", FIXTURES)

@@ -19,6 +19,7 @@ from cds_service.packaged import packaged
 from cds_service.population.examples import EXAMPLES, example_of
 from cds_service.population.summary import read_summary
 from tests.support import messy_export
+from tests.support.places import ROOT
 from tests.support.processes import is_alive, wait_for, workers_of
 from tests.support.runs import TABLES, differing
 from tests.support.synthetic_catalogue import FAMILY_NAMES, GIVEN_NAMES
@@ -230,11 +231,44 @@ def test_every_kind_of_bad_line_is_counted_and_a_line_that_is_broken_is_named(ex
     }
 
 
+LOCAL = {"system": "urn:hospital:drugs", "code": "B12INJ"}
+
+
+def _local_order(number):
+    return {
+        "resourceType": "MedicationRequest",
+        "id": f"local-{number}",
+        "status": "active",
+        "intent": "order",
+        "subject": {"reference": f"Patient/{id_of(number)}"},
+        "authoredOn": "2026-10-01",
+        "medicationCodeableConcept": {"coding": [LOCAL], "text": "Hydroxocobalamin 1 mg inj"},
+    }
+
+
+def test_patients_are_known_to_content_that_asks_nothing_of_the_person(export, tmp_path):
+    content = ("--cards", ROOT / "examples", "--pack", "iron", "--workers", 1)
+    checked = command("check", export, *content)
+    assert (checked.exit_code, "patient-not-in-export" in checked.output) == (0, False)
+    written = f"{id_of(1)}-iron"
+    resources = [one for one in EACH_TYPE if one["resourceType"] != "MedicationRequest"]
+    ordered = {"medicationCodeableConcept": {"text": "Ferric carboxymaltose 50 mg/mL injection"}, "status": "active"}
+    folder = small(
+        tmp_path / "e",
+        *resources,
+        one_of("MedicationRequest", id=written, intent="order", **ordered, authoredOn="2026-10-01"),
+    )
+    run = command("run", folder, "--out", tmp_path / "out", *content, "--until", "2026-11-01", "--hooks", "order-sign")
+    assert run.exit_code == 0, run.output
+    assert [row["orders"] for row in rows(tmp_path / "out", "events")] == [1]
+
+
 def test_an_export_is_told_before_it_is_judged(export, tmp_path):
     good = command("check", export, "--workers", 1)
     assert good.exit_code == 0, good.output
     assert f"{PATIENTS:>13,}  Patient" in good.output
-    assert "Every line can be read" in good.output
+    assert "Every line can be read and is dated" in good.output
+    assert "missing" not in good.output
     messy = tmp_path / "messy"
     shutil.copytree(export, messy)
     broken = messy_export.plant_broken_line(messy)
@@ -252,20 +286,111 @@ def test_an_export_is_told_before_it_is_judged(export, tmp_path):
     assert command("check", messy, "--workers", 1, "--format", "site").output.strip() == told["site.toml"].strip()
     text = command("check", messy, "--workers", 1).output
     assert f"{broken.file}:{broken.line}: line-not-json" in text
-    assert "named like a drug of this content, but no code tells it" in text
+    assert "known by its name only. These orders are in the run" in text
 
 
-def _local_order(number):
-    concept = {"coding": [{"system": "urn:hospital:drugs", "code": "B12INJ"}], "text": "Hydroxocobalamin 1 mg inj"}
-    return {
-        "resourceType": "MedicationRequest",
-        "id": f"local-{number}",
-        "status": "active",
-        "intent": "order",
-        "subject": {"reference": f"Patient/{id_of(number)}"},
-        "authoredOn": "2026-10-01",
-        "medicationCodeableConcept": concept,
+def small(folder, *resources):
+    """An export of six patients with more resources, each of a type that the content asks for if all are there."""
+    folder.mkdir()
+    people = [{"resourceType": "Patient", "id": id_of(number), "birthDate": "1960-01-01"} for number in range(1, 7)]
+    lines = [*people, *resources]
+    (folder / "all.ndjson").write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+def one_of(kind, **elements):
+    owner = {"patient" if kind == "AllergyIntolerance" else "subject": {"reference": f"Patient/{id_of(1)}"}}
+    return {"resourceType": kind, "id": kind.lower(), "status": "completed", **owner, **elements}
+
+
+EACH_TYPE = [
+    one_of("Condition", recordedDate="2026-01-01"),
+    one_of("AllergyIntolerance", recordedDate="2026-01-01"),
+    one_of("Procedure", performedDateTime="2026-01-01"),
+    one_of("MedicationRequest", intent="order", authoredOn="2026-01-01"),
+    one_of("MedicationAdministration", effectiveDateTime="2026-01-01"),
+    one_of("Observation", effectiveDateTime="2026-01-01"),
+]
+
+
+def without(kind):
+    return [resource for resource in EACH_TYPE if resource["resourceType"] != kind]
+
+
+STATUSES = {
+    "a sound export": (EACH_TYPE, 0, "Every line can be read and is dated"),
+    "codes of the house": ([*EACH_TYPE, *({**_local_order(n)} for n in range(1, 7))], 0, "B12INJ"),
+    "an undated resource": ([*without("Condition"), one_of("Condition")], 1, "1  undated (Condition)"),
+    "somebody who is not there": (
+        [*EACH_TYPE, one_of("Condition", id="x", recordedDate="2026", subject={"reference": "Patient/nobody"})],
+        1,
+        "1  patient-not-in-export (Condition)",
+    ),
+    "a type that is missing": (
+        without("MedicationAdministration"),
+        1,
+        "  MedicationAdministration: B12 given or ordered in the last year; ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("resources", "status", "told"), STATUSES.values(), ids=STATUSES)
+def test_the_status_of_check_is_what_its_help_and_the_page_say(tmp_path, resources, status, told):
+    done = command("check", small(tmp_path / "e", *resources), "--workers", 1)
+    assert done.exit_code == status, done.output
+    assert told in done.output
+
+
+def test_the_help_of_check_and_the_page_say_the_same_of_the_status():
+    rule = "The exit status is 1 if some line cannot be used as it is, or a type that rules ask for is missing."
+    page = (ROOT / "docs/population.md").read_text(encoding="utf-8")
+    assert rule in " ".join(command("check", "--help").output.split())
+    assert rule in " ".join(page.split())
+
+
+def test_nothing_that_is_there_is_said_to_be_all_where_a_type_is_missing(tmp_path):
+    said = command("check", small(tmp_path / "e", *without("Procedure")), "--workers", 1).output
+    assert "Procedure: Ileal resection; Removal of the whole ileum; Gastrectomy or gastric bypass; and 15 more" in said
+    assert "is there, but types are missing, as said above." in said
+
+
+def test_with_nothing_to_map_no_line_is_printed_for_site_toml(tmp_path):
+    assert command("check", small(tmp_path / "e", *EACH_TYPE), "--format", "site").output == ""
+
+
+def test_orders_that_only_a_name_tells_are_in_the_run_and_others_are_not(tmp_path):
+    coded, uncoded = ({"text": "Hydroxocobalamin 1 mg inj"} | more for more in ({"coding": [LOCAL]}, {}))
+    named = [
+        _local_order(number) | {"id": f"{number}-{place}", "medicationCodeableConcept": concept}
+        for number in range(1, 7)
+        for place, concept in enumerate([coded, uncoded, {"text": "Needle for hydroxocobalamin"}])
+    ]
+    export = small(tmp_path / "e", *EACH_TYPE, *named)
+    checked = json.loads(command("check", export, "--workers", 1, "--format", "json").output)["orderables"]
+    shown = {(row["words"], row["code"]): (row["inTheRun"], bool(row["site.toml"])) for row in checked}
+    assert shown == {
+        ("Hydroxocobalamin 1 mg inj", "B12INJ"): (True, True),
+        ("Hydroxocobalamin 1 mg inj", ""): (True, False),
+        ("Needle for hydroxocobalamin", ""): (False, False),
     }
+    out = tmp_path / "out"
+    assert command("run", export, "--out", out, "--until", "2026-11-01", "--hooks", "order-sign").exit_code == 0
+    assert sum(row["orders"] for row in rows(out, "events")) == 12
+    said = command("check", export, "--workers", 1).output
+    assert "(no code)" not in said
+    assert "It is known by its name only. No code was sent, so nothing has to be done." in said
+
+
+def test_a_window_that_ends_after_the_export_was_made_is_told(export, tmp_path):
+    done = command("run", export, "--out", tmp_path / "out", "--until", "2026-11-26", "--hooks", "order-sign")
+    assert done.exit_code == 0
+    assert "is after 2026-11-23T12:00:00+00:00, when the export was made" in done.stderr
+
+
+def test_one_resource_that_cannot_be_used_is_told_as_one(tmp_path):
+    export = small(tmp_path / "e", *without("Condition"), one_of("Condition"))
+    done = command("run", export, "--out", tmp_path / "out", "--until", "2026-11-01")
+    assert "\n1 resource could not be used as it is; " in done.output, done.output
 
 
 def test_a_patient_of_a_hundred_thousand_results_does_not_end_the_run(export, tmp_path):
@@ -283,6 +408,10 @@ WRONG = {
     "a window that ends before it begins": (
         ["run", "{export}", "--out", "{out}", "--since", "2026-11-24", "--until", "2026-11-23"],
         "is not before --until",
+    ),
+    "a window that ends in the future": (
+        ["run", "{export}", "--out", "{out}", "--until", "2199-01-01"],
+        "is in the future, of which no export knows anything",
     ),
     "an unknown hook": (["run", "{export}", "--out", "{out}", "--hooks", "order-dispatch"], "is none of order-select"),
     "no amount of memory": (

@@ -143,6 +143,7 @@ ELSEWHERE = {
     ("judge/relevance.py", 20): "drafts from which they are looked through in another way",
     ("population/rows.py", 18): "years at which a band of ages begins",
     ("commands/population_check.py", 20): "lines that are named",
+    ("commands/population_check.py", 3): "facts that are named of a type that is missing",
     ("commands/population_check.py", 1e6): "bytes of a megabyte",
     ("commands/population_run.py", 365): "days of a year of orders",
     ("population/duck.py", 1000): "megabytes of a gigabyte",
