@@ -83,7 +83,8 @@ class PackDrift:
         drifted = [rule for rule in service.rules if rule.drift]
         told = f"{len(drifted)} of {number(len(service.rules), 'rule')} fell silent or doubled"
         calls = f"{number(service.judged, 'call')} with orders on {number(service.days, 'day')} since {service.first}"
-        yield f"  {service.service}: {told}, in {calls}"
+        seldom = sum(rule.is_seldom for rule in service.rules)
+        yield f"  {service.service}: {told}, in {calls}" + (f"; {seldom} too seldom to tell" if seldom else "")
         for rule in drifted:
             words = rule_words(self.pack, regimens, rule.decision, rule.rule).whole
             yield f"    {_told(rule)}: {words} ({rule.decision} {rule.rule})"

@@ -20,6 +20,7 @@ import click
 from cds_service.commands.common import TimeArgument, WrongUseError, open_store, say, settings_of_environment
 from cds_service.content.lock import content_digest
 from cds_service.content.prepared import Prepared
+from cds_service.population.answered_otherwise import otherwise_in_words
 from cds_service.population.extra import not_installed
 from cds_service.population.manifest import Window
 from cds_service.population.run_folder import RunFolderError
@@ -221,6 +222,7 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
         window,
         _key(),
         engine,
+        datetime.now(UTC).replace(microsecond=0),
         options.patients,
     )
     try:
@@ -231,6 +233,8 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
     except (EngineError, SortingError, WorkerEndedError) as error:
         raise click.ClickException(f"The run ended before it was done, and left nothing: {error}") from None
     summary = read_summary(options.out)
+    if len(contents) > 1:
+        say(otherwise_in_words(summary, Shown()))
     for content in summary.counted.contents:
         name = f"{content.name}: " if len(contents) > 1 else ""
         say(f"{name}{sentence_of(summary, content, Shown())}")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from cds_service.commands.common import number
+from cds_service.population.answered_otherwise import otherwise_in_words, said_before_and_after
 from cds_service.population.manifest import JudgedContent
 from cds_service.population.shared_counts import Shown
-from cds_service.population.summary import VIEW, ChangedEvents, ContentSummary, Panel, Summary
-from cds_service.population.words import answer_in_words, funnel_steps, sentence_of
+from cds_service.population.summary import VIEW, ContentSummary, Panel, Summary
+from cds_service.population.words import funnel_steps, sentence_of
 from cds_service.vocabulary.spreadsheet import inert
 
 _LONGEST = 30  # rows of a list of units or facts
@@ -22,6 +23,9 @@ _NO_PEOPLE = "others"  # counts units, and is told as it is
 
 def as_text(summary: Summary, shown: Shown) -> Iterator[str]:
     """The whole report."""
+    if len(summary.counted.contents) > 1:
+        yield from _changes(summary, shown)
+        yield ""
     for content in summary.counted.contents:
         named = summary.manifest.contents[content.name]
         yield f"{content.name}: {named.told}" if len(summary.counted.contents) > 1 else named.told
@@ -39,9 +43,6 @@ def as_text(summary: Summary, shown: Shown) -> Iterator[str]:
                 f"Charts opened once at the end: {shown.text(view.events)}, with a card {shown.text(view.with_card)} "
                 f"({shown.rate(view.with_card, view.events)} %)"
             )
-        yield ""
-    if summary.counted.changes:
-        yield from _changes(summary.counted.changes, summary.manifest.contents, shown)
         yield ""
     if summary.counted.problems:
         yield "What could not be used of the export:"
@@ -103,15 +104,13 @@ def _more(rows: int) -> Iterator[str]:
         yield f"  and {rows - _LONGEST} more (--format json has all)"
 
 
-def _changes(changes: Sequence[ChangedEvents], contents: Mapping[str, JudgedContent], shown: Shown) -> Iterator[str]:
-    yield "What the new content answers otherwise:"
-    for change in changes:
-        old, new = (
-            answer_in_words(answer, contents[name].rules) for name, answer in (("old", change.old), ("new", change.new))
-        )
+def _changes(summary: Summary, shown: Shown) -> Iterator[str]:
+    """What the new content answers otherwise: a sentence, and each change with the severity of every rule."""
+    yield otherwise_in_words(summary, shown)
+    for change in summary.counted.changes:
         yield f"  {shown.text(change.events):>9}  {change.hook}"
-        yield f"             - {old}"
-        yield f"             + {new}"
+        for sign, said in zip("-+", said_before_and_after(summary, change), strict=True):
+            yield from (f"             {sign} {one.severity}{': ' if one.severity else ''}{one.words}" for one in said)
         if change.examples:
             yield f"               as {', '.join(change.examples[:3])}"
 
@@ -122,7 +121,7 @@ def as_data(summary: Summary, shown: Shown) -> dict[str, Any]:
     """
     run = msgspec.to_builtins(summary.manifest)
     for content in run["contents"].values():
-        del content["rules"], content["facts"]
+        del content["rules"], content["facts"], content["grounds"]
     counted = msgspec.to_builtins(summary.counted)
     for content, data in zip(summary.counted.contents, counted["contents"], strict=True):
         data["sentence"] = sentence_of(summary, content, shown)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from cds_service.console.plain_words import name_in_words
 from cds_service.console.why import Asked
-from cds_service.content.model import Pack
-from cds_service.content.whose import whose
-from cds_service.population.examples import ExampleAnswer, ExampleEvent, FiredRule, ToldFact
+from cds_service.content.model import Decision, Pack
+from cds_service.content.value_words import number_in_words
+from cds_service.fhir.order_types import ORDER_TYPES
+from cds_service.population.examples import ExampleAnswer, ExampleEvent, ExampleHeading, FiredRule, ToldFact, ToldSource
 from cds_service.population.manifest import JudgedContent, Manifest
+from cds_service.population.rule_grounds import AskedCell, RuleGrounds, rule_grounds
 from cds_service.population.words import HOOKS
 from cds_service.vocabulary.facts import State
 
@@ -30,8 +32,8 @@ _UNSHOWN: Mapping[str, str] = {
 class FiredInWords:
     """A rule that fired: what it says, whether anybody saw it, and what it asked for.
 
-    ``links_to`` is its decision, ``""`` if the content that is served has none of that version; then it has no
-    ``statement`` either. ``notes`` are whole sentences.
+    ``links_to`` is its decision, ``""`` if the content that is served has not the same rule; then ``served_version`` is
+    the version of the decision that is served, ``""`` if none is. ``notes`` are whole sentences.
     """
 
     indicator: str
@@ -39,7 +41,9 @@ class FiredInWords:
     topic: str
     decision: str
     rule: str
+    version: str
     links_to: str
+    served_version: str
     notes: tuple[str, ...]
     asked: tuple[Asked, ...]
     statement: str
@@ -49,20 +53,26 @@ class FiredInWords:
 
 @dataclass(frozen=True, slots=True)
 class FactInWords:
-    """A fact that rules rested on: its label, its value, why it has none, what it was read from and when."""
+    """A fact that rules rested on: its label, its value, why it has none, what it was read from and when.
+
+    ``because`` is a sentence, of the fact itself or of a result that was not used beside its value. A source is a type
+    of resource, and in words how many there were and when.
+    """
 
     label: str
     name: str
     state: str
     value: str
     because: str
-    source: str
-    when: str
+    sources: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerInWords:
-    """What one content answered. ``outcome`` is a sentence where there is no card, ``missing`` what it ends with."""
+    """What one content answered. ``outcome`` is a sentence where there is no card, ``missing`` what it ends with.
+
+    ``has_dated_orders`` tells that orders on record are among what the facts were read from.
+    """
 
     name: str
     title: str
@@ -72,6 +82,7 @@ class AnswerInWords:
     fired: tuple[FiredInWords, ...]
     facts: tuple[FactInWords, ...]
     absent: tuple[str, ...]
+    has_dated_orders: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,11 @@ def event_view(example: ExampleEvent, manifest: Manifest, pack: Pack) -> EventVi
     )
 
 
+def heading_in_words(heading: ExampleHeading) -> str:
+    """An example in a few words, for a link to it: ``orders signed, Jan 2026``."""
+    return f"{HOOKS.get(heading.hook, heading.hook)}, {heading.day:%b %Y}"
+
+
 def _answer(name: str, answer: ExampleAnswer, content: JudgedContent, pack: Pack) -> AnswerInWords:
     facts = {fact.name: fact for fired in answer.fired for fact in fired.facts}
     notes = []
@@ -121,41 +137,64 @@ def _answer(name: str, answer: ExampleAnswer, content: JudgedContent, pack: Pack
         fired=tuple(_fired(fired, facts, content, pack) for fired in answer.fired),
         facts=tuple(_fact(fact, content) for fact in facts.values() if fact.state != State.ABSENT),
         absent=tuple(content.facts.get(fact.name, fact.name) for fact in facts.values() if fact.state == State.ABSENT),
+        has_dated_orders=any(
+            source.type in ORDER_TYPES and source.latest is not None
+            for fact in facts.values()
+            for source in fact.sources
+        ),
     )
 
 
 def _fired(fired: FiredRule, facts: Mapping[str, ToldFact], content: JudgedContent, pack: Pack) -> FiredInWords:
     served = pack.decisions.get(fired.decision)
-    decision = served if served is not None and served.version == fired.version else None
-    rule = next((one for one in decision.rules if one.id == fired.rule), None) if decision is not None else None
-    statement = rule.statement if rule is not None else ""
+    now = _as_served(served, fired, pack) if served is not None else None
+    kept = content.grounds.get(fired.topic)
+    is_as_served = now is not None and kept in (now, None)
+    grounds = kept or now
     return FiredInWords(
         indicator=fired.indicator,
         words=content.rules.get(fired.topic) or name_in_words(fired.rule),
         topic=fired.topic,
         decision=fired.decision,
         rule=fired.rule,
-        links_to=decision.id if decision is not None else "",
+        version=fired.version,
+        links_to=fired.decision if is_as_served else "",
+        served_version=served.version if served is not None and not is_as_served else "",
         notes=tuple(_notes(fired)),
         asked=tuple(
-            Asked(
+            _asked(
                 content.facts.get(one.name, one.name),
                 one.value,
                 tuple(f"{content.facts.get(name, name)}: {facts[name].value}" for name in one.behind if name in facts),
+                grounds.asks.get(one.name) if grounds is not None else None,
             )
             for one in fired.asked
         ),
-        statement=statement,
-        quote=pack.statements[statement].quote if statement else "",
-        whose=whose(pack, decision, rule).get("whose", "") if decision is not None and rule is not None else "",
+        statement=grounds.statement if grounds is not None else "",
+        quote=grounds.quote if grounds is not None else "",
+        whose=grounds.whose if grounds is not None else "",
     )
+
+
+def _as_served(decision: Decision, fired: FiredRule, pack: Pack) -> RuleGrounds | None:
+    """The grounds of a rule as it is served; ``None`` if another version of its decision is."""
+    rule = next((one for one in decision.rules if one.id == fired.rule), None)
+    is_version = decision.version == fired.version
+    return rule_grounds(pack, decision, rule) if is_version and rule is not None else None
+
+
+def _asked(label: str, value: str, behind: tuple[str, ...], cell: AskedCell | None) -> Asked:
+    if cell is None:
+        return Asked(label, value, behind)
+    own = tuple(f"{limit.words}: {limit.why.rstrip('.')}; decided by: {limit.decided_by}" for limit in cell.own)
+    return Asked(label, value, behind, cell.words if cell.words != value else "", own)
 
 
 def _notes(fired: FiredRule) -> list[str]:
     notes = [] if fired.shown else [_UNSHOWN.get(fired.status, "")]
     if fired.days_since is not None:
         before = fired.nth - 1
-        times = "once" if before == 1 else f"{before:,} times"
+        times = "once" if before == 1 else f"{number_in_words(before)} times"
         notes.append(f"It had spoken of this patient {times} before, the last time {_when(fired.days_since)}.")
     return [note for note in notes if note]
 
@@ -166,10 +205,29 @@ def _fact(fact: ToldFact, content: JudgedContent) -> FactInWords:
         name=fact.name,
         state=fact.state,
         value=fact.value,
-        because=fact.because or "",
-        source=fact.source or "",
-        when=_when(fact.days),
+        because=_because(fact),
+        sources=tuple((source.type, _of_source(source)) for source in fact.sources),
     )
+
+
+def _because(fact: ToldFact) -> str:
+    """Why it has no value, or why what is beside its value was not used."""
+    aside = fact.set_aside
+    if aside is None:
+        return fact.because or ""
+    value = min((source.latest for source in fact.sources if source.latest is not None), default=None)
+    is_newer = aside.latest is not None and value is not None and aside.latest < value
+    when = f", {_when(aside.latest)}," if aside.latest is not None else ""
+    return f"{'A newer' if is_newer else 'Another'} result{when} was not used: {fact.because}"
+
+
+def _of_source(source: ToldSource) -> str:
+    """How many resources there were, if more than one, and when."""
+    when = _when(source.latest)
+    if source.latest is not None and source.earliest is not None and source.latest != source.earliest:
+        first = number_in_words(source.latest) if source.latest > 0 else when
+        when = f"{first} to {_when(source.earliest)}"
+    return ", ".join(filter(None, [f"{number_in_words(source.times)} of them" if source.times > 1 else "", when]))
 
 
 def _when(days: int | None) -> str:
@@ -178,5 +236,5 @@ def _when(days: int | None) -> str:
         return ""
     if not days:
         return "the same day"
-    number = f"{abs(days):,} day" + ("" if abs(days) == 1 else "s")
+    number = f"{number_in_words(abs(days))} day" + ("" if abs(days) == 1 else "s")
     return f"{number} {'before' if days > 0 else 'after'}"

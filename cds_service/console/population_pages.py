@@ -8,13 +8,13 @@ from pathlib import Path
 
 from flask import Blueprint, abort, render_template
 
-from cds_service.console.population_event import event_view
+from cds_service.console.population_event import event_view, heading_in_words
 from cds_service.console.population_view import view_of
 from cds_service.content.model import Decision, Pack
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words
-from cds_service.population.drift import DAYS, Watch, watch
-from cds_service.population.examples import example_of
+from cds_service.population.drift import DAYS, LEAST, Watch, watch
+from cds_service.population.examples import example_of, headings_of
 from cds_service.population.run_folder import RunFolderError
 from cds_service.population.runs import JudgedRun, Spoken, judged_runs, newest, runs_in, spoken
 from cds_service.population.shared_counts import Shown
@@ -55,6 +55,7 @@ class PopulationPages:
             runs=judged_runs(runs, prepared.pack),
             broken=[run for run in runs if run.problem],
             days=DAYS,
+            least=LEAST,
             watch=held,
             is_store_down=is_store_down,
             ratio=ratio_in_words,
@@ -65,7 +66,9 @@ class PopulationPages:
     def population_run(self, run: str) -> str:
         """What one run found; ``run`` is the name of its folder, as it is listed."""
         found = self._listed(run)
-        return render_template("population_run.html", opens=found.name, run=view_of(found.summary, Shown()))
+        headings = {name: heading_in_words(heading) for name, heading in headings_of(found.folder).items()}
+        view = view_of(found.summary, Shown())
+        return render_template("population_run.html", opens=found.name, run=view, headings=headings)
 
     def population_event(self, run: str, event: str) -> str:
         """Why an example of a run was answered as it was; ``event`` is its name, as the run keeps it."""

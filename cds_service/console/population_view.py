@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cds_service.population.answered_otherwise import SaidInWords, otherwise_in_words, said_before_and_after
 from cds_service.population.manifest import JudgedContent
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import VIEW, ChangedEvents, ContentSummary, Summary, UnreadFact, Week
-from cds_service.population.words import HOOKS, answer_in_words, funnel_steps, sentence_of
+from cds_service.population.words import HOOKS, funnel_steps, sentence_of
 
 _BAR = 360  # units of the longest bar
 _WEEKS_WIDTH, _WEEKS_HEIGHT = 720, 140
@@ -91,11 +92,25 @@ class ContentView:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeLine:
+    """Events that the new content answers otherwise: the old answer and the new one, the hook in words, how many, and
+    the names of some.
+    """
+
+    old: tuple[SaidInWords, ...]
+    new: tuple[SaidInWords, ...]
+    hook: str
+    events: str
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
-    """A run for a page. ``changes`` are old answer, new answer, hook and how many in words, and names of examples."""
+    """A run for a page. ``otherwise`` says what the new content answers otherwise, ``""`` for a run of one content."""
 
     contents: tuple[ContentView, ...]
-    changes: tuple[tuple[str, str, str, str, tuple[str, ...]], ...]
+    otherwise: str
+    changes: tuple[ChangeLine, ...]
     problems: tuple[tuple[str, str, str], ...]
     window: str
     limits: tuple[str, ...]
@@ -104,10 +119,10 @@ class RunView:
 
 def view_of(summary: Summary, shown: Shown) -> RunView:
     """What a page shows of a run."""
-    contents = summary.manifest.contents
     return RunView(
         contents=tuple(_content(summary, content, shown) for content in summary.counted.contents),
-        changes=tuple(_change(change, contents, shown) for change in summary.counted.changes),
+        otherwise=otherwise_in_words(summary, shown),
+        changes=tuple(_change(change, summary, shown) for change in summary.counted.changes),
         problems=tuple((problem, resource, shown.text(times)) for problem, resource, times in summary.counted.problems),
         window=f"{summary.manifest.window.since.date()} to {summary.manifest.window.until.date()}",
         limits=tuple(summary.manifest.limits),
@@ -219,9 +234,6 @@ def _unread(row: UnreadFact, named: JudgedContent, shown: Shown) -> tuple[str, s
     return fact, row.state, rule, f"{shown.text(row.times)} of {shown.text(row.of)}", shown.rate(row.times, row.of)
 
 
-def _change(
-    change: ChangedEvents, contents: Mapping[str, JudgedContent], shown: Shown
-) -> tuple[str, str, str, str, tuple[str, ...]]:
-    old = answer_in_words(change.old, contents["old"].rules)
-    new = answer_in_words(change.new, contents["new"].rules)
-    return old, new, HOOKS.get(change.hook, change.hook), shown.text(change.events), change.examples
+def _change(change: ChangedEvents, summary: Summary, shown: Shown) -> ChangeLine:
+    old, new = said_before_and_after(summary, change)
+    return ChangeLine(old, new, HOOKS.get(change.hook, change.hook), shown.text(change.events), change.examples)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import floor, log10
 from typing import Any, NamedTuple
 
+from cds_service.judge.fact_words import near
 from cds_service.vocabulary.declarations import Analyte
-
-_DIGITS = range(3, 7)
 
 
 class ShownUnit(NamedTuple):
@@ -34,14 +32,5 @@ def unit_shown(analyte: Analyte | None, series: Mapping[str, Any]) -> ShownUnit:
 
 
 def rounded(value: float, limits: Sequence[float] = ()) -> str:
-    """A number for people, to three digits or as many more as keep it on its side of ``limits``; whole numbers keep
-    all of theirs.
-    """
-    if value == 0:
-        return "0"
-    near = value
-    for digits in _DIGITS:
-        near = round(value, max(0, digits - 1 - floor(log10(abs(value)))))
-        if all((value < limit, value > limit) == (near < limit, near > limit) for limit in limits):
-            break
-    return f"{near:.10g}"
+    """A number for people, rounded as ``near`` has it, without groups of digits: it stands on axes and in fields."""
+    return f"{near(value, limits):.10g}"

@@ -37,11 +37,17 @@ _NOTHING_FOUND = "nothing found"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a rule asked for and found, or would have to find: a label, the value, and the facts behind a conclusion."""
+    """What a rule asked for and found, or would have to find: a label, the value, and the facts behind a conclusion.
+
+    ``asks`` is what the rule asks for, ``""`` where that is the value itself or is not told, and ``own`` says of its
+    limits which are this hospital's own, and why.
+    """
 
     label: str
     value: str
     behind: tuple[str, ...] = ()
+    asks: str = ""
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor, log10
 
 from cds_service.content.model import Pack
 from cds_service.content.value_words import (
@@ -44,10 +45,20 @@ class FactWords:
 
 
 def rounded(value: float, limits: Sequence[float] = ()) -> str:
-    """A number rounded for people, but never onto or over one of ``limits``."""
+    """A number rounded for people as ``near`` has it, its digits in groups where there are many of them."""
+    return number_in_words(exact(repr(near(value, limits))))
+
+
+def near(value: float, limits: Sequence[float] = ()) -> float:
+    """A number to three digits, or as many more as keep it on its side of every one of ``limits``.
+
+    Nothing before the decimal point is rounded away, so that whole numbers keep all of their digits.
+    """
+    if not value:
+        return value
+    rounded_off = value
     for digits in _DIGITS:
-        text = f"{value:.{digits}g}"
-        near = float(text)
-        if all((value < limit, value > limit) == (near < limit, near > limit) for limit in limits):
+        rounded_off = round(value, max(0, digits - 1 - floor(log10(abs(value)))))
+        if all((value < limit, value > limit) == (rounded_off < limit, rounded_off > limit) for limit in limits):
             break
-    return number_in_words(exact(text))
+    return rounded_off

@@ -114,15 +114,18 @@ _UNJUDGED = "select coalesce(min(event, 10), []) from events where content = $co
 _CHANGES = """
     with said as (
         select events.content, event, hook, outcome,
-            coalesce(list(topic order by topic) filter (shown), []) as topics
+            coalesce(list(topic order by topic) filter (shown), []) as topics,
+            coalesce(list(indicator order by topic) filter (shown), []) as severities
         from events left join cards using (content, event) group by all
     ),
     answers as (
-        select content, event, hook, if(outcome in ('cards', 'silent'), topics, [outcome]) as answer from said
+        select content, event, hook, severities, if(outcome in ('cards', 'silent'), topics, [outcome]) as answer
+        from said
     )
     select old.hook, old.answer, new.answer, count(*), min(event, 20)
     from answers old join answers new using (event)
-    where old.content = 'old' and new.content = 'new' and old.answer <> new.answer
+    where old.content = 'old' and new.content = 'new'
+        and (old.answer <> new.answer or old.severities <> new.severities)
     group by 1, 2, 3 order by 4 desc, 1, 2, 3
 """
 _ATTENTION = """

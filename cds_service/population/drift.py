@@ -27,7 +27,9 @@ LEVEL = 0.99
 """The confidence level of the intervals."""
 
 _SILENT, _DOUBLED = 0.5, 2.0  # ratios to what was expected
-_LEAST = 10  # cards, shown or expected: of fewer nobody need be woken
+
+LEAST = 10
+"""Cards, shown or expected: of fewer nobody need be woken."""
 
 
 class Drift(StrEnum):
@@ -53,9 +55,14 @@ class RuleDrift:
     high: float
 
     @property
+    def is_seldom(self) -> bool:
+        """Whether there are too few cards, shown and expected, to tell anything."""
+        return max(self.shown, self.expected) < LEAST
+
+    @property
     def drift(self) -> Drift | None:
         """Whether the whole interval says that the rule drifted, and which way; ``None`` if it does not."""
-        if max(self.shown, self.expected) < _LEAST:
+        if self.is_seldom:
             return None
         if self.high < _SILENT:
             return Drift.SILENT

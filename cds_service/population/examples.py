@@ -23,6 +23,15 @@ class ToldInput(msgspec.Struct, frozen=True):
     behind: tuple[str, ...]
 
 
+class ToldSource(msgspec.Struct, frozen=True):
+    """Resources of one type that a fact was read from, as ``run_tables.SOURCE`` has them."""
+
+    type: str
+    times: int
+    latest: int | None
+    earliest: int | None
+
+
 class ToldFact(msgspec.Struct, frozen=True):
     """A fact that a rule rested on, as ``run_tables.FACT`` has it."""
 
@@ -30,8 +39,8 @@ class ToldFact(msgspec.Struct, frozen=True):
     state: str
     value: str
     because: str | None
-    source: str | None
-    days: int | None
+    sources: tuple[ToldSource, ...] = ()
+    set_aside: ToldSource | None = None
 
 
 class FiredRule(msgspec.Struct, frozen=True):
@@ -78,6 +87,24 @@ class ExampleEvent(msgspec.Struct, frozen=True):
     age_band: str | None
     sex: str | None
     answers: dict[str, ExampleAnswer]
+
+
+class ExampleHeading(msgspec.Struct, frozen=True):
+    """Which event an example is."""
+
+    event: str
+    hook: str
+    day: date
+
+
+def headings_of(folder: Path) -> dict[str, ExampleHeading]:
+    """Which events the examples of a run are, by their names; none if they cannot be read."""
+    try:
+        with (folder / EXAMPLES).open("rb") as lines:
+            headings = [msgspec.json.decode(line, type=ExampleHeading) for line in lines]
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return {heading.event: heading for heading in headings}
 
 
 def example_of(folder: Path, event: str) -> ExampleEvent | None:

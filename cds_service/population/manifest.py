@@ -13,6 +13,7 @@ from cds_service import __version__
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words
 from cds_service.content.value_words import label_of
+from cds_service.population.rule_grounds import RuleGrounds, rule_grounds
 
 LIMITS = (
     "Drafts that were changed or dropped because of a card are in no export: order-select is an estimate of its last "
@@ -30,7 +31,8 @@ LIMITS = (
 class JudgedContent(msgspec.Struct, frozen=True):
     """One content of a run. ``digest`` is that of its files, ``site`` that of the site's settings, ``review`` what
     people have to know of its review, ``""`` if nothing. ``rules`` are the words of each rule by its topic, ``facts``
-    the labels of the facts, and the titles of the decisions, by their names.
+    the labels of the facts, and the titles of the decisions, by their names. ``grounds`` are those of each rule by its
+    topic; a run of an earlier software has none.
     """
 
     id: str
@@ -41,6 +43,7 @@ class JudgedContent(msgspec.Struct, frozen=True):
     review: str
     rules: dict[str, str]
     facts: dict[str, str]
+    grounds: dict[str, RuleGrounds] = {}
 
     @property
     def told(self) -> str:
@@ -64,7 +67,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     ``contents`` are named ``content``, or ``old`` and ``new``. ``patients`` says how they are named in the tables:
     ``hash``, ``id`` or ``none``. ``engine``, ``export`` and ``counts`` tell what read the export, its files with their
-    sizes, and how many resources went into and out of each filter.
+    sizes, and how many resources went into and out of each filter. ``made`` is when the run began; a run of an earlier
+    software does not say it.
     """
 
     product: dict[str, str]
@@ -77,11 +81,19 @@ class Manifest(msgspec.Struct, frozen=True):
     export: dict[str, Any]
     counts: dict[str, Any]
     limits: tuple[str, ...]
+    made: datetime | None = None
 
 
 def judged_content(prepared: Prepared, digest: str, at: datetime) -> JudgedContent:
     """A content as ``run.json`` names it; ``digest`` is that of its files, ``at`` when it is judged by."""
     pack = prepared.pack
+    speaking = [
+        (decision, rule)
+        for decision in pack.decisions.values()
+        if decision.kind == "card"
+        for rule in decision.rules
+        if not rule.then.silent
+    ]
     return JudgedContent(
         id=pack.id,
         version=pack.version,
@@ -91,12 +103,10 @@ def judged_content(prepared: Prepared, digest: str, at: datetime) -> JudgedConte
         review=prepared.standing(at).note,
         rules={
             decision.topic(rule.id): rule_words(pack, prepared.regimens, decision.id, rule.id).whole
-            for decision in pack.decisions.values()
-            if decision.kind == "card"
-            for rule in decision.rules
-            if not rule.then.silent
+            for decision, rule in speaking
         },
         facts={name: label_of(pack, name) for name in (*pack.facts, *pack.decisions)},
+        grounds={decision.topic(rule.id): rule_grounds(pack, decision, rule) for decision, rule in speaking},
     )
 
 
@@ -109,6 +119,7 @@ def manifest_of(
     engine: Mapping[str, Any],
     export: Mapping[str, Any],
     counts: Mapping[str, Any],
+    made: datetime | None = None,
 ) -> Manifest:
     """The manifest of a run that this software makes."""
     return Manifest(
@@ -122,4 +133,5 @@ def manifest_of(
         export=dict(export),
         counts=dict(counts),
         limits=LIMITS,
+        made=made,
     )

@@ -18,14 +18,23 @@ ASKED = pa.struct(
     ]
 )
 
+SOURCE = pa.struct(
+    [
+        ("type", pa.string()),  # of resources
+        ("times", pa.int32()),  # how many of them
+        ("latest", pa.int32()),  # how many days before the event the latest was; null if none has a date
+        ("earliest", pa.int32()),  # and the earliest
+    ]
+)
+
 FACT = pa.struct(
     [
         ("name", pa.string()),
         ("state", pa.string()),  # value, absent, unknown, unusable or undecidable
         ("value", pa.string()),  # in the content's words, which tell of an age the band only
         ("because", pa.string()),  # why it has no value, without what was sent
-        ("source", pa.string()),  # the type of the resource that it was read from first
-        ("days", pa.int32()),  # how many days before the event that was; null if that is not known
+        ("sources", pa.list_(SOURCE)),  # what it was read from, a type after another
+        ("set_aside", SOURCE),  # what could be newer than its value and was not used, which ``because`` is about
     ]
 )
 

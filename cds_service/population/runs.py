@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cds_service.content.model import Pack
+from cds_service.population.answered_otherwise import otherwise_in_words
+from cds_service.population.manifest import Manifest
 from cds_service.population.run_folder import RunFolderError
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import VIEW, ContentSummary, Summary, read_summary
@@ -39,6 +42,11 @@ class JudgedRun:
         return f"{window.since.date()} to {window.until.date()}"
 
     @property
+    def made(self) -> datetime | None:
+        """When it was made, if it says so."""
+        return self.summary.manifest.made
+
+    @property
     def told(self) -> str:
         """Which content it is, in a few words."""
         return self.summary.manifest.contents[self.content.name].told
@@ -50,13 +58,19 @@ class JudgedRun:
         return next((other.told for name, other in contents.items() if name != self.content.name), "")
 
     @property
+    def otherwise(self) -> str:
+        """What the new content of a comparison answers otherwise, in one sentence; ``""`` if it was no comparison."""
+        return otherwise_in_words(self.summary, Shown())
+
+    @property
     def sentence(self) -> str:
         """What it comes to, in one sentence."""
         return sentence_of(self.summary, self.content, Shown())
 
 
 def runs_in(folder: Path) -> list[Run]:
-    """Every run in a folder, that whose window ends last before the others; at the end those that cannot be read.
+    """Every run in a folder, that whose window ends last before the others, and of one window that which was made last;
+    at the end those that cannot be read.
 
     A folder whose name begins with a dot is none: it is still being written.
 
@@ -68,9 +82,14 @@ def runs_in(folder: Path) -> list[Run]:
     except OSError as error:
         raise RunFolderError(f"{folder}: {(error.strerror or type(error).__name__).lower()}") from None
     read = [_read(path) for path in folders]
-    good = [(run.summary.manifest.window, run) for run in read if run.summary is not None]
-    good.sort(key=lambda each: (each[0].until, each[0].since, each[1].name), reverse=True)
+    good = [(run.summary.manifest, run) for run in read if run.summary is not None]
+    good.sort(key=lambda each: (*_newness(each[0]), each[1].name), reverse=True)
     return [*(run for _, run in good), *(run for run in read if run.summary is None)]
+
+
+def _newness(manifest: Manifest) -> tuple[datetime, datetime, datetime]:
+    window = manifest.window
+    return window.until, window.since, manifest.made or datetime.min.replace(tzinfo=UTC)
 
 
 def judged_runs(runs: Iterable[Run], pack: Pack) -> list[JudgedRun]:
@@ -92,9 +111,14 @@ def judged_runs(runs: Iterable[Run], pack: Pack) -> list[JudgedRun]:
 
 
 def newest(runs: Iterable[JudgedRun]) -> JudgedRun | None:
-    """The newest run of the very version that is served, else the newest; ``None`` without any."""
+    """The newest run of the very version that is served, else the newest; ``None`` without any.
+
+    Of runs of one window a comparison comes last: a run that was made by itself is what a hospital went live with.
+    """
     runs = list(runs)
-    return next((run for run in runs if run.is_of_version), runs[0] if runs else None)
+    found = [run for run in runs if run.is_of_version] or runs
+    same = (run for run in found if run.summary.manifest.window == found[0].summary.manifest.window)
+    return min(same, key=lambda run: bool(run.against), default=None)
 
 
 @dataclass(frozen=True, slots=True)

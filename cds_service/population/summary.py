@@ -132,7 +132,8 @@ class ContentSummary(msgspec.Struct, frozen=True):
 
 
 class ChangedEvents(msgspec.Struct, frozen=True):
-    """Events that were answered with ``old`` cards by the old content and with ``new`` by the new one.
+    """Events that were answered with ``old`` cards by the old content and with ``new`` by the new one, or with those of
+    the same rules in another severity.
 
     Both are the topics of what was shown, in order; none is silence. ``examples`` are some of the events.
     """

@@ -6,6 +6,7 @@ its ids and its texts stay in the record. Of an age the band is told, and of a d
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, tzinfo
 from typing import Any
 
@@ -14,7 +15,7 @@ from cds_service.content.render import in_words
 from cds_service.fhir.order_types import ORDER_TYPES
 from cds_service.judge.fact_words import FactWords
 from cds_service.judge.findings import FoundRule
-from cds_service.vocabulary.facts import Fact, Interval
+from cds_service.vocabulary.facts import Evidence, Fact, Interval
 
 Row = dict[str, Any]
 _NOT_TOLD = "…"  # in the place of what was sent
@@ -45,14 +46,13 @@ class ToldFacts:
         }
 
     def _fact(self, name: str, fact: Fact, day: date, age_band: str | None) -> Row:
-        source, days = self._read_from(fact, day)
         return {
             "name": name,
             "state": str(fact.state),
             "value": self._value(name, fact, age_band),
             "because": in_words(self.pack, fact.reason, lambda _: _NOT_TOLD) if fact.reason is not None else None,
-            "source": source,
-            "days": days,
+            "sources": self._sources(fact.evidence, day),
+            "set_aside": next(iter(self._sources([fact.beside], day)), None) if fact.beside is not None else None,
         }
 
     def _value(self, name: str, fact: Fact, age_band: str | None) -> str:
@@ -60,14 +60,28 @@ class ToldFacts:
             return age_band or _NOT_TOLD
         return self._words.value(name, fact)
 
-    def _read_from(self, fact: Fact, day: date) -> tuple[str | None, int | None]:
-        """The type of the resource that a fact was first read from, and how many days before it was."""
-        if not fact.evidence:
-            return None, None
-        first = fact.evidence[0]
-        kind = first.reference.partition("/")[0]
-        try:
-            days = (day - date.fromisoformat(first.date)).days
-        except ValueError:
-            days = None
-        return (kind if kind in self._types else None), days
+    def _sources(self, evidence: Iterable[Evidence], day: date) -> list[Row]:
+        """The resources that a fact was read from: of each type how many, and how many days before they were."""
+        dates: dict[str, dict[str, int | None]] = {}
+        for one in evidence:
+            kind = one.reference.partition("/")[0]
+            if kind in self._types:
+                dates.setdefault(kind, {})[one.reference] = _days_before(day, one.date)
+        return [_source(kind, days.values()) for kind, days in dates.items()]
+
+
+def _source(kind: str, days: Collection[int | None]) -> Row:
+    dated = [each for each in days if each is not None]
+    return {
+        "type": kind,
+        "times": len(days),
+        "latest": min(dated, default=None),
+        "earliest": max(dated, default=None),
+    }
+
+
+def _days_before(day: date, sent: str) -> int | None:
+    try:
+        return (day - date.fromisoformat(sent)).days
+    except ValueError:
+        return None

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from cds_service.population.selection import Selection
 class AskedRun:
     """What is to be run.
 
-    ``contents`` are named ``content``, or ``old`` and ``new``, and ``digests`` are those of their files.
+    ``contents`` are named ``content``, or ``old`` and ``new``, and ``digests`` are those of their files. ``made`` is
+    the present moment.
     """
 
     export: Path
@@ -36,6 +38,7 @@ class AskedRun:
     window: Window
     key: bytes
     engine: Engine
+    made: datetime
     patients: str = "hash"
 
 
@@ -88,6 +91,7 @@ def _described(asked: AskedRun, export: Export, counts: LineCounts, folder: Path
         engine=asked.engine.told(),
         export=export_as_data(export),
         counts=counts_as_data(counts) | {"events": writer.events, "findings": writer.cards},
+        made=asked.made,
     )
     write_file(folder, MANIFEST, manifest)
     found = counted(folder, manifest.contents)

@@ -80,6 +80,20 @@ def test_runs_are_listed_from_the_newest_on_with_what_they_come_to(pages, pack):
     assert "vitamin-b12 1.9.0" in said and said.count("as served") == 1
 
 
+def test_the_tag_stands_with_the_version_that_is_served_and_a_comparison_says_what_changes(tmp_path, pack):
+    rows = [row | {"content": name} for name in ("old", "new") for row in events(1, 2)]
+    run = run_in(tmp_path / "runs", "compared", rows, "old", "new")
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["contents"]["new"]["version"] = "99.0.0"
+    manifest["made"] = "2026-11-30T19:19:58Z"
+    (run / "run.json").write_text(json.dumps(manifest))
+    said = plain(served(tmp_path / "runs", f"sqlite:///{tmp_path / 's'}").get("/population").text)
+    assert "compared, made 2026-11-30 19:19 UTC ," in said
+    note = manifest["contents"]["old"]["review"]
+    assert f"vitamin-b12 {pack.version}, {note} as served , against vitamin-b12 99.0.0, {note} " in said
+    assert "Nothing changes: every event has the same rules on its cards" in said
+
+
 def test_a_folder_that_is_no_run_is_named_with_the_reason(pages):
     said = plain(pages.get("/population").text)
     assert "no run : this is not the folder of a run: it has no run.json that can be read" in said
@@ -114,8 +128,16 @@ def test_an_example_of_a_rule_opens_in_why(pages, pack):
     page = pages.get(links[0])
     said = plain(page.text)
     assert page.status_code == 200 and "Orders signed on 2026-01-05" in said
-    assert "Platelet count: 22 ×10⁹/L" in said and "from Age: 65-79" in said
-    assert "Platelet count platelets 22 ×10⁹/L Observation 3 days before" in said
+    assert "Platelet count: 22 ×10⁹/L , asked for: below 25 ×10⁹/L" in said and "from Age: 65-79" in said
+    assert (
+        "Platelet count platelets 22 ×10⁹/L A newer result, 1 day before, was not used: The unit … is not known for "
+        "it. Observation 3 days before"
+    ) in said
+    assert (
+        "on record MedicationRequest 1319 days before MedicationAdministration 25 of them, 20 to 1332 days before"
+        in said
+    )
+    assert "An order that was still active counts, however long ago it was written." in said
     assert "not usable The route … is not known." in said
     assert f"Looked for, and not there {pack.facts['thrombocytopenia'].label}" in said
     assert "It rests on S12" in said
@@ -140,12 +162,58 @@ def test_only_an_example_of_a_run_of_the_pack_has_a_page(pages, path):
     assert pages.get(f"/population/{path}").status_code == 404
 
 
-def test_an_example_of_an_older_version_of_a_decision_is_not_told_with_the_words_of_the_new_one(tmp_path):
-    run_in(tmp_path / "runs", "old", events(1, 1, version="0.0.1"))
+def test_a_link_to_an_example_says_which_event_it_is(pages):
+    links = re.findall(r'href="/population/last-year/event/[^"]+">(.*?)</a>', pages.get("/population/last-year").text)
+    assert links and all(
+        re.fullmatch(r"(orders signed|charts opened), Jan 2026 <code>.{8}</code>", one) for one in links
+    )
+
+
+GROUNDS = {
+    "statement": "S12",
+    "quote": "Other words",
+    "whose": "a rule of then",
+    "asks": {
+        "platelets": {
+            "words": "below 30 ×10⁹/L",
+            "own": [{"words": "the limit is ours", "why": "they bleed.", "decided_by": "the committee"}],
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("version", ["0.0.1", None])
+def test_an_example_of_a_rule_that_is_not_served_is_told_with_the_words_of_its_own_content(tmp_path, pack, version):
+    """Its decision is served in another version, or in the same one with other rules."""
+    now = pack.decisions["imPlatelets"].version
+    rows = events(1, 1, version=version or now)
+    run_in(tmp_path / "runs", "old", rows, grounds={"imPlateletsTransfusionFirst": GROUNDS})
+    web = served(tmp_path / "runs", f"sqlite:///{tmp_path / 's'}")
+    page = web.get(f"/population/old/event/{EXAMPLE}").text
+    said = plain(page)
+    assert "It rests on S12: &ldquo;Other words&rdquo; (a rule of then)" in said
+    assert "Platelet count: 22 ×10⁹/L , asked for: below 30 ×10⁹/L (the limit is ours: they bleed; decided by: " in said
+    assert 'href="/content/decisions/imPlatelets"' in page and "imPlatelets?fired" not in page
+    if version:
+        assert f"The run judged version 0.0.1 of this decision; version {now} is served." in said
+    else:
+        assert f"The run judged a version {now} of this decision that differs from the one that is served ." in said
+
+
+def test_an_example_of_a_decision_that_is_gone_says_so(tmp_path):
+    rows = [row | {"cards": [row["cards"][0] | {"decision": "gone"}]} for row in events(1, 1)]
+    run_in(tmp_path / "runs", "old", rows)
     web = served(tmp_path / "runs", f"sqlite:///{tmp_path / 's'}")
     page = web.get(f"/population/old/event/{EXAMPLE}")
-    assert page.status_code == 200 and "Platelet count: 22" in plain(page.text)
-    assert "It rests on" not in page.text and "/content/decisions/imPlatelets" not in page.text
+    assert page.status_code == 200 and "of a decision that is not served." in plain(page.text)
+
+
+def test_a_run_of_an_earlier_software_is_told_with_the_words_of_what_is_served(tmp_path, pack):
+    run_in(tmp_path / "runs", "old", events(1, 1), grounds={})
+    web = served(tmp_path / "runs", f"sqlite:///{tmp_path / 's'}")
+    page = web.get(f"/population/old/event/{EXAMPLE}").text
+    assert "It rests on S12" in page and "asked for: below 25 ×10⁹/L" in plain(page)
+    assert 'href="/content/decisions/imPlatelets?fired=TransfusionFirst#TransfusionFirst"' in page
 
 
 def test_an_example_of_a_comparison_has_both_answers(tmp_path, pack):
@@ -231,6 +299,8 @@ def test_a_rule_that_fell_silent_is_told_in_metrics_page_and_report(pages, pack,
     said = plain(pages.get("/population").text)
     assert f"{SIGN} 1 of 2 rules has drifted: fallen silent or doubled, in 102 calls with orders on 1 day since" in said
     assert "fell silent Platelets" in said and "40.0 0 0.00 to 0.1" in said
+    assert "1 rule too seldom to tell: fewer than 10 cards were expected, and fewer shown" in said
+    assert "1.0 0 too few to tell" in said and "have not drifted" not in said
 
     url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
     filled(url, pack.version, 102, 1)
@@ -239,6 +309,7 @@ def test_a_rule_that_fell_silent_is_told_in_metrics_page_and_report(pages, pack,
     text = CliRunner().invoke(main, ["report"])
     assert text.exit_code == 0, text.output
     assert f"{SIGN}: 1 of 2 rules fell silent or doubled, in 102 calls with orders on 1 day since" in text.output
+    assert text.output.count("; 1 too seldom to tell") == 1
     assert re.search(r"fell silent, 1 shown of 40\.0 expected \(0\.00 to 0\.2\d times\): Platelets", text.output)
     (drift,) = json.loads(CliRunner().invoke(main, ["report", "--format", "json"]).output)["drift"]
     assert (drift["pack"], drift["run"]) == ("vitamin-b12", "last-year")
@@ -252,10 +323,21 @@ def test_where_all_is_as_expected_nothing_is_said_to_have_drifted(runs, pack, tm
     url = f"sqlite:///{tmp_path / 's'}"
     filled(url, pack.version, 51, 20)
     web = served(runs, url)
-    assert "None of 2 rules has drifted" in plain(web.get("/population").text)
+    said = plain(web.get("/population").text)
+    assert "None of 2 rules has drifted" in said
+    assert "1 rule that has not drifted, as far as can be told" in said and "1 rule too seldom to tell" in said
     told = web.get("/metrics").text
     assert "cds_service_rule_drift{" in told
     assert not re.search(r"^cds_service_rule_drift\{.*\} 1\.0$", told, re.M)
+
+
+def test_that_every_rule_is_too_seldom_is_not_told_as_being_as_expected(tmp_path, pack):
+    run_in(tmp_path / "runs", "run", events(1, 100))
+    url = f"sqlite:///{tmp_path / 's'}"
+    filled(url, pack.version, 51, 1)
+    said = plain(served(tmp_path / "runs", url).get("/population").text)
+    assert "1 rule speaks too seldom to tell whether it has drifted, in 51 calls" in said
+    assert "0.5 1 too few to tell" in said and "not drifted" not in said and not re.search(r"\d times", said)
 
 
 def test_the_report_without_runs_of_the_version_says_so_and_without_the_setting_nothing(tmp_path, monkeypatch):

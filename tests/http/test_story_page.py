@@ -431,7 +431,17 @@ def test_a_rounded_number_stays_on_its_side_of_every_threshold(value, limits):
 
 @pytest.mark.parametrize(
     ("value", "limits", "text"),
-    [(0.904977, [], "0.905"), (24.96, [25], "24.96"), (59.9, [60], "59.9"), (25, [25], "25"), (12345.6, [], "12,300")],
+    [
+        (0.904977, [], "0.905"),
+        (24.96, [25], "24.96"),
+        (59.9, [60], "59.9"),
+        (25, [25], "25"),
+        (12345.6, [], "12,346"),
+        (1332, [], "1332"),
+        (-1332, [], "-1332"),
+        (1234567, [], "1,234,567"),
+        (0, [], "0"),
+    ],
 )
 def test_numbers_are_written_for_people(value, limits, text):
     assert rounded(value, limits) == text

@@ -26,6 +26,7 @@ from tests.support.synthetic_catalogue import FAMILY_NAMES, GIVEN_NAMES
 from tests.support.synthetic_population import id_of, is_of_interest, write_population
 
 PATIENTS, SEED = 400, 7
+FORMS = ("text", "html")
 
 
 def command(*arguments, **more):
@@ -106,9 +107,21 @@ def test_the_same_content_twice_is_answered_alike_and_another_is_told(run, expor
     table.write_text(re.sub(r"^status: active", "status: shadow", table.read_text(), flags=re.MULTILINE))
     same = command("compare", cards, cards, export, "--out", tmp_path / "same", "--workers", 1)
     assert same.exit_code == 0, same.output
-    assert "What the new content answers otherwise" not in command("report", tmp_path / "same").output
+    nothing = "Nothing changes: every event has the same rules on its cards, of the same severity ("
+    for said in (same.output, *(command("report", tmp_path / "same", "--format", form).output for form in FORMS)):
+        assert said.count(nothing) == 1
     other = command("compare", cards, new, export, "--out", tmp_path / "other", "--workers", 1)
     assert other.exit_code == 0, other.output
+    first, *_ = other.output.splitlines()
+    assert re.fullmatch(
+        r"0 of \d+ sets of orders signed together are answered otherwise, "
+        rf"\d+ of {PATIENTS} charts \((\d+ no card instead of info.*)\)\.",
+        first,
+    )
+    text = command("report", tmp_path / "other").output
+    assert text.startswith(first) and text.index("- info: Deficiency") < text.index("+ no card") < text.index("old: ")
+    page = command("report", tmp_path / "other", "--format", "html").output
+    assert page.index(first) < page.index("Old: vitamin-b12")
     told = json.loads(command("report", tmp_path / "other", "--format", "json").output)
     changed = [change for change in told["changes"] if "deficiencyUntreatedNoTreatmentFound" in change["old"]]
     assert changed

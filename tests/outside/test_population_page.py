@@ -2,11 +2,15 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from cds_service.commands.population import run
 from cds_service.population import line_problems, records
@@ -15,6 +19,8 @@ from cds_service.population.run_tables import CARDS, EVENTS, PROBLEMS
 from tests.support import messy_export
 from tests.support.exports import selection
 from tests.support.places import ROOT
+from tests.support.ports import free_port
+from tests.support.servers import wait_until_answers
 from tests.support.shown_commands import block, blocks, checkout, environment
 from tests.support.synthetic_population import id_of, write_population
 
@@ -25,6 +31,7 @@ PATIENTS = 400
 NOT_RUN = {
     "git clone REPOSITORY": "there is no address yet, and it installs from an index",
     ".venv/bin/cds-service population run ../population/export --out ../population/last-year --engine": "it is Spark",
+    "CDS_SERVICE_RUNS=": "it serves until it is ended; shown_in_the_console starts it",
     "pipx install smart-fetch": "it needs a FHIR server with Bulk Data",
 }
 WORDS = {
@@ -98,10 +105,32 @@ def test_a_year_is_run_reported_compared_and_looked_into(folder):
     assert "silent" in typed(folder, "tables")
     (folder / "hospital").mkdir()
     (folder / "hospital/cards").symlink_to(folder / "cards")
-    assert "old: vitamin-b12" in typed(folder, "compare")
+    said = typed(folder, "compare")
+    assert said.startswith("Nothing changes: ") and "old: vitamin-b12" in said
+    typed(folder, "console")
+    with shown_in_the_console(folder) as url:
+        page = requests.get(f"{url}/population", timeout=30).text
+        assert "/population/last-year" in page and "/population/new-limits" in page
+        assert "orders signed, " in requests.get(f"{url}/population/last-year", timeout=30).text
     left = {path.name for path in folder.iterdir()}
     assert left == {"cards", "fixtures", ".venv", "hospital"}, "patient data must not be in a clone"
     assert population.stat().st_mode & 0o077 == 0
+
+
+@contextmanager
+def shown_in_the_console(folder: Path) -> Iterator[str]:
+    """The service as the page starts it, on a port that is free."""
+    (text,) = [text for _, text in blocks(PAGE) if text.startswith("CDS_SERVICE_RUNS=")]
+    setting, *command = shlex.split(text)
+    port = free_port()
+    env = environment() | dict([setting.split("=")])
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=env, **quiet) as service:
+        try:
+            wait_until_answers(f"http://127.0.0.1:{port}/readyz", service)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            service.terminate()
 
 
 def rows(heading: str, columns: int) -> list[list[str]]:

@@ -15,6 +15,11 @@ from tests.support.shipped import shipped_pack
 RULE = ("imPlatelets", "TransfusionFirst")
 
 
+def _source(kind: str, latest: int | None, earliest: int | None = None, times: int = 1) -> dict[str, Any]:
+    return {"type": kind, "times": times, "latest": latest, "earliest": latest if earliest is None else earliest}
+
+
+_NEWER = _source("Observation", 1)
 _RESTS_ON = {
     "version": shipped_pack().decisions[RULE[0]].version,
     "asked": [
@@ -22,12 +27,20 @@ _RESTS_ON = {
         {"name": "injectionBeside", "value": "no", "behind": ["patient-age"]},
     ],
     "facts": [
-        {"name": name, "state": state, "value": value, "because": because, "source": source, "days": days}
-        for name, state, value, because, source, days in (
-            ("platelets", "value", "22 ×10⁹/L", None, "Observation", 3),
-            ("patient-age", "value", "65-79", None, "Patient", None),
-            ("order.route", "unusable", "not usable", "The route … is not known.", None, None),
-            ("thrombocytopenia", "absent", "none on record", None, None, None),
+        {"name": name, "state": state, "value": value, "because": because, "sources": sources, "set_aside": aside}
+        for name, state, value, because, sources, aside in (
+            ("platelets", "value", "22 ×10⁹/L", "The unit … is not known for it.", [_source("Observation", 3)], _NEWER),
+            ("patient-age", "value", "65-79", None, [_source("Patient", None)], None),
+            (
+                "b12-treatment",
+                "value",
+                "on record",
+                None,
+                [_source("MedicationRequest", 1319), _source("MedicationAdministration", 20, 1332, 25)],
+                None,
+            ),
+            ("order.route", "unusable", "not usable", "The route … is not known.", [], None),
+            ("thrombocytopenia", "absent", "none on record", None, [], None),
         )
     ],
 }

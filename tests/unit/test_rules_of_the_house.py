@@ -69,8 +69,6 @@ ELSEWHERE = {
     ("console/form_request.py", 60): "doses of a treatment that are recorded as given",
     ("console/result_lane.py", 3): "values above the scale that are named",
     ("console/result_lane.py", 4): "a margin, in pixels",
-    ("console/shown_units.py", 3): "digits of a rounded number",
-    ("console/shown_units.py", 7): "digits of a rounded number",
     ("console/time_axis.py", 3): "months between two dates",
     ("console/time_axis.py", 6): "months between two dates",
     ("console/time_axis.py", 60): "months between two dates",

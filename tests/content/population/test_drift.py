@@ -77,7 +77,9 @@ def test_that_few_events_were_in_the_run_is_allowed_for(tmp_path, pack):
 
 @given(st.integers(0, 9), st.floats(0, 9.9), st.floats(0, inf), st.floats(0, inf))
 def test_of_fewer_than_ten_cards_nobody_is_told(shown, expected, low, high):
-    assert RuleDrift("s", "d", "R", shown, expected, low, high).drift is None
+    rule = RuleDrift("s", "d", "R", shown, expected, low, high)
+    assert rule.drift is None and rule.is_seldom
+    assert not RuleDrift("s", "d", "R", shown + 10, expected, low, high).is_seldom
 
 
 def test_a_rule_that_never_spoke_in_the_run_and_speaks_now_has_doubled(tmp_path, pack):

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from cds_service.population.examples import EXAMPLES, example_of
+from cds_service.population.examples import EXAMPLES, example_of, headings_of
 from cds_service.population.summary import read_summary
 from tests.support.judged_rows import card, event, run_of
 
-FACT = {"name": "platelets", "state": "value", "value": "22", "because": None, "source": "Observation", "days": 3}
+FACT = {"name": "platelets", "state": "value", "value": "22", "because": None}
+FACT |= {"sources": [{"type": "Observation", "times": 1, "latest": 3, "earliest": 3}], "set_aside": None}
 ASKED = {"name": "platelets", "value": "22", "behind": []}
 
 
@@ -38,7 +39,7 @@ def test_an_example_has_its_reasons_and_neither_patient_nor_prescriber(tmp_path)
     assert (example.hook, example.unit, example.orders) == ("order-sign", "3B", 1)
     answer = example.answers["content"]
     assert [(fired.topic, fired.shown) for fired in answer.fired] == [("a", True), ("b", True), ("c", False)]
-    assert [fact.days for fact in answer.fired[0].facts] == [3]
+    assert [[source.latest for source in fact.sources] for fact in answer.fired[0].facts] == [[3]]
     assert [asked.value for asked in answer.fired[0].asked] == ["22"]
     text = (run / EXAMPLES).read_text()
     assert "of-e" not in text and "somebody" not in text
@@ -72,6 +73,26 @@ def test_events_that_could_not_be_judged_and_those_that_are_answered_otherwise_a
     assert example_of(run, "open").answers["new"].missing == ("platelets",)
 
 
+def test_which_events_the_examples_are_can_be_told_without_their_reasons(tmp_path):
+    run = run_of(tmp_path / "run", [event("e", card("a")), event("v", card("a"), hook="patient-view")])
+    assert {name: heading.hook for name, heading in headings_of(run).items()} == {
+        "e": "order-sign",
+        "v": "patient-view",
+    }
+
+
+def test_an_example_that_an_earlier_software_kept_can_still_be_read(tmp_path):
+    """It named one source of a fact, which is left out."""
+    run = run_of(tmp_path / "run", [event("e", card("a", asked=[ASKED], facts=[FACT]))])
+    kept = json.loads((run / EXAMPLES).read_text())
+    (fact,) = kept["answers"]["content"]["fired"][0]["facts"]
+    del fact["sources"], fact["set_aside"]
+    fact |= {"source": "Observation", "days": 3}
+    (run / EXAMPLES).write_text(json.dumps(kept, separators=(",", ":")) + "\n")
+    (told,) = example_of(run, "e").answers["content"].fired[0].facts
+    assert (told.value, told.sources) == ("22", ())
+
+
 @pytest.mark.parametrize("name", ["", "none", "e1", '"', '","hook', "../../etc/passwd", "\0", "é" * 99])
 def test_what_is_no_example_is_none(tmp_path, name):
     run = run_of(tmp_path / "run", [event("e12", card("a"))])
@@ -82,6 +103,6 @@ def test_what_is_no_example_is_none(tmp_path, name):
 def test_a_run_without_the_file_or_with_one_that_is_broken_has_no_examples(tmp_path):
     run = run_of(tmp_path / "run", [event("e", card("a"))])
     (run / EXAMPLES).write_text('{"event":"e","hook":\n')
-    assert example_of(run, "e") is None
+    assert example_of(run, "e") is None and headings_of(run) == {}
     (run / EXAMPLES).unlink()
-    assert example_of(run, "e") is None
+    assert example_of(run, "e") is None and headings_of(run) == {}

@@ -67,6 +67,26 @@ def test_the_newest_run_of_the_served_version_goes_before_a_newer_one(tmp_path, 
     assert newest([]) is None
 
 
+def test_of_runs_of_one_window_that_which_was_made_last_comes_first_and_a_comparison_is_no_expectation(tmp_path, pack):
+    both = [event(name, spoken_card(), content=name) for name in ("old", "new")]
+    for name, made in (("b", "2026-11-02T09:00:00Z"), ("a", "2026-11-03T09:00:00Z")):
+        _made(run_in(tmp_path, name, events(1, 2)), made)
+    _made(run_in(tmp_path, "compared", both, "old", "new"), "2026-11-04T09:00:00Z")
+    run_in(tmp_path, "z-not-said", events(1, 2))
+    judged = judged_runs(runs_in(tmp_path), pack)
+    assert [run.name for run in judged] == ["compared", "a", "b", "z-not-said"]
+    assert newest(judged).name == "a"
+    assert newest(judged[:1]).name == "compared"
+    run_in(tmp_path, "older", events(1, 2), since="2024-01-01T00:00:00Z", until="2025-01-01T00:00:00Z")
+    of_the_year = [run for run in judged_runs(runs_in(tmp_path), pack) if run.name in ("compared", "older")]
+    assert newest(of_the_year).name == "compared"
+
+
+def _made(run, made):
+    manifest = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(manifest | {"made": made}))
+
+
 def test_of_a_comparison_the_content_that_is_served_is_told_of_else_the_new_one(tmp_path, pack):
     rows = [event(name, spoken_card(), content=name) for name in ("old", "new")]
     run = run_in(tmp_path, "compared", rows, "old", "new")

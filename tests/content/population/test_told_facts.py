@@ -19,6 +19,7 @@ from tests.support.population import (
     result,
     task_for,
 )
+from tests.support.scenarios import by_name
 
 BANDS = {"0-17", "18-39", "40-64", "65-79", "80+"}
 PLANTED = "Zebedee"
@@ -46,13 +47,48 @@ def test_a_rule_is_kept_with_what_it_asked_for_and_with_the_facts_that_it_rests_
         "state": "value",
         "value": "",
         "because": None,
-        "source": "Observation",
-        "days": 3,
+        "sources": [{"type": "Observation", "times": 1, "latest": 3, "earliest": 3}],
+        "set_aside": None,
     }
     assert re.fullmatch(r"\d+ ×10⁹/L", facts["platelets"]["value"])
     asked = {one["name"]: one["value"] for one in card["asked"]}
     assert asked["platelets"] == facts["platelets"]["value"]
     assert set(asked) <= {*facts, *prepared().pack.decisions}
+
+
+def test_a_fact_names_all_that_it_was_read_from_by_type():
+    """Treatment in the last year is told by an order that is still active and by five doses."""
+    story = by_name("patient-view/overdue")
+    (card,) = fired(judged(task_for(story), story.patient, exported(story)))
+    facts = {fact["name"]: fact for fact in card["facts"]}
+    assert facts["b12-treatment"]["sources"] == [
+        {"type": "MedicationRequest", "times": 1, "latest": 300, "earliest": 300},
+        {"type": "MedicationAdministration", "times": 5, "latest": 120, "earliest": 307},
+    ]
+
+
+def test_a_newer_result_that_was_not_used_is_told_from_the_one_that_was():
+    unreadable = result("n", NOW - DAY, valueQuantity={"value": 180, "unit": "buckets"})
+    rows = of_sample([order("o", NOW), result("r", NOW - 3 * DAY), unreadable])
+    (card,) = [card for card in fired(rows) if card["topic"] == PLATELETS]
+    (count,) = [fact for fact in card["facts"] if fact["name"] == "platelets"]
+    assert [source["latest"] for source in count["sources"]] == [3] and count["state"] == "value"
+    assert count["set_aside"] == {"type": "Observation", "times": 1, "latest": 1, "earliest": 1}
+    assert count["because"] == "The unit … is not known for it."
+
+
+def test_whole_numbers_are_told_whole():
+    """A dose was due 58 days ago, or three years and 58 days."""
+    story = by_name("patient-view/overdue")
+    older = json.loads(json.dumps(exported(story)).replace("2026-", "2023-").replace("2025-", "2022-"))
+    due = [
+        fact["value"]
+        for record in (exported(story), older)
+        for card in fired(judged(task_for(story), story.patient, record))
+        for fact in card["facts"]
+        if fact["name"] == "b12-due-days"
+    ]
+    assert due == ["-58 days", "-1154 days"]
 
 
 @pytest.mark.parametrize("story", SOME, ids=lambda story: story.name)

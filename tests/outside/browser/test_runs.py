@@ -59,6 +59,6 @@ def test_from_a_decision_to_its_run_and_from_there_to_what_drifted(page):
     expect(page.get_by_role("row").filter(has_text="nasalRegimen AskNeurological")).to_contain_text("doubled")
     usual = page.get_by_role("row").filter(has_text="doseUnit TooHigh")
     expect(usual).to_be_hidden()
-    page.get_by_text("1 rule that is as expected, or too seldom to tell").click()
+    page.get_by_text("1 rule that has not drifted, as far as can be told").click()
     expect(usual).to_be_visible()
     expect(page.get_by_text("no-run: this is not the folder of a run")).to_be_visible()
