@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cds_service.population.shared_counts import Shown
@@ -26,22 +25,22 @@ def otherwise_in_words(summary: Summary, shown: Shown) -> str:
         return ""
     new = counted.contents[-1]
     of = {hook: funnel.events for hook, funnel in ((new.hook, new.funnel), (VIEW, new.view)) if funnel.events}
-    if not of:
+    if not of and not counted.changes:
         return "Nothing was judged, so nothing changes."
     if not counted.changes:
-        every = ", ".join(f"{shown.text(count)} {_events(hook, count, shown)}" for hook, count in of.items())
+        every = ", ".join(f"{shown.text(count)} {_events(hook, shown.number(count))}" for hook, count in of.items())
         return f"Nothing changes: every event has the same rules on its cards, of the same severity ({every})."
     parts: list[str] = []
     for hook in dict.fromkeys([*of, *(change.hook for change in counted.changes)]):
         changes = [change for change in counted.changes if change.hook == hook]
-        events = sum(change.events for change in changes)
-        told = shown.text(events)
-        total = of.get(hook)
-        told += (f" of {shown.text(total)}" if total else "") + f" {_events(hook, total or events, shown)}"
+        events, total = _together(changes, shown), of.get(hook)
+        told = f"{events} of {shown.text(total)}" if total else events
+        told += f" {_events(hook, shown.number(total) if total else None)}"
         if not parts:
-            told += f" {'is' if shown.number(events) == 1 else 'are'} answered otherwise"
+            told += f" {'is' if events == '1' else 'are'} answered otherwise"
         parts.append(told + (f" ({', '.join(_shifts(summary, changes, shown))})" if changes else ""))
-    return f"{', '.join(parts)}."
+    sentence = ", ".join(parts)
+    return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def said_before_and_after(
@@ -68,15 +67,27 @@ def _severities(content: ContentSummary, hook: str) -> dict[str, str]:
     return {rule.topic: rule.indicator for rule in content.rules_at(hook)}
 
 
-def _shifts(summary: Summary, changes: Iterable[ChangedEvents], shown: Shown) -> Iterator[str]:
+def _shifts(summary: Summary, changes: Sequence[ChangedEvents], shown: Shown) -> Iterator[str]:
     """How grave the new answers are in place of how grave the old ones were, the most frequent first."""
-    shifts: Counter[tuple[str, str]] = Counter()
+    shifts: dict[tuple[str, ...], list[ChangedEvents]] = {}
     for change in changes:
-        old, new = (_gravest(answer, severities) for _, answer, severities in _answers(summary, change))
-        shifts[old, new] += change.events
-    for (old, new), events in sorted(shifts.items(), key=lambda item: (-item[1], item[0])):
+        both = tuple(_gravest(answer, severities) for _, answer, severities in _answers(summary, change))
+        shifts.setdefault(both, []).append(change)
+    for (old, new), of_shift in sorted(shifts.items(), key=lambda item: (-_told(item[1], shown), item[0])):
         became = f"{new} instead of {old}" if old != new else f"{new} as before, by other rules"
-        yield f"{shown.text(events)} {became}"
+        yield f"{_together(of_shift, shown)} {became}"
+
+
+def _together(changes: Sequence[ChangedEvents], shown: Shown) -> str:
+    """How many events the changes have together, as far as the counts that are shown of each say it."""
+    told = _told(changes, shown)
+    if all(shown.number(change.events) is not None for change in changes):
+        return f"{told:,}"
+    return f"{told:,} or more" if told else "some"
+
+
+def _told(changes: Iterable[ChangedEvents], shown: Shown) -> int:
+    return sum(shown.number(change.events) or 0 for change in changes)
 
 
 def _gravest(answer: tuple[str, ...], severities: dict[str, str]) -> str:
@@ -85,7 +96,7 @@ def _gravest(answer: tuple[str, ...], severities: dict[str, str]) -> str:
     return next((each for each in INDICATORS if each in found), "") or answer_in_words(answer, {})
 
 
-def _events(hook: str, count: int, shown: Shown) -> str:
+def _events(hook: str, count: int | None) -> str:
     one, many = ("chart", "charts") if hook == VIEW else ("set", "sets")
-    said = one if shown.number(count) == 1 else many
+    said = one if count == 1 else many
     return said if hook == VIEW else f"{said} of {HOOKS.get(hook, hook)} together"

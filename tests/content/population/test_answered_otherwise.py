@@ -36,9 +36,22 @@ def test_events_that_are_answered_otherwise_are_told_with_the_severity_before_an
         "(2 critical instead of warning, 1 no card instead of warning), 0 of 4 charts."
     )
     assert otherwise_in_words(summary, Shown(7)) == (
-        "1 to 7 of 1 to 7 sets of orders signed together are answered otherwise "
-        "(1 to 7 critical instead of warning, 1 to 7 no card instead of warning), 0 of 1 to 7 charts."
+        "Some of 1 to 7 sets of orders signed together are answered otherwise "
+        "(some critical instead of warning, some no card instead of warning), 0 of 1 to 7 charts."
     )
+
+
+def test_counts_together_tell_no_more_than_is_shown_of_each(tmp_path):
+    """Neither by a sum nor by an order: 3 and 6 are hidden, and 9 together would be 10."""
+    silenced = ([SAID[WARNING]], []), ([SAID[CRITICAL]], [])
+    one, other = (
+        otherwise_in_words(compared(tmp_path / name, *silenced[:1] * times, *silenced[1:] * (9 - times)), Shown(7))
+        for name, times in (("one", 3), ("other", 6))
+    )
+    assert one == other
+    assert one.startswith("Some of 10 sets of orders signed together are answered otherwise (some no card instead")
+    many = otherwise_in_words(compared(tmp_path / "many", *silenced[:1] * 11, *silenced[1:] * 3), Shown(7))
+    assert many.startswith("10 or more of 15 sets")
 
 
 def test_one_event_is_told_as_one(tmp_path):
