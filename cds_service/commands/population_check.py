@@ -11,6 +11,7 @@ from cds_service.content.model import Pack
 from cds_service.content.render import plain
 from cds_service.fhir.codes import name_of
 from cds_service.population.export_check import FEWEST_PATIENTS, ExportCheck, OrderedAs
+from cds_service.vocabulary.path_text import path_text
 
 _MOST_LINES = 20  # broken ones that are named
 _MEGABYTE = 1_000_000
@@ -26,7 +27,8 @@ def as_text(found: ExportCheck, pack: Pack) -> Iterator[str]:
         undated = f", {found.undated[kind]:,} without a date that can be read" if found.undated[kind] else ""
         yield f"  {times:>11,}  {kind}{undated}"
     if export.left_out:
-        yield f"Not read, because no rule asks for them: {', '.join(file.path.name for file in export.left_out)}"
+        left_out = ", ".join(path_text(file.path.name) for file in export.left_out)
+        yield f"Not read, because no rule asks for them: {left_out}"
     missing = types_missing(found, pack)
     if missing:
         yield f"Not in the export, so that nothing is known of it: {', '.join(missing)}"
@@ -52,7 +54,7 @@ def _problems(found: ExportCheck) -> Iterator[str]:
     for (problem, kind), times in sorted(problems.items()):
         yield f"  {times:>11,}  {problem}" + (f" ({kind})" if kind else "")
     broken = sorted(found.counts.broken)
-    yield from (f"  {line.file}:{line.line}: {line.problem}" for line in broken[:_MOST_LINES])
+    yield from (f"  {path_text(line.file)}:{line.line}: {line.problem}" for line in broken[:_MOST_LINES])
     if len(broken) > _MOST_LINES:
         yield f"  and {len(broken) - _MOST_LINES} more lines"
 
@@ -94,8 +96,8 @@ def as_data(found: ExportCheck, pack: Pack) -> dict[str, Any]:
     """The same as JSON."""
     return {
         "transactionTime": found.export.transaction_time or None,
-        "files": {file.path.name: file.size for file in found.export.files},
-        "notRead": {file.path.name: file.size for file in found.export.left_out},
+        "files": {path_text(file.path.name): file.size for file in found.export.files},
+        "notRead": {path_text(file.path.name): file.size for file in found.export.left_out},
         "lines": found.counts.lines,
         "types": dict(found.counts.types),
         "typesMissing": types_missing(found, pack),
@@ -105,7 +107,8 @@ def as_data(found: ExportCheck, pack: Pack) -> dict[str, Any]:
             for (problem, kind), times in sorted(_all_problems(found).items())
         ],
         "broken": [
-            {"file": str(line.file), "line": line.line, "problem": line.problem} for line in sorted(found.counts.broken)
+            {"file": path_text(line.file), "line": line.line, "problem": line.problem}
+            for line in sorted(found.counts.broken)
         ],
         "orderables": [
             {
