@@ -6,7 +6,7 @@ Effects: writes files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ class _GroupedTable:
     """A table in a file, to which rows are added; some of them wait to be written together."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._file = pa.OSFile(str(path), "wb")
+        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
         self._waiting: list[pa.Table] = []
         self._number = 0
 
@@ -43,8 +44,11 @@ class _GroupedTable:
             self._writer.write_table(pa.concat_tables(waiting))
 
     def close(self) -> None:
-        self._write()
-        self._writer.close()
+        try:
+            self._write()
+            self._writer.close()
+        finally:
+            self._file.close()  # a file that is open cannot be removed from every disk
 
 
 class RunWriter:
@@ -87,8 +91,9 @@ class RunWriter:
 
     def close(self) -> None:
         """Ends the tables, so that they can be read."""
-        for table in self._tables.values():
-            table.close()
+        with ExitStack() as stack:
+            for table in self._tables.values():
+                stack.callback(table.close)
 
 
 @contextmanager
@@ -104,5 +109,8 @@ def new_run(out: Path, export: Path | None = None) -> Iterator[tuple[Path, RunWr
         writer = RunWriter(aside)
         try:
             yield aside, writer
-        finally:
-            writer.close()
+        except BaseException:
+            with suppress(OSError):
+                writer.close()
+            raise
+        writer.close()

@@ -137,20 +137,6 @@ def test_a_full_disk_is_told_with_its_folder_and_nothing_is_left(large, tmp_path
         assert not list(disk.iterdir())
 
 
-def test_a_disk_that_fills_while_tables_are_written_is_told(large, tmp_path):
-    with small_disk(tmp_path / "full", "1m") as disk:
-        (disk / "others").write_bytes(b"x" * 200_000)
-        for free in range(40_000, 800_000, 40_000):
-            (disk / "others").write_bytes(b"x" * (1_040_000 - free))
-            done = judge(large, disk / "run")
-            if not done.exit_code:
-                break
-            assert f"{disk}/run: {NO_SPACE}" in told_as_error(done, 1)
-            assert [path.name for path in disk.iterdir()] == ["others"]
-        else:
-            pytest.fail("it never had room enough")
-
-
 def test_a_full_disk_of_temporary_files_is_told_by_check(large, tmp_path, monkeypatch):
     with small_disk(tmp_path / "full", "200k") as disk:
         monkeypatch.setenv("TMPDIR", str(disk))

@@ -1,7 +1,9 @@
 """Where a run may be written, and that one which is whole is never lost."""
 
+import errno
 import os
 import stat
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from cds_service.population.run_folder import RunFolderError, UnplacedRunError
 from cds_service.population.run_writer import new_run
 from cds_service.population.summary import read_summary
-from tests.support.judged_rows import event, run_of
+from tests.support.judged_rows import card, event, run_of
+from tests.support.small_disk import small_disk
 
 ROWS = [event("a")]
 PARTS = {"cards", "events", "examples.ndjson", "problems", "run.json", "summary.json"}
@@ -107,3 +110,13 @@ def test_what_a_disk_refuses_is_told_of_the_folder_that_was_asked_for(tmp_path):
     with pytest.raises(OSError) as told, new_run(tmp_path / "run"):
         os.open(tmp_path / "other", os.O_RDONLY)
     assert told.value.filename == str(tmp_path / "other")
+
+
+@pytest.mark.parametrize("size", ["16k", "64k", "96k"])
+def test_a_disk_that_fills_while_tables_are_written_is_told_of_the_folder_and_left_empty(tmp_path, size):
+    rows = [event(sha256(bytes([n % 256, n // 256])).hexdigest(), card("x"), unit="3B") for n in range(3_000)]
+    with small_disk(tmp_path / "disk", size) as disk:
+        with pytest.raises(OSError) as told:
+            run_of(disk / "run", rows)
+        assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(disk / "run"))
+        assert not list(disk.iterdir())
