@@ -20,6 +20,7 @@ from cds_service.population.summary import Panel, Summary, read_summary
 _RUN = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _MOST_PATIENTS = 200
+_MOST_LIMIT = 1_000_000_000  # more patients than there are
 
 
 def _to_hide(ctx: click.Context, param: click.Parameter, hidden: int) -> int:
@@ -142,7 +143,9 @@ def report(run: Path, form: str, suppress: int) -> None:
 
 @population.command()
 @_RUN
-@click.option("--limit", type=click.IntRange(1), default=_MOST_PATIENTS, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, _MOST_LIMIT), default=_MOST_PATIENTS, show_default=True, help="At most so many."
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def panel(run: Path, limit: int, form: str) -> None:
     """Show who needs attention now: patients whose chart had cards when it was opened at the end, the gravest first.

@@ -15,6 +15,7 @@ from cds_service.population.known_results import NOT_ASKED_FOR
 from cds_service.population.shared_counts import FEWEST_PATIENTS
 from cds_service.population.spellings import Rare
 from cds_service.vocabulary.accounting import Kind
+from cds_service.vocabulary.path_text import path_text
 
 _MOST_LINES = 20  # broken ones that are named
 _MOST_FACTS = 3  # that are named of a type that is missing
@@ -29,7 +30,8 @@ def as_text(found: ExportCheck, pack: Pack) -> Iterator[str]:
     yield f"{number(len(export.files), 'file')}, {size:,.1f} MB{made}: {counts.lines:,} lines"
     yield from (f"  {times:>11,}  {kind}" for kind, times in counts.types.most_common())
     if export.left_out:
-        yield f"Not read, because no rule asks for them: {', '.join(file.path.name for file in export.left_out)}"
+        left_out = ", ".join(path_text(file.path.name) for file in export.left_out)
+        yield f"Not read, because no rule asks for them: {left_out}"
     yield from _missing(found)
     yield from _problems(found)
     yield from _recognised(found)
@@ -61,7 +63,7 @@ def _problems(found: ExportCheck) -> Iterator[str]:
     for (problem, kind), times in sorted(found.problems.items()):
         yield f"  {times:>11,}  {problem}" + (f" ({kind})" if kind else "")
     broken = sorted(found.counts.broken)
-    yield from (f"  {line.file}:{line.line}: {line.problem}" for line in broken[:_MOST_LINES])
+    yield from (f"  {path_text(line.file)}:{line.line}: {line.problem}" for line in broken[:_MOST_LINES])
     if len(broken) > _MOST_LINES:
         yield f"  and {number(len(broken) - _MOST_LINES, 'more line')}"
 
@@ -139,8 +141,8 @@ def as_data(found: ExportCheck, pack: Pack) -> dict[str, Any]:
     """The same as JSON."""
     return {
         "transactionTime": found.export.transaction_time or None,
-        "files": {file.path.name: file.size for file in found.export.files},
-        "notRead": {file.path.name: file.size for file in found.export.left_out},
+        "files": {path_text(file.path.name): file.size for file in found.export.files},
+        "notRead": {path_text(file.path.name): file.size for file in found.export.left_out},
         "lines": found.counts.lines,
         "types": dict(found.counts.types),
         "typesMissing": {kind: list(facts) for kind, facts in found.missing.items()},
@@ -149,7 +151,8 @@ def as_data(found: ExportCheck, pack: Pack) -> dict[str, Any]:
             for (problem, kind), times in sorted(found.problems.items())
         ],
         "broken": [
-            {"file": str(line.file), "line": line.line, "problem": line.problem} for line in sorted(found.counts.broken)
+            {"file": path_text(line.file), "line": line.line, "problem": line.problem}
+            for line in sorted(found.counts.broken)
         ],
         "recognised": [
             {"search": key, "name": name, "times": found.recognised[key]} for key, name in found.names.items()

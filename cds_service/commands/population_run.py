@@ -17,16 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cds_service.commands.common import TimeArgument, WrongUseError, open_store, say, settings_of_environment
+from cds_service.commands.common import (
+    TimeArgument,
+    WrongUseError,
+    open_store,
+    say,
+    settings_of_environment,
+    system_words,
+)
 from cds_service.content.lock import content_digest
 from cds_service.content.prepared import Prepared
 from cds_service.population.answered_otherwise import otherwise_in_words
 from cds_service.population.extra import not_installed
 from cds_service.population.manifest import Window
-from cds_service.population.run_folder import RunFolderError
+from cds_service.population.run_folder import RunFolderError, UnplacedRunError
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import read_summary
 from cds_service.population.words import sentence_of
+from cds_service.vocabulary.path_text import path_text
 
 if TYPE_CHECKING:
     from cds_service.population.export_check import ExportCheck
@@ -104,7 +112,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--out",
                 required=True,
                 type=click.Path(path_type=Path),
-                help="The folder of the run, which must be new.",
+                help="The folder of the run, which must be new or empty.",
             ),
             click.option(
                 "--since", type=TimeArgument(), help="Orders from then on; a year before --until if not given."
@@ -183,17 +191,25 @@ def checked(export: Path, prepared: Prepared, workers: int) -> ExportCheck:
     from cds_service.population.export_check import check_export
     from cds_service.population.export_files import ExportError, find_export
     from cds_service.population.selection import Selection
+    from cds_service.population.table_files import UnreadablePathError, pattern_of
     from cds_service.population.workers import WorkerEndedError, started
 
+    # The module of temporary files would take another disk where that of TMPDIR is full.
+    place = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
     try:
+        pattern_of(place.absolute())
         files = find_export(export, Selection([prepared]).types)
-        with tempfile.TemporaryDirectory() as folder, started(workers) as processes:
+        with tempfile.TemporaryDirectory(dir=place) as folder, started(workers) as processes:
             aside = Path(folder, "aside")
             aside.mkdir()
             each = partial(processes.map, told=ExportError)
             return check_export(prepared, files, Machine(workers, _MEMORY, Path(folder)), aside, each)
-    except ExportError as error:
+    except (ExportError, UnreadablePathError) as error:
         raise WrongUseError(str(error)) from None
+    except OSError as error:
+        if not isinstance(error.filename, str) or Path(error.filename).is_relative_to(place):
+            error.filename = str(place)  # what is written there has gone
+        raise click.ClickException(f"The check ended before it was done: {system_words(error)}") from None
     except (SortingError, WorkerEndedError) as error:
         raise click.ClickException(f"The check ended before it was done: {error}") from None
 
@@ -232,6 +248,11 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
         raise WrongUseError(str(error)) from None
     except (EngineError, SortingError, WorkerEndedError) as error:
         raise click.ClickException(f"The run ended before it was done, and left nothing: {error}") from None
+    except UnplacedRunError as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        words = system_words(error)
+        raise click.ClickException(f"The run ended before it was done, and left nothing: {words}") from None
     summary = read_summary(options.out)
     if len(contents) > 1:
         say(otherwise_in_words(summary, Shown()))
@@ -275,8 +296,8 @@ def _window(options: RunOptions) -> Window:
     made = _moment(transaction_time(options.export))
     until = options.until or made
     if until is None:
-        text = f"{options.export} has no manifest.json with a transactionTime: say with --until when it was made"
-        raise WrongUseError(text)
+        text = "has no manifest.json with a transactionTime: say with --until when it was made"
+        raise WrongUseError(f"{path_text(options.export)} {text}")
     if options.until is not None:
         _not_after_the_export(options.until, made)
     since = options.since or until - _A_YEAR

@@ -12,14 +12,14 @@ import msgspec
 
 from cds_service.population.examples import EXAMPLES, ExampleAnswer, ExampleEvent
 from cds_service.population.named_units import NAMED_UNITS
+from cds_service.population.table_files import opened_run
 
 _EVENTS = f"""
-    with events as (from read_parquet($events))
     select * exclude (patient, prescriber) replace (if(unit in ({NAMED_UNITS}), unit, null) as unit) from events
     where list_contains($chosen, event) order by event, content
 """  # noqa: S608
 _CARDS = """
-    select * from read_parquet($cards) where list_contains($chosen, event)
+    select * from cards where list_contains($chosen, event)
     order by event, content, not shown, list_position(['critical', 'warning', 'info'], indicator), topic
 """
 
@@ -28,12 +28,13 @@ def write_examples(folder: Path, chosen: Iterable[str]) -> None:
     """Writes the events of these names out of the tables in ``folder`` to a file beside them.
 
     Raises:
+        RunFolderError: the tables cannot be read.
         OSError: it cannot be written.
     """
     names = sorted(chosen)
-    with duckdb.connect() as database:
-        events = _rows(database, _EVENTS, events=str(folder / "events" / "*.parquet"), chosen=names)
-        cards = _rows(database, _CARDS, cards=str(folder / "cards" / "*.parquet"), chosen=names)
+    with opened_run(folder) as database:
+        events = _rows(database, _EVENTS, chosen=names)
+        cards = _rows(database, _CARDS, chosen=names)
     fired: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for card in cards:
         fired.setdefault((card["event"], card["content"]), []).append(card)

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from cds_service.population.named_units import NAMED_UNITS
-from cds_service.population.run_folder import TABLES, RunFolderError, read_manifest
+from cds_service.population.run_folder import read_manifest
 from cds_service.population.summary import (
     INDICATORS,
     VIEW,
@@ -29,17 +29,19 @@ from cds_service.population.summary import (
     UnreadFact,
     Week,
 )
+from cds_service.population.table_files import opened_run
 
 _ORDERS = ("order-sign", "order-select")  # the first that was judged tells of orders
 
 
 def counted(folder: Path, contents: Iterable[str]) -> RunCounts:
-    """What the tables of a run say; ``contents`` are the names of those that were judged."""
-    with duckdb.connect() as database:
-        database.execute("set TimeZone = 'UTC'")  # of weeks, whatever that of the machine
-        for name in TABLES:
-            pattern = str(folder / name / "*.parquet").replace("'", "''")
-            database.execute(f"create view {name} as select * from read_parquet('{pattern}')")  # noqa: S608
+    """What the tables of a run say; ``contents`` are the names of those that were judged.
+
+    Raises:
+        RunFolderError: the tables cannot be read.
+        OSError: the disk of the folder is full.
+    """
+    with opened_run(folder) as database:
         summaries = tuple(_content(database, name) for name in contents)
         changes = _changes(database) if len(summaries) > 1 else ()
         problems = _rows(database, "select problem, resource, sum(times)::int from problems group by all order by all")
@@ -131,7 +133,7 @@ _CHANGES = """
 _ATTENTION = """
     with shown as (
         select event, patient, age_band, sex, topic, list_position(['critical', 'warning', 'info'], indicator) as rank
-        from read_parquet($events) as events join read_parquet($cards) as cards using (content, event)
+        from events join cards using (content, event)
         where content = $content and hook = 'patient-view' and shown
     )
     select any_value(patient), any_value(age_band), any_value(sex), min(rank),
@@ -184,12 +186,8 @@ def attention(folder: Path, limit: int) -> Panel:
         RunFolderError: the folder is not that of a run, or its tables cannot be read.
     """
     content = list(read_manifest(folder).contents)[-1]
-    tables = {name: str(folder / name / "*.parquet") for name in ("events", "cards")}
-    try:
-        with duckdb.connect() as database:
-            found = _rows(database, _ATTENTION, **tables, content=content, most=limit)
-    except duckdb.Error as error:
-        raise RunFolderError(f"{folder}: its tables cannot be read: {type(error).__name__}") from None
+    with opened_run(folder) as database:
+        found = _rows(database, _ATTENTION, content=content, most=limit)
     patients = tuple(
         Attention(patient, age_band, sex, INDICATORS[rank - 1], tuple(topics))
         for patient, age_band, sex, rank, topics, _ in found

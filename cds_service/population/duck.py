@@ -14,6 +14,7 @@ import pyarrow as pa
 from cds_service.population.joins import LINES_TO_JUDGE, REFERRED, WHOLE_LISTS, WRONG_LINES
 from cds_service.population.one_version import one_of_each
 from cds_service.population.sifting import Sifted
+from cds_service.population.table_files import raise_if_full, rows_of
 
 _ROWS = 4096  # of one batch that is handed on
 # What DuckDB reads and hands on is not within its limit; this keeps the process within ``memory`` and 300 MB.
@@ -43,7 +44,8 @@ def lines(sifted: Sifted, machine: Machine, problems: Counter[tuple[str, str]]) 
     and type, until the last batch was taken.
 
     Raises:
-        SortingError: the memory does not suffice, or the disk of the folder is full.
+        SortingError: the memory does not suffice.
+        OSError: the disk of the folder is full.
     """
     with _opened(machine) as connection:
         _prepare(connection, sifted)
@@ -57,7 +59,8 @@ def problems_of(sifted: Sifted, machine: Machine) -> Counter[tuple[str, str]]:
     """What is wrong with what was put aside, as far as it shows without sorting it, by problem and type.
 
     Raises:
-        SortingError: the memory does not suffice, or the disk of the folder is full.
+        SortingError: the memory does not suffice.
+        OSError: the disk of the folder is full.
     """
     with _opened(machine) as connection:
         _prepare(connection, sifted)
@@ -65,7 +68,7 @@ def problems_of(sifted: Sifted, machine: Machine) -> Counter[tuple[str, str]]:
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, sifted: Sifted) -> None:
-    connection.read_parquet([str(path) for path in sifted.files]).create_view("sifted")
+    rows_of(connection, sifted.files).create_view("sifted")
     connection.execute("CREATE MACRO explode(list) AS unnest(list)")  # as Spark calls it
     connection.execute(f"CREATE TEMP TABLE whole AS {WHOLE_LISTS}")
     connection.execute(f"CREATE TEMP TABLE referred AS {REFERRED}")
@@ -88,9 +91,10 @@ def _opened(machine: Machine) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with duckdb.connect(config=config) as connection:
             yield connection
-    except duckdb.OutOfMemoryException:
-        raise SortingError("memory was short; give more with --memory") from None
     except duckdb.Error as error:
+        raise_if_full(error, machine.temp)
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise SortingError("memory was short; give more with --memory") from None
         raise SortingError(f"{type(error).__name__}; is there room on the disk?") from None
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from cds_service.vocabulary.path_text import path_text
+
 _NDJSON = re.compile(r"\.(ndjson|jsonl)(\.gz)?$", re.IGNORECASE)
 _TYPE = re.compile(r"^[A-Z][A-Za-z]+(?=[._-]|$)")  # what most servers begin the name of a file with
 _MANIFESTS = ("manifest.json", "log.ndjson")
@@ -92,7 +94,7 @@ def find_export(folder: Path, types: Collection[str]) -> Export:
         ExportError: there is no NDJSON, or a file cannot be read.
     """
     if not folder.is_dir():
-        raise ExportError(f"{folder} is no folder")
+        raise ExportError(f"{path_text(folder)} is no folder")
     every = [path for path in sorted(folder.rglob("*")) if _NDJSON.search(path.name) and path.is_file()]
     found = {path.resolve(): path for path in every}
     files: list[ExportFile] = []
@@ -105,7 +107,9 @@ def find_export(folder: Path, types: Collection[str]) -> Export:
         is_other = named is not None and named[0] == file.first_type and named[0] not in types
         (left_out if is_other else files).append(file)
     if not files:
-        raise ExportError(f"there is no NDJSON in {folder}" + (" of a type that is asked for" if left_out else ""))
+        raise ExportError(
+            f"there is no NDJSON in {path_text(folder)}" + (" of a type that is asked for" if left_out else "")
+        )
     return Export(folder, tuple(files), tuple(left_out), transaction_time(folder))
 
 
@@ -171,4 +175,4 @@ def _opened(file: ExportFile) -> Iterator[IO[bytes]]:
                 yield stored
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise ExportError(f"{file.path} cannot be read: {why}") from error
+        raise ExportError(f"{path_text(file.path)} cannot be read: {why}") from error

@@ -9,6 +9,8 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+from cds_service.vocabulary.path_text import path_text
+
 NOT_JSON = "line-not-json"
 NOT_UTF_8 = "line-not-utf-8"
 NO_TYPE = "line-without-type"
@@ -84,7 +86,7 @@ def as_problems(counts: LineCounts, others: Iterable[Counter[tuple[str, str]]] =
             "problem": broken.problem,
             "resource": "",
             "times": 1,
-            "file": str(broken.file),
+            "file": path_text(broken.file),
             "line": broken.line,
         }
     for (problem, kind), times in sorted(total.items()):

@@ -1,14 +1,12 @@
 """Writes the tables of a run aside; it becomes a run when all of it is written, and not before.
 
-Effects: writes files, readable by their owner only.
+Effects: writes files.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cds_service.population.run_folder import RunFolderError
+from cds_service.population.run_place import written_aside
 from cds_service.population.run_tables import CARDS, EVENTS, PROBLEMS
 
 _TABLES: Mapping[str, pa.Schema] = {"events": EVENTS, "cards": CARDS, "problems": PROBLEMS}
@@ -29,7 +27,8 @@ class _GroupedTable:
     """A table in a file, to which rows are added; some of them wait to be written together."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._file = pa.OSFile(str(path), "wb")
+        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
         self._waiting: list[pa.Table] = []
         self._number = 0
 
@@ -45,8 +44,11 @@ class _GroupedTable:
             self._writer.write_table(pa.concat_tables(waiting))
 
     def close(self) -> None:
-        self._write()
-        self._writer.close()
+        try:
+            self._write()
+            self._writer.close()
+        finally:
+            self._file.close()  # a file that is open cannot be removed from every disk
 
 
 class RunWriter:
@@ -89,44 +91,26 @@ class RunWriter:
 
     def close(self) -> None:
         """Ends the tables, so that they can be read."""
-        for table in self._tables.values():
-            table.close()
+        with ExitStack() as stack:
+            for table in self._tables.values():
+                stack.callback(table.close)
 
 
 @contextmanager
-def new_run(out: Path) -> Iterator[tuple[Path, RunWriter]]:
-    """A folder to write a run into, which becomes ``out`` when all of it is written, and is removed otherwise.
+def new_run(out: Path, export: Path | None = None) -> Iterator[tuple[Path, RunWriter]]:
+    """A folder to write a run into, which becomes ``out`` when all of it is written, and is removed after an error.
 
     Raises:
-        RunFolderError: there is something at ``out`` already.
+        RunFolderError: no run can be written to ``out``, or it lies in ``export``, the folder that is read.
+        UnplacedRunError: the run is whole and could not get to ``out``; it is kept, and the message says where.
         OSError: it cannot be written.
     """
-    if out.is_dir() and any(out.iterdir()):
-        raise RunFolderError(f"{out}: there is something in it already; name a folder that is new")
-    if out.exists() and not out.is_dir():
-        raise RunFolderError(f"{out}: this is a file; name a folder that is new")
-    aside = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.unfinished")
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    aside.mkdir(mode=0o700)
-    try:
+    with written_aside(out, export) as aside:
         writer = RunWriter(aside)
         try:
             yield aside, writer
-        finally:
-            writer.close()
-        _synced(aside)
-        if out.is_dir():
-            out.rmdir()
-        aside.rename(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _synced(folder: Path) -> None:
-    """Makes sure that what was written stays, whatever happens to the machine."""
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        except BaseException:
+            with suppress(OSError):
+                writer.close()
+            raise
+        writer.close()

@@ -14,6 +14,7 @@ from cds_service.population.run_folder import RunFolderError
 from cds_service.population.shared_counts import Shown
 from cds_service.population.summary import VIEW, ContentSummary, Summary, read_summary
 from cds_service.population.words import sentence_of
+from cds_service.vocabulary.path_text import path_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def runs_in(folder: Path) -> list[Run]:
     try:
         folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
-        raise RunFolderError(f"{folder}: {(error.strerror or type(error).__name__).lower()}") from None
+        raise RunFolderError(f"{path_text(folder)}: {(error.strerror or type(error).__name__).lower()}") from None
     read = [_read(path) for path in folders]
     good = [(run.summary.manifest, run) for run in read if run.summary is not None]
     good.sort(key=lambda each: (*_newness(each[0]), each[1].name), reverse=True)
@@ -153,4 +154,4 @@ def _read(folder: Path) -> Run:
     try:
         return Run(folder, name, read_summary(folder))
     except RunFolderError as error:
-        return Run(folder, name, None, str(error).removeprefix(f"{folder}: "))
+        return Run(folder, name, None, str(error).removeprefix(f"{path_text(folder)}: "))

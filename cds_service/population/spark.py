@@ -49,6 +49,7 @@ from cds_service.population.run_tables import JUDGED
 from cds_service.population.selection import Selection
 from cds_service.population.sieve import SIFTED, Sieve
 from cds_service.population.sifting import known_medications
+from cds_service.vocabulary.path_text import path_text
 
 # What was counted in a piece of a file is a row among the lines that were kept of it, so that it is counted once,
 # however often Spark reads the piece.
@@ -188,7 +189,14 @@ def judged_by_spark(lines: DataFrame, task: Task) -> DataFrame:
 
 
 def _lines(spark: SparkSession, export: Export) -> DataFrame:
-    """The lines of an export, each with the file and the place at which Spark began to read a piece of it."""
+    """The lines of an export, each with the file and the place at which Spark began to read a piece of it.
+
+    Raises:
+        EngineError: Spark cannot name a file.
+    """
+    for file in export.files:
+        if path_text(file.path) != str(file.path):
+            raise EngineError(f"Spark cannot read a file whose name is no UTF-8: {path_text(file.path)}")
     paths = ["file://" + _GLOB.sub(r"\\\1", str(file.path.absolute())) for file in export.files]
     return spark.read.text(paths, lineSep="\n").select(
         F.col("value").cast("binary").alias("line"),  # as text, bytes that are no UTF-8 would be lost

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
 from cds_service.population.manifest import Manifest
 from cds_service.population.run_folder import MANIFEST, SUMMARY, RunFolderError, read_file, read_manifest
+from cds_service.vocabulary.path_text import path_text
 
 VIEW = "patient-view"
 INDICATORS = ("critical", "warning", "info")
+_MOST_EVENTS = 10_000_000_000  # of which anything is counted
 
 
 class Week(msgspec.Struct, frozen=True):
@@ -192,8 +195,14 @@ def read_summary(folder: Path) -> Summary:
     Raises:
         RunFolderError: the folder is not that of a run.
     """
-    manifest, counted = read_manifest(folder), read_file(folder, SUMMARY, RunCounts)
-    names = [content.name for content in counted.contents]
+    manifest, counted = read_manifest(folder), read_file(folder, SUMMARY, RunCounts, _MOST_EVENTS)
+    names, problem = [content.name for content in counted.contents], ""
     if names != list(manifest.contents) or (counted.changes and not {"old", "new"}.issubset(names)):
-        raise RunFolderError(f"{folder}: its {SUMMARY} is not about the contents of its {MANIFEST}")
+        problem = f"its {SUMMARY} is not about the contents of its {MANIFEST}"
+    elif any(before.monday >= week.monday for content in counted.contents for before, week in pairwise(content.weeks)):
+        problem = f"the weeks in its {SUMMARY} do not follow each other"
+    elif not all(times for content in counted.contents for times in content.answered.values()):
+        problem = f"its {SUMMARY} counts hooks that were never answered"
+    if problem:
+        raise RunFolderError(f"{path_text(folder)}: {problem}")
     return Summary(manifest, counted)

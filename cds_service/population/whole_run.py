@@ -21,6 +21,7 @@ from cds_service.population.run_engine import Engine, Tell
 from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
 from cds_service.population.run_writer import RunWriter, new_run
 from cds_service.population.selection import Selection
+from cds_service.vocabulary.path_text import path_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
 
     Raises:
         ExportError: the export cannot be read.
-        RunFolderError: there is something at ``out`` already.
+        RunFolderError: no run can be written to ``out``.
+        UnplacedRunError: the run is whole and could not get to ``out``; it is kept elsewhere.
         EngineError, WorkerEndedError, SortingError: the engine failed, or was ended from outside.
         OSError: something cannot be written.
     """
@@ -63,7 +65,7 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
         _exported(export),
     )
     counts = LineCounts()
-    with new_run(out) as (folder, writer):
+    with new_run(out, asked.export) as (folder, writer):
         tell(f"reading {len(export.files)} files")
         with tempfile.TemporaryDirectory(dir=folder) as aside:
             for batch in asked.engine.judged(export, selection, task, Path(aside), counts, tell):
@@ -103,10 +105,10 @@ def _described(asked: AskedRun, export: Export, counts: LineCounts, folder: Path
 def export_as_data(export: Export) -> dict[str, Any]:
     """The files of an export with their sizes in bytes, those that were not read, and when it was made."""
     return {
-        "folder": str(export.folder),
+        "folder": path_text(export.folder),
         "transactionTime": export.transaction_time or None,
-        "files": {str(file.path.relative_to(export.folder)): file.size for file in export.files},
-        "notRead": {str(file.path.relative_to(export.folder)): file.size for file in export.left_out},
+        "files": {path_text(file.path.relative_to(export.folder)): file.size for file in export.files},
+        "notRead": {path_text(file.path.relative_to(export.folder)): file.size for file in export.left_out},
     }
 
 

@@ -64,9 +64,11 @@ class Workers:
         """What ``work`` makes of each item, in the order of the items, of which only a few are taken ahead.
 
         ``work`` and what it gives must pickle; it is sent to each worker once. An error of the type ``told`` is raised
-        here as it was there. Of any other only the type is told, because its words may be a patient's.
+        here as it was there, and what the operating system refused with its words. Of any other error only the type is
+        told, because its words may be a patient's.
 
         Raises:
+            OSError: the operating system refused something, such as to write on a disk that is full.
             WorkerEndedError: a worker was ended before it was done, or met an error of another type.
         """
         self._works += 1
@@ -154,6 +156,8 @@ def _done(work: Callable[[Any], Any], told: type[Exception], item: Any) -> tuple
     except told as error:
         return False, error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno:
+            return False, OSError(error.errno, os.strerror(error.errno), error.filename)
         return False, WorkerEndedError(f"failed by a fault of this software: {type(error).__name__}")
 
 

@@ -1,11 +1,13 @@
 """A run is whole, or it is not there: what is written, what is refused, and who may read it."""
 
+import json
+import re
 import stat
 
 import pyarrow.parquet as pq
 import pytest
 
-from cds_service.population.run_folder import MANIFEST, RunFolderError, read_manifest
+from cds_service.population.run_folder import MANIFEST, SUMMARY, RunFolderError, read_manifest
 from cds_service.population.run_writer import new_run
 from cds_service.population.summary import read_summary
 from tests.support.judged_rows import batch, card, event, record, run_of
@@ -67,4 +69,47 @@ def test_a_manifest_that_is_something_else_is_refused(tmp_path):
     run = run_of(tmp_path / "run", [event("a")])
     (run / MANIFEST).write_text('{"contents": []}')
     with pytest.raises(RunFolderError, match=r"no run\.json that can be read"):
+        read_manifest(run)
+
+
+def _no_offset(run, counted):
+    run["window"]["since"] = "2025-11-01T00:00:00"
+
+
+def _negative(run, counted):
+    counted["contents"][0]["funnel"]["events"] = -1
+
+
+def _never(run, counted):
+    counted["contents"][0]["answered"]["order-sign"] = 0
+
+
+def _disorder(run, counted):
+    counted["contents"][0]["weeks"] *= 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (_no_offset, "no run.json that can be read: a time without an offset from UTC - at `$.window.since`"),
+        (_negative, "no summary.json that can be read: a count that cannot be - at `$.contents[0].funnel.events`"),
+        (_never, "its summary.json counts hooks that were never answered"),
+        (_disorder, "the weeks in its summary.json do not follow each other"),
+    ],
+)
+def test_a_value_that_no_run_has_is_refused_and_named(tmp_path, damage, told):
+    run = run_of(tmp_path / "run", [event("a", card("x"))])
+    files = {name: json.loads((run / name).read_text()) for name in (MANIFEST, SUMMARY)}
+    damage(*files.values())
+    for name, data in files.items():
+        (run / name).write_text(json.dumps(data))
+    with pytest.raises(RunFolderError, match=re.escape(told)):
+        read_summary(run)
+
+
+@pytest.mark.parametrize("text", [b'{"product": {"\xff": ""}}', b"[" * 100_000])
+def test_a_manifest_that_is_no_json_is_refused(tmp_path, text):
+    run = run_of(tmp_path / "run", [event("a")])
+    (run / MANIFEST).write_bytes(text)
+    with pytest.raises(RunFolderError, match=r"no run\.json that can be read: "):
         read_manifest(run)

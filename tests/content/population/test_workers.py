@@ -1,5 +1,6 @@
 """Processes that judge: what comes back and in which order, and that none of them outlives what started it."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -63,6 +64,10 @@ def sleeps(batches):
     yield from batches
 
 
+def full(batches):
+    raise OSError(errno.ENOSPC, "of Amara Okafor", "/disk/aside")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("rows_at_once", [700, 100_000])
 def test_every_patient_is_judged_once_in_one_piece_and_in_order(workers, rows_at_once):
@@ -88,6 +93,13 @@ def test_what_fails_in_a_worker_is_told_without_its_words():
     with pytest.raises(WorkerEndedError, match="ValueError") as told:
         list(judged(fails, lines(), 2))
     assert "Okafor" not in str(told.value)
+
+
+def test_what_the_system_refuses_is_told_with_its_own_words_and_its_file():
+    with pytest.raises(OSError) as told:
+        list(judged(full, lines(), 2, told=ValueError))
+    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, "/disk/aside")
+    assert told.value.strerror == os.strerror(errno.ENOSPC)
 
 
 def test_an_error_that_may_be_told_is_raised_as_it_was():
