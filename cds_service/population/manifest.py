@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,24 +13,49 @@ from cds_service import __version__
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words
 from cds_service.content.value_words import label_of
+from cds_service.population.judged_rules import FoundInExport, JudgedRule, judged_rules
+from cds_service.protocol.envelope import ORDER_HOOKS, REQUESTS
 
-LIMITS = (
-    "Drafts that were changed or dropped because of a card are in no export: order-select is an estimate of its last "
-    "firing for orders that were signed.",
-    "Results and diagnoses that were corrected, resolved or entered in error show their last version, not that of the "
-    "moment.",
-    "Statuses were others then: events whose cards differ if ended orders were still active are counted apart.",
-    "A resource without a date is in no chart, and is counted as a problem.",
-    "Prescribers would have answered to a first card, so later cards of the same rule for the same patient are at most "
-    "as many as are counted.",
+_ON_ORDERS = frozenset(ORDER_HOOKS)
+_ON_ALL = frozenset(REQUESTS)
+_LIMITS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("Drafts that were changed or dropped because of a card are in no export.", _ON_ORDERS),
+    ("order-select is an estimate of its last firing for orders that were signed.", frozenset({"order-select"})),
+    (
+        "Results and diagnoses that were corrected, resolved or entered in error show their last version, not that of "
+        "the moment.",
+        _ON_ALL,
+    ),
+    (
+        "Statuses were others then: events whose cards differ if ended orders were still active are counted apart.",
+        _ON_ALL,
+    ),
+    ("A resource without a date is in no chart, and is counted as a problem.", _ON_ALL),
+    (
+        "Prescribers would have answered to a first card, so later cards of the same rule for the same patient are at "
+        "most as many as are counted.",
+        _ON_ORDERS,
+    ),
+    (
+        "Each chart was opened once, at the end: how often clinicians open it nobody knows, so its cards are no rate.",
+        frozenset({"patient-view"}),
+    ),
 )
-"""What no run can know; every report prints it."""
+LIMITS = tuple(limit for limit, _ in _LIMITS)
+"""All that a run cannot know."""
+
+
+def limits_of(hooks: Iterable[str]) -> tuple[str, ...]:
+    """What a run of these hooks cannot know; every report prints it."""
+    judged = set(hooks)
+    return tuple(limit for limit, of in _LIMITS if not of.isdisjoint(judged))
 
 
 class JudgedContent(msgspec.Struct, frozen=True):
     """One content of a run. ``digest`` is that of its files, ``site`` that of the site's settings, ``review`` what
     people have to know of its review, ``""`` if nothing. ``rules`` are the words of each rule by its topic, ``facts``
-    the labels of the facts, and the titles of the decisions, by their names.
+    the labels of the facts, and the titles of the decisions, by their names. ``judged``, ``not_exported`` and
+    ``not_found`` are those of ``JudgedRules``; a run of before these were kept has none.
     """
 
     id: str
@@ -41,6 +66,9 @@ class JudgedContent(msgspec.Struct, frozen=True):
     review: str
     rules: dict[str, str]
     facts: dict[str, str]
+    judged: tuple[JudgedRule, ...] = ()
+    not_exported: dict[str, tuple[str, ...]] = {}
+    not_found: dict[str, str] = {}
 
     @property
     def told(self) -> str:
@@ -79,9 +107,14 @@ class Manifest(msgspec.Struct, frozen=True):
     limits: tuple[str, ...]
 
 
-def judged_content(prepared: Prepared, digest: str, at: datetime) -> JudgedContent:
-    """A content as ``run.json`` names it; ``digest`` is that of its files, ``at`` when it is judged by."""
-    pack = prepared.pack
+def judged_content(
+    prepared: Prepared, digest: str, at: datetime, hooks: Iterable[str], found: FoundInExport
+) -> JudgedContent:
+    """A content as ``run.json`` names it.
+
+    ``digest`` is that of its files, ``at`` when it is judged by, and ``found`` what the export holds.
+    """
+    pack, judged = prepared.pack, judged_rules(prepared, hooks, found)
     return JudgedContent(
         id=pack.id,
         version=pack.version,
@@ -97,6 +130,9 @@ def judged_content(prepared: Prepared, digest: str, at: datetime) -> JudgedConte
             if not rule.then.silent
         },
         facts={name: label_of(pack, name) for name in (*pack.facts, *pack.decisions)},
+        judged=judged.rules,
+        not_exported=judged.not_exported,
+        not_found=judged.not_found,
     )
 
 
@@ -121,5 +157,5 @@ def manifest_of(
         engine=dict(engine),
         export=dict(export),
         counts=dict(counts),
-        limits=LIMITS,
+        limits=limits_of(hooks),
     )
