@@ -29,6 +29,7 @@ events = st.lists(
         st.sampled_from(["3B", None]),
         st.integers(0, 40),
         st.sampled_from("abc"),
+        st.integers(0, 2),
     ),
     min_size=1,
     max_size=30,
@@ -37,8 +38,16 @@ events = st.lists(
 
 def rows_of(drawn):
     return [
-        event(str(place), *made, hook=hook, unit=unit, moment=MOMENT + timedelta(days=days), patient=patient)
-        for place, (made, hook, unit, days, patient) in enumerate(drawn)
+        event(
+            str(place),
+            *made,
+            hook=hook,
+            unit=unit,
+            moment=MOMENT + timedelta(days=days),
+            patient=patient,
+            not_understood=not_understood,
+        )
+        for place, (made, hook, unit, days, patient, not_understood) in enumerate(drawn)
     ]
 
 
@@ -67,6 +76,10 @@ def test_counts_are_those_of_a_naive_count(tmp_path_factory, drawn):
         counted[rule.hook, rule.topic] += rule.shown
         assert rule.first <= rule.shown <= rule.fired
     assert +counted == by_rule
+    assert content.view.with_card == sum(row["outcome"] == "cards" for row in rows if row["hook"] == "patient-view")
+    not_understood = [row for row in orders if row["not_understood"]]
+    assert content.funnel.not_understood == len(not_understood)
+    assert [unit.events for unit in content.units] == sorted((unit.events for unit in content.units), reverse=True)
     units = Counter(row["unit"] or "" for row, _ in spoken)
     assert {unit.unit: unit.cards for unit in content.units if unit.cards} == units
     unknown = Counter((made["topic"], fact) for row in rows for made in row["cards"] for fact in made["unknown"])
