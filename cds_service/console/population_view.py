@@ -139,7 +139,7 @@ def view_of(summary: Summary, shown: Shown) -> RunView:
 def _content(summary: Summary, content: ContentSummary, shown: Shown) -> ContentView:
     named = summary.manifest.contents[content.name]
     steps = funnel_steps(content) if content.hook else ()
-    highest = content.funnel.events or 1
+    highest = shown.number(content.funnel.events) or 1
     selected, opened = selected_in_words(content, shown), charts_in_words(content, shown)
     return ContentView(
         name=content.name,
@@ -169,7 +169,7 @@ def _content(summary: Summary, content: ContentSummary, shown: Shown) -> Content
 
 def _on_hook(content: ContentSummary, named: JudgedContent, hook: str, told: str, shown: Shown) -> HookView:
     rules = content.rules_at(hook)
-    most = max([rule.shown for rule in rules] or [0]) or 1
+    most = max([shown.number(rule.shown) or 0 for rule in rules] or [0]) or 1
     lines = tuple(_rule(rule, named.rules.get(rule.topic, rule.topic), most, shown) for rule in rules)
     has_repeats = hook != VIEW
     notes = (FIRED_AND_SHOWN, FIRST_AND_REPEATED, _OF_THE_BAR) if has_repeats else (FIRED_AND_SHOWN,)

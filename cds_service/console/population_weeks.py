@@ -65,8 +65,17 @@ def weeks_picture(weeks: Sequence[Week], window: Window, shown: Shown) -> Weeks 
             if height:
                 parts.append(BarPart(x, y, round(max(each - 1, 0.5), 1), height, severity))
     marks = tuple((round(foot - room * mark / most, 1), f"{mark:,}") for mark in _marks(most)) if most else ()
-    words = f"{first} to {last + timedelta(weeks=1, days=-1)}, at most {most:,} in a week"
+    words = f"{first} to {last + timedelta(weeks=1, days=-1)}, {_highest(most, shown)}"
     return Weeks(tuple(parts), tuple(_dates(first, last, each)), marks, words)
+
+
+def _highest(most: int, shown: Shown) -> str:
+    """What the highest bar tells, where counts may be hidden."""
+    if not shown.hidden:
+        return f"at most {most:,} in a week"
+    if not most:
+        return f"no week has more than {shown.hidden} cards of one severity, so none is drawn"
+    return f"at most {most:,} are drawn in a week, without counts from 1 to {shown.hidden}"
 
 
 def _monday(day: date) -> date:

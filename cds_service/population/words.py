@@ -115,7 +115,8 @@ def not_understood_in_words(content: ContentSummary, shown: Shown) -> str:
 
 def unit_rate(unit: UnitCount, shown: Shown) -> str:
     """Cards for a hundred sets of orders of a unit, or that these are too few to tell."""
-    return shown.rate(unit.cards, unit.events) if unit.events >= FEWEST_EVENTS else "too few"
+    events = shown.number(unit.events)
+    return shown.rate(unit.cards, unit.events) if events is None or events >= FEWEST_EVENTS else "too few"
 
 
 def ratio_in_words(low: float, high: float) -> str:

@@ -155,6 +155,11 @@ def test_of_few_sets_of_orders_no_rate_is_told(sets, told):
     assert unit_rate(UnitCount("3B", sets, 3, 3), ALL) == told
 
 
+def test_that_sets_of_orders_are_few_tells_no_more_than_their_number_as_it_is_shown():
+    rates = [unit_rate(UnitCount("3B", sets, 8, 8), Shown(7)) for sets in (8, 9, 10, 11, 12)]  # each is shown as 10
+    assert len(set(rates)) == 1
+
+
 def test_orders_that_nobody_can_tell_stand_beside_those_that_the_content_is_about(tmp_path):
     summary = summary_of(tmp_path, event("a", orders=2), record(**{ORDER_NOT_KNOWN: 5}))
     (content,) = summary.counted.contents
