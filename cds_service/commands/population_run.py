@@ -30,10 +30,12 @@ from cds_service.content.prepared import Prepared
 from cds_service.population.answered_otherwise import otherwise_in_words
 from cds_service.population.extra import not_installed
 from cds_service.population.manifest import Window
+from cds_service.population.records import ORDER_NOT_KNOWN
 from cds_service.population.run_folder import RunFolderError, UnplacedRunError
 from cds_service.population.shared_counts import Shown
+from cds_service.population.silent_rules import not_exported_in_words
 from cds_service.population.summary import read_summary
-from cds_service.population.words import sentence_of
+from cds_service.population.words import orders_in_window, sentence_of
 from cds_service.vocabulary.path_text import path_text
 
 if TYPE_CHECKING:
@@ -259,7 +261,11 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
     for content in summary.counted.contents:
         name = f"{content.name}: " if len(contents) > 1 else ""
         say(f"{name}{sentence_of(summary, content, Shown())}")
-    problems = sum(times for _, _, times in summary.counted.problems)
+        if about := orders_in_window(summary, content, Shown()):
+            say(f"{name}{about}")
+        if missing := not_exported_in_words(summary.manifest.contents[content.name]):
+            say(f"{name}{missing}", err=True)
+    problems = sum(times for problem, _, times in summary.counted.problems if problem != ORDER_NOT_KNOWN)
     if problems:
         what, they = ("resource", "it is") if problems == 1 else ("resources", "they are")
         where = f"{options.out}/problems and the report say why"

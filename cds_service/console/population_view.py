@@ -2,53 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cds_service.console.population_weeks import Weeks, weeks_picture
 from cds_service.population.answered_otherwise import SaidInWords, otherwise_in_words, said_before_and_after
 from cds_service.population.manifest import JudgedContent
 from cds_service.population.shared_counts import Shown
-from cds_service.population.summary import VIEW, ChangedEvents, ContentSummary, Summary, UnreadFact, Week
-from cds_service.population.words import HOOKS, funnel_steps, sentence_of
+from cds_service.population.silent_rules import NOT_KEPT, SilentRules, not_exported_in_words, resting_on, silent_rules
+from cds_service.population.summary import (
+    SELECT,
+    VIEW,
+    ChangedEvents,
+    ContentSummary,
+    RuleTimes,
+    Summary,
+    UnreadFact,
+)
+from cds_service.population.words import (
+    FIRED_AND_SHOWN,
+    FIRST_AND_REPEATED,
+    HOOKS,
+    NOTHING_UNREAD,
+    OF_UNITS,
+    charts_in_words,
+    funnel_steps,
+    not_understood_in_words,
+    orders_in_window,
+    selected_in_words,
+    sentence_of,
+    unit_rate,
+)
 
 _BAR = 360  # units of the longest bar
-_WEEKS_WIDTH, _WEEKS_HEIGHT = 720, 140
-_FOOT = 20  # units below the bars, for the dates
-_DATE = 84  # units that a date takes
-_SEVERITIES = ("info", "warning", "critical")  # from the foot of a bar to its top
+_OF_THE_BAR = "Of the bar, the dark part is what was said of a patient for the first time."
 
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """One line of the funnel: ``width`` of ``360`` units."""
+    """One line of the funnel: ``width`` of ``360`` units. It is a part of the last line above it of less ``depth``."""
 
     words: str
     count: str
     width: float
-
-
-@dataclass(frozen=True, slots=True)
-class BarPart:
-    """A part of the bar of one week."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    indicator: str
-
-
-@dataclass(frozen=True, slots=True)
-class Weeks:
-    """Cards a week as a picture: bars of parts by severity; ``dates`` are places with the day that a week begins."""
-
-    parts: tuple[BarPart, ...]
-    dates: tuple[tuple[float, str], ...]
-    most: str
-    words: str
-    width: int = _WEEKS_WIDTH
-    height: int = _WEEKS_HEIGHT
-    foot: int = _WEEKS_HEIGHT - _FOOT
+    depth: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +56,7 @@ class RuleLine:
     words: str
     indicator: str
     note: str
+    fired: str
     shown: str
     first: str
     repeated: str
@@ -72,22 +69,41 @@ class RuleLine:
 
 
 @dataclass(frozen=True, slots=True)
+class HookView:
+    """What the rules say on one hook. ``told`` is a sentence, ``""`` where another part says it, and ``notes`` say how
+    the table is read; ``silent`` are the rules that never spoke, ``None`` if nobody knows. ``has_repeats`` is false
+    where each patient is met once.
+    """
+
+    told: str
+    notes: tuple[str, ...]
+    rules: tuple[RuleLine, ...]
+    silent: SilentRules | None
+    has_repeats: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ContentView:
-    """What one content says, for a page. ``view`` is a sentence on the charts that were opened once, ``unjudged`` are
-    the names of some events that could not be judged.
+    """What one content says, for a page. ``not_exported`` is a sentence on the types of resource that were not there,
+    and ``resting`` what rests on each. ``ordered`` says which orders it is about, and ``not_understood`` at how many
+    events something was not. ``unjudged`` are the names of some events that could not be judged.
     """
 
     name: str
     title: str
     sentence: str
+    not_exported: str
+    resting: tuple[tuple[str, str], ...]
+    ordered: str
     steps: tuple[FunnelStep, ...]
     weeks: Weeks | None
-    rules: tuple[RuleLine, ...]
-    view: str
-    view_rules: tuple[RuleLine, ...]
+    signed: HookView | None
+    selected: HookView | None
+    opened: HookView | None
     units: tuple[tuple[str, str, str, str], ...]
     unread: tuple[tuple[str, str, str, str, str], ...]
     missing: tuple[tuple[str, str], ...]
+    not_understood: str
     unjudged: tuple[str, ...]
 
 
@@ -115,6 +131,9 @@ class RunView:
     window: str
     limits: tuple[str, ...]
     hidden: int
+    not_kept: str = NOT_KEPT
+    nothing_unread: str = NOTHING_UNREAD
+    of_units: str = OF_UNITS
 
 
 def view_of(summary: Summary, shown: Shown) -> RunView:
@@ -133,98 +152,63 @@ def view_of(summary: Summary, shown: Shown) -> RunView:
 def _content(summary: Summary, content: ContentSummary, shown: Shown) -> ContentView:
     named = summary.manifest.contents[content.name]
     steps = funnel_steps(content) if content.hook else ()
-    highest = max([shown.number(count) or 0 for count, _ in steps] or [0]) or 1
-    view = content.view
-    told = ""
-    if view.events:
-        rate = shown.rate(view.with_card, view.events)
-        told = f"{shown.text(view.events)} charts were opened once, at the end: {rate} % with a card."
+    highest = shown.number(content.funnel.events) or 1
+    selected, opened = selected_in_words(content, shown), charts_in_words(content, shown)
     return ContentView(
         name=content.name,
         title=named.told,
         sentence=sentence_of(summary, content, shown),
+        not_exported=not_exported_in_words(named),
+        resting=resting_on(named),
+        ordered=orders_in_window(summary, content, shown),
         steps=tuple(
-            FunnelStep(words, shown.text(count), round(_BAR * (shown.number(count) or 0) / highest, 1))
-            for count, words in steps
+            FunnelStep(words, shown.text(count), round(_BAR * (shown.number(count) or 0) / highest, 1), depth)
+            for count, words, depth in steps
         ),
-        weeks=_weeks(content.weeks, shown),
-        rules=_rules(content, named.rules, shown, on_view=False),
-        view=told,
-        view_rules=_rules(content, named.rules, shown, on_view=True),
+        weeks=weeks_picture(content.weeks, summary.manifest.window, shown),
+        signed=_on_hook(content, named, content.hook, "", shown) if content.hook else None,
+        selected=_on_hook(content, named, SELECT, selected, shown) if selected else None,
+        opened=_on_hook(content, named, VIEW, opened, shown) if opened else None,
         units=tuple(
-            (
-                unit.told,
-                shown.text(unit.events),
-                shown.text(unit.cards),
-                shown.rate(unit.cards, unit.events),
-            )
+            (unit.told, shown.text(unit.events), shown.text(unit.cards), unit_rate(unit, shown))
             for unit in content.units
         ),
         unread=tuple(_unread(row, named, shown) for row in content.unread),
         missing=tuple((key, shown.text(times)) for key, times in content.missing.items()),
+        not_understood=not_understood_in_words(content, shown),
         unjudged=content.unjudged,
     )
 
 
-def _weeks(weeks: Sequence[Week], shown: Shown) -> Weeks | None:
-    """The picture of the weeks; ``None`` without any. A count that is hidden is drawn as nothing."""
-    if not weeks:
-        return None
-    days = (weeks[-1].monday - weeks[0].monday).days
-    each = _WEEKS_WIDTH / (days // 7 + 1)
-    counts = [[shown.number(getattr(week, severity)) or 0 for severity in _SEVERITIES] for week in weeks]
-    most = max(sum(of_week) for of_week in counts)
-    room = _WEEKS_HEIGHT - _FOOT
-    parts: list[BarPart] = []
-    dates: list[tuple[float, str]] = []
-    for week, of_week in zip(weeks, counts, strict=True):
-        x = round((week.monday - weeks[0].monday).days / 7 * each, 1)
-        y = float(room)
-        for severity, count in zip(_SEVERITIES, of_week, strict=True):
-            height = round(room * count / most, 1) if most else 0
-            y = round(y - height, 1)
-            if height:
-                parts.append(BarPart(x, y, round(max(each - 1, 0.5), 1), height, severity))
-        if x <= _WEEKS_WIDTH - _DATE and (not dates or x >= dates[-1][0] + _DATE):
-            dates.append((x, week.monday.isoformat()))
-    words = _about_weeks(weeks[0], most, shown)
-    return Weeks(tuple(parts), tuple(dates), f"{most:,}", words)
-
-
-def _about_weeks(first: Week, most: int, shown: Shown) -> str:
-    """What the picture of the weeks shows, in words; a whole sentence if nothing of it can be drawn."""
-    if not most:
-        return f"No week has more than {shown.hidden} cards of one severity, so none is drawn."
-    if shown.hidden:
-        return f"from {first.monday} on; at most {most:,} are drawn in a week, without counts from 1 to {shown.hidden}"
-    return f"from {first.monday} on, at most {most:,} in a week"
-
-
-def _rules(content: ContentSummary, words: Mapping[str, str], shown: Shown, *, on_view: bool) -> tuple[RuleLine, ...]:
-    rules = content.rules_at(VIEW if on_view else content.hook)
+def _on_hook(content: ContentSummary, named: JudgedContent, hook: str, told: str, shown: Shown) -> HookView:
+    rules = content.rules_at(hook)
     most = max([shown.number(rule.shown) or 0 for rule in rules] or [0]) or 1
+    lines = tuple(_rule(rule, named.rules.get(rule.topic, rule.topic), most, shown) for rule in rules)
+    has_repeats = hook != VIEW
+    notes = (FIRED_AND_SHOWN, FIRST_AND_REPEATED, _OF_THE_BAR) if has_repeats else (FIRED_AND_SHOWN,)
+    return HookView(told, notes, lines, silent_rules(content, named, hook), has_repeats)
+
+
+def _rule(rule: RuleTimes, words: str, most: int, shown: Shown) -> RuleLine:
+    """A rule, of which the bar is of its share of ``most`` cards."""
 
     def width(count: int) -> float:
         return round(_BAR * (shown.number(count) or 0) / most, 1)
 
-    return tuple(
-        RuleLine(
-            words=words.get(rule.topic, rule.topic),
-            indicator=rule.indicator,
-            note=""
-            if rule.status == "active"
-            else f"{rule.status}: fired {shown.text(rule.fired)} times, shown to nobody",
-            shown=shown.text(rule.shown),
-            first=shown.text(rule.first),
-            repeated=shown.text(rule.repeated),
-            patients=shown.text(rule.patients),
-            bar=width(rule.shown),
-            bar_first=width(rule.first),
-            decision=rule.decision,
-            topic=rule.topic,
-            examples=rule.examples,
-        )
-        for rule in rules
+    return RuleLine(
+        words=words,
+        indicator=rule.indicator,
+        note="" if rule.status == "active" else f"{rule.status}: shown to nobody",
+        fired=shown.text(rule.fired),
+        shown=shown.text(rule.shown),
+        first=shown.text(rule.first),
+        repeated=shown.text(rule.repeated),
+        patients=shown.text(rule.patients),
+        bar=width(rule.shown),
+        bar_first=width(rule.first),
+        decision=rule.decision,
+        topic=rule.topic,
+        examples=rule.examples,
     )
 
 

@@ -17,6 +17,9 @@ from cds_service.population.named_units import NAMED_UNITS
 from cds_service.population.run_folder import read_manifest
 from cds_service.population.summary import (
     INDICATORS,
+    NO_EVENTS,
+    SELECT,
+    SIGN,
     VIEW,
     Attention,
     ChangedEvents,
@@ -31,7 +34,7 @@ from cds_service.population.summary import (
 )
 from cds_service.population.table_files import opened_run
 
-_ORDERS = ("order-sign", "order-select")  # the first that was judged tells of orders
+_ORDERS = (SIGN, SELECT)  # the first that was judged tells of orders
 
 
 def counted(folder: Path, contents: Iterable[str]) -> RunCounts:
@@ -69,7 +72,8 @@ _FUNNEL = """
         count(*) filter (outcome = 'cards'),
         count(*) filter (interrupts),
         count(*) filter (first),
-        count(*) filter (status_dependent)
+        count(*) filter (status_dependent),
+        count(*) filter (not_understood > 0)
     from events left join spoken using (content, event) where content = $content and hook = $hook
 """
 _WEEKS = """
@@ -96,7 +100,7 @@ _UNITS = f"""
         coalesce(sum(spoken), 0)::int, count(distinct unit) filter (is_other)
     from placed
     left join (select content, event, count(*) filter (shown) as spoken from cards group by all) using (content, event)
-    where content = $content and hook = $hook group by is_other, 1 order by 4 desc, 2 desc, 1, 5
+    where content = $content and hook = $hook group by is_other, 1 order by 2 desc, 4 desc, 1, 5
 """  # noqa: S608
 _UNREAD = """
     with spoken as (select * from cards where content = $content),
@@ -153,8 +157,8 @@ def _content(database: duckdb.DuckDBPyConnection, name: str) -> ContentSummary:
         patients=patients,
         prescribers=prescribers,
         orders=orders,
-        funnel=Funnel(*_rows(database, _FUNNEL, **of_orders)[0]),
-        view=Funnel(*_rows(database, _FUNNEL, content=name, hook=VIEW)[0]),
+        funnel=_funnel(database, name, hook),
+        view=_funnel(database, name, VIEW),
         weeks=tuple(Week(*row) for row in _rows(database, _WEEKS, **of_orders)),
         rules=tuple(RuleTimes(*map(_frozen, row)) for row in _rows(database, _RULES, content=name)),
         answered=dict(_rows(database, _ANSWERED, content=name)),
@@ -162,7 +166,12 @@ def _content(database: duckdb.DuckDBPyConnection, name: str) -> ContentSummary:
         unread=tuple(UnreadFact(*row) for row in _rows(database, _UNREAD, content=name)),
         missing=dict(_rows(database, _MISSING, content=name)),
         unjudged=tuple(_rows(database, _UNJUDGED, content=name)[0][0]),
+        selected=_funnel(database, name, SELECT) if hook == SIGN else NO_EVENTS,
     )
+
+
+def _funnel(database: duckdb.DuckDBPyConnection, content: str, hook: str) -> Funnel:
+    return Funnel(*_rows(database, _FUNNEL, content=content, hook=hook)[0])
 
 
 def _frozen(value: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from cds_service.chart.drug import recognise_drug
 from cds_service.chart.order import read_order
 from cds_service.chart.record import Chart
 from cds_service.content.model import Pack, Service
@@ -23,8 +24,9 @@ from cds_service.content.prepared import Prepared
 from cds_service.fhir.tree import Node
 from cds_service.judge.evaluate import judge_request
 from cds_service.judge.relevance import is_judged, is_relevant
+from cds_service.judge.understanding import order_not_understood
 from cds_service.population.keyed import KeyedNames, as_uuid
-from cds_service.population.order_sessions import IsRelevant, SigningSession, sessions_of
+from cds_service.population.order_sessions import Recognise, SigningSession, TakenFor, sessions_of
 from cds_service.population.past_charts import AskedOfRecord, PastCharts, Queries
 from cds_service.population.records import DEFECT, PATIENT, PatientRecord, WhatIsRead, read_record
 from cds_service.population.rows import Judged, Repeats, about_orders, about_person, event_row, problem_row, shown
@@ -101,7 +103,7 @@ class _Work(NamedTuple):
 
     task: Task
     judges: Mapping[str, _Judge]
-    relevant: Mapping[str, IsRelevant]
+    recognise: Mapping[str, Recognise]
     reading: WhatIsRead
     names: KeyedNames
     until: str
@@ -115,7 +117,7 @@ class _Work(NamedTuple):
         return cls(
             task,
             judges,
-            {name: partial(_relevant, judge.prepared.pack) for name, judge in judges.items() if order_hooks},
+            {name: partial(_recognised, judge.prepared.pack) for name, judge in judges.items() if order_hooks},
             WhatIsRead(
                 frozenset({PATIENT}).union(*(judge.queries.types for judge in judges.values())),
                 frozenset({PATIENT, *(search.resource for one in packs for search in one.searches.values())}),
@@ -204,7 +206,7 @@ def _rows(work: _Work, patient: str, lines: Sequence[bytes]) -> Iterator[Row]:
 def _events(work: _Work, record: PatientRecord) -> Iterator[_Event]:
     """The events of a patient in the order of time."""
     task = work.task
-    for session in sessions_of(record, work.relevant, task.since, task.until) if work.relevant else ():
+    for session in sessions_of(record, work.recognise, task.since, task.until) if work.recognise else ():
         for hook in task.hooks:
             if hook in ORDER_HOOKS:
                 about = (hook, record.patient, session.moment.isoformat(), *session.names)
@@ -229,8 +231,15 @@ def _judged(one: _Judge, service: Service, request: HookRequest, chart: Chart) -
         return error
 
 
-def _relevant(pack: Pack, draft: Node, medications: Mapping[str, Node]) -> bool:
-    return is_judged(pack, draft) and is_relevant(pack, read_order("", draft, medications))
+def _recognised(pack: Pack, draft: Node, medications: Mapping[str, Node]) -> TakenFor:
+    """What a content takes a draft for. One that is known by its name alone is judged."""
+    if not is_judged(pack, draft):
+        return TakenFor.OTHER
+    order = read_order("", draft, medications)
+    if is_relevant(pack, order):
+        return TakenFor.OURS
+    is_known = recognise_drug(order, pack.excluded) is not None or not any(order_not_understood(pack, order))
+    return TakenFor.OTHER if is_known else TakenFor.NOT_KNOWN
 
 
 def _named(work: _Work, patient: str) -> str | None:

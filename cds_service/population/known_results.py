@@ -89,7 +89,7 @@ class KnownResults:
         return tuple(self._searches[key] for key in keys_of_result(self._content.pack.readers, self._searches, raw))
 
     def _looked_into(self, code: bytes, unit: _Unit | None, searches: tuple[Search, ...]) -> KnownResult:
-        pack, zone, is_asked_for = self._content.pack, self._content.zone, self._selection.asks_for(code)
+        pack, zone, is_asked_for = self._content.pack, self._content.zone, self._selection.codes_in(code) is not None
         result = _result(_concept.decode(code), unit)
         keys: list[str] = []
         missed: list[NotUnderstood] = []

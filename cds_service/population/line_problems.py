@@ -39,6 +39,8 @@ class LineCounts:
 
     ``kept`` counts what was put aside by its type and by what it means (``chart.bearing``), ``problems`` by type
     (``""`` if it is not known) the lines that something is wrong with. ``broken`` are the first that cannot be read.
+    ``results`` counts results by each code that is asked for, as ``system|code``, and ``ordered`` the orders of drugs
+    that were signed in the window of a run.
     """
 
     lines: int = 0
@@ -48,6 +50,8 @@ class LineCounts:
     kept: Counter[tuple[str, int]] = field(default_factory=Counter)
     problems: Counter[tuple[str, str]] = field(default_factory=Counter)
     broken: list[BrokenLine] = field(default_factory=list)
+    results: Counter[str] = field(default_factory=Counter)
+    ordered: int = 0
 
     def add(self, other: LineCounts) -> None:
         """Adds what was counted elsewhere."""
@@ -58,6 +62,8 @@ class LineCounts:
         self.kept.update(other.kept)
         self.problems.update(other.problems)
         self.broken += other.broken
+        self.results.update(other.results)
+        self.ordered += other.ordered
 
 
 def of_pieces(pieces: Iterable[tuple[Path, LineCounts]]) -> LineCounts:

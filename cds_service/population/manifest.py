@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,26 +13,51 @@ from cds_service import __version__
 from cds_service.content.prepared import Prepared
 from cds_service.content.rule_words import rule_words
 from cds_service.content.value_words import label_of
+from cds_service.population.judged_rules import FoundInExport, JudgedRule, judged_rules
 from cds_service.population.rule_grounds import RuleGrounds, rule_grounds
+from cds_service.protocol.envelope import ORDER_HOOKS, REQUESTS
 
-LIMITS = (
-    "Drafts that were changed or dropped because of a card are in no export: order-select is an estimate of its last "
-    "firing for orders that were signed.",
-    "Results and diagnoses that were corrected, resolved or entered in error show their last version, not that of the "
-    "moment.",
-    "Statuses were others then: events whose cards differ if ended orders were still active are counted apart.",
-    "A resource without a date is in no chart, and is counted as a problem.",
-    "Prescribers would have answered to a first card, so later cards of the same rule for the same patient are at most "
-    "as many as are counted.",
+_ON_ORDERS = frozenset(ORDER_HOOKS)
+_ON_ALL = frozenset(REQUESTS)
+_LIMITS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("Drafts that were changed or dropped because of a card are in no export.", _ON_ORDERS),
+    ("order-select is an estimate of its last firing for orders that were signed.", frozenset({"order-select"})),
+    (
+        "Results and diagnoses that were corrected, resolved or entered in error show their last version, not that of "
+        "the moment.",
+        _ON_ALL,
+    ),
+    (
+        "Statuses were others then: events whose cards differ if ended orders were still active are counted apart.",
+        _ON_ALL,
+    ),
+    ("A resource without a date is in no chart, and is counted as a problem.", _ON_ALL),
+    (
+        "Prescribers would have answered to a first card, so later cards of the same rule for the same patient are at "
+        "most as many as are counted.",
+        _ON_ORDERS,
+    ),
+    (
+        "Each chart was opened once, at the end: how often clinicians open it nobody knows, so its cards are no rate.",
+        frozenset({"patient-view"}),
+    ),
 )
-"""What no run can know; every report prints it."""
+LIMITS = tuple(limit for limit, _ in _LIMITS)
+"""All that a run cannot know."""
+
+
+def limits_of(hooks: Iterable[str]) -> tuple[str, ...]:
+    """What a run of these hooks cannot know; every report prints it."""
+    judged = set(hooks)
+    return tuple(limit for limit, of in _LIMITS if not of.isdisjoint(judged))
 
 
 class JudgedContent(msgspec.Struct, frozen=True):
     """One content of a run. ``digest`` is that of its files, ``site`` that of the site's settings, ``review`` what
     people have to know of its review, ``""`` if nothing. ``rules`` are the words of each rule by its topic, ``facts``
     the labels of the facts, and the titles of the decisions, by their names. ``grounds`` are those of each rule by its
-    topic; a run of an earlier software has none.
+    topic. ``judged``, ``not_exported`` and ``not_found`` are those of ``JudgedRules``. A run of before these were kept
+    has none.
     """
 
     id: str
@@ -44,6 +69,9 @@ class JudgedContent(msgspec.Struct, frozen=True):
     rules: dict[str, str]
     facts: dict[str, str]
     grounds: dict[str, RuleGrounds] = {}
+    judged: tuple[JudgedRule, ...] = ()
+    not_exported: dict[str, tuple[str, ...]] = {}
+    not_found: dict[str, str] = {}
 
     @property
     def told(self) -> str:
@@ -84,9 +112,14 @@ class Manifest(msgspec.Struct, frozen=True):
     made: datetime | None = None
 
 
-def judged_content(prepared: Prepared, digest: str, at: datetime) -> JudgedContent:
-    """A content as ``run.json`` names it; ``digest`` is that of its files, ``at`` when it is judged by."""
-    pack = prepared.pack
+def judged_content(
+    prepared: Prepared, digest: str, at: datetime, hooks: Iterable[str], found: FoundInExport
+) -> JudgedContent:
+    """A content as ``run.json`` names it.
+
+    ``digest`` is that of its files, ``at`` when it is judged by, and ``found`` what the export holds.
+    """
+    pack, judged = prepared.pack, judged_rules(prepared, hooks, found)
     speaking = [
         (decision, rule)
         for decision in pack.decisions.values()
@@ -107,6 +140,9 @@ def judged_content(prepared: Prepared, digest: str, at: datetime) -> JudgedConte
         },
         facts={name: label_of(pack, name) for name in (*pack.facts, *pack.decisions)},
         grounds={decision.topic(rule.id): rule_grounds(pack, decision, rule) for decision, rule in speaking},
+        judged=judged.rules,
+        not_exported=judged.not_exported,
+        not_found=judged.not_found,
     )
 
 
@@ -132,6 +168,6 @@ def manifest_of(
         engine=dict(engine),
         export=dict(export),
         counts=dict(counts),
-        limits=LIMITS,
+        limits=limits_of(hooks),
         made=made,
     )

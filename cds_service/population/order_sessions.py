@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Any
 
 import msgspec
@@ -15,16 +16,25 @@ from cds_service.fhir.order_types import ORDER_TYPES
 from cds_service.fhir.treatments import as_tree, referred
 from cds_service.fhir.tree import Node, node, nodes, text
 from cds_service.population.keyed import as_uuid
-from cds_service.population.records import PatientRecord, SeenResource
+from cds_service.population.records import ORDER_NOT_KNOWN, PatientRecord, SeenResource
 from cds_service.protocol.envelope import Draft, HookRequest
 
 _TOGETHER = timedelta(minutes=15)
 # Intents of what a prescriber signs; the others are of plans, or are made from a signed order by a department.
 # https://hl7.org/fhir/R4/valueset-medicationrequest-intent.html, https://hl7.org/fhir/R4/valueset-request-intent.html
-_SIGNED = frozenset({"order", "original-order", ""})
+SIGNED = frozenset({"order", "original-order", ""})
 _DRUG_REFERENCES = ("medicationReference", "medication")
 
-IsRelevant = Callable[[Node, Mapping[str, Node]], bool]
+
+class TakenFor(Enum):
+    """What a content takes a draft for: one that it judges, one of something else, or one of which nobody can tell."""
+
+    OURS = auto()
+    OTHER = auto()
+    NOT_KNOWN = auto()
+
+
+Recognise = Callable[[Node, Mapping[str, Node]], TakenFor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,7 @@ class SignedOrder:
     """One order, and the draft that it was: its JSON tree, with the status of a draft.
 
     ``encounter`` and ``requester`` are what it refers to, ``""`` for none. ``relevant_to`` names the contents that it
-    is judged by.
+    is judged by; where there is none, ``is_not_known`` says whether that is because none can tell what it orders.
     """
 
     source: SeenResource
@@ -40,6 +50,7 @@ class SignedOrder:
     encounter: str
     requester: str
     relevant_to: frozenset[str] = frozenset()
+    is_not_known: bool = False
 
     @property
     def written(self) -> datetime:
@@ -113,11 +124,12 @@ def _draft(place: int, resource: Node) -> Draft:
 
 
 def sessions_of(
-    record: PatientRecord, relevant: Mapping[str, IsRelevant], since: datetime, until: datetime
+    record: PatientRecord, recognise: Mapping[str, Recognise], since: datetime, until: datetime
 ) -> list[SigningSession]:
     """The sessions in which an order that some content judges was written, from ``since`` on and before ``until``.
 
-    ``relevant`` tells of each content, by its name, whether it judges a draft, with the Medications of the record. A
+    ``recognise`` tells of each content, by its name, what it takes a draft for, with the Medications of the record.
+    Orders of the window of which no content can tell what they order are counted among the problems of the record. A
     session begins with such an order and has those that the same requester wrote in the same encounter (both may be
     unknown) in the next fifteen minutes. With them are drafts all other orders that were written there within fifteen
     minutes of the first. What else was ordered never tells when a session was, nor that there was one.
@@ -132,7 +144,11 @@ def sessions_of(
         return []
     medications = _medication_trees(record)
     signed: dict[bytes, SignedOrder | None] = {}
-    judged = [order for one in in_window if (order := _signed(one, relevant, medications)) and order.relevant_to]
+    signed_in_window = [order for one in in_window if (order := _signed(one, recognise, medications))]
+    for order in signed_in_window:
+        if order.is_not_known:
+            record.problems[ORDER_NOT_KNOWN, text(order.draft, "resourceType")] += 1
+    judged = [order for order in signed_in_window if order.relevant_to]
     sessions = _grouped(judged)
     known = {order.source.raw for order in judged}
     for session in sessions:
@@ -174,19 +190,21 @@ def _grouped(orders: Iterable[SignedOrder]) -> list[SigningSession]:
 
 
 def _signed(
-    order: SeenResource, relevant: Mapping[str, IsRelevant], medications: Mapping[str, Node]
+    order: SeenResource, recognise: Mapping[str, Recognise], medications: Mapping[str, Node]
 ) -> SignedOrder | None:
     """An order as the draft that it was; ``None`` for what nobody signed, such as a plan or what was only reported."""
     tree: Any = as_tree(msgspec.Raw(order.raw))
-    if not isinstance(tree, dict) or text(tree, "intent") not in _SIGNED or _is_reported(tree):
+    if not isinstance(tree, dict) or text(tree, "intent") not in SIGNED or _is_reported(tree):
         return None
     draft = {**tree, "status": "draft"}
+    taken_for = {name: content(draft, medications) for name, content in recognise.items()}
     return SignedOrder(
         order,
         draft,
         referred(text(node(tree, "encounter"), "reference")),
         _requester(tree),
-        frozenset(name for name, is_relevant in relevant.items() if is_relevant(draft, medications)),
+        frozenset(name for name, found in taken_for.items() if found is TakenFor.OURS),
+        bool(taken_for) and all(found is TakenFor.NOT_KNOWN for found in taken_for.values()),
     )
 
 

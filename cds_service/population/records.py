@@ -22,6 +22,7 @@ from cds_service.population.moments import dated_head, seen_at
 
 UNDATED, FUTURE, UNKNOWN_TYPE, DEFECT = "undated", "future", "type-not-known", "defect"
 NO_PERSON = "record-without-patient"
+ORDER_NOT_KNOWN = "order-not-known"
 PATIENT, _MEDICATION, _ENCOUNTER = "Patient", "Medication", "Encounter"
 _ALWAYS_READ = frozenset({PATIENT, _MEDICATION, _ENCOUNTER, *ORDER_TYPES})
 _TYPE_FIRST = b'{"resourceType":"'

@@ -25,6 +25,7 @@ from cds_service.fhir.lenient import Coding, many
 from cds_service.fhir.medications import Naming
 from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
 from cds_service.fhir.treatments import Medicated, Medication, Procedure
+from cds_service.population.orders_in_window import OrdersInWindow
 from cds_service.vocabulary.declarations import Search
 
 ENCOUNTER, MEDICINE, PATIENT, RESULT = "Encounter", "Medication", "Patient", "Observation"
@@ -52,10 +53,17 @@ class Selection:
     """What ``contents`` need of an export. It pickles, as the contents do.
 
     ``medications`` are those to which treatments may refer, by id; a treatment that refers to another one is needed.
+    ``window`` tells the orders that a run might judge, which are counted; without it none is.
     """
 
-    def __init__(self, contents: Sequence[Prepared], medications: Mapping[str, Medication] | None = None) -> None:
+    def __init__(
+        self,
+        contents: Sequence[Prepared],
+        medications: Mapping[str, Medication] | None = None,
+        window: OrdersInWindow | None = None,
+    ) -> None:
         self.contents = tuple(contents)
+        self.window = window
         self._medications = medications or {}
         self._of_type: dict[str, list[tuple[Search, Sequence[ReadBy], Prepared]]] = {}
         for content in self.contents:
@@ -65,35 +73,38 @@ class Selection:
         self._orders = frozenset(kind for content in self.contents for kind in content.pack.relevant)
         searches = [search for search, _, _ in self._of_type.get(RESULT, ())]
         self._codes = frozenset[str]().union(*(codes_asked_for(search.template) for search in searches))
-        self._asked: dict[bytes, bool] = {}
+        self._asked: dict[bytes, tuple[str, ...] | None] = {}
         self._given: dict[tuple[Any, ...], Bearing] = {}
         # Nothing is read of a patient who is not in the export, whether or not a fact asks for the person.
         self.types = frozenset({*self._of_type, *ORDER_TYPES, ENCOUNTER, MEDICINE, PATIENT})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Selection, (self.contents, self._medications)
+        return Selection, (self.contents, self._medications, self.window)
 
     def knowing(self, medications: Mapping[str, Medication]) -> Selection:
         """The same with the Medications of an export."""
-        return Selection(self.contents, medications)
+        return Selection(self.contents, medications, self.window)
 
-    def asks_for(self, code: bytes) -> bool:
-        """Whether a search by code brings a result, of which ``code`` is the JSON of that element, or might."""
-        asked = self._asked.get(code)
-        if asked is None:
-            if len(self._asked) >= _MOST_KEPT:
-                self._asked.clear()
-            asked = self._asked[code] = self._asks_for(code)
+    def codes_in(self, code: bytes) -> tuple[str, ...] | None:
+        """The codes, as ``system|code``, by which searches bring a result, of which ``code`` is the JSON of that
+        element; none if they cannot be read, and ``None`` if no search brings it.
+        """
+        if code in self._asked:
+            return self._asked[code]
+        if len(self._asked) >= _MOST_KEPT:
+            self._asked.clear()
+        self._asked[code] = asked = self._codes_in(code)
         return asked
 
-    def _asks_for(self, code: bytes) -> bool:
+    def _codes_in(self, code: bytes) -> tuple[str, ...] | None:
         if not code:
-            return False
+            return None
         try:
             codings = many(_result_code.decode(code).coding)
         except msgspec.DecodeError:
-            return True
-        return any(f"{canonical(c.system)}|{c.code}" in self._codes for c in codings if c.system and c.code)
+            return ()
+        stated = dict.fromkeys(f"{canonical(c.system)}|{c.code}" for c in codings if c.system and c.code)
+        return tuple(code for code in stated if code in self._codes) or None
 
     def bearing(self, kind: str, resource: Any) -> Bearing:
         """What a line of a type means to the contents; ``resource`` is what the chart reads of it, if it is read from a

@@ -37,6 +37,7 @@ def _content(content: ContentSummary, shown: Shown) -> ContentSummary:
     return replace(
         content,
         funnel=replace(content.funnel, silent=None),
+        selected=replace(content.selected, silent=None),
         view=replace(content.view, silent=None),
         rules=_rules(content.rules, shown),
         answered={},
@@ -68,7 +69,7 @@ def _units(units: Iterable[UnitCount], shown: Shown) -> tuple[UnitCount, ...]:
     Where a count of these together would still be hidden, the smallest unit that changes this is added to them: else
     it could be found by subtracting all others from the whole.
     """
-    rows = sorted(units, key=lambda row: (shown.rank(row.cards), shown.rank(row.events), row.unit, row.others))
+    rows = sorted(units, key=lambda row: (shown.rank(row.events), shown.rank(row.cards), row.unit, row.others))
     others = [row for row in rows if row.others or _is_hidden(row, shown)]
     rest = [row for row in rows if row not in others]
     while others and (smallest := _to_add(_together(others), rest, shown)):

@@ -186,13 +186,19 @@ class Sieve:
             self._sort = self._sort_whole
 
     def _sort_result(self, resource: Any, line: bytes) -> str:
-        return self._add(resource, line, _READ) if self._selection.asks_for(bytes(resource.code)) else ""
+        codes = self._selection.codes_in(bytes(resource.code))
+        if codes is None:
+            return ""
+        self.counts.results.update(codes)
+        return self._add(resource, line, _READ)
 
     def _sort_whole(self, resource: Any, line: bytes) -> str:
         return self._add(resource, line, _READ)
 
     def _sort_other(self, resource: Any, line: bytes) -> str:
         medications, encounter = None, None
+        if self._selection.window is not None and self._selection.window.has(resource):
+            self.counts.ordered += 1
         bearing = self._selection.bearing(self._kind, resource)
         if isinstance(resource, Medicated):
             medications = [found for name in medications_of(resource) if (found := referred(name))] or None

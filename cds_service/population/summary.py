@@ -16,7 +16,7 @@ from cds_service.population.manifest import Manifest
 from cds_service.population.run_folder import MANIFEST, SUMMARY, RunFolderError, read_file, read_manifest
 from cds_service.vocabulary.path_text import path_text
 
-VIEW = "patient-view"
+VIEW, SELECT, SIGN = "patient-view", "order-select", "order-sign"
 INDICATORS = ("critical", "warning", "info")
 _MOST_EVENTS = 10_000_000_000  # of which anything is counted
 
@@ -86,9 +86,10 @@ class UnreadFact(msgspec.Struct, frozen=True):
 
 
 class Funnel(msgspec.Struct, frozen=True):
-    """Events from the first to those that interrupt: each number is a part of the one before, but ``not_judged``.
-
-    ``silent`` is ``None`` where it is not told.
+    """Events of one hook, and what came of them. ``first`` are some of those that are ``interrupting``, and these some
+    of those ``with_card``. ``not_understood`` had something on record that nobody understood and that may concern the
+    patient; ``None`` in a run of before it was counted. ``silent`` is ``None`` where it is
+    not told.
     """
 
     events: int
@@ -99,12 +100,17 @@ class Funnel(msgspec.Struct, frozen=True):
     interrupting: int
     first: int
     status_dependent: int
+    not_understood: int | None = None
+
+
+NO_EVENTS = Funnel(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class ContentSummary(msgspec.Struct, frozen=True):
     """What one content says to a population. ``hook`` is that whose events are counted as orders, ``""`` if none was.
 
-    ``view`` is the funnel of patient-view. ``rules`` are those of every hook, ``answered`` how many events each hook
+    ``view`` is the funnel of patient-view, and ``selected`` that of order-select where orders are counted at signing.
+    ``rules`` are those of every hook, ``answered`` how many events each hook
     had that were answered, with cards or with silence. ``missing`` counts, by prefetch key, events that could not be
     judged, of which ``unjudged`` are some.
     """
@@ -123,6 +129,7 @@ class ContentSummary(msgspec.Struct, frozen=True):
     unread: tuple[UnreadFact, ...]
     missing: Mapping[str, int]
     unjudged: tuple[str, ...] = ()
+    selected: Funnel = NO_EVENTS
 
     @property
     def cards(self) -> int:

@@ -14,9 +14,11 @@ from cds_service.content.prepared import Prepared
 from cds_service.population.choosing_examples import write_examples
 from cds_service.population.counting import counted
 from cds_service.population.export_files import Export, find_export
+from cds_service.population.judged_rules import FoundInExport
 from cds_service.population.judging import Task
 from cds_service.population.line_problems import LineCounts, as_problems
 from cds_service.population.manifest import Manifest, Window, judged_content, manifest_of
+from cds_service.population.orders_in_window import OrdersInWindow
 from cds_service.population.run_engine import Engine, Tell
 from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
 from cds_service.population.run_writer import RunWriter, new_run
@@ -53,13 +55,14 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
         EngineError, WorkerEndedError, SortingError: the engine failed, or was ended from outside.
         OSError: something cannot be written.
     """
-    selection = Selection(list(asked.contents.values()))
+    contents, window = list(asked.contents.values()), asked.window
+    selection = Selection(contents, window=OrdersInWindow(window.since, window.until, contents[0].zone))
     export = find_export(asked.export, selection.types)
     task = Task(
         asked.contents,
         asked.hooks,
-        asked.window.since,
-        asked.window.until,
+        window.since,
+        window.until,
         asked.key,
         asked.patients,
         _exported(export),
@@ -73,7 +76,9 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
                 tell(f"judged {writer.events:,} events, {writer.cards:,} findings")
         writer.add_problems(as_problems(counts))
         writer.close()
-        return _described(asked, export, counts, folder, writer)
+        return _described(
+            asked, export, FoundInExport(task.exported, frozenset(counts.results)), counts, folder, writer
+        )
 
 
 def _exported(export: Export) -> frozenset[str] | None:
@@ -81,10 +86,12 @@ def _exported(export: Export) -> frozenset[str] | None:
     return frozenset(file.first_type for file in (*export.files, *export.left_out) if file.first_type)
 
 
-def _described(asked: AskedRun, export: Export, counts: LineCounts, folder: Path, writer: RunWriter) -> Manifest:
+def _described(
+    asked: AskedRun, export: Export, found: FoundInExport, counts: LineCounts, folder: Path, writer: RunWriter
+) -> Manifest:
     manifest = manifest_of(
         {
-            name: judged_content(prepared, asked.digests[name], asked.window.until)
+            name: judged_content(prepared, asked.digests[name], asked.window.until, asked.hooks, found)
             for name, prepared in asked.contents.items()
         },
         hooks=asked.hooks,
@@ -96,9 +103,9 @@ def _described(asked: AskedRun, export: Export, counts: LineCounts, folder: Path
         made=asked.made,
     )
     write_file(folder, MANIFEST, manifest)
-    found = counted(folder, manifest.contents)
-    write_file(folder, SUMMARY, found)
-    write_examples(folder, found.examples)
+    summary = counted(folder, manifest.contents)
+    write_file(folder, SUMMARY, summary)
+    write_examples(folder, summary.examples)
     return manifest
 
 
@@ -113,7 +120,9 @@ def export_as_data(export: Export) -> dict[str, Any]:
 
 
 def counts_as_data(counts: LineCounts) -> dict[str, Any]:
-    """What went into the sieve and what was kept of it, by type."""
+    """What went into the sieve and what was kept of it, by type; how many results have each code that is asked for, and
+    how many orders of drugs were signed in the window.
+    """
     kept: Counter[str] = Counter()
     for (kind, _), times in counts.kept.items():
         kept[kind] += times
@@ -123,4 +132,6 @@ def counts_as_data(counts: LineCounts) -> dict[str, Any]:
         "bytes": counts.bytes,
         "read": dict(sorted(counts.types.items())),
         "kept": dict(sorted(kept.items())),
+        "results": dict(sorted(counts.results.items())),
+        "ordered": counts.ordered,
     }

@@ -109,6 +109,35 @@ def test_a_run_is_a_page_that_the_policy_of_the_console_allows(pages):
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
+def test_a_run_folds_the_rules_that_never_spoke_and_says_nothing_in_words(pages):
+    page = pages.get("/population/last-year").text
+    folded = re.findall(r'<details class="silent-rules"><summary>(\d+) of (\d+) rules never spoke</summary>', page)
+    (on_orders, of_orders), (on_charts, of_charts) = [(int(silent), int(of)) for silent, of in folded]
+    assert on_orders == of_orders - 1 and on_charts == of_charts > 0
+    said = plain(page)
+    assert "warning Platelets and IM injection:" in said and "imPlateletsThinNeedle" in said
+    assert "What the rules could not rest on" in said and "were known and could be used." in said
+
+
+def test_charts_that_are_opened_once_have_no_column_of_repeats(pages):
+    orders, _, charts = pages.get("/population/last-year").text.partition("Charts as they were at the end")
+    assert re.findall(r'<th scope="col" class="number">(\w+)</th>', orders.partition("<h3>Where")[0]) == [
+        "Fired", "Shown", "First", "Repeated", "Patients",
+    ]  # fmt: skip
+    assert re.findall(r'<th scope="col" class="number">(\w+)</th>', charts.partition("<h3>")[0]) == [
+        "Fired", "Shown", "Patients",
+    ]  # fmt: skip
+
+
+def test_orders_that_were_selected_have_a_part_of_their_own_and_no_place_is_there_twice(tmp_path):
+    rows = [*events(3, 5), *events(4, 5, hook="order-select"), *events(1, 2, hook="patient-view")]
+    run_in(tmp_path / "runs", "all", rows)
+    page = served(tmp_path / "runs", f"sqlite:///{tmp_path / 's'}").get("/population/all").text
+    assert "80.0 % of 5 sets of orders selected together get a card" in plain(page)
+    places = re.findall(r' id="([^"]+)"', page.partition("Charts as they were")[0])
+    assert len(places) == len(set(places))
+
+
 @pytest.mark.parametrize(
     "name", ["none", "no%20run", "theirs", ".", "..", "%2e%2e", "..%2Flast-year", "..%2f..%2fetc", "last-year%00"]
 )

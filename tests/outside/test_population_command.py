@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -134,11 +135,16 @@ def test_the_same_content_twice_is_answered_alike_and_another_is_told(run, expor
 def test_reports_agree_in_every_form(run):
     out, _ = run
     data = json.loads(command("report", out, "--format", "json").output)
-    by_rule = {(rule["hook"], rule["topic"], rule["indicator"]): rule["shown"] for rule in data["contents"][0]["rules"]}
+    (content,) = data["contents"]
+    by_rule = [(rule["hook"], rule["topic"], rule["fired"], rule["shown"]) for rule in content["rules"]]
+    by_rule += [(hook, rule["topic"], 0, 0) for hook, rules in content["silent"].items() for rule in rules]
     lines = list(csv.DictReader(io.StringIO(command("report", out, "--format", "csv").output)))
-    assert sorted(int(line["shown"]) for line in lines) == sorted(by_rule.values())
+    told = [(line["hook"], line["decision"] + line["rule"], int(line["fired"]), int(line["shown"])) for line in lines]
+    assert sorted(told) == sorted(by_rule)
+    assert {hook for hook, _, fired, _ in told if fired} == {hook for hook, _, fired, _ in told if not fired}
     text, page = command("report", out).output, command("report", out, "--format", "html").output
-    for sentence in (data["contents"][0]["sentence"], "What this run cannot know"):
+    silent = [f"{len(rules)} of" for rules in content["silent"].values()]
+    for sentence in (content["sentence"], "What this run cannot know", "An estimate of what was shown", *silent):
         assert sentence in text
         assert sentence in page
     assert "<script" not in page
@@ -404,6 +410,51 @@ def test_one_resource_that_cannot_be_used_is_told_as_one(tmp_path):
     export = small(tmp_path / "e", *without("Condition"), one_of("Condition"))
     done = command("run", export, "--out", tmp_path / "out", "--until", "2026-11-01")
     assert "\n1 resource could not be used as it is; " in done.output, done.output
+
+
+def signed_in(folder, since, until):
+    """The orders of drugs in an export that were signed from ``since`` on and before ``until``, in UTC."""
+    orders = [
+        json.loads(line)
+        for file in messy_export.files_of(folder, "MedicationRequest")
+        for line in file.read_text().splitlines()
+    ]
+    written = [(datetime.fromisoformat(order["authoredOn"]), order) for order in orders]
+    return [
+        order
+        for moment, order in written
+        if since <= (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < until
+        and order["status"] not in ("cancelled", "entered-in-error", "draft", "unknown")
+    ]
+
+
+def test_what_an_export_has_none_of_and_orders_that_nobody_can_tell_are_said_first(export, tmp_path):
+    poor = tmp_path / "poor"
+    shutil.copytree(export, poor)
+    for kind in ("AllergyIntolerance", "Medication"):
+        for file in messy_export.files_of(poor, kind):
+            file.unlink()
+    runs = [tmp_path / "one", tmp_path / "two"]
+    for workers, out in enumerate(runs, 1):
+        done = command("run", poor, "--out", out, "--workers", workers)
+        assert done.exit_code == 0, done.output
+        assert done.stderr.strip() == "Not in this export, so that nothing is known of it: AllergyIntolerance."
+    assert differing(*runs) == dict.fromkeys(TABLES, 0)
+    manifests = [json.loads((out / "run.json").read_text()) for out in runs]
+    assert manifests[0]["counts"] == manifests[1]["counts"]
+    assert manifests[0]["contents"] == manifests[1]["contents"]
+    window = [datetime.fromisoformat(manifests[0]["window"][end]) for end in ("since", "until")]
+    orders = signed_in(poor, *window)
+    assert manifests[0]["counts"]["ordered"] == len(orders)
+    summary = read_summary(runs[0])
+    not_known = sum(times for problem, _, times in summary.counted.problems if problem == "order-not-known")
+    assert 0 < not_known <= sum("medicationReference" in order for order in orders)
+    text, page = (command("report", runs[0], "--format", form).output for form in ("text", "html"))
+    for said in ("Not in this export, so that nothing is known of it: AllergyIntolerance.", f"Of {not_known} nobody"):
+        assert said in text
+        assert said in page
+    for report in (text, page):
+        assert "it rests on Allergy to cobalamin or cobalt, and this export has no AllergyIntolerance" in report
 
 
 def test_a_patient_of_a_hundred_thousand_results_does_not_end_the_run(export, tmp_path):

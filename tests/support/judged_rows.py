@@ -14,6 +14,7 @@ import pyarrow as pa
 from cds_service.content.prepared import Prepared
 from cds_service.population.choosing_examples import write_examples
 from cds_service.population.counting import counted
+from cds_service.population.judged_rules import FoundInExport
 from cds_service.population.manifest import Manifest, Window, judged_content, manifest_of
 from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
 from cds_service.population.run_tables import JUDGED
@@ -21,6 +22,7 @@ from cds_service.population.run_writer import new_run
 from tests.support.shipped import shipped_pack
 
 SINCE, UNTIL = datetime(2025, 11, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
+HOOKS = ("order-sign", "patient-view")
 MOMENT = datetime(2026, 1, 5, 9, tzinfo=UTC)  # a Monday
 
 
@@ -61,14 +63,15 @@ def batch(rows: Iterable[Mapping[str, Any]]) -> pa.RecordBatch:
 
 @cache
 def _content() -> Any:
-    return judged_content(Prepared.of(shipped_pack(), zone=ZoneInfo("UTC"), key=b"k" * 32), "00", UNTIL)
+    prepared = Prepared.of(shipped_pack(), zone=ZoneInfo("UTC"), key=b"k" * 32)
+    return judged_content(prepared, "00", UNTIL, HOOKS, FoundInExport())
 
 
 def manifest(*contents: str) -> Manifest:
     """The manifest of a run of the shipped content, under these names."""
     return manifest_of(
         {name: _content() for name in contents or ("content",)},
-        hooks=("order-sign", "patient-view"),
+        hooks=HOOKS,
         window=Window(SINCE, UNTIL),
         patients="hash",
         engine={"name": "duckdb"},

@@ -31,6 +31,7 @@ events = st.lists(
         st.sampled_from(["3B", "3C", "4A", None]),
         st.integers(0, 40),
         st.sampled_from("abcdef"),
+        st.integers(0, 2),
     ),
     min_size=1,
     max_size=30,
@@ -39,8 +40,16 @@ events = st.lists(
 
 def rows_of(drawn):
     return [
-        event(str(place), *made, hook=hook, unit=unit, moment=MOMENT + timedelta(days=days), patient=patient)
-        for place, (made, hook, unit, days, patient) in enumerate(drawn)
+        event(
+            str(place),
+            *made,
+            hook=hook,
+            unit=unit,
+            moment=MOMENT + timedelta(days=days),
+            patient=patient,
+            not_understood=not_understood,
+        )
+        for place, (made, hook, unit, days, patient, not_understood) in enumerate(drawn)
     ]
 
 
@@ -69,6 +78,10 @@ def test_counts_are_those_of_a_naive_count(tmp_path_factory, drawn):
         counted[rule.hook, rule.topic] += rule.shown
         assert rule.first <= rule.shown <= rule.fired
     assert +counted == by_rule
+    assert content.view.with_card == sum(row["outcome"] == "cards" for row in rows if row["hook"] == "patient-view")
+    not_understood = [row for row in orders if row["not_understood"]]
+    assert content.funnel.not_understood == len(not_understood)
+    assert [unit.events for unit in content.units] == sorted((unit.events for unit in content.units), reverse=True)
     of_units = {unit: {row["patient"] for row in rows if row["unit"] == unit} for unit in ("3B", "3C", "4A")}
     named = {None: "not said"} | {unit: unit for unit, patients in of_units.items() if len(patients) > 4}
     others = {row["unit"] for row in orders} - set(named)
