@@ -33,7 +33,7 @@ class BarPart:
 @dataclass(frozen=True, slots=True)
 class Weeks:
     """The picture: bars of parts by severity. ``dates`` are places with the day on which a week begins, and ``marks``
-    heights with the number of cards that they stand for.
+    heights with the number of cards that they stand for. Without any part ``words`` are a whole sentence that says so.
     """
 
     parts: tuple[BarPart, ...]
@@ -55,16 +55,19 @@ def weeks_picture(weeks: Sequence[Week], window: Window, shown: Shown) -> Weeks 
     each = (_WIDTH - _LEFT) / ((last - first).days // 7 + 1)
     counts = [[shown.number(getattr(week, severity)) or 0 for severity in _SEVERITIES] for week in weeks]
     most = max(sum(of_week) for of_week in counts)
+    if not most:
+        told = f"No week has more than {shown.hidden} cards of one severity, so none is drawn."
+        return Weeks((), (), (), told)
     room, foot = _HEIGHT - _FOOT - _TOP, _HEIGHT - _FOOT
     parts: list[BarPart] = []
     for week, of_week in zip(weeks, counts, strict=True):
         x, y = _place(week.monday, first, each), float(foot)
         for severity, count in zip(_SEVERITIES, of_week, strict=True):
-            height = round(room * count / most, 1) if most else 0
+            height = round(room * count / most, 1)
             y = round(y - height, 1)
             if height:
                 parts.append(BarPart(x, y, round(max(each - 1, 0.5), 1), height, severity))
-    marks = tuple((round(foot - room * mark / most, 1), f"{mark:,}") for mark in _marks(most)) if most else ()
+    marks = tuple((round(foot - room * mark / most, 1), f"{mark:,}") for mark in _marks(most))
     words = f"{first} to {last + timedelta(weeks=1, days=-1)}, {_highest(most, shown)}"
     return Weeks(tuple(parts), tuple(_dates(first, last, each)), marks, words)
 
@@ -73,8 +76,6 @@ def _highest(most: int, shown: Shown) -> str:
     """What the highest bar tells, where counts may be hidden."""
     if not shown.hidden:
         return f"at most {most:,} in a week"
-    if not most:
-        return f"no week has more than {shown.hidden} cards of one severity, so none is drawn"
     return f"at most {most:,} are drawn in a week, without counts from 1 to {shown.hidden}"
 
 

@@ -110,9 +110,8 @@ class ContentSummary(msgspec.Struct, frozen=True):
     """What one content says to a population. ``hook`` is that whose events are counted as orders, ``""`` if none was.
 
     ``view`` is the funnel of patient-view, and ``selected`` that of order-select where orders are counted at signing.
-    ``rules`` are those of every hook, ``answered`` how many events each hook
-    had that were answered, with cards or with silence. ``missing`` counts, by prefetch key, events that could not be
-    judged, of which ``unjudged`` are some.
+    ``rules`` are those of every hook, ``answered`` how many events each hook had that were answered, with cards or with
+    silence. ``missing`` counts, by prefetch key, events that could not be judged, of which ``unjudged`` are some.
     """
 
     name: str

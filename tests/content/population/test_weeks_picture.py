@@ -57,7 +57,7 @@ def test_there_are_few_marks_however_high_the_bars_are(most, marks):
 def test_a_count_that_is_hidden_is_drawn_as_none():
     assert picture(("2026-01-05", 3, 0, 0), hidden=7).parts == ()
     assert picture(("2026-01-05", 3, 0, 0), hidden=7).marks == ()
-    assert "no week has more than 7 cards of one severity" in picture(("2026-01-05", 3, 0, 0), hidden=7).words
+    assert "No week has more than 7 cards of one severity" in picture(("2026-01-05", 3, 0, 0), hidden=7).words
     assert "at most 20 are drawn in a week" in picture(("2026-01-05", 3, 21, 0), hidden=7).words
 
 
