@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import tempfile
 import time
@@ -257,7 +258,7 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
     problems = sum(times for _, _, times in summary.counted.problems)
     if problems:
         say(f"{problems:,} resources could not be used as they are; {options.out}/problems and the report name them.")
-    say(f"Kept in {options.out}. To read it: cds-service population report {options.out}")
+    say(f"Kept in {options.out}. To read it: cds-service population report {shlex.quote(str(options.out))}")
 
 
 def _engine(options: RunOptions) -> Engine:
