@@ -20,7 +20,7 @@ from cds_service.population.summary import Panel, Summary, read_summary
 _RUN = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _MOST_PATIENTS = 200
-_MOST_LIMIT = 1_000_000_000  # more patients than there are
+_MOST_LIMIT = 1_000_000_000  # more than any hospital has
 
 
 def _to_hide(ctx: click.Context, param: click.Parameter, hidden: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import tempfile
 import time
@@ -270,7 +271,7 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
         what, they = ("resource", "it is") if problems == 1 else ("resources", "they are")
         where = f"{options.out}/problems and the report say why"
         say(f"{problems:,} {what} could not be used as {they}; {where}.")
-    say(f"Kept in {options.out}. To read it: cds-service population report {options.out}")
+    say(f"Kept in {options.out}. To read it: cds-service population report {shlex.quote(str(options.out))}")
 
 
 def _engine(options: RunOptions) -> Engine:

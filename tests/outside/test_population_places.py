@@ -61,6 +61,7 @@ def test_the_names_of_folders_change_no_answer(export, tmp_path, monkeypatch):
     odd_export = shutil.copytree(export, tmp_path / "id=1" / "export[*]")
     done = judge(odd_export, odd)
     assert done.exit_code == 0, done.output
+    assert done.output.endswith(f"cds-service population report '{odd}'\n")
     assert read_summary(odd).counted == read_summary(plain).counted
     assert command("panel", odd).output == command("panel", plain).output
     checked = command("check", export, "--workers", 1).output
