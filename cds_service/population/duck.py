@@ -11,7 +11,17 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from cds_service.population.joins import LINES_TO_JUDGE, REFERRED, WHOLE_LISTS, WRONG_LINES
+from cds_service.population.joins import (
+    LATEST,
+    LATEST_OF_ONE_VERSION,
+    LINES_TO_JUDGE,
+    OTHER_VERSIONS,
+    REFERRED,
+    REPEATED,
+    VERSIONS,
+    WHOLE_LISTS,
+    WRONG_LINES,
+)
 from cds_service.population.one_version import one_of_each
 from cds_service.population.sifting import Sifted
 from cds_service.population.table_files import raise_if_full, rows_of
@@ -48,8 +58,7 @@ def lines(sifted: Sifted, machine: Machine, problems: Counter[tuple[str, str]]) 
         OSError: the disk of the folder is full.
     """
     with _opened(machine) as connection:
-        _prepare(connection, sifted)
-        problems.update(_problems(connection))
+        problems.update(_prepared(connection, sifted))
         # The text is no part of the order: as a key it would be kept once more.
         query = f"{LINES_TO_JUDGE} ORDER BY patient, type, id"
         yield from one_of_each(connection.sql(query).to_arrow_reader(_ROWS), problems)
@@ -63,20 +72,29 @@ def problems_of(sifted: Sifted, machine: Machine) -> Counter[tuple[str, str]]:
         OSError: the disk of the folder is full.
     """
     with _opened(machine) as connection:
-        _prepare(connection, sifted)
-        return _problems(connection)
+        return _prepared(connection, sifted)
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection, sifted: Sifted) -> None:
+def _prepared(connection: duckdb.DuckDBPyConnection, sifted: Sifted) -> Counter[tuple[str, str]]:
+    """Makes the tables that are read by ``LINES_TO_JUDGE``; gives what is wrong with the lines."""
     rows_of(connection, sifted.files).create_view("sifted")
     connection.execute("CREATE MACRO explode(list) AS unnest(list)")  # as Spark calls it
+    connection.execute("CREATE MACRO xxhash64(type, id) AS hash(type, id)")
+    connection.execute(f"CREATE TEMP TABLE repeated AS {REPEATED}")
+    wrong = Counter[tuple[str, str]]()
+    if connection.execute("FROM repeated LIMIT 1").fetchone() is None:
+        connection.execute(f"CREATE TEMP VIEW latest AS {LATEST_OF_ONE_VERSION}")
+    else:
+        connection.execute(f"CREATE TEMP TABLE versions AS {VERSIONS}")
+        connection.execute(f"CREATE TEMP VIEW latest AS {LATEST}")
+        wrong += _counted(connection, OTHER_VERSIONS)
     connection.execute(f"CREATE TEMP TABLE whole AS {WHOLE_LISTS}")
     connection.execute(f"CREATE TEMP TABLE referred AS {REFERRED}")
+    return wrong + _counted(connection, WRONG_LINES)
 
 
-def _problems(connection: duckdb.DuckDBPyConnection) -> Counter[tuple[str, str]]:
-    found = connection.execute(WRONG_LINES).fetchall()
-    return Counter({(problem, kind): times for problem, kind, times in found})
+def _counted(connection: duckdb.DuckDBPyConnection, query: str) -> Counter[tuple[str, str]]:
+    return Counter({(problem, kind): times for problem, kind, times in connection.execute(query).fetchall()})
 
 
 @contextmanager

@@ -20,6 +20,7 @@ UNKNOWN_PATIENT = "patient-not-in-export"
 NOT_RESOLVED = "medication-not-in-export"
 REPEATED = "line-repeated"
 OLDER_VERSION = "older-version-left-out"
+UNDATED_VERSIONS = "versions-undated"
 
 MOST_PLACES = 1024  # lines that are named of one piece of a file; more of them are counted only
 

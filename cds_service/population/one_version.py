@@ -1,38 +1,23 @@
-"""One line of each resource: a bulk export may hold a resource twice, in one version or in several."""
+"""One line of each resource: a bulk export may hold it twice. Older versions are left out before (``joins``)."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cds_service.fhir.dates import read_date
-from cds_service.population.line_problems import OLDER_VERSION, REPEATED
+from cds_service.population.line_problems import REPEATED, UNDATED_VERSIONS
 from cds_service.population.run_tables import LINES
 
 _KEY = ("patient", "type", "id")
 
 
-class _Meta(msgspec.Struct, gc=False):
-    lastUpdated: str | None = None
-    versionId: str | None = None
-
-
-class _Versioned(msgspec.Struct, gc=False):
-    meta: _Meta | None = None
-
-
-_versioned = msgspec.json.Decoder(_Versioned)
-
-
 def one_of_each(batches: Iterable[pa.RecordBatch], problems: Counter[tuple[str, str]]) -> Iterator[pa.RecordBatch]:
     """Of lines with ``patient``, ``type``, ``id`` and ``line``, sorted by the first three, one of each resource.
 
-    That is the version that was updated last, or has the highest number; of equal ones the first by its text. Lines
+    Lines that differ are there only where nothing tells which of them is newer: the first by its text is taken. Lines
     without an id are of one resource only if they are equal, and come in the order of their texts. What is left out is
     counted in ``problems``.
     """
@@ -91,9 +76,9 @@ def _without_others(table: pa.Table, problems: Counter[tuple[str, str]]) -> pa.T
         order = sorted(range(len(texts)), key=texts.__getitem__)
         _, kind, identity = _key_at(table, start)
         distinct = [place for rank, place in enumerate(order) if not rank or texts[place] != texts[order[rank - 1]]]
-        chosen = [max(distinct, key=lambda place: _version(texts[place]))] if identity else distinct
+        chosen = distinct[:1] if identity else distinct
         problems[REPEATED, kind] += len(texts) - len(distinct)
-        problems[OLDER_VERSION, kind] += len(distinct) - len(chosen)
+        problems[UNDATED_VERSIONS, kind] += len(distinct) - len(chosen)
         places += [start + place for place in chosen]
     return table.take(pa.array(places))
 
@@ -105,14 +90,3 @@ def _runs(same: Sequence[bool]) -> Iterator[tuple[int, int]]:
         if not is_same:
             yield start, place
             start = place
-
-
-def _version(text: str) -> tuple[datetime, int]:
-    earliest = datetime.min.replace(tzinfo=UTC)
-    try:
-        meta = _versioned.decode(text).meta or _Meta()
-    except msgspec.DecodeError:
-        return earliest, 0
-    span = read_date(meta.lastUpdated, UTC)
-    number = meta.versionId or ""
-    return (span.start if span is not None else earliest), int(number) if number.isdecimal() else 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -14,10 +14,9 @@ import msgspec
 from msgspec.structs import replace
 
 from cds_service.chart.sent_entries import ChartEntry, decoded_medication, elements_of
-from cds_service.fhir.dates import read_date
 from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
 from cds_service.fhir.treatments import Medication
-from cds_service.population.line_problems import NOT_JSON, REPEATED
+from cds_service.population.line_problems import NOT_JSON
 from cds_service.population.moments import dated_head, seen_at
 
 UNDATED, FUTURE, UNKNOWN_TYPE, DEFECT = "undated", "future", "type-not-known", "defect"
@@ -30,7 +29,6 @@ _NAME_OF_TYPE = re.compile(r"[A-Z][A-Za-z]{2,40}")
 _AHEAD = timedelta(days=1)  # by how much clocks and time zones may differ
 # https://hl7.org/fhir/R4/valueset-medicationrequest-status.html; ended is of R5
 _ENDED = frozenset({"completed", "stopped", "ended"})
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _in_order = attrgetter("seen", "name")
 
 
@@ -98,10 +96,11 @@ _Line = tuple[str, str, str, bytes, Any]
 
 
 def read_record(patient: str, lines: Iterable[bytes], reading: WhatIsRead) -> PatientRecord:
-    """The record of a patient from the JSON of its resources, in whatever order they come."""
+    """The record of a patient from the JSON of its resources, each of which is there once, in whatever order."""
     record = PatientRecord(patient)
     latest = reading.until + _AHEAD
-    for name, (kind, identity, status, raw, resource) in _newest_versions(lines, reading, record.problems).items():
+    for kind, identity, status, raw, resource in _read_lines(lines, reading, record.problems):
+        name = f"{kind}/{identity}" if identity else raw.decode()
         if kind == _MEDICATION:
             record.medications[identity] = raw
         elif kind == _ENCOUNTER:
@@ -121,11 +120,8 @@ def read_record(patient: str, lines: Iterable[bytes], reading: WhatIsRead) -> Pa
     return record
 
 
-def _newest_versions(
-    lines: Iterable[bytes], reading: WhatIsRead, problems: Counter[tuple[str, str]]
-) -> dict[str, _Line]:
-    """The resources of the lines by their names. Of those with one id the newest is kept: a server has it once."""
-    kept: dict[str, _Line] = {}
+def _read_lines(lines: Iterable[bytes], reading: WhatIsRead, problems: Counter[tuple[str, str]]) -> Iterator[_Line]:
+    """The resources of the lines; those that cannot be read, and of types that nobody knows, are counted."""
     kind, begin = "", _TYPE_FIRST + b'"'
     for raw in lines:
         try:
@@ -140,13 +136,7 @@ def _newest_versions(
             if kind not in reading.known:
                 problems[UNKNOWN_TYPE, kind if _NAME_OF_TYPE.fullmatch(kind) else ""] += 1
             continue
-        name = f"{kind}/{line[1]}" if line[1] else raw.decode()
-        if name in kept:
-            problems[REPEATED, kind] += 1
-            if _version(raw) <= _version(kept[name][3]):
-                continue
-        kept[name] = line
-    return kept
+        yield line
 
 
 def _type_of(raw: bytes) -> str:
@@ -171,11 +161,3 @@ def _read_line(kind: str, raw: bytes, reading: WhatIsRead) -> _Line | None:
     head = dated_head(raw)
     identity, status = (value if isinstance(value, str) else "" for value in (head.id, head.status))
     return kind, identity, status, raw, None
-
-
-def _version(raw: bytes) -> tuple[datetime, bytes]:
-    """What orders the versions of one resource: when it was last changed, as far as it says."""
-    stated = dated_head(raw).meta
-    updated = stated.get("lastUpdated") if isinstance(stated, dict) else None
-    span = read_date(updated, UTC) if isinstance(updated, str) else None
-    return (span.start if span is not None else _LONG_AGO), raw

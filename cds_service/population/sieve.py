@@ -1,7 +1,8 @@
 """One line of an export after another: what may be needed is kept, with its patient, and everything is counted.
 
 Lines of lists that are about something else are kept too: of a patient with an entry that nobody understands they are
-needed after all, because cards count it among all entries of its list.
+needed after all, because cards count it among all entries of its list. Of a line that is passed by it is kept which
+version of which resource it is, because an older one may have been needed.
 """
 
 from __future__ import annotations
@@ -22,25 +23,32 @@ from cds_service.fhir.treatments import Medicated
 from cds_service.population import line_problems
 from cds_service.population.line_problems import BrokenLine, LineCounts
 from cds_service.population.selection import LISTS, OF_NOBODY, RESULT, WHOLE, Selection, medications_of, referred
+from cds_service.population.stated_version import AnyMeta, version_of, with_meta
 
 SIFTED = pa.schema(
     [
-        ("patient", pa.string()),  # "" of Medications and Encounters, which are found by their id
+        (
+            "patient",
+            pa.string(),
+        ),  # "" of lines that were passed by, and of Medications and Encounters, found by their id
         ("type", pa.string()),
         ("id", pa.string()),
-        ("line", pa.string()),
-        ("bearing", pa.int8()),
+        ("line", pa.string()),  # null of those that were passed by
+        ("bearing", pa.int8()),  # chart.bearing, or PASSED
         ("medications", pa.list_(pa.string())),  # ids of those that it refers to
         ("encounter", pa.string()),  # id of the one in which it was ordered
+        ("version", pa.string()),  # text that sorts as the versions of one resource came
     ]
 )
+PASSED = -1
+"""The bearing of lines that were passed by: only of which version they are matters."""
 _MOST_LINES = 8192  # of one batch
 _MOST_CHARACTERS = 16_777_216
 _READ_BY_THE_CHART = frozenset({*LISTS, *WHOLE})
 _READ, _OPEN = int(Bearing.READ), int(Bearing.OPEN)
 _BLANK = "blank"
 _TYPE, _BEARING = SIFTED.get_field_index("type"), SIFTED.get_field_index("bearing")
-_Row = tuple[str, str, str, bytes, int, list[str] | None, str | None]
+_Row = tuple[str, str, str, bytes, int, list[str] | None, str | None, str]
 _OWN = "Patient/"
 
 
@@ -49,6 +57,7 @@ class _ResultLine(msgspec.Struct, gc=False):
     id: str | None = None
     subject: Reference | None = None
     code: msgspec.Raw = msgspec.Raw()
+    meta: AnyMeta = None
 
 
 class _Owned(msgspec.Struct, gc=False):
@@ -56,6 +65,7 @@ class _Owned(msgspec.Struct, gc=False):
     id: str | None = None
     subject: Reference | None = None
     patient: Reference | None = None
+    meta: AnyMeta = None
 
 
 class _InPart(_Owned):
@@ -65,6 +75,7 @@ class _InPart(_Owned):
 class _Typed(msgspec.Struct, gc=False):
     resourceType: str | None = None
     id: str | None = None
+    meta: AnyMeta = None
 
 
 class _EncounterOf(msgspec.Struct, gc=False):
@@ -100,6 +111,7 @@ class Sieve:
         self._sort: Callable[[Any, bytes], str] = self._sort_other
         self._is_needed = False
         self._rows: list[_Row] = []
+        self._passed: tuple[list[str], ...] = [], [], []  # types, ids and versions
         self._characters = 0
 
     def batches(self, lines: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
@@ -115,10 +127,14 @@ class Sieve:
                 self._note(problem, number)
             if len(self._rows) >= _MOST_LINES or self._characters >= _MOST_CHARACTERS:
                 yield self._batch()
+            if len(self._passed[0]) >= _MOST_LINES:
+                yield self._batch_of_passed()
         self._begin("")
         self.counts.lines, self.counts.bytes = number, size
         if self._rows:
             yield self._batch()
+        if self._passed[0]:
+            yield self._batch_of_passed()
 
     def _batch(self) -> pa.RecordBatch:
         columns = list(zip(*self._rows, strict=True))
@@ -126,6 +142,18 @@ class Sieve:
         arrays = [pa.array(column, field.type) for column, field in zip(columns, SIFTED, strict=True)]
         self._rows.clear()
         self._characters = 0
+        return pa.record_batch(arrays, schema=SIFTED)
+
+    def _batch_of_passed(self) -> pa.RecordBatch:
+        number = len(self._passed[0])
+        columns = dict(zip(("type", "id", "version"), map(pa.array, self._passed), strict=True))
+        columns["patient"] = pa.repeat("", number)
+        columns["bearing"] = pa.repeat(pa.scalar(PASSED, pa.int8()), number)
+        for values in self._passed:
+            values.clear()
+        arrays = [
+            columns[name] if name in columns else pa.nulls(number, SIFTED.field(name).type) for name in SIFTED.names
+        ]
         return pa.record_batch(arrays, schema=SIFTED)
 
     def _note(self, problem: str, number: int) -> None:
@@ -180,7 +208,7 @@ class Sieve:
         self._kind, self._of_kind = kind, 0
         self._is_needed = kind in self._selection.types
         self._owner = _OWNERS.get(kind, _subject_of)
-        self._decode = (decoder_of(kind) if kind in _READ_BY_THE_CHART else _DECODERS.get(kind, _typed)).decode
+        self._decode = _DECODERS.get(kind, _typed).decode
         self._sort = self._sort_result if kind == RESULT else self._sort_other
         if kind in WHOLE or kind in OF_NOBODY:
             self._sort = self._sort_whole
@@ -188,7 +216,7 @@ class Sieve:
     def _sort_result(self, resource: Any, line: bytes) -> str:
         codes = self._selection.codes_in(bytes(resource.code))
         if codes is None:
-            return ""
+            return self._pass(resource)
         self.counts.results.update(codes)
         return self._add(resource, line, _READ)
 
@@ -218,16 +246,29 @@ class Sieve:
         patient = self._owner(resource)
         if not patient and self._kind not in OF_NOBODY:
             self.counts.problems[line_problems.NO_PATIENT, self._kind] += 1
-            return ""
+            return self._pass(resource)
         if not line.isascii() and not _is_utf_8(line):
             return line_problems.NOT_UTF_8
-        self._rows.append((patient, self._kind, resource.id or "", line.strip(), bearing, medications, encounter))
+        version = version_of(resource.meta)
+        self._rows.append(
+            (patient, self._kind, resource.id or "", line.strip(), bearing, medications, encounter, version)
+        )
         self._characters += len(line)
+        return ""
+
+    def _pass(self, resource: Any) -> str:
+        """Passes a line by, which may be the last version of a resource; without an id it is a version of nothing."""
+        if resource.id:
+            kinds, names, versions = self._passed
+            kinds.append(self._kind)
+            names.append(resource.id)
+            versions.append(version_of(resource.meta))
         return ""
 
 
 _typed = msgspec.json.Decoder(_Typed)
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    **{kind: msgspec.json.Decoder(with_meta(decoder_of(kind).type)) for kind in _READ_BY_THE_CHART},
     RESULT: msgspec.json.Decoder(_ResultLine),
     **{kind: msgspec.json.Decoder(_Owned) for kind in ORDER_TYPES if kind not in LISTS},
 }
@@ -285,7 +326,7 @@ def _in_part(members: Mapping[str, msgspec.Raw]) -> _InPart:
     part = _InPart()
     for element in msgspec.structs.fields(_InPart):
         if element.name in members:
-            with suppress(msgspec.DecodeError):
+            with suppress(msgspec.DecodeError, RecursionError):
                 setattr(part, element.name, msgspec.json.decode(members[element.name], type=element.type))
     return part
 

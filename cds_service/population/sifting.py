@@ -101,8 +101,11 @@ def sift_piece(piece: FilePiece, selection: Selection, folder: Path, look: Calla
     """
     path = folder / f"{piece.number:06}.parquet"
     sieve = Sieve(selection, piece.file.path, look() if look is not None else None)
-    # Dictionaries cost more time than they save where nearly every value is there once.
-    with pq.ParquetWriter(path, SIFTED, compression="lz4", use_dictionary=["type"], write_statistics=False) as writer:
+    # Dictionaries cost more time than they save where nearly every value is there once. By their bearing alone whole
+    # batches are passed over, those of lines that were passed by.
+    with pq.ParquetWriter(
+        path, SIFTED, compression="lz4", use_dictionary=["type"], write_statistics=["bearing"]
+    ) as writer:
         for batch in sieve.batches(lines_of(piece)):
             writer.write_batch(batch)
     return Part(piece, path, sieve.counts, sieve.look)

@@ -39,7 +39,17 @@ from cds_service.content.load import load_pack
 from cds_service.content.prepared import Prepared
 from cds_service.population.chunks import as_stream, batches_of
 from cds_service.population.export_files import Export
-from cds_service.population.joins import LINES_TO_JUDGE, REFERRED, WHOLE_LISTS, WRONG_LINES
+from cds_service.population.joins import (
+    LATEST,
+    LATEST_OF_ONE_VERSION,
+    LINES_TO_JUDGE,
+    OTHER_VERSIONS,
+    REFERRED,
+    REPEATED,
+    VERSIONS,
+    WHOLE_LISTS,
+    WRONG_LINES,
+)
 from cds_service.population.judging import Task, judge
 from cds_service.population.line_problems import LineCounts, of_pieces
 from cds_service.population.one_version import one_of_each
@@ -220,25 +230,37 @@ def _counted(sifted: DataFrame) -> LineCounts:
 
 class _Tables(NamedTuple):
     """What the queries of ``joins`` read. Only the last of them needs the texts, which are most of what is kept, so the
-    others read ``keys``, the same without them.
+    others read ``keys``, the same without them. ``other_versions`` are rows of problems; ``None`` if there are none.
     """
 
-    sifted: DataFrame
+    latest: DataFrame
     keys: DataFrame
     whole: DataFrame
     referred: DataFrame
+    other_versions: DataFrame | None
 
     @classmethod
     def of(cls, sifted: DataFrame, keep: Callable[[DataFrame], DataFrame]) -> _Tables:
         """The tables that are made of what the sieves have kept."""
         rows = sifted.where("counts IS NULL")
-        keys = keep(rows.drop("line", "counts"))
-        whole = keep(_asked(WHOLE_LISTS, sifted=keys))
-        return cls(rows, keys, whole, keep(_asked(REFERRED, sifted=keys, whole=whole)))
+        every_key = keep(rows.drop("line", "counts"))
+        repeated = keep(_asked(REPEATED, sifted=every_key))
+        if repeated.isEmpty():
+            latest, keys = (_asked(LATEST_OF_ONE_VERSION, sifted=frame) for frame in (rows, every_key))
+            other_versions = None
+        else:
+            versions = keep(_asked(VERSIONS, sifted=every_key, repeated=repeated))
+            latest = _asked(LATEST, sifted=rows, versions=versions)
+            keys = keep(_asked(LATEST, sifted=every_key, versions=versions))
+            other_versions = _asked(OTHER_VERSIONS, sifted=every_key, versions=versions)
+        whole = keep(_asked(WHOLE_LISTS, latest=keys))
+        return cls(latest, keys, whole, keep(_asked(REFERRED, latest=keys, whole=whole)), other_versions)
 
     def wrong_lines(self) -> Counter[tuple[str, str]]:
         """How many lines something is wrong with, by problem and type."""
-        rows = _asked(WRONG_LINES, sifted=self.keys, referred=self.referred).collect()
+        rows = _asked(WRONG_LINES, latest=self.keys, referred=self.referred).collect()
+        if self.other_versions is not None:
+            rows += self.other_versions.collect()
         return Counter({(row.problem, row.type): row.times for row in rows})
 
     def by_patient(self, counts: LineCounts) -> DataFrame:
@@ -247,7 +269,7 @@ class _Tables(NamedTuple):
         Spark would make as many partitions as it is set to, which may be far too many or too few.
         """
         lines = sum(times for (_, bearing), times in counts.kept.items() if bearing > Bearing.ELSEWHERE)
-        frame = _asked(LINES_TO_JUDGE, sifted=self.sifted, whole=self.whole, referred=self.referred)
+        frame = _asked(LINES_TO_JUDGE, latest=self.latest, whole=self.whole, referred=self.referred)
         partitions = frame.repartition(1 + lines // _LINES_OF_PARTITION, "patient")
         return partitions.sortWithinPartitions("patient", "type", "id")
 

@@ -233,6 +233,8 @@ def test_every_kind_of_bad_line_is_counted_and_a_line_that_is_broken_is_named(ex
     messy_export.plant_future(messy, "AllergyIntolerance")
     messy_export.plant_unknown_patient(messy, "AllergyIntolerance")
     messy_export.plant_duplicate(messy, "AllergyIntolerance")
+    messy_export.plant_version(messy, "MedicationRequest", status="entered-in-error", meta={"versionId": "1"})
+    messy_export.plant_version(messy, "Patient", gender="other")
     messy_export.plant_dangling_medication(messy)
     done = command("run", messy, "--out", tmp_path / "out", "--workers", 2)
     assert done.exit_code == 0, done.output
@@ -245,6 +247,8 @@ def test_every_kind_of_bad_line_is_counted_and_a_line_that_is_broken_is_named(ex
         "future",
         "patient-not-in-export",
         "line-repeated",
+        "older-version-left-out",
+        "versions-undated",
         "medication-not-in-export",
         "record-without-patient",
     }

@@ -19,7 +19,7 @@ from cds_service.packaged import packaged
 from tests.support import messy_export
 from tests.support.runs import TABLES, differing
 from tests.support.spark_cluster import cluster, environment, is_installed
-from tests.support.synthetic_population import write_population
+from tests.support.synthetic_population import id_of, write_population
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="pyspark is not installed: make spark")
 
@@ -51,7 +51,7 @@ def command(place):
 
 @pytest.fixture(scope="module")
 def export(place):
-    """An export in two parts of gzip, in which every kind of line is wrong once."""
+    """An export in two parts of gzip, in which every kind of line is wrong once, and some are of several versions."""
     folder = place / "export"
     write_population(folder, PATIENTS, seed=SEED, parts=2, gzipped=True)
     plain = place / "plain"
@@ -60,6 +60,13 @@ def export(place):
         planted(plain, "AllergyIntolerance")
     messy_export.plant_duplicate(plain, "AllergyIntolerance")
     messy_export.plant_dangling_medication(plain)
+    another = {"reference": f"Patient/{id_of(250)}"}
+    later = {"lastUpdated": "2026-11-23T11:59:59.5+00:00", "versionId": 2}
+    messy_export.plant_version(plain, "Observation", code={"text": "Another result"}, meta=later)
+    messy_export.plant_version(plain, "Condition", subject=another, meta=later)
+    messy_export.plant_version(plain, "MedicationRequest", status="entered-in-error", meta={"versionId": "1"})
+    messy_export.plant_version(plain, "Procedure", subject=another)
+    messy_export.plant_version(plain, "Patient", gender="other")
     messy_export.plant_broken_line(plain)
     messy_export.end_lines_with_crlf(plain)
     # Names that a path of Spark would take for patterns, and bytes that are not UTF-8.
@@ -119,6 +126,19 @@ def test_spark_gives_the_rows_of_one_machine(command, export, run, place, reques
     assert told(out) == told(run)
     engine = json.loads((out / "run.json").read_text())["engine"]
     assert (engine["name"], engine["master"]) == ("spark", where)
+
+
+def test_versions_are_among_what_is_compared(run):
+    with duckdb.connect() as database:
+        query = "select problem, resource from read_parquet($files) where problem like '%version%' order by all"
+        found = database.execute(query, {"files": f"{run}/problems/*.parquet"}).fetchall()
+    assert found == [
+        ("older-version-left-out", "Condition"),
+        ("older-version-left-out", "MedicationRequest"),
+        ("older-version-left-out", "Observation"),
+        ("versions-undated", "Patient"),
+        ("versions-undated", "Procedure"),
+    ]
 
 
 def test_a_broken_line_is_named_by_file_and_line(command, export, run, place):

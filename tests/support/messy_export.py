@@ -63,6 +63,12 @@ def plant_duplicate(folder: Path, kind: str = "Observation") -> Planted:
     return _insert(folder, files_of(folder, kind)[-1], text, f"{kind}/{json.loads(text)['id']}")
 
 
+def plant_version(folder: Path, kind: str = "Observation", **elements: Any) -> Planted:
+    """The first resource of a type once more in the last part, with other ``elements``."""
+    resource = json.loads(lines_in(files_of(folder, kind)[0])[0]) | elements
+    return _insert(folder, files_of(folder, kind)[-1], json.dumps(resource).encode(), f"{kind}/{resource['id']}")
+
+
 def plant_undated(folder: Path, kind: str = "Observation", patient: str = "") -> Planted:
     """A resource without any date."""
 

@@ -1,6 +1,7 @@
 """What is left out of an export changes no answer, whatever is in a record and however it is written."""
 
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -128,7 +129,8 @@ def texts_of(patient, drawn):
         subject = {
             "reference": f"https://fhir.example/Patient/{patient}/_history/1" if absolute else f"Patient/{patient}"
         }
-        texts.append(SPOILED[spoiled](json.dumps({**resource, "id": f"x-{number}", "subject": subject})))
+        text = json.dumps({**resource, "id": f"x-{number}", "subject": subject})
+        texts.append(SPOILED[spoiled](re.sub(r'(["/]x-)', rf"\1{patient}-", text)))  # ids are of one patient each
     return [text for text in texts if is_json(text)]
 
 
