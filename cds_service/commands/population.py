@@ -39,7 +39,7 @@ def check(export: Path, cards: Path | None, pack_id: str | None, workers: int, f
     """Say what an export holds before hours are spent on it: what cannot be read, is undated or refers to nothing, and
     which drugs of the hospital's own no code tells, with the lines of site.toml that would.
 
-    The exit status is 1 if a line cannot be read or is of nobody in the export.
+    The exit status is 1 if a line cannot be used as it is, or if not all was read or is there.
 
     Example: cds-service population check export/
     """
@@ -54,7 +54,7 @@ def check(export: Path, cards: Path | None, pack_id: str | None, workers: int, f
         say(json.dumps(as_data(found, prepared.pack), indent=2, ensure_ascii=False))
     else:
         say("\n".join(as_text(found, prepared.pack)))
-    if found.counts.problems or found.problems:
+    if found.counts.problems or found.problems or not found.read.is_whole:
         sys.exit(1)
 
 

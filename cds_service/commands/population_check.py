@@ -6,11 +6,15 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from cds_service.commands.common import number
 from cds_service.content.model import Pack
 from cds_service.content.render import plain
 from cds_service.fhir.codes import name_of
 from cds_service.population.export_check import FEWEST_PATIENTS, ExportCheck, OrderedAs
+from cds_service.population.export_files import shown_path
+from cds_service.population.read_export import in_words
 
 _MOST_LINES = 20  # broken ones that are named
 _MEGABYTE = 1_000_000
@@ -25,8 +29,9 @@ def as_text(found: ExportCheck, pack: Pack) -> Iterator[str]:
     for kind, times in counts.types.most_common():
         undated = f", {found.undated[kind]:,} without a date that can be read" if found.undated[kind] else ""
         yield f"  {times:>11,}  {kind}{undated}"
-    if export.left_out:
-        yield f"Not read, because no rule asks for them: {', '.join(file.path.name for file in export.left_out)}"
+    if found.read.not_read:
+        yield f"Not read, because no rule asks for them: {', '.join(found.read.not_read)}"
+    yield from in_words(found.read)
     missing = types_missing(found, pack)
     if missing:
         yield f"Not in the export, so that nothing is known of it: {', '.join(missing)}"
@@ -46,13 +51,14 @@ def _problems(found: ExportCheck) -> Iterator[str]:
     problems = _all_problems(found)
     yield ""
     if not problems:
-        yield "Every line can be read, and everything that is referred to is there."
+        part = "" if found.read.is_whole else " of what was read"
+        yield f"Every line{part} can be read, and everything that is referred to is there."
         return
     yield "What cannot be used as it is:"
     for (problem, kind), times in sorted(problems.items()):
         yield f"  {times:>11,}  {problem}" + (f" ({kind})" if kind else "")
     broken = sorted(found.counts.broken)
-    yield from (f"  {line.file}:{line.line}: {line.problem}" for line in broken[:_MOST_LINES])
+    yield from (f"  {shown_path(line.file)}:{line.line}: {line.problem}" for line in broken[:_MOST_LINES])
     if len(broken) > _MOST_LINES:
         yield f"  and {len(broken) - _MOST_LINES} more lines"
 
@@ -93,9 +99,7 @@ def _spelled(spelling: OrderedAs) -> str:
 def as_data(found: ExportCheck, pack: Pack) -> dict[str, Any]:
     """The same as JSON."""
     return {
-        "transactionTime": found.export.transaction_time or None,
-        "files": {file.path.name: file.size for file in found.export.files},
-        "notRead": {file.path.name: file.size for file in found.export.left_out},
+        **msgspec.to_builtins(found.read),
         "lines": found.counts.lines,
         "types": dict(found.counts.types),
         "typesMissing": types_missing(found, pack),
@@ -105,7 +109,8 @@ def as_data(found: ExportCheck, pack: Pack) -> dict[str, Any]:
             for (problem, kind), times in sorted(_all_problems(found).items())
         ],
         "broken": [
-            {"file": str(line.file), "line": line.line, "problem": line.problem} for line in sorted(found.counts.broken)
+            {"file": shown_path(line.file), "line": line.line, "problem": line.problem}
+            for line in sorted(found.counts.broken)
         ],
         "orderables": [
             {

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from cds_service.commands.common import TimeArgument, WrongUseError, open_store, say, settings_of_environment
 from cds_service.content.lock import content_digest
@@ -206,6 +207,7 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
     engine = _engine(options)
     from cds_service.population.duck import SortingError
     from cds_service.population.export_files import ExportError
+    from cds_service.population.read_export import ReadExport, in_words
     from cds_service.population.run_engine import EngineError
     from cds_service.population.whole_run import AskedRun, run
     from cds_service.population.workers import WorkerEndedError
@@ -224,11 +226,13 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
     )
     try:
         with _progress() as tell:
-            run(asked, options.out, tell)
+            manifest = run(asked, options.out, tell)
     except (ExportError, RunFolderError) as error:
         raise WrongUseError(str(error)) from None
     except (EngineError, SortingError, WorkerEndedError) as error:
         raise click.ClickException(f"The run ended before it was done, and left nothing: {error}") from None
+    for line in in_words(msgspec.convert(manifest.export, ReadExport)):
+        say(line, err=True)
     summary = read_summary(options.out)
     for content in summary.counted.contents:
         name = f"{content.name}: " if len(contents) > 1 else ""
@@ -263,25 +267,17 @@ def _window(options: RunOptions) -> Window:
     Raises:
         WrongUseError: nobody says until when, or it ends before it begins.
     """
-    from cds_service.population.export_files import transaction_time
+    from cds_service.population.server_manifest import read_manifest
 
-    until = options.until or _moment(transaction_time(options.export))
+    server = read_manifest(options.export)
+    until = options.until or server.made
     if until is None:
-        text = f"{options.export} has no manifest.json with a transactionTime: say with --until when it was made"
-        raise WrongUseError(text)
+        problem = server.problem or f"{options.export} has no manifest.json with a transactionTime"
+        raise WrongUseError(f"{problem}: say with --until when it was made")
     since = options.since or until - _A_YEAR
     if since >= until:
         raise WrongUseError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
     return Window(since.astimezone(UTC), until.astimezone(UTC))
-
-
-def _moment(stated: str) -> datetime | None:
-    """A time with an offset; ``None`` if none is stated."""
-    try:
-        moment = datetime.fromisoformat(stated)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _key() -> bytes:

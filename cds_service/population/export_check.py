@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.chart.order import Order
+from cds_service.chart.sent_entries import patient_in
 from cds_service.content.prepared import Prepared
 from cds_service.content.site_lines import SiteLines, as_toml, site_lines
 from cds_service.fhir.medications import Naming
@@ -20,6 +21,7 @@ from cds_service.population.duck import Machine, problems_of
 from cds_service.population.export_files import Export
 from cds_service.population.line_problems import LineCounts
 from cds_service.population.moments import seen_at
+from cds_service.population.read_export import ReadExport, read_export
 from cds_service.population.selection import LISTS, RESULT, Selection, medications_of
 from cds_service.population.sifting import Each, known_medications, sift
 from cds_service.vocabulary.accounting import Kind
@@ -90,6 +92,7 @@ class ExportCheck:
     """
 
     export: Export
+    read: ReadExport
     counts: LineCounts
     problems: Counter[tuple[str, str]]
     undated: Counter[str]
@@ -124,6 +127,7 @@ def check_export(content: Prepared, export: Export, machine: Machine, aside: Pat
     rare = [of.times for of in met.values() if not of.is_common]
     return ExportCheck(
         export,
+        read_export(export, sifted.counts),
         sifted.counts,
         problems_of(sifted, machine),
         undated,
@@ -158,7 +162,8 @@ class _Looked:
         if kind == MEDICATION and isinstance(resource, MedicationRequest) and MEDICATION in self._content.pack.relevant:
             naming = resource.naming(self._medications if medications_of(resource) else {})
             if naming.resolved:
-                self._look_at(naming, (resource.subject.reference if resource.subject is not None else "") or "")
+                patient = patient_in(resource.subject.reference) if resource.subject is not None else None
+                self._look_at(naming, patient or "")
 
     def _look_at(self, naming: Naming, patient: str) -> None:
         words = {"text": next(iter(naming.texts), "")}

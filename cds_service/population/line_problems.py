@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -9,13 +10,17 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+from cds_service.population.export_files import shown_path
+
 NOT_JSON = "line-not-json"
 NOT_UTF_8 = "line-not-utf-8"
 NO_TYPE = "line-without-type"
+UNKNOWN_TYPE = "type-not-known"
 NO_PATIENT = "line-without-patient"
 NOT_READABLE = "elements-not-readable"
 UNKNOWN_PATIENT = "patient-not-in-export"
 NOT_RESOLVED = "medication-not-in-export"
+NOT_FOLLOWED = "reference-not-followed"
 REPEATED = "line-repeated"
 OLDER_VERSION = "older-version-left-out"
 
@@ -37,6 +42,7 @@ class LineCounts:
 
     ``kept`` counts what was put aside by its type and by what it means (``chart.bearing``), ``problems`` by type
     (``""`` if it is not known) the lines that something is wrong with. ``broken`` are the first that cannot be read.
+    ``of_files`` counts the lines of each file, blank ones apart, by its whole path.
     """
 
     lines: int = 0
@@ -46,6 +52,7 @@ class LineCounts:
     kept: Counter[tuple[str, int]] = field(default_factory=Counter)
     problems: Counter[tuple[str, str]] = field(default_factory=Counter)
     broken: list[BrokenLine] = field(default_factory=list)
+    of_files: Counter[Path] = field(default_factory=Counter)
 
     def add(self, other: LineCounts) -> None:
         """Adds what was counted elsewhere."""
@@ -56,6 +63,12 @@ class LineCounts:
         self.kept.update(other.kept)
         self.problems.update(other.problems)
         self.broken += other.broken
+        self.of_files.update(other.of_files)
+
+
+def whole_path(file: Path) -> Path:
+    """The path of a file from the root, the same for every engine."""
+    return Path(os.path.normpath(file.absolute()))
 
 
 def of_pieces(pieces: Iterable[tuple[Path, LineCounts]]) -> LineCounts:
@@ -64,12 +77,13 @@ def of_pieces(pieces: Iterable[tuple[Path, LineCounts]]) -> LineCounts:
     The numbers of lines are those within a piece; what is given has those within the file.
     """
     whole = LineCounts()
-    for _, of_file in groupby(pieces, key=itemgetter(0)):
+    for file, of_file in groupby(pieces, key=itemgetter(0)):
         before = 0
         for _, counts in of_file:
             counts.broken = [replace(broken, line=broken.line + before) for broken in counts.broken]
             whole.add(counts)
             before += counts.lines
+            whole.of_files[whole_path(file)] += counts.lines - counts.blank
     return whole
 
 
@@ -84,7 +98,7 @@ def as_problems(counts: LineCounts, others: Iterable[Counter[tuple[str, str]]] =
             "problem": broken.problem,
             "resource": "",
             "times": 1,
-            "file": str(broken.file),
+            "file": shown_path(broken.file),
             "line": broken.line,
         }
     for (problem, kind), times in sorted(total.items()):

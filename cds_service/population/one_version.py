@@ -111,7 +111,7 @@ def _version(text: str) -> tuple[datetime, int]:
     earliest = datetime.min.replace(tzinfo=UTC)
     try:
         meta = _versioned.decode(text).meta or _Meta()
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return earliest, 0
     span = read_date(meta.lastUpdated, UTC)
     number = meta.versionId or ""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from cds_service.content.prepared import Prepared
 from cds_service.population.choosing_examples import write_examples
 from cds_service.population.counting import counted
@@ -16,6 +18,7 @@ from cds_service.population.export_files import Export, find_export
 from cds_service.population.judging import Task
 from cds_service.population.line_problems import LineCounts, as_problems
 from cds_service.population.manifest import Manifest, Window, judged_content, manifest_of
+from cds_service.population.read_export import read_export
 from cds_service.population.run_engine import Engine, Tell
 from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
 from cds_service.population.run_writer import RunWriter, new_run
@@ -57,7 +60,6 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
         asked.window.until,
         asked.key,
         asked.patients,
-        _exported(export),
     )
     counts = LineCounts()
     with new_run(out) as (folder, writer):
@@ -71,11 +73,6 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
         return _described(asked, export, counts, folder, writer)
 
 
-def _exported(export: Export) -> frozenset[str] | None:
-    """The types of which the export has files, as far as the first lines of its files say."""
-    return frozenset(file.first_type for file in (*export.files, *export.left_out) if file.first_type)
-
-
 def _described(asked: AskedRun, export: Export, counts: LineCounts, folder: Path, writer: RunWriter) -> Manifest:
     manifest = manifest_of(
         {
@@ -86,7 +83,7 @@ def _described(asked: AskedRun, export: Export, counts: LineCounts, folder: Path
         window=asked.window,
         patients=asked.patients,
         engine=asked.engine.told(),
-        export=export_as_data(export),
+        export=msgspec.to_builtins(read_export(export, counts)),
         counts=counts_as_data(counts) | {"events": writer.events, "findings": writer.cards},
     )
     write_file(folder, MANIFEST, manifest)
@@ -94,16 +91,6 @@ def _described(asked: AskedRun, export: Export, counts: LineCounts, folder: Path
     write_file(folder, SUMMARY, found)
     write_examples(folder, found.examples)
     return manifest
-
-
-def export_as_data(export: Export) -> dict[str, Any]:
-    """The files of an export with their sizes in bytes, those that were not read, and when it was made."""
-    return {
-        "folder": str(export.folder),
-        "transactionTime": export.transaction_time or None,
-        "files": {str(file.path.relative_to(export.folder)): file.size for file in export.files},
-        "notRead": {str(file.path.relative_to(export.folder)): file.size for file in export.left_out},
-    }
 
 
 def counts_as_data(counts: LineCounts) -> dict[str, Any]:
