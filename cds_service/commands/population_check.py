@@ -28,7 +28,7 @@ def as_text(found: ExportCheck, pack: Pack) -> Iterator[str]:
     yield f"{number(len(export.files), 'file')}, {size:,.1f} MB{made}: {counts.lines:,} lines"
     for kind, times in counts.types.most_common():
         undated = f", {found.undated[kind]:,} without a date that can be read" if found.undated[kind] else ""
-        yield f"  {times:>11,}  {kind}{undated}"
+        yield f"  {times:>11,}  {kind or 'of no type'}{undated}"
     if found.read.not_read:
         yield f"Not read, because no rule asks for them: {', '.join(found.read.not_read)}"
     yield from in_words(found.read)

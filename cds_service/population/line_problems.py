@@ -38,7 +38,8 @@ class BrokenLine:
 
 @dataclass(slots=True)
 class LineCounts:
-    """What was read: ``bytes`` of text, and lines by the type that they say, blank ones apart.
+    """What was read: ``bytes`` of text, and lines by the type that they say (``""`` if that is no name of
+    a type), blank ones apart.
 
     ``kept`` counts what was put aside by its type and by what it means (``chart.bearing``), ``problems`` by type
     (``""`` if it is not known) the lines that something is wrong with. ``broken`` are the first that cannot be read.

@@ -16,6 +16,7 @@ from cds_service.population.export_files import (
     ExportFile,
     FilePiece,
     lines_of,
+    shown_path,
     some_of,
 )
 from cds_service.population.line_problems import LineCounts, whole_path
@@ -79,7 +80,7 @@ def read_export(export: Export, counts: LineCounts) -> ReadExport:
     others = [file for file in export.left_out if export.name_of(file.path) not in errors | deleted]
     bundles = [file.path for file in others if file.first_type == DELETED]
     return ReadExport(
-        str(export.folder),
+        shown_path(export.folder),
         export.transaction_time or None,
         _sizes(export, export.files),
         _sizes(export, (file for file in others if file.first_type != DELETED)),

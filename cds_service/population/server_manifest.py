@@ -97,4 +97,5 @@ def _end_of(url: str) -> str:
         path = urlsplit(url).path
     except ValueError:
         path = url
-    return unquote(path.rstrip("/").rpartition("/")[2])
+    name = unquote(path.rstrip("/").rpartition("/")[2])
+    return "".join(letter if letter.isprintable() else "?" for letter in name)

@@ -190,9 +190,9 @@ class Sieve:
     def _begin(self, kind: str) -> None:
         """From here on lines are read as of this type."""
         if self._of_kind:
-            self.counts.types[self._kind] += self._of_kind
-            if not self._is_needed and self._kind not in RESOURCE_TYPES:
-                named = self._kind if _NAME_OF_TYPE.fullmatch(self._kind) else ""
+            named = self._kind if _NAME_OF_TYPE.fullmatch(self._kind) else ""
+            self.counts.types[named] += self._of_kind
+            if not self._is_needed and named not in RESOURCE_TYPES:
                 self.counts.problems[line_problems.UNKNOWN_TYPE, named] += self._of_kind
         self._kind, self._of_kind = kind, 0
         self._is_needed = kind in self._selection.types

@@ -1,6 +1,7 @@
 """Population runs over exports in which something is not as it should be: nothing is left out without being said."""
 
 import json
+import os
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -147,6 +148,18 @@ def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path):
     export(folder / "more", [order("o2", NOW)])
     _, data, _ = checked(folder)
     assert {"MedicationRequest.ndjson", "more/MedicationRequest.ndjson"} <= set(data["files"])
+
+
+def test_a_file_whose_name_is_of_another_encoding_is_read_and_named(tmp_path):
+    folder = export(tmp_path / "export")
+    latin = os.fsdecode(b"caf\xe9")
+    (folder / "Observation.ndjson").rename(folder / f"Observation.{latin}.ndjson")
+    (folder / "Condition.ndjson").rename(folder / f"Condition.{latin}.ndjson.zip")
+    _, data, _ = checked(folder)
+    assert "Observation.caf\ufffd.ndjson" in data["files"]
+    run = Run(folder)
+    assert run.export["passedOver"] == data["passedOver"] == ["Condition.caf\ufffd.ndjson.zip"]
+    assert ("patient-view", "cards") in run.events
 
 
 LATIN = b'{"resourceType":"Medication","id":"a"}\n{"resourceType":"Medication","id":"b","code":{"text":"L\xf6sung"}}\n'
@@ -315,9 +328,12 @@ def test_lines_of_types_that_fhir_has_not_are_counted(tmp_path):
         ("type-not-known", "Bundle", 1),
         ("type-not-known", "", 1),
     }
-    told = {(one["problem"], one["resource"] or "", one["times"]) for one in checked(folder)[1]["problems"]}
-    assert told == problems
-    assert Run(folder).problems == problems
+    text, data, _ = checked(folder)
+    assert {(one["problem"], one["resource"] or "", one["times"]) for one in data["problems"]} == problems
+    run = Run(folder)
+    assert run.problems == problems
+    for kept in (text, json.dumps(data), (run.out / "run.json").read_text()):
+        assert "Doe" not in kept
 
 
 def test_spellings_are_counted_by_patients_and_not_by_ways_to_refer_to_them(tmp_path):
