@@ -33,6 +33,7 @@ from cds_service.population.selection import (
     medications_of,
     referred,
 )
+from cds_service.population.tolerant_json import is_nested_deeply
 
 SIFTED = pa.schema(
     [
@@ -234,6 +235,8 @@ class Sieve:
             return ""
         if not line.isascii() and not _is_utf_8(line):
             return line_problems.NOT_UTF_8
+        if is_nested_deeply(line):
+            return line_problems.NOT_JSON
         self._rows.append((patient, self._kind, resource.id or "", line.strip(), bearing, medications, encounter))
         self._characters += len(line)
         return ""
