@@ -18,14 +18,13 @@ from urllib.parse import urlsplit
 import click
 
 from cds_service.settings import Settings, SettingsError, read_settings
+from cds_service.vocabulary.usable_times import FIRST_YEAR, LAST_YEAR, is_usable
 
 if TYPE_CHECKING:
     from cds_service.store.store import Store
 
 _T = TypeVar("_T")
 _QUIET_SECONDS = 2.0
-# So far from today every age and every look-back can still be reckoned.
-_EARLIEST, _LATEST = 1900, 2200
 _WHAT_TO_DO = {
     errno.ENOSPC: "there is no space left where it is written; free some, or write elsewhere",
     errno.EDQUOT: "this user may not use more of the disk; free some, or write elsewhere",
@@ -120,8 +119,8 @@ class TimeArgument(click.ParamType[datetime]):
             moment = datetime.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is no ISO 8601 time such as 2026-11-23T12:00:00Z", param, ctx)
-        if not _EARLIEST <= moment.year < _LATEST:
-            self.fail(f"{value!r} is not within the years {_EARLIEST} to {_LATEST - 1}", param, ctx)
+        if not is_usable(moment):
+            self.fail(f"{value!r} is not within the years {FIRST_YEAR} to {LAST_YEAR}", param, ctx)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

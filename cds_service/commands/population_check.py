@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from cds_service.commands.common import number
 from cds_service.content.model import Pack
 from cds_service.content.render import in_words, plain
@@ -12,6 +14,7 @@ from cds_service.content.site_lines import as_toml
 from cds_service.fhir.codes import name_of
 from cds_service.population.export_check import ExportCheck, NotRecognised
 from cds_service.population.known_results import NOT_ASKED_FOR
+from cds_service.population.read_export import in_words as read_in_words
 from cds_service.population.shared_counts import FEWEST_PATIENTS
 from cds_service.population.spellings import Rare
 from cds_service.vocabulary.accounting import Kind
@@ -28,10 +31,10 @@ def as_text(found: ExportCheck, pack: Pack) -> Iterator[str]:
     size = sum(file.size for file in export.files) / _MEGABYTE
     made = f", made {export.transaction_time}" if export.transaction_time else ", which does not say when it was made"
     yield f"{number(len(export.files), 'file')}, {size:,.1f} MB{made}: {counts.lines:,} lines"
-    yield from (f"  {times:>11,}  {kind}" for kind, times in counts.types.most_common())
-    if export.left_out:
-        left_out = ", ".join(path_text(file.path.name) for file in export.left_out)
-        yield f"Not read, because no rule asks for them: {left_out}"
+    yield from (f"  {times:>11,}  {kind or 'of no type'}" for kind, times in counts.types.most_common())
+    if found.read.not_read:
+        yield f"Not read, because no rule asks for them: {', '.join(found.read.not_read)}"
+    yield from read_in_words(found.read)
     yield from _missing(found)
     yield from _problems(found)
     yield from _recognised(found)
@@ -57,7 +60,8 @@ def _problems(found: ExportCheck) -> Iterator[str]:
     yield ""
     if not found.problems:
         but = ", but types are missing, as said above" if found.missing else ""
-        yield f"Every line can be read and is dated, and each patient and Medication that is referred to is there{but}."
+        lines = "Every line" if found.read.is_whole else "Every line of what was read"
+        yield f"{lines} can be read and is dated, and each patient and Medication that is referred to is there{but}."
         return
     yield "What cannot be used as it is:"
     for (problem, kind), times in sorted(found.problems.items()):
@@ -140,9 +144,7 @@ def _spelled(row: NotRecognised) -> str:
 def as_data(found: ExportCheck, pack: Pack) -> dict[str, Any]:
     """The same as JSON."""
     return {
-        "transactionTime": found.export.transaction_time or None,
-        "files": {path_text(file.path.name): file.size for file in found.export.files},
-        "notRead": {path_text(file.path.name): file.size for file in found.export.left_out},
+        **msgspec.to_builtins(found.read),
         "lines": found.counts.lines,
         "types": dict(found.counts.types),
         "typesMissing": {kind: list(facts) for kind, facts in found.missing.items()},

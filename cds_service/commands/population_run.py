@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from cds_service.commands.common import (
     TimeArgument,
@@ -227,6 +228,7 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
     engine = _engine(options)
     from cds_service.population.duck import SortingError
     from cds_service.population.export_files import ExportError
+    from cds_service.population.read_export import ReadExport, in_words
     from cds_service.population.run_engine import EngineError
     from cds_service.population.whole_run import AskedRun, run
     from cds_service.population.workers import WorkerEndedError
@@ -246,7 +248,7 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
     )
     try:
         with _progress() as tell:
-            run(asked, options.out, tell)
+            manifest = run(asked, options.out, tell)
     except (ExportError, RunFolderError) as error:
         raise WrongUseError(str(error)) from None
     except (EngineError, SortingError, WorkerEndedError) as error:
@@ -256,6 +258,8 @@ def run_and_tell(options: RunOptions, contents: Mapping[str, Prepared], folders:
     except OSError as error:
         words = system_words(error)
         raise click.ClickException(f"The run ended before it was done, and left nothing: {words}") from None
+    for line in in_words(msgspec.convert(manifest.export, ReadExport)):
+        say(line, err=True)
     summary = read_summary(options.out)
     if len(contents) > 1:
         say(otherwise_in_words(summary, Shown()))
@@ -298,15 +302,15 @@ def _window(options: RunOptions) -> Window:
     Raises:
         WrongUseError: nobody says until when, it ends before it begins, or in the future.
     """
-    from cds_service.population.export_files import transaction_time
+    from cds_service.population.server_manifest import read_manifest
 
-    made = _moment(transaction_time(options.export))
-    until = options.until or made
+    server = read_manifest(options.export)
+    until = options.until or server.made
     if until is None:
-        text = "has no manifest.json with a transactionTime: say with --until when it was made"
-        raise WrongUseError(f"{path_text(options.export)} {text}")
+        problem = server.problem or f"{path_text(options.export)} has no manifest.json with a transactionTime"
+        raise WrongUseError(f"{problem}: say with --until when it was made")
     if options.until is not None:
-        _not_after_the_export(options.until, made)
+        _not_after_the_export(options.until, server.made)
     since = options.since or until - _A_YEAR
     if since >= until:
         raise WrongUseError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
@@ -324,15 +328,6 @@ def _not_after_the_export(until: datetime, made: datetime | None) -> None:
     if made is not None and until > made + _A_DAY:
         text = f"--until {until.isoformat()} is after {made.isoformat()}, when the export was made by its manifest: "
         say(f"{text}charts are opened as if nothing had happened since.", err=True)
-
-
-def _moment(stated: str) -> datetime | None:
-    """A time with an offset; ``None`` if none is stated."""
-    try:
-        moment = datetime.fromisoformat(stated)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _key() -> bytes:

@@ -24,6 +24,7 @@ from cds_service.population.export_files import Export
 from cds_service.population.known_results import KnownResults, names_of_results
 from cds_service.population.line_problems import LineCounts
 from cds_service.population.moments import seen_at
+from cds_service.population.read_export import ReadExport, read_export
 from cds_service.population.records import UNDATED
 from cds_service.population.selection import LISTS, RESULT, Selection, medications_of
 from cds_service.population.sifting import Each, known_medications, sift
@@ -67,6 +68,7 @@ class ExportCheck:
     """
 
     export: Export
+    read: ReadExport
     counts: LineCounts
     problems: Counter[tuple[str, str]]
     missing: Mapping[str, tuple[str, ...]]
@@ -80,8 +82,8 @@ class ExportCheck:
 
     @property
     def is_sound(self) -> bool:
-        """Whether every line can be used as it is, and no type is missing."""
-        return not (self.problems or self.missing)
+        """Whether all was read and is there, every line can be used as it is, and no type is missing."""
+        return self.read.is_whole and not (self.problems or self.missing)
 
 
 def check_export(content: Prepared, export: Export, machine: Machine, aside: Path, each: Each = map) -> ExportCheck:
@@ -104,6 +106,7 @@ def check_export(content: Prepared, export: Export, machine: Machine, aside: Pat
     results = tuple(_shown(pack, found.results))
     return ExportCheck(
         export,
+        read_export(export, sifted.counts),
         sifted.counts,
         +(sifted.counts.problems + problems_of(sifted, machine) + undated),
         types_missing(pack, sifted.counts),

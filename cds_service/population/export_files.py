@@ -8,24 +8,39 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
+import os
 import re
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
+from cds_service.fhir.resource_types import RESOURCE_TYPES
+from cds_service.population.server_manifest import SERVER_MANIFEST, ServerManifest, read_manifest
+from cds_service.population.tolerant_json import decoded_or_none
 from cds_service.vocabulary.path_text import path_text
 
 _NDJSON = re.compile(r"\.(ndjson|jsonl)(\.gz)?$", re.IGNORECASE)
 _TYPE = re.compile(r"^[A-Z][A-Za-z]+(?=[._-]|$)")  # what most servers begin the name of a file with
-_MANIFESTS = ("manifest.json", "log.ndjson")
+_OF_NO_RESOURCES = (SERVER_MANIFEST, "log.ndjson")  # what the server said, and the program that fetched the files
+ERRORS, DELETED = "OperationOutcome", "Bundle"
+"""The types in files of which a server says what it could not export, and what there is no more."""
+_MAY_BE_LEFT_OUT = RESOURCE_TYPES | {ERRORS, DELETED}
 _MARK = b"\xef\xbb\xbf"  # that some programs write before UTF-8
 _BUFFER = 1_048_576  # bytes
 _LONGEST_PIECE = 268_435_456  # bytes of a plain file that are read at once
-_SOME = 64  # characters of a manifest's time that are looked at
+_MOST_NAMED = 8  # files that are named in a sentence
+
+
+class _FirstLine(msgspec.Struct, gc=False):
+    resourceType: str | None = None
+
+
+_first_line = msgspec.json.Decoder(_FirstLine)
 
 
 class ExportError(ValueError):
@@ -63,14 +78,24 @@ class FilePiece:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """The files to read, and those of types that nobody asked for; ``transaction_time`` is that of the manifest, ``""``
-    where there is none.
+    """The files to read, and those of types that nobody asked for. ``passed_over`` are files of other forms and links
+    to folders, of which nobody knows what they hold. ``server`` is what the server said of it.
     """
 
     folder: Path
     files: tuple[ExportFile, ...]
     left_out: tuple[ExportFile, ...] = ()
-    transaction_time: str = ""
+    passed_over: tuple[Path, ...] = ()
+    server: ServerManifest = field(default_factory=ServerManifest)
+
+    @property
+    def transaction_time(self) -> str:
+        """When the server says that it was made, in its words; ``""`` if it does not say."""
+        return self.server.stated
+
+    def name_of(self, path: Path) -> str:
+        """What a file of the export is called: its path in the folder."""
+        return path_text(path.relative_to(self.folder))
 
     def pieces(self, longest: int = _LONGEST_PIECE) -> list[FilePiece]:
         """What is read at once: whole files, and plain ones of more than ``longest`` bytes in several pieces."""
@@ -87,52 +112,78 @@ class Export:
 def find_export(folder: Path, types: Collection[str]) -> Export:
     """The export in a folder and the folders below it. ``types`` are the types of resources that are asked for.
 
-    A file is left out only if both its name and its first line say that it is of another type. One to which links lead
-    as well is read once: some programs keep each export in a folder and gather links to the files of all.
+    A file is left out only if both its name and its first line say that it is of another type, which FHIR has. One to
+    which links lead as well is read once: some programs keep each export in a folder and gather links to the files of
+    all.
 
     Raises:
-        ExportError: there is no NDJSON, or a file cannot be read.
+        ExportError: there is no NDJSON, or a file, a folder or what a link leads to cannot be read.
     """
     if not folder.is_dir():
         raise ExportError(f"{path_text(folder)} is no folder")
-    every = [path for path in sorted(folder.rglob("*")) if _NDJSON.search(path.name) and path.is_file()]
-    found = {path.resolve(): path for path in every}
+    found, passed_over = _found_in(folder)
     files: list[ExportFile] = []
     left_out: list[ExportFile] = []
-    for path in sorted(found.values()):
-        if path.name in _MANIFESTS:
-            continue
+    for path in found:
         size, named = path.stat().st_size, _TYPE.match(path.name)
         file = ExportFile(path, size, _first_type(ExportFile(path, size)))
-        is_other = named is not None and named[0] == file.first_type and named[0] not in types
+        is_other = named is not None and named[0] == file.first_type and named[0] in _MAY_BE_LEFT_OUT.difference(types)
         (left_out if is_other else files).append(file)
+    export = Export(folder, tuple(files), tuple(left_out), passed_over, read_manifest(folder))
     if not files:
+        others = [export.name_of(path) for path in (*(file.path for file in left_out), *passed_over)]
+        of_a_type = " of a type that is asked for" if left_out else ""
         raise ExportError(
-            f"there is no NDJSON in {path_text(folder)}" + (" of a type that is asked for" if left_out else "")
+            f"there is no NDJSON in {path_text(folder)}{of_a_type}" + (f", but {some_of(others)}" if others else "")
         )
-    return Export(folder, tuple(files), tuple(left_out), transaction_time(folder))
+    return export
+
+
+def _found_in(folder: Path) -> tuple[list[Path], tuple[Path, ...]]:
+    """The files of NDJSON, each once, and what else lies there but is not of the server's own."""
+    found: dict[Path, Path] = {}
+    passed_over: list[Path] = []
+    try:
+        root = folder.resolve()
+        for path in _entries_of(folder):
+            if path.name in _OF_NO_RESOURCES:
+                continue
+            if _NDJSON.search(path.name) and not path.exists():
+                raise ExportError(f"{path_text(path)} cannot be read: it is a link that leads nowhere")
+            if _NDJSON.search(path.name) and path.is_file():
+                found[path.resolve()] = path
+            elif not (path.is_dir() and path.resolve().is_relative_to(root)):  # which is read where the link leads to
+                passed_over.append(path)
+    except OSError as error:
+        raise ExportError(f"{path_text(Path(error.filename or folder))} cannot be read: {error.strerror}") from None
+    return sorted(found.values()), tuple(passed_over)
+
+
+def _entries_of(folder: Path) -> list[Path]:
+    """The files in a folder and in those below it, and the links to folders, which are not followed."""
+    entries: list[Path] = []
+    for place, folders, files in os.walk(folder, onerror=_raise):
+        entries += [Path(place, name) for name in files]
+        entries += [path for name in folders if (path := Path(place, name)).is_symlink()]
+    return sorted(entries)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _first_type(file: ExportFile) -> str:
     for line in lines_of(FilePiece(0, file)):
         if line.strip():
-            try:
-                first = json.loads(line)
-            except ValueError:
-                return ""
-            kind = first.get("resourceType") if isinstance(first, dict) else None
-            return kind if isinstance(kind, str) else ""
+            first = decoded_or_none(_first_line, line)
+            return (first.resourceType if first is not None else None) or ""
     return ""
 
 
-def transaction_time(folder: Path) -> str:
-    """What the manifest of the server's answer says, which some tools keep."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError):
-        return ""
-    time = manifest.get("transactionTime") if isinstance(manifest, dict) else None
-    return time[:_SOME] if isinstance(time, str) else ""
+def some_of(names: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def lines_of(piece: FilePiece) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby, islice
@@ -46,8 +46,8 @@ class Task:
     ``contents`` are judged side by side, by the names that the rows give them. Orders count that were written from
     ``since`` on and before ``until``, and at ``until`` each patient is looked at (patient-view). ``key`` makes the
     hashes of events and prescribers, and of patients too where ``patients`` is ``hash``; they are also named by their
-    ``id``, or not at all (``none``). ``exported`` are the types of resource that the export has files of: of others it
-    is not known whether a patient has any. ``None`` if it has all.
+    ``id``, or not at all (``none``). ``exported`` are the types of resource that the export has lines of: of others it
+    is not known whether a patient has any. ``None`` if it has all, or before it was read.
 
     Raises:
         ValueError: a hook, or a way to name patients, that there is not, a date without a time zone, or no content.
@@ -66,6 +66,10 @@ class Task:
             raise ValueError("a task needs a content, hooks of CDS Hooks and a way to name patients")
         if self.since.tzinfo is None or self.until.tzinfo is None:
             raise ValueError("since and until need a time zone")
+
+    def of_export(self, types: Iterable[str]) -> Task:
+        """The same for an export in which lines of these types were read, unless it says itself what is exported."""
+        return self if self.exported is not None else replace(self, exported=frozenset(types))
 
 
 class _Judge(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,10 +15,12 @@ from cds_service.vocabulary.path_text import path_text
 NOT_JSON = "line-not-json"
 NOT_UTF_8 = "line-not-utf-8"
 NO_TYPE = "line-without-type"
+UNKNOWN_TYPE = "type-not-known"
 NO_PATIENT = "line-without-patient"
 NOT_READABLE = "elements-not-readable"
 UNKNOWN_PATIENT = "patient-not-in-export"
 NOT_RESOLVED = "medication-not-in-export"
+NOT_FOLLOWED = "reference-not-followed"
 REPEATED = "line-repeated"
 OLDER_VERSION = "older-version-left-out"
 UNDATED_VERSIONS = "versions-undated"
@@ -36,12 +39,14 @@ class BrokenLine:
 
 @dataclass(slots=True)
 class LineCounts:
-    """What was read: ``bytes`` of text, and lines by the type that they say, blank ones apart.
+    """What was read: ``bytes`` of text, and lines by the type that they say (``""`` if that is no name of
+    a type), blank ones apart.
 
     ``kept`` counts what was put aside by its type and by what it means (``chart.bearing``), ``problems`` by type
     (``""`` if it is not known) the lines that something is wrong with. ``broken`` are the first that cannot be read.
     ``results`` counts results by each code that is asked for, as ``system|code``, and ``ordered`` the orders of drugs
     that were signed in the window of a run.
+    ``of_files`` counts the lines of each file, blank ones apart, by its whole path.
     """
 
     lines: int = 0
@@ -53,6 +58,7 @@ class LineCounts:
     broken: list[BrokenLine] = field(default_factory=list)
     results: Counter[str] = field(default_factory=Counter)
     ordered: int = 0
+    of_files: Counter[Path] = field(default_factory=Counter)
 
     def add(self, other: LineCounts) -> None:
         """Adds what was counted elsewhere."""
@@ -65,6 +71,12 @@ class LineCounts:
         self.broken += other.broken
         self.results.update(other.results)
         self.ordered += other.ordered
+        self.of_files.update(other.of_files)
+
+
+def whole_path(file: Path) -> Path:
+    """The path of a file from the root, the same for every engine."""
+    return Path(os.path.normpath(file.absolute()))
 
 
 def of_pieces(pieces: Iterable[tuple[Path, LineCounts]]) -> LineCounts:
@@ -73,12 +85,13 @@ def of_pieces(pieces: Iterable[tuple[Path, LineCounts]]) -> LineCounts:
     The numbers of lines are those within a piece; what is given has those within the file.
     """
     whole = LineCounts()
-    for _, of_file in groupby(pieces, key=itemgetter(0)):
+    for file, of_file in groupby(pieces, key=itemgetter(0)):
         before = 0
         for _, counts in of_file:
             counts.broken = [replace(broken, line=broken.line + before) for broken in counts.broken]
             whole.add(counts)
             before += counts.lines
+            whole.of_files[whole_path(file)] += counts.lines - counts.blank
     return whole
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cds_service.fhir.dates import read_date
+from cds_service.fhir.dates import Span, read_date
 from cds_service.fhir.lenient import Period
 from cds_service.fhir.order_types import ORDER_TYPES, written_element
 
@@ -87,8 +87,13 @@ _SEEN: Mapping[str, tuple[tuple[str, str], ...]] = {
 
 
 def seen_at(kind: str, resource: msgspec.Struct | None, raw: bytes, zone: tzinfo) -> datetime | None:
-    """When a resource of a type was seen first, in UTC: the beginning of its date, read in ``zone`` if it has no
-    offset.
+    """When a resource of a type was seen first, in UTC: the beginning of ``seen_during``; ``None`` without a date."""
+    span = seen_during(kind, resource, raw, zone)
+    return span.start if span is not None else None
+
+
+def seen_during(kind: str, resource: msgspec.Struct | None, raw: bytes, zone: tzinfo) -> Span | None:
+    """The date on which a resource of a type was seen first, read in ``zone`` if it has no offset.
 
     ``None`` if it has no date that can be read. A result is seen when it is issued, and what lasted a while at its end,
     or at its start while it is still under way. The dates are those of ``resource``, as far as it was decoded with
@@ -104,7 +109,7 @@ def seen_at(kind: str, resource: msgspec.Struct | None, raw: bytes, zone: tzinfo
             stated = _end_of(stated, end)
         span = read_date(stated, zone) if isinstance(stated, str) else None
         if span is not None:
-            return span.start
+            return span
     return None
 
 

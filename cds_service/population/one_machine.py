@@ -50,5 +50,6 @@ class OneMachine:
             tell(f"read {counts.lines:,} resources")
             machine = Machine(self.workers, self.memory, aside)
             sorted_lines = chunks(lines(sifted, machine, counts.problems))
-            for stream in workers.map(partial(of_stream, partial(judge, task)), sorted_lines):
+            work = partial(of_stream, partial(judge, task.of_export(counts.types)))
+            for stream in workers.map(work, sorted_lines):
                 yield from batches_of(stream)

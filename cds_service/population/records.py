@@ -14,12 +14,13 @@ import msgspec
 from msgspec.structs import replace
 
 from cds_service.chart.sent_entries import ChartEntry, decoded_medication, elements_of
+from cds_service.fhir.dates import last_day_of
 from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
 from cds_service.fhir.treatments import Medication
-from cds_service.population.line_problems import NOT_JSON
-from cds_service.population.moments import dated_head, seen_at
+from cds_service.population.line_problems import NOT_JSON, UNKNOWN_TYPE
+from cds_service.population.moments import dated_head, seen_during
 
-UNDATED, FUTURE, UNKNOWN_TYPE, DEFECT = "undated", "future", "type-not-known", "defect"
+UNDATED, IMPRECISE, FUTURE, DEFECT = "undated", "date-imprecise", "future", "defect"
 NO_PERSON = "record-without-patient"
 ORDER_NOT_KNOWN = "order-not-known"
 PATIENT, _MEDICATION, _ENCOUNTER = "Patient", "Medication", "Encounter"
@@ -107,11 +108,13 @@ def read_record(patient: str, lines: Iterable[bytes], reading: WhatIsRead) -> Pa
             record.encounters[identity] = raw
         elif kind == PATIENT:
             record.person = ChartEntry(raw, resource)
-        elif (seen := seen_at(kind, resource, raw, reading.zone)) is None:
+        elif (span := seen_during(kind, resource, raw, reading.zone)) is None:
             record.problems[UNDATED, kind] += 1
-        elif seen > latest:
+        elif (seen := span.start) > latest:
             record.problems[FUTURE, kind] += 1
         else:
+            if kind in ORDER_TYPES and last_day_of(span, reading.zone):
+                record.problems[IMPRECISE, kind] += 1
             record.seen.setdefault(kind, []).append(SeenResource(raw, resource, seen, name, status))
     if record.person is None:
         record.problems[NO_PERSON, ""] += 1

@@ -198,6 +198,15 @@ def medications_of(resource: Medicated) -> list[str]:
     return [reference for reference in found if not reference.startswith("#")]
 
 
+def leads_nowhere(resource: Medicated) -> bool:
+    """Whether a treatment names its drug by nothing but a reference that leads to no Medication: an identifier or a
+    search alone, or a Medication that it should contain and does not.
+    """
+    if resource.medicationReference is None and resource.medication is None:  # as most are
+        return False
+    return not any(map(referred, medications_of(resource))) and not resource.naming({}).resolved
+
+
 def referred(reference: str) -> str | None:
     """The id in a reference to a Medication or an Encounter; ``None`` if it refers to none."""
     match = _REFERRED.search(reference)

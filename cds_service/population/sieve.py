@@ -7,6 +7,7 @@ version of which resource it is, because an older one may have been needed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,11 +20,22 @@ from cds_service.chart.bearing import Bearing
 from cds_service.chart.sent_entries import decoder_of, patient_in
 from cds_service.fhir.lenient import Reference
 from cds_service.fhir.order_types import ORDER_TYPES
+from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir.treatments import Medicated
 from cds_service.population import line_problems
 from cds_service.population.line_problems import BrokenLine, LineCounts
-from cds_service.population.selection import LISTS, OF_NOBODY, RESULT, WHOLE, Selection, medications_of, referred
+from cds_service.population.selection import (
+    LISTS,
+    OF_NOBODY,
+    RESULT,
+    WHOLE,
+    Selection,
+    leads_nowhere,
+    medications_of,
+    referred,
+)
 from cds_service.population.stated_version import AnyMeta, version_of, with_meta
+from cds_service.population.tolerant_json import is_nested_deeply
 
 SIFTED = pa.schema(
     [
@@ -47,6 +59,7 @@ _MOST_CHARACTERS = 16_777_216
 _READ_BY_THE_CHART = frozenset({*LISTS, *WHOLE})
 _READ, _OPEN = int(Bearing.READ), int(Bearing.OPEN)
 _BLANK = "blank"
+_NAME_OF_TYPE = re.compile(r"[A-Za-z]{3,40}")  # others may be anything, and are not told
 _TYPE, _BEARING = SIFTED.get_field_index("type"), SIFTED.get_field_index("bearing")
 _Row = tuple[str, str, str, bytes, int, list[str] | None, str | None, str]
 _OWN = "Patient/"
@@ -123,6 +136,8 @@ class Sieve:
                 problem = self._take(line)
             except UnicodeDecodeError:  # in an element that is read; others are looked at when a line is kept
                 problem = line_problems.NOT_UTF_8
+            except RecursionError:
+                problem = line_problems.NOT_JSON
             if problem:
                 self._note(problem, number)
             if len(self._rows) >= _MOST_LINES or self._characters >= _MOST_CHARACTERS:
@@ -204,7 +219,10 @@ class Sieve:
     def _begin(self, kind: str) -> None:
         """From here on lines are read as of this type."""
         if self._of_kind:
-            self.counts.types[self._kind] += self._of_kind
+            named = self._kind if _NAME_OF_TYPE.fullmatch(self._kind) else ""
+            self.counts.types[named] += self._of_kind
+            if not self._is_needed and named not in RESOURCE_TYPES:
+                self.counts.problems[line_problems.UNKNOWN_TYPE, named] += self._of_kind
         self._kind, self._of_kind = kind, 0
         self._is_needed = kind in self._selection.types
         self._owner = _OWNERS.get(kind, _subject_of)
@@ -230,6 +248,8 @@ class Sieve:
         bearing = self._selection.bearing(self._kind, resource)
         if isinstance(resource, Medicated):
             medications = [found for name in medications_of(resource) if (found := referred(name))] or None
+            if medications is None and leads_nowhere(resource):
+                self.counts.problems[line_problems.NOT_FOLLOWED, self._kind] += 1
         if bearing == _OPEN and self._kind in ORDER_TYPES:
             encounter = _encounter_of_order(line)
         return self._add(resource, line, bearing, medications, encounter)
@@ -249,6 +269,8 @@ class Sieve:
             return self._pass(resource)
         if not line.isascii() and not _is_utf_8(line):
             return line_problems.NOT_UTF_8
+        if is_nested_deeply(line):
+            return line_problems.NOT_JSON
         version = version_of(resource.meta)
         self._rows.append(
             (patient, self._kind, resource.id or "", line.strip(), bearing, medications, encounter, version)

@@ -11,15 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import pyarrow.parquet as pq
 
-from cds_service.chart.sent_entries import decoded_medication
 from cds_service.fhir.treatments import Medication
 from cds_service.population.export_files import Export, FilePiece, lines_of
 from cds_service.population.line_problems import LineCounts, of_pieces
 from cds_service.population.selection import MEDICINE, Selection
 from cds_service.population.sieve import SIFTED, Look, Sieve
+from cds_service.population.tolerant_json import decoded_or_none
 
+_medication = msgspec.json.Decoder(Medication)
 _MOST_MEDICATIONS = 16_384  # as many as a hospital has in its formulary
 
 
@@ -71,7 +73,7 @@ def sift(
 
 def known_medications(pieces: Iterable[FilePiece]) -> dict[str, Medication]:
     """The Medications in files that hold them, by id, but for those of which there are two; none if there are too many
-    to be kept in memory.
+    to be kept in memory. A file holds them whose first line is one, or may hold them if that line cannot be read.
 
     Raises:
         ExportError: a file cannot be read.
@@ -79,10 +81,10 @@ def known_medications(pieces: Iterable[FilePiece]) -> dict[str, Medication]:
     known: dict[str, Medication] = {}
     twice = set()
     for piece in pieces:
-        if piece.file.first_type != MEDICINE:
+        if piece.file.first_type not in (MEDICINE, ""):
             continue
         for line in lines_of(piece):
-            medication = decoded_medication(line)
+            medication = decoded_or_none(_medication, line)
             if medication is None or not medication.id or medication.resourceType != MEDICINE:
                 continue
             if known.setdefault(medication.id, medication) != medication:

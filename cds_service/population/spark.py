@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from itertools import groupby
@@ -110,7 +110,8 @@ class Spark:
             tell(f"read {counts.lines:,} resources")
             tables = _Tables.of(sifted, keep)
             counts.problems.update(tables.wrong_lines())
-            streams = keep(_mapped(tables.by_patient(counts), partial(_as_streams, pickle.dumps(task)), _STREAMS))
+            pickled = pickle.dumps(task.of_export(counts.types))
+            streams = keep(_mapped(tables.by_patient(counts), partial(_as_streams, pickled), _STREAMS))
             streams.count()  # all partitions at once; below, they are fetched one after another
             for row in streams.toLocalIterator():
                 yield from batches_of(bytes(row.stream))
@@ -190,11 +191,10 @@ def judged_by_spark(lines: DataFrame, task: Task) -> DataFrame:
     )
     sifted = _kept(_sifted(unplaced, Selection(list(task.contents.values()))))
     counts, tables = _counted(sifted), _Tables.of(sifted, _kept)
-    if task.exported is None:
-        task = replace(task, exported=frozenset(counts.types))
     problems = counts.problems + tables.wrong_lines()
     wrong = pa.Table.from_pylist([problem_row(None, problems)] if problems else [], schema=JUDGED)
-    rows = _mapped(tables.by_patient(counts), partial(_as_rows, pickle.dumps(task)), JUDGED)
+    pickled = pickle.dumps(task.of_export(counts.types))
+    rows = _mapped(tables.by_patient(counts), partial(_as_rows, pickled), JUDGED)
     return rows.unionAll(spark.createDataFrame(wrong, rows.schema))
 
 

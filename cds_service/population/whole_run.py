@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from cds_service.content.prepared import Prepared
 from cds_service.population.choosing_examples import write_examples
 from cds_service.population.counting import counted
@@ -19,11 +21,11 @@ from cds_service.population.judging import Task
 from cds_service.population.line_problems import LineCounts, as_problems
 from cds_service.population.manifest import Manifest, Window, judged_content, manifest_of
 from cds_service.population.orders_in_window import OrdersInWindow
+from cds_service.population.read_export import read_export
 from cds_service.population.run_engine import Engine, Tell
 from cds_service.population.run_folder import MANIFEST, SUMMARY, write_file
 from cds_service.population.run_writer import RunWriter, new_run
 from cds_service.population.selection import Selection
-from cds_service.vocabulary.path_text import path_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,6 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
         window.until,
         asked.key,
         asked.patients,
-        _exported(export),
     )
     counts = LineCounts()
     with new_run(out, asked.export) as (folder, writer):
@@ -77,13 +78,8 @@ def run(asked: AskedRun, out: Path, tell: Tell = lambda text: None) -> Manifest:
         writer.add_problems(as_problems(counts))
         writer.close()
         return _described(
-            asked, export, FoundInExport(task.exported, frozenset(counts.results)), counts, folder, writer
+            asked, export, FoundInExport(frozenset(counts.types), frozenset(counts.results)), counts, folder, writer
         )
-
-
-def _exported(export: Export) -> frozenset[str] | None:
-    """The types of which the export has files, as far as the first lines of its files say."""
-    return frozenset(file.first_type for file in (*export.files, *export.left_out) if file.first_type)
 
 
 def _described(
@@ -98,7 +94,7 @@ def _described(
         window=asked.window,
         patients=asked.patients,
         engine=asked.engine.told(),
-        export=export_as_data(export),
+        export=msgspec.to_builtins(read_export(export, counts)),
         counts=counts_as_data(counts) | {"events": writer.events, "findings": writer.cards},
         made=asked.made,
     )
@@ -107,16 +103,6 @@ def _described(
     write_file(folder, SUMMARY, summary)
     write_examples(folder, summary.examples)
     return manifest
-
-
-def export_as_data(export: Export) -> dict[str, Any]:
-    """The files of an export with their sizes in bytes, those that were not read, and when it was made."""
-    return {
-        "folder": path_text(export.folder),
-        "transactionTime": export.transaction_time or None,
-        "files": {path_text(file.path.relative_to(export.folder)): file.size for file in export.files},
-        "notRead": {path_text(file.path.relative_to(export.folder)): file.size for file in export.left_out},
-    }
 
 
 def counts_as_data(counts: LineCounts) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from click.testing import CliRunner
 from cds_service.cli import main
 from cds_service.packaged import packaged
 from tests.support.ports import free_port
+from tests.support.users import as_somebody_else
 
 STORY = "story: x\nstatements: [S12]\npatient: kwame-mensah\ndraft: hydroxocobalamin-im-three-weekly\ncases:\n"
 BROKEN_JSON = '{\n  "hook": "order-select",\n  "context": {,}\n}'
@@ -330,19 +330,6 @@ def test_who_has_read_enough_is_told_nothing():
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
-
-
-@contextmanager
-def as_somebody_else():
-    """Root may read everything, so root is nobody for a while."""
-    was = os.geteuid()
-    if was == 0:
-        os.setresuid(65_534, 65_534, 0)
-    try:
-        yield
-    finally:
-        if was == 0:
-            os.setresuid(0, 0, 0)
 
 
 @pytest.mark.parametrize(
