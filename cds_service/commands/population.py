@@ -49,8 +49,9 @@ def check(export: Path, cards: Path | None, pack_id: str | None, workers: int, f
     which types are missing, and which drugs and results of the hospital's own no code tells, with the lines of
     site.toml that would.
 
-    The exit status is 1 if some line cannot be used as it is, a type that rules ask for is missing, or not all was read
-    or is there. What is not recognised does not change it: --format site prints nothing where nothing is left to map.
+    The exit status is 1 if some line cannot be used as it is, a type that rules ask for is missing, files were passed
+    over, or the server's answer does not agree with what is there. What is not recognised does not change it: --format
+    site prints nothing where nothing is left to map.
 
     Example: cds-service population check export/
     """
