@@ -130,15 +130,9 @@ def test_spark_gives_the_rows_of_one_machine(command, export, run, place, reques
 
 def test_versions_are_among_what_is_compared(run):
     with duckdb.connect() as database:
-        query = "select problem, resource from read_parquet($files) where problem like '%version%' order by all"
+        query = "select distinct problem from read_parquet($files) where problem like '%version%' order by all"
         found = database.execute(query, {"files": f"{run}/problems/*.parquet"}).fetchall()
-    assert found == [
-        ("older-version-left-out", "Condition"),
-        ("older-version-left-out", "MedicationRequest"),
-        ("older-version-left-out", "Observation"),
-        ("versions-undated", "Patient"),
-        ("versions-undated", "Procedure"),
-    ]
+    assert found == [("older-version-left-out",), ("versions-undated",)]
 
 
 def test_a_broken_line_is_named_by_file_and_line(command, export, run, place):
