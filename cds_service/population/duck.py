@@ -104,6 +104,8 @@ def _opened(machine: Machine) -> Iterator[duckdb.DuckDBPyConnection]:
         "memory_limit": _limit(machine.memory),
         "temp_directory": str(machine.temp),
         "preserve_insertion_order": False,
+        # What is read ahead cannot go to disk: with one thread that sorts, memory was short where it need not be.
+        "disable_parquet_prefetching": True,
         "autoinstall_known_extensions": False,
     }
     try:
