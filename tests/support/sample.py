@@ -2,8 +2,8 @@
 
 Some tests try one thing on every scenario, mutant or replacement, which takes minutes. ``make test`` takes the same
 part of the cases each time, so that a failure does not come and go; with ``EVERY_CASE=1`` all are taken
-(``make test-all``, ``make content-mutants``). Of a test with many cases of its own it takes every eighth; who runs a
-file by hand, without ``--numprocesses``, has them all.
+(``make test-all``, ``make content-mutants``). Of a test with over four cases of its own it takes every fourth, and of
+one with over twelve every eighth; who runs a file by hand, without ``--numprocesses``, has them all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 Case = TypeVar("Case")
 EVERY_CASE = bool(os.environ.get("EVERY_CASE"))
-_MANY, _ONE_IN = 12, 8  # cases of one test
+_SOME, _MANY = 4, 12  # cases of one test
 
 
 def sampled(cases: Sequence[Case], one_in: int) -> Sequence[Case]:
@@ -26,6 +26,9 @@ def sampled(cases: Sequence[Case], one_in: int) -> Sequence[Case]:
 
 
 def left_out(items: Iterable[pytest.Item]) -> set[str]:
-    """The node ids of the cases that ``make test`` does not run: of a test with over twelve, seven in eight."""
+    """The node ids of the cases that ``make test`` does not run: three in four of a test with over four, and seven in
+    eight of one with over twelve.
+    """
     by_test = [list(cases) for _, cases in groupby(items, lambda item: item.nodeid.partition("[")[0])]
-    return {case.nodeid for cases in by_test if len(cases) > _MANY for n, case in enumerate(cases) if n % _ONE_IN}
+    some = [(cases, 8 if len(cases) > _MANY else 4) for cases in by_test if len(cases) > _SOME]
+    return {case.nodeid for cases, one_in in some for n, case in enumerate(cases) if n % one_in}
