@@ -39,10 +39,7 @@ from cds_service.population.tolerant_json import SHORTEST_DEEP, is_nested_deeply
 
 SIFTED = pa.schema(
     [
-        (
-            "patient",
-            pa.string(),
-        ),  # "" of lines that were passed by, and of Medications and Encounters, found by their id
+        ("patient", pa.string()),  # "" of what is found by its id (OF_NOBODY) and of lines that were passed by
         ("type", pa.string()),
         ("id", pa.string()),
         ("line", pa.string()),  # null of those that were passed by

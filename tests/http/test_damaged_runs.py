@@ -1,6 +1,5 @@
 """A run of which one value is damaged: it is read or refused by its name, and it takes no other run with it."""
 
-import copy
 import json
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from cds_service.population.summary import read_summary
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.store.store import Store
+from tests.support.changed_value import with_value
 from tests.support.judged_rows import MOMENT, record
 from tests.support.judged_runs import RULE, events, run_in
 from tests.support.keys import KEY
@@ -32,15 +32,6 @@ def places(tree, path=()) -> Iterator[tuple]:
     for key, value in [members[0], members[-1]] if alike else members:
         yield (*path, key)
         yield from places(value, (*path, key))
-
-
-def damaged(data, path, value):
-    copied = copy.deepcopy(data)
-    inner = copied
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = value
-    return copied
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +90,7 @@ def test_a_damaged_value_is_read_or_refused_and_the_other_run_is_listed(hospital
     assert not refusal(run, with_panel=True)
     try:
         for path in places(data):
-            (run / file).write_text(json.dumps(damaged(data, path, value)).replace(f'"{HUGE}"', "9" * 5_000))
+            (run / file).write_text(json.dumps(with_value(data, path, value)).replace(f'"{HUGE}"', "9" * 5_000))
             why = refusal(run, with_panel="contents" in path and file == MANIFEST)  # all that a panel reads
             assert not why or why.startswith(f"{run}: "), path
             listed = {one.name: bool(one.problem) for one in runs_in(runs)}

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from tests.support.changed_value import with_value
 from tests.support.faults import assert_none
 from tests.support.sample import sampled
 
@@ -110,15 +111,6 @@ def places(tree, path=()):
             yield from places(value, (*path, key))
 
 
-def planted(body, path, text):
-    body = copy.deepcopy(body)
-    parent = body
-    for key in path[:-1]:
-        parent = parent[key]
-    parent[path[-1]] = text
-    return body
-
-
 @pytest.fixture(scope="module")
 def bodies(request_for):
     return [request_for(*pair) for pair in PAIRS]
@@ -149,7 +141,7 @@ def test_RSP_12_no_string_of_a_request_acts_wherever_it_stands(post, bodies, pai
     assert len(every) > 40
     for number, path in enumerate(every):
         for text in (HOSTILE[number % len(HOSTILE)], HOSTILE[(number * 7 + 3) % len(HOSTILE)]):
-            faults[f"{path} {text!r}"] = acts(post(planted(body, path, text)))
+            faults[f"{path} {text!r}"] = acts(post(with_value(body, path, text)))
     assert_none(faults, len(faults))
 
 
@@ -174,7 +166,7 @@ def test_RSP_12_hostile_words_everywhere_at_once_do_not_act(post, bodies, text):
         changed = body
         for path in places(body):
             if shown(path[-1] if isinstance(path[-1], str) else path[-2]):
-                changed = planted(changed, path, text)
+                changed = with_value(changed, path, text)
         assert acts(post(changed)) == []
 
 
@@ -222,5 +214,5 @@ def test_RSP_12_what_is_put_together_of_hostile_parts_does_not_act(post, bodies,
     body = bodies[data.draw(st.integers(0, len(bodies) - 1))]
     words = [path for path in places(body) if path[-1] in ("text", "display", "unit", "code", "status", "reference")]
     for path in data.draw(st.lists(st.sampled_from(words), min_size=1, max_size=4)):
-        body = planted(body, path, "".join(data.draw(st.lists(st.sampled_from(parts), min_size=2, max_size=10))))
+        body = with_value(body, path, "".join(data.draw(st.lists(st.sampled_from(parts), min_size=2, max_size=10))))
     assert acts(post(body)) == []

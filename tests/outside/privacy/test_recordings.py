@@ -5,7 +5,6 @@ Values that cannot be mistaken are planted everywhere that a request has a place
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import re
@@ -31,6 +30,7 @@ from cds_service.recording.elements import DRAFTS, ELEMENTS
 from cds_service.service.app import create_app
 from cds_service.settings import Settings
 from cds_service.vocabulary.json_text import encode
+from tests.support.changed_value import with_value
 from tests.support.every_element import DAY, NAME, NUMBER, NUMBERS, TEXTS, finds, planted
 from tests.support.sample import sampled
 from tests.support.scenarios import by_name, request_of
@@ -161,15 +161,6 @@ def leaves(tree, way=()):
             yield (*way, key)
 
 
-def put(tree, way, value):
-    changed = copy.deepcopy(tree)
-    parent = changed
-    for key in way[:-1]:
-        parent = parent[key]
-    parent[way[-1]] = value
-    return changed
-
-
 @pytest.mark.parametrize("place", range(len(RICH)))
 def test_nothing_planted_in_the_place_of_any_value_is_written(by, rich, place):
     """Each value of a call in turn, the envelope's too, replaced by what must not get out.
@@ -180,7 +171,7 @@ def test_nothing_planted_in_the_place_of_any_value_is_written(by, rich, place):
     plants = (*TEXTS, *NUMBERS, {NAME: NAME}, [NAME, [NUMBERS]])
     for number, way in enumerate(leaves(request)):
         for plant in sampled((plants[number % len(plants)], plants[(number * 7 + 3) % len(plants)]), 2):
-            form = next(forms(by, put(request, way, plant), templates))
+            form = next(forms(by, with_value(request, way, plant), templates))
             assert not finds(form), (way, plant)
 
 
@@ -434,7 +425,7 @@ def test_whatever_json_stands_wherever_a_recording_holds_words_of_closed_lists_o
     request, templates = rich[which]
     for place, value in changes:
         every = list(ways(request))
-        request = put(request, every[place % len(every)], value)
+        request = with_value(request, every[place % len(every)], value)
     for form in forms(by, request, templates):
         assert not finds(form)
         assert_closed(form, templates, closed)
@@ -509,7 +500,7 @@ def test_days_are_moved_further_each_by_itself_but_keep_their_order(prepared, ri
 @pytest.mark.parametrize(("born", "age"), [("1956-03-04", 70), ("1930-01-01", 90), ("1921-05", 90), ("1919", 90)])
 def test_of_a_birth_date_the_age_in_years_is_kept_and_of_the_very_old_not_that(by, rich, born, age):
     request, templates = rich[0]
-    changed = put(request, ("prefetch", "patient", "birthDate"), born)
+    changed = with_value(request, ("prefetch", "patient", "birthDate"), born)
     seen = set()
     for chance in range(12):
         for form in by.forms(changed, templates, NOW, random.Random(chance)):  # noqa: S311  (no secret)
