@@ -52,6 +52,17 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
     return span if span.start >= _EARLIEST and span.end <= _LATEST else None
 
 
+def utc_instant(text: str) -> datetime | None:
+    """The instant that a FHIR dateTime or instant in UTC names, as most are written; ``None`` for any other text."""
+    if text[7:8] != "-" or text[10:11] != "T":
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo is UTC and _EARLIEST <= instant <= _LATEST else None
+
+
 def _read_day(text: str, zone: tzinfo) -> Span | None:
     try:
         midnight = datetime.fromisoformat(text).replace(tzinfo=zone)
@@ -88,18 +99,32 @@ def years_between(birth: str | None, now: datetime) -> tuple[int, int] | None:
 
     ``None`` if it is no date, or is after ``now``.
     """
+    today = now.date()
+    born = _whole_date(birth or "")
+    if born is not None:
+        age = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+        return (age, age) if age >= 0 else None
     match = _FHIR_DATE.fullmatch(birth or "")
     if match is None:
         return None
     year, month, day = (int(part) if part else None for part in match.groups())
-    today = now.date()
     try:
         date(year or 0, month or 1, day or 1)
     except ValueError:
         return None
 
-    def age(born_month: int, born_day: int) -> int:
+    def age_if(born_month: int, born_day: int) -> int:
         return today.year - (year or 0) - ((today.month, today.day) < (born_month, born_day))
 
-    youngest, oldest = age(month or 12, day or 31), age(month or 1, day or 1)
+    youngest, oldest = age_if(month or 12, day or 31), age_if(month or 1, day or 1)
     return (youngest, oldest) if youngest >= 0 else None
+
+
+def _whole_date(text: str) -> date | None:
+    """A date of year, month and day, as nearly all are; ``None`` for any other text."""
+    if text[10:] or not text[4:5] == text[7:8] == "-":
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hmac
+from hashlib import blake2b, sha256
 
 import msgspec
 
-_LETTERS = 32  # of a digest in hexadecimal: 128 bits, so that of a billion names no two are alike
+_BYTES = 16  # of a digest: 128 bits, so that of a billion names no two are alike
 
 
 class KeyedNames:
-    """The names that one key gives; what depends on the key alone is worked out once."""
+    """The names that one key gives: keyed digests of BLAKE2b (RFC 7693), which takes a third of the time of an HMAC."""
 
     def __init__(self, key: bytes) -> None:
-        self._begun = hmac.new(key, digestmod="sha256")
+        fitting = key if len(key) <= blake2b.MAX_KEY_SIZE else sha256(key).digest()
+        self._begun = blake2b(key=fitting, digest_size=_BYTES)
 
     def of(self, use: str, *parts: str) -> str:
         """The name of what ``parts`` tell from everything else that is named for the same ``use``."""
         digest = self._begun.copy()
         digest.update(msgspec.json.encode((use, *parts)))
-        return digest.hexdigest()[:_LETTERS]
+        return digest.hexdigest()
 
 
 def as_uuid(name: str) -> str:

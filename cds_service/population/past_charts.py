@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from cds_service.chart.record import Chart
 from cds_service.chart.sent_entries import ChartEntry
-from cds_service.fhir.codes import SPELLINGS, canonical
+from cds_service.fhir.codes import canonical
 from cds_service.fhir.dates import read_date
 from cds_service.fhir.lenient import CodeableConcept, many
 from cds_service.fhir.order_types import MEDICATION
@@ -94,7 +94,7 @@ def _asking(by_code: _ByCode, resource: Any) -> Sequence[_Query]:
     for coding in many(concept.coding):
         by_system = by_code.get(coding.code or "")
         if by_system is not None and coding.system:
-            more = by_system.get(SPELLINGS.get(coding.system) or canonical(coding.system), ())
+            more = by_system.get(coding.system) or by_system.get(canonical(coding.system)) or ()
             asking = [*asking, *(query for query in more if query not in asking)] if asking else more
     return asking
 

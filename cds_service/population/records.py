@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from operator import attrgetter
@@ -18,19 +18,20 @@ from cds_service.fhir.dates import last_day_of
 from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
 from cds_service.fhir.treatments import Medication
 from cds_service.population.line_problems import NOT_JSON, UNKNOWN_TYPE
-from cds_service.population.moments import dated_head, seen_during
+from cds_service.population.moments import dated_head, seen_at, seen_during
 
 UNDATED, IMPRECISE, FUTURE, DEFECT = "undated", "date-imprecise", "future", "defect"
 NO_PERSON = "record-without-patient"
 ORDER_NOT_KNOWN = "order-not-known"
 PATIENT, _MEDICATION, _ENCOUNTER = "Patient", "Medication", "Encounter"
-_ALWAYS_READ = frozenset({PATIENT, _MEDICATION, _ENCOUNTER, *ORDER_TYPES})
+_NOT_DATED = frozenset({PATIENT, _MEDICATION, _ENCOUNTER})
+_ALWAYS_READ = _NOT_DATED | {*ORDER_TYPES}
 _TYPE_FIRST = b'{"resourceType":"'
 _NAME_OF_TYPE = re.compile(r"[A-Z][A-Za-z]{2,40}")
 _AHEAD = timedelta(days=1)  # by how much clocks and time zones may differ
 # https://hl7.org/fhir/R4/valueset-medicationrequest-status.html; ended is of R5
 _ENDED = frozenset({"completed", "stopped", "ended"})
-_in_order = attrgetter("seen", "name")
+_SEEN, _NAME = attrgetter("seen"), attrgetter("name")
 
 
 class SeenResource(ChartEntry, frozen=True, gc=False):
@@ -92,54 +93,53 @@ class WhatIsRead(NamedTuple):
     until: datetime
 
 
-# One resource: its type and id, ``""`` if it has none, its status, its JSON, and its elements, if they are decoded.
-_Line = tuple[str, str, str, bytes, Any]
-
-
 def read_record(patient: str, lines: Iterable[bytes], reading: WhatIsRead) -> PatientRecord:
     """The record of a patient from the JSON of its resources, each of which is there once, in whatever order."""
     record = PatientRecord(patient)
     latest = reading.until + _AHEAD
-    for kind, identity, status, raw, resource in _read_lines(lines, reading, record.problems):
-        name = f"{kind}/{identity}" if identity else raw.decode()
-        if kind == _MEDICATION:
-            record.medications[identity] = raw
-        elif kind == _ENCOUNTER:
-            record.encounters[identity] = raw
-        elif kind == PATIENT:
-            record.person = ChartEntry(raw, resource)
-        elif (span := seen_during(kind, resource, raw, reading.zone)) is None:
-            record.problems[UNDATED, kind] += 1
-        elif (seen := span.start) > latest:
-            record.problems[FUTURE, kind] += 1
-        else:
-            if kind in ORDER_TYPES and last_day_of(span, reading.zone):
-                record.problems[IMPRECISE, kind] += 1
-            record.seen.setdefault(kind, []).append(SeenResource(raw, resource, seen, name, status))
-    if record.person is None:
-        record.problems[NO_PERSON, ""] += 1
-    for resources in record.seen.values():
-        resources.sort(key=_in_order)
-    return record
-
-
-def _read_lines(lines: Iterable[bytes], reading: WhatIsRead, problems: Counter[tuple[str, str]]) -> Iterator[_Line]:
-    """The resources of the lines; those that cannot be read, and of types that nobody knows, are counted."""
     kind, begin = "", _TYPE_FIRST + b'"'
     for raw in lines:
         try:
             if not raw.startswith(begin):  # most are of the type of the line before
                 kind = _type_of(raw)
                 begin = _TYPE_FIRST + kind.encode() + b'"'
-            line = _read_line(kind, raw, reading)
+            read = _read_line(kind, raw, reading)
         except (msgspec.DecodeError, RecursionError):
-            problems[NOT_JSON, ""] += 1
+            record.problems[NOT_JSON, ""] += 1
             continue
-        if line is None:
+        if read is None:
             if kind not in reading.known:
-                problems[UNKNOWN_TYPE, kind if _NAME_OF_TYPE.fullmatch(kind) else ""] += 1
+                record.problems[UNKNOWN_TYPE, kind if _NAME_OF_TYPE.fullmatch(kind) else ""] += 1
             continue
-        yield line
+        identity, status, resource = read
+        if kind in _NOT_DATED:
+            _keep(record, kind, identity, ChartEntry(raw, resource))
+            continue
+        seen = seen_at(kind, resource, raw, reading.zone)
+        if seen is None:
+            record.problems[UNDATED, kind] += 1
+        elif seen > latest:
+            record.problems[FUTURE, kind] += 1
+        else:
+            if kind in ORDER_TYPES and last_day_of(seen_during(kind, resource, raw, reading.zone), reading.zone):
+                record.problems[IMPRECISE, kind] += 1
+            name = f"{kind}/{identity}" if identity else raw.decode()
+            record.seen.setdefault(kind, []).append(SeenResource(raw, resource, seen, name, status))
+    if record.person is None:
+        record.problems[NO_PERSON, ""] += 1
+    for resources in record.seen.values():
+        resources.sort(key=_NAME)  # as they come nearly always
+        resources.sort(key=_SEEN)
+    return record
+
+
+def _keep(record: PatientRecord, kind: str, identity: str, entry: ChartEntry) -> None:
+    """Keeps a resource that is part of the record at all times."""
+    if kind == PATIENT:
+        record.person = entry
+    else:
+        of_kind = record.medications if kind == _MEDICATION else record.encounters
+        of_kind[identity] = entry.raw
 
 
 def _type_of(raw: bytes) -> str:
@@ -150,17 +150,19 @@ def _type_of(raw: bytes) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def _read_line(kind: str, raw: bytes, reading: WhatIsRead) -> _Line | None:
-    """A resource of a type; ``None`` if nothing is read of the type."""
+def _read_line(kind: str, raw: bytes, reading: WhatIsRead) -> tuple[str, str, Any] | None:
+    """The id and the status of a resource of a type, ``""`` if it has none, and its elements, if they are decoded;
+    ``None`` if nothing is read of the type.
+    """
     if kind in reading.searched:
         try:
-            resource = elements_of(raw, kind)
+            resource: Any = elements_of(raw, kind)
         except RecursionError:
             resource = None
         if resource is not None:
-            return kind, resource.id or "", getattr(resource, "status", None) or "", raw, resource
+            return resource.id or "", getattr(resource, "status", None) or "", resource
     elif kind not in _ALWAYS_READ:
         return None
     head = dated_head(raw)
     identity, status = (value if isinstance(value, str) else "" for value in (head.id, head.status))
-    return kind, identity, status, raw, None
+    return identity, status, None

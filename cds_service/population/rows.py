@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import msgspec
 
@@ -51,24 +50,15 @@ class Repeats:
         return times + 1, (moment - last).days if times else None
 
 
-class AboutOrders(NamedTuple):
-    """What a row tells of the orders of an event; ``None`` is what is not known."""
-
-    unit: str | None = None
-    prescriber: str | None = None
-    drug: str | None = None
-    agent: str | None = None
-    route: str | None = None
-    orders: int = 0
-
-
-_NO_ORDERS = AboutOrders()
+_NO_ORDERS: Row = {"unit": None, "prescriber": None, "drug": None, "agent": None, "route": None, "orders": 0}
 
 
 def about_orders(
     pack: Pack, request: HookRequest, record: PatientRecord, session: SigningSession | None, names: KeyedNames
-) -> AboutOrders:
-    """What a row tells of the orders of a call; of several drugs, that which was ordered first."""
+) -> Row:
+    """What a row tells of the orders of a call, ``None`` where it is not known; of several drugs, that which was
+    ordered first.
+    """
     if session is None:
         return _NO_ORDERS
     first, requester = request.selected[0], session.judged[0].requester
@@ -76,14 +66,14 @@ def about_orders(
     known = recognise_ordered(order, pack.relevant.get(order.type, ()))
     ways = [fact for fact in pack.of_kind.get("order", ()) if fact.element == "route"]
     way = route(ways[0], order).value if ways else None
-    return AboutOrders(
-        _unit(record.encounters.get(request.encounter_id), session.moment),
-        names.of("prescriber", requester) if requester else None,
-        known.concept.display if known is not None else None,
-        getattr(known, "agent", "") or None,
-        str(way) if way is not None else None,
-        len(request.selected),
-    )
+    return {
+        "unit": _unit(record.encounters.get(request.encounter_id), session.moment),
+        "prescriber": names.of("prescriber", requester) if requester else None,
+        "drug": known.concept.display if known is not None else None,
+        "agent": getattr(known, "agent", "") or None,
+        "route": str(way) if way is not None else None,
+        "orders": len(request.selected),
+    }
 
 
 def _unit(raw: bytes | None, moment: datetime) -> str | None:
@@ -103,9 +93,17 @@ def about_person(record: PatientRecord, moment: datetime) -> tuple[str | None, s
     person = record.person.resource if record.person is not None else None
     if not isinstance(person, Patient):
         return None, None
-    years = years_between(person.birthDate, moment)
-    least, most = (bisect_right(_BANDS_FROM, age) for age in years) if years is not None else (0, 1)
-    return (_BANDS[least] if least == most else None), (person.gender if person.gender in _SEXES else None)
+    band = _band(years_between(person.birthDate, moment))
+    return band, (person.gender if person.gender in _SEXES else None)
+
+
+def _band(years: tuple[int, int] | None) -> str | None:
+    """The band in which the least and the most years that someone may have both are."""
+    if years is None:
+        return None
+    least, most = years
+    place = bisect_right(_BANDS_FROM, least)
+    return _BANDS[place] if least == most or place == bisect_right(_BANDS_FROM, most) else None
 
 
 def shown(judged: Judged) -> tuple[str, list[str]]:
@@ -132,7 +130,7 @@ def event_row(
     event: str,
     patient: str | None,
     moment: datetime,
-    orders: AboutOrders,
+    orders: Row,
     person: tuple[str | None, str | None],
     judged: Judged,
     depends: bool,
@@ -151,7 +149,7 @@ def event_row(
         "event": event,
         "patient": patient,
         "moment": moment,
-        **orders._asdict(),
+        **orders,
         "outcome": _outcome(judged),
         "missing": missing,
         "status_dependent": depends,

@@ -123,6 +123,7 @@ class Sieve:
         self._rows: list[_Row] = []
         self._passed: tuple[list[str], ...] = [], [], []  # types, ids and versions
         self._characters = 0
+        self._is_full = False
 
     def batches(self, lines: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
         """What may be needed of the lines of a piece, as batches of the schema ``SIFTED``, of a bounded size."""
@@ -137,16 +138,18 @@ class Sieve:
                 problem = line_problems.NOT_JSON
             if problem:
                 self._note(problem, number)
-            if len(self._rows) >= _MOST_LINES or self._characters >= _MOST_CHARACTERS:
-                yield self._batch()
-            if len(self._passed[0]) >= _MOST_LINES:
-                yield self._batch_of_passed()
+            if self._is_full:
+                yield from self._batches_so_far()
         self._begin("")
         self.counts.lines, self.counts.bytes = number, size
+        yield from self._batches_so_far()
+
+    def _batches_so_far(self) -> Iterator[pa.RecordBatch]:
         if self._rows:
             yield self._batch()
         if self._passed[0]:
             yield self._batch_of_passed()
+        self._is_full = False
 
     def _batch(self) -> pa.RecordBatch:
         columns = list(zip(*self._rows, strict=True))
@@ -274,6 +277,8 @@ class Sieve:
             (patient, self._kind, resource.id or "", line.strip(), bearing, medications, encounter, version)
         )
         self._characters += len(line)
+        if self._characters >= _MOST_CHARACTERS or len(self._rows) >= _MOST_LINES:
+            self._is_full = True
         return ""
 
     def _pass(self, resource: Any) -> str:
@@ -283,6 +288,8 @@ class Sieve:
             kinds.append(self._kind)
             names.append(resource.id)
             versions.append(version_of(resource.meta))
+            if len(names) >= _MOST_LINES:
+                self._is_full = True
         return ""
 
 

@@ -4,8 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cds_service.fhir.dates import read_date
+from cds_service.fhir.dates import read_date, utc_instant, years_between
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -47,3 +49,43 @@ def test_what_is_no_date_of_fhir_is_none(text):
 @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31"])
 def test_a_day_that_not_every_time_zone_has_is_none(text):
     assert read_date(text, BERLIN) is None
+
+
+_DAYS = st.dates().map(date.isoformat) | st.from_regex(
+    r"[0-9]{4}-?W[0-9]{2}-?[0-9]|[0-9]{8}|[0-9]{4}-[0-9]{2}", fullmatch=True
+)
+_TIMES = st.times().map(lambda time: time.isoformat()) | st.sampled_from(
+    ["12", "12:30", "1230", "123000", "12:30:00.5", ""]
+)
+_OFFSETS = st.sampled_from(["Z", "z", "+00:00", "-00:00", "+02:00", ""])
+
+
+@given(day=_DAYS, mark=st.sampled_from(["T", "t", " "]), time=_TIMES, offset=_OFFSETS)
+def test_an_instant_in_utc_is_read_as_any_date_is(day, mark, time, offset):
+    text = f"{day}{mark}{time}{offset}"
+    instant = utc_instant(text)
+    if instant is not None:
+        span = read_date(text, BERLIN)
+        assert span.start == span.end == instant
+
+
+@given(st.datetimes(timezones=st.just(UTC)).filter(lambda moment: 1 < moment.year < 9999))
+def test_an_instant_as_most_are_written_is_read(moment):
+    assert utc_instant(moment.isoformat().replace("+00:00", "Z")) == moment
+
+
+@given(born=st.dates(date(1900, 1, 1), date(2026, 11, 23)))
+def test_years_of_a_whole_birth_date_are_the_birthdays_since(born):
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    birthdays = [year for year in range(born.year + 1, 2027) if (year, born.month, born.day) <= (2026, 11, 23)]
+    assert years_between(born.isoformat(), now) == (len(birthdays), len(birthdays))
+
+
+@pytest.mark.parametrize("birth", ["2026-11-24", "2026-02-30", "1960-W26-3", "19600624", "1960-6-24", "", None])
+def test_no_birth_date_or_one_to_come_has_no_years(birth):
+    assert years_between(birth, datetime(2026, 11, 23, 12, tzinfo=UTC)) is None
+
+
+@pytest.mark.parametrize(("birth", "years"), [("1960", (65, 66)), ("1960-11", (65, 66)), ("1960-12", (65, 65))])
+def test_a_partial_birth_date_leaves_the_years_open(birth, years):
+    assert years_between(birth, datetime(2026, 11, 23, 12, tzinfo=UTC)) == years
