@@ -201,10 +201,13 @@ def lines_of(piece: FilePiece) -> Iterator[bytes]:
             yield from file
             return
         place += len(first)
-        while place < piece.end:
-            line = file.readline()
-            place += len(line)
+        if place >= piece.end:
+            return
+        for line in file:
             yield line
+            place += len(line)
+            if place >= piece.end:
+                return
 
 
 def _begin(file: IO[bytes], start: int) -> int:

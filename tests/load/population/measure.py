@@ -17,15 +17,15 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-import pyarrow as pa
 
 from cds_service.chart.record import Chart
 from cds_service.content.model import Service
@@ -103,28 +103,29 @@ def parts(export: Path, aside: Path, hooks: tuple[str, ...]) -> dict[str, float]
     aside.mkdir()
     begun = time.process_time()
     sifted = sift(find_export(export, Selection([prepared]).types), Selection([prepared]), aside)
-    read = time.process_time()
-    batches = list(lines(sifted, Machine(1, MEMORY, aside), Counter()))
-    sorted_ = time.process_time()
-    judged = judged_in_turns(task, batches)
+    read = time.process_time() - begun
+    sorted_ = chunks(lines(sifted, Machine(1, MEMORY, aside), Counter()))
+    found = {"reading": read, **judged_in_turns(task, sorted_)}
     shutil.rmtree(aside)
-    return {
-        "reading": read - begun,
-        "sorting": sorted_ - read,
-        **judged,
-        "lines": sum(batch.num_rows for batch in batches),
-    }
+    return found
 
 
-def judged_in_turns(task: Task, batches: Iterable[pa.RecordBatch]) -> dict[str, float]:
-    """Seconds of processor time that assembling and judging takes, and judging alone, and the number of rows.
+def judged_in_turns(task: Task, sorted_: Iterator[bytes]) -> dict[str, float]:
+    """Seconds of processor time that sorting takes, assembling and judging, and judging alone, and how many rows and
+    lines there are.
 
     A machine is quicker at one time than at another, and what was just read is read sooner once more. So both are done
-    with one chunk after another, and each comes first every second time.
+    with one chunk after another as it comes, and each is first every second time.
     """
-    assembling, alone, events = 0.0, [0.0], 0
-    for number, chunk in enumerate(chunks(batches)):
+    sorting, assembling, alone, events, handed_on = 0.0, 0.0, [0.0], 0, 0
+    for number in count():
+        begun = time.process_time()
+        chunk = next(sorted_, b"")
+        sorting += time.process_time() - begun
+        if not chunk:
+            break
         part = list(batches_of(chunk))
+        handed_on += sum(batch.num_rows for batch in part)
         for is_alone in (False, True) if number % 2 else (True, False):
             if is_alone:
                 with beside(alone):
@@ -133,7 +134,13 @@ def judged_in_turns(task: Task, batches: Iterable[pa.RecordBatch]) -> dict[str, 
                 begun = time.process_time()
                 events += sum(batch.num_rows for batch in judge(task, part))
                 assembling += time.process_time() - begun
-    return {"assembling and judging": assembling, "judging alone": alone[0], "events": events}
+    return {
+        "sorting": sorting,
+        "assembling and judging": assembling,
+        "judging alone": alone[0],
+        "events": events,
+        "lines": handed_on,
+    }
 
 
 @contextmanager
