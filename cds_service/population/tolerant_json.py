@@ -10,7 +10,7 @@ import msgspec
 
 T = TypeVar("T")
 _anything = msgspec.json.Decoder(Any)
-_DEEPEST = 500  # levels; FHIR needs a dozen, and a line of so many can be decoded wherever in the program that is done
+_DEEPEST = 512  # levels; FHIR needs a dozen, and a line of so many can be decoded wherever in the program that is done
 SHORTEST_DEEP = 2 * _DEEPEST
 """A text of no more bytes cannot be nested deeply: each level has two brackets."""
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])')
