@@ -68,8 +68,8 @@ _STREAMS = pa.schema([("stream", pa.binary())])
 _ROWS = 4096  # of one batch that is handed to Python
 _PARTITIONS_OF_A_JOIN = "32"  # on one machine, where the 200 that Spark makes cost more than they help
 _LINES_OF_PARTITION = 32_768  # what one task judges
-# Most of what Java does for minutes of work is to compile itself; its better compiler does not earn what it costs. Nor do
-# collectors that work beside the program, where all cores are used.
+# Most of what Java does for minutes of work is to compile itself; its better compiler does not earn what it costs. No
+# more do collectors that work beside the program, where all cores are used.
 _JAVA_FOR_MINUTES = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _LOOPBACK = "127.0.0.1"
 _GLOB = re.compile(r"([\\*?\[\]{}])")  # what has a meaning in paths that Spark is given
