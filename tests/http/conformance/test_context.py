@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -269,7 +270,7 @@ def test_CTX_13_results_of_another_patient_are_not_read_and_it_is_said(post, car
     (card,) = [card for card in cards_of(post(body)) if card["source"]["topic"]["code"].startswith("imPlatelets")]
     assert card["source"]["topic"]["code"] == "imPlateletsNotChecked"
     assert "What was sent is of another patient" in card["summary"]
-    assert "22" not in card["summary"] + card["detail"]
+    assert not re.search(r"(?<![\d-])22(?!\d)", card["summary"] + card["detail"])  # their count; a day may be a 22nd
     assert "kwame" not in post(body).text
 
 
