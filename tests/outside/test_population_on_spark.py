@@ -98,9 +98,10 @@ def master(place):
 
 
 def told(run):
-    """What run.json says beside the engine."""
+    """What run.json says beside the engine, and when the run was made."""
     manifest = json.loads((run / "run.json").read_text())
-    return {key: value for key, value in manifest.items() if key != "engine"}
+    assert manifest.keys() >= {"engine", "made"}
+    return {key: value for key, value in manifest.items() if key not in ("engine", "made")}
 
 
 def broken(run):
