@@ -29,11 +29,11 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
     """
     if text is None:
         return None
-    if text[4:5] == text[7:8] == "-":  # as nearly all are written
-        if text[10:11] == "T":
-            return _read_instant(text, zone)
-        if not text[10:] and (whole_day := _read_day(text, zone)) is not None:
-            return whole_day
+    instant = read_instant(text, zone)
+    if instant is not None:
+        return Span(instant, instant)
+    if text[4:5] == text[7:8] == "-" and not text[10:] and (whole_day := _read_day(text, zone)) is not None:
+        return whole_day
     match = _FHIR_DATE.fullmatch(text)
     if match is None:
         return None
@@ -52,15 +52,20 @@ def read_date(text: str | None, zone: tzinfo) -> Span | None:
     return span if span.start >= _EARLIEST and span.end <= _LATEST else None
 
 
-def utc_instant(text: str) -> datetime | None:
-    """The instant that a FHIR dateTime or instant in UTC names, as most are written; ``None`` for any other text."""
-    if text[7:8] != "-" or text[10:11] != "T":
+def read_instant(text: str, zone: tzinfo) -> datetime | None:
+    """The instant in UTC that a FHIR dateTime with a time, or an instant, names; ``None`` for any other text.
+
+    A time without an offset is read in the hospital's ``zone``.
+    """
+    if text[10:11] != "T" or not text[4:5] == text[7:8] == "-":
         return None
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        if instant.tzinfo is not UTC:
+            instant = (instant.replace(tzinfo=zone) if instant.tzinfo is None else instant).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return instant if instant.tzinfo is UTC and _EARLIEST <= instant <= _LATEST else None
+    return instant if _EARLIEST <= instant <= _LATEST else None
 
 
 def _read_day(text: str, zone: tzinfo) -> Span | None:
@@ -70,16 +75,6 @@ def _read_day(text: str, zone: tzinfo) -> Span | None:
     except (ValueError, OverflowError):
         return None
     return span if span.start >= _EARLIEST and span.end <= _LATEST else None
-
-
-def _read_instant(text: str, zone: tzinfo) -> Span | None:
-    try:
-        instant = datetime.fromisoformat(text)
-        if instant.tzinfo is not UTC:
-            instant = (instant.replace(tzinfo=zone) if instant.tzinfo is None else instant).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return Span(instant, instant) if _EARLIEST <= instant <= _LATEST else None
 
 
 def day_of(span: Span | None, zone: tzinfo) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cds_service.fhir.dates import Span, read_date, utc_instant
+from cds_service.fhir.dates import Span, read_date, read_instant
 from cds_service.fhir.lenient import Period
 from cds_service.fhir.order_types import ORDER_TYPES, written_element
 
@@ -90,7 +90,7 @@ _SEEN_FIRST = {kind: elements[0][0] for kind, elements in _SEEN.items()}
 def seen_at(kind: str, resource: msgspec.Struct | None, raw: bytes, zone: tzinfo) -> datetime | None:
     """When a resource of a type was seen first, in UTC: the beginning of ``seen_during``; ``None`` without a date."""
     stated = getattr(resource, _SEEN_FIRST.get(kind, ""), None)
-    seen = utc_instant(stated) if isinstance(stated, str) else None  # as nearly all are told
+    seen = read_instant(stated, zone) if isinstance(stated, str) else None  # as nearly all are told
     if seen is not None:
         return seen
     span = seen_during(kind, resource, raw, zone)

@@ -104,13 +104,13 @@ def parts(export: Path, aside: Path, hooks: tuple[str, ...]) -> dict[str, float]
     begun = time.process_time()
     sifted = sift(find_export(export, Selection([prepared]).types), Selection([prepared]), aside)
     read = time.process_time() - begun
-    sorted_ = chunks(lines(sifted, Machine(1, MEMORY, aside), Counter()))
-    found = {"reading": read, **judged_in_turns(task, sorted_)}
+    in_order = chunks(lines(sifted, Machine(1, MEMORY, aside), Counter()))
+    found = {"reading": read, **judged_in_turns(task, in_order)}
     shutil.rmtree(aside)
     return found
 
 
-def judged_in_turns(task: Task, sorted_: Iterator[bytes]) -> dict[str, float]:
+def judged_in_turns(task: Task, in_order: Iterator[bytes]) -> dict[str, float]:
     """Seconds of processor time that sorting takes, assembling and judging, and judging alone, and how many rows and
     lines there are.
 
@@ -120,7 +120,7 @@ def judged_in_turns(task: Task, sorted_: Iterator[bytes]) -> dict[str, float]:
     sorting, assembling, alone, events, handed_on = 0.0, 0.0, [0.0], 0, 0
     for number in count():
         begun = time.process_time()
-        chunk = next(sorted_, b"")
+        chunk = next(in_order, b"")
         sorting += time.process_time() - begun
         if not chunk:
             break
