@@ -1,7 +1,7 @@
-"""The engine of many machines: Apache Spark reads the lines, and has those of each patient judged together.
+"""The engine of many machines: Apache Spark has pieces of files read, and the lines of each patient judged together.
 
-The same sieve, the same SQL and the same judging as on one machine; Spark only moves the lines. In a notebook of a
-platform, whose session is there already, ``judged_by_spark`` makes rows of lines.
+The same reading, the same sieve, the same SQL and the same judging as on one machine; Spark only moves the lines. In a
+notebook of a platform, whose session is there already, ``judged_by_spark`` makes rows of lines that Spark has read.
 
 Effects: starts Spark if no session is there. Spark puts what it has read aside on the disks of its executors.
 """
@@ -18,11 +18,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
-from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -38,7 +36,7 @@ from cds_service.chart.bearing import Bearing
 from cds_service.content.load import load_pack
 from cds_service.content.prepared import Prepared
 from cds_service.population.chunks import as_stream, batches_of
-from cds_service.population.export_files import Export
+from cds_service.population.export_files import Export, ExportError, FilePiece, lines_of
 from cds_service.population.joins import (
     LATEST,
     LATEST_OF_ONE_VERSION,
@@ -59,7 +57,6 @@ from cds_service.population.run_tables import JUDGED
 from cds_service.population.selection import Selection
 from cds_service.population.sieve import SIFTED, Sieve
 from cds_service.population.sifting import known_medications
-from cds_service.vocabulary.path_text import path_text
 
 # What was counted in a piece of a file is a row among the lines that were kept of it, so that it is counted once,
 # however often Spark reads the piece.
@@ -72,9 +69,8 @@ _LINES_OF_PARTITION = 32_768  # what one task judges
 # more do collectors that work beside the program, where all cores are used.
 _JAVA_FOR_MINUTES = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _LOOPBACK = "127.0.0.1"
-_GLOB = re.compile(r"([\\*?\[\]{}])")  # what has a meaning in paths that Spark is given
+_TABLE = re.compile(r"\b(FROM|JOIN) ([a-z]+)\b")  # where a query of ``joins`` names one
 _CONDITION = re.compile(r"\[([A-Z_.]+)\]")  # how messages of Spark begin
-_UNREAD = re.compile(r"while reading file (\S+)\.\s")
 _Work = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
@@ -106,7 +102,7 @@ class Spark:
         known = selection.knowing(known_medications(export.pieces()))
         with _errors_told(), self._session(aside) as spark, ExitStack() as stack:
             keep = partial(_kept_until_the_end, stack)
-            sifted = keep(_sifted(_lines(spark, export), known))
+            sifted = keep(_read(spark, export.pieces(), known))
             counts.add(_counted(sifted))
             tell(f"read {counts.lines:,} resources")
             tables = _Tables.of(sifted, keep)
@@ -145,6 +141,7 @@ class Spark:
         settings = {
             "spark.log.level": "ERROR",
             "spark.sql.execution.arrow.maxRecordsPerBatch": str(_ROWS),
+            "spark.sql.inMemoryColumnarStorage.compressed": "false",  # what goes to disk is compressed there
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
         }
@@ -187,10 +184,9 @@ def judged_by_spark(lines: DataFrame, task: Task) -> DataFrame:
     whether a patient has any, unless ``task.exported`` says otherwise.
     """
     spark = lines.sparkSession
-    unplaced = lines.select(
-        F.col("value").cast("binary").alias("line"), F.lit("").alias("file"), F.lit(0).alias("start")
-    )
-    sifted = _kept(_sifted(unplaced, Selection(list(task.contents.values()))))
+    selection = pickle.dumps(Selection(list(task.contents.values())))
+    as_bytes = lines.select(F.col("value").cast("binary"))
+    sifted = _kept(_mapped(as_bytes, partial(_lines_through_sieve, selection), _SIFTED))
     counts, tables = _counted(sifted), _Tables.of(sifted, _kept)
     problems = counts.problems + tables.wrong_lines()
     wrong = pa.Table.from_pylist([problem_row(None, problems)] if problems else [], schema=JUDGED)
@@ -199,34 +195,28 @@ def judged_by_spark(lines: DataFrame, task: Task) -> DataFrame:
     return rows.unionAll(spark.createDataFrame(wrong, rows.schema))
 
 
-def _lines(spark: SparkSession, export: Export) -> DataFrame:
-    """The lines of an export, each with the file and the place at which Spark began to read a piece of it.
+def _read(spark: SparkSession, pieces: list[FilePiece], selection: Selection) -> DataFrame:
+    """What is kept of the pieces of an export, each of which is read by one task.
 
-    Raises:
-        EngineError: Spark cannot name a file.
+    Python reads them, as on one machine: lines that Spark read would be handed to Python one by one, nine of ten of
+    them only to be dropped.
     """
-    for file in export.files:
-        if path_text(file.path) != str(file.path):
-            raise EngineError(f"Spark cannot read a file whose name is no UTF-8: {path_text(file.path)}")
-    paths = ["file://" + _GLOB.sub(r"\\\1", str(file.path.absolute())) for file in export.files]
-    return spark.read.text(paths, lineSep="\n").select(
-        F.col("value").cast("binary").alias("line"),  # as text, bytes that are no UTF-8 would be lost
-        F.col("_metadata.file_path").alias("file"),
-        F.col("_metadata.file_block_start").alias("start"),
-    )
-
-
-def _sifted(lines: DataFrame, selection: Selection) -> DataFrame:
-    return _mapped(lines, partial(_through_sieves, pickle.dumps(selection)), _SIFTED)
+    numbers = spark.range(0, len(pieces), 1, len(pieces))
+    return _mapped(numbers, partial(_pieces_through_sieves, pickle.dumps((selection, pieces))), _SIFTED)
 
 
 def _counted(sifted: DataFrame) -> LineCounts:
-    """What the sieves have counted, in all pieces."""
+    """What the sieves have counted, in all pieces.
+
+    Raises:
+        ExportError: a file cannot be read.
+    """
     rows = sifted.where("counts IS NOT NULL").select("counts").collect()
-    pieces = sorted((pickle.loads(row.counts) for row in rows), key=itemgetter(0, 1))  # noqa: S301  (our own workers)
-    counts = of_pieces((file, counts) for file, _, counts in pieces)
-    counts.bytes += counts.lines  # their ends, which Spark takes away
-    return counts
+    pieces = [pickle.loads(row.counts) for row in rows]  # noqa: S301  (our own workers)
+    for piece in pieces:
+        if isinstance(piece, ExportError):
+            raise piece
+    return of_pieces((file, counts) for _, file, counts in sorted(pieces, key=itemgetter(0)))
 
 
 class _Tables(NamedTuple):
@@ -243,19 +233,25 @@ class _Tables(NamedTuple):
     @classmethod
     def of(cls, sifted: DataFrame, keep: Callable[[DataFrame], DataFrame]) -> _Tables:
         """The tables that are made of what the sieves have kept."""
+
+        def made(query: str, **tables: DataFrame) -> DataFrame:
+            """A table that is made at once: where Spark knows it to be small, the lines are joined where they are."""
+            table = keep(_asked(query, **tables))
+            table.count()
+            return table
+
         rows = sifted.where("counts IS NULL")
-        every_key = keep(rows.drop("line", "counts"))
-        repeated = keep(_asked(REPEATED, sifted=every_key))
+        every_key = rows.drop("line")
+        repeated = made(REPEATED, sifted=every_key)
         if repeated.isEmpty():
-            latest, keys = (_asked(LATEST_OF_ONE_VERSION, sifted=frame) for frame in (rows, every_key))
-            other_versions = None
+            latest, other_versions = _asked(LATEST_OF_ONE_VERSION, sifted=rows), None
         else:
-            versions = keep(_asked(VERSIONS, sifted=every_key, repeated=repeated))
+            versions = made(VERSIONS, sifted=every_key, repeated=repeated)
             latest = _asked(LATEST, sifted=rows, versions=versions)
-            keys = keep(_asked(LATEST, sifted=every_key, versions=versions))
             other_versions = _asked(OTHER_VERSIONS, sifted=every_key, versions=versions)
-        whole = keep(_asked(WHOLE_LISTS, latest=keys))
-        return cls(latest, keys, whole, keep(_asked(REFERRED, latest=keys, whole=whole)), other_versions)
+        keys = latest.drop("line")
+        whole = made(WHOLE_LISTS, latest=keys)
+        return cls(latest, keys, whole, made(REFERRED, latest=keys, whole=whole), other_versions)
 
     def wrong_lines(self) -> Counter[tuple[str, str]]:
         """How many lines something is wrong with, by problem and type."""
@@ -276,9 +272,14 @@ class _Tables(NamedTuple):
 
 
 def _asked(query: str, **tables: DataFrame) -> DataFrame:
-    """The answer to a query of ``joins``, which reads the tables by their names."""
-    named = ", ".join(f"{name} AS (SELECT * FROM {{{name}}})" for name in tables)  # noqa: S608  (our own)
-    return next(iter(tables.values())).sparkSession.sql(f"WITH {named} {query}", **tables)
+    """The answer to a query of ``joins``, which reads the tables by their names.
+
+    Spark takes the names away after the query, and with them what it has kept of the frames that had them. So the names
+    are given to frames that are equal, and not the same.
+    """
+    named = _TABLE.sub(r"\1 {\2} AS \2", query)
+    frames = {name: table.where(F.lit(True)) for name, table in tables.items()}
+    return next(iter(frames.values())).sparkSession.sql(named, **frames)
 
 
 def _mapped(frame: DataFrame, work: _Work, schema: pa.Schema) -> DataFrame:
@@ -306,9 +307,9 @@ def _errors_told() -> Iterator[None]:
     except Py4JError as error:
         java = getattr(error, "java_exception", None)
         words = str(java.getMessage()) if java is not None else ""
-        condition, file = _CONDITION.match(words), _UNREAD.search(words)
+        condition = _CONDITION.match(words)
         told = condition[1] if condition else java.getClass().getSimpleName() if java is not None else "it ended"
-        raise EngineError(f"Spark failed: {told}" + (f", {unquote(file[1])}" if file else "")) from None
+        raise EngineError(f"Spark failed: {told}") from None
 
 
 # Below is what Python processes of the executors do. They are given the contents pickled, and are kept by Spark
@@ -329,21 +330,41 @@ def _only_types_of_errors_told() -> Iterator[None]:
         raise RuntimeError(f"a fault of this software: {type(error).__name__}") from None
 
 
-def _through_sieves(selection: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """What is kept of lines, each piece of a file through a sieve of its own, and after it what that has counted."""
+def _pieces_through_sieves(selection_and_pieces: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What is kept of the lines of pieces, whose numbers are given. A file that cannot be read is told as a row: Spark
+    would try again and again, and then tell it in pages.
+    """
     with _only_types_of_errors_told():
-        for (file, start), rows in groupby(_placed(batches), key=itemgetter(0, 1)):
-            path = Path(unquote(urlsplit(file).path))
-            sieve = Sieve(_unpickled(selection), path)
-            for batch in sieve.batches(line for _, _, line in rows):
-                columns = [*batch.columns, pa.nulls(batch.num_rows, pa.binary())]
-                yield pa.RecordBatch.from_arrays(columns, schema=_SIFTED)
-            yield pa.RecordBatch.from_pylist([{"counts": pickle.dumps((path, start, sieve.counts))}], schema=_SIFTED)
+        selection, pieces = _unpickled(selection_and_pieces)
+        for number in _column("id", batches):
+            piece: FilePiece = pieces[number]
+            try:
+                yield from _through_sieve(Sieve(selection, piece.file.path), lines_of(piece), piece.file.path, number)
+            except ExportError as error:
+                yield _counts_row(ExportError(str(error)))
 
 
-def _placed(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, int, bytes]]:
+def _lines_through_sieve(selection: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What is kept of lines, of which nobody tells where they stand."""
+    with _only_types_of_errors_told():
+        yield from _through_sieve(Sieve(_unpickled(selection), Path()), _column("value", batches), Path(), 0)
+
+
+def _through_sieve(sieve: Sieve, lines: Iterable[bytes], file: Path, number: int) -> Iterator[pa.RecordBatch]:
+    """What a sieve keeps of lines, and after it what it has counted, with the number of the piece."""
+    for batch in sieve.batches(lines):
+        columns = [*batch.columns, pa.nulls(batch.num_rows, pa.binary())]
+        yield pa.RecordBatch.from_arrays(columns, schema=_SIFTED)
+    yield _counts_row((number, file, sieve.counts))
+
+
+def _counts_row(counts: object) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([{"counts": pickle.dumps(counts)}], schema=_SIFTED)
+
+
+def _column(name: str, batches: Iterable[pa.RecordBatch]) -> Iterator[Any]:
     for batch in batches:
-        yield from zip(*(batch[name].to_pylist() for name in ("file", "start", "line")), strict=True)
+        yield from batch[name].to_pylist()
 
 
 def _as_rows(task: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
