@@ -81,20 +81,18 @@ def _prepared(connection: duckdb.DuckDBPyConnection, sifted: Sifted) -> Counter[
     connection.execute("CREATE MACRO explode(list) AS unnest(list)")  # as Spark calls it
     connection.execute("CREATE MACRO xxhash64(type, id) AS hash(type, id)")
     connection.execute(f"CREATE TEMP TABLE repeated AS {REPEATED}")
-    wrong = Counter[tuple[str, str]]()
+    problems = [WRONG_LINES]
     if connection.execute("FROM repeated LIMIT 1").fetchone() is None:
         connection.execute(f"CREATE TEMP VIEW latest AS {LATEST_OF_ONE_VERSION}")
     else:
         connection.execute(f"CREATE TEMP TABLE versions AS {VERSIONS}")
         connection.execute(f"CREATE TEMP VIEW latest AS {LATEST}")
-        wrong += _counted(connection, OTHER_VERSIONS)
+        problems.append(OTHER_VERSIONS)
     connection.execute(f"CREATE TEMP TABLE whole AS {WHOLE_LISTS}")
     connection.execute(f"CREATE TEMP TABLE referred AS {REFERRED}")
-    return wrong + _counted(connection, WRONG_LINES)
-
-
-def _counted(connection: duckdb.DuckDBPyConnection, query: str) -> Counter[tuple[str, str]]:
-    return Counter({(problem, kind): times for problem, kind, times in connection.execute(query).fetchall()})
+    return Counter(
+        {(problem, kind): times for query in problems for problem, kind, times in connection.execute(query).fetchall()}
+    )
 
 
 @contextmanager

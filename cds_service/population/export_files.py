@@ -62,6 +62,14 @@ class ExportFile:
         """Whether it is gzip, which can only be read from its beginning."""
         return self.path.suffix.lower() == ".gz"
 
+    @property
+    def only_type(self) -> str:
+        """The type of all its lines, where both its name and its first line say one: by the rules of Bulk Data a file
+        has one type. ``""`` where they do not say the same.
+        """
+        named = _TYPE.match(self.path.name)
+        return self.first_type if named is not None and named[0] == self.first_type else ""
+
 
 @dataclass(frozen=True, slots=True)
 class FilePiece:
@@ -125,9 +133,9 @@ def find_export(folder: Path, types: Collection[str]) -> Export:
     files: list[ExportFile] = []
     left_out: list[ExportFile] = []
     for path in found:
-        size, named = path.stat().st_size, _TYPE.match(path.name)
+        size = path.stat().st_size
         file = ExportFile(path, size, _first_type(ExportFile(path, size)))
-        is_other = named is not None and named[0] == file.first_type and named[0] in _MAY_BE_LEFT_OUT.difference(types)
+        is_other = file.only_type in _MAY_BE_LEFT_OUT.difference(types)
         (left_out if is_other else files).append(file)
     export = Export(folder, tuple(files), tuple(left_out), passed_over, read_manifest(folder))
     if not files:

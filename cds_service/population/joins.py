@@ -50,11 +50,14 @@ WHERE bearing > {PASSED} AND (last_rank IS NULL OR {_RANK} = last_rank)
 # The same where nothing is repeated, as is the rule.
 LATEST_OF_ONE_VERSION = f"SELECT * FROM sifted WHERE bearing > {PASSED}"  # noqa: S608
 
-# What is left out because of another version: rows of a problem, the type and how often.
+# What is left out because of another version: rows of a problem, the type and how often. Of what is found by its id
+# only what is referred to: how much else was put aside depends on the files of an export.
 OTHER_VERSIONS = f"""
 SELECT CASE WHEN version = last_version THEN '{UNDATED_VERSIONS}' ELSE '{OLDER_VERSION}' END AS problem,
     sifted.type AS type, count(*) AS times
-FROM sifted JOIN versions ON {_OF_ONE_RESOURCE} WHERE {_RANK} <> last_rank GROUP BY ALL
+FROM sifted JOIN versions ON {_OF_ONE_RESOURCE} WHERE {_RANK} <> last_rank
+    AND (NOT sifted.{_OF_NOBODY} OR (sifted.type, sifted.id) IN (SELECT type, id FROM referred))
+GROUP BY ALL
 """  # noqa: S608
 
 WHOLE_LISTS = f"""

@@ -25,6 +25,7 @@ from cds_service.fhir.lenient import Coding, many
 from cds_service.fhir.medications import Naming
 from cds_service.fhir.order_types import MEDICATION, ORDER_TYPES
 from cds_service.fhir.treatments import Medicated, Medication, Procedure
+from cds_service.population.named_encounters import NamedEncounters
 from cds_service.population.orders_in_window import OrdersInWindow
 from cds_service.vocabulary.declarations import Search
 
@@ -53,7 +54,8 @@ class Selection:
     """What ``contents`` need of an export. It pickles, as the contents do.
 
     ``medications`` are those to which treatments may refer, by id; a treatment that refers to another one is needed.
-    ``window`` tells the orders that a run might judge, which are counted; without it none is.
+    ``window`` tells the orders that a run might judge, which are counted; without it none is. ``encounters`` are those
+    in which orders were written, if they are known; of an export of which they are not, every encounter is needed.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class Selection:
         contents: Sequence[Prepared],
         medications: Mapping[str, Medication] | None = None,
         window: OrdersInWindow | None = None,
+        encounters: NamedEncounters | None = None,
     ) -> None:
         self.contents = tuple(contents)
         self.window = window
+        self.encounters = encounters
         self._medications = medications or {}
         self._of_type: dict[str, list[tuple[Search, Sequence[ReadBy], Prepared]]] = {}
         for content in self.contents:
@@ -79,11 +83,15 @@ class Selection:
         self.types = frozenset({*self._of_type, *ORDER_TYPES, ENCOUNTER, MEDICINE, PATIENT})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Selection, (self.contents, self._medications, self.window)
+        return Selection, (self.contents, self._medications, self.window, self.encounters)
 
     def knowing(self, medications: Mapping[str, Medication]) -> Selection:
         """The same with the Medications of an export."""
-        return Selection(self.contents, medications, self.window)
+        return Selection(self.contents, medications, self.window, self.encounters)
+
+    def naming(self, encounters: NamedEncounters) -> Selection:
+        """The same with the encounters that the orders of an export name."""
+        return Selection(self.contents, self._medications, self.window, encounters)
 
     def codes_in(self, code: bytes) -> tuple[str, ...] | None:
         """The codes, as ``system|code``, by which searches bring a result, of which ``code`` is the JSON of that

@@ -24,7 +24,9 @@ from cds_service.fhir.resource_types import RESOURCE_TYPES
 from cds_service.fhir.treatments import Medicated
 from cds_service.population import line_problems
 from cds_service.population.line_problems import BrokenLine, LineCounts
+from cds_service.population.named_encounters import NamedEncounters
 from cds_service.population.selection import (
+    ENCOUNTER,
     LISTS,
     OF_NOBODY,
     RESULT,
@@ -106,13 +108,16 @@ class Look(Protocol):
 class Sieve:
     """Reads the lines of a piece of ``file``, each as of the type of the line before, which most are.
 
-    ``counts`` are what it has met; they are whole when the last batch was taken.
+    ``counts`` are what it has met, and ``encounters`` those in which orders were written; both are whole when the last
+    batch was taken.
     """
 
     def __init__(self, selection: Selection, file: Path, look: Look | None = None) -> None:
         self.counts = LineCounts()
+        self.encounters = NamedEncounters()
         self.look = look
         self._selection = selection
+        self._named = selection.encounters
         self._file = file
         self._kind = ""
         self._of_kind = 0  # lines of the type since it was another
@@ -228,7 +233,9 @@ class Sieve:
         self._owner = _OWNERS.get(kind, _subject_of)
         self._decode = _DECODERS.get(kind, _typed).decode
         self._sort = self._sort_result if kind == RESULT else self._sort_other
-        if kind in WHOLE or kind in OF_NOBODY:
+        if kind == ENCOUNTER:
+            self._sort = self._sort_encounter
+        elif kind in WHOLE or kind in OF_NOBODY:
             self._sort = self._sort_whole
 
     def _sort_result(self, resource: Any, line: bytes) -> str:
@@ -242,6 +249,11 @@ class Sieve:
     def _sort_whole(self, resource: Any, line: bytes) -> str:
         return self._add(resource, line, _READ)
 
+    def _sort_encounter(self, resource: Any, line: bytes) -> str:
+        if self._named is None or (resource.id and resource.id in self._named):
+            return self._add(resource, line, _READ)
+        return self._pass(resource)
+
     def _sort_other(self, resource: Any, line: bytes) -> str:
         medications, encounter = None, None
         if self._selection.window is not None and self._selection.window.has(resource):
@@ -253,6 +265,8 @@ class Sieve:
                 self.counts.problems[line_problems.NOT_FOLLOWED, self._kind] += 1
         if bearing == _OPEN and self._kind in ORDER_TYPES:
             encounter = _encounter_of_order(line)
+            if encounter is not None:
+                self.encounters.add(encounter)
         return self._add(resource, line, bearing, medications, encounter)
 
     def _add(

@@ -5,7 +5,7 @@ Each piece of a file becomes one Parquet file, so that pieces can be read by sev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from cds_service.fhir.treatments import Medication
 from cds_service.population.export_files import Export, FilePiece, lines_of
 from cds_service.population.line_problems import LineCounts, of_pieces
-from cds_service.population.selection import MEDICINE, Selection
+from cds_service.population.named_encounters import NamedEncounters
+from cds_service.population.selection import ENCOUNTER, MEDICINE, Selection
 from cds_service.population.sieve import SIFTED, Look, Sieve
 from cds_service.population.tolerant_json import decoded_or_none
 
@@ -38,6 +39,7 @@ class Part:
     piece: FilePiece
     path: Path
     counts: LineCounts
+    encounters: NamedEncounters
     look: Look | None = None
 
 
@@ -64,11 +66,24 @@ def sift(
     """
     pieces = export.pieces()
     selection = selection.knowing(known_medications(pieces))
-    work = partial(sift_piece, selection=selection, folder=folder, look=look)
-    parts = {part.piece: part for part in each(work, pieces)}
+    encounters = NamedEncounters()
+    parts: dict[FilePiece, Part] = {}
+    for some in in_turn(pieces):
+        for part in each(partial(sift_piece, selection=selection, folder=folder, look=look), some):
+            parts[part.piece] = part
+            encounters.add_all(part.encounters)
+        selection = selection.naming(encounters)
     counts = of_pieces((piece.file.path, parts[piece].counts) for piece in pieces)
     looks = tuple(found for piece in pieces if (found := parts[piece].look) is not None)
     return Sifted(tuple(parts[piece].path for piece in pieces), counts, looks)
+
+
+def in_turn(pieces: Sequence[FilePiece]) -> tuple[list[FilePiece], list[FilePiece]]:
+    """The pieces that are read first, and after them those of encounters alone: which of these are needed, the others
+    tell.
+    """
+    last = [piece for piece in pieces if piece.file.only_type == ENCOUNTER]
+    return [piece for piece in pieces if piece.file.only_type != ENCOUNTER], last
 
 
 def known_medications(pieces: Iterable[FilePiece]) -> dict[str, Medication]:
@@ -110,4 +125,4 @@ def sift_piece(piece: FilePiece, selection: Selection, folder: Path, look: Calla
     ) as writer:
         for batch in sieve.batches(lines_of(piece)):
             writer.write_batch(batch)
-    return Part(piece, path, sieve.counts, sieve.look)
+    return Part(piece, path, sieve.counts, sieve.encounters, sieve.look)

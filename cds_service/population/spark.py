@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ from cds_service.chart.bearing import Bearing
 from cds_service.content.load import load_pack
 from cds_service.content.prepared import Prepared
 from cds_service.population.chunks import as_stream, batches_of
-from cds_service.population.export_files import Export, ExportError, FilePiece, lines_of
+from cds_service.population.export_files import Export, ExportError, ExportFile, FilePiece, lines_of
 from cds_service.population.joins import (
     LATEST,
     LATEST_OF_ONE_VERSION,
@@ -50,13 +50,14 @@ from cds_service.population.joins import (
 )
 from cds_service.population.judging import Task, judge
 from cds_service.population.line_problems import LineCounts, of_pieces
+from cds_service.population.named_encounters import NamedEncounters
 from cds_service.population.one_version import one_of_each
 from cds_service.population.rows import problem_row
 from cds_service.population.run_engine import EngineError, Tell
 from cds_service.population.run_tables import JUDGED
 from cds_service.population.selection import Selection
 from cds_service.population.sieve import SIFTED, Sieve
-from cds_service.population.sifting import known_medications
+from cds_service.population.sifting import in_turn, known_medications
 
 # What was counted in a piece of a file is a row among the lines that were kept of it, so that it is counted once,
 # however often Spark reads the piece.
@@ -99,13 +100,18 @@ class Spark:
             ExportError: a file cannot be read.
             EngineError: Spark did not start, or failed.
         """
-        known = selection.knowing(known_medications(export.pieces()))
+        pieces = export.pieces()
+        known = selection.knowing(known_medications(pieces))
         with _errors_told(), self._session(aside) as spark, ExitStack() as stack:
             keep = partial(_kept_until_the_end, stack)
-            sifted = keep(_read(spark, export.pieces(), known))
-            counts.add(_counted(sifted))
+            parts = []
+            for some in filter(None, in_turn(pieces)):
+                parts.append(keep(_read(spark, some, known)))
+                read, encounters = _counted(parts[-1])
+                counts.add(read)
+                known = known.naming(encounters)
             tell(f"read {counts.lines:,} resources")
-            tables = _Tables.of(sifted, keep)
+            tables = _Tables.of(reduce(DataFrame.unionAll, parts), keep)
             counts.problems.update(tables.wrong_lines())
             pickled = pickle.dumps(task.of_export(counts.types))
             streams = keep(_mapped(tables.by_patient(counts), partial(_as_streams, pickled), _STREAMS))
@@ -187,7 +193,7 @@ def judged_by_spark(lines: DataFrame, task: Task) -> DataFrame:
     selection = pickle.dumps(Selection(list(task.contents.values())))
     as_bytes = lines.select(F.col("value").cast("binary"))
     sifted = _kept(_mapped(as_bytes, partial(_lines_through_sieve, selection), _SIFTED))
-    counts, tables = _counted(sifted), _Tables.of(sifted, _kept)
+    (counts, _), tables = _counted(sifted), _Tables.of(sifted, _kept)
     problems = counts.problems + tables.wrong_lines()
     wrong = pa.Table.from_pylist([problem_row(None, problems)] if problems else [], schema=JUDGED)
     pickled = pickle.dumps(task.of_export(counts.types))
@@ -205,8 +211,8 @@ def _read(spark: SparkSession, pieces: list[FilePiece], selection: Selection) ->
     return _mapped(numbers, partial(_pieces_through_sieves, pickle.dumps((selection, pieces))), _SIFTED)
 
 
-def _counted(sifted: DataFrame) -> LineCounts:
-    """What the sieves have counted, in all pieces.
+def _counted(sifted: DataFrame) -> tuple[LineCounts, NamedEncounters]:
+    """What the sieves have counted, in all pieces, and the encounters in which orders were written.
 
     Raises:
         ExportError: a file cannot be read.
@@ -216,19 +222,21 @@ def _counted(sifted: DataFrame) -> LineCounts:
     for piece in pieces:
         if isinstance(piece, ExportError):
             raise piece
-    return of_pieces((file, counts) for _, file, counts in sorted(pieces, key=itemgetter(0)))
+    encounters = NamedEncounters()
+    for _, _, _, named in pieces:
+        encounters.add_all(named)
+    return of_pieces((file, counts) for _, file, counts, _ in sorted(pieces, key=itemgetter(0))), encounters
 
 
 class _Tables(NamedTuple):
-    """What the queries of ``joins`` read. Only the last of them needs the texts, which are most of what is kept, so the
-    others read ``keys``, the same without them. ``other_versions`` are rows of problems; ``None`` if there are none.
+    """What ``LINES_TO_JUDGE`` reads, and rows of problems, each with the type and how often. Only that query needs the
+    texts, which are most of what is kept; the others read keys, the same without them.
     """
 
     latest: DataFrame
-    keys: DataFrame
     whole: DataFrame
     referred: DataFrame
-    other_versions: DataFrame | None
+    problems: tuple[DataFrame, ...]
 
     @classmethod
     def of(cls, sifted: DataFrame, keep: Callable[[DataFrame], DataFrame]) -> _Tables:
@@ -243,21 +251,22 @@ class _Tables(NamedTuple):
         rows = sifted.where("counts IS NULL")
         every_key = rows.drop("line")
         repeated = made(REPEATED, sifted=every_key)
-        if repeated.isEmpty():
-            latest, other_versions = _asked(LATEST_OF_ONE_VERSION, sifted=rows), None
+        versions = None if repeated.isEmpty() else made(VERSIONS, sifted=every_key, repeated=repeated)
+        if versions is None:
+            latest = _asked(LATEST_OF_ONE_VERSION, sifted=rows)
         else:
-            versions = made(VERSIONS, sifted=every_key, repeated=repeated)
             latest = _asked(LATEST, sifted=rows, versions=versions)
-            other_versions = _asked(OTHER_VERSIONS, sifted=every_key, versions=versions)
         keys = latest.drop("line")
         whole = made(WHOLE_LISTS, latest=keys)
-        return cls(latest, keys, whole, made(REFERRED, latest=keys, whole=whole), other_versions)
+        referred = made(REFERRED, latest=keys, whole=whole)
+        queries = [_asked(WRONG_LINES, latest=keys, referred=referred)]
+        if versions is not None:
+            queries.append(_asked(OTHER_VERSIONS, sifted=every_key, versions=versions, referred=referred))
+        return cls(latest, whole, referred, tuple(queries))
 
     def wrong_lines(self) -> Counter[tuple[str, str]]:
         """How many lines something is wrong with, by problem and type."""
-        rows = _asked(WRONG_LINES, latest=self.keys, referred=self.referred).collect()
-        if self.other_versions is not None:
-            rows += self.other_versions.collect()
+        rows = [row for frame in self.problems for row in frame.collect()]
         return Counter({(row.problem, row.type): row.times for row in rows})
 
     def by_patient(self, counts: LineCounts) -> DataFrame:
@@ -339,7 +348,7 @@ def _pieces_through_sieves(selection_and_pieces: bytes, batches: Iterable[pa.Rec
         for number in _column("id", batches):
             piece: FilePiece = pieces[number]
             try:
-                yield from _through_sieve(Sieve(selection, piece.file.path), lines_of(piece), piece.file.path, number)
+                yield from _through_sieve(Sieve(selection, piece.file.path), lines_of(piece), piece)
             except ExportError as error:
                 yield _counts_row(ExportError(str(error)))
 
@@ -347,15 +356,16 @@ def _pieces_through_sieves(selection_and_pieces: bytes, batches: Iterable[pa.Rec
 def _lines_through_sieve(selection: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """What is kept of lines, of which nobody tells where they stand."""
     with _only_types_of_errors_told():
-        yield from _through_sieve(Sieve(_unpickled(selection), Path()), _column("value", batches), Path(), 0)
+        piece = FilePiece(0, ExportFile(Path(), 0))
+        yield from _through_sieve(Sieve(_unpickled(selection), piece.file.path), _column("value", batches), piece)
 
 
-def _through_sieve(sieve: Sieve, lines: Iterable[bytes], file: Path, number: int) -> Iterator[pa.RecordBatch]:
-    """What a sieve keeps of lines, and after it what it has counted, with the number of the piece."""
+def _through_sieve(sieve: Sieve, lines: Iterable[bytes], piece: FilePiece) -> Iterator[pa.RecordBatch]:
+    """What a sieve keeps of the lines of a piece, and after it what it has counted."""
     for batch in sieve.batches(lines):
         columns = [*batch.columns, pa.nulls(batch.num_rows, pa.binary())]
         yield pa.RecordBatch.from_arrays(columns, schema=_SIFTED)
-    yield _counts_row((number, file, sieve.counts))
+    yield _counts_row((piece.number, piece.file.path, sieve.counts, sieve.encounters))
 
 
 def _counts_row(counts: object) -> pa.RecordBatch:

@@ -175,6 +175,48 @@ def test_what_an_order_refers_to_stands_among_the_lines_of_its_patient(tmp_path)
     assert any('"of-her"' in text for text in found["emily-carter"])  # it may be of the same session
 
 
+def visit(identity, **elements):
+    return json.dumps({"resourceType": "Encounter", "id": identity, "location": [], **elements})
+
+
+def test_encounters_that_no_order_names_are_not_put_aside_where_encounters_have_a_file(tmp_path):
+    # An order of another drug names an encounter too, which is not needed.
+    lisinopril = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "314076"}]}
+    orders = [
+        order("o", medicationCodeableConcept={"text": "B12"}, encounter={"reference": "Encounter/v7"}),
+        order("p", medicationCodeableConcept=lisinopril, encounter={"reference": "Encounter/v8"}),
+    ]
+    texts = [*TEXTS, *orders, *(visit(f"v{number}") for number in range(100))]
+    by_type(tmp_path / "e", texts)
+    found, parts, _ = read(tmp_path / "e", tmp_path / "a")
+    assert sum(times for (kind, _), times in parts.counts.kept.items() if kind == "Encounter") == 1
+    in_one_file(tmp_path / "f", texts)
+    expected, _, _ = read(tmp_path / "f", tmp_path / "b")
+    assert found == expected
+    assert any('"v7"' in text and '"Encounter"' in text for text in found["emily-carter"])
+
+
+@pytest.mark.parametrize("cut", [in_one_file, by_type, in_parts, in_another_order], ids=lambda cut: cut.__name__)
+def test_versions_of_an_encounter_count_where_an_order_names_it_however_the_export_is_cut(tmp_path, cut):
+    named = order("o", medicationCodeableConcept={"text": "B12"}, encounter={"reference": "Encounter/v7"})
+    versions = [
+        visit(f"v{number}", meta={"lastUpdated": f"2026-01-0{version}T08:00:00Z"}, class_=version)
+        for number in range(9)
+        for version in (1, 2)
+    ]
+    cut(tmp_path / "e", [*TEXTS, *versions, named])
+    found, _, wrong = read(tmp_path / "e", tmp_path / "a")
+    assert wrong == {(problems.OLDER_VERSION, "Encounter"): 1}
+    assert [json.loads(text)["class_"] for text in found["emily-carter"] if '"Encounter"' in text] == [2]
+
+
+def test_a_file_of_encounters_by_its_name_alone_is_read_with_all_others(tmp_path):
+    named = order("o", medicationCodeableConcept={"text": "B12"}, encounter={"reference": "Encounter/v7"})
+    write(tmp_path / "e" / "Encounter.ndjson", [named, *TEXTS, visit("v7")])
+    found, _, _ = read(tmp_path / "e", tmp_path / "a")
+    assert any('"v7"' in text and '"Encounter"' in text for text in found["emily-carter"])
+
+
 def test_an_order_whose_medication_is_another_drug_is_left_out_where_the_medications_have_a_file(tmp_path):
     lisinopril = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "314076"}]}
     medications = [json.dumps({"resourceType": "Medication", "id": f"m{n}", "code": lisinopril}) for n in range(3)]

@@ -73,6 +73,7 @@ def measure(patients: int, large: int = 0) -> dict[str, Any]:
         export = folder / "export"
         write_population(export, patients, seed=SEED, parts=4)
         size = sum(file.stat().st_size for file in export.iterdir())
+        os.sync()  # what is still being written of the export is no part of a run
         found: dict[str, Any] = {
             "patients": patients,
             "megabytes": size / _MEGABYTE,
