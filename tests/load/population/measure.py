@@ -41,7 +41,7 @@ from cds_service.population.sifting import sift
 from cds_service.population.workers import OBJECTS_BEFORE_COLLECTION
 from cds_service.protocol.envelope import HookRequest
 from cds_service.protocol.faults import Fault
-from tests.load.population.page import population
+from tests.load.population.page import everything, population
 from tests.support.measured import leave
 from tests.support.shipped import shipped_pack
 from tests.support.synthetic_catalogue import AS_OF
@@ -49,6 +49,7 @@ from tests.support.synthetic_population import write_population
 
 SEED = 7
 MEMORY = "1GB"
+_ROUNDS = 3
 PANEL, ORDERS = ("patient-view",), ("order-select", "order-sign")
 _MEGABYTE = 1_000_000
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -78,7 +79,7 @@ def measure(patients: int, large: int = 0) -> dict[str, Any]:
             "patients": patients,
             "megabytes": size / _MEGABYTE,
             "memory limit": MEMORY,
-            "parts": {"panel": parts(export, folder / "p", PANEL), "orders": parts(export, folder / "o", ORDERS)},
+            "parts": in_rounds(export, folder / "parts"),
             "whole": [whole_run(export, folder, workers) for workers in (1, 2)],
         }
         shutil.rmtree(export)
@@ -92,6 +93,18 @@ def large_run(export: Path, folder: Path, patients: int) -> dict[str, Any]:
     """The whole run of a large export, which is compressed, with two workers."""
     size = sum(file.stat().st_size for file in export.iterdir())
     return {"patients": patients, "megabytes compressed": size / _MEGABYTE, **whole_run(export, folder, 2)}
+
+
+def in_rounds(export: Path, aside: Path) -> dict[str, Any]:
+    """The parts of that of three rounds which lies between the others in what everything is, of judging alone.
+
+    A machine that lends its memory from another pays for a page that was idle four times what it pays for one that is
+    at hand, so one round may take more than another. What everything was in each of them is told too.
+    """
+    rounds = [(parts(export, aside, PANEL), parts(export, aside, ORDERS)) for _ in range(_ROUNDS)]
+    in_order = sorted(rounds, key=lambda one: everything(one[0]))
+    panel, orders = in_order[_ROUNDS // 2]
+    return {"panel": panel, "orders": orders, "rounds": [everything(one) for one, _ in rounds]}
 
 
 def parts(export: Path, aside: Path, hooks: tuple[str, ...]) -> dict[str, float]:

@@ -16,7 +16,8 @@ def figures():
 
 
 def test_every_part_and_both_whole_runs_are_measured(figures):
-    assert set(figures["parts"]) == {"panel", "orders"}
+    assert set(figures["parts"]) == {"panel", "orders", "rounds"}
+    assert len(figures["parts"]["rounds"]) == 3
     assert figures["parts"]["panel"]["events"] == PATIENTS
     assert figures["parts"]["orders"]["events"] > 0
     assert [run["workers"] for run in figures["whole"]] == [1, 2]
