@@ -1,14 +1,15 @@
 """What judging a whole export costs, in processor time, beside judging alone: ``make bench-population``.
 
-``python -m tests.load.population.measure [--patients N] [--large N] [--keep]``. The parts are measured in one process,
-one after another; the whole command in its own processes, with one worker and with two, by the processor time of all of
-them and by the clock. A clock says little on a busy machine, so the load beside it is kept too.
+``python -m tests.load.population.measure [--patients N] [--large N] [--keep]``. The parts are measured one after another
+in a process that has done nothing else; the whole command in its own processes, with one worker and with two, by the
+processor time of all of them and by the clock. A clock says little on a busy machine, so the load beside it is kept too.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -18,9 +19,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -101,15 +103,16 @@ def in_rounds(export: Path, aside: Path) -> dict[str, Any]:
     A machine that lends its memory from another pays for a page that was idle four times what it pays for one that is
     at hand, so one round may take more than another. What everything was in each of them is told too.
     """
-    rounds = [(parts(export, aside, PANEL), parts(export, aside, ORDERS)) for _ in range(_ROUNDS)]
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as fresh:
+        rounds = [tuple(fresh.map(parts, repeat(export), repeat(aside), (PANEL, ORDERS))) for _ in range(_ROUNDS)]
     in_order = sorted(rounds, key=lambda one: everything(one[0]))
     panel, orders = in_order[_ROUNDS // 2]
     return {"panel": panel, "orders": orders, "rounds": [everything(one) for one, _ in rounds]}
 
 
 def parts(export: Path, aside: Path, hooks: tuple[str, ...]) -> dict[str, float]:
-    """Seconds of processor time of each part of a run in this process, set up as a worker is; ``judging alone`` is what
-    the same calls take over JSON.
+    """Seconds of processor time of each part of a run in this process, which is set up as a worker is and has done
+    nothing else; ``judging alone`` is what the same calls take over JSON.
     """
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     prepared = Prepared.of(shipped_pack(), zone=ZoneInfo("UTC"), key=b"k" * 32)
