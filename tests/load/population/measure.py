@@ -1,8 +1,9 @@
 """What judging a whole export costs, in processor time, beside judging alone: ``make bench-population``.
 
-``python -m tests.load.population.measure [--patients N] [--large N] [--keep]``. The parts are measured one after another
-in a process that has done nothing else; the whole command in its own processes, with one worker and with two, by the
-processor time of all of them and by the clock. A clock says little on a busy machine, so the load beside it is kept too.
+``python -m tests.load.population.measure [--patients N] [--large N] [--keep]``. The parts are measured one after
+another in a process that has done nothing else; the whole command in its own processes, with one worker and with two,
+by the processor time of all of them and by the clock. A clock says little on a busy machine, so the load beside it is
+kept too.
 """
 
 from __future__ import annotations
