@@ -108,6 +108,7 @@ def _opened(machine: Machine) -> Iterator[duckdb.DuckDBPyConnection]:
     }
     try:
         with duckdb.connect(config=config) as connection:
+            connection.execute("SET enable_progress_bar = false")  # drawn where Python seems to be used by hand
             yield connection
     except duckdb.Error as error:
         raise_if_full(error, machine.temp)
