@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from zlib import crc32
 
-_BITS = 20  # of a place, so that of 100,000 encounters that are named nine of ten others are told from them
+_PLACES = 1_048_576  # so that of 100,000 encounters that are named nine of ten others are told from them
 _SCATTER = 2_654_435_761  # a checksum of names that follow each other does not scatter them by itself
+_CHECKSUMS = 0x1_0000_0000
 
 
 class NamedEncounters:
@@ -18,12 +19,12 @@ class NamedEncounters:
     """
 
     def __init__(self) -> None:
-        self._bits = bytearray((1 << _BITS) // 8)
+        self._bits = bytearray(_PLACES // 8)
 
     def add(self, encounter: str) -> None:
         """Notes that an encounter was named."""
-        place = _place(encounter)
-        self._bits[place >> 3] |= 1 << (place & 7)
+        byte, bit = divmod(_place(encounter), 8)
+        self._bits[byte] |= 1 << bit
 
     def add_all(self, others: NamedEncounters) -> None:
         """Notes all that were named elsewhere."""
@@ -32,9 +33,9 @@ class NamedEncounters:
 
     def __contains__(self, encounter: str) -> bool:
         """Whether an encounter may have been named."""
-        place = _place(encounter)
-        return bool(self._bits[place >> 3] & 1 << (place & 7))
+        byte, bit = divmod(_place(encounter), 8)
+        return bool(self._bits[byte] & 1 << bit)
 
 
 def _place(encounter: str) -> int:
-    return (crc32(encounter.encode()) * _SCATTER & 0xFFFF_FFFF) >> (32 - _BITS)
+    return crc32(encounter.encode()) * _SCATTER % _CHECKSUMS // (_CHECKSUMS // _PLACES)

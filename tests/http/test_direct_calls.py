@@ -26,6 +26,9 @@ from cds_service.settings import Settings
 from tests.support.keys import KEY
 from tests.support.scenarios import request_of, scenarios
 
+# A call that is not brief is told so at any step, and again where that is lost, as while garbage is collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 SELECT = "/cds-services/vitamin-b12-order-select"
 FEEDBACK = f"{SELECT}/feedback"
 BASE, ISSUER = "https://cds.example/b12", "https://ehr.example/fhir"
