@@ -66,9 +66,9 @@ def sift(
     """
     pieces = export.pieces()
     selection = selection.knowing(known_medications(pieces))
-    encounters = NamedEncounters()
     parts: dict[FilePiece, Part] = {}
     for some in in_turn(pieces):
+        encounters = NamedEncounters()
         for part in each(partial(sift_piece, selection=selection, folder=folder, look=look), some):
             parts[part.piece] = part
             encounters.add_all(part.encounters)
